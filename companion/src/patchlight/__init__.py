@@ -1,0 +1,1 @@
+"""Patchlight's companion: what must live where vision-language models live."""

@@ -1,0 +1,97 @@
+"""Rendered scenes on disk, so that training does not wait for the ray caster.
+
+A pool is a folder of shards; a shard that exists is complete (written aside, then renamed), so a killed rendering
+resumes where it stopped, and any number of processes may fill one pool.
+"""
+
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from .render import render_seed
+from .scenes import GRID, IMAGE_PX, PATCH_PX, Scene, sample_scene, split_seed
+
+SHARD_SCENES = 256
+
+
+class PooledScene(NamedTuple):
+    """`image` [336, 336, 3] uint8; `patch_objects` [576] int8: the object that most of a patch shows, -1 for none."""
+
+    scene: Scene
+    image: np.ndarray
+    patch_objects: np.ndarray
+
+
+class ScenePool:
+    """The first `count` scenes of a split, rendered once and read by memory map."""
+
+    def __init__(self, folder: Path, split: str, count: int):
+        self.folder = folder / split
+        self.split = split
+        self.count = count
+        self._images: dict[int, np.ndarray] = {}
+        self._patches: dict[int, np.ndarray] = {}
+        self._scenes: dict[int, list[Scene]] = {}
+
+    def fill(self, *, workers: int) -> None:
+        """Render what is missing, with a progress bar."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shards = [s for s in range(-(-self.count // SHARD_SCENES)) if not (self.folder / f"{s:05d}").exists()]
+        if not shards:
+            return
+        with ProcessPoolExecutor(workers) as executor:
+            jobs = [executor.submit(_render_shard, self.folder, self.split, shard) for shard in shards]
+            for job in tqdm(as_completed(jobs), total=len(jobs), desc=f"render {self.split}", unit="shard"):
+                job.result()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> PooledScene:
+        shard, row = divmod(index, SHARD_SCENES)
+        if shard not in self._scenes:
+            folder = self.folder / f"{shard:05d}"
+            self._images[shard] = np.load(folder / "images.npy", mmap_mode="r")
+            self._patches[shard] = np.load(folder / "patches.npy")
+            self._scenes[shard] = [_recall_scene(row) for row in np.load(folder / "scenes.npy")]
+        return PooledScene(self._scenes[shard][row], self._images[shard][row], self._patches[shard][row])
+
+
+def patch_majority(object_ids: np.ndarray) -> np.ndarray:
+    """[336, 336] object ids to [576] int8: per patch the object covering most of it if at least a quarter, else -1."""
+    blocks = object_ids.reshape(GRID, PATCH_PX, GRID, PATCH_PX).transpose(0, 2, 1, 3).reshape(GRID * GRID, -1)
+    counts = np.stack([(blocks == k).sum(1) for k in range(int(object_ids.max()) + 1)], axis=1)
+    best = counts.argmax(1)
+    return np.where(counts.max(1) >= PATCH_PX * PATCH_PX / 4, best, -1).astype(np.int8)
+
+
+def _recall_scene(row: np.ndarray) -> Scene:
+    """`row` is (seed, draw, bit mask of the objects kept)."""
+    scene = sample_scene(int(row[0]), int(row[1]))
+    return scene._replace(objects=tuple(item for k, item in enumerate(scene.objects) if int(row[2]) >> k & 1))
+
+
+def _render_shard(folder: Path, split: str, shard: int) -> None:
+    images = np.empty((SHARD_SCENES, IMAGE_PX, IMAGE_PX, 3), np.uint8)
+    patches = np.empty((SHARD_SCENES, GRID * GRID), np.int8)
+    rows = np.empty((SHARD_SCENES, 3), np.int64)
+    for k in range(SHARD_SCENES):
+        scene, rendered = render_seed(split_seed(split, shard * SHARD_SCENES + k))
+        images[k], patches[k] = rendered.image, patch_majority(rendered.object_ids)
+        kept = {item.center for item in scene.objects}
+        drawn = sample_scene(scene.seed, scene.draw).objects
+        rows[k] = scene.seed, scene.draw, sum(1 << j for j, item in enumerate(drawn) if item.center in kept)
+    aside = folder / f".{shard:05d}.{os.getpid()}"
+    aside.mkdir()
+    for name, array in (("images", images), ("patches", patches), ("scenes", rows)):
+        np.save(aside / f"{name}.npy", array)
+    try:
+        aside.rename(folder / f"{shard:05d}")
+    except OSError:  # another process was first
+        for file in aside.iterdir():
+            file.unlink()
+        aside.rmdir()

@@ -1,0 +1,181 @@
+"""Scenes of spheres, cubes and cylinders, drawn from a seed: `sample_scene(seed)` is the data set.
+
+Nothing is stored: a scene is a function of its seed, so splits are disjoint ranges of seeds (`SPLITS`) and a
+resumed run sees what an uninterrupted one would have seen.
+
+World space: x right, y away, z up, ground at z = 0, in units of roughly one large object's diameter.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+SHAPES = ("sphere", "cube", "cylinder")
+COLORS = ("red", "green", "blue", "yellow", "purple", "cyan", "brown", "gray")
+SIZES = ("small", "large")
+MATERIALS = ("metal", "rubber")
+
+IMAGE_PX = 336
+PATCH_PX = 14
+GRID = IMAGE_PX // PATCH_PX
+
+# First seed and number of seeds of each split: disjoint by construction.
+SPLITS = {"train": (0, 1 << 30), "validation": (1 << 30, 1 << 20), "test": ((1 << 30) + (1 << 20), 1 << 20)}
+
+# sRGB, in the order of COLORS.
+COLOR_SRGB = np.array(
+    [
+        (173, 35, 35),
+        (29, 105, 20),
+        (42, 75, 215),
+        (255, 220, 40),
+        (129, 38, 192),
+        (41, 208, 208),
+        (129, 74, 25),
+        (105, 110, 115),
+    ],
+    dtype=np.float64,
+)
+RADIUS = {"small": 0.40, "large": 0.72}
+
+
+class SceneObject(NamedTuple):
+    """One object; `center` is on the ground plane, `radius` the half extent before the shape's own scale."""
+
+    shape: str
+    color: str
+    size: str
+    material: str
+    center: tuple[float, float]
+    radius: float
+    yaw: float
+    albedo: tuple[float, float, float]  # linear RGB, after this scene's colour jitter
+
+
+class Camera(NamedTuple):
+    """A pinhole; `right`, `up`, `forward` are orthonormal world vectors."""
+
+    position: np.ndarray
+    right: np.ndarray
+    up: np.ndarray
+    forward: np.ndarray
+    tan_half_fov: float
+
+
+class Light(NamedTuple):
+    """A disk of light far away, over a hemisphere of sky."""
+
+    direction: np.ndarray  # unit, from the scene towards the light
+    spread: float  # radius of the disk at unit distance: softness of shadows
+    key: float
+    ambient: float
+    ground: tuple[float, float, float]  # linear RGB
+
+
+class Scene(NamedTuple):
+    """Objects are ordered as drawn at random; `hard` names what was made difficult on purpose ("" if nothing)."""
+
+    seed: int
+    draw: int  # how many draws of this seed were rejected before this one
+    objects: tuple[SceneObject, ...]
+    camera: Camera
+    light: Light
+    hard: str
+
+
+HARD_KINDS = ("dim", "far", "crowded", "alike", "small")
+
+
+def split_seed(split: str, index: int) -> int:
+    """The seed of scene `index` of a split; raises ValueError past its end."""
+    first, count = SPLITS[split]
+    if not 0 <= index < count:
+        raise ValueError(f"{split} has {count} scenes, asked for number {index}")
+    return first + index
+
+
+def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
+    """8-bit sRGB to linear RGB in 0..1."""
+    unit = np.asarray(srgb, dtype=np.float64) / 255
+    return np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
+
+
+def sample_scene(seed: int, draw: int = 0) -> Scene:
+    """Draw the scene of `seed`: 3 to 8 objects that do not intersect, a camera and a light.
+
+    A quarter of the scenes is hard: dim light, a far camera, crowding (objects half hidden), near-alike colours or
+    only small objects.
+    """
+    rng = np.random.default_rng((seed, draw))
+    hard = str(rng.choice(HARD_KINDS)) if rng.random() < 0.25 else ""
+    camera = _sample_camera(rng, far=hard == "far")
+    light = _sample_light(rng, dim=hard == "dim")
+    count = int(rng.integers(5, 9)) if hard == "crowded" else int(rng.integers(3, 9))
+    objects: list[SceneObject] = []
+    reach = 2.2 if hard == "crowded" else 2.9
+    for _ in range(400):
+        if len(objects) == count:
+            break
+        candidate = _sample_object(rng, reach, hard)
+        if _fits(candidate, objects, camera, gap=0.06 if hard == "crowded" else 0.22):
+            objects.append(candidate)
+    return Scene(seed, draw, tuple(objects), camera, light, hard)
+
+
+def project(camera: Camera, points: np.ndarray) -> np.ndarray:
+    """World points [n, 3] to (x px, y px, depth) [n, 3] in model-image pixels."""
+    relative = points - camera.position
+    depth = relative @ camera.forward
+    scale = IMAGE_PX / 2 / (camera.tan_half_fov * depth)
+    x = IMAGE_PX / 2 + (relative @ camera.right) * scale
+    y = IMAGE_PX / 2 - (relative @ camera.up) * scale
+    return np.stack([x, y, depth], axis=1)
+
+
+def _sample_camera(rng: np.random.Generator, *, far: bool) -> Camera:
+    azimuth = rng.uniform(-0.6, 0.6)
+    elevation = np.radians(rng.uniform(24, 40))
+    distance = rng.uniform(10.5, 12) if far else rng.uniform(8.2, 10)
+    position = distance * np.array(
+        [np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
+    )
+    target = np.array([rng.uniform(-0.3, 0.3), rng.uniform(-0.2, 0.3), rng.uniform(0.1, 0.4)])
+    forward = target - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    return Camera(position, right, np.cross(right, forward), forward, np.tan(np.radians(rng.uniform(21, 24))))
+
+
+def _sample_light(rng: np.random.Generator, *, dim: bool) -> Light:
+    azimuth = rng.uniform(0, 2 * np.pi)
+    elevation = np.radians(rng.uniform(35, 65))
+    direction = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+    level = rng.uniform(0.25, 0.42) if dim else rng.uniform(0.85, 1.15)
+    tint = rng.uniform(0.96, 1.04, size=3)
+    ground = rng.uniform(0.34, 0.46) * tint
+    return Light(direction, rng.uniform(0.05, 0.16), 1.75 * level, 0.55 * level, tuple(ground))
+
+
+def _sample_object(rng: np.random.Generator, reach: float, hard: str) -> SceneObject:
+    shape, color, material = (str(rng.choice(values)) for values in (SHAPES, COLORS, MATERIALS))
+    size = "small" if hard == "small" and rng.random() < 0.8 else str(rng.choice(SIZES))
+    srgb = COLOR_SRGB[COLORS.index(color)] + rng.normal(0, 16 if hard == "alike" else 5, size=3)
+    if hard == "alike":
+        other = COLOR_SRGB[rng.integers(len(COLORS))]
+        srgb = srgb + rng.uniform(0, 0.22) * (other - srgb)
+    albedo = srgb_to_linear(np.clip(srgb, 4, 255))
+    radius = RADIUS[size] * rng.uniform(0.95, 1.05)
+    center = (float(rng.uniform(-reach, reach)), float(rng.uniform(-reach, reach)))
+    return SceneObject(shape, color, size, material, center, radius, float(rng.uniform(0, np.pi)), tuple(albedo))
+
+
+def _fits(candidate: SceneObject, objects: list[SceneObject], camera: Camera, *, gap: float) -> bool:
+    x, y, _ = project(camera, np.array([[*candidate.center, candidate.radius]]))[0]
+    if not (24 < x < IMAGE_PX - 24 and 24 < y < IMAGE_PX - 24):
+        return False
+    for other in objects:
+        apart = np.hypot(candidate.center[0] - other.center[0], candidate.center[1] - other.center[1])
+        if apart < candidate.radius + other.radius + gap:
+            return False
+    return True
