@@ -73,7 +73,7 @@ export default defineConfig({
   },
   test: {
     environment: 'node',
-    include: ['src/**/*.test.{ts,tsx}'],
+    include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.mjs'],
     exclude: ['bench/**', 'e2e/**', 'node_modules/**', 'dist/**'],
     maxWorkers: 2,
   },

@@ -1,0 +1,72 @@
+// @ts-check
+// Which Chromium the tests and the benchmark drive. The order is the choice: the first that is there is taken and printed.
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { run } from './shell.mjs';
+
+const systemNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const macPaths = [
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+/** @param {string} file */
+function isExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function systemBrowser() {
+  const folders = (process.env.PATH ?? '').split(path.delimiter).filter(Boolean);
+  const onPath = systemNames.flatMap((name) => folders.map((folder) => path.join(folder, name)));
+  return [...onPath, ...macPaths].find(isExecutable);
+}
+
+async function playwrightBrowser() {
+  const { chromium } = await import('@playwright/test');
+  const file = chromium.executablePath();
+  return isExecutable(file) ? file : undefined;
+}
+
+/**
+ * The browser's path, or undefined where there is none. Installs nothing.
+ * @returns {Promise<string | undefined>}
+ */
+export async function findBrowser() {
+  const chosen = process.env.PATCHLIGHT_BROWSER;
+  if (chosen) {
+    if (!isExecutable(chosen)) throw new Error(`PATCHLIGHT_BROWSER names ${chosen}, which cannot be run`);
+    return chosen;
+  }
+  return (await playwrightBrowser()) ?? systemBrowser();
+}
+
+/** @returns {Promise<string>} */
+export async function ensureBrowser() {
+  const found = await findBrowser();
+  if (found) return found;
+  const attempts = [() => run('npx', ['playwright', 'install', 'chromium'], { timeoutMs: 5 * 60_000 })];
+  if (process.platform === 'linux' && process.getuid?.() === 0) {
+    attempts.push(async () => {
+      await run('apt-get', ['update', '-qq']);
+      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], {
+        env: { DEBIAN_FRONTEND: 'noninteractive' },
+      });
+    });
+  }
+  for (const attempt of attempts) {
+    try {
+      await attempt();
+      const installed = await findBrowser();
+      if (installed) return installed;
+    } catch (error) {
+      console.log(`  ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  throw new Error('no Chromium was found or could be installed: install one, or name it in PATCHLIGHT_BROWSER');
+}

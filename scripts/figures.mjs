@@ -1,0 +1,101 @@
+// @ts-check
+// The figures in README.md are rendered from measured reports, so that they cannot drift from them.
+//   node scripts/figures.mjs           writes the section
+//   node scripts/figures.mjs --check   fails where README.md says something else than the reports
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { root } from './shell.mjs';
+
+const reportFolders = ['public/models/patchlight-scenes/report', 'bench/report'];
+const marks = /** @type {const} */ ({ begin: '<!-- figures: begin -->', end: '<!-- figures: end -->' });
+
+/**
+ * One report file: what was measured together by one command. A report without `figures` is data for other readers.
+ * @typedef {{ label: string, value: number | string, unit?: string, goal?: string }} Figure
+ * @typedef {{ title: string, command: string, measuredOn?: string, figures: Figure[] }} Report
+ */
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+const isRecord = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** @param {unknown} value @returns {value is Figure} */
+const isFigure = (value) =>
+  isRecord(value) && typeof value.label === 'string' && ['number', 'string'].includes(typeof value.value);
+
+/**
+ * @param {string} file
+ * @param {unknown} data
+ * @returns {Report | undefined}
+ */
+export function parseReport(file, data) {
+  if (!isRecord(data) || !('figures' in data)) return undefined;
+  const { title, command, measuredOn, figures } = data;
+  if (typeof title !== 'string' || typeof command !== 'string') throw new Error(`${file} needs a title and a command`);
+  if (!Array.isArray(figures) || !figures.every(isFigure))
+    throw new Error(`${file}: each figure needs label and value`);
+  return { title, command, figures, ...(typeof measuredOn === 'string' ? { measuredOn } : {}) };
+}
+
+/** @param {Figure} figure */
+function renderValue({ value, unit }) {
+  const text = typeof value === 'string' ? value : String(Number(value.toPrecision(4)));
+  return unit === undefined ? text : `${text} ${unit}`;
+}
+
+/** @param {readonly Report[]} reports */
+export function renderFigures(reports) {
+  if (reports.length === 0) return 'Nothing has been measured yet.';
+  const sections = reports.map(({ title, command, measuredOn, figures }) => {
+    const hasGoals = figures.some(({ goal }) => goal !== undefined);
+    const head = hasGoals ? '| | measured | goal |\n|---|---:|---:|' : '| | measured |\n|---|---:|';
+    const rows = figures.map((figure) => {
+      const cells = [figure.label, renderValue(figure), ...(hasGoals ? [figure.goal ?? ''] : [])];
+      return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+    });
+    const where = measuredOn === undefined ? '' : ` (${measuredOn})`;
+    return [`### ${title}`, '', `\`${command}\`${where}`, '', head, ...rows].join('\n');
+  });
+  return sections.join('\n\n');
+}
+
+function readReports() {
+  return reportFolders.flatMap((folder) => {
+    const full = path.join(root, folder);
+    if (!existsSync(full)) return [];
+    const files = readdirSync(full).filter((file) => file.endsWith('.json'));
+    return files.sort().flatMap((file) => {
+      const report = parseReport(`${folder}/${file}`, JSON.parse(readFileSync(path.join(full, file), 'utf8')));
+      return report ? [report] : [];
+    });
+  });
+}
+
+/**
+ * README.md with its section replaced.
+ * @param {string} readme
+ * @param {string} section
+ */
+export function replaceSection(readme, section) {
+  const from = readme.indexOf(marks.begin);
+  const to = readme.indexOf(marks.end);
+  if (from < 0 || to < from) throw new Error(`README.md lacks ${marks.begin} and ${marks.end}`);
+  return `${readme.slice(0, from + marks.begin.length)}\n${section}\n${readme.slice(to)}`;
+}
+
+function main() {
+  const readmeFile = path.join(root, 'README.md');
+  const before = readFileSync(readmeFile, 'utf8');
+  const reports = readReports();
+  const after = replaceSection(before, renderFigures(reports));
+  console.log(`${reports.length} reports, ${reports.reduce((sum, { figures }) => sum + figures.length, 0)} figures`);
+  if (!process.argv.includes('--check')) {
+    writeFileSync(readmeFile, after);
+  } else if (after !== before) {
+    console.error('README.md does not say what the reports say: run node scripts/figures.mjs');
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) main();

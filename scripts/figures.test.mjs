@@ -1,0 +1,37 @@
+// @ts-check
+import { describe, expect, it } from 'vitest';
+import { parseReport, renderFigures, replaceSection } from './figures.mjs';
+
+const report = {
+  title: 'Answers',
+  command: 'python -m patchlight.evaluate',
+  figures: [
+    { label: 'colour', value: 91.23456, unit: '%', goal: '≥ 65 %' },
+    { label: 'questions', value: 2400 },
+  ],
+};
+
+describe('the figures of README.md', () => {
+  it('show each number with its unit, its goal and the command that measures it', () => {
+    const text = renderFigures([report]);
+    expect(text).toContain('`python -m patchlight.evaluate`');
+    expect(text).toContain('| colour | 91.23 % | ≥ 65 % |');
+    expect(text).toContain('| questions | 2400 |  |');
+  });
+
+  it('replace only what stands between the marks, and the same again changes nothing', () => {
+    const readme = 'before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n';
+    const once = replaceSection(readme, 'new');
+    expect(once).toBe('before\n<!-- figures: begin -->\nnew\n<!-- figures: end -->\nafter\n');
+    expect(replaceSection(once, 'new')).toBe(once);
+  });
+
+  it('refuse a README without marks, and a figure without a value', () => {
+    expect(() => replaceSection('nothing here', 'new')).toThrow('README.md lacks');
+    expect(() => parseReport('a.json', { ...report, figures: [{ label: 'colour' }] })).toThrow('a.json');
+  });
+
+  it('pass over data that is no report', () => {
+    expect(parseReport('curves.json', { loss: [1, 2] })).toBeUndefined();
+  });
+});

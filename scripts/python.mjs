@@ -1,0 +1,55 @@
+// @ts-check
+// The companion's virtual environment: `.venv`, made once and brought up to date when its requirements change.
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { root, run } from './shell.mjs';
+
+const venv = path.join(root, '.venv');
+const stampFile = path.join(venv, 'patchlight-requirements.sha256');
+const requirementFiles = ['companion/pyproject.toml', 'companion/constraints.txt'];
+const bin = path.join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
+
+/**
+ * A program of the virtual environment.
+ * @param {string} name
+ */
+export const venvBin = (name) => path.join(bin, name);
+
+function findPython() {
+  const candidates = [process.env.PATCHLIGHT_PYTHON, 'python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
+  for (const candidate of candidates) {
+    if (!candidate) continue;
+    try {
+      const code = 'import sys; print(sys.version_info >= (3, 11))';
+      if (
+        execFileSync(candidate, ['-c', code], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim() ===
+        'True'
+      )
+        return candidate;
+    } catch {
+      // It is not there, or does not run.
+    }
+  }
+  throw new Error('no Python 3.11 or later was found: install one, or name it in PATCHLIGHT_PYTHON');
+}
+
+function requirementsDigest() {
+  const hash = createHash('sha256');
+  for (const file of requirementFiles) hash.update(readFileSync(path.join(root, file)));
+  return hash.digest('hex');
+}
+
+/** @returns {Promise<void>} */
+export async function ensurePython() {
+  const digest = requirementsDigest();
+  if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest) return;
+  if (!existsSync(venvBin('python'))) await run(findPython(), ['-m', 'venv', venv]);
+  await run(venvBin('python'), [
+    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    ...['-c', 'companion/constraints.txt', '-e', 'companion[dev]'],
+  ]);
+  writeFileSync(stampFile, digest);
+}
