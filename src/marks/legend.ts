@@ -1,0 +1,35 @@
+import { scaleSymlog } from 'd3-scale';
+import { area, curveStep } from 'd3-shape';
+import { type ColourTable, colourOffset } from './colour-table';
+
+/** The colour bar over the whole axis 0..1, one pixel a step; outside of the domain it keeps the end's colour. */
+export function drawColourBar(canvas: HTMLCanvasElement, domain: readonly [number, number], table: ColourTable): void {
+  const widthPx = 512;
+  if (canvas.width !== widthPx) canvas.width = widthPx;
+  if (canvas.height !== 1) canvas.height = 1;
+  const context = canvas.getContext('2d');
+  if (context === null) return;
+  const image = context.createImageData(widthPx, 1);
+  for (let x = 0; x < widthPx; x++) {
+    const from = colourOffset((x + 0.5) / widthPx, domain);
+    image.data.set(table.subarray(from, from + 4), x * 4);
+  }
+  context.putImageData(image, 0, 0);
+}
+
+/**
+ * Counts a bin as SVG path data in a box of `widthPx` x `heightPx`.
+ * Log-like heights: in a good map nearly all patches lie in the first bin, and the few that matter would be invisible.
+ */
+export function histogramPathData(counts: ArrayLike<number>, size: { widthPx: number; heightPx: number }): string {
+  const bins = Array.from(counts);
+  const total = bins.reduce((sum, count) => sum + count, 0);
+  const y = scaleSymlog().domain([0, Math.max(1, total)]).range([size.heightPx, 0]);
+  const step = size.widthPx / bins.length;
+  const outline = area<number>()
+    .x((_, i) => (i + 0.5) * step)
+    .y0(size.heightPx)
+    .y1((count) => y(count))
+    .curve(curveStep);
+  return outline(bins) ?? '';
+}
