@@ -91,9 +91,15 @@ function main() {
     .map((file) => file.split(path.sep).join('/'))
     .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'))
     .sort();
-  const faults = files.flatMap((file) => faultsOf(file, readFileSync(path.join(src, file), 'utf8')));
+  const guide = readFileSync(path.join(src, 'README.md'), 'utf8');
+  const faults = [
+    ...files.flatMap((file) => faultsOf(file, readFileSync(path.join(src, file), 'utf8'))),
+    ...Object.keys(arrows)
+      .filter((folder) => !guide.includes(folder === 'main' ? '`main.tsx`' : `\`${folder}/\``))
+      .map((folder) => `src/README.md has no line for ${folder}`),
+  ];
   for (const fault of faults) console.error(fault);
-  console.log(`${files.length} files, ${faults.length} imports that point the wrong way`);
+  console.log(`${files.length} files, ${faults.length} faults in their imports`);
   process.exitCode = faults.length === 0 ? 0 : 1;
 }
 
