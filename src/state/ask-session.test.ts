@@ -1,0 +1,163 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RunEvent, RunHeader } from '../contract/run';
+import type { Question, RunSource, SourceStatus } from '../source/run-source';
+import { createAskSession, useAsking } from './ask-session';
+import { useChoices } from './choices';
+import { useDraft } from './draft';
+import { collectRun, createRunLibrary } from './run-library';
+
+const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png' };
+const question: Question = { image, text: 'what color is the cube ?' };
+
+function header(id: string): RunHeader {
+  return {
+    formatVersion: 1,
+    id,
+    createdAt: '2026-11-21T00:00:00Z',
+    question: question.text,
+    image,
+    geometry: {
+      sourceWidthPx: 336,
+      sourceHeightPx: 336,
+      modelWidthPx: 336,
+      modelHeightPx: 336,
+      crop: { xPx: 0, yPx: 0, widthPx: 336, heightPx: 336 },
+      grid: { rows: 24, cols: 24 },
+      preprocessing: 'none',
+    },
+    model: { name: 'm', revision: '1', hiddenSize: 4, stage: 'post_norm', knows: '' },
+    head: undefined,
+    recorded: false,
+  };
+}
+
+const token = (index: number): RunEvent => ({
+  type: 'token',
+  token: { index, tokenId: index, text: ` t${index}`, word: index, logProb: 0, alternatives: [] },
+});
+const end = (reason: 'stop' | 'cancelled' | 'failed', message?: string): RunEvent => ({
+  type: 'end',
+  end: { reason, answerMs: 1, firstTokenMs: 1, ...(message === undefined ? {} : { message }) },
+});
+
+/** A source under the test's own control: what it yields, and when it is ready. */
+function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready', backend: 'wasm' }) {
+  let becomeReady = () => {};
+  const ready = new Promise<void>((resolve) => {
+    becomeReady = resolve;
+  });
+  return {
+    becomeReady,
+    source: {
+      kind: 'embedded',
+      model: undefined,
+      status,
+      subscribe: () => () => {},
+      load: () => ready,
+      checkQuestion: (text) => (text === '' ? { kind: 'empty' } : undefined),
+      ask,
+    } satisfies RunSource,
+  };
+}
+
+const idle = () => vi.waitFor(() => expect(useAsking.getState().asking.phase).toBe('idle'));
+
+describe('asking', () => {
+  beforeEach(() => {
+    vi.stubGlobal('document', { visibilityState: 'hidden' });
+    useChoices.setState(useChoices.getInitialState());
+    useDraft.setState(useDraft.getInitialState());
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('shows the run as soon as it begins, and keeps it', async () => {
+    const library = createRunLibrary();
+    const { source } = sourceOf(async function* () {
+      yield { type: 'begin', header: header('a') };
+      yield token(0);
+      yield end('stop');
+    });
+    createAskSession(source, library).ask(question);
+    await idle();
+    expect(useChoices.getState().runId).toBe('a');
+    expect(library.get('a')?.snapshot()).toMatchObject({ tokens: [{ text: ' t0' }], end: { reason: 'stop' } });
+  });
+
+  it('holds a question back until the model is loaded', async () => {
+    const library = createRunLibrary();
+    const asked = vi.fn(async function* (): AsyncIterable<RunEvent> {
+      yield { type: 'begin', header: header('a') };
+      yield end('stop');
+    });
+    const { source, becomeReady } = sourceOf(asked, {
+      phase: 'loading',
+      loadedBytes: 1,
+      totalBytes: 2,
+      what: 'decoder',
+    });
+    createAskSession(source, library).ask(question);
+    expect(useAsking.getState().asking).toEqual({ phase: 'queued', text: question.text });
+    expect(asked).not.toHaveBeenCalled();
+    becomeReady();
+    await idle();
+    expect(asked).toHaveBeenCalledOnce();
+  });
+
+  it('gives a queued question up when it is stopped', async () => {
+    const asked = vi.fn();
+    const { source } = sourceOf(asked, { phase: 'idle' });
+    const session = createAskSession(source, createRunLibrary());
+    session.ask(question);
+    session.stop();
+    await idle();
+    expect(asked).not.toHaveBeenCalled();
+    expect(useDraft.getState().problem).toBeUndefined();
+  });
+
+  it('refuses a bad question without touching the run on screen', () => {
+    useChoices.getState().showRun('former');
+    const { source } = sourceOf(vi.fn());
+    createAskSession(source, createRunLibrary()).ask({ image, text: '' });
+    expect(useDraft.getState().problem).toEqual({ kind: 'question', problem: { kind: 'empty' } });
+    expect(useChoices.getState().runId).toBe('former');
+  });
+
+  it('goes back to the former run when an answer fails before its first token, and says why', async () => {
+    useChoices.getState().showRun('former');
+    const { source } = sourceOf(async function* () {
+      yield { type: 'begin', header: header('b') };
+      yield end('failed', 'out of memory');
+    });
+    createAskSession(source, createRunLibrary()).ask(question);
+    await idle();
+    expect(useChoices.getState().runId).toBe('former');
+    expect(useDraft.getState().problem).toEqual({ kind: 'answer', reason: 'out of memory' });
+  });
+
+  it('stops the answer being written when the next question is asked', async () => {
+    const library = createRunLibrary();
+    let id = 0;
+    const { source } = sourceOf(async function* (_question, signal) {
+      yield { type: 'begin', header: header(`run ${++id}`) };
+      if (id === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      yield end(signal.aborted ? 'cancelled' : 'stop');
+    });
+    const session = createAskSession(source, library);
+    session.ask(question);
+    await vi.waitFor(() => expect(library.get('run 1')).toBeDefined());
+    session.ask(question);
+    await vi.waitFor(() => expect(library.get('run 2')?.snapshot().end?.reason).toBe('stop'));
+    expect(library.get('run 1')?.snapshot().end?.reason).toBe('cancelled');
+    expect(useChoices.getState().runId).toBe('run 2');
+  });
+
+  it('calls a recorded run truncated that ends without its end', async () => {
+    const library = createRunLibrary();
+    async function* events(): AsyncIterable<RunEvent> {
+      yield { type: 'begin', header: header('c') };
+      yield token(0);
+    }
+    const record = await collectRun(library, events());
+    expect(record.snapshot()).toMatchObject({ tokens: [{ index: 0 }], end: { reason: 'truncated' } });
+  });
+});

@@ -1,0 +1,43 @@
+import { create } from 'zustand';
+import type { Patch } from '../math/patch-geometry';
+import type { TokenSelection, TokenUnit } from './token-selection';
+
+/** What the user chose about the answer on screen. How maps are drawn lives in the address instead: see view-settings. */
+export interface Choices {
+  /** The run on screen; undefined until the first one is there. */
+  readonly runId: string | undefined;
+  readonly selection: TokenSelection;
+  readonly unit: TokenUnit;
+  /** Token under the pointer or the focus. */
+  readonly pointedToken: number | undefined;
+  readonly pointedPatch: Patch | undefined;
+  readonly pickedPatch: Patch | undefined;
+  showRun(runId: string): void;
+  select(selection: TokenSelection): void;
+  setUnit(unit: TokenUnit): void;
+  pointToken(index: number | undefined): void;
+  pointPatch(patch: Patch | undefined): void;
+  pickPatch(patch: Patch | undefined): void;
+}
+
+export const useChoices = create<Choices>((set) => ({
+  runId: undefined,
+  selection: { kind: 'auto' },
+  unit: 'token',
+  pointedToken: undefined,
+  pointedPatch: undefined,
+  pickedPatch: undefined,
+  showRun: (runId) =>
+    set({
+      runId,
+      selection: { kind: 'auto' },
+      pointedToken: undefined,
+      pointedPatch: undefined,
+      pickedPatch: undefined,
+    }),
+  select: (selection) => set({ selection }),
+  setUnit: (unit) => set({ unit }),
+  pointToken: (pointedToken) => set({ pointedToken }),
+  pointPatch: (pointedPatch) => set({ pointedPatch }),
+  pickPatch: (pickedPatch) => set({ pickedPatch }),
+}));

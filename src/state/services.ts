@@ -1,0 +1,22 @@
+import type { RunEvent, RunImage } from '../contract/run';
+import type { RunSource } from '../source/run-source';
+import type { AskSession } from './ask-session';
+import type { ImageShelf } from './image-shelf';
+import type { RunLibrary } from './run-library';
+
+export type ImageReading =
+  | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** What the views reach that is not plain state; made once, in main. */
+export interface Services {
+  readonly source: RunSource;
+  readonly library: RunLibrary;
+  readonly shelf: ImageShelf;
+  readonly asking: AskSession;
+  /** Where the sample index and its files lie, with the slash at the end. */
+  readonly samplesUrl: string;
+  /** Checks before it decodes: kind, bytes and pixels. */
+  readImage(file: Blob, name: string): Promise<ImageReading>;
+  openRecorded(bytes: Uint8Array<ArrayBuffer>): AsyncIterable<RunEvent>;
+}

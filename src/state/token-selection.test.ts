@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest';
+import type { AnswerToken, RelevancyMap } from '../contract/run';
+import {
+  extendSelection,
+  pickToken,
+  resolveSelection,
+  selectShownMap,
+  selectTokensOnPatch,
+  toggleToken,
+} from './token-selection';
+
+/** "the | cube | s | are | red | ." */
+const tokens: AnswerToken[] = ['the', ' cube', 's', ' are', ' red', '.'].map((text, index) => ({
+  index,
+  tokenId: index,
+  text,
+  word: [0, 1, 1, 2, 3, 4][index]!,
+  logProb: -0.1,
+  alternatives: [],
+}));
+const maps = new Map<number, RelevancyMap>(
+  [0, 1, 2, 4].map((tokenIndex) => [
+    tokenIndex,
+    {
+      method: 'FastRM',
+      tokenIndex,
+      values: Float32Array.of(tokenIndex / 8, 0.5),
+      backend: 'wasm',
+      computeMs: 2,
+    },
+  ]),
+);
+const mapOf = (index: number) => maps.get(index);
+
+describe('selecting answer tokens', () => {
+  it('picks a token, or all sub-tokens of its word', () => {
+    expect(pickToken(tokens, 2, 'token')).toMatchObject({ indices: [2] });
+    expect(pickToken(tokens, 2, 'word')).toMatchObject({ indices: [1, 2] });
+  });
+
+  it('extends from where the range began, back and forth', () => {
+    const start = pickToken(tokens, 3, 'token');
+    const right = extendSelection(tokens, start, 5, 'token');
+    expect(right).toMatchObject({ indices: [3, 4, 5], anchor: 3 });
+    expect(extendSelection(tokens, right, 2, 'word')).toMatchObject({ indices: [1, 2, 3], anchor: 3 });
+  });
+
+  it('adds and takes out single tokens, and keeps the last one', () => {
+    const two = toggleToken(tokens, pickToken(tokens, 4, 'token'), 1, 'token');
+    expect(two).toMatchObject({ indices: [1, 4] });
+    const one = toggleToken(tokens, two, 4, 'token');
+    expect(one).toMatchObject({ indices: [1] });
+    expect(toggleToken(tokens, one, 1, 'token')).toBe(one);
+  });
+
+  it('follows the newest token that has a map while live, and opens a recorded run at its strongest', () => {
+    expect(resolveSelection({ kind: 'auto' }, tokens, mapOf, false)).toEqual([4]);
+    expect(resolveSelection({ kind: 'auto' }, tokens.slice(0, 4), mapOf, false)).toEqual([2]);
+    const peaked = (index: number) =>
+      index === 1 ? { ...maps.get(1)!, values: Float32Array.of(0.9, 0) } : maps.get(index);
+    expect(resolveSelection({ kind: 'auto' }, tokens, peaked, true)).toEqual([1]);
+  });
+
+  it('means every token by the whole answer', () => {
+    expect(resolveSelection({ kind: 'answer' }, tokens, mapOf, false)).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  it('shows the mean of the maps there are, and says which are missing', () => {
+    const shown = selectShownMap([2, 3, 4], mapOf);
+    expect(shown).toMatchObject({ tokenIndices: [2, 4], missing: [3], computeMs: 4, backend: 'wasm' });
+    expect(shown?.values).toEqual(Float32Array.of(0.375, 0.5));
+    expect(selectShownMap([3], mapOf)).toBeUndefined();
+  });
+
+  it('lists the tokens that rest on a patch, strongest first', () => {
+    expect(selectTokensOnPatch(tokens, mapOf, 0, 0.25)).toEqual([
+      { index: 4, value: 0.5 },
+      { index: 2, value: 0.25 },
+    ]);
+  });
+});

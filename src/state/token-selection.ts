@@ -1,0 +1,123 @@
+import type { AnswerToken, RelevancyMap } from '../contract/run';
+import { averageMaps } from '../math/map-values';
+import { indicesOf, rangeBetween } from '../math/token-words';
+
+/** `auto` until the user picks: the newest token with a map, or in a recorded run the one that says most. */
+export type TokenSelection =
+  | { readonly kind: 'auto' }
+  | { readonly kind: 'answer' }
+  | {
+      readonly kind: 'picked';
+      /** Ascending, not empty. */
+      readonly indices: readonly number[];
+      /** Where a range began; shift extends from here. */
+      readonly anchor: number;
+    };
+
+export type TokenUnit = 'token' | 'word';
+
+export function pickToken(tokens: readonly AnswerToken[], index: number, unit: TokenUnit): TokenSelection {
+  return { kind: 'picked', indices: indicesOf(rangeBetween(tokens, index, index, unit === 'word')), anchor: index };
+}
+
+export function extendSelection(
+  tokens: readonly AnswerToken[],
+  from: TokenSelection,
+  index: number,
+  unit: TokenUnit,
+): TokenSelection {
+  const anchor = from.kind === 'picked' ? from.anchor : index;
+  return { kind: 'picked', indices: indicesOf(rangeBetween(tokens, anchor, index, unit === 'word')), anchor };
+}
+
+/** Adds a token (or word) that is out, takes one out that is in; the last one stays. */
+export function toggleToken(
+  tokens: readonly AnswerToken[],
+  from: TokenSelection,
+  index: number,
+  unit: TokenUnit,
+): TokenSelection {
+  if (from.kind !== 'picked') return pickToken(tokens, index, unit);
+  const touched = indicesOf(rangeBetween(tokens, index, index, unit === 'word'));
+  const isIn = from.indices.includes(index);
+  const indices = isIn
+    ? from.indices.filter((other) => !touched.includes(other))
+    : [...new Set([...from.indices, ...touched])].sort((a, b) => a - b);
+  return indices.length === 0 ? from : { kind: 'picked', indices, anchor: index };
+}
+
+/** The tokens that a selection means at this moment. */
+export function resolveSelection(
+  selection: TokenSelection,
+  tokens: readonly AnswerToken[],
+  mapOf: (index: number) => RelevancyMap | undefined,
+  isRecorded: boolean,
+): readonly number[] {
+  switch (selection.kind) {
+    case 'answer':
+      return tokens.map((token) => token.index);
+    case 'picked':
+      return selection.indices.filter((index) => index < tokens.length);
+    case 'auto': {
+      const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
+      const chosen = isRecorded ? strongest(withMap, mapOf) : withMap.at(-1);
+      return chosen === undefined ? [] : [chosen];
+    }
+  }
+}
+
+/** The token whose map reaches highest: the one that an example had best open with. */
+function strongest(indices: readonly number[], mapOf: (index: number) => RelevancyMap | undefined): number | undefined {
+  let best: number | undefined;
+  let bestPeak = Number.NEGATIVE_INFINITY;
+  for (const index of indices) {
+    const peak = mapOf(index)?.values.reduce((a, b) => Math.max(a, b), 0) ?? 0;
+    if (peak > bestPeak) {
+      best = index;
+      bestPeak = peak;
+    }
+  }
+  return best;
+}
+
+/** The map on screen: the mean of the selected tokens' maps. */
+export interface ShownMap {
+  readonly values: Float32Array;
+  /** Those of the selection that have a map. */
+  readonly tokenIndices: readonly number[];
+  /** Those that have none yet, or never got one. */
+  readonly missing: readonly number[];
+  /** All their maps together. */
+  readonly computeMs: number;
+  readonly backend: RelevancyMap['backend'];
+}
+
+export function selectShownMap(
+  indices: readonly number[],
+  mapOf: (index: number) => RelevancyMap | undefined,
+): ShownMap | undefined {
+  const maps = indices.map(mapOf).filter((map) => map !== undefined);
+  const values = averageMaps(maps.map((map) => map.values));
+  const backend = maps[0]?.backend;
+  if (values === undefined || backend === undefined) return undefined;
+  return {
+    values,
+    tokenIndices: indices.filter((index) => mapOf(index) !== undefined),
+    missing: indices.filter((index) => mapOf(index) === undefined),
+    computeMs: maps.reduce((sum, map) => sum + map.computeMs, 0),
+    backend,
+  };
+}
+
+/** The answer tokens whose own map reaches the threshold at one patch, strongest first. */
+export function selectTokensOnPatch(
+  tokens: readonly AnswerToken[],
+  mapOf: (index: number) => RelevancyMap | undefined,
+  patchIndex: number,
+  threshold: number,
+): readonly { readonly index: number; readonly value: number }[] {
+  return tokens
+    .map((token) => ({ index: token.index, value: mapOf(token.index)?.values[patchIndex] ?? 0 }))
+    .filter((entry) => entry.value >= threshold)
+    .sort((a, b) => b.value - a.value);
+}

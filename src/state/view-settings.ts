@@ -1,0 +1,33 @@
+import { createParser, parseAsInteger, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs';
+import { colourMapNames } from '../theme/colour-maps';
+
+/** 0..1 in two decimals; anything else in the address counts as absent. */
+const parseAsShare = createParser({
+  parse: (text) => {
+    const value = Number.parseFloat(text);
+    return value >= 0 && value <= 1 ? Math.round(value * 100) / 100 : null;
+  },
+  serialize: (value) => value.toFixed(2),
+});
+
+/** How maps are drawn lives in the address, so that a link shows what its sender saw. Defaults stay out of it. */
+const parsers = {
+  colours: parseAsStringLiteral(colourMapNames).withDefault('cividis'),
+  /** `fixed`: the colours span 0..1 in every map; `own`: they span this map's least to greatest value. */
+  scale: parseAsStringLiteral(['fixed', 'own'] as const).withDefault('fixed'),
+  patches: parseAsStringLiteral(['nearest', 'smooth'] as const).withDefault('nearest'),
+  opacityPercent: parseAsInteger.withDefault(65),
+  /** Null: the head's own classification threshold. */
+  threshold: parseAsShare,
+  /** File of the recorded run to open with. */
+  run: parseAsString,
+};
+
+const urlKeys = { opacityPercent: 'opacity' } as const;
+
+export function useViewSettings() {
+  return useQueryStates(parsers, { urlKeys, history: 'replace' });
+}
+
+export type ViewSettings = ReturnType<typeof useViewSettings>[0];
+export type SetViewSettings = ReturnType<typeof useViewSettings>[1];
