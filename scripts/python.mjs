@@ -48,7 +48,7 @@ export async function ensurePython() {
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest) return;
   if (!existsSync(venvBin('python'))) await run(findPython(), ['-m', 'venv', venv]);
   await run(venvBin('python'), [
-    ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'],
+    ...['-m', 'pip', 'install', '-qq', '--disable-pip-version-check'],
     ...['-c', 'companion/constraints.txt', '-e', 'companion[dev]'],
   ]);
   writeFileSync(stampFile, digest);
