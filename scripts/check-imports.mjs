@@ -11,7 +11,7 @@ import { root } from './shell.mjs';
 export const arrows = /** @type {const} */ ({
   main: ['views', 'state', 'source', 'inference', 'contract', 'marks', 'math', 'theme'],
   views: ['state', 'marks', 'contract', 'math', 'theme'],
-  state: ['source', 'inference', 'contract', 'math'],
+  state: ['source', 'inference', 'contract', 'math', 'theme'],
   source: ['contract', 'math'],
   inference: ['contract', 'math'],
   marks: ['math', 'theme'],

@@ -17,8 +17,12 @@ import { root, run } from './shell.mjs';
 const node = process.execPath;
 const companion = path.join(root, 'companion');
 
-/** @param {string} name @param {readonly string[]} args @param {import('./shell.mjs').RunOptions} [options] */
-const npx = (name, args, options) => run('npx', ['--no-install', name, ...args], options);
+/**
+ * A program that npm installed.
+ * @param {string} name
+ * @param {readonly string[]} args
+ */
+const tool = (name, args) => run(path.join(root, 'node_modules/.bin', name), args);
 
 /** What a step needs is brought about once, when the first step asks for it; a failure fails every step that needs it. */
 const provide = {
@@ -32,14 +36,14 @@ const provide = {
     console.log(`  browser: ${browser}`);
   },
   build: async () => {
-    if (!existsSync(path.join(root, 'dist/index.html'))) await npx('vite', ['build', '--logLevel', 'warn']);
+    if (!existsSync(path.join(root, 'dist/index.html'))) await tool('vite', ['build', '--logLevel', 'warn']);
   },
 };
 
 /** @type {readonly Step[]} */
 const steps = [
-  { name: 'biome', needs: ['node'], run: () => npx('biome', ['check', '--error-on-warnings']) },
-  { name: 'tsc', needs: ['node'], run: () => npx('tsc', ['-p', 'tsconfig.json']) },
+  { name: 'biome', needs: ['node'], run: () => tool('biome', ['check', '--error-on-warnings']) },
+  { name: 'tsc', needs: ['node'], run: () => tool('tsc', ['-p', 'tsconfig.json']) },
   { name: 'imports', needs: ['node'], run: () => run(node, ['scripts/check-imports.mjs']) },
   { name: 'figures', needs: ['node'], run: () => run(node, ['scripts/figures.mjs', '--check']) },
   { name: 'models', needs: ['node'], run: () => run(node, ['scripts/check-models.mjs']) },
@@ -50,12 +54,12 @@ const steps = [
     run: () => run(venvBin('ruff'), ['format', '--check', '--diff'], { cwd: companion }),
   },
   { name: 'pyright', needs: ['python'], run: () => run(venvBin('pyright'), [], { cwd: companion }) },
-  { name: 'vitest', needs: ['node'], run: () => npx('vitest', ['run']) },
-  { name: 'build', needs: ['node'], run: () => npx('vite', ['build', '--logLevel', 'warn']) },
+  { name: 'vitest', needs: ['node'], run: () => tool('vitest', ['run']) },
+  { name: 'build', needs: ['node'], run: () => tool('vite', ['build', '--logLevel', 'warn']) },
   { name: 'bundle', needs: ['node', 'build'], run: () => run(node, ['scripts/check-bundle.mjs']) },
   { name: 'pytest', needs: ['python'], run: () => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }) },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
-  { name: 'e2e', needs: ['node', 'build', 'browser'], run: () => npx('playwright', ['test']) },
+  { name: 'e2e', needs: ['node', 'build', 'browser'], run: () => tool('playwright', ['test']) },
 ];
 
 async function runSmokePipeline() {
