@@ -6,10 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/**
- * @typedef {{ cwd?: string, env?: Record<string, string>, timeoutMs?: number, quiet?: boolean }} RunOptions
- * `quiet` keeps the output back unless the command fails.
- */
+/** @typedef {{ cwd?: string, env?: Record<string, string>, timeoutMs?: number }} RunOptions */
 
 /** @type {Set<number>} */
 const groups = new Set();
@@ -37,18 +34,14 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
  * @param {RunOptions} [options]
  * @returns {Promise<void>}
  */
-export function run(command, args, { cwd = root, env = {}, timeoutMs = 15 * 60_000, quiet = false } = {}) {
+export function run(command, args, { cwd = root, env = {}, timeoutMs = 15 * 60_000 } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, [...args], {
       cwd,
       env: { ...process.env, ...env },
-      stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,
     });
-    /** @type {Buffer[]} */
-    const output = [];
-    child.stdout?.on('data', (chunk) => output.push(chunk));
-    child.stderr?.on('data', (chunk) => output.push(chunk));
     if (child.pid !== undefined) groups.add(child.pid);
     let timedOut = false;
     const timer = setTimeout(() => {
@@ -68,7 +61,6 @@ export function run(command, args, { cwd = root, env = {}, timeoutMs = 15 * 60_0
     child.on('exit', (code, signal) => {
       settle();
       if (code === 0) return resolve();
-      process.stdout.write(Buffer.concat(output));
       const how = timedOut ? `took longer than ${timeoutMs / 1000} s` : `exited with ${code ?? signal}`;
       reject(new Error(`${command} ${args.join(' ')} ${how}`));
     });
