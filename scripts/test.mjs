@@ -35,9 +35,7 @@ const provide = {
     process.env.PATCHLIGHT_BROWSER = browser;
     console.log(`  browser: ${browser}`);
   },
-  build: async () => {
-    if (!existsSync(path.join(root, 'dist/index.html'))) await tool('vite', ['build', '--logLevel', 'warn']);
-  },
+  build: () => tool('vite', ['build', '--logLevel', 'warn']),
 };
 
 /** @type {readonly Step[]} */
@@ -55,7 +53,7 @@ const steps = [
   },
   { name: 'pyright', needs: ['python'], run: () => run(venvBin('pyright'), [], { cwd: companion }) },
   { name: 'vitest', needs: ['node'], run: () => tool('vitest', ['run']) },
-  { name: 'build', needs: ['node'], run: () => tool('vite', ['build', '--logLevel', 'warn']) },
+  { name: 'build', needs: ['node', 'build'], run: async () => {} },
   { name: 'bundle', needs: ['node', 'build'], run: () => run(node, ['scripts/check-bundle.mjs']) },
   { name: 'pytest', needs: ['python'], run: () => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }) },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
