@@ -3,11 +3,12 @@ import { rgb } from 'd3-color';
 /** 256 RGBA entries for values 0..1. */
 export type ColourTable = Uint8ClampedArray<ArrayBuffer>;
 
-export function createColourTable(colourAt: (share: number) => string): ColourTable {
+/** `leastAlpha` is the opacity at the low end, rising to 1 at the high one (as the square root: middling patches must show): 1 makes the table opaque. */
+export function createColourTable(colourAt: (share: number) => string, leastAlpha = 1): ColourTable {
   const table = new Uint8ClampedArray(256 * 4);
   for (let i = 0; i < 256; i++) {
     const { r, g, b } = rgb(colourAt(i / 255));
-    table.set([r, g, b, 255], i * 4);
+    table.set([r, g, b, 255 * (leastAlpha + (1 - leastAlpha) * Math.sqrt(i / 255))], i * 4);
   }
   return table;
 }

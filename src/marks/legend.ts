@@ -24,7 +24,9 @@ export function drawColourBar(canvas: HTMLCanvasElement, domain: readonly [numbe
 export function histogramPathData(counts: ArrayLike<number>, size: { widthPx: number; heightPx: number }): string {
   const bins = Array.from(counts);
   const total = bins.reduce((sum, count) => sum + count, 0);
-  const y = scaleSymlog().domain([0, Math.max(1, total)]).range([size.heightPx, 0]);
+  const y = scaleSymlog()
+    .domain([0, Math.max(1, total)])
+    .range([size.heightPx, 0]);
   const step = size.widthPx / bins.length;
   const outline = area<number>()
     .x((_, i) => (i + 0.5) * step)

@@ -16,7 +16,9 @@ const parsers = {
   /** `fixed`: the colours span 0..1 in every map; `own`: they span this map's least to greatest value. */
   scale: parseAsStringLiteral(['fixed', 'own'] as const).withDefault('fixed'),
   patches: parseAsStringLiteral(['nearest', 'smooth'] as const).withDefault('nearest'),
-  opacityPercent: parseAsInteger.withDefault(65),
+  /** `faded`: the less relevant a patch, the more of the image shows through it; `even`: the same everywhere. */
+  layer: parseAsStringLiteral(['faded', 'even'] as const).withDefault('faded'),
+  opacityPercent: parseAsInteger.withDefault(80),
   /** Null: the head's own classification threshold. */
   threshold: parseAsShare,
   /** File of the recorded run to open with. */

@@ -1,0 +1,49 @@
+import { ranksDescending } from '../math/map-values';
+import type { RunSnapshot } from './run-record';
+import type { ShownMap } from './token-selection';
+
+interface Exported {
+  readonly run: RunSnapshot;
+  readonly threshold: number;
+}
+
+/** What is needed to know, later, what these numbers are. */
+function provenance({ run, threshold }: Exported, map: ShownMap) {
+  const { header, tokens } = run;
+  return {
+    question: header.question,
+    answer: tokens.map((token) => token.text).join(''),
+    tokens: map.tokenIndices.map((index) => ({ index, text: tokens[index]?.text, logProb: tokens[index]?.logProb })),
+    averaged: map.tokenIndices.length > 1,
+    method: 'FastRM',
+    model: header.model,
+    head: header.head,
+    backend: map.backend,
+    computeMs: map.computeMs,
+    threshold,
+    geometry: header.geometry,
+    image: header.image.name,
+    run: header.id,
+    createdAt: header.createdAt,
+  };
+}
+
+/** Values row-major over `geometry.grid`. */
+export function mapAsJson(exported: Exported, map: ShownMap): string {
+  const { grid } = exported.run.header.geometry;
+  const rows = Array.from({ length: grid.rows }, (_, row) =>
+    Array.from(map.values.subarray(row * grid.cols, (row + 1) * grid.cols)),
+  );
+  return `${JSON.stringify({ ...provenance(exported, map), values: rows }, null, 1)}\n`;
+}
+
+/** One patch a line, rows and columns counted from 1 as on the page; the lines before it say how it was made. */
+export function mapAsCsv(exported: Exported, map: ShownMap): string {
+  const { grid } = exported.run.header.geometry;
+  const ranks = ranksDescending(map.values);
+  const notes = Object.entries(provenance(exported, map)).map(([key, value]) => `# ${key}: ${JSON.stringify(value)}`);
+  const lines = Array.from(map.values, (value, i) =>
+    [Math.floor(i / grid.cols) + 1, (i % grid.cols) + 1, value, ranks[i], value >= exported.threshold].join(','),
+  );
+  return `${[...notes, 'row,col,relevancy,rank,at_or_above_threshold', ...lines].join('\n')}\n`;
+}

@@ -1,0 +1,12 @@
+import type { Bench } from './use-bench';
+
+/** Reads an answer out once it is whole; word by word would be noise. */
+export function Announcer({ bench }: { readonly bench: Bench | undefined }) {
+  const end = bench?.run.end;
+  const isSpoken = bench !== undefined && !bench.run.header.recorded && end !== undefined;
+  return (
+    <p className="visually-hidden" aria-live="polite">
+      {isSpoken ? `Answer: ${bench.run.tokens.map((token) => token.text).join('')}` : ''}
+    </p>
+  );
+}

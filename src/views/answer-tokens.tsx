@@ -1,0 +1,189 @@
+import { type KeyboardEvent, memo, type PointerEvent, useEffect, useRef } from 'react';
+import type { AnswerToken, RelevancyMap } from '../contract/run';
+import { formatProbability } from '../math/number-format';
+import { indicesOf, tokenAfterKey, wordRange } from '../math/token-words';
+import { type Choices, useChoices } from '../state/choices';
+import { extendSelection, pickToken, type TokenSelection, type TokenUnit, toggleToken } from '../state/token-selection';
+
+interface AnswerTokensProps {
+  readonly tokens: readonly AnswerToken[];
+  readonly mapOf: (index: number) => RelevancyMap | undefined;
+  readonly selected: readonly number[];
+  readonly unit: TokenUnit;
+  /** Index of the picked patch: tokens whose map reaches the threshold there are marked. */
+  readonly markPatch: number | undefined;
+  readonly threshold: number;
+  readonly isStreaming: boolean;
+}
+
+const selectPointed = (choices: Choices) => choices.pointedToken;
+
+/** The answer as a sentence whose tokens can be picked: a listbox with one tab stop. */
+export function AnswerTokens(props: AnswerTokensProps) {
+  const { tokens, mapOf, selected, unit, markPatch, threshold, isStreaming } = props;
+  const list = useRef<HTMLDivElement>(null);
+  const drag = useRef<{ from: TokenSelection; pointerId: number; moved: boolean } | undefined>(undefined);
+  const pointed = useChoices(selectPointed);
+  const { select, pointToken } = useChoices.getState();
+  const pointedWord = pointed !== undefined && unit === 'word' ? tokens[pointed]?.word : undefined;
+  const tabStop = selected.at(-1) ?? 0;
+
+  const choose = (index: number, how: 'only' | 'extend' | 'toggle') => {
+    const { selection } = useChoices.getState();
+    // A range that starts where nothing was picked starts at what is on screen.
+    const from: TokenSelection =
+      selection.kind === 'picked' || selected.length === 0
+        ? selection
+        : { kind: 'picked', indices: selected, anchor: selected[0] ?? index };
+    switch (how) {
+      case 'only':
+        return select(pickToken(tokens, index, unit));
+      case 'extend':
+        return select(extendSelection(tokens, from, index, unit));
+      case 'toggle':
+        return select(toggleToken(tokens, from, index, unit));
+    }
+  };
+
+  const focusToken = (index: number) => list.current?.querySelector<HTMLElement>(`[data-token="${index}"]`)?.focus();
+
+  const onKeyDown = (event: KeyboardEvent) => {
+    const here = tokenUnder(event.target) ?? tabStop;
+    if ((event.ctrlKey || event.metaKey) && event.key === 'a') select({ kind: 'answer' });
+    else if (event.key === ' ' || event.key === 'Enter')
+      choose(here, event.ctrlKey || event.metaKey ? 'toggle' : 'only');
+    else {
+      const next = tokenAfterKey(tokens, here, event.key, unit === 'word');
+      if (next === undefined) return;
+      choose(next, event.shiftKey ? 'extend' : 'only');
+      focusToken(next);
+    }
+    event.preventDefault();
+  };
+
+  const onPointerDown = (event: PointerEvent) => {
+    const index = tokenUnder(event.target);
+    if (index === undefined || event.button !== 0) return;
+    choose(index, event.shiftKey ? 'extend' : event.ctrlKey || event.metaKey ? 'toggle' : 'only');
+    drag.current = { from: useChoices.getState().selection, pointerId: event.pointerId, moved: false };
+    if (event.shiftKey) event.preventDefault();
+  };
+  const onPointerMove = (event: PointerEvent) => {
+    const index = tokenUnder(document.elementFromPoint(event.clientX, event.clientY));
+    if (drag.current?.pointerId !== event.pointerId) {
+      if (event.pointerType === 'mouse' && index !== pointed) pointToken(index);
+      return;
+    }
+    if (index === undefined) return;
+    const anchor = drag.current.from.kind === 'picked' ? drag.current.from.anchor : index;
+    if (index === anchor && !drag.current.moved) return;
+    drag.current.moved = true;
+    const next = extendSelection(tokens, drag.current.from, index, unit);
+    if (!sameIndices(next, useChoices.getState().selection)) select(next);
+  };
+  useEffect(() => {
+    const endDrag = () => {
+      drag.current = undefined;
+    };
+    window.addEventListener('pointerup', endDrag);
+    window.addEventListener('pointercancel', endDrag);
+    return () => {
+      window.removeEventListener('pointerup', endDrag);
+      window.removeEventListener('pointercancel', endDrag);
+    };
+  }, []);
+
+  return (
+    <div
+      ref={list}
+      className="tokens"
+      role="listbox"
+      aria-label="Tokens of the answer"
+      aria-multiselectable="true"
+      aria-orientation="horizontal"
+      aria-busy={isStreaming}
+      tabIndex={tokens.length === 0 ? 0 : -1}
+      onKeyDown={onKeyDown}
+      onPointerDown={onPointerDown}
+      onPointerMove={onPointerMove}
+      onPointerLeave={() => pointToken(undefined)}
+      onDoubleClick={(event) => {
+        const index = tokenUnder(event.target);
+        if (index === undefined) return;
+        select({ kind: 'picked', indices: indicesOf(wordRange(tokens, index)), anchor: index });
+      }}
+      onFocus={(event) => {
+        if (event.target.matches(':focus-visible')) pointToken(tokenUnder(event.target));
+      }}
+      onBlur={() => pointToken(undefined)}
+    >
+      {tokens.map((token) => {
+        const map = mapOf(token.index);
+        const onPatch = markPatch === undefined ? 0 : (map?.values[markPatch] ?? 0);
+        return (
+          <TokenOption
+            key={token.index}
+            token={token}
+            isSelected={selected.includes(token.index)}
+            isPointed={pointed === token.index || (pointedWord !== undefined && pointedWord === token.word)}
+            isTabStop={token.index === tabStop}
+            hasMap={map !== undefined}
+            isMarked={markPatch !== undefined && onPatch >= threshold}
+          />
+        );
+      })}
+      {isStreaming && <span className="tokens-caret" aria-hidden="true" />}
+    </div>
+  );
+}
+
+function sameIndices(a: TokenSelection, b: TokenSelection): boolean {
+  return a.kind === 'picked' && b.kind === 'picked' && a.indices.join() === b.indices.join();
+}
+
+function tokenUnder(target: EventTarget | null): number | undefined {
+  const element = target instanceof Element ? target.closest<HTMLElement>('[data-token]') : null;
+  return element ? Number(element.dataset.token) : undefined;
+}
+
+interface TokenOptionProps {
+  readonly token: AnswerToken;
+  readonly isSelected: boolean;
+  readonly isPointed: boolean;
+  readonly isTabStop: boolean;
+  readonly hasMap: boolean;
+  readonly isMarked: boolean;
+}
+
+const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
+  const { token, isSelected, isPointed, isTabStop, hasMap, isMarked } = props;
+  const probability = Math.exp(token.logProb);
+  const text = token.text.trim();
+  const label = `${text}, ${formatProbability(token.logProb)}${hasMap ? '' : ', no map'}${isMarked ? ', rests on the picked patch' : ''}`;
+  return (
+    <>
+      {token.text.startsWith(' ') && ' '}
+      {/* biome-ignore lint/a11y/useSemanticElements: a <select> cannot hold a sentence */}
+      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the list takes keys and pointer for all of them */}
+      <span
+        className="token"
+        role="option"
+        aria-selected={isSelected}
+        aria-label={label}
+        tabIndex={isTabStop ? 0 : -1}
+        data-token={token.index}
+        data-pointed={isPointed || undefined}
+        data-marked={isMarked || undefined}
+        data-map={hasMap}
+      >
+        {text}
+        <span className="token-bar" aria-hidden="true">
+          <span style={{ width: `${probability * 100}%` }} />
+        </span>
+        <span className="token-percent mono" aria-hidden="true">
+          {probability >= 0.995 ? '' : Math.round(probability * 100)}
+        </span>
+      </span>
+    </>
+  );
+});

@@ -1,0 +1,161 @@
+import { useDraft } from '../state/draft';
+import { Announcer } from './announcer';
+import { Answer } from './answer';
+import { AskForm } from './ask-form';
+import { Colophon } from './colophon';
+import { DropTarget } from './drop-target';
+import { Gallery } from './gallery';
+import { IdleSignal } from './idle-signal';
+import { Legend } from './legend';
+import { MapControls } from './map-controls';
+import { MapExport } from './map-export';
+import { MapReadout } from './map-readout';
+import { Masthead } from './masthead';
+import { useServices } from './services-context';
+import { Stage, type StageImage } from './stage';
+import { type Bench, useBench } from './use-bench';
+import { useMediaQuery } from './use-media-query';
+import { useOpeningExample } from './use-opening-example';
+import './app.css';
+
+export function App() {
+  const bench = useBench();
+  const isWide = useMediaQuery('(min-width: 1000px)');
+  const reading = bench && <Reading bench={bench} isWide={isWide} />;
+  const answer = bench ? <Answer bench={bench} /> : <EmptyAnswer />;
+  // The order of reading is the order on screen at either width: on a phone the answer comes right under the image.
+  return (
+    <DropTarget>
+      <div className="page">
+        <Masthead />
+        <main className="bench">
+          <Lead />
+          <div className="bench-left">
+            <StageColumn bench={bench} />
+            {isWide && reading}
+          </div>
+          <div className="bench-right">
+            {answer}
+            {!isWide && reading}
+            <AskForm record={bench?.record} />
+          </div>
+        </main>
+        <Gallery />
+        <Colophon bench={bench} />
+      </div>
+      <Announcer bench={bench} />
+      <IdleSignal />
+    </DropTarget>
+  );
+}
+
+function Lead() {
+  return (
+    <div className="bench-lead">
+      <h1>See which image patches each word of a vision-language model’s answer rested on.</h1>
+      <p>Click a word, and its map lights up on the image. Then ask about an image of your own.</p>
+    </div>
+  );
+}
+
+function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
+  const draftImage = useDraft((draft) => draft.image);
+  const example = useOpeningExample();
+  const { samplesUrl } = useServices();
+  if (draftImage !== undefined) {
+    return (
+      <figure className="bench-stage">
+        <StillStage image={draftImage} />
+        <DraftNote name={draftImage.name} hasRun={bench !== undefined} />
+      </figure>
+    );
+  }
+  if (bench === undefined) {
+    return (
+      <figure className="bench-stage">
+        <StillStage image={example.entry && { url: `${samplesUrl}${example.entry.image}`, alt: '' }} />
+        <figcaption className="readout" />
+      </figure>
+    );
+  }
+  return (
+    <figure className="bench-stage">
+      <Stage
+        image={stageImage(bench)}
+        geometry={bench.run.header.geometry}
+        map={bench.map}
+        threshold={bench.threshold}
+        settings={bench.settings}
+      />
+      <MapReadout bench={bench} />
+    </figure>
+  );
+}
+
+function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: boolean }) {
+  return (
+    <section className="bench-reading" aria-label="Reading the map">
+      <Legend bench={bench} />
+      <Collapsible isOpen={isWide} summary="How the map is drawn">
+        <MapControls bench={bench} />
+        <MapExport bench={bench} />
+      </Collapsible>
+    </section>
+  );
+}
+
+function stageImage({ record, run }: Bench): StageImage {
+  const { geometry, image } = run.header;
+  return {
+    url: record.imageUrl,
+    alt: `The image asked about: ${image.name}`,
+    widthPx: geometry.sourceWidthPx,
+    heightPx: geometry.sourceHeightPx,
+  };
+}
+
+/** An image with no map: one to be asked about, or the example's before it has been read. */
+function StillStage({ image }: { readonly image: { readonly url: string; readonly alt: string } | undefined }) {
+  return <div className="stage-box">{image && <img className="stage-still" src={image.url} alt={image.alt} />}</div>;
+}
+
+function DraftNote({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
+  return (
+    <figcaption className="draft-note">
+      <p>
+        <strong>{name}</strong>: not asked about yet. Type a question and press Enter.
+      </p>
+      {hasRun && (
+        <button type="button" className="link-button" onClick={() => useDraft.getState().setImage(undefined)}>
+          Back to the former answer
+        </button>
+      )}
+    </figcaption>
+  );
+}
+
+function EmptyAnswer() {
+  const { error } = useOpeningExample();
+  return (
+    <section className="answer answer-empty" aria-label="Answer">
+      <p className="eyebrow">{error ? 'No example' : 'Recorded example'}</p>
+      <p className="answer-question">
+        {error ? `The recorded example could not be read (${error.message}). You can still ask.` : ' '}
+      </p>
+    </section>
+  );
+}
+
+function Collapsible(props: {
+  readonly isOpen: boolean;
+  readonly summary: string;
+  readonly children: React.ReactNode;
+}) {
+  if (props.isOpen) return props.children;
+  return (
+    <details className="collapsible">
+      <summary>{props.summary}</summary>
+      {props.children}
+    </details>
+  );
+}

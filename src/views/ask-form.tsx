@@ -1,0 +1,100 @@
+import { useQuery } from '@tanstack/react-query';
+import { type FormEvent, useEffect, useId, useRef } from 'react';
+import { useAsking } from '../state/ask-session';
+import { useDraft } from '../state/draft';
+import type { RunRecord } from '../state/run-record';
+import { samplesIndexQuery } from '../state/sample-queries';
+import { ImageTray } from './image-tray';
+import { problemMessage } from './problem-message';
+import { useServices } from './services-context';
+import './ask-form.css';
+
+/** Where an image has no suggestions of its own. */
+const suggestions = ['How many objects are there?', 'What color is the large sphere?', 'Describe the image.'];
+
+export function AskForm({ record }: { readonly record: RunRecord | undefined }) {
+  const services = useServices();
+  const { asking } = useAsking();
+  const { text, image, problem, setText } = useDraft();
+  const { data: index } = useQuery(samplesIndexQuery(services));
+  const messageId = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const runImage = record?.snapshot().header.image;
+  const imageName = image?.name ?? runImage?.name;
+  const sample = index?.images.find((entry) => entry.file === imageName);
+  const isBusy = asking.phase !== 'idle';
+
+  const ask = (question: string) => {
+    const chosen = image ? services.shelf.bytesOf(image.id) : runImage;
+    if (chosen === undefined) useDraft.getState().setProblem({ kind: 'image', reason: 'Choose an image first.' });
+    else services.asking.ask({ image: chosen, text: question });
+  };
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    ask(text);
+  };
+
+  useEffect(() => {
+    if (!isBusy) return;
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.key === 'Escape') services.asking.stop();
+    };
+    window.addEventListener('keydown', onKeyDown);
+    return () => window.removeEventListener('keydown', onKeyDown);
+  }, [isBusy, services]);
+
+  return (
+    <section className="ask" aria-labelledby="ask-heading">
+      <h2 id="ask-heading" className="eyebrow">
+        Ask your own
+      </h2>
+      <ImageTray images={index?.images ?? []} currentName={imageName} />
+      <form className="ask-line" onSubmit={onSubmit}>
+        <input
+          ref={input}
+          className="ask-input"
+          aria-label="Question about the image"
+          aria-describedby={messageId}
+          aria-invalid={problem?.kind === 'question'}
+          placeholder="What color is the small cube?"
+          autoComplete="off"
+          enterKeyHint="send"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
+        {isBusy ? (
+          <button type="button" className="ask-button" onClick={() => services.asking.stop()}>
+            Stop <kbd>Esc</kbd>
+          </button>
+        ) : (
+          <button type="submit" className="ask-button">
+            Ask <kbd>↵</kbd>
+          </button>
+        )}
+      </form>
+      <ul className="suggestions" aria-label="Suggested questions">
+        {(sample?.questions ?? suggestions).slice(0, 4).map((question) => (
+          <li key={question}>
+            <button
+              type="button"
+              className="suggestion"
+              onClick={() => {
+                setText(question);
+                ask(question);
+              }}
+            >
+              {question}
+            </button>
+          </li>
+        ))}
+      </ul>
+      <p id={messageId} className="ask-message" data-bad={problem !== undefined || undefined} role="status">
+        {problem
+          ? problemMessage(problem)
+          : asking.phase === 'queued'
+            ? 'It will be asked as soon as the model has loaded.'
+            : ''}
+      </p>
+    </section>
+  );
+}

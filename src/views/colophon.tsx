@@ -1,0 +1,66 @@
+import { useServices } from './services-context';
+import type { Bench } from './use-bench';
+import { useSourceStatus } from './use-run';
+import './colophon.css';
+
+/** Until the model's own words about itself have been read. */
+const embeddedKnows =
+  'A LLaVA of a few million parameters, trained from scratch on rendered scenes of three to eight spheres, cubes and cylinders.';
+
+/** Who answers, what it knows, and how a map comes about. */
+export function Colophon({ bench }: { readonly bench: Bench | undefined }) {
+  const { source } = useServices();
+  useSourceStatus(); // the model's facts arrive with its status
+  const model = source.model ?? bench?.run.header.model;
+  const head = bench?.run.header.head;
+  const preprocessing = bench?.run.header.geometry.preprocessing;
+  return (
+    <footer className="colophon">
+      <section aria-labelledby="who">
+        <h2 id="who" className="eyebrow">
+          Which model answers
+        </h2>
+        <p>
+          {model && <strong>{model.name}. </strong>}
+          {model?.knows ?? embeddedKnows}
+        </p>
+        <p>
+          It knows red, green, blue, yellow, purple, cyan, brown and gray; small and large; metal, called shiny, and
+          rubber, called matte. Ask what something is, whether it is there, how many there are, what stands beside it,
+          or “Describe the image.”
+        </p>
+        <p>
+          <strong>It does not know photographs.</strong> Drop one all the same: it will answer as if it were such a
+          scene, and the maps will show on what.
+        </p>
+      </section>
+      <section aria-labelledby="how">
+        <h2 id="how" className="eyebrow">
+          How a map is made
+        </h2>
+        <p>
+          A gradient method, {head?.teacher ?? 'Chefer relevancy'}, needs the whole model and a backward pass for every
+          word. The FastRM head has learned to predict its outcome from the model’s last hidden states alone: one number
+          between 0 and 1 a patch, for each token, while the answer streams.
+        </p>
+        <p>
+          Before the model sees an image, it is prepared: {preprocessing ?? 'resized and cropped to a square'}. The map
+          is laid back over your image exactly where those patches were; what was cut off is veiled.
+        </p>
+      </section>
+      <section aria-labelledby="trust">
+        <h2 id="trust" className="eyebrow">
+          How far to trust it
+        </h2>
+        <p>
+          A map says what the answer rested on, not that the answer is right. It imitates its teacher well, not
+          perfectly: read it near the threshold with care.
+        </p>
+        <p>
+          Nothing leaves this machine: image, question and answer stay in this page. There is no server, and nothing is
+          counted.
+        </p>
+      </section>
+    </footer>
+  );
+}

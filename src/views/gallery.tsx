@@ -1,0 +1,92 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { type Choices, useChoices } from '../state/choices';
+import { useDraft } from '../state/draft';
+import type { RunRecord } from '../state/run-record';
+import { recordedRunQuery, samplesIndexQuery } from '../state/sample-queries';
+import { useViewSettings } from '../state/view-settings';
+import { useServices } from './services-context';
+import { useRuns } from './use-run';
+import './gallery.css';
+
+const selectRunId = (choices: Choices) => choices.runId;
+
+/** Recorded examples and this visit's own answers, to come back to. */
+export function Gallery() {
+  const services = useServices();
+  const client = useQueryClient();
+  const [, setSettings] = useViewSettings();
+  const current = useChoices(selectRunId);
+  const runs = useRuns();
+  const { data: index } = useQuery(samplesIndexQuery(services));
+  const own = runs.filter((record) => !record.snapshot().header.recorded).reverse();
+
+  const show = (id: string, file: string | null) => {
+    useDraft.getState().setImage(undefined);
+    useChoices.getState().showRun(id);
+    void setSettings({ run: file });
+  };
+  const openExample = (file: string) =>
+    client
+      .fetchQuery(recordedRunQuery(services, file))
+      .then((id) => show(id, file))
+      .catch((error: unknown) => useDraft.getState().setProblem({ kind: 'file', reason: String(error) }));
+
+  return (
+    <nav className="gallery" aria-label="Examples and earlier answers">
+      <h2 className="eyebrow">{own.length > 0 ? 'Your answers, and recorded examples' : 'Recorded examples'}</h2>
+      <ul className="gallery-cards">
+        {own.map((record) => (
+          <li key={record.id}>
+            <Card
+              image={record.imageUrl}
+              title={record.snapshot().header.question}
+              note={answerText(record)}
+              isCurrent={record.id === current}
+              onOpen={() => show(record.id, null)}
+            />
+          </li>
+        ))}
+        {index?.runs.map((entry) => {
+          const id = client.getQueryData(recordedRunQuery(services, entry.file).queryKey);
+          return (
+            <li key={entry.file}>
+              <Card
+                image={`${services.samplesUrl}${entry.image}`}
+                title={entry.title}
+                note="Recorded"
+                isCurrent={id !== undefined && id === current}
+                onOpen={() => void openExample(entry.file)}
+              />
+            </li>
+          );
+        })}
+      </ul>
+    </nav>
+  );
+}
+
+function answerText(record: RunRecord): string {
+  const { tokens } = record.snapshot();
+  return tokens
+    .map((token) => token.text)
+    .join('')
+    .trim();
+}
+
+interface CardProps {
+  readonly image: string;
+  readonly title: string;
+  readonly note: string;
+  readonly isCurrent: boolean;
+  onOpen(): void;
+}
+
+function Card({ image, title, note, isCurrent, onOpen }: CardProps) {
+  return (
+    <button type="button" className="card" aria-current={isCurrent || undefined} onClick={onOpen}>
+      <img src={image} alt="" width={64} height={64} loading="lazy" />
+      <span className="card-title">{title}</span>
+      <span className="card-note">{note}</span>
+    </button>
+  );
+}

@@ -1,0 +1,31 @@
+import { useIsFetching } from '@tanstack/react-query';
+import { useEffect } from 'react';
+import { useAsking } from '../state/ask-session';
+import { useSourceStatus } from './use-run';
+
+/** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
+export function IdleSignal() {
+  const fetching = useIsFetching();
+  const { asking } = useAsking();
+  const { phase } = useSourceStatus();
+  const isBusy = fetching > 0 || asking.phase !== 'idle' || phase === 'loading' || phase === 'idle';
+  useEffect(() => {
+    const root = document.documentElement;
+    root.dataset.idle = 'false';
+    if (isBusy) return;
+    let isCurrent = true;
+    const images = Array.from(document.images, (image) => image.decode().catch(() => {}));
+    Promise.all([document.fonts.ready, ...images]).then(() => {
+      // Two frames: one to lay out what the state says, one to have painted it.
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => {
+          if (isCurrent) root.dataset.idle = 'true';
+        }),
+      );
+    });
+    return () => {
+      isCurrent = false;
+    };
+  }, [isBusy]);
+  return null;
+}

@@ -1,0 +1,116 @@
+import {
+  type Key,
+  Label,
+  Slider,
+  SliderThumb,
+  SliderTrack,
+  ToggleButton,
+  ToggleButtonGroup,
+} from 'react-aria-components';
+import { type ColourMapName, colourMapNames, colourMaps } from '../theme/colour-maps';
+import type { Bench } from './use-bench';
+import './map-controls.css';
+
+/** How the map is drawn. All of it lives in the address. */
+export function MapControls({ bench }: { readonly bench: Bench }) {
+  const { settings, setSettings } = bench;
+  return (
+    <div className="controls">
+      <Choice
+        label="Colours"
+        value={settings.colours}
+        onChange={(colours) => setSettings({ colours })}
+        options={colourMapNames.map((name) => ({ value: name, text: colourMaps[name].name, swatch: name }))}
+      />
+      <Choice
+        label="Scale"
+        value={settings.scale}
+        onChange={(scale) => setSettings({ scale })}
+        options={[
+          { value: 'fixed', text: 'Fixed 0–1' },
+          { value: 'own', text: 'Per map' },
+        ]}
+      />
+      <Choice
+        label="Patches"
+        value={settings.patches}
+        onChange={(patches) => setSettings({ patches })}
+        options={[
+          { value: 'nearest', text: 'Sharp' },
+          { value: 'smooth', text: 'Smooth' },
+        ]}
+      />
+      <Choice
+        label="Low values"
+        value={settings.layer}
+        onChange={(layer) => setSettings({ layer })}
+        options={[
+          { value: 'faded', text: 'Faded' },
+          { value: 'even', text: 'Full' },
+        ]}
+      />
+      <Slider
+        className="control opacity"
+        minValue={0}
+        maxValue={100}
+        step={5}
+        value={settings.opacityPercent}
+        onChange={(value) => setSettings({ opacityPercent: value as number })}
+      >
+        <div className="control-label">
+          <Label>Opacity</Label> <span className="mono">{settings.opacityPercent} %</span>
+        </div>
+        <SliderTrack className="opacity-track">
+          <div className="opacity-fill" style={{ width: `${settings.opacityPercent}%` }} />
+          <SliderThumb className="opacity-thumb" />
+        </SliderTrack>
+      </Slider>
+    </div>
+  );
+}
+
+interface Option<Value extends string> {
+  readonly value: Value;
+  readonly text: string;
+  readonly swatch?: ColourMapName;
+}
+
+function Choice<Value extends string>(props: {
+  readonly label: string;
+  readonly value: Value;
+  readonly options: readonly Option<Value>[];
+  onChange(value: Value): void;
+}) {
+  const { label, value, options, onChange } = props;
+  const onSelectionChange = (keys: Set<Key>) => {
+    const chosen = options.find((option) => keys.has(option.value));
+    if (chosen) onChange(chosen.value);
+  };
+  return (
+    <div className="control">
+      <div className="control-label">{label}</div>
+      <ToggleButtonGroup
+        className="segments"
+        aria-label={label}
+        selectionMode="single"
+        disallowEmptySelection
+        selectedKeys={[value]}
+        onSelectionChange={onSelectionChange}
+      >
+        {options.map((option) => (
+          <ToggleButton key={option.value} id={option.value} className="segment">
+            {option.swatch && (
+              <span className="swatch" aria-hidden="true" style={{ background: gradientOf(option.swatch) }} />
+            )}
+            {option.text}
+          </ToggleButton>
+        ))}
+      </ToggleButtonGroup>
+    </div>
+  );
+}
+
+function gradientOf(name: ColourMapName): string {
+  const stops = Array.from({ length: 9 }, (_, i) => colourMaps[name].colourAt(i / 8));
+  return `linear-gradient(90deg, ${stops.join(', ')})`;
+}

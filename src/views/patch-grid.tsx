@@ -1,0 +1,120 @@
+import { type KeyboardEvent, type PointerEvent, useMemo } from 'react';
+import type { ImageGeometry } from '../contract/run';
+import { ranksDescending, summariseMap } from '../math/map-values';
+import { formatValue } from '../math/number-format';
+import { type Patch, patchAfterKey, patchAtIndex, patchAtPoint, patchIndex } from '../math/patch-geometry';
+import { type Choices, useChoices } from '../state/choices';
+import type { ShownMap } from '../state/token-selection';
+
+const selectPointed = (choices: Choices) => choices.pointedPatch;
+const selectPicked = (choices: Choices) => choices.pickedPatch;
+
+/** Pointer and keyboard over the patches. A grid of one rendered cell: 576 of them would be 576 stops for nobody. */
+export function PatchGrid({ map, geometry }: { readonly map: ShownMap; readonly geometry: ImageGeometry }) {
+  const { grid } = geometry;
+  const pointed = useChoices(selectPointed);
+  const picked = useChoices(selectPicked);
+  const { pointPatch, pickPatch } = useChoices.getState();
+  const ranks = useMemo(() => ranksDescending(map.values), [map]);
+  const current = pointed ?? picked;
+
+  const patchUnder = (event: PointerEvent<HTMLElement>): Patch | undefined => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const { crop } = geometry;
+    const xPx = crop.xPx + ((event.clientX - box.left) / box.width) * crop.widthPx;
+    const yPx = crop.yPx + ((event.clientY - box.top) / box.height) * crop.heightPx;
+    return patchAtPoint(geometry, xPx, yPx);
+  };
+  const togglePick = (patch: Patch | undefined) => pickPatch(patch && isSame(patch, picked) ? undefined : patch);
+  const onKeyDown = (event: KeyboardEvent) => {
+    const from = current ?? patchAtIndex(grid, summariseMap(map.values).maxIndex);
+    if (event.key === 'Enter' || event.key === ' ') togglePick(from);
+    else {
+      const next = patchAfterKey(grid, from, event.key);
+      if (next === undefined) return;
+      pointPatch(current === undefined ? from : next);
+    }
+    event.preventDefault();
+  };
+
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a table of 576 cells over an image is no table
+    <div
+      className="patch-grid"
+      role="grid"
+      tabIndex={0}
+      aria-label="Patches of the map. Arrow keys move, Enter marks the words that rest on a patch."
+      aria-rowcount={grid.rows}
+      aria-colcount={grid.cols}
+      aria-activedescendant={current ? 'patch-cell' : undefined}
+      onKeyDown={onKeyDown}
+      onFocus={(event) => {
+        const isByKeyboard = event.currentTarget.matches(':focus-visible');
+        if (isByKeyboard && !current) pointPatch(patchAtIndex(grid, summariseMap(map.values).maxIndex));
+      }}
+      onBlur={() => pointPatch(undefined)}
+      onPointerMove={(event) => {
+        const patch = patchUnder(event);
+        if (!isSame(patch, useChoices.getState().pointedPatch)) pointPatch(patch);
+      }}
+      onPointerLeave={() => pointPatch(undefined)}
+      onClick={(event) => togglePick(patchUnder(event as unknown as PointerEvent<HTMLElement>))}
+    >
+      {picked && !isSame(picked, current) && <Cursor patch={picked} geometry={geometry} isPicked />}
+      {current && (
+        // biome-ignore lint/a11y/useSemanticElements: as above
+        // biome-ignore lint/a11y/useFocusableInteractive: the grid keeps the focus and points here
+        <div role="row" aria-rowindex={current.row + 1}>
+          <Cursor
+            patch={current}
+            geometry={geometry}
+            isPicked={isSame(current, picked)}
+            label={patchLabel(map, ranks, patchIndex(grid, current), current)}
+          />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function isSame(a: Patch | undefined, b: Patch | undefined): boolean {
+  return a?.row === b?.row && a?.col === b?.col;
+}
+
+function patchLabel(map: ShownMap, ranks: Uint32Array, index: number, patch: Patch): string {
+  const value = formatValue(map.values[index] ?? 0);
+  return `row ${patch.row + 1}, column ${patch.col + 1}: ${value}, rank ${ranks[index]} of ${ranks.length}`;
+}
+
+function Cursor(props: {
+  readonly patch: Patch;
+  readonly geometry: ImageGeometry;
+  readonly isPicked: boolean;
+  readonly label?: string;
+}) {
+  const { patch, isPicked, label } = props;
+  const { rows, cols } = props.geometry.grid;
+  const style = {
+    left: `${(patch.col / cols) * 100}%`,
+    top: `${(patch.row / rows) * 100}%`,
+    width: `${100 / cols}%`,
+    height: `${100 / rows}%`,
+  };
+  const picked = isPicked || undefined;
+  if (label === undefined)
+    return <div className="patch-cursor" data-picked={picked} style={style} aria-hidden="true" />;
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: as in the grid
+    // biome-ignore lint/a11y/useFocusableInteractive: as in the grid
+    <div
+      className="patch-cursor"
+      id="patch-cell"
+      role="gridcell"
+      aria-colindex={patch.col + 1}
+      aria-selected={isPicked}
+      aria-label={label}
+      data-picked={picked}
+      style={style}
+    />
+  );
+}

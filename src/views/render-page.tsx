@@ -1,0 +1,27 @@
+import '@fontsource-variable/inter/opsz.css';
+import '@fontsource-variable/jetbrains-mono';
+import '../theme/tokens.css';
+import '../theme/base.css';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { NuqsAdapter } from 'nuqs/adapters/react';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import type { Services } from '../state/services';
+import { restoreTheme } from '../state/theme-choice';
+import { App } from './app';
+import { ServicesProvider } from './services-context';
+
+export function renderPage(element: HTMLElement, services: Services): void {
+  restoreTheme();
+  createRoot(element).render(
+    <StrictMode>
+      <QueryClientProvider client={new QueryClient()}>
+        <NuqsAdapter>
+          <ServicesProvider value={services}>
+            <App />
+          </ServicesProvider>
+        </NuqsAdapter>
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}
