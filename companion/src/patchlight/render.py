@@ -306,7 +306,9 @@ def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mi
     if which >= 0 and table[which, 11] != 0.0:
         along = 2.0 * (dx * nx + dy * ny + dz * nz)
         rx, ry, rz = dx - along * nx, dy - along * ny, dz - along * nz
-        _trace_reflection(table, everything, light, sky, x + nx * 2e-3, y + ny * 2e-3, z + nz * 2e-3, rx, ry, rz, mirror)
+        _trace_reflection(
+            table, everything, light, sky, x + nx * 2e-3, y + ny * 2e-3, z + nz * 2e-3, rx, ry, rz, mirror
+        )
     _light_surface(table, near, light, sky, which, x, y, z, nx, ny, nz, dx, dy, dz, turn, True, mirror, out)
     return which
 
@@ -396,9 +398,7 @@ def _render(table, basis, tan_half, light, sky, salt, tone):
                 x = col + (0.15 if sample == 0 else (0.85 if sample == 1 else 0.4))
                 y = row + (0.35 if sample == 0 else (0.6 if sample == 1 else 0.9))
                 turn = _hash(row, col, salt + 1 + sample)
-                _ray_color(
-                    table, everything, everything, basis, tan_half, light, sky, x, y, turn, mirror, color
-                )
+                _ray_color(table, everything, everything, basis, tan_half, light, sky, x, y, turn, mirror, color)
                 # running mean of four samples, clamped so that one highlight does not fringe an edge
                 for k in range(3):
                     old = min(linear[row, col, k], 1.2)

@@ -1,0 +1,107 @@
+"""The embedded model: LLaVA-1.5's architecture at a few million parameters, and its prompts."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    CLIPImageProcessorPil,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from .scenes import IMAGE_PX, PATCH_PX
+from .vocabulary import build_tokenizer
+
+PROMPT = "USER: <image>\n{question} ASSISTANT:"
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
+    "{% for content in message['content'] %}{% if content['type'] == 'image' %}{{ '<image>\n' }}"
+    "{% else %}{{ content['text'] + ' ' }}{% endif %}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
+)
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaForConditionalGeneration:
+    """Random weights: CLIP ViT 5 x 192, Llama 5 x 192 with 4 heads; word embeddings at std 1/sqrt(d).
+
+    Position embeddings start as sines and cosines of row and column at the patches' own scale: at the usual 0.02 they
+    are 4 % of the signal, and nothing that needs a patch's neighbours (shape, size) is learnt for thousands of steps.
+    The word embeddings' scale matters too: at the usual 0.02 the patches cannot be told from words by dot products, and the
+    binding of patches to words forms late or never.
+    """
+    torch.manual_seed(seed)
+    vision = CLIPVisionConfig(
+        hidden_size=192,
+        intermediate_size=768,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        image_size=IMAGE_PX,
+        patch_size=PATCH_PX,
+        projection_dim=192,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=192,
+        intermediate_size=512,
+        num_hidden_layers=5,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=1024,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    config = LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=(IMAGE_PX // PATCH_PX) ** 2,
+        tie_word_embeddings=False,
+    )
+    model = LlavaForConditionalGeneration(config)
+    d = text.hidden_size
+    with torch.no_grad():
+        model.get_input_embeddings().weight.normal_(0, d**-0.5)
+        tower = model.model.vision_tower
+        table = getattr(tower, "vision_model", tower).embeddings.position_embedding.weight
+        table[1:] = _plane_waves(IMAGE_PX // PATCH_PX, table.shape[1])
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model
+
+
+def _plane_waves(grid: int, width: int) -> torch.Tensor:
+    """[grid * grid, width]: sine and cosine of row and column at geometric frequencies, root mean square 0.35."""
+    frequencies = 1.0 / 100 ** (torch.arange(width // 4) / (width // 4))
+    angles = torch.arange(grid)[:, None] * frequencies
+    waves = torch.cat([angles.sin(), angles.cos()], dim=1)
+    rows, cols = waves[:, None].expand(-1, grid, -1), waves[None].expand(grid, -1, -1)
+    return 0.5 * torch.cat([rows, cols], dim=-1).reshape(grid * grid, width)
+
+
+def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaProcessor:
+    """LLaVA-1.5's preprocessing: shorter side to 336 (bicubic), centre crop, CLIP's mean and deviation."""
+    image_processor = CLIPImageProcessorPil(
+        size={"shortest_edge": IMAGE_PX}, crop_size={"height": IMAGE_PX, "width": IMAGE_PX}
+    )
+    return LlavaProcessor(
+        image_processor=image_processor,
+        tokenizer=tokenizer or build_tokenizer(),
+        patch_size=PATCH_PX,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    """The ordinary Hugging Face layout: config, safetensors, tokenizer, processor."""
+    model.save_pretrained(folder)
+    build_processor().save_pretrained(folder)

@@ -1,0 +1,59 @@
+"""The embedded model's tokenizer: WordPiece over the words that its questions and answers are made of."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from .questions import NUMBERS, WORDING
+from .scenes import COLORS, MATERIALS, SHAPES, SIZES
+
+PAD, BOS, EOS, UNK, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
+SPECIAL = (PAD, BOS, EOS, UNK, IMAGE)
+
+_FUNCTION_WORDS = """
+    USER ASSISTANT : , . ? ! the a an is are there of in to what how many do you see image scene picture describe count
+    color shape size material made yes no it left right front behind and or with on not any all i can this that does
+    have has object thing which colour grey ball block big tiny shiny matte big little where who please tell me about
+    front background top bottom next near between one zero nothing something only same other many few
+"""
+_SUFFIXES = ("##s", "##lic")
+_SENTENCE_STARTS = (
+    "What How Is Are There Do Count Describe The Yes No A An Which Where Does Can Tell I It This That".split()
+)
+
+
+def vocabulary_words() -> list[str]:
+    """Special tokens first, then every word and suffix, in a fixed order."""
+    words = [*SPECIAL, *_FUNCTION_WORDS.split(), *COLORS, *SHAPES, *SIZES, *MATERIALS, *NUMBERS]
+    words += [word for spoken in WORDING.values() for phrase in spoken for word in phrase.split()]
+    words += [*_SENTENCE_STARTS, *_SUFFIXES]
+    unique = list(dict.fromkeys(words))
+    unique.remove("metallic")  # in two pieces: metal ##lic
+    return unique
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Words whole where they are known, plurals in two pieces (`sphere ##s`), `<unk>` for what was never seen."""
+    vocabulary = {word: number for number, word in enumerate(vocabulary_words())}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNK))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
+    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, vocabulary[BOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNK,
+        pad_token=PAD,
+        additional_special_tokens=[IMAGE],
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def save_tokenizer(folder: Path) -> None:
+    """tokenizer.json and its config, as any Hugging Face tool reads them."""
+    build_tokenizer().save_pretrained(folder)
