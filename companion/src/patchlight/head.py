@@ -55,12 +55,11 @@ class HeadFacts:
 
 
 class FastRM(nn.Module):
-    """`facts` may be replaced once the thresholds are known; the weights do not depend on them."""
+    """LayerNorm, W_q, W_k of width `hidden_size`; sigmoid of their scaled product."""
 
-    def __init__(self, facts: HeadFacts):
+    def __init__(self, hidden_size: int):
         super().__init__()
-        self.facts = facts
-        d = facts.hidden_size
+        self.hidden_size = d = hidden_size
         self.norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
         self.query = nn.Linear(d, d)
         self.key = nn.Linear(d, d)
@@ -71,35 +70,46 @@ class FastRM(nn.Module):
 
     def logits(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
         """`u . x_j + c` with `u = W_k^T q`, `c = b_k . q`: keys are never formed, T d^2 + T P d products, not P d^2."""
-        q = self.query(self.norm(query_states)) * self.facts.hidden_size**-0.5
+        q = self.query(self.norm(query_states)) * self.hidden_size**-0.5
         u = q @ self.key.weight
         return u @ self.norm(patch_states).transpose(-1, -2) + (q @ self.key.bias)[..., None]
 
-    def save_pretrained(self, folder: Path) -> None:
+    def save_pretrained(self, folder: Path, facts: HeadFacts) -> None:
         """Weights as safetensors, facts as JSON."""
+        if facts.hidden_size != self.hidden_size:
+            raise ValueError(f"facts say hidden size {facts.hidden_size}, the head has {self.hidden_size}")
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
             {name: value.detach().contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS_FILE
         )
-        (folder / FACTS_FILE).write_text(json.dumps(asdict(self.facts), indent=2) + "\n")
+        (folder / FACTS_FILE).write_text(json.dumps(asdict(facts), indent=2) + "\n")
 
     @classmethod
-    def from_pretrained(cls, folder: Path, *, hidden_size: int | None = None, stage: Stage | None = None) -> "FastRM":
+    def from_pretrained(
+        cls, folder: Path, *, hidden_size: int | None = None, stage: Stage | None = None
+    ) -> "LoadedHead":
         """Refuses a head made for other hidden states than the caller's `hidden_size` and `stage`."""
         facts = HeadFacts(**json.loads((folder / FACTS_FILE).read_text()))
         if hidden_size is not None and hidden_size != facts.hidden_size:
             raise ValueError(f"head {facts.name} reads hidden size {facts.hidden_size}, the model gives {hidden_size}")
         if stage is not None and stage != facts.stage:
             raise ValueError(f"head {facts.name} reads {facts.stage} hidden states, the model gives {stage}")
-        head = cls(facts)
+        head = cls(facts.hidden_size)
         head.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        return head.eval()
+        return LoadedHead(head.eval(), facts)
+
+
+class LoadedHead(NamedTuple):
+    """A head with what it was trained on."""
+
+    head: FastRM
+    facts: HeadFacts
 
 
 def paper_logits(head: FastRM, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
     """The paper's order, every key formed: the reference that the cheaper forms are tested against. [..., T, P]."""
     q, k = head.query(head.norm(query_states)), head.key(head.norm(patch_states))
-    return q @ k.transpose(-1, -2) / head.facts.hidden_size**0.5
+    return q @ k.transpose(-1, -2) / head.hidden_size**0.5
 
 
 class Folded(NamedTuple):
@@ -133,8 +143,8 @@ def fold(head: FastRM) -> Folded:
     gain, shift = exact(head.norm.weight), exact(head.norm.bias)
     W_q, W_k = exact(head.query.weight), exact(head.key.weight)
     b_q, b_k = W_q @ shift + exact(head.query.bias), W_k @ shift + exact(head.key.bias)
-    W_q, W_k = W_q * gain / head.facts.hidden_size**0.5, W_k * gain
-    b_q = b_q / head.facts.hidden_size**0.5
+    W_q, W_k = W_q * gain / head.hidden_size**0.5, W_k * gain
+    b_q = b_q / head.hidden_size**0.5
     return Folded(W_q.T @ W_k, b_q @ W_k, W_q.T @ b_k, float(b_q @ b_k))
 
 
