@@ -1,6 +1,8 @@
 import { create } from 'zustand';
 import type { QuestionProblem } from '../source/run-source';
 
+export type { QuestionProblem };
+
 /** An image chosen and not asked about yet; its bytes stay in the image shelf, under the id. */
 export interface DraftImage {
   readonly id: string;

@@ -1,8 +1,10 @@
 import type { RunEvent, RunImage } from '../contract/run';
-import type { RunSource } from '../source/run-source';
+import type { RunSource, SourceStatus } from '../source/run-source';
 import type { AskSession } from './ask-session';
 import type { ImageShelf } from './image-shelf';
 import type { RunLibrary } from './run-library';
+
+export type { SourceStatus };
 
 export type ImageReading =
   | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }

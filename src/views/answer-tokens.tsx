@@ -163,8 +163,6 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
   return (
     <>
       {token.text.startsWith(' ') && ' '}
-      {/* biome-ignore lint/a11y/useSemanticElements: a <select> cannot hold a sentence */}
-      {/* biome-ignore lint/a11y/useKeyWithClickEvents: the list takes keys and pointer for all of them */}
       <span
         className="token"
         role="option"
@@ -178,7 +176,7 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
       >
         {text}
         <span className="token-bar" aria-hidden="true">
-          <span style={{ width: `${probability * 100}%` }} />
+          <span className="token-fill" style={{ width: `${probability * 100}%` }} />
         </span>
         <span className="token-percent mono" aria-hidden="true">
           {probability >= 0.995 ? '' : Math.round(probability * 100)}

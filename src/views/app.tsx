@@ -1,4 +1,4 @@
-import { useDraft } from '../state/draft';
+import { type Draft, useDraft } from '../state/draft';
 import { Announcer } from './announcer';
 import { Answer } from './answer';
 import { AskForm } from './ask-form';
@@ -18,11 +18,20 @@ import { useMediaQuery } from './use-media-query';
 import { useOpeningExample } from './use-opening-example';
 import './app.css';
 
+const selectDraftImage = (draft: Draft) => draft.image;
+
 export function App() {
   const bench = useBench();
   const isWide = useMediaQuery('(min-width: 1000px)');
   const reading = bench && <Reading bench={bench} isWide={isWide} />;
-  const answer = bench ? <Answer bench={bench} /> : <EmptyAnswer />;
+  const draftImage = useDraft(selectDraftImage);
+  const answer = draftImage ? (
+    <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />
+  ) : bench ? (
+    <Answer bench={bench} />
+  ) : (
+    <EmptyAnswer />
+  );
   // The order of reading is the order on screen at either width: on a phone the answer comes right under the image.
   return (
     <DropTarget>
@@ -59,14 +68,20 @@ function Lead() {
 }
 
 function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
-  const draftImage = useDraft((draft) => draft.image);
+  const draftImage = useDraft(selectDraftImage);
   const example = useOpeningExample();
   const { samplesUrl } = useServices();
   if (draftImage !== undefined) {
     return (
       <figure className="bench-stage">
         <StillStage image={draftImage} />
-        <DraftNote name={draftImage.name} hasRun={bench !== undefined} />
+        <figcaption className="readout">
+          <p className="readout-title">{draftImage.name}</p>
+          <p className="readout-numbers mono">
+            {draftImage.widthPx} × {draftImage.heightPx} px
+          </p>
+          <p className="readout-note">No map yet.</p>
+        </figcaption>
       </figure>
     );
   }
@@ -119,18 +134,20 @@ function StillStage({ image }: { readonly image: { readonly url: string; readonl
   return <div className="stage-box">{image && <img className="stage-still" src={image.url} alt={image.alt} />}</div>;
 }
 
-function DraftNote({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
+/** In the answer's place while a new image waits for its first question. */
+function UnaskedImage({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
   return (
-    <figcaption className="draft-note">
-      <p>
-        <strong>{name}</strong>: not asked about yet. Type a question and press Enter.
-      </p>
+    <section className="answer answer-empty" aria-label="Answer">
+      <p className="eyebrow">New image</p>
+      <p className="answer-question">What do you want to know about {name}? Type a question below, and press Enter.</p>
       {hasRun && (
-        <button type="button" className="link-button" onClick={() => useDraft.getState().setImage(undefined)}>
-          Back to the former answer
-        </button>
+        <p>
+          <button type="button" className="link-button" onClick={() => useDraft.getState().setImage(undefined)}>
+            Back to the former answer
+          </button>
+        </p>
       )}
-    </figcaption>
+    </section>
   );
 }
 

@@ -73,7 +73,7 @@ export function AskForm({ record }: { readonly record: RunRecord | undefined }) 
         )}
       </form>
       <ul className="suggestions" aria-label="Suggested questions">
-        {(sample?.questions ?? suggestions).slice(0, 4).map((question) => (
+        {(sample?.questions.length ? sample.questions : suggestions).slice(0, 4).map((question) => (
           <li key={question}>
             <button
               type="button"

@@ -1,5 +1,4 @@
-import type { QuestionProblem } from '../source/run-source';
-import type { Problem } from '../state/draft';
+import type { Problem, QuestionProblem } from '../state/draft';
 
 export function problemMessage(problem: Problem): string {
   switch (problem.kind) {

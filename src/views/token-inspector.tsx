@@ -32,7 +32,7 @@ export function TokenInspector({ bench }: { readonly bench: Bench }) {
           >
             <span className="alternative-text">{alternative.text.trim() || '␣'}</span>
             <span className="alternative-bar" aria-hidden="true">
-              <span style={{ width: `${Math.exp(alternative.logProb) * 100}%` }} />
+              <span className="alternative-fill" style={{ width: `${Math.exp(alternative.logProb) * 100}%` }} />
             </span>
             <span className="mono">{formatProbability(alternative.logProb)}</span>
           </li>

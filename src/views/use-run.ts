@@ -1,6 +1,6 @@
 import { useCallback, useSyncExternalStore } from 'react';
-import type { SourceStatus } from '../source/run-source';
 import type { RunRecord, RunSnapshot } from '../state/run-record';
+import type { SourceStatus } from '../state/services';
 import { useServices } from './services-context';
 
 const nothing = () => {};

@@ -1,0 +1,125 @@
+import {
+  answerText,
+  ask,
+  expect,
+  idle,
+  openPage,
+  patches,
+  questionBox,
+  selectedTokens,
+  test,
+  token,
+  tokens,
+} from './page';
+import { diskPng } from './pictures';
+
+test('Enter asks, the answer streams, and the newest token’s map follows until one is picked', async ({ page }) => {
+  await openPage(page);
+  await page.evaluate(() => {
+    const counts: number[] = [];
+    Object.assign(window, { counts });
+    new MutationObserver(() => {
+      const count = document.querySelectorAll('[role="option"]').length;
+      const selected = document.querySelector<HTMLElement>('[role="option"][aria-selected="true"]')?.dataset.token;
+      if (counts.at(-1) !== count && selected !== undefined) counts.push(count);
+    }).observe(document.body, { subtree: true, childList: true, attributes: true });
+  });
+  await ask(page, 'Describe the image.');
+  const counts = await page.evaluate(() => (window as unknown as { counts: number[] }).counts);
+  expect(counts.length, 'the answer came in one piece').toBeGreaterThan(3);
+  const all = await tokens(page).count();
+  expect(all).toBeGreaterThan(10);
+  expect(await selectedTokens(page)).toEqual([all - 1]);
+  await expect(page.locator('.provenance')).toContainText(/answer [\d.]+ (ms|s)/);
+  await token(page, 1).click();
+  expect(await selectedTokens(page)).toEqual([1]);
+});
+
+test('Escape stops an answer, and what has come stays', async ({ page }) => {
+  await openPage(page);
+  await questionBox(page).fill('Describe the image.');
+  await questionBox(page).press('Enter');
+  await expect(page.locator('.answer .eyebrow')).toHaveText('Answering');
+  await expect(tokens(page).nth(1)).toBeVisible();
+  await page.keyboard.press('Escape');
+  await idle(page);
+  await expect(page.locator('.answer-hint')).toHaveText('Stopped before its end.');
+  expect(await tokens(page).count()).toBeGreaterThan(1);
+});
+
+test('a suggestion is asked with one click, about another sample image', async ({ page }) => {
+  await openPage(page);
+  await page.getByRole('group', { name: 'Image to ask about' }).getByRole('button').nth(1).click();
+  await expect(page.locator('.answer .eyebrow')).toHaveText('New image');
+  const suggestion = page.getByRole('list', { name: 'Suggested questions' }).getByRole('button').first();
+  const question = await suggestion.innerText();
+  await suggestion.click();
+  await expect(page.locator('.answer-question')).toHaveText(question);
+  await idle(page);
+  expect(await answerText(page)).not.toBe('');
+  await expect(page.getByRole('navigation').getByRole('button').first()).toContainText(question);
+});
+
+test('a question asked while the model loads is answered once it is there', async ({ page }) => {
+  let letModelThrough = () => {};
+  const held = new Promise<void>((resolve) => {
+    letModelThrough = resolve;
+  });
+  await page.route('**/models/**/*.onnx*', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto('/');
+  await expect(tokens(page).first()).toBeVisible();
+  await questionBox(page).fill('How many objects are there?');
+  await questionBox(page).press('Enter');
+  await expect(page.locator('.ask-message')).toContainText('as soon as the model has loaded');
+  letModelThrough();
+  await idle(page);
+  await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
+  expect(await tokens(page).count()).toBeGreaterThan(1);
+});
+
+test('an oblong image: the map lies over the crop alone, and the rest is veiled and said so', async ({ page }) => {
+  await openPage(page);
+  await page.locator('input[type="file"]').setInputFiles({
+    name: 'wide.png',
+    mimeType: 'image/png',
+    buffer: diskPng(900, 450, [200, 40, 30]),
+  });
+  await expect(page.locator('.readout-title')).toHaveText('wide.png');
+  await ask(page, 'What color is the sphere?');
+  const image = await page.locator('.stage-image').boundingBox();
+  const map = await patches(page).boundingBox();
+  if (image === null || map === null) throw new Error('image or map has no place');
+  expect(image.width / image.height).toBeCloseTo(2, 1);
+  expect(map.width / map.height).toBeCloseTo(1, 1);
+  expect(Math.abs(map.x + map.width / 2 - (image.x + image.width / 2))).toBeLessThan(2);
+  await expect(page.locator('.stage-unseen')).toBeVisible();
+  await expect(page.locator('.readout-note')).toContainText('50 % of the image that the model never saw');
+});
+
+test('an image can be pasted and dropped', async ({ page }) => {
+  await openPage(page);
+  const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
+  for (const [kind, name] of [
+    ['paste', 'pasted.png'],
+    ['drop', 'dropped.png'],
+  ] as const) {
+    await page.evaluate(
+      ({ bytes, kind, name }) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }));
+        const event =
+          kind === 'paste'
+            ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })
+            : new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+        document.body.dispatchEvent(event);
+      },
+      { bytes, kind, name },
+    );
+    await expect(page.locator('.readout-title')).toHaveText(name);
+  }
+  await page.getByRole('button', { name: 'Back to the former answer' }).click();
+  await expect(tokens(page).first()).toBeVisible();
+});

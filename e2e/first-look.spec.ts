@@ -1,0 +1,65 @@
+import { expect, idle, mapPixels, readout, stageTitle, test, token, tokens } from './page';
+
+test('a finished example is there, and can be read, while the model still loads', async ({ page }) => {
+  let letModelThrough = () => {};
+  const held = new Promise<void>((resolve) => {
+    letModelThrough = resolve;
+  });
+  await page.route('**/models/**/*.onnx*', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto('/');
+  await expect(tokens(page).first()).toBeVisible();
+  await expect(page.getByRole('progressbar', { name: 'Loading the model' })).toContainText(/of \d+(\.\d)? MB/);
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('image patches');
+
+  await token(page, 0).click();
+  await expect(token(page, 0)).toHaveAttribute('aria-selected', 'true');
+  await expect(stageTitle(page)).toContainText('Map of “');
+  await expect(readout(page)).toContainText('peak');
+  const first = await mapPixels(page);
+  expect(first).toHaveLength(24 * 24 * 4);
+  await token(page, 1).click();
+  expect(await mapPixels(page)).not.toEqual(first);
+
+  letModelThrough();
+  await idle(page);
+  await expect(page.locator('.status')).toContainText('ready');
+});
+
+test('nothing moves when the example and the model arrive', async ({ page }) => {
+  await page.addInitScript(() => {
+    const shifts: number[] = [];
+    Object.assign(window, { shifts });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) shifts.push((entry as PerformanceEntry & { value: number }).value);
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+  await page.goto('/');
+  await idle(page);
+  const total = await page.evaluate(() =>
+    (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
+  );
+  expect(total).toBeLessThan(0.05);
+});
+
+test('the page says which model answers, what it knows and what it does not', async ({ page }) => {
+  await page.goto('/');
+  const colophon = page.getByRole('contentinfo');
+  await expect(colophon).toContainText('Which model answers');
+  await expect(colophon).toContainText('trained from scratch');
+  await expect(colophon).toContainText('It does not know photographs');
+});
+
+test('another example opens, and its address opens it again', async ({ page }) => {
+  await page.goto('/');
+  await idle(page);
+  const cards = page.getByRole('navigation').getByRole('button');
+  const title = await cards.nth(1).locator('.card-title').innerText();
+  await cards.nth(1).click();
+  await expect(page.locator('.answer-question')).toHaveText(title);
+  await expect(page).toHaveURL(/run=/);
+  await page.reload();
+  await expect(page.locator('.answer-question')).toHaveText(title);
+});

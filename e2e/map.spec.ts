@@ -1,0 +1,110 @@
+import { expect, mapPixels, openPage, patches, readout, test, token } from './page';
+
+test('colours, scale, sharpness and opacity are chosen, and stay in the address', async ({ page }) => {
+  await openPage(page);
+  await token(page, 1).click();
+  const before = await mapPixels(page);
+  await page.getByRole('radio', { name: 'Viridis' }).click();
+  const viridis = await mapPixels(page);
+  expect(viridis).not.toEqual(before);
+  await page.getByRole('radio', { name: 'Per map' }).click();
+  expect(await mapPixels(page)).not.toEqual(viridis);
+  await expect(page.locator('.legend-scale')).toContainText('this map’s own');
+  await page.getByRole('radio', { name: 'Smooth' }).click();
+  await expect(page.locator('canvas.stage-map')).not.toHaveCSS('image-rendering', 'pixelated');
+  await page.getByRole('slider', { name: 'Opacity' }).focus();
+  await page.keyboard.press('End');
+  await expect(page.locator('canvas.stage-map')).toHaveCSS('opacity', '1');
+  await expect(page).toHaveURL(/colours=viridis.*scale=own|scale=own.*colours=viridis/);
+  await expect(page).toHaveURL(/opacity=100/);
+
+  await page.reload();
+  await expect(page.getByRole('radio', { name: 'Viridis' })).toBeChecked();
+  await expect(page.getByRole('radio', { name: 'Per map' })).toBeChecked();
+  await expect(page.getByRole('radio', { name: 'Smooth' })).toBeChecked();
+});
+
+test('the threshold outlines what lies above it, by keyboard too, and goes back to the head’s own', async ({
+  page,
+}) => {
+  await openPage(page);
+  const outline = page.locator('.outline-line');
+  const count = page.locator('.legend-count');
+  const slider = page.getByRole('slider', { name: /threshold/i });
+  await slider.focus();
+  await page.keyboard.press('Home');
+  await expect(count).toHaveText('576 of 576 patches');
+  await expect(outline).toHaveAttribute('d', 'M0 0L24 0L24 24L0 24Z');
+  await page.keyboard.press('ArrowRight');
+  await expect(page.locator('.legend output')).toHaveText('0.01');
+  await expect(page).toHaveURL(/threshold=0\.01/);
+  await page.keyboard.press('End');
+  await expect(outline).toHaveAttribute('d', '');
+  await page.getByRole('button', { name: /back to the head/ }).click();
+  await expect(page).not.toHaveURL(/threshold=/);
+});
+
+test('a patch tells its value and rank under the pointer; picked, it marks the words that rest on it', async ({
+  page,
+}) => {
+  await openPage(page);
+  await expect(readout(page)).toContainText('peak');
+  const peak = /r(\d+) c(\d+)/.exec(await readout(page).innerText());
+  const [row, col] = [Number(peak?.[1]), Number(peak?.[2])];
+  const box = await patches(page).boundingBox();
+  if (box === null) throw new Error('the map has no place');
+  const x = box.x + ((col - 0.5) / 24) * box.width;
+  const y = box.y + ((row - 0.5) / 24) * box.height;
+  await page.mouse.move(x, y);
+  await expect(readout(page)).toContainText(`r${row} c${col}`);
+  await expect(readout(page)).toContainText('rank 1 of 576');
+  await page.mouse.click(x, y);
+  await expect(page.locator('.readout-note')).toContainText(`On r${row} c${col} rest`);
+  await expect(page.locator('.token[data-marked]').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await expect(page.locator('.token[data-marked]')).toHaveCount(0);
+});
+
+test('the patches are walked and picked from the keyboard', async ({ page }) => {
+  await openPage(page);
+  const cell = page.getByRole('gridcell');
+  await page.keyboard.press('Tab');
+  while (!(await patches(page).evaluate((grid) => grid === document.activeElement))) await page.keyboard.press('Tab');
+  await expect(cell).toHaveAccessibleName(/rank 1 of 576/);
+  await page.keyboard.press('Home');
+  await page.keyboard.press('PageUp');
+  await expect(cell).toHaveAccessibleName(/row 1, column 1:/);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowRight');
+  await expect(cell).toHaveAccessibleName(/row 2, column 2:/);
+  await page.keyboard.press('Enter');
+  await expect(cell).toHaveAttribute('aria-selected', 'true');
+  await expect(page.locator('.readout-note')).toContainText('r2 c2');
+});
+
+test('the map on screen is saved as picture and as numbers with how they were made', async ({ page }) => {
+  await openPage(page);
+  for (const kind of ['PNG', 'CSV', 'JSON']) {
+    const download = page.waitForEvent('download');
+    await page.getByRole('button', { name: kind, exact: true }).click();
+    const file = await download;
+    expect(file.suggestedFilename()).toMatch(new RegExp(`^patchlight-.*\\.${kind.toLowerCase()}$`));
+    if (kind !== 'JSON') continue;
+    const stream = await file.createReadStream();
+    const text = (await stream.toArray()).join('');
+    const saved = JSON.parse(text) as { method: string; values: number[][]; model: { name: string } };
+    expect(saved.method).toBe('FastRM');
+    expect(saved.model.name).not.toBe('');
+    expect(saved.values).toHaveLength(24);
+    expect(saved.values[0]).toHaveLength(24);
+  }
+});
+
+test('provenance names model, head, backend, stage and times', async ({ page }) => {
+  await openPage(page);
+  const line = page.locator('.provenance');
+  await expect(line).toContainText(/head .+, taught by/);
+  await expect(line).toContainText(/(post|pre)_norm states/);
+  await expect(line).toContainText(/WASM|WebGPU|Python/);
+  await expect(line).toContainText(/map [\d.]+ (ms|s)/);
+});

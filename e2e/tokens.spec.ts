@@ -1,0 +1,91 @@
+import { expect, mapPixels, openPage, selectedTokens, stageTitle, test, token, tokens } from './page';
+
+test.beforeEach(async ({ page }) => {
+  await openPage(page);
+});
+
+test('arrows, Home and End walk through the answer, and the map comes along', async ({ page }) => {
+  const last = (await tokens(page).count()) - 1;
+  await token(page, 0).click();
+  const first = await mapPixels(page);
+  await page.keyboard.press('ArrowRight');
+  await expect(token(page, 1)).toBeFocused();
+  expect(await selectedTokens(page)).toEqual([1]);
+  expect(await mapPixels(page)).not.toEqual(first);
+  await page.keyboard.press('End');
+  expect(await selectedTokens(page)).toEqual([last]);
+  await page.keyboard.press('ArrowRight');
+  expect(await selectedTokens(page)).toEqual([last]);
+  await page.keyboard.press('Home');
+  expect(await selectedTokens(page)).toEqual([0]);
+  expect(await mapPixels(page)).toEqual(first);
+});
+
+test('the answer is one tab stop', async ({ page }) => {
+  await token(page, 1).click();
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('radiogroup', { name: 'What a click picks' }).getByRole('radio').first()).toBeFocused();
+  await page.keyboard.press('Shift+Tab');
+  await expect(token(page, 1)).toBeFocused();
+});
+
+test('shift-click, shift-arrow and dragging select several, whose maps are averaged', async ({ page }) => {
+  await token(page, 1).click();
+  const one = await mapPixels(page);
+  await token(page, 3).click({ modifiers: ['Shift'] });
+  expect(await selectedTokens(page)).toEqual([1, 2, 3]);
+  await expect(stageTitle(page)).toContainText('Mean map of');
+  const mean = await mapPixels(page);
+  expect(mean).not.toEqual(one);
+
+  await token(page, 2).click();
+  await page.keyboard.press('Shift+ArrowRight');
+  expect(await selectedTokens(page)).toEqual([2, 3]);
+
+  const from = await token(page, 3).boundingBox();
+  const to = await token(page, 1).boundingBox();
+  if (from === null || to === null) throw new Error('the tokens have no place');
+  await page.mouse.move(from.x + from.width / 2, from.y + 10);
+  await page.mouse.down();
+  await page.mouse.move(to.x + to.width / 2, to.y + 10, { steps: 5 });
+  await page.mouse.up();
+  expect(await selectedTokens(page)).toEqual([1, 2, 3]);
+  expect(await mapPixels(page)).toEqual(mean);
+});
+
+test('control-click takes single tokens in and out', async ({ page }) => {
+  await token(page, 0).click();
+  await token(page, 2).click({ modifiers: ['Control'] });
+  expect(await selectedTokens(page)).toEqual([0, 2]);
+  await token(page, 0).click({ modifiers: ['Control'] });
+  expect(await selectedTokens(page)).toEqual([2]);
+});
+
+test('the whole answer is a choice, by button and by key', async ({ page }) => {
+  const all = await tokens(page).count();
+  await page.getByRole('radio', { name: 'Whole answer' }).click();
+  expect(await selectedTokens(page)).toHaveLength(all);
+  await expect(stageTitle(page)).toContainText(`all ${all} maps`);
+  await token(page, 0).click();
+  expect(await selectedTokens(page)).toEqual([0]);
+  await page.keyboard.press('Control+a');
+  expect(await selectedTokens(page)).toHaveLength(all);
+});
+
+test('pointing at a token shows what else the model might have said', async ({ page }) => {
+  const inspector = page.locator('.inspector');
+  await token(page, 0).click();
+  await expect(inspector).toContainText('Token 1 of');
+  await token(page, 2).hover();
+  await expect(inspector).toContainText('Token 3 of');
+  expect(await inspector.getByRole('listitem').count()).toBeGreaterThan(1);
+  await expect(inspector.getByRole('listitem').first()).toContainText('%');
+  expect(await selectedTokens(page)).toEqual([0]);
+  await page.getByRole('heading', { level: 1 }).hover();
+  await expect(inspector).toContainText('Token 1 of');
+});
+
+test('each token carries its probability', async ({ page }) => {
+  const labels = await tokens(page).evaluateAll((options) => options.map((option) => option.ariaLabel));
+  for (const label of labels) expect(label).toMatch(/, [<\d.]+ %/);
+});

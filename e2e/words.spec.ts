@@ -1,0 +1,26 @@
+import { ask, expect, openPage, selectedTokens, test, token, tokens } from './page';
+
+test('a word of several sub-tokens is picked as one', async ({ page }) => {
+  await openPage(page);
+  await ask(page, 'How many objects are there?');
+  const texts = await tokens(page).evaluateAll((options) => options.map((option) => option.firstChild?.textContent));
+  // A sub-token has no space before it: its element follows the one before directly.
+  const second = await tokens(page).evaluateAll((options) =>
+    options.findIndex(
+      (option, i) => i > 0 && option.previousSibling === options[i - 1] && /^\p{L}/u.test(option.textContent ?? ''),
+    ),
+  );
+  expect(second, `no word of two sub-tokens in “${texts.join(' ')}”`).toBeGreaterThan(0);
+
+  await token(page, second).click();
+  expect(await selectedTokens(page)).toEqual([second]);
+  await token(page, second).dblclick();
+  expect(await selectedTokens(page)).toEqual([second - 1, second]);
+
+  await page.getByRole('radio', { name: 'Word' }).click();
+  await token(page, second - 1).click();
+  expect(await selectedTokens(page)).toEqual([second - 1, second]);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowLeft');
+  expect(await selectedTokens(page)).toEqual([second - 1, second]);
+});
