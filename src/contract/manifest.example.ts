@@ -1,0 +1,64 @@
+import type { ModelManifest } from './manifest';
+
+/** A manifest as the exporter writes it, for tests; its hashes belong to nothing. */
+export function exampleManifest(): ModelManifest {
+  const paths = [
+    'vision.onnx',
+    'embed.onnx',
+    'decoder.onnx',
+    'head/fastrm.onnx',
+    'head/fastrm-norm.onnx',
+    'head/fastrm.bin',
+    'tokenizer.json',
+    'tokenizer_config.json',
+  ];
+  return {
+    formatVersion: 1,
+    name: 'patchlight-scenes',
+    revision: '0123456789ab',
+    licence: 'Apache-2.0',
+    knows: 'Rendered scenes.',
+    model: {
+      hiddenSize: 192,
+      layers: 5,
+      kvHeads: 4,
+      headDim: 48,
+      vocabularySize: 136,
+      maxPositions: 1024,
+      hiddenStateStage: 'post_norm',
+    },
+    image: {
+      sizePx: 336,
+      patchPx: 14,
+      grid: { rows: 24, cols: 24 },
+      mean: [0.48145466, 0.4578275, 0.40821073],
+      std: [0.26862954, 0.26130258, 0.27577711],
+      resample: 'bicubic',
+      crop: 'center',
+      description: 'shorter side to 336 px (bicubic), centre crop',
+    },
+    prompt: {
+      template: 'USER: <image>\n{question} ASSISTANT:',
+      bosTokenId: 1,
+      eosTokenId: 2,
+      imageTokenId: 4,
+      unkTokenId: 3,
+      maxQuestionTokens: 48,
+      maxNewTokens: 96,
+    },
+    graphs: { vision: 'vision.onnx', embed: 'embed.onnx', decoder: 'decoder.onnx' },
+    head: {
+      graph: 'head/fastrm.onnx',
+      weights: 'head/fastrm.bin',
+      name: 'fastrm',
+      revision: 'ab',
+      stage: 'post_norm',
+      teacher: 'Chefer relevancy, exact',
+      labellingThreshold: 0.3,
+      classificationThreshold: 0.4,
+      hiddenSize: 192,
+    },
+    tokenizer: ['tokenizer.json', 'tokenizer_config.json'],
+    files: Object.fromEntries(paths.map((path) => [path, { sha256: 'a'.repeat(64), bytes: 100 }])),
+  };
+}

@@ -1,0 +1,105 @@
+import * as z from 'zod/mini';
+
+const supportedFormat = 1;
+
+const count = z.int().check(z.positive());
+const tokenId = z.int().check(z.nonnegative());
+const share = z.number().check(z.gt(0), z.lt(1));
+const rgb = z.tuple([z.number(), z.number(), z.number()]);
+const stage = z.enum(['post_norm', 'pre_norm']);
+/** Inside the model's own folder: no scheme, no leading slash, no way up. */
+const relativePath = z.string().check(z.regex(/^(?!.*\.\.)[\w-][\w./-]*$/));
+
+const model = z.object({
+  hiddenSize: count,
+  layers: count,
+  kvHeads: count,
+  headDim: count,
+  vocabularySize: count,
+  maxPositions: count,
+  hiddenStateStage: stage,
+});
+
+const image = z.object({
+  sizePx: count,
+  patchPx: count,
+  grid: z.object({ rows: count, cols: count }),
+  mean: rgb,
+  std: rgb,
+  resample: z.literal('bicubic'),
+  crop: z.literal('center'),
+  description: z.string(),
+});
+
+const prompt = z.object({
+  /** With `<image>` before `{question}`. */
+  template: z.string().check(z.regex(/<image>[\s\S]*\{question\}/)),
+  bosTokenId: tokenId,
+  eosTokenId: tokenId,
+  imageTokenId: tokenId,
+  unkTokenId: tokenId,
+  maxQuestionTokens: count,
+  maxNewTokens: count,
+});
+
+const head = z.object({
+  graph: relativePath,
+  weights: relativePath,
+  name: z.string(),
+  revision: z.string(),
+  stage,
+  teacher: z.string(),
+  labellingThreshold: share,
+  classificationThreshold: share,
+  hiddenSize: count,
+});
+
+const manifest = z.object({
+  formatVersion: z.literal(supportedFormat),
+  name: z.string(),
+  revision: z.string(),
+  licence: z.string(),
+  knows: z.string(),
+  model,
+  image,
+  prompt,
+  graphs: z.object({ vision: relativePath, embed: relativePath, decoder: relativePath }),
+  head,
+  tokenizer: z.tuple([relativePath, relativePath]),
+  files: z.record(relativePath, z.object({ sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)), bytes: count })),
+});
+
+/** What a model's folder holds and how it is used; `files` has every file that is read, with its hash. */
+export type ModelManifest = z.infer<typeof manifest>;
+
+/** The graph that normalises an image's patches lies beside the head's own: `fastrm.onnx`, `fastrm-norm.onnx`. */
+export function normGraphOf(headGraph: string): string {
+  return headGraph.replace(/\.onnx$/, '-norm.onnx');
+}
+
+/** Throws with the places that do not fit, or with what does not fit together. */
+export function parseManifest(data: unknown): ModelManifest {
+  const version = z.object({ formatVersion: z.unknown() }).safeParse(data);
+  if (version.success && version.data.formatVersion !== supportedFormat)
+    throw new Error(
+      `the model's manifest has format version ${JSON.stringify(version.data.formatVersion)}; this page reads ${supportedFormat}`,
+    );
+  const result = manifest.safeParse(data);
+  if (!result.success) throw new Error(`the model's manifest: ${z.prettifyError(result.error)}`);
+  const fault = faultOf(result.data);
+  if (fault !== undefined) throw new Error(`the model's manifest: ${fault}`);
+  return result.data;
+}
+
+function faultOf({ model, image, head, graphs, tokenizer, files }: ModelManifest): string | undefined {
+  if (head.stage !== model.hiddenStateStage)
+    return `head ${head.name} reads ${head.stage} hidden states, the model gives ${model.hiddenStateStage}`;
+  if (head.hiddenSize !== model.hiddenSize)
+    return `head ${head.name} reads hidden size ${head.hiddenSize}, the model gives ${model.hiddenSize}`;
+  const { rows, cols } = image.grid;
+  if (rows * image.patchPx !== image.sizePx || cols * image.patchPx !== image.sizePx)
+    return `a ${rows}x${cols} grid of ${image.patchPx} px patches does not fill ${image.sizePx} px`;
+  const needed = [...Object.values(graphs), head.graph, normGraphOf(head.graph), head.weights, ...tokenizer];
+  const unlisted = needed.filter((path) => !(path in files));
+  return unlisted.length > 0 ? `no hash for ${unlisted.join(', ')}` : undefined;
+}
