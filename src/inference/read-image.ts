@@ -1,0 +1,56 @@
+import { type ImageMediaType, parseImageHeader } from '../contract/image-header';
+import type { RunImage } from '../contract/run';
+
+export type ImageReading =
+  /** Sizes as shown, with a camera's rotation applied. */
+  | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
+  /** A sentence for the page. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+const maxBytes = 100_000_000;
+const maxPixels = 64_000_000;
+/** The widest canvas that every browser has. */
+const maxSidePx = 16_384;
+
+const typeNames: Record<ImageMediaType, string> = {
+  'image/png': 'PNG',
+  'image/jpeg': 'JPEG',
+  'image/webp': 'WebP',
+  'image/gif': 'GIF',
+};
+
+/** Checks kind, bytes and pixels before it decodes; then decodes once, to know that it can be. */
+export async function readImage(file: Blob, name: string): Promise<ImageReading> {
+  if (file.size > maxBytes) {
+    return refused(`${name} has ${megas(file.size)} MB; at most ${megas(maxBytes)} MB are taken.`);
+  }
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const header = parseImageHeader(bytes);
+  switch (header.kind) {
+    case 'not-an-image':
+      return refused(`${name} is not an image that can be read here: PNG, JPEG, WebP and GIF are.`);
+    case 'damaged':
+      return refused(`${name} is a broken ${typeNames[header.mediaType]} image: it says no size.`);
+    case 'image':
+      break;
+  }
+  const { widthPx, heightPx, mediaType } = header;
+  if (widthPx * heightPx > maxPixels || Math.max(widthPx, heightPx) > maxSidePx) {
+    const size = `${widthPx} × ${heightPx} pixels (${megas(widthPx * heightPx)} megapixels)`;
+    return refused(`${name} has ${size}; at most ${megas(maxPixels)} megapixels and ${maxSidePx} a side are taken.`);
+  }
+  try {
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: mediaType }));
+    const shown = { widthPx: bitmap.width, heightPx: bitmap.height };
+    bitmap.close();
+    return { kind: 'image', image: { bytes, mediaType, name }, ...shown };
+  } catch {
+    return refused(`${name} is a broken ${typeNames[mediaType]} image: it cannot be decoded.`);
+  }
+}
+
+const megas = (count: number) => (count / 1e6).toFixed(count < 10e6 ? 1 : 0);
+
+function refused(reason: string): ImageReading {
+  return { kind: 'refused', reason };
+}
