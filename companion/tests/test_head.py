@@ -15,7 +15,7 @@ import torch
 from patchlight.head import FastRM, HeadFacts, fold, paper_logits, round_folded, write_head_graph, write_head_weights
 
 FACTS = HeadFacts(
-    hidden_size=192, stage="post_norm", teacher="none, random weights", model_name="random", model_revision="0"
+    hidden_size=192, stage="post_norm", teacher="none, random weights", model="random", model_revision="0"
 )
 WIDTHS = [192, 1024, pytest.param(4096, marks=pytest.mark.slow)]
 

@@ -39,7 +39,7 @@ class HeadFacts:
     """Patches at or above this share of the teacher's maximum were labelled relevant."""
     classification_threshold: float = 0.4
     """Where the probabilities are read by default."""
-    model_name: str
+    model: str
     """Model that the hidden states came from."""
     model_revision: str
     """That model's revision."""

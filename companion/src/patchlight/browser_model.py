@@ -1,0 +1,69 @@
+"""The exported model folder run by onnxruntime in Python: what the page's worker does, step by step, for tests."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime
+
+
+class BrowserAnswer(NamedTuple):
+    """Greedy answer without its end token; states [n, d] of every position fed: prompt, then each answer token."""
+
+    ids: list[int]
+    states: np.ndarray
+
+
+class BrowserModel:
+    """All graphs of one folder; `threads` as the page's worker would have."""
+
+    def __init__(self, folder: Path, *, threads: int = 2):
+        self.manifest = json.loads((folder / "manifest.json").read_text())
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+
+        def session(relative: str) -> onnxruntime.InferenceSession:
+            return onnxruntime.InferenceSession(folder / relative, options, providers=["CPUExecutionProvider"])
+
+        graphs, head = self.manifest["graphs"], self.manifest["head"]
+        self.vision, self.embed, self.decoder = (session(graphs[name]) for name in ("vision", "embed", "decoder"))
+        self.head, self.norm = session(head["graph"]), session(head["normGraph"])
+
+    def image_features(self, image: np.ndarray) -> np.ndarray:
+        """[px, px, 3] uint8, already cropped, to [1, P, d]."""
+        facts = self.manifest["image"]
+        pixels = (image.astype(np.float32) / 255 - np.float32(facts["mean"])) / np.float32(facts["std"])
+        [features] = self.vision.run(None, {"pixel_values": pixels.transpose(2, 0, 1)[None].astype(np.float32)})
+        return features
+
+    def embeddings(self, ids: list[int]) -> np.ndarray:
+        """[1, s, d]."""
+        [embeds] = self.embed.run(None, {"input_ids": np.array([ids], dtype=np.int64)})
+        return embeds
+
+    def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:
+        """Greedy decoding on the merged decoder: the prompt at once with no past, then a token at a time."""
+        embeds = np.concatenate([self.embeddings(before), features, self.embeddings(after)], axis=1)
+        facts, eos = self.manifest["model"], self.manifest["prompt"]["eosTokenId"]
+        past = [np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)] * (2 * facts["layers"])
+        names = [f"past.{i}.{part}" for i in range(facts["layers"]) for part in ("key", "value")]
+        ids: list[int] = []
+        states = []
+        for _ in range(limit):
+            start, count = past[0].shape[2], embeds.shape[1]
+            feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
+            logits, fed, *past = self.decoder.run(None, feed | dict(zip(names, past, strict=True)))
+            states.append(fed[0])
+            token = int(logits[0].argmax())
+            if token == eos:
+                break
+            ids.append(token)
+            embeds = self.embeddings([token])
+        return BrowserAnswer(ids, np.concatenate(states))
+
+    def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
+        """Raw states [T, d] and [P, d] to probabilities [T, P]."""
+        [patches] = self.norm.run(None, {"patch_states": patch_states})
+        [probabilities] = self.head.run(None, {"query_states": query_states, "patch_states": patches})
+        return probabilities

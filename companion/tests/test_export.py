@@ -1,0 +1,135 @@
+"""The exported graphs against the PyTorch model that they came from, on random weights and small sizes of it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from patchlight.browser_model import BrowserModel
+from patchlight.export import export_browser_model
+from patchlight.head import FastRM, HeadFacts
+from patchlight.model import PROMPT, build_model, build_processor
+from patchlight.packing import prompt_pieces
+from patchlight.parity import check_parity
+from patchlight.vocabulary import build_tokenizer
+
+
+class Folders(NamedTuple):
+    hf: Path
+    head: Path
+    browser: Path
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Random weights with two layers a side kept; head with logits of deviation about 2."""
+    root = tmp_path_factory.mktemp("export")
+    found = Folders(root / "hf", root / "head", root / "browser")
+    model = build_model(build_tokenizer(), seed=3)
+    layers, tower = model.model.language_model.layers, model.model.vision_tower
+    model.model.language_model.layers = layers[:2]
+    encoder = getattr(tower, "vision_model", tower).encoder
+    encoder.layers = encoder.layers[:2]
+    model.config.text_config.num_hidden_layers = model.config.vision_config.num_hidden_layers = 2
+    model.save_pretrained(found.hf)
+    build_processor().save_pretrained(found.hf)
+    torch.manual_seed(4)
+    head = FastRM(192)
+    with torch.no_grad():
+        head.query.weight *= 6
+    facts = HeadFacts(hidden_size=192, stage="post_norm", teacher="none", model="random", model_revision="0")
+    head.save_pretrained(found.head, facts)
+    export_browser_model(found.hf, found.head, found.browser, name="random", knows="Nothing.", training={"steps": 0})
+    return found
+
+
+def random_image(seed: int) -> np.ndarray:
+    """Smooth enough for patches to differ from one another."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    return np.array(Image.fromarray(coarse).resize((336, 336), Image.Resampling.BICUBIC))
+
+
+def test_parity_over_questions_is_within_the_goals(folders: Folders):
+    questions = ["What color is the large sphere?", "How many cubes are there?", "Describe the image."]
+    samples = [(random_image(k), text) for k, text in enumerate(questions)]
+    parity = check_parity(folders.hf, folders.head, folders.browser, samples, limit=12)
+    assert parity.identical_share == 1
+    # fp16 weights, each off by up to 2^-11 of itself, through four layers; the goals are 1e-2 and 5e-3.
+    assert 1e-6 < parity.hidden_error < 5e-3
+    assert 1e-6 < parity.head_error < 5e-3
+    report = json.loads((folders.browser / "report" / "parity.json").read_text())
+    assert [row["value"] for row in report["figures"]][:2] == [3, 1.0]
+
+
+def test_answers_equal_hugging_face_generate_on_the_processors_own_input(folders: Folders):
+    image = random_image(7)
+    processor = AutoProcessor.from_pretrained(folders.hf)
+    inputs = processor(
+        images=Image.fromarray(image), text=PROMPT.format(question="Is there a red cube?"), return_tensors="pt"
+    )
+    model = LlavaForConditionalGeneration.from_pretrained(folders.hf).eval()
+    with torch.inference_mode():
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)
+    wanted = output[0, inputs["input_ids"].shape[1] :].tolist()
+    browser = BrowserModel(folders.browser)
+    pieces = prompt_pieces(processor.tokenizer)
+    asked = processor.tokenizer("Is there a red cube?", add_special_tokens=False).input_ids
+    browser.manifest["prompt"]["eosTokenId"] = -1
+    found = browser.answer(browser.image_features(image), pieces.before, [*asked, *pieces.after], limit=8)
+    assert found.ids == wanted
+
+
+def test_a_prompt_in_two_parts_gives_the_states_of_one(folders: Folders):
+    browser = BrowserModel(folders.browser)
+    embeds = browser.embeddings(list(range(5, 25)))
+    names = [value.name for value in browser.decoder.get_inputs()[2:]]
+
+    def run(part: np.ndarray, past: list[np.ndarray]) -> list[np.ndarray]:
+        start = past[0].shape[2]
+        feed = {"inputs_embeds": part, "position_ids": np.arange(start, start + part.shape[1])[None]}
+        return browser.decoder.run(None, feed | dict(zip(names, past, strict=True)))
+
+    none = [np.zeros((1, 4, 0, 48), np.float32)] * 4
+    _, whole, *_ = run(embeds, none)
+    _, first, *past = run(embeds[:, :13], none)
+    logits, second, *_ = run(embeds[:, 13:], past)
+    # Same weights and precision; only the order of sums differs.
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=0, atol=2e-5)
+    assert logits.shape == (1, len(build_tokenizer()))
+
+
+def test_weights_are_stored_in_fp16_in_one_file_a_graph(folders: Folders):
+    for name in ("vision.onnx", "embed.onnx", "decoder.onnx"):
+        proto = onnx.load(folders.browser / name, load_external_data=False)
+        assert not any(tensor.external_data for tensor in proto.graph.initializer)
+        wide = [
+            t.name for t in proto.graph.initializer if t.data_type == onnx.TensorProto.FLOAT and np.prod(t.dims) > 64
+        ]
+        assert wide == []
+        assert any(t.data_type == onnx.TensorProto.FLOAT16 for t in proto.graph.initializer)
+
+
+def test_the_manifest_names_every_file_with_its_hash(folders: Folders):
+    manifest = json.loads((folders.browser / "manifest.json").read_text())
+    present = {p.relative_to(folders.browser).as_posix() for p in folders.browser.rglob("*") if p.is_file()}
+    assert set(manifest["files"]) == {name for name in present if name != "manifest.json" and "report/" not in name}
+    for name, facts in manifest["files"].items():
+        content = (folders.browser / name).read_bytes()
+        assert facts == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    assert manifest["model"]["hiddenSize"] == manifest["head"]["hiddenSize"] == 192
+    assert manifest["model"]["layers"] == 2
+    assert manifest["head"]["labellingThreshold"] == 0.3
+
+
+def test_a_head_for_other_states_is_refused(folders: Folders, tmp_path: Path):
+    facts = HeadFacts(hidden_size=192, stage="pre_norm", teacher="none", model="random", model_revision="0")
+    FastRM(192).save_pretrained(tmp_path, facts)
+    with pytest.raises(ValueError, match="reads pre_norm hidden states, the model gives post_norm"):
+        export_browser_model(folders.hf, tmp_path, tmp_path / "out", name="", knows="", training={})
