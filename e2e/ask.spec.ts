@@ -96,7 +96,7 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   expect(map.width / map.height).toBeCloseTo(1, 1);
   expect(Math.abs(map.x + map.width / 2 - (image.x + image.width / 2))).toBeLessThan(2);
   await expect(page.locator('.stage-unseen')).toBeVisible();
-  await expect(page.locator('.readout-note')).toContainText('50 % of the image that the model never saw');
+  await expect(page.locator('.readout-note')).toContainText('the 50 % that the model never saw');
 });
 
 test('an image can be pasted and dropped', async ({ page }) => {

@@ -1,5 +1,5 @@
 import { scaleSymlog } from 'd3-scale';
-import { area, curveStep } from 'd3-shape';
+import { area, curveStepAfter } from 'd3-shape';
 import { type ColourTable, colourOffset } from './colour-table';
 
 /** The colour bar over the whole axis 0..1, one pixel a step; outside of the domain it keeps the end's colour. */
@@ -29,9 +29,10 @@ export function histogramPathData(counts: ArrayLike<number>, size: { widthPx: nu
     .range([size.heightPx, 0]);
   const step = size.widthPx / bins.length;
   const outline = area<number>()
-    .x((_, i) => (i + 0.5) * step)
+    .x((_, i) => i * step)
     .y0(size.heightPx)
     .y1((count) => y(count))
-    .curve(curveStep);
-  return outline(bins) ?? '';
+    .curve(curveStepAfter);
+  // The last bin needs a right edge of its own.
+  return outline([...bins, bins.at(-1) ?? 0]) ?? '';
 }

@@ -23,8 +23,8 @@ const selectDraftImage = (draft: Draft) => draft.image;
 export function App() {
   const bench = useBench();
   const isWide = useMediaQuery('(min-width: 1000px)');
-  const reading = bench && <Reading bench={bench} isWide={isWide} />;
   const draftImage = useDraft(selectDraftImage);
+  const reading = bench && <Reading bench={draftImage ? { ...bench, map: undefined } : bench} isWide={isWide} />;
   const answer = draftImage ? (
     <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />
   ) : bench ? (

@@ -72,6 +72,13 @@ export function AskForm({ record }: { readonly record: RunRecord | undefined }) 
           </button>
         )}
       </form>
+      <p id={messageId} className="ask-message" data-bad={problem !== undefined || undefined} role="status">
+        {problem
+          ? problemMessage(problem)
+          : asking.phase === 'queued'
+            ? 'It will be asked as soon as the model has loaded.'
+            : ''}
+      </p>
       <ul className="suggestions" aria-label="Suggested questions">
         {(sample?.questions.length ? sample.questions : suggestions).slice(0, 4).map((question) => (
           <li key={question}>
@@ -88,13 +95,6 @@ export function AskForm({ record }: { readonly record: RunRecord | undefined }) 
           </li>
         ))}
       </ul>
-      <p id={messageId} className="ask-message" data-bad={problem !== undefined || undefined} role="status">
-        {problem
-          ? problemMessage(problem)
-          : asking.phase === 'queued'
-            ? 'It will be asked as soon as the model has loaded.'
-            : ''}
-      </p>
     </section>
   );
 }

@@ -43,7 +43,7 @@ function mapNote({ run, map }: Bench): string {
   if (map && map.missing.length > 0) return `${formatCount(map.missing.length, 'token has', 'tokens have')} no map.`;
   const unseen = unseenShare(run.header.geometry);
   if (unseen > 0) {
-    return `Veiled: the ${formatPercent(unseen)} of the image that the model never saw (${run.header.geometry.preprocessing}).`;
+    return `Veiled: the ${formatPercent(unseen)} that the model never saw (${run.header.geometry.preprocessing}).`;
   }
   return 'Pick a patch to mark the words that rest on it.';
 }
