@@ -1,9 +1,11 @@
+import { memo } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
 import { patchIndex } from '../math/patch-geometry';
 import { type Choices, useChoices } from '../state/choices';
 import { pickToken } from '../state/token-selection';
 import { AnswerTokens } from './answer-tokens';
 import { Provenance } from './provenance';
+import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
 import type { Bench } from './use-bench';
 import './answer.css';
@@ -15,22 +17,9 @@ const selectIsWhole = (choices: Choices) => choices.selection.kind === 'answer';
 export function Answer({ bench }: { readonly bench: Bench }) {
   const { run, record, selected, threshold } = bench;
   const unit = useChoices(selectUnit);
-  const isWhole = useChoices(selectIsWhole);
   const picked = useChoices(selectPicked);
-  const { setUnit, select } = useChoices.getState();
   const { header, tokens, end } = run;
   const markPatch = picked && patchIndex(header.geometry.grid, picked);
-
-  const onUnit = (keys: Set<Key>) => {
-    if (keys.has('answer')) select({ kind: 'answer' });
-    else {
-      const next = keys.has('word') ? 'word' : 'token';
-      setUnit(next);
-      const last = selected.at(-1);
-      if (isWhole) select({ kind: 'auto' });
-      else if (next === 'word' && last !== undefined) select(pickToken(tokens, last, 'word'));
-    }
-  };
 
   return (
     <section className="answer" aria-label="Answer">
@@ -46,24 +35,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
         isStreaming={end === undefined}
       />
       <div className="answer-tools">
-        <ToggleButtonGroup
-          className="segments"
-          aria-label="What a click picks"
-          selectionMode="single"
-          disallowEmptySelection
-          selectedKeys={[isWhole ? 'answer' : unit]}
-          onSelectionChange={onUnit}
-        >
-          <ToggleButton id="token" className="segment">
-            Token
-          </ToggleButton>
-          <ToggleButton id="word" className="segment">
-            Word
-          </ToggleButton>
-          <ToggleButton id="answer" className="segment">
-            Whole answer
-          </ToggleButton>
-        </ToggleButtonGroup>
+        <UnitChoice />
         <p className="answer-hint">{endNote(bench) ?? 'Click a word. Shift-click or drag for several.'}</p>
       </div>
       <TokenInspector bench={bench} />
@@ -71,6 +43,43 @@ export function Answer({ bench }: { readonly bench: Bench }) {
     </section>
   );
 }
+
+/** What a click picks. The whole answer is a selection at once, and a click on a token ends it. */
+const UnitChoice = memo(function UnitChoice() {
+  const { library } = useServices();
+  const unit = useChoices(selectUnit);
+  const isWhole = useChoices(selectIsWhole);
+  const onUnit = (keys: Set<Key>) => {
+    const { runId, selection, setUnit, select } = useChoices.getState();
+    if (keys.has('answer')) return select({ kind: 'answer' });
+    const next = keys.has('word') ? 'word' : 'token';
+    setUnit(next);
+    const run = runId === undefined ? undefined : library.get(runId)?.snapshot();
+    const last = selection.kind === 'picked' ? selection.indices.at(-1) : undefined;
+    if (selection.kind === 'answer') select({ kind: 'auto' });
+    else if (next === 'word' && run && last !== undefined) select(pickToken(run.tokens, last, 'word'));
+  };
+  return (
+    <ToggleButtonGroup
+      className="segments"
+      aria-label="What a click picks"
+      selectionMode="single"
+      disallowEmptySelection
+      selectedKeys={[isWhole ? 'answer' : unit]}
+      onSelectionChange={onUnit}
+    >
+      <ToggleButton id="token" className="segment">
+        Token
+      </ToggleButton>
+      <ToggleButton id="word" className="segment">
+        Word
+      </ToggleButton>
+      <ToggleButton id="answer" className="segment">
+        Whole answer
+      </ToggleButton>
+    </ToggleButtonGroup>
+  );
+});
 
 function endNote({ run }: Bench): string | undefined {
   switch (run.end?.reason) {

@@ -50,7 +50,7 @@ export function App() {
           </div>
         </main>
         <Gallery />
-        <Colophon bench={bench} />
+        <Colophon header={bench?.run.header} />
       </div>
       <Announcer bench={bench} />
       <IdleSignal />
@@ -112,7 +112,7 @@ function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: bo
     <section className="bench-reading" aria-label="Reading the map">
       <Legend bench={bench} />
       <Collapsible isOpen={isWide} summary="How the map is drawn">
-        <MapControls bench={bench} />
+        <MapControls settings={bench.settings} setSettings={bench.setSettings} />
         <MapExport bench={bench} />
       </Collapsible>
     </section>

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { type FormEvent, useEffect, useId, useRef } from 'react';
+import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
 import { useAsking } from '../state/ask-session';
 import { useDraft } from '../state/draft';
 import type { RunRecord } from '../state/run-record';
@@ -12,7 +12,7 @@ import './ask-form.css';
 /** Where an image has no suggestions of its own. */
 const suggestions = ['How many objects are there?', 'What color is the large sphere?', 'Describe the image.'];
 
-export function AskForm({ record }: { readonly record: RunRecord | undefined }) {
+export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
   const services = useServices();
   const { asking } = useAsking();
   const { text, image, problem, setText } = useDraft();
@@ -97,4 +97,4 @@ export function AskForm({ record }: { readonly record: RunRecord | undefined }) 
       </ul>
     </section>
   );
-}
+});

@@ -1,5 +1,6 @@
+import { memo } from 'react';
+import type { RunHeader } from '../contract/run';
 import { useServices } from './services-context';
-import type { Bench } from './use-bench';
 import { useSourceStatus } from './use-run';
 import './colophon.css';
 
@@ -8,12 +9,12 @@ const embeddedKnows =
   'A LLaVA of a few million parameters, trained from scratch on rendered scenes of three to eight spheres, cubes and cylinders.';
 
 /** Who answers, what it knows, and how a map comes about. */
-export function Colophon({ bench }: { readonly bench: Bench | undefined }) {
+export const Colophon = memo(function Colophon({ header }: { readonly header: RunHeader | undefined }) {
   const { source } = useServices();
   useSourceStatus(); // the model's facts arrive with its status
-  const model = source.model ?? bench?.run.header.model;
-  const head = bench?.run.header.head;
-  const preprocessing = bench?.run.header.geometry.preprocessing;
+  const model = source.model ?? header?.model;
+  const head = header?.head;
+  const preprocessing = header?.geometry.preprocessing;
   return (
     <footer className="colophon">
       <section aria-labelledby="who">
@@ -63,4 +64,4 @@ export function Colophon({ bench }: { readonly bench: Bench | undefined }) {
       </section>
     </footer>
   );
-}
+});

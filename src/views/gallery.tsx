@@ -1,4 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { memo } from 'react';
 import { type Choices, useChoices } from '../state/choices';
 import { useDraft } from '../state/draft';
 import type { RunRecord } from '../state/run-record';
@@ -11,7 +12,7 @@ import './gallery.css';
 const selectRunId = (choices: Choices) => choices.runId;
 
 /** Recorded examples and this visit's own answers, to come back to. */
-export function Gallery() {
+export const Gallery = memo(function Gallery() {
   const services = useServices();
   const client = useQueryClient();
   const [, setSettings] = useViewSettings();
@@ -63,7 +64,7 @@ export function Gallery() {
       </ul>
     </nav>
   );
-}
+});
 
 function answerText(record: RunRecord): string {
   const { tokens } = record.snapshot();

@@ -1,3 +1,4 @@
+import { memo } from 'react';
 import {
   type Key,
   Label,
@@ -7,13 +8,16 @@ import {
   ToggleButton,
   ToggleButtonGroup,
 } from 'react-aria-components';
+import type { SetViewSettings, ViewSettings } from '../state/view-settings';
 import { type ColourMapName, colourMapNames, colourMaps } from '../theme/colour-maps';
-import type { Bench } from './use-bench';
 import './map-controls.css';
 
 /** How the map is drawn. All of it lives in the address. */
-export function MapControls({ bench }: { readonly bench: Bench }) {
-  const { settings, setSettings } = bench;
+export const MapControls = memo(function MapControls(props: {
+  readonly settings: ViewSettings;
+  readonly setSettings: SetViewSettings;
+}) {
+  const { settings, setSettings } = props;
   return (
     <div className="controls">
       <Choice
@@ -67,7 +71,7 @@ export function MapControls({ bench }: { readonly bench: Bench }) {
       </Slider>
     </div>
   );
-}
+});
 
 interface Option<Value extends string> {
   readonly value: Value;

@@ -1,3 +1,4 @@
+import { memo } from 'react';
 import { Button, ProgressBar } from 'react-aria-components';
 import { formatBytes } from '../math/number-format';
 import { chooseTheme, type ThemeChoice, useTheme } from '../state/theme-choice';
@@ -5,7 +6,7 @@ import { useServices } from './services-context';
 import { useSourceStatus } from './use-run';
 import './masthead.css';
 
-export function Masthead() {
+export const Masthead = memo(function Masthead() {
   return (
     <header className="masthead">
       <div className="masthead-bar">
@@ -18,7 +19,7 @@ export function Masthead() {
       </div>
     </header>
   );
-}
+});
 
 /** Three by three patches, one of them lit. */
 function Glyph() {
