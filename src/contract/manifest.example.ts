@@ -45,10 +45,12 @@ export function exampleManifest(): ModelManifest {
       unkTokenId: 3,
       maxQuestionTokens: 48,
       maxNewTokens: 96,
+      caseFallback: 'lower',
     },
     graphs: { vision: 'vision.onnx', embed: 'embed.onnx', decoder: 'decoder.onnx' },
     head: {
       graph: 'head/fastrm.onnx',
+      normGraph: 'head/fastrm-norm.onnx',
       weights: 'head/fastrm.bin',
       name: 'fastrm',
       revision: 'ab',

@@ -40,10 +40,14 @@ const prompt = z.object({
   unkTokenId: tokenId,
   maxQuestionTokens: count,
   maxNewTokens: count,
+  /** A word unknown as typed is tried in lower case, then with a capital. */
+  caseFallback: z.literal('lower'),
 });
 
 const head = z.object({
   graph: relativePath,
+  /** Normalises an image's patches, once an image. */
+  normGraph: relativePath,
   weights: relativePath,
   name: z.string(),
   revision: z.string(),
@@ -72,11 +76,6 @@ const manifest = z.object({
 /** What a model's folder holds and how it is used; `files` has every file that is read, with its hash. */
 export type ModelManifest = z.infer<typeof manifest>;
 
-/** The graph that normalises an image's patches lies beside the head's own: `fastrm.onnx`, `fastrm-norm.onnx`. */
-export function normGraphOf(headGraph: string): string {
-  return headGraph.replace(/\.onnx$/, '-norm.onnx');
-}
-
 /** Throws with the places that do not fit, or with what does not fit together. */
 export function parseManifest(data: unknown): ModelManifest {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data);
@@ -99,7 +98,7 @@ function faultOf({ model, image, head, graphs, tokenizer, files }: ModelManifest
   const { rows, cols } = image.grid;
   if (rows * image.patchPx !== image.sizePx || cols * image.patchPx !== image.sizePx)
     return `a ${rows}x${cols} grid of ${image.patchPx} px patches does not fill ${image.sizePx} px`;
-  const needed = [...Object.values(graphs), head.graph, normGraphOf(head.graph), head.weights, ...tokenizer];
+  const needed = [...Object.values(graphs), head.graph, head.normGraph, head.weights, ...tokenizer];
   const unlisted = needed.filter((path) => !(path in files));
   return unlisted.length > 0 ? `no hash for ${unlisted.join(', ')}` : undefined;
 }
