@@ -1,5 +1,6 @@
 """The embedded model: LLaVA-1.5's architecture at a few million parameters, and its prompts."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -26,10 +27,14 @@ CHAT_TEMPLATE = (
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaForConditionalGeneration:
-    """Random weights: CLIP ViT 5 x 192, Llama 5 x 192 with 4 heads; word embeddings at std 1/sqrt(d).
+    """Random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads; word embeddings at std 1/sqrt(d).
 
     Position embeddings start as sines and cosines of row and column at the patches' own scale: at the usual 0.02 they
     are 4 % of the signal, and nothing that needs a patch's neighbours (shape, size) is learnt for thousands of steps.
+    Patch filters start as cosine transforms with less gain on the mean: random filters pass a patch's mean colour
+    some ten times stronger than the edges and shading that tell a sphere from a cube.
+    For the same reason as the positions, queries and keys of the vision tower start alike (0.8 of one rotation), so that a patch attends
+    to patches near it and like it (mimetic initialisation, Trockman and Kolter 2023).
     The word embeddings' scale matters too: at the usual 0.02 the patches cannot be told from words by dot products, and the
     binding of patches to words forms late or never.
     """
@@ -47,7 +52,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         vocab_size=len(tokenizer),
         hidden_size=192,
         intermediate_size=512,
-        num_hidden_layers=5,
+        num_hidden_layers=4,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
@@ -72,6 +77,13 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         tower = model.model.vision_tower
         table = getattr(tower, "vision_model", tower).embeddings.position_embedding.weight
         table[1:] = _plane_waves(IMAGE_PX // PATCH_PX, table.shape[1])
+        patch = getattr(tower, "vision_model", tower).embeddings.patch_embedding.weight
+        patch.copy_(_cosine_filters(patch.shape[0], PATCH_PX).view_as(patch))
+        for layer in getattr(tower, "vision_model", tower).encoder.layers:
+            attention = layer.self_attn
+            rotation = torch.linalg.qr(torch.randn_like(attention.q_proj.weight))[0]
+            attention.q_proj.weight.copy_(0.8 * rotation)
+            attention.k_proj.weight.copy_(0.8 * rotation)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -84,6 +96,18 @@ def _plane_waves(grid: int, width: int) -> torch.Tensor:
     waves = torch.cat([angles.sin(), angles.cos()], dim=1)
     rows, cols = waves[:, None].expand(-1, grid, -1), waves[None].expand(grid, -1, -1)
     return 0.5 * torch.cat([rows, cols], dim=-1).reshape(grid * grid, width)
+
+
+def _cosine_filters(width: int, size: int) -> torch.Tensor:
+    """[width, 3, size, size]: the lowest two-dimensional cosines of each colour channel, gain growing with frequency."""
+    side = math.isqrt(width // 3)
+    k, x = torch.arange(side)[:, None], torch.arange(size)
+    basis = torch.cos(math.pi * k * (2 * x + 1) / (2 * size)) * (torch.where(k == 0, 1.0, 2.0) / size).sqrt()
+    plane = basis[:, None, :, None] * basis[None, :, None, :]
+    gain = 0.1 * (1 + torch.hypot(k.float(), k.T.float()))
+    filters = (plane * gain[..., None, None]).reshape(side * side, 1, 1, size, size)
+    filters = (filters * torch.eye(3)[None, :, :, None, None]).reshape(-1, 3, size, size)
+    return filters[:width] if len(filters) >= width else torch.cat([filters, filters[: width - len(filters)]])
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaProcessor:

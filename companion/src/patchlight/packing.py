@@ -70,7 +70,7 @@ def pack_scenes(
     text_tokens: int,
     description_share: float,
 ) -> PackedBatch:
-    """Ask each scene questions until `text_tokens` are filled; the batch is a function of scenes and `seed`."""
+    """Ask each scene questions until `text_tokens` are filled (0: none); the batch is a function of scenes and `seed`."""
     pieces = prompt_pieces(tokenizer)
     encode = tokenizer.backend_tokenizer
     random, numpy_random = Random(seed), np.random.default_rng(seed)
@@ -96,7 +96,7 @@ def pack_scenes(
             offsets += range(len(pair))
         keep = choose_patches(item.patch_objects, patches, numpy_random)
         rows.append((item, keep, ids, labels, groups, offsets))
-    longest = max(len(row[2]) for row in rows)
+    longest = max(text_tokens, 1)  # one shape for all batches, so that a compiled model stays compiled
     before = len(pieces.before)
 
     def padded(values: list[int], fill: int) -> list[int]:

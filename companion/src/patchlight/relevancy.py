@@ -49,17 +49,18 @@ _running = _Recursion()
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def _clamp_and_softmax_backward(a, g, r, relevancy):
-    """One row block of one head: `relevancy += r max(0, g a)`, and `g` becomes the scores' gradient, in place."""
-    for i in range(a.shape[0]):
-        total = np.float32(0.0)
-        weight = r[i]
-        for j in range(a.shape[1]):
-            p = a[i, j] * g[i, j]
-            total += p
-            relevancy[j] += weight * max(p, np.float32(0.0))
-            g[i, j] = p
-        for j in range(a.shape[1]):
-            g[i, j] -= a[i, j] * total
+    """One row block, all heads [h, rows, n]: `relevancy += r max(0, g a)`; `g` becomes the scores' gradient."""
+    for h in range(a.shape[0]):
+        for i in range(a.shape[1]):
+            total = np.float32(0.0)
+            weight = r[i]
+            for j in range(a.shape[2]):
+                p = a[h, i, j] * g[h, i, j]
+                total += p
+                relevancy[j] += weight * max(p, np.float32(0.0))
+                g[h, i, j] = p
+            for j in range(a.shape[2]):
+                g[h, i, j] -= a[h, i, j] * total
 
 
 class _RecursiveAttention(torch.autograd.Function):
@@ -94,19 +95,18 @@ class _RecursiveAttention(torch.autograd.Function):
                 start = start + alive[rows].index(True)
                 stop = start + 1
                 rows = slice(start, stop)
-            for h in range(heads):
-                g = torch.matmul(grad_out[0, h, rows], v[0, h, :stop].T).float()
-                block = a[0, h, rows, :stop]
-                if g.device.type == "cpu":
-                    _clamp_and_softmax_backward(block.numpy(), g.numpy(), r[rows].numpy(), relevancy[:stop].numpy())
-                else:
-                    p = block * g
-                    relevancy[:stop] += r[rows] @ p.clamp(min=0)
-                    g = p - block * p.sum(-1, keepdim=True)
-                g = g.to(q.dtype)
-                dq[0, h, rows] = (g @ k[0, h, :stop]) * ctx.scaling
-                dk[0, h, :stop] += (g.T @ q[0, h, rows]) * ctx.scaling
-                dv[0, h, :stop] += block.T.to(v.dtype) @ grad_out[0, h, rows]
+            upstream, block = grad_out[0, :, rows], a[0, :, rows, :stop]
+            g = torch.bmm(upstream, v[0, :, :stop].transpose(1, 2)).float()
+            if g.device.type == "cpu":
+                _clamp_and_softmax_backward(block.numpy(), g.numpy(), r[rows].numpy(), relevancy[:stop].numpy())
+            else:
+                p = block * g
+                relevancy[:stop] += torch.einsum("i,hij->j", r[rows], p.clamp(min=0))
+                g = p - block * p.sum(-1, keepdim=True)
+            g = g.to(q.dtype)
+            dq[0, :, rows] = torch.bmm(g, k[0, :, :stop]) * ctx.scaling
+            dk[0, :, :stop] += torch.bmm(g.transpose(1, 2), q[0, :, rows]) * ctx.scaling
+            dv[0, :, :stop] += torch.bmm(block.transpose(1, 2).to(v.dtype), upstream)
         _running.r = r + relevancy / heads
         return dq, dk, dv, None, None
 
@@ -136,8 +136,12 @@ AttentionMaskInterface.register(_NAME, eager_mask)
 
 
 @contextmanager
-def _recursive_attention(model: nn.Module) -> Iterator[None]:
-    """The language model's attention replaced for the time of the context; parameters ask for no gradient."""
+def _recursive_attention(model: nn.Module, rows: torch.Tensor) -> Iterator[None]:
+    """The language model's attention replaced for the time of the context; parameters ask for no gradient.
+
+    Above its attention the last layer works row by row and only `rows` are explained, so its MLP is differentiated
+    at those rows alone.
+    """
     language_model = model.get_submodule("model.language_model")
     config = language_model.config
     before = config._attn_implementation
@@ -145,9 +149,19 @@ def _recursive_attention(model: nn.Module) -> Iterator[None]:
     config._attn_implementation = _NAME
     for p in wanted:
         p.requires_grad_(False)
+    last = language_model.layers[-1].mlp
+    whole = last.forward
+
+    def sparse(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad():
+            out = whole(x)
+        return out.index_put((torch.zeros_like(rows), rows), whole(x[0, rows]))
+
+    last.forward = sparse
     try:
         yield
     finally:
+        del last.forward
         config._attn_implementation = before
         for p in wanted:
             p.requires_grad_(True)
@@ -169,7 +183,7 @@ def explain_tokens(
     """
     n = inputs_embeds.shape[1]
     rows: list[torch.Tensor] = []
-    with _recursive_attention(model), torch.enable_grad():
+    with _recursive_attention(model, positions.unique()), torch.enable_grad():
         x = inputs_embeds.detach().requires_grad_()
         with torch.autocast(x.device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
             states = model.get_submodule("model.language_model")(inputs_embeds=x, use_cache=False).last_hidden_state

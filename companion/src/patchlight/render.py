@@ -35,7 +35,7 @@ MIN_VISIBLE_PX = 90
 
 
 class Rendered(NamedTuple):
-    """`image` [336, 336, 3] uint8 sRGB; `object_ids` [336, 336] int8, -1 where no object is visible."""
+    """`image` [height, width, 3] uint8 sRGB; `object_ids` [height, width] int8, -1 where no object is visible."""
 
     image: np.ndarray
     object_ids: np.ndarray
@@ -61,8 +61,14 @@ def render_seed(seed: int) -> tuple[Scene, Rendered]:
         draw += 1
 
 
-def render(scene: Scene) -> Rendered:
-    """Render a scene at the model's size; the same scene always gives the same bytes."""
+def render(scene: Scene, *, width: int = IMAGE_PX, height: int = IMAGE_PX) -> Rendered:
+    """Render a scene, by default at the model's size; the same scene always gives the same bytes.
+
+    The camera's angle of view spans the height, so a wide picture's centre square shows what a square one shows.
+    Raises ValueError for sides that are no multiples of 14.
+    """
+    if width % _TILE or height % _TILE:
+        raise ValueError(f"sides must be multiples of {_TILE} pixels, got {width} x {height}")
     n = len(scene.objects)
     # columns: shape, x, y, z, half width, half height, cos yaw, sin yaw, r, g, b, metal, bounding radius
     table = np.zeros((n, 13))
@@ -85,7 +91,9 @@ def render(scene: Scene) -> Rendered:
     camera, light = scene.camera, scene.light
     basis = np.stack([camera.position, camera.right, camera.up, camera.forward])
     sky = np.array([light.spread, light.key, light.ambient, *light.ground])
-    image, ids = _render(table, basis, camera.tan_half_fov, light.direction, sky, scene.seed % 100_003, _TONE)
+    image, ids = _render(
+        table, basis, camera.tan_half_fov, light.direction, sky, scene.seed % 100_003, _TONE, width, height
+    )
     return Rendered(image, ids)
 
 
@@ -314,11 +322,11 @@ def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mi
 
 
 @njit(cache=True, fastmath=True)
-def _influence(table, basis, tan_half, light, sky):
+def _influence(table, basis, tan_half, light, sky, width, height):
     """Per object the screen box (x0, x1, y0, y1 in pixels) outside which it is neither seen nor casts anything."""
     n = table.shape[0]
     boxes = np.empty((n, 4))
-    focal = IMAGE_PX / 2 / tan_half
+    focal = height / 2 / tan_half
     for i in range(n):
         boxes[i] = (_FAR, -_FAR, _FAR, -_FAR)
         bound = table[i, 12]
@@ -332,8 +340,8 @@ def _influence(table, basis, tan_half, light, sky):
             z = table[i, 3] - s * light[2] - basis[0, 2]
             depth = x * basis[3, 0] + y * basis[3, 1] + z * basis[3, 2]
             scale = focal / max(depth - reach, 0.1)
-            u = IMAGE_PX / 2 + focal / depth * (x * basis[1, 0] + y * basis[1, 1] + z * basis[1, 2])
-            v = IMAGE_PX / 2 - focal / depth * (x * basis[2, 0] + y * basis[2, 1] + z * basis[2, 2])
+            u = width / 2 + focal / depth * (x * basis[1, 0] + y * basis[1, 1] + z * basis[1, 2])
+            v = height / 2 - focal / depth * (x * basis[2, 0] + y * basis[2, 1] + z * basis[2, 2])
             boxes[i, 0] = min(boxes[i, 0], u - reach * scale)
             boxes[i, 1] = max(boxes[i, 1], u + reach * scale)
             boxes[i, 2] = min(boxes[i, 2], v - reach * scale)
@@ -342,10 +350,10 @@ def _influence(table, basis, tan_half, light, sky):
 
 
 @njit(cache=True, fastmath=True)
-def _ray_color(table, near, everything, basis, tan_half, light, sky, x, y, turn, mirror, out):
+def _ray_color(table, near, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, out):
     """Colour at pixel position (x, y), into `out`; returns the object seen, -1 for none."""
-    u = (2.0 * x / IMAGE_PX - 1.0) * tan_half
-    v = (1.0 - 2.0 * y / IMAGE_PX) * tan_half
+    u = (2.0 * x - width) / height * tan_half
+    v = (1.0 - 2.0 * y / height) * tan_half
     dx = basis[3, 0] + u * basis[1, 0] + v * basis[2, 0]
     dy = basis[3, 1] + u * basis[1, 1] + v * basis[2, 1]
     dz = basis[3, 2] + u * basis[1, 2] + v * basis[2, 2]
@@ -356,16 +364,16 @@ def _ray_color(table, near, everything, basis, tan_half, light, sky, x, y, turn,
 
 
 @njit(cache=True, fastmath=True)
-def _render(table, basis, tan_half, light, sky, salt, tone):
-    size, n = IMAGE_PX, table.shape[0]
-    linear = np.empty((size, size, 3))
-    ids = np.empty((size, size), np.int8)
+def _render(table, basis, tan_half, light, sky, salt, tone, width, height):
+    n = table.shape[0]
+    linear = np.empty((height, width, 3))
+    ids = np.empty((height, width), np.int8)
     color, mirror = np.zeros(3), np.zeros(3)
-    boxes = _influence(table, basis, tan_half, light, sky)
+    boxes = _influence(table, basis, tan_half, light, sky, width, height)
     everything = np.arange(n)
     listed = np.empty(n, np.int64)
-    for top in range(0, size, _TILE):
-        for left in range(0, size, _TILE):
+    for top in range(0, height, _TILE):
+        for left in range(0, width, _TILE):
             count = 0
             for i in range(n):
                 if (
@@ -380,34 +388,37 @@ def _render(table, basis, tan_half, light, sky, salt, tone):
             for row in range(top, top + _TILE):
                 for col in range(left, left + _TILE):
                     turn = _hash(row, col, salt)
+                    x, y = col + 0.5, row + 0.5
                     ids[row, col] = _ray_color(
-                        table, near, everything, basis, tan_half, light, sky, col + 0.5, row + 0.5, turn, mirror, color
+                        table, near, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, color
                     )
                     linear[row, col] = color
-    for row in range(size):
-        for col in range(size):
+    for row in range(height):
+        for col in range(width):
             here = ids[row, col]
             if (
                 (row == 0 or ids[row - 1, col] == here)
-                and (row == size - 1 or ids[row + 1, col] == here)
+                and (row == height - 1 or ids[row + 1, col] == here)
                 and (col == 0 or ids[row, col - 1] == here)
-                and (col == size - 1 or ids[row, col + 1] == here)
+                and (col == width - 1 or ids[row, col + 1] == here)
             ):
                 continue
             for sample in range(3):
                 x = col + (0.15 if sample == 0 else (0.85 if sample == 1 else 0.4))
                 y = row + (0.35 if sample == 0 else (0.6 if sample == 1 else 0.9))
                 turn = _hash(row, col, salt + 1 + sample)
-                _ray_color(table, everything, everything, basis, tan_half, light, sky, x, y, turn, mirror, color)
+                _ray_color(
+                    table, everything, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, color
+                )
                 # running mean of four samples, clamped so that one highlight does not fringe an edge
                 for k in range(3):
                     old = min(linear[row, col, k], 1.2)
                     linear[row, col, k] = old + (min(color[k], 1.2) - old) / (sample + 2.0)
-    image = np.empty((size, size, 3), np.uint8)
-    for row in range(size):
-        for col in range(size):
+    image = np.empty((height, width, 3), np.uint8)
+    for row in range(height):
+        for col in range(width):
             grain = (_hash(col, row, salt + 17) - 0.5) * 3.0
-            fx, fy = (col + 0.5) / size - 0.5, (row + 0.5) / size - 0.5
+            fx, fy = (col + 0.5) / width - 0.5, (row + 0.5) / height - 0.5
             vignette = 1.0 - 0.32 * (fx * fx + fy * fy)
             for k in range(3):
                 level = int(min(max(linear[row, col, k] * vignette, 0.0), 1.9999) * (_LEVELS / 2))

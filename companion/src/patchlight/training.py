@@ -51,6 +51,8 @@ class StageConfig:
     """Share of the learning rate that is left at the last step (cosine)."""
     align_weight: float = 0.0
     """Weight of the alignment loss beside the answers' loss."""
+    compiled: bool = False
+    """Fuse elementwise work with torch.compile: a fifth faster on a CPU, after a minute of compiling."""
 
 
 class AlignmentHead(nn.Module):
@@ -172,6 +174,9 @@ def train_stage(
         optimizer.load_state_dict(saved["optimizer"])
     if start == 0:
         (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
+    if config.compiled:
+        model.model.language_model.compile(dynamic=False)
+        model.model.vision_tower.encoder.compile(dynamic=False)
     batches = _Prefetcher(pool, tokenizer, config, seed, start)
     curve = (folder / f"{config.name}.jsonl").open("a")
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc=config.name)

@@ -1,0 +1,211 @@
+"""Samples for the FastRM head: the model's own answers, their last hidden states, and exact Chefer relevancy.
+
+A shard holds a fixed range of scenes and is written aside, then renamed: a killed collection loses one shard at most
+and doubles nothing, and several processes (`rank` of `ranks`) fill one folder.
+"""
+
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
+
+from .answering import Asked, ask_scenes, embed_images, prompt_embeds
+from .packing import PATCHES, PromptPieces, prompt_pieces
+from .pool import ScenePool
+from .relevancy import explain_tokens
+
+SHARD_SCENES = 32
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Which questions are explained; the same config always gives the same samples."""
+
+    split: str
+    first_scene: int
+    scenes: int
+    questions_per_scene: int = 4
+    description_share: float = 0.03
+    seed: int = 11
+    autocast: bool = True
+    """Matrix products in bfloat16 (the recursion itself stays in float32)."""
+    max_answer_tokens: int = 80
+
+
+class OwnAnswer(NamedTuple):
+    """The model's greedy answer [t] (without the end token) with relevancy [t, 576] and query states [t, d].
+
+    image_share [t] is the share of each token's relevancy that lies on image columns.
+    """
+
+    ids: list[int]
+    right: bool
+    relevancy: torch.Tensor
+    query_states: torch.Tensor
+    image_states: torch.Tensor
+    image_share: torch.Tensor
+
+
+@torch.no_grad()
+def own_answer(
+    model: LlavaForConditionalGeneration, prompt: torch.Tensor, reference: list[int], eos: int, limit: int
+) -> list[int]:
+    """Greedy answer with its end token, by checking a draft: a right answer costs one forward.
+
+    The draft starts as the reference; where the model would have said something else, its word goes in and the rest
+    is checked again. The result is what greedy decoding gives.
+    """
+    embed, language_model = model.get_input_embeddings(), model.model.language_model
+    draft, sure = list(reference), 0
+    while sure < limit:
+        x = torch.cat([prompt, embed(torch.tensor(draft[:-1]))])[None] if len(draft) > 1 else prompt[None]
+        states = language_model(inputs_embeds=x, use_cache=False).last_hidden_state[0, prompt.shape[0] - 1 :]
+        said = model.lm_head(states).argmax(-1).tolist()
+        while sure < len(draft) and said[sure] == draft[sure]:
+            sure += 1
+            if draft[sure - 1] == eos:
+                return draft[:sure]
+        if sure == len(draft):
+            draft.append(eos)
+        else:
+            draft = [*draft[:sure], said[sure], *draft[sure + 1 :]]
+            sure += 1
+            if draft[sure - 1] == eos:
+                return draft[:sure]
+            if sure == len(draft):
+                draft.append(eos)
+    return [*draft[:limit], eos]
+
+
+def explain_answer(
+    model: LlavaForConditionalGeneration,
+    features: torch.Tensor,
+    asked: Asked,
+    pieces: PromptPieces,
+    config: CollectConfig,
+) -> OwnAnswer:
+    """The model's own answer to one question about an image with features [576, d], explained token by token."""
+    prompt = prompt_embeds(model, features, pieces, asked.prompt_after)
+    answer = own_answer(model, prompt, asked.reference, pieces.eos, config.max_answer_tokens)
+    ids = answer[:-1]
+    x = torch.cat([prompt, model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long))])[None]
+    positions = torch.arange(len(ids)) + prompt.shape[0] - 1
+    explained = explain_tokens(
+        model, x, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None
+    )
+    image = slice(len(pieces.before), len(pieces.before) + PATCHES)
+    relevancy = explained.relevancy[:, image]
+    return OwnAnswer(
+        ids,
+        answer == asked.reference,
+        relevancy,
+        explained.query_states,
+        explained.states[image],
+        relevancy.sum(1) / explained.relevancy.sum(1),
+    )
+
+
+def collect(
+    model_folder: Path,
+    pool_folder: Path,
+    out: Path,
+    config: CollectConfig,
+    *,
+    workers: int,
+    rank: int = 0,
+    ranks: int = 1,
+) -> None:
+    """Fill `out` with shards for this rank's share of the scenes; progress is by shard."""
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = out / "manifest.json"
+    wanted = {**asdict(config), "shard_scenes": SHARD_SCENES, "method": "chefer-exact", "stage": "post_norm"}
+    if manifest.exists() and json.loads(manifest.read_text()) != wanted:
+        raise ValueError(f"{out} holds samples of another configuration; collect into another folder or remove it")
+    manifest.write_text(json.dumps(wanted, indent=1))
+    shards = range(rank, -(-config.scenes // SHARD_SCENES), ranks)
+    missing = [s for s in shards if not (out / f"{s:05d}.safetensors").exists()]
+    if not missing:
+        return
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as executor:
+        jobs = [executor.submit(_collect_shard, model_folder, pool_folder, out, config, s) for s in missing]
+        bar = tqdm(total=len(jobs), desc=f"explain {config.split}", unit="shard")
+        tokens = 0
+        for job in as_completed(jobs):
+            tokens += job.result()
+            bar.update()
+            bar.set_postfix(tokens=tokens)
+
+
+def load_shards(folder: Path, limit: int | None = None) -> dict[str, torch.Tensor]:
+    """All shards as one: image_states [s, 576, d] fp16, scene [q] row of image_states, question [t], and per token
+    relevancy [t, 576] fp16 scaled so that its maximum is 1, query_states [t, d], peak [t], target [t], right [t]."""
+    parts = [load_file(file) for file in sorted(folder.glob("*.safetensors"))[:limit]]
+    scenes = questions = 0
+    for part in parts:
+        part["image"] = part["image"] + scenes
+        part["question"] = part["question"] + questions
+        scenes += len(part["image_states"])
+        questions += int(part["question_count"])
+    names = [name for name in parts[0] if name != "question_count"]
+    return {name: torch.cat([part[name] for part in parts]) for name in names}
+
+
+_loaded: dict[Path, LlavaForConditionalGeneration] = {}
+
+
+def _collect_shard(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, shard: int) -> int:
+    if model_folder not in _loaded:
+        _loaded[model_folder] = LlavaForConditionalGeneration.from_pretrained(model_folder).eval()
+    model = _loaded[model_folder]
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    pieces = prompt_pieces(tokenizer)
+    first = config.first_scene + shard * SHARD_SCENES
+    scenes = range(first, min(first + SHARD_SCENES, config.first_scene + config.scenes))
+    pool = ScenePool(pool_folder, config.split, scenes.stop)
+    asked = ask_scenes(
+        pool,
+        scenes,
+        tokenizer,
+        per_scene=config.questions_per_scene,
+        seed=config.seed,
+        description_share=config.description_share,
+    )
+    columns: dict[str, list[torch.Tensor]] = {}
+    states: dict[int, torch.Tensor] = {}
+    with torch.no_grad():
+        features = {i: embed_images(model, np.array(pool[i].image)[None])[0] for i in scenes}
+    for number, item in enumerate(asked):
+        answer = explain_answer(model, features[item.scene], item, pieces, config)
+        states.setdefault(item.scene, answer.image_states.half())
+        t = len(answer.ids)
+        same = answer.ids == item.reference[: len(answer.ids)]
+        peak = answer.relevancy.amax(1)
+        row = {
+            "relevancy": (answer.relevancy / peak.clamp(min=1e-30)[:, None]).half(),
+            "peak": peak,
+            "image_share": answer.image_share,
+            "query_states": answer.query_states.half(),
+            "token": torch.tensor(answer.ids),
+            "target": torch.tensor(item.targets[:t] if same else [-1] * t),
+            "image": torch.full((t,), item.scene - first),
+            "scene": torch.full((t,), item.scene),
+            "question": torch.full((t,), number),
+            "right": torch.full((t,), answer.right),
+        }
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    tensors = {name: torch.cat(values) for name, values in columns.items()}
+    tensors["image_states"] = torch.stack([states[i] for i in scenes])
+    tensors["question_count"] = torch.tensor(len(asked))
+    aside = out / f".{shard:05d}.{os.getpid()}"
+    save_file(tensors, aside)
+    aside.rename(out / f"{shard:05d}.safetensors")
+    return len(tensors["token"])

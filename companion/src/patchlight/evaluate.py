@@ -1,0 +1,235 @@
+"""Held-out figures of the embedded model and its head, each written as a report that the documents are made from."""
+
+import json
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
+
+from .answering import Asked, Greedy, ask_scenes, greedy_answers
+from .collect import load_shards
+from .head import FastRM
+from .head_training import THRESHOLDS, labels_of, measure, predict
+from .pool import ScenePool
+from .questions import ATTRIBUTES, answer_text, normalize_answer
+from .scenes import Scene
+
+COMMAND = "python -m patchlight.pipeline --only {step}"
+
+
+def write_report(
+    folder: Path, name: str, title: str, command: str, figures: list[dict[str, object]], **more: object
+) -> None:
+    """`folder/<name>.json`: a titled list of figures with the command that measures them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = {"title": title, "command": command, "measuredOn": time.strftime("%Y-%m-%d"), "figures": figures, **more}
+    (folder / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n")
+
+
+def figure(label: str, value: float, *, unit: str = "", goal: str = "") -> dict[str, object]:
+    """One number of a report, rounded for reading."""
+    row: dict[str, object] = {"label": label, "value": round(value, 4)}
+    if unit:
+        row["unit"] = unit
+    if goal:
+        row["goal"] = goal
+    return row
+
+
+def is_right(asked: Asked, answer: str) -> bool:
+    """Exact match of the normalised answer (descriptions are scored by `described_right` instead)."""
+    return normalize_answer(answer) == normalize_answer(answer_text(asked.question.words))
+
+
+def described_right(scene: Scene, answer: str) -> tuple[int, int]:
+    """How many of the objects that a description mentions are there, each counted once, and how many it mentions."""
+    there = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
+    words = normalize_answer(answer).split()
+    mentioned = right = 0
+    for k in range(len(words) - 3):
+        said = tuple(words[k : k + 4])
+        if all(word in values for word, values in zip(said, ATTRIBUTES.values(), strict=True)):
+            mentioned += 1
+            if there[said] > 0:
+                there[said] -= 1
+                right += 1
+    return right, mentioned
+
+
+def evaluate_answers(
+    model: LlavaForConditionalGeneration,
+    model_folder: Path,
+    pool: ScenePool,
+    report: Path | None,
+    *,
+    questions: int,
+    descriptions: int,
+    seed: int = 77,
+) -> dict[str, float]:
+    """Greedy answers on unseen scenes, a kind at a time, and with the images swapped."""
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    per_scene = 8
+    scenes = range(min(len(pool), questions // per_scene))
+    asked = ask_scenes(pool, scenes, tokenizer, per_scene=per_scene, seed=seed)
+    answers = greedy_answers(model, pool, asked, tokenizer)
+    texts = [tokenizer.decode(a.ids) for a in answers]
+    right = [is_right(q, text) for q, text in zip(asked, texts, strict=True)]
+    groups: dict[str, list[bool]] = defaultdict(list)
+    for q, ok in zip(asked, right, strict=True):
+        groups[q.question.kind].append(ok)
+        groups[f"{q.question.kind}: {q.question.variety}"].append(ok)
+    described = ask_scenes(
+        pool, range(min(len(pool), descriptions)), tokenizer, per_scene=1, seed=seed, kind="description"
+    )
+    counts = [
+        described_right(pool[q.scene].scene, tokenizer.decode(a.ids))
+        for q, a in zip(described, greedy_answers(model, pool, described, tokenizer), strict=True)
+    ]
+    mentioned_right, mentioned = np.array(counts).sum(0)
+    there = sum(len(pool[q.scene].scene.objects) for q in described)
+    colors = [q for q in asked if q.question.kind == "attribute"]
+    swapped = _swap(scenes, seed)
+    other = greedy_answers(model, pool, colors, tokenizer, scene_of=swapped)
+    swapped_right: dict[str, list[bool]] = defaultdict(list)
+    for q, a in zip(colors, other, strict=True):
+        swapped_right[q.question.variety].append(is_right(q, tokenizer.decode(a.ids)))
+    result = {
+        "overall": float(np.mean(right)),
+        "questions": float(len(asked)),
+        "descriptions_right": float(mentioned_right / max(mentioned, 1)),
+        "descriptions_recall": float(mentioned_right / max(there, 1)),
+        "descriptions": float(len(described)),
+        **{name: float(np.mean(values)) for name, values in sorted(groups.items())},
+        **{f"swapped image, {name}": float(np.mean(values)) for name, values in sorted(swapped_right.items())},
+        **{f"chance, {name}": 1 / len(values) for name, values in ATTRIBUTES.items()},
+    }
+    if report is not None:
+        _report_answers(report, result, asked, answers, texts, right)
+    return result
+
+
+def _swap(scenes: range, seed: int) -> dict[int, int]:
+    """Each scene to another one, by a rotated shuffle."""
+    order = list(scenes)
+    Random(seed).shuffle(order)
+    return dict(zip(order, [*order[1:], order[0]], strict=True))
+
+
+def _report_answers(
+    report: Path,
+    result: dict[str, float],
+    asked: list[Asked],
+    answers: list[Greedy],
+    texts: list[str],
+    right: list[bool],
+) -> None:
+    goals = {"overall": ">= 0.80", "descriptions_right": ">= 0.75"}
+    figures = [
+        figure(
+            name,
+            value,
+            goal=goals.get(name, ">= 0.65" if name in ("attribute", "existence", "count", "relation") else ""),
+        )
+        for name, value in result.items()
+    ]
+    wrong = [
+        {"question": q.question.text, "answer": text, "expected": answer_text(q.question.words)}
+        for q, text, ok in zip(asked, texts, right, strict=True)
+        if not ok
+    ]
+    confidence = [float(np.mean(a.log_probs)) if a.log_probs else 0.0 for a in answers]
+    means = {
+        name: float(np.mean([c for c, ok in zip(confidence, right, strict=True) if ok is flag] or [0.0]))
+        for name, flag in (("right", True), ("wrong", False))
+    }
+    write_report(
+        report,
+        "answers",
+        "Answers on unseen scenes (greedy, exact match)",
+        COMMAND.format(step="answers"),
+        figures,
+        meanLogProbability=means,
+        someWrongAnswers=wrong[:12],
+    )
+
+
+def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, labelling_threshold: float) -> float:
+    """The head against its teacher, and both against the objects' patches; returns the best threshold."""
+    data = load_shards(samples)
+    tokens = (data["peak"] > 0).nonzero()[:, 0]
+    relevancy = data["relevancy"][tokens].float()
+    predicted = predict(head, data, tokens)
+    half = len(tokens) // 2
+    mean_map = relevancy[:half].mean(0, keepdim=True)
+    ours = measure(predicted, relevancy, labelling_threshold)
+    mean = measure((mean_map / mean_map.max()).expand_as(relevancy), relevancy, labelling_threshold)
+    share = labels_of(relevancy, labelling_threshold).mean().item()
+    best = int(ours.f1.argmax())
+    figures = [
+        figure("tokens", len(tokens)),
+        figure("share of patches labelled relevant", share),
+        figure("best classification threshold", THRESHOLDS[best].item()),
+        figure("F1 at the best threshold", ours.f1[best].item(), goal=">= 0.57"),
+        figure("accuracy at the best threshold", ours.accuracy[best].item()),
+        figure("precision at the best threshold", ours.precision[best].item()),
+        figure("recall at the best threshold", ours.recall[best].item()),
+        figure("F1 at 0.5", ours.f1[50].item()),
+        figure("accuracy at 0.5", ours.accuracy[50].item()),
+        figure("F1 of a constant map (all patches relevant)", 2 * share / (1 + share)),
+        figure("accuracy of a constant map (none relevant)", 1 - share),
+        figure("F1 of the data set's mean map at its best threshold", mean.f1.max().item()),
+    ]
+    write_report(
+        report,
+        "head",
+        "FastRM head against exact Chefer on held-out answers",
+        COMMAND.format(step="head-report"),
+        figures,
+        curve={
+            "threshold": THRESHOLDS.tolist(),
+            **{name: [round(v, 4) for v in getattr(ours, name).tolist()] for name in ours._fields},
+        },
+    )
+    _report_objects(data, tokens, relevancy, predicted, pool, report)
+    return THRESHOLDS[best].item()
+
+
+def _report_objects(
+    data: dict[str, torch.Tensor],
+    tokens: torch.Tensor,
+    relevancy: torch.Tensor,
+    predicted: torch.Tensor,
+    pool: ScenePool,
+    report: Path,
+) -> None:
+    """Tokens that name an object: is the map's maximum on one of its patches, and how much of its mass?"""
+    rows = (data["target"][tokens] >= 0).nonzero()[:, 0]
+    masks = torch.stack(
+        [
+            torch.from_numpy(pool[int(data["scene"][tokens[r]])].patch_objects == int(data["target"][tokens[r]]))
+            for r in rows
+        ]
+    )
+    seen = masks.any(1)
+    rows, masks = rows[seen], masks[seen].float()
+    generator = torch.Generator().manual_seed(0)
+    figures = [figure("tokens", len(rows)), figure("object's share of the patches", masks.mean().item())]
+    for name, maps in (
+        ("Chefer, exact", relevancy[rows]),
+        ("FastRM", predicted[rows]),
+        ("random", torch.stack([torch.rand(masks.shape, generator=generator) for _ in range(5)]).mean(0)),
+    ):
+        hit = masks.gather(1, maps.argmax(1, keepdim=True)).mean().item()
+        mass = ((maps * masks).sum(1) / maps.sum(1).clamp(min=1e-12)).mean().item()
+        figures += [figure(f"pointing game, {name}", hit), figure(f"mass on the object, {name}", mass)]
+    write_report(
+        report,
+        "objects",
+        "Maps of tokens that name an object, against the object's patches",
+        COMMAND.format(step="head-report"),
+        figures,
+    )

@@ -1,0 +1,242 @@
+"""One command from nothing to the page's model: `python -m patchlight.pipeline`.
+
+Scenes, alignment, answers, head samples, head, reports, export, parity, recorded runs. Each step leaves files and is
+passed over when they are there; training resumes from its last checkpoint and collecting from its last shard.
+`--smoke` runs the same code at a size of two minutes.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import torch
+from transformers import LlavaForConditionalGeneration
+
+from .collect import CollectConfig, collect
+from .evaluate import COMMAND, evaluate_answers, evaluate_maps, figure, write_report
+from .export import export_browser_model
+from .head import FastRM, HeadFacts
+from .head_training import HeadConfig, train_head
+from .model import build_model, save_model
+from .parity import check_parity
+from .pool import ScenePool
+from .questions import KINDS, ask
+from .samples import write_samples
+from .training import AlignmentHead, StageConfig, train_stage
+from .vocabulary import build_tokenizer
+
+NAME = "patchlight-scenes"
+KNOWS = (
+    "Trained from scratch on rendered scenes of spheres, cubes and cylinders in eight colours, two sizes and two "
+    "materials: it answers what, where, how many and whether, and describes a scene. It knows nothing else; a "
+    "photograph is answered as if it were such a scene."
+)
+STEPS = ("scenes", "align", "answer", "whole", "model", "answers", "samples", "head", "head-report", "export", "runs")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: the full build, or the smoke build that runs the same code."""
+
+    train_scenes: int
+    validation_scenes: int
+    test_scenes: int
+    stages: tuple[StageConfig, ...]
+    collected_scenes: int
+    held_out_scenes: int
+    questions: int
+    descriptions: int
+    head: HeadConfig
+    parity_questions: int
+
+
+FULL = Size(
+    train_scenes=18_944,
+    validation_scenes=1_024,
+    test_scenes=1_024,
+    stages=(
+        StageConfig("align", 1_400, 16, 1e-3, 1.0, patches=176),
+        StageConfig("answer", 1_500, 16, 1e-3, 0.5, patches=176, text_tokens=240, align_weight=0.3, compiled=True),
+        StageConfig("whole", 60, 16, 2e-4, 0.3, patches=576, text_tokens=240, align_weight=0.15, warmup_steps=10),
+    ),
+    collected_scenes=2_560,
+    held_out_scenes=256,
+    questions=2_400,
+    descriptions=200,
+    head=HeadConfig(),
+    parity_questions=200,
+)
+SMOKE = Size(
+    train_scenes=16,
+    validation_scenes=8,
+    test_scenes=8,
+    stages=(
+        StageConfig("align", 3, 4, 1e-3, 1.0, patches=176, warmup_steps=2),
+        StageConfig("answer", 3, 4, 1e-3, 0.3, patches=176, text_tokens=120, align_weight=0.15, warmup_steps=2),
+        StageConfig("whole", 2, 2, 2e-4, 0.3, patches=576, text_tokens=120, align_weight=0.15, warmup_steps=1),
+    ),
+    collected_scenes=2,
+    held_out_scenes=2,
+    questions=16,
+    descriptions=2,
+    head=HeadConfig(steps=20, batch=8),
+    parity_questions=4,
+)
+
+
+class Build:
+    """The folders of one build and its steps, in order; each step can be asked for alone."""
+
+    def __init__(self, work: Path, out: Path, samples: Path, size: Size, workers: int):
+        self.work, self.out, self.sample_folder, self.size, self.workers = work, out, samples, size, workers
+        self.hf, self.head_folder, self.report = work / "hf", work / "head", out / "report"
+        self.tokenizer = build_tokenizer()
+
+    def run(self, only: list[str] | None) -> None:
+        steps: dict[str, Callable[[], None]] = {
+            "scenes": self.scenes,
+            "align": lambda: self.train("align"),
+            "answer": lambda: self.train("answer"),
+            "whole": lambda: self.train("whole"),
+            "model": self.model,
+            "answers": self.answers,
+            "samples": self.samples,
+            "head": self.head,
+            "head-report": self.head_report,
+            "export": self.export,
+            "runs": self.runs,
+        }
+        for name in only or STEPS:
+            print(f"== {name}", flush=True)
+            steps[name]()
+
+    def pool(self, split: str) -> ScenePool:
+        counts = {
+            "train": self.size.train_scenes,
+            "validation": self.size.validation_scenes,
+            "test": self.size.test_scenes,
+        }
+        return ScenePool(self.work / "scenes", split, counts[split])
+
+    def scenes(self) -> None:
+        for split in ("train", "validation", "test"):
+            self.pool(split).fill(workers=self.workers)
+
+    def train(self, name: str) -> None:
+        """One stage, starting from the stage before it."""
+        model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
+        names = [stage.name for stage in self.size.stages]
+        place = names.index(name)
+        if place:
+            before = torch.load(self.work / "training" / f"{names[place - 1]}.pt", weights_only=True)
+            model.load_state_dict(before["model"])
+            head.load_state_dict(before["head"])
+        train_stage(model, head, self.tokenizer, self.pool("train"), self.size.stages[place], self.work / "training")
+
+    def model(self) -> None:
+        """The last stage's weights in the ordinary Hugging Face layout."""
+        model = build_model(self.tokenizer)
+        last = torch.load(self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True)
+        model.load_state_dict(last["model"])
+        save_model(model.eval(), self.hf)
+
+    def loaded(self) -> LlavaForConditionalGeneration:
+        return LlavaForConditionalGeneration.from_pretrained(self.hf).eval()
+
+    def answers(self) -> None:
+        result = evaluate_answers(
+            self.loaded(),
+            self.hf,
+            self.pool("test"),
+            self.report,
+            questions=self.size.questions,
+            descriptions=self.size.descriptions,
+        )
+        print(json.dumps(result, indent=1))
+
+    def samples(self) -> None:
+        """Training samples from train scenes, held-out samples from test scenes."""
+        for folder, config in (
+            ("samples", CollectConfig("train", 0, self.size.collected_scenes)),
+            ("held-out", CollectConfig("test", 0, self.size.held_out_scenes, seed=12)),
+        ):
+            collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
+
+    def head(self) -> None:
+        model = self.loaded()
+        facts = HeadFacts(
+            hidden_size=model.config.text_config.hidden_size,
+            stage="post_norm",
+            teacher="Chefer relevancy, exact",
+            labelling_threshold=self.size.head.labelling_threshold,
+            classification_threshold=0.4,
+            model_name=NAME,
+            model_revision=revision(self.hf),
+        )
+        train_head(self.work / "samples", self.head_folder, facts, self.size.head)
+
+    def head_report(self) -> None:
+        head = FastRM.from_pretrained(self.head_folder)
+        best = evaluate_maps(
+            head, self.work / "held-out", self.pool("test"), self.report, head.facts.labelling_threshold
+        )
+        head.facts = replace(head.facts, classification_threshold=round(best, 2))
+        head.save_pretrained(self.head_folder)
+
+    def export(self) -> None:
+        training = {
+            stage.name: {"steps": stage.steps, "images": stage.steps * stage.batch_images} for stage in self.size.stages
+        }
+        training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
+        export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
+        pool = self.pool("test")
+        samples = []
+        for k in range(self.size.parity_questions):
+            item, random = pool[k % len(pool)], Random(k)
+            kind = KINDS[k % len(KINDS)]
+            samples.append((item.image, ask(item.scene, random, kind).text))
+        parity = check_parity(self.hf, self.head_folder, self.out, samples)
+        print(parity)
+        size = sum(f.stat().st_size for f in self.out.rglob("*") if f.is_file() and "report" not in f.parts)
+        write_report(
+            self.report,
+            "size",
+            "Size of the browser's model folder",
+            COMMAND.format(step="export"),
+            [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
+        )
+
+    def runs(self) -> None:
+        write_samples(self.hf, self.head_folder, self.sample_folder, name=NAME, revision=revision(self.hf), knows=KNOWS)
+
+
+def revision(folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 of the folder's weights."""
+    return sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+
+
+def main() -> None:
+    root = Path(__file__).resolve().parents[3]
+    parser = argparse.ArgumentParser(description="Build the embedded model from nothing.")
+    parser.add_argument("--smoke", action="store_true", help="the same code at a size of two minutes")
+    parser.add_argument("--work", type=Path, help="where scenes, checkpoints and samples go")
+    parser.add_argument("--out", type=Path, help="the browser's model folder")
+    parser.add_argument("--samples", type=Path, help="where sample images and recorded runs go")
+    parser.add_argument("--only", nargs="*", choices=STEPS, help="these steps alone")
+    parser.add_argument("--workers", type=int, default=2, help="processes for rendering and collecting")
+    arguments = parser.parse_args()
+    work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")
+    out = arguments.out or (work / "model" if arguments.smoke else root / "public" / "models" / NAME)
+    samples = arguments.samples or (work / "runs" if arguments.smoke else root / "public" / "samples")
+    if arguments.smoke and arguments.out is None:
+        shutil.rmtree(work, ignore_errors=True)
+    Build(work, out, samples, SMOKE if arguments.smoke else FULL, arguments.workers).run(arguments.only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Packed training sees what the model would see alone, and answering gives what Hugging Face's generate gives."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from patchlight.answering import Asked, ask_scenes, embed_images, greedy_answers, prompt_embeds
+from patchlight.collect import own_answer
+from patchlight.model import PROMPT, build_model, build_processor
+from patchlight.packing import IGNORED, block_mask, pack_scenes, prompt_pieces
+from patchlight.pool import PooledScene, patch_majority
+from patchlight.render import render_seed
+from patchlight.training import encode_patches
+from patchlight.vocabulary import build_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return build_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer):
+    model = build_model(tokenizer, seed=1).eval()
+    with torch.no_grad():  # a random model that says different things at different places
+        model.lm_head.weight.normal_(0, 0.5)
+    return model
+
+
+@pytest.fixture(scope="module")
+def scenes() -> list[PooledScene]:
+    rendered = [render_seed(seed) for seed in range(3)]
+    return [PooledScene(scene, r.image, patch_majority(r.object_ids)) for scene, r in rendered]
+
+
+def test_patches_are_encoded_as_hugging_face_does(model, tokenizer, scenes) -> None:
+    processor = build_processor(tokenizer)
+    inputs = processor(images=Image.fromarray(scenes[0].image), text=PROMPT.format(question="?"), return_tensors="pt")
+    with torch.no_grad():
+        theirs = model.model.get_image_features(inputs["pixel_values"])
+        theirs = getattr(theirs, "pooler_output", theirs)[0]
+        ours = embed_images(model, scenes[0].image[None])[0]
+    # the same float32 products in another order
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+def test_a_packed_pair_has_the_logits_that_it_has_alone(model, tokenizer, scenes) -> None:
+    batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, text_tokens=90, description_share=0.0)
+    pieces = prompt_pieces(tokenizer)
+    embed = model.get_input_embeddings()
+    with torch.no_grad():
+        features = encode_patches(model, batch.pixels, batch.keep)
+        prefix = embed(batch.prefix).expand(3, -1, -1)
+        x = torch.cat([prefix, features, embed(batch.text)], dim=1)
+        packed = model.model.language_model(
+            inputs_embeds=x,
+            attention_mask=block_mask(batch.group, x.dtype),
+            position_ids=batch.positions,
+            use_cache=False,
+        ).last_hidden_state[:, -batch.text.shape[1] :]
+        for row in range(3):
+            groups = batch.group[row, -batch.text.shape[1] :]
+            assert groups.max() >= 2
+            for group in range(1, int(groups.max()) + 1):
+                here = groups == group
+                pair = batch.text[row, here].tolist()
+                alone = prompt_embeds(model, features[row], pieces, pair)[None]
+                states = model.model.language_model(inputs_embeds=alone, use_cache=False).last_hidden_state[0]
+                # float32 attention over a masked and an unmasked row
+                torch.testing.assert_close(packed[row, here], states[-len(pair) :], atol=2e-4, rtol=1e-3)
+
+
+def test_losses_fall_on_answers_only(tokenizer, scenes) -> None:
+    batch = pack_scenes(scenes, tokenizer, seed=5, patches=200, text_tokens=90, description_share=0.0)
+    for row in range(3):
+        said = batch.labels[row][batch.labels[row] != IGNORED]
+        sentences = tokenizer.decode(said).split(tokenizer.eos_token)
+        assert all(s.strip()[0].isupper() and s.strip()[-1] == "." for s in sentences if s.strip())
+    shown = batch.objects >= 0
+    assert shown.sum(1).tolist() == [min(200, int((s.patch_objects >= 0).sum())) for s in scenes]
+
+
+def test_greedy_answers_are_those_of_generate(model, tokenizer, scenes) -> None:
+    asked = ask_scenes(scenes, range(2), tokenizer, per_scene=3, seed=2)
+    ours = greedy_answers(model, scenes, asked, tokenizer, limit=12)
+    processor = build_processor(tokenizer)
+    for item, answer in zip(asked, ours, strict=True):
+        text = PROMPT.format(question=item.question.text)
+        inputs = processor(images=Image.fromarray(scenes[item.scene].image), text=text, return_tensors="pt")
+        out = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+        theirs = [t for t in out.tolist() if t != tokenizer.eos_token_id]
+        assert answer.ids == theirs
+
+
+def test_checking_a_draft_gives_the_greedy_answer(model, tokenizer, scenes) -> None:
+    pieces = prompt_pieces(tokenizer)
+    asked = ask_scenes(scenes, range(3), tokenizer, per_scene=2, seed=9)
+    greedy = greedy_answers(model, scenes, asked, tokenizer, limit=15)
+    for item, answer in zip(asked, greedy, strict=True):
+        features = embed_images(model, scenes[item.scene].image[None])[0]
+        prompt = prompt_embeds(model, features, pieces, item.prompt_after)
+        drafted = own_answer(model, prompt, item.reference, pieces.eos, 15)
+        assert drafted[:-1][:15] == answer.ids
+
+
+def test_answer_tokens_know_the_object_that_they_name(tokenizer, scenes) -> None:
+    asked: list[Asked] = ask_scenes(scenes, range(3), tokenizer, per_scene=4, seed=3)
+    for item in asked:
+        objects = scenes[item.scene].scene.objects
+        for token, target in zip(tokenizer.convert_ids_to_tokens(item.reference), item.targets, strict=True):
+            if target >= 0 and token != "object":
+                thing = objects[target]
+                assert token in (thing.color, thing.shape, thing.size, thing.material)
+    assert any(target >= 0 for item in asked for target in item.targets)
+    assert np.all([len(i.reference) == len(i.targets) for i in asked])
