@@ -1,0 +1,120 @@
+// An ONNX graph that outlives its device: a call that fails on WebGPU is repeated on WASM, where the graph then stays.
+import { type Backend, type Runtime, reasonOf } from './runtime';
+import { type Feeds, faultOf, type Outputs, toOrtFeeds } from './tensor';
+
+export interface GraphFiles {
+  readonly name: string;
+  readonly graph: Uint8Array;
+  /** Weights that the graph refers to by path. */
+  readonly external?: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+export interface Graph {
+  readonly backend: Backend;
+  /** Rejects only when WASM fails too. `checked` are the outputs that must be neither NaN nor all zero. */
+  run(feeds: Feeds, checked: readonly string[]): Promise<Outputs>;
+  destroy(): Promise<void>;
+}
+
+/** Falls back to WASM when the session cannot even be made. */
+export async function createGraph(runtime: Runtime, files: GraphFiles, preferred: Backend): Promise<Graph> {
+  let session = await ensureSession(preferred);
+
+  async function ensureSession(backend: Backend): Promise<Session> {
+    if (backend === 'wasm' || runtime.device === undefined) return createSession(runtime, files, 'wasm');
+    try {
+      return await createSession(runtime, files, 'webgpu');
+    } catch (error) {
+      runtime.abandonDevice(reasonOf(error));
+      return createSession(runtime, files, 'wasm');
+    }
+  }
+
+  let moving: Promise<void> | undefined;
+  async function moveToWasm(failed: Session): Promise<void> {
+    await release(runtime, failed);
+    session = await createSession(runtime, files, 'wasm');
+  }
+
+  async function run(feeds: Feeds, checked: readonly string[]): Promise<Outputs> {
+    const used = session;
+    try {
+      return await runOnce(runtime, files.name, used, feeds, checked);
+    } catch (error) {
+      if (used.backend === 'wasm') throw error;
+      runtime.abandonDevice(reasonOf(error));
+      if (session === used) moving ??= moveToWasm(used);
+      await moving;
+      return run(feeds, checked);
+    }
+  }
+
+  return {
+    get backend() {
+      return session.backend;
+    },
+    run,
+    destroy: () => release(runtime, session),
+  };
+}
+
+type OrtSession = Awaited<ReturnType<Runtime['ort']['InferenceSession']['create']>>;
+
+interface Session {
+  readonly backend: Backend;
+  readonly session: OrtSession;
+  readonly lost: Promise<never> | undefined;
+}
+
+function createSession(runtime: Runtime, files: GraphFiles, backend: Backend): Promise<Session> {
+  const { ort, queue, device } = runtime;
+  return queue.run(async () => {
+    const gpu = backend === 'webgpu' ? device : undefined;
+    const options = {
+      executionProviders: gpu ? [{ name: 'webgpu' as const, device: gpu }] : ['wasm' as const],
+      // Views, not blobs: a blob as external data is slower and was seen to hang.
+      ...(files.external && { externalData: [...files.external] }),
+      // It looks for a scalar's external data in a file system, and there is none.
+      extra: { optimization: { disable_specified_optimizers: 'MatMulScaleFusion' } },
+    };
+    const session = await ort.InferenceSession.create(files.graph, options);
+    return { backend: gpu ? 'webgpu' : 'wasm', session, lost: gpu && rejectWhenLost(gpu) };
+  });
+}
+
+/** A run on a lost device rejects by itself; this is for one that never would. */
+function rejectWhenLost(device: GPUDevice): Promise<never> {
+  const graceMs = 1000;
+  const lost = device.lost.then(async ({ message }) => {
+    await new Promise((resolve) => setTimeout(resolve, graceMs));
+    throw new Error(`the WebGPU device was lost: ${message}`);
+  });
+  lost.catch(() => undefined);
+  return lost;
+}
+
+async function runOnce(
+  runtime: Runtime,
+  name: string,
+  { session, lost }: Session,
+  feeds: Feeds,
+  checked: readonly string[],
+): Promise<Outputs> {
+  const running = () => session.run(toOrtFeeds(runtime.ort, feeds));
+  const results = await runtime.queue.run(() => (lost ? Promise.race([running(), lost]) : running()));
+  const outputs: Record<string, { data: Float32Array; dims: readonly number[] }> = {};
+  for (const [key, { data, dims }] of Object.entries(results)) {
+    if (!(data instanceof Float32Array)) throw new Error(`${name}: output ${key} is not float32`);
+    outputs[key] = { data, dims };
+  }
+  for (const key of checked) {
+    const fault = outputs[key] ? faultOf(outputs[key].data) : 'is missing';
+    if (fault !== undefined) throw new Error(`${name}: output ${key} ${fault}`);
+  }
+  return outputs;
+}
+
+/** A session on a lost device may fail to release; nothing more can be done with it. */
+function release(runtime: Runtime, { session }: Session): Promise<void> {
+  return runtime.queue.run(() => session.release()).catch(() => undefined);
+}

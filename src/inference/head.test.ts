@@ -1,0 +1,125 @@
+// The head's graph, as head.py writes it for any width, in onnxruntime-web's WASM build under Node, against the paper's
+// form in float64: LayerNorm, query and key projections, sigmoid of the scaled product.
+import { readFileSync } from 'node:fs';
+import { Float16Array } from '@petamoriken/float16';
+import * as ort from 'onnxruntime-web';
+import { beforeAll, expect, test } from 'vitest';
+import { createHead, type Head } from './head';
+import { createRuntime } from './runtime';
+
+const d = 48;
+const patchCount = 40;
+const queryCount = 5;
+
+type Matrix = readonly Float64Array[];
+
+let seed = 7;
+function uniform(): number {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+  return seed / 2 ** 31 - 1;
+}
+const vector = (n: number, scale: number, shift = 0) =>
+  Float64Array.from({ length: n }, () => shift + scale * uniform());
+const matrix = (rows: number, cols: number, scale: number): Matrix =>
+  Array.from({ length: rows }, () => vector(cols, scale));
+const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
+const column = (m: Matrix, j: number) => Float64Array.from(m, (row) => row[j]!);
+
+/** Without its affine part. */
+function normalised(x: Float64Array): Float64Array {
+  const mean = x.reduce((sum, value) => sum + value, 0) / d;
+  const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / d;
+  return x.map((value) => (value - mean) / Math.sqrt(variance + 1e-5));
+}
+
+const gain = vector(d, 0.5, 1);
+const shift = vector(d, 0.3);
+const W_q = matrix(d, d, 0.6);
+const W_k = matrix(d, d, 0.6);
+const b_q = vector(d, 0.3);
+const b_k = vector(d, 0.3);
+// float32, so that the graph and the reference start from the same numbers.
+const states = (rows: number) =>
+  matrix(rows, d, 3).map((row) => row.map((value, i) => Math.fround(value * (1 + (i % 7)))));
+const patches = states(patchCount);
+const queries = states(queryCount);
+
+function paperProbabilities(): number[] {
+  const layerNorm = (x: Float64Array) => normalised(x).map((value, i) => value * gain[i]! + shift[i]!);
+  const project = (W: Matrix, b: Float64Array, x: Float64Array) =>
+    Float64Array.from(W, (row, i) => dot(row, x) + b[i]!);
+  const keys = patches.map((x) => project(W_k, b_k, layerNorm(x)));
+  return queries.flatMap((x) => {
+    const q = project(W_q, b_q, layerNorm(x));
+    return keys.map((k) => 1 / (1 + Math.exp(-dot(q, k) / Math.sqrt(d))));
+  });
+}
+
+/** fastrm.bin: M [d, d] in fp16, then v, w, scale, s in fp32; folded in float64 and rounded once. */
+function foldedWeights(): Uint8Array {
+  const c_q = W_q.map((row, i) => dot(row, shift) + b_q[i]!);
+  const c_k = W_k.map((row, i) => dot(row, shift) + b_k[i]!);
+  const scaled = (W: Matrix, by: number) => W.map((row) => row.map((value, j) => value * gain[j]! * by));
+  const root = 1 / Math.sqrt(d);
+  const [Q, K] = [scaled(W_q, root), scaled(W_k, 1)];
+  const M = Array.from({ length: d * d }, (_, at) => dot(column(Q, Math.floor(at / d)), column(K, at % d)));
+  const v = Array.from({ length: d }, (_, j) =>
+    dot(
+      Float64Array.from(c_q, (c) => c * root),
+      column(K, j),
+    ),
+  );
+  const w = Array.from({ length: d }, (_, j) => dot(Float64Array.from(c_k), column(Q, j)));
+  const s = c_q.reduce((sum, c, i) => sum + c * c_k[i]! * root, 0);
+  const scale = 2 ** -10;
+  const rest = Float32Array.from([...v, ...w, scale, s]);
+  const bytes = new Uint8Array(d * d * 2 + rest.byteLength);
+  bytes.set(new Uint8Array(Float16Array.from(M, (m) => m / scale).buffer));
+  bytes.set(new Uint8Array(rest.buffer), d * d * 2);
+  return bytes;
+}
+
+const flat = (rows: Matrix) => ({ data: Float32Array.from(rows.flatMap((row) => [...row])), dims: [rows.length, d] });
+const graph = (file: string) => new Uint8Array(readFileSync(new URL(`fixtures/head-48/${file}`, import.meta.url)));
+
+let head: Head;
+
+beforeAll(async () => {
+  ort.env.wasm.numThreads = 1;
+  const external = [{ path: 'fastrm.bin', data: foldedWeights() }];
+  const files = {
+    norm: { name: 'norm', graph: graph('fastrm-norm.onnx') },
+    head: { name: 'head', graph: graph('fastrm.onnx'), external },
+  };
+  head = await createHead(createRuntime(ort, { threads: 1 }), files, 'wasm');
+});
+
+test('refuses a token before there is an image', async () => {
+  await expect(head.maps(flat(queries))).rejects.toThrow('no image');
+});
+
+test("gives the paper's probabilities for a batch of tokens", async () => {
+  await head.setImage(flat(patches));
+  const { data, dims } = await head.maps(flat(queries));
+  expect(dims).toEqual([queryCount, patchCount]);
+  const wanted = paperProbabilities();
+  expect(Math.max(...wanted) - Math.min(...wanted), 'the case is not flat').toBeGreaterThan(0.9);
+  // fp16's rounding of M, 2^-11 of each entry, over logits of about ten.
+  for (const [i, value] of wanted.entries()) expect(Math.abs(data[i]! - value)).toBeLessThan(2e-3);
+});
+
+test('gives one token the same map as in a batch', async () => {
+  await head.setImage(flat(patches));
+  const batch = await head.maps(flat(queries));
+  const single = await head.maps(flat(queries.slice(3, 4)));
+  const row = batch.data.slice(3 * patchCount, 4 * patchCount);
+  for (const [i, value] of row.entries()) expect(single.data[i]).toBeCloseTo(value, 5);
+});
+
+test('reads the image that was set last', async () => {
+  await head.setImage(flat(patches));
+  const first = await head.maps(flat(queries));
+  await head.setImage(flat([...patches].reverse()));
+  const second = await head.maps(flat(queries));
+  expect(second.data[0]).toBeCloseTo(first.data[patchCount - 1]!, 5);
+});

@@ -1,0 +1,90 @@
+// The FastRM head in its folded form: one d x d matrix, and for the image nothing but its LayerNorm.
+import { createGraph, type GraphFiles } from './graph';
+import type { Backend, Runtime } from './runtime';
+import type { FloatTensor } from './tensor';
+
+export interface HeadFiles {
+  /** patch_states [P, d] -> normalised [P, d] */
+  readonly norm: GraphFiles;
+  /** query_states [T, d], patch_states [P, d] normalised -> probabilities [T, P] */
+  readonly head: GraphFiles;
+}
+
+export interface Head {
+  readonly backend: Backend;
+  /** [P, d] last hidden states at the image's patches, row-major over the grid; once an image. */
+  setImage(patchStates: FloatTensor): Promise<void>;
+  /** [T, d] states that predicted the tokens, to probabilities [T, P]. */
+  maps(queryStates: FloatTensor): Promise<FloatTensor>;
+  destroy(): Promise<void>;
+}
+
+export async function createHead(runtime: Runtime, files: HeadFiles, preferred: Backend): Promise<Head> {
+  // The norm stays on WASM: it runs once an image, and its result is needed there if the device fails.
+  const norm = await createGraph(runtime, files.norm, 'wasm');
+  const head = await createGraph(runtime, files.head, preferred);
+  let patches: FloatTensor | undefined;
+  return {
+    get backend() {
+      return head.backend;
+    },
+    async setImage(patchStates) {
+      const { normalised } = await norm.run({ patch_states: patchStates }, ['normalised']);
+      patches = normalised;
+    },
+    async maps(queryStates) {
+      if (patches === undefined) throw new Error('the head has no image yet');
+      const { probabilities } = await head.run({ query_states: queryStates, patch_states: patches }, ['probabilities']);
+      return probabilities!;
+    },
+    async destroy() {
+      await norm.destroy();
+      await head.destroy();
+    },
+  };
+}
+
+/** Largest difference from WASM's probabilities at which a WebGPU head is believed. */
+export const maxBackendDifference = 1e-3;
+
+export interface ChosenHead {
+  readonly head: Head;
+  /** Why it is not on WebGPU although there is a device. */
+  readonly note: string | undefined;
+}
+
+/** WebGPU where there is a device whose numbers are WASM's, on seeded random states; else WASM. */
+export async function chooseHead(runtime: Runtime, files: HeadFiles, hiddenSize: number): Promise<ChosenHead> {
+  const wasm = await createHead(runtime, files, 'wasm');
+  if (runtime.device === undefined) return { head: wasm, note: runtime.deviceNote };
+  const webgpu = await createHead(runtime, files, 'webgpu');
+  const [wanted, found] = [await probe(wasm, hiddenSize), await probe(webgpu, hiddenSize)];
+  const difference = largestDifference(wanted.data, found.data);
+  if (webgpu.backend === 'webgpu' && difference <= maxBackendDifference) {
+    await wasm.destroy();
+    return { head: webgpu, note: undefined };
+  }
+  const note = runtime.deviceNote ?? `WebGPU differs from WASM by ${difference.toExponential(1)}`;
+  await webgpu.destroy();
+  return { head: wasm, note };
+}
+
+async function probe(head: Head, hiddenSize: number): Promise<FloatTensor> {
+  await head.setImage(noise(16, hiddenSize));
+  return head.maps(noise(3, hiddenSize));
+}
+
+/** [rows, cols] in -1..1 by a linear congruential generator: the same on each call. */
+function noise(rows: number, cols: number): FloatTensor {
+  let state = 1;
+  const data = Float32Array.from({ length: rows * cols }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 31 - 1;
+  });
+  return { data, dims: [rows, cols] };
+}
+
+export function largestDifference(a: Float32Array, b: Float32Array): number {
+  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+  return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - b[i]!)), 0);
+}

@@ -1,0 +1,39 @@
+import type { Ort } from './ort-bundle';
+
+/** Values with their shape, row-major. */
+export interface FloatTensor {
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
+}
+
+export interface IntTensor {
+  readonly data: BigInt64Array;
+  readonly dims: readonly number[];
+}
+
+export type Feeds = Readonly<Record<string, FloatTensor | IntTensor>>;
+export type Outputs = Readonly<Record<string, FloatTensor>>;
+
+export function toOrtFeeds(ort: Ort, feeds: Feeds): Record<string, InstanceType<Ort['Tensor']>> {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { data, dims }]) => [
+      name,
+      data instanceof Float32Array ? new ort.Tensor('float32', data, dims) : new ort.Tensor('int64', data, dims),
+    ]),
+  );
+}
+
+export function int64(values: readonly number[], dims: readonly number[]): IntTensor {
+  return { data: BigInt64Array.from(values, BigInt), dims };
+}
+
+/** A broken device gives NaN, or zeros everywhere, and no error. */
+export function faultOf(values: Float32Array): string | undefined {
+  let largest = 0;
+  for (const value of values) {
+    const size = Math.abs(value);
+    if (!(size < Number.POSITIVE_INFINITY)) return `holds ${value}`;
+    if (size > largest) largest = size;
+  }
+  return values.length > 0 && largest === 0 ? `holds ${values.length} zeros` : undefined;
+}
