@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { expect, mapPixels, openPage, patches, readout, test, token } from './page';
 
 test('colours, scale, sharpness and opacity are chosen, and stay in the address', async ({ page }) => {
@@ -90,9 +91,11 @@ test('the map on screen is saved as picture and as numbers with how they were ma
     const file = await download;
     expect(file.suggestedFilename()).toMatch(new RegExp(`^patchlight-.*\\.${kind.toLowerCase()}$`));
     if (kind !== 'JSON') continue;
-    const stream = await file.createReadStream();
-    const text = (await stream.toArray()).join('');
-    const saved = JSON.parse(text) as { method: string; values: number[][]; model: { name: string } };
+    const saved = JSON.parse(await readFile(await file.path(), 'utf8')) as {
+      method: string;
+      values: number[][];
+      model: { name: string };
+    };
     expect(saved.method).toBe('FastRM');
     expect(saved.model.name).not.toBe('');
     expect(saved.values).toHaveLength(24);

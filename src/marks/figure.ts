@@ -16,21 +16,36 @@ export interface FigureColumns {
   readonly isSmooth: boolean;
   /** SVG path data in patches. */
   readonly outline: string;
+  /** What it is and how it was made, a line each, written below it; cut where the picture is too narrow. */
+  readonly caption: readonly string[];
 }
 
 /** Small images are enlarged by a whole factor, so that an outline has room. */
 const leastSidePx = 1000;
+const lineHeightPx = 26;
 
 /** Image, veil, map and outline as they stand on the stage, at the image's own size or a multiple of it. */
 export function drawFigure(document: Document, columns: FigureColumns): HTMLCanvasElement {
-  const { image, placement, values, domain, table, opacity, isSmooth, outline } = columns;
+  const { image, placement, values, domain, table, opacity, isSmooth, outline, caption } = columns;
   const { sourceWidthPx, sourceHeightPx, crop, grid } = placement;
   const factor = Math.max(1, Math.ceil(leastSidePx / Math.max(sourceWidthPx, sourceHeightPx)));
   const canvas = document.createElement('canvas');
   canvas.width = sourceWidthPx * factor;
-  canvas.height = sourceHeightPx * factor;
-  const context = canvas.getContext('2d');
+  const pictureHeightPx = sourceHeightPx * factor;
+  const bandHeightPx = lineHeightPx * (caption.length + 1);
+  canvas.height = pictureHeightPx + bandHeightPx;
+  // Read back once, at the end: on the GPU that took seconds.
+  const context = canvas.getContext('2d', { willReadFrequently: true });
   if (context === null) throw new Error(`no canvas of ${canvas.width} x ${canvas.height} px`);
+  context.fillStyle = '#121315';
+  context.fillRect(0, pictureHeightPx, canvas.width, bandHeightPx);
+  context.fillStyle = '#edebe5';
+  context.font = '16px "Inter Variable", sans-serif';
+  context.textBaseline = 'middle';
+  for (const [line, text] of caption.entries()) {
+    context.fillText(text, 16, pictureHeightPx + lineHeightPx * (line + 1));
+  }
+
   context.scale(factor, factor);
   context.drawImage(image, 0, 0, sourceWidthPx, sourceHeightPx);
 

@@ -47,3 +47,15 @@ export function mapAsCsv(exported: Exported, map: ShownMap): string {
   );
   return `${[...notes, 'row,col,relevancy,rank,at_or_above_threshold', ...lines].join('\n')}\n`;
 }
+
+/** Three lines for below a picture. */
+export function mapCaption({ run, threshold }: Exported, map: ShownMap): string[] {
+  const { header, tokens } = run;
+  const words = map.tokenIndices.map((index) => tokens[index]?.text ?? '').join('');
+  const { model, head } = header;
+  return [
+    `“${words.trim()}”  in answer to  ${header.question}`,
+    `FastRM${head ? ` by ${head.name} ${head.revision}` : ''}, ${map.tokenIndices.length > 1 ? `mean of ${map.tokenIndices.length} maps, ` : ''}outlined at ${threshold.toFixed(2)} and above`,
+    `${model.name} ${model.revision}, ${head?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
+  ];
+}

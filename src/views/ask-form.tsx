@@ -45,9 +45,12 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
 
   return (
     <section className="ask" aria-labelledby="ask-heading">
-      <h2 id="ask-heading" className="eyebrow">
-        Ask your own
-      </h2>
+      <div className="ask-head">
+        <h2 id="ask-heading" className="eyebrow">
+          Ask your own
+        </h2>
+        <p>It knows rendered spheres, cubes and cylinders, not photographs.</p>
+      </div>
       <ImageTray images={index?.images ?? []} currentName={imageName} />
       <form className="ask-line" onSubmit={onSubmit}>
         <input

@@ -1,6 +1,6 @@
 import { drawFigure } from '../marks/figure';
 import { outlinePathData, traceOutline } from '../math/threshold-outline';
-import { mapAsCsv, mapAsJson } from '../state/map-file';
+import { mapAsCsv, mapAsJson, mapCaption } from '../state/map-file';
 import { domainOf, layerTable } from './stage';
 import type { Bench } from './use-bench';
 
@@ -54,6 +54,7 @@ async function savePng(bench: Bench, name: string): Promise<void> {
     table: layerTable(settings.colours, settings.layer),
     opacity: settings.opacityPercent / 100,
     isSmooth: settings.patches === 'smooth',
+    caption: mapCaption(bench, map),
     outline: outlinePathData(traceOutline(map.values, geometry.grid, threshold)),
   });
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));

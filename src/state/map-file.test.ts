@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import type { RunHeader } from '../contract/run';
+import { mapAsCsv, mapAsJson, mapCaption } from './map-file';
+import type { RunSnapshot } from './run-record';
+import type { ShownMap } from './token-selection';
+
+const header: RunHeader = {
+  formatVersion: 1,
+  id: 'run 1',
+  createdAt: '2026-11-21T00:00:00Z',
+  question: 'What color is the "large" cube?',
+  image: { bytes: new Uint8Array(1), mediaType: 'image/png', name: 'scene.png' },
+  geometry: {
+    sourceWidthPx: 30,
+    sourceHeightPx: 20,
+    modelWidthPx: 336,
+    modelHeightPx: 336,
+    crop: { xPx: 0, yPx: 0, widthPx: 30, heightPx: 20 },
+    grid: { rows: 2, cols: 3 },
+    preprocessing: 'none',
+  },
+  model: { name: 'm', revision: 'r1', hiddenSize: 4, stage: 'post_norm', knows: '' },
+  head: undefined,
+  recorded: false,
+};
+const run: RunSnapshot = {
+  header,
+  tokens: [{ index: 0, tokenId: 7, text: ' red', word: 0, logProb: -0.5, alternatives: [] }],
+  mapCount: 1,
+  end: undefined,
+};
+const map: ShownMap = {
+  values: Float32Array.of(0, 0.125, 0.25, 0.5, 0.75, 1),
+  tokenIndices: [0],
+  missing: [],
+  computeMs: 2,
+  backend: 'wasm',
+};
+const exported = { run, threshold: 0.5 };
+
+describe('a map as a file', () => {
+  it('keeps every value by row and column, and how it was made, in JSON', () => {
+    const saved: unknown = JSON.parse(mapAsJson(exported, map));
+    expect(saved).toMatchObject({
+      method: 'FastRM',
+      question: header.question,
+      tokens: [{ index: 0, text: ' red', logProb: -0.5 }],
+      backend: 'wasm',
+      geometry: { grid: { rows: 2, cols: 3 } },
+      values: [
+        [0, 0.125, 0.25],
+        [0.5, 0.75, 1],
+      ],
+    });
+  });
+
+  it('has a line a patch in CSV, with rank and side of the threshold', () => {
+    const lines = mapAsCsv(exported, map).trim().split('\n');
+    const data = lines.filter((line) => !line.startsWith('#'));
+    expect(data).toEqual([
+      'row,col,relevancy,rank,at_or_above_threshold',
+      '1,1,0,6,false',
+      '1,2,0.125,5,false',
+      '1,3,0.25,4,false',
+      '2,1,0.5,3,true',
+      '2,2,0.75,2,true',
+      '2,3,1,1,true',
+    ]);
+    expect(lines.filter((line) => line.startsWith('# question:'))).toHaveLength(1);
+  });
+
+  it('is captioned with word, question, method and model', () => {
+    const caption = mapCaption(exported, map).join('\n');
+    for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
+  });
+});
