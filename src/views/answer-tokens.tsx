@@ -179,7 +179,7 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
           <span className="token-fill" style={{ width: `${probability * 100}%` }} />
         </span>
         <span className="token-percent mono" aria-hidden="true">
-          {probability >= 0.995 ? '' : Math.round(probability * 100)}
+          {probability >= 0.995 || text.length < 2 ? '' : Math.round(probability * 100)}
         </span>
       </span>
     </>

@@ -36,7 +36,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
       />
       <div className="answer-tools">
         <UnitChoice />
-        <p className="answer-hint">{endNote(bench) ?? 'Click a word. Shift-click or drag for several.'}</p>
+        <p className="answer-hint">{endNote(bench) ?? 'Drag over several words for the mean of their maps.'}</p>
       </div>
       <TokenInspector bench={bench} />
       <Provenance bench={bench} />

@@ -62,7 +62,7 @@ function Lead() {
   return (
     <div className="bench-lead">
       <h1>See which image patches each word of a vision-language model’s answer rested on.</h1>
-      <p>Click a word, and its map lights up on the image. Then ask about an image of your own.</p>
+      <p>Pick a word, and its map lights up on the image. Then ask about an image of your own.</p>
     </div>
   );
 }

@@ -25,6 +25,7 @@ export const Gallery = memo(function Gallery() {
     useDraft.getState().setImage(undefined);
     useChoices.getState().showRun(id);
     void setSettings({ run: file });
+    window.scrollTo({ top: 0 }); // the list stands below the answer that it opens
   };
   const openExample = (file: string) =>
     client
