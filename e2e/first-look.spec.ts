@@ -63,3 +63,20 @@ test('another example opens, and its address opens it again', async ({ page }) =
   await page.reload();
   await expect(page.locator('.answer-question')).toHaveText(title);
 });
+
+test.describe('where the model cannot be had', () => {
+  test.use({ tolerated: /Failed to load resource/ });
+
+  test('the page says why, the example works on, and trying again works', async ({ page }) => {
+    await page.route('**/models/**/*.onnx*', (route) => route.fulfill({ status: 503, body: 'later' }));
+    await page.goto('/');
+    const status = page.locator('.status');
+    await expect(status).toContainText('did not load');
+    await token(page, 1).click();
+    await expect(stageTitle(page)).toContainText('Map of “');
+    await page.unroute('**/models/**/*.onnx*');
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await idle(page);
+    await expect(status).toContainText('ready');
+  });
+});

@@ -1,11 +1,13 @@
 import { expect, type Locator, type Page, test as plain } from '@playwright/test';
 
 /** Every test fails on an error in the console and on a request that leaves the page's own origin. */
-export const test = plain.extend<{ page: Page }>({
-  page: async ({ page, baseURL }, use) => {
+export const test = plain.extend<{ page: Page; tolerated: RegExp | undefined }>({
+  /** Console errors that the test itself brings about. */
+  tolerated: [undefined, { option: true }],
+  page: async ({ page, baseURL, tolerated }, use) => {
     const faults: string[] = [];
     page.on('console', (message) => {
-      if (message.type() === 'error') faults.push(message.text());
+      if (message.type() === 'error' && !tolerated?.test(message.text())) faults.push(message.text());
     });
     page.on('pageerror', (error) => faults.push(error.message));
     page.on('request', (request) => {
