@@ -1,0 +1,9 @@
+import { expect, test } from 'vitest';
+import { placePiece } from './answer-text';
+
+test('pieces join to the answer, with words counted', () => {
+  const pieces = ['There', 'are', 'two', 'metal', '##lic', 'cube', '##s', ',', 'and', 'no', 'sphere', '.'];
+  const placed = pieces.map((piece, i) => placePiece(piece, i === 0));
+  expect(placed.map(({ text }) => text).join('')).toBe('There are two metallic cubes, and no sphere.');
+  expect(placed.filter(({ startsWord }) => startsWord)).toHaveLength(10);
+});

@@ -1,0 +1,96 @@
+// The model's files, checked against the manifest's hashes, and kept in the browser's cache under those hashes: a file
+// that is already there is not fetched again, and one that changed has another name.
+import { type ModelManifest, parseManifest } from '../contract/manifest';
+import { fetchBytes, type OnBytes } from './fetch-bytes';
+
+export interface ModelFile {
+  readonly path: string;
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+export type ModelFiles = (path: string) => Uint8Array<ArrayBuffer>;
+
+export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
+  const response = await fetch(new URL('manifest.json', modelUrl), { cache: 'no-cache' });
+  if (!response.ok) throw new Error(`the model's manifest: the server answered ${response.status}`);
+  // A static host may answer a missing file with its start page.
+  const text = await response.text();
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    throw new Error('the model was not found: its manifest is not JSON');
+  }
+  return parseManifest(data);
+}
+
+/** All of them or none; rejects with the file that is wrong. `onBytes` counts cached files too. */
+export async function loadModelFiles(
+  modelUrl: string,
+  { files }: ModelManifest,
+  onBytes: OnBytes,
+  onFile: (path: string) => void,
+): Promise<ModelFiles> {
+  const cache = await openCache();
+  const loaded = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const [path, { sha256, bytes }] of Object.entries(files)) {
+    onFile(path);
+    loaded.set(path, await loadFile(new URL(path, modelUrl), { path, sha256, bytes }, cache, onBytes));
+  }
+  if (cache) void removeOthers(cache, modelUrl, new Set(Object.values(files).map(({ sha256 }) => sha256)));
+  return (path) => {
+    const bytes = loaded.get(path);
+    if (bytes === undefined) throw new Error(`${path} is not among the model's files`);
+    return bytes;
+  };
+}
+
+async function loadFile(url: URL, file: ModelFile, cache: Cache | undefined, onBytes: OnBytes) {
+  const key = keyOf(url, file.sha256);
+  const kept = await cache?.match(key);
+  if (kept) {
+    const bytes = new Uint8Array(await kept.arrayBuffer());
+    if ((await faultOf(bytes, file)) === undefined) {
+      onBytes(bytes.length);
+      return bytes;
+    }
+    await cache?.delete(key);
+  }
+  const bytes = await fetchBytes(url, onBytes);
+  const fault = await faultOf(bytes, file);
+  if (fault !== undefined) throw new Error(fault);
+  // A full disk costs the next visit a download, not this one its answer.
+  await cache?.put(key, new Response(bytes)).catch(() => undefined);
+  return bytes;
+}
+
+const cacheName = 'patchlight-models';
+
+/** Not there in a private window of some browsers, nor without a secure context. */
+async function openCache(): Promise<Cache | undefined> {
+  try {
+    return await caches.open(cacheName);
+  } catch {
+    return undefined;
+  }
+}
+
+const keyOf = (url: URL, sha256: string) => `${url.href}?sha256=${sha256}`;
+
+async function removeOthers(cache: Cache, modelUrl: string, wanted: ReadonlySet<string>): Promise<void> {
+  for (const { url } of await cache.keys()) {
+    const sha256 = new URL(url).searchParams.get('sha256') ?? '';
+    if (url.startsWith(modelUrl) && !wanted.has(sha256)) await cache.delete(url);
+  }
+}
+
+/** What is wrong with these bytes, with both numbers. */
+export async function faultOf(bytes: Uint8Array<ArrayBuffer>, file: ModelFile): Promise<string | undefined> {
+  if (bytes.length !== file.bytes) return `${file.path} has ${bytes.length} bytes; its manifest says ${file.bytes}`;
+  if (!globalThis.crypto?.subtle) return 'the model cannot be checked on this address: hashes need https, or localhost';
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  if (sha256 === file.sha256) return undefined;
+  return `${file.path} does not match its checksum: it is ${sha256.slice(0, 12)}…, its manifest says ${file.sha256.slice(0, 12)}…`;
+}

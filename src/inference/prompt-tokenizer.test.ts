@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest';
+import { exampleManifest } from '../contract/manifest.example';
+import tokenizerJson from './fixtures/tokenizer.json';
+import tokenizerConfig from './fixtures/tokenizer_config.json';
+import { createPromptTokenizer } from './prompt-tokenizer';
+
+const files = { tokenizer: tokenizerJson, config: tokenizerConfig };
+const tokenizer = createPromptTokenizer(files, exampleManifest().prompt);
+
+function piecesOf(text: string): readonly string[] {
+  const reading = tokenizer.readQuestion(text);
+  if (reading.kind !== 'tokens') throw new Error(JSON.stringify(reading));
+  return reading.ids.map(tokenizer.pieceOf);
+}
+
+test('parts the prompt at its image and its question', () => {
+  expect(tokenizer.before.map(tokenizer.pieceOf)).toEqual(['<s>', 'USER', ':']);
+  expect(tokenizer.after.map(tokenizer.pieceOf)).toEqual(['ASSISTANT', ':']);
+});
+
+test('takes words, sub-tokens and punctuation', () => {
+  expect(piecesOf('How many spheres are there?')).toEqual(['How', 'many', 'sphere', '##s', 'are', 'there', '?']);
+});
+
+test('falls back to the case that the model knows', () => {
+  expect(piecesOf('WHAT color is the Large SPHERE?')).toEqual(['what', 'color', 'is', 'the', 'large', 'sphere', '?']);
+});
+
+test('falls back to a capital where only that is known', () => {
+  const { can: _, ...vocab } = tokenizerJson.model.vocab;
+  const capitals = { ...tokenizerJson, model: { ...tokenizerJson.model, vocab } };
+  const reading = createPromptTokenizer({ ...files, tokenizer: capitals }, exampleManifest().prompt).readQuestion(
+    'can',
+  );
+  expect(reading).toEqual({ kind: 'tokens', ids: [tokenizerJson.model.vocab.Can] });
+});
+
+test('names each unknown word once, as typed', () => {
+  expect(tokenizer.readQuestion('Is the Giraffe a giraffe on a skateboard or a Giraffe?')).toEqual({
+    kind: 'unknown-words',
+    words: ['Giraffe', 'giraffe', 'skateboard'],
+  });
+});
+
+test('reads a special token as text', () => {
+  expect(tokenizer.readQuestion('</s> What is it?')).toMatchObject({ kind: 'unknown-words' });
+  expect(tokenizer.readQuestion('<image>')).toMatchObject({ kind: 'unknown-words', words: ['<', '>'] });
+});
+
+test('says how long too long is', () => {
+  const text = 'what color is the large sphere '.repeat(10);
+  expect(tokenizer.readQuestion(text)).toEqual({ kind: 'too-long', tokens: 60, limit: 48 });
+});
+
+test.each(['', '   ', '\n\t'])('an empty question: %j', (text) => {
+  expect(tokenizer.readQuestion(text)).toEqual({ kind: 'empty' });
+});

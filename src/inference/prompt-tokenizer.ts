@@ -1,0 +1,60 @@
+import { Tokenizer } from '@huggingface/tokenizers';
+import type { ModelManifest } from '../contract/manifest';
+
+type PromptFacts = ModelManifest['prompt'];
+
+export type QuestionReading =
+  | { readonly kind: 'tokens'; readonly ids: readonly number[] }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'too-long'; readonly tokens: number; readonly limit: number }
+  | { readonly kind: 'unknown-words'; readonly words: readonly string[] };
+
+export interface PromptTokenizer {
+  /** What comes before the image, with the begin-of-text token. */
+  readonly before: readonly number[];
+  /** What comes after the question. */
+  readonly after: readonly number[];
+  readQuestion(text: string): QuestionReading;
+  /** As the vocabulary has it: `sphere`, `##s`. */
+  pieceOf(tokenId: number): string;
+}
+
+/** The contents of tokenizer.json and tokenizer_config.json. */
+export interface TokenizerFiles {
+  readonly tokenizer: object;
+  readonly config: object;
+}
+
+export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts): PromptTokenizer {
+  const tokenizer = new Tokenizer(files.tokenizer, files.config);
+  const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  const isKnown = (word: string) => !encode(word).includes(prompt.unkTokenId);
+  const [before = '', between = '', after = ''] = prompt.template.split(/<image>|\{question\}/);
+
+  return {
+    before: [prompt.bosTokenId, ...encode(before)],
+    after: encode(after),
+    readQuestion(text) {
+      const words = wordsOf(text);
+      if (words.length === 0) return { kind: 'empty' };
+      const known = words.map((word) => [word, word.toLowerCase(), capitalised(word)].find(isKnown));
+      const unknown = words.filter((_, i) => known[i] === undefined);
+      if (unknown.length > 0) return { kind: 'unknown-words', words: [...new Set(unknown)] };
+      // Word by word: a special token's text among them, such as <image>, falls apart and stays text.
+      const question = known.flatMap((word) => encode(word!));
+      if (question.length > prompt.maxQuestionTokens)
+        return { kind: 'too-long', tokens: question.length, limit: prompt.maxQuestionTokens };
+      return { kind: 'tokens', ids: [...encode(between), ...question] };
+    },
+    pieceOf: (tokenId) => tokenizer.id_to_token(tokenId) ?? `<${tokenId}>`,
+  };
+}
+
+/** Words and single punctuation marks, as the tokenizer's own first step parts them. */
+function wordsOf(text: string): string[] {
+  return text.match(/[\p{P}$+<=>^`|~]|[^\s\p{P}$+<=>^`|~]+/gu) ?? [];
+}
+
+function capitalised(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
+}
