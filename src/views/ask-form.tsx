@@ -1,12 +1,14 @@
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
-import { useAsking } from '../state/ask-session';
+import { type Asking, useAsking } from '../state/ask-session';
 import { useDraft } from '../state/draft';
 import type { RunRecord } from '../state/run-record';
 import { samplesIndexQuery } from '../state/sample-queries';
+import type { SourceStatus } from '../state/services';
 import { ImageTray } from './image-tray';
 import { problemMessage } from './problem-message';
 import { useServices } from './services-context';
+import { useSourceStatus } from './use-run';
 import './ask-form.css';
 
 /** Where an image has no suggestions of its own. */
@@ -15,6 +17,7 @@ const suggestions = ['How many objects are there?', 'What color is the large sph
 export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
   const services = useServices();
   const { asking } = useAsking();
+  const status = useSourceStatus();
   const { text, image, problem, setText } = useDraft();
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
@@ -23,6 +26,8 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const imageName = image?.name ?? runImage?.name;
   const sample = index?.images.find((entry) => entry.file === imageName);
   const isBusy = asking.phase !== 'idle';
+  const isBad = problem !== undefined || status.phase === 'failed';
+  const note = problem ? problemMessage(problem) : waitingNote(asking, status);
 
   const ask = (question: string) => {
     const chosen = image ? services.shelf.bytesOf(image.id) : runImage;
@@ -75,12 +80,8 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
           </button>
         )}
       </form>
-      <p id={messageId} className="ask-message" data-bad={problem !== undefined || undefined} role="status">
-        {problem
-          ? problemMessage(problem)
-          : asking.phase === 'queued'
-            ? 'It will be asked as soon as the model has loaded.'
-            : ''}
+      <p id={messageId} className="ask-message" data-bad={isBad || undefined} role="status">
+        {note}
       </p>
       <ul className="suggestions" aria-label="Suggested questions">
         {(sample?.questions.length ? sample.questions : suggestions).slice(0, 4).map((question) => (
@@ -101,3 +102,8 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
     </section>
   );
 });
+
+function waitingNote(asking: Asking, status: SourceStatus): string {
+  if (status.phase === 'failed') return `The model did not load: ${status.reason}`;
+  return asking.phase === 'queued' ? 'It will be asked as soon as the model has loaded.' : '';
+}

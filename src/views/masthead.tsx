@@ -84,9 +84,7 @@ function ModelStatus() {
       return (
         <div className="status" data-phase="failed" role="alert">
           <span className="status-line">
-            <span className="status-what" title={status.reason}>
-              The model did not load: {status.reason}
-            </span>
+            <span className="status-what">The model did not load</span>
             <button type="button" className="link-button" onClick={() => void source.load().catch(() => {})}>
               Try again
             </button>
