@@ -1,0 +1,153 @@
+"""Runs written, read back, broken off; and a run recorded from a real (random) model against Hugging Face's own calls."""
+
+import io
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from make_run_fixture import FIXTURE, QUESTION, TOKENS, record_tiny_run
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from patchlight.head import FastRM
+from patchlight.model import PROMPT, build_processor
+from patchlight.record import AnswerWords, centre_crop_geometry
+from patchlight.vocabulary import build_tokenizer
+from patchlight.wire import METADATA_KEY, Run, RunWriter, Token, read_run
+
+
+class Recorded(NamedTuple):
+    folder: Path
+    answer: str
+    run: Run
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    folder = tmp_path_factory.mktemp("recorded")
+    answer = record_tiny_run(folder, folder / "tiny.run")
+    return Recorded(folder, answer, read_run(folder / "tiny.run"))
+
+
+def test_the_committed_run_reads_as_it_was_written():
+    run = read_run(FIXTURE)
+    assert run.header["id"] == "a07afe8a2c3f"
+    assert run.header["image"] == {"mediaType": "image/png", "name": "gradient.png"}
+    assert "".join(token.text for token in run.tokens) == "no sizes six picture next"
+    assert [token.word for token in run.tokens] == [0, 1, 1, 2, 3, 4]
+    assert [token.token_id for token in run.tokens] == [38, 34, 134, 109, 29, 79]
+    first = run.tokens[0]
+    assert first.map is not None
+    # Written as float32, so read back exactly.
+    assert first.map.values[0] == np.float32(0.16621030867099762)
+    assert first.log_prob == np.float32(-1.324744462966919)
+    assert run.states is not None
+    assert run.states.shape == (16, 32)
+    assert run.states[0, 0] == np.float16(2.30078125)
+    assert run.end == ("length", 1194.0668039997036, 909.9999890004256, None)
+
+
+def test_the_recorded_answer_is_what_generate_says(recorded: Recorded):
+    processor = AutoProcessor.from_pretrained(recorded.folder / "hf")
+    model = LlavaForConditionalGeneration.from_pretrained(recorded.folder / "hf").eval()
+    image = Image.open(recorded.folder / "gradient.png").convert("RGB")
+    inputs = processor(images=image, text=PROMPT.format(question=QUESTION), return_tensors="pt")
+    with torch.inference_mode():
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=TOKENS)
+    ids = output[0, inputs["input_ids"].shape[1] :].tolist()
+    assert [token.token_id for token in recorded.run.tokens] == ids
+    assert recorded.answer == processor.tokenizer.decode(ids) == "".join(t.text for t in recorded.run.tokens)
+
+
+def test_alternatives_begin_with_the_chosen_token_and_fall(recorded: Recorded):
+    for token in recorded.run.tokens:
+        scores = [alternative.log_prob for alternative in token.alternatives]
+        assert len(scores) == 5
+        assert scores == sorted(scores, reverse=True)
+        assert token.alternatives[0][:2] == (token.token_id, token.text)
+        assert token.alternatives[0].log_prob == token.log_prob
+
+
+def test_maps_follow_from_the_states_in_the_file(recorded: Recorded):
+    head, _ = FastRM.from_pretrained(recorded.folder / "head")
+    assert recorded.run.states is not None
+    patches = torch.from_numpy(recorded.run.states).float()
+    for token in recorded.run.tokens:
+        assert token.map is not None
+        with torch.no_grad():
+            again = head(torch.from_numpy(token.query_state).float()[None], patches)[0].numpy()
+        # States are kept in fp16: 2^-11 relative, logits of a few units, a quarter of that in the probability.
+        np.testing.assert_allclose(again, token.map.values, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(336, 336), (1008, 672), (500, 333), (61, 400)])
+def test_the_crop_is_what_the_processor_shows_the_model(width: int, height: int):
+    processor = build_processor()
+    crop = centre_crop_geometry(width, height, processor, 14)["crop"]
+    # Red is the column and green the row, as shares of the source; read them back at the model's corners.
+    rows, cols = np.mgrid[0:height, 0:width]
+    pixels = np.stack([255 * cols / width, 255 * rows / height, 0 * rows], axis=-1).astype(np.uint8)
+    image = processor.image_processor(Image.fromarray(pixels), return_tensors="np")["pixel_values"][0]
+    mean, std = (
+        np.array(v)[:, None, None] for v in (processor.image_processor.image_mean, processor.image_processor.image_std)
+    )
+    shown = image * std + mean
+    for channel, start, length, side in ((0, "xPx", "widthPx", width), (1, "yPx", "heightPx", height)):
+        line = shown[channel].mean(axis=0 if channel == 0 else 1)
+        middles = (crop[start] + (np.arange(336) + 0.5) / 336 * crop[length]) / side
+        # Eight bits, rounded down at drawing and at resizing, and half a source pixel: 1 / 255 each at most.
+        np.testing.assert_allclose(line[20:-20], middles[20:-20], rtol=0, atol=2 / 255 + 0.5 / side)
+
+
+def test_word_pieces_join_to_the_answer_with_their_spaces():
+    tokenizer = build_tokenizer()
+    ids = tokenizer("The spheres are metallic, not red.", add_special_tokens=False).input_ids
+    words = AnswerWords(tokenizer)
+    added = [words.add(token) for token in ids]
+    assert [text for text, _ in added] == ["The", " sphere", "s", " are", " metal", "lic", ",", " not", " red", "."]
+    assert [word for _, word in added] == [0, 1, 1, 2, 3, 3, 4, 5, 6, 7]
+    assert words.answer == "The spheres are metallic, not red." == tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("share", [0.35, 0.6, 0.85])
+def test_a_file_cut_short_keeps_what_came_and_says_truncated(share: float, tmp_path: Path):
+    whole = FIXTURE.read_bytes()
+    cut = tmp_path / "cut.run"
+    cut.write_bytes(whole[: int(share * len(whole))])
+    run = read_run(cut)
+    assert run.end.reason == "truncated"
+    assert len(run.tokens) < 6
+    assert [t.text for t in run.tokens] == [t.text for t in read_run(FIXTURE).tokens][: len(run.tokens)]
+
+
+def test_another_version_is_refused_by_its_number(tmp_path: Path):
+    path = tmp_path / "later.run"
+    schema = pa.schema([pa.field("kind", pa.utf8())], metadata={METADATA_KEY: json.dumps({"formatVersion": 2})})
+    with pa.ipc.new_stream(path, schema):
+        pass
+    with pytest.raises(ValueError, match=r"later.run has run format version 2; this reads version 1"):
+        read_run(path)
+
+
+def test_an_arrow_file_that_is_no_run_is_refused(tmp_path: Path):
+    path = tmp_path / "table.run"
+    with pa.ipc.new_stream(path, pa.schema([pa.field("kind", pa.utf8())])):
+        pass
+    with pytest.raises(ValueError, match="not a run"):
+        read_run(path)
+
+
+def test_rows_that_contradict_the_header_are_not_written():
+    run = read_run(FIXTURE)
+    writer = RunWriter(io.BytesIO(), run.header)
+    with pytest.raises(ValueError, match=r"states \(16, 31\), the header says \(16, 32\)"):
+        writer.states(np.zeros((16, 31)))
+    token: Token = run.tokens[1]
+    with pytest.raises(ValueError, match="token 1 comes where 0 is due"):
+        writer.token(token)
+    with pytest.raises(ValueError, match=r"reach 1e\+06: fp16 ends at 65504"):
+        writer.states(np.full((16, 32), 1e6))
