@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Schema, tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
+import { describe, expect, it } from 'vitest';
+import type { RunEvent } from './run';
+import { parseRunStream } from './run-stream';
+
+// Written by companion/tests/make_run_fixture.py; companion/tests/test_wire.py reads the same numbers from it.
+const fixture = new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', 'random-weights.run')));
+
+async function collect(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for await (const event of parseRunStream(bytes)) events.push(event);
+  return events;
+}
+
+async function* inChunks(bytes: Uint8Array, size: number) {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
+}
+
+function tokens(events: readonly RunEvent[]) {
+  return events.flatMap((event) => (event.type === 'token' ? [event.token] : []));
+}
+
+function maps(events: readonly RunEvent[]) {
+  return events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
+}
+
+/** The fixture's rows under a changed header. */
+function withHeader(change: (header: Record<string, unknown>) => unknown): Uint8Array {
+  const table = tableFromIPC(fixture);
+  const header: Record<string, unknown> = JSON.parse(table.schema.metadata.get('patchlight.run') ?? '');
+  const metadata = new Map([['patchlight.run', JSON.stringify(change(header))]]);
+  const schema = new Schema(table.schema.fields, metadata);
+  return tableToIPC(new (Object.getPrototypeOf(table).constructor)(schema, table.batches), 'stream');
+}
+
+describe('a run written by the companion', () => {
+  it('gives its header, tokens, maps and end, number by number', async () => {
+    const events = await collect(fixture);
+    expect(events.map((event) => event.type)).toEqual([
+      'begin',
+      ...Array.from({ length: 6 }, () => ['token', 'map']).flat(),
+      'end',
+    ]);
+    const [begin] = events;
+    if (begin?.type !== 'begin') throw new Error('no begin');
+    expect(begin.header).toMatchObject({
+      formatVersion: 1,
+      id: 'a07afe8a2c3f',
+      question: 'What color is the large sphere?',
+      recorded: true,
+      model: { name: 'random-weights', revision: '94c0b4d387c2', hiddenSize: 32, stage: 'post_norm' },
+      head: { name: 'random-weights-head', teacher: 'none: random weights', labellingThreshold: 0.3 },
+      geometry: { sourceWidthPx: 40, sourceHeightPx: 24, grid: { rows: 4, cols: 4 }, crop: { yPx: 0, heightPx: 24 } },
+    });
+    expect(begin.header.geometry.crop.xPx).toBe(7.741935483870968);
+    expect(begin.header.image.mediaType).toBe('image/png');
+    expect(begin.header.image.bytes).toHaveLength(104);
+    expect([...begin.header.image.bytes.slice(0, 4)]).toEqual([0x89, 0x50, 0x4e, 0x47]);
+
+    const words = tokens(events);
+    expect(words.map((token) => token.text).join('')).toBe('no sizes six picture next');
+    expect(words.map((token) => token.word)).toEqual([0, 1, 1, 2, 3, 4]);
+    expect(words.map((token) => token.tokenId)).toEqual([38, 34, 134, 109, 29, 79]);
+    expect(words[0]?.logProb).toBe(-1.324744462966919);
+    expect(words[1]?.alternatives.slice(0, 2)).toEqual([
+      { tokenId: 34, text: ' size', logProb: -2.0235118865966797 },
+      { tokenId: 12, text: ' the', logProb: -2.3920907974243164 },
+    ]);
+
+    const [first] = maps(events);
+    expect(first).toMatchObject({ method: 'FastRM', tokenIndex: 0, backend: 'python', computeMs: 16.10462799999368 });
+    expect(first?.values).toHaveLength(16);
+    expect([...(first?.values.slice(0, 2) ?? [])]).toEqual([0.16621030867099762, 0.10815141350030899]);
+    expect(events.at(-1)).toEqual({
+      type: 'end',
+      end: { reason: 'length', answerMs: 1194.0668039997036, firstTokenMs: 909.9999890004256 },
+    });
+  });
+
+  it('gives the same events however its bytes are cut up', async () => {
+    expect(await collect(inChunks(fixture, 97))).toEqual(await collect(fixture));
+  });
+
+  it('shows a token before the bytes of the next have come', async () => {
+    const at = fixture.length * 0.6;
+    let sent = 0;
+    async function* slowly() {
+      for await (const chunk of inChunks(fixture, 64)) {
+        sent += chunk.length;
+        yield chunk;
+      }
+    }
+    for await (const event of parseRunStream(slowly())) {
+      if (event.type === 'token') break;
+    }
+    expect(sent).toBeLessThan(at);
+  });
+});
+
+describe('a run that stops early', () => {
+  it.each([0.35, 0.6, 0.85])('keeps what came, cut at %d of its bytes, and ends as truncated', async (share) => {
+    const whole = await collect(fixture);
+    const events = await collect(fixture.slice(0, Math.floor(share * fixture.length)));
+    const end = events.pop();
+    expect(events).toEqual(whole.slice(0, events.length));
+    expect(tokens(events).length).toBeLessThan(6);
+    if (end?.type !== 'end') throw new Error('no end');
+    expect(end.end.reason).toBe('truncated');
+    expect(end.end.message).toMatch(`The run breaks off after ${tokens(events).length} tokens`);
+  });
+
+  it('says so where it ends in good order but without its end row', async () => {
+    const table = tableFromIPC(fixture);
+    const events = await collect(tableToIPC(table.slice(0, table.numRows - 1), 'stream'));
+    expect(events.at(-1)).toEqual({
+      type: 'end',
+      end: {
+        reason: 'truncated',
+        answerMs: 0,
+        firstTokenMs: 0,
+        message: 'The run breaks off after 6 tokens: its end row is missing',
+      },
+    });
+  });
+
+  it.each([
+    [0, 'This is not a run: it has no schema'],
+    [3000, 'This run breaks off before its image'],
+  ])('throws where not even the image came, at %d bytes', async (length, message) => {
+    await expect(collect(fixture.slice(0, length))).rejects.toThrow(message);
+  });
+});
+
+describe('bytes that are no run', () => {
+  it('names a version that it does not know', async () => {
+    const later = withHeader((header) => ({ ...header, formatVersion: 2 }));
+    await expect(collect(later)).rejects.toThrow('This run has format version 2; this page reads version 1');
+  });
+
+  it('names the field of a header that does not fit', async () => {
+    const odd = withHeader((header) => ({ ...header, question: 7 }));
+    await expect(collect(odd)).rejects.toThrow(/header cannot be read[\s\S]*question/);
+  });
+
+  it('gives both numbers where a row contradicts the header', async () => {
+    const wide = withHeader((header) => ({ ...header, model: { ...(header.model as object), hiddenSize: 64 } }));
+    await expect(collect(wide)).rejects.toThrow('Image states: 512 numbers, the header says 1024');
+  });
+
+  it('refuses an Arrow stream of something else', async () => {
+    const other = tableToIPC(tableFromArrays({ x: [1, 2] }), 'stream');
+    await expect(collect(other)).rejects.toThrow('not a run: its metadata has no patchlight.run');
+  });
+
+  it('refuses a text file', async () => {
+    await expect(collect(new TextEncoder().encode('hello, this is not a run at all'))).rejects.toThrow('not a run');
+  });
+
+  it('passes an abort on as it is', async () => {
+    async function* aborted() {
+      yield fixture.slice(0, Math.floor(fixture.length * 0.6));
+      throw new DOMException('stopped', 'AbortError');
+    }
+    await expect(collect(aborted())).rejects.toThrow('stopped');
+  });
+});
