@@ -28,6 +28,6 @@ export interface RunSource {
   /** Resolves once `ask` may be called; rejects with the reason. Safe to call again after a failure. */
   load(): Promise<void>;
   checkQuestion(text: string): QuestionProblem | undefined;
-  /** Ends with an `end` event in every case that is not a programming error; aborting ends it as `cancelled`. */
+  /** Once begun it ends with an `end` event, aborted as `cancelled`; what goes wrong before `begin` is thrown. */
   ask(question: Question, signal: AbortSignal): AsyncIterable<RunEvent>;
 }

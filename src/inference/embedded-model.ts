@@ -1,0 +1,164 @@
+// A question's way through the embedded model: image -> patches -> the prompt's image part (once an image) -> question
+// -> token by token, each with its relevancy map straight after it.
+import type { ModelManifest } from '../contract/manifest';
+import type { AnswerToken, ImageGeometry, RelevancyMap, RunEnd } from '../contract/run';
+import { placePiece } from './answer-text';
+import { decodeImage } from './decode-image';
+import { concatenate, createDecoder, type DecoderStep, rowsOf } from './decoder';
+import { createGraph } from './graph';
+import { chooseHead, type Head } from './head';
+import { mostLikely } from './log-probabilities';
+import { macrotask } from './macrotask';
+import type { ModelFiles } from './model-files';
+import { type ModelImage, prepareImage } from './model-image';
+import type { PromptTokenizer } from './prompt-tokenizer';
+import type { Backend, Runtime } from './runtime';
+
+const alternativeCount = 5;
+
+/** What an answer yields, in order: `seen`, then a `token` and its `map` in turn, then `end`. */
+export type AnswerEvent =
+  | { readonly type: 'seen'; readonly geometry: ImageGeometry }
+  | { readonly type: 'token'; readonly token: AnswerToken }
+  | { readonly type: 'map'; readonly map: RelevancyMap }
+  | { readonly type: 'end'; readonly end: RunEnd };
+
+export interface ImageQuestion {
+  readonly image: Blob;
+  readonly question: string;
+  readonly maxNewTokens?: number | undefined;
+}
+
+export interface EmbeddedModel {
+  /** Where the head runs; may turn from WebGPU to WASM while it runs. */
+  readonly backend: Backend;
+  readonly note: string | undefined;
+  /** Stops within a token of `signal`; then its end is `cancelled`. */
+  answer(asked: ImageQuestion, signal: AbortSignal): AsyncGenerator<AnswerEvent>;
+}
+
+export interface EmbeddedModelParts {
+  readonly manifest: ModelManifest;
+  readonly files: ModelFiles;
+  readonly tokenizer: PromptTokenizer;
+}
+
+/**
+ * Vision, embedding and decoder run on WASM on every machine: at this model's size a step on WebGPU costs more in
+ * reading back than in multiplying. The head goes where `chooseHead` finds it right.
+ */
+export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModelParts): Promise<EmbeddedModel> {
+  const { manifest, files, tokenizer } = parts;
+  const { graphs, head: headFacts } = manifest;
+  const graph = (path: string) => createGraph(runtime, { name: path, graph: files(path) }, 'wasm');
+  const vision = await graph(graphs.vision);
+  const decoder = createDecoder(await graph(graphs.embed), await graph(graphs.decoder), manifest.model);
+  const weights = { path: fileName(headFacts.weights), data: files(headFacts.weights) };
+  const headFiles = {
+    norm: { name: headFacts.normGraph, graph: files(headFacts.normGraph) },
+    head: { name: headFacts.graph, graph: files(headFacts.graph), external: [weights] },
+  };
+  const { head, note } = await chooseHead(runtime, headFiles, headFacts.hiddenSize);
+
+  interface ReadImage {
+    readonly key: string;
+    readonly geometry: ImageGeometry;
+    readonly step: DecoderStep;
+  }
+  let last: ReadImage | undefined;
+
+  async function readImage(image: Blob): Promise<ReadImage> {
+    const key = await contentKey(image);
+    if (last?.key === key) return last;
+    last = undefined;
+    const { pixelValues, geometry } = await modelImageOf(image, manifest.image);
+    const { sizePx, grid } = manifest.image;
+    const pixels = { data: pixelValues, dims: [1, 3, sizePx, sizePx] };
+    const { image_features } = await vision.run({ pixel_values: pixels }, ['image_features']);
+    const prefix = concatenate(await decoder.embed(tokenizer.before), image_features!);
+    const step = await decoder.read(decoder.start, prefix);
+    const firstPatch = tokenizer.before.length;
+    await head.setImage(rowsOf(step.hiddenStates, firstPatch, firstPatch + grid.rows * grid.cols));
+    last = { key, geometry, step };
+    return last;
+  }
+
+  async function* answer(
+    { image, question, maxNewTokens }: ImageQuestion,
+    signal: AbortSignal,
+  ): AsyncGenerator<AnswerEvent> {
+    const askedAt = performance.now();
+    const timing = { answerMs: 0, firstTokenMs: 0 };
+    const end = (reason: RunEnd['reason']): AnswerEvent => {
+      timing.answerMs = performance.now() - askedAt;
+      return { type: 'end', end: { reason, ...timing } };
+    };
+    const reading = tokenizer.readQuestion(question);
+    if (reading.kind !== 'tokens') throw new Error(`the question cannot be read: ${reading.kind}`);
+    const read = await readImage(image);
+    yield { type: 'seen', geometry: read.geometry };
+    await macrotask();
+    if (signal.aborted) return yield end('cancelled');
+
+    const { maxPositions } = manifest.model;
+    const promptIds = [...reading.ids, ...tokenizer.after];
+    const room = maxPositions - read.step.state.length - promptIds.length;
+    const limit = Math.min(maxNewTokens ?? manifest.prompt.maxNewTokens, manifest.prompt.maxNewTokens, room);
+    let step = await decoder.read(read.step.state, await decoder.embed(promptIds));
+    let word = -1;
+    for (let index = 0; index < limit; index++) {
+      const likely = mostLikely(step.logits, alternativeCount);
+      const { tokenId, logProb } = likely[0]!;
+      if (tokenId === manifest.prompt.eosTokenId) return yield end('stop');
+      if (index === 0) timing.firstTokenMs = performance.now() - askedAt;
+      const { text, startsWord } = placePiece(tokenizer.pieceOf(tokenId), index === 0);
+      if (startsWord) word += 1;
+      const alternatives = likely.map((other) => ({
+        ...other,
+        text: placePiece(tokenizer.pieceOf(other.tokenId), index === 0).text,
+      }));
+      yield { type: 'token', token: { index, tokenId, text, word, logProb, alternatives } };
+
+      const states = step.hiddenStates;
+      const map = await mapOf(head, rowsOf(states, states.dims[0]! - 1, states.dims[0]!), index);
+      yield { type: 'map', map };
+      // Messages, an abort among them, are only received between tasks.
+      await macrotask();
+      if (signal.aborted) return yield end('cancelled');
+      if (index + 1 < limit) step = await decoder.read(step.state, await decoder.embed([tokenId]));
+    }
+    yield end('length');
+  }
+
+  return {
+    get backend() {
+      return head.backend;
+    },
+    get note() {
+      return head.backend === 'wasm' ? (note ?? runtime.deviceNote) : undefined;
+    },
+    answer,
+  };
+}
+
+async function mapOf(head: Head, queryState: Parameters<Head['maps']>[0], tokenIndex: number): Promise<RelevancyMap> {
+  const from = performance.now();
+  const { data } = await head.maps(queryState);
+  const computeMs = performance.now() - from;
+  return { method: 'FastRM', tokenIndex, values: data, backend: head.backend, computeMs };
+}
+
+async function modelImageOf(image: Blob, facts: ModelManifest['image']): Promise<ModelImage> {
+  const pixels = await decodeImage(image);
+  try {
+    return prepareImage(pixels, facts);
+  } finally {
+    pixels.destroy();
+  }
+}
+
+async function contentKey(image: Blob): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', await image.arrayBuffer())).join();
+}
+
+const fileName = (path: string) => path.split('/').at(-1) ?? path;

@@ -1,0 +1,121 @@
+import type { ModelManifest } from '../contract/manifest';
+import type { HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
+import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/client';
+import type { Question, RunSource, SourceStatus } from './run-source';
+
+export interface EmbeddedSourceOptions {
+  /** Folder of the model's manifest, with the slash at the end; relative to the page. */
+  readonly modelUrl: string;
+  readonly backend: BackendChoice;
+}
+
+export interface EmbeddedSource extends RunSource {
+  destroy(): void;
+}
+
+/** The embedded model in its worker, seen as a source of runs. */
+export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
+  const client = createModelClient((reason) => {
+    loading = undefined;
+    setStatus({ phase: 'failed', reason });
+  });
+  const listeners = new Set<(status: SourceStatus) => void>();
+  let status: SourceStatus = { phase: 'idle' };
+  let ready: ReadyModel | undefined;
+  let loading: Promise<void> | undefined;
+
+  function setStatus(next: SourceStatus) {
+    status = next;
+    for (const listener of listeners) listener(next);
+  }
+
+  async function load(): Promise<void> {
+    setStatus({ phase: 'loading', loadedBytes: 0, totalBytes: 0, what: 'the model' });
+    try {
+      const url = new URL(modelUrl, document.baseURI).href;
+      ready = await client.load({ modelUrl: url, backend }, (progress) => setStatus({ phase: 'loading', ...progress }));
+      setStatus(readyStatus(ready));
+    } catch (error) {
+      loading = undefined;
+      setStatus({ phase: 'failed', reason: reasonOf(error) });
+      throw error;
+    }
+  }
+
+  function ensureLoaded(): Promise<void> {
+    loading ??= load();
+    return loading;
+  }
+
+  return {
+    kind: 'embedded',
+    get model() {
+      return ready && modelFacts(ready.manifest);
+    },
+    get status() {
+      return status;
+    },
+    subscribe(onStatus) {
+      listeners.add(onStatus);
+      return () => listeners.delete(onStatus);
+    },
+    load: ensureLoaded,
+    checkQuestion(text) {
+      if (text.trim() === '') return { kind: 'empty' };
+      const reading = ready?.promptTokenizer.readQuestion(text);
+      return reading === undefined || reading.kind === 'tokens' ? undefined : reading;
+    },
+    async *ask(question, signal): AsyncGenerator<RunEvent> {
+      const askedAt = performance.now();
+      let begun = false;
+      try {
+        await ensureLoaded();
+        const { bytes, mediaType } = question.image;
+        const image = new Blob([bytes], { type: mediaType });
+        const asked = { image, question: question.text, maxNewTokens: question.maxNewTokens };
+        const events = client.ask(asked, signal, (report) => setStatus(readyStatus(report)));
+        for await (const event of events) {
+          begun = true;
+          if (event.type !== 'seen') yield event;
+          else yield { type: 'begin', header: headerOf(question, event.geometry, ready!.manifest) };
+        }
+      } catch (error) {
+        if (!begun) throw error;
+        const answerMs = performance.now() - askedAt;
+        yield { type: 'end', end: { reason: 'failed', answerMs, firstTokenMs: 0, message: reasonOf(error) } };
+      }
+    },
+    destroy: () => client.destroy(),
+  };
+}
+
+function readyStatus({ backend, note }: { backend: 'webgpu' | 'wasm'; note: string | undefined }): SourceStatus {
+  return { phase: 'ready', backend, ...(note !== undefined && { note }) };
+}
+
+function headerOf({ image, text }: Question, geometry: RunHeader['geometry'], manifest: ModelManifest): RunHeader {
+  return {
+    formatVersion: 1,
+    id: crypto.randomUUID(),
+    createdAt: new Date().toISOString(),
+    question: text,
+    image,
+    geometry,
+    model: modelFacts(manifest),
+    head: headFacts(manifest),
+    recorded: false,
+  };
+}
+
+function modelFacts({ name, revision, knows, model }: ModelManifest): ModelFacts {
+  return { name, revision, hiddenSize: model.hiddenSize, stage: model.hiddenStateStage, knows };
+}
+
+function headFacts({ head }: ModelManifest): HeadFacts {
+  const { name, revision, stage, teacher, labellingThreshold, classificationThreshold } = head;
+  return { name, revision, stage, teacher, labellingThreshold, classificationThreshold };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
