@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import react from '@vitejs/plugin-react';
-import type { Plugin } from 'vite';
+import { defaultClientConditions, type Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
 /** Cross-origin isolation: onnxruntime-web runs on several threads only where these are sent. Without them it runs on one. */
@@ -63,6 +63,8 @@ export default defineConfig({
   worker: { format: 'es' },
   // Its wasm and mjs are found beside it by URL; pre-bundling would move it away from them.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
+  // Its builds without the glue inside: that is a file of its own, which its threads start from.
+  resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   build: {
     target: 'es2023',
     modulePreload: { polyfill: false },
