@@ -1,0 +1,59 @@
+// @ts-check
+// Times of one head as figures: beside the paper's form as ratios, and beside the floor as distances.
+
+/** @typedef {import('../scripts/figures.mjs').Figure} Figure */
+/** @typedef {{ hiddenSize: number, patches: number, textTokens: number, answerTokens: number }} Sizes */
+
+/** Ratios that the folded form must reach in the product. */
+const goals = { batch: 750, single: 180 };
+
+/**
+ * @param {import('./page/head-times').HeadTimes} times
+ * @param {Sizes} sizes
+ * @returns {Figure[]}
+ */
+export function headFigures(times, { hiddenSize: d, patches: P, answerTokens: T }) {
+  const named = (/** @type {string} */ text) => `d = ${d}: ${text}`;
+  const answerPlainMs = T * times.plainTokenMs;
+  /** The matrix, read once in float32: what bounds one row times a matrix. */
+  const tokenGBps = (4 * d * d) / times.tokenMs / 1e6;
+  const batchGflops = (2 * T * (d * d + P * d)) / times.batchMs / 1e6;
+  return [
+    { label: named('session, weights in memory'), value: times.sessionMs, unit: 'ms' },
+    { label: named('an image'), value: times.imageMs, unit: 'ms' },
+    { label: named('one token'), value: times.tokenMs, unit: 'ms' },
+    { label: named(`${T} tokens at once, image included`), value: times.batchWithImageMs, unit: 'ms' },
+    { label: named('one token, the paper’s form'), value: times.plainTokenMs, unit: 'ms' },
+    {
+      label: named('one token: faster than the paper’s form by'),
+      value: times.plainTokenMs / times.tokenMs,
+      unit: '×',
+      goal: `${goals.single} at least`,
+    },
+    {
+      label: named(`${T} tokens at once, image included: faster by`),
+      value: answerPlainMs / times.batchWithImageMs,
+      unit: '×',
+      goal: `${goals.batch} at least`,
+    },
+    {
+      label: named('one token over its bare matrix products'),
+      value: times.tokenMs / times.productsTokenMs,
+      unit: '×',
+    },
+    { label: named('one token reads its matrix at'), value: tokenGBps, unit: 'GB/s' },
+    {
+      label: named(`${T} tokens over their bare matrix products`),
+      value: times.batchMs / times.productsBatchMs,
+      unit: '×',
+      goal: '1.25 at most',
+    },
+    { label: named(`${T} tokens at once compute at`), value: batchGflops, unit: 'GFLOP/s' },
+    {
+      label: named('largest difference from float64'),
+      value: Number(times.error.toExponential(1)),
+      goal: '0.001 at most',
+    },
+    { label: named('threads'), value: times.threads },
+  ];
+}

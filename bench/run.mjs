@@ -1,0 +1,143 @@
+// @ts-check
+// Measures the built page and the head in a real browser.
+//   npm run bench                          prints
+//   npm run bench -- --write               writes bench/report/*.json as well, which README.md's figures come from
+//   npm run bench -- --only head --widths 4096 --rounds 3
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { chromium } from '@playwright/test';
+import { build, preview } from 'vite';
+import { ensureBrowser } from '../scripts/browser.mjs';
+import { root } from '../scripts/shell.mjs';
+import { headFigures } from './head-figures.mjs';
+import { measureAnswer, measureClick, measureLoad, median } from './page-times.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    widths: { type: 'string', default: '4096,5120' },
+    rounds: { type: 'string', default: '7' },
+    write: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(options.rounds);
+process.chdir(root);
+
+/** Sizes of LLaVA-1.5: 576 patches, a short question, an answer as long as the paper's. */
+const sizes = { patches: 576, textTokens: 64, answerTokens: 100 };
+const questions = ['What color is the large sphere?', 'Describe the image.', 'How many cubes are there?'];
+
+/** @typedef {import('../scripts/figures.mjs').Figure} Figure */
+/** @typedef {{ title: string, command: string, measuredOn: string, figures: Figure[] }} Report */
+
+const executablePath = await ensureBrowser();
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+const measuredOn = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, Chromium ${browser.version()}`;
+console.log(measuredOn);
+
+/** The head's own page is built as the product is: the same sources, worker format and headers. */
+const builds = {
+  page: { configFile: 'vite.config.ts' },
+  head: {
+    configFile: 'vite.config.ts',
+    root: 'bench/page',
+    publicDir: /** @type {const} */ (false),
+    build: { outDir: path.join(root, '.cache/bench-dist'), emptyOutDir: true },
+    plugins: [
+      {
+        name: 'graphs',
+        closeBundle: () => cpSync('bench/graphs', '.cache/bench-dist/graphs', { recursive: true }),
+      },
+    ],
+  },
+};
+
+/**
+ * @template T
+ * @param {import('vite').InlineConfig} config
+ * @param {(url: string) => Promise<T>} use
+ */
+async function withServer(config, use) {
+  await build({ ...config, logLevel: 'warn' });
+  const server = await preview({ ...config, preview: { port: 4191, strictPort: true } });
+  try {
+    return await use('http://localhost:4191/');
+  } finally {
+    await server.close();
+  }
+}
+
+/** @param {string} url @returns {Promise<Report>} */
+async function benchHead(url) {
+  const page = await browser.newPage();
+  page.on('pageerror', ({ message }) => console.error(message));
+  await page.goto(url);
+  /** @type {Figure[]} */
+  const figures = [];
+  for (const hiddenSize of (options.widths ?? '').split(',').map(Number)) {
+    const times = await page.evaluate((job) => window.measureHead(job), { hiddenSize, ...sizes, rounds });
+    figures.push(...headFigures(times, { hiddenSize, ...sizes }));
+  }
+  await page.close();
+  const title = `The head alone, random weights, ${sizes.patches} patches, ${sizes.textTokens} text tokens, answer of ${sizes.answerTokens}`;
+  return { title, command: 'npm run bench -- --only head --write', measuredOn, figures };
+}
+
+/** @param {string} url @returns {Promise<Report>} */
+async function benchPage(url) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  const cold = await measureLoad(page, url);
+  const warm = await measureLoad(page, url);
+  const click = await measureClick(page);
+  /** @type {import('./page-times.mjs').AnswerTimes[]} */
+  const answers = [];
+  for (let round = 0; round < Math.max(1, Math.ceil(rounds / 3)); round++)
+    for (const question of questions) answers.push(await measureAnswer(page, question));
+  await context.close();
+  /** @param {(answer: import('./page-times.mjs').AnswerTimes) => number} pick */
+  const middle = (pick) => median(answers.map(pick));
+  return {
+    title: 'The page with its embedded model',
+    command: 'npm run bench -- --only page --write',
+    measuredOn,
+    figures: [
+      { label: 'first paint, nothing cached', value: cold.firstPaintMs, unit: 'ms' },
+      { label: 'example on screen, nothing cached', value: cold.exampleMs, unit: 'ms' },
+      { label: 'model ready, nothing cached (local server)', value: cold.readyMs, unit: 'ms' },
+      { label: 'model ready, cached', value: warm.readyMs, unit: 'ms' },
+      { label: 'first token after Enter, image encoded', value: middle((a) => a.firstTokenMs), unit: 'ms' },
+      { label: 'each further token, its map included', value: middle((a) => a.tokenMs), unit: 'ms' },
+      { label: 'a map', value: middle((a) => a.mapMs), unit: 'ms' },
+      { label: 'click on a token to its map drawn', value: click.drawnMs, unit: 'ms', goal: '16 at most' },
+      { label: 'click on a token to the frame that shows it', value: click.shownMs, unit: 'ms' },
+    ],
+  };
+}
+
+/** @type {Record<string, () => Promise<Report>>} */
+const benches = {
+  head: () => withServer(builds.head, benchHead),
+  page: () => withServer(builds.page, benchPage),
+};
+
+try {
+  for (const [name, measure] of Object.entries(benches)) {
+    if (options.only !== undefined && options.only !== name) continue;
+    const report = await measure();
+    console.log(`\n${report.title}`);
+    for (const { label, value, unit, goal } of report.figures) {
+      const text = typeof value === 'number' ? Number(value.toPrecision(4)) : value;
+      console.log(`  ${label.padEnd(66)} ${String(text).padStart(9)} ${(unit ?? '').padEnd(6)} ${goal ?? ''}`);
+    }
+    if (!options.write) continue;
+    const folder = path.join(root, 'bench/report');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(path.join(folder, `${name}.json`), `${JSON.stringify(report, null, 2)}\n`);
+  }
+} finally {
+  await browser.close();
+}

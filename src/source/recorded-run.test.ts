@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { RunEvent } from '../contract/run';
+import { openRecorded } from './recorded-run';
+
+const sample = new Uint8Array(readFileSync(new URL('../contract/fixtures/random-weights.run', import.meta.url)));
+
+async function eventsOf(bytes: Uint8Array): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for await (const event of openRecorded(bytes)) events.push(event);
+  return events;
+}
+
+describe('a saved run', () => {
+  it('is marked as recorded and has a map for each token, then its end', async () => {
+    const [begin, ...rest] = await eventsOf(sample);
+    expect(begin).toMatchObject({ type: 'begin', header: { recorded: true, formatVersion: 1 } });
+    const end = rest.pop();
+    expect(end).toMatchObject({ type: 'end' });
+    expect(end).not.toMatchObject({ end: { reason: 'truncated' } });
+    expect(rest.length).toBeGreaterThan(0);
+    expect(rest.map(({ type }) => type)).toEqual(rest.map((_, i) => (i % 2 === 0 ? 'token' : 'map')));
+  });
+
+  it('that was cut short keeps what came and ends as truncated', async () => {
+    const events = await eventsOf(sample.slice(0, sample.length - 2000));
+    expect(events[0]?.type).toBe('begin');
+    expect(events.at(-1)).toMatchObject({ type: 'end', end: { reason: 'truncated' } });
+  });
+
+  it('that is none is refused', async () => {
+    await expect(eventsOf(new TextEncoder().encode('not a run at all'))).rejects.toThrow(/not a run/);
+  });
+});
