@@ -208,12 +208,10 @@ def _report_objects(
 ) -> None:
     """Tokens that name an object: is the map's maximum on one of its patches, and how much of its mass?"""
     rows = (data["target"][tokens] >= 0).nonzero()[:, 0]
-    masks = torch.stack(
-        [
-            torch.from_numpy(pool[int(data["scene"][tokens[r]])].patch_objects == int(data["target"][tokens[r]]))
-            for r in rows
-        ]
-    )
+    masks = torch.zeros(len(rows), relevancy.shape[1], dtype=torch.bool)
+    for mask, r in zip(masks, rows, strict=True):
+        scene, target = int(data["scene"][tokens[r]]), int(data["target"][tokens[r]])
+        mask.copy_(torch.from_numpy(pool[scene].patch_objects == target))
     seen = masks.any(1)
     rows, masks = rows[seen], masks[seen].float()
     generator = torch.Generator().manual_seed(0)

@@ -53,11 +53,9 @@ def train_head(samples: Path, out: Path, facts: HeadFacts, config: HeadConfig) -
     questions = data["question"][tokens]
     cut = int(questions.max().item() * (1 - config.validation_share))
     training, held = tokens[questions <= cut], tokens[questions > cut]
-    head = FastRM(facts)
+    head = FastRM(facts.hidden_size)
     optimizer = torch.optim.Adam(head.parameters(), lr=config.learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps, pct_start=0.05
-    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.steps, config.learning_rate / 50)
     out.mkdir(parents=True, exist_ok=True)
     generator = torch.Generator().manual_seed(config.seed)
     curve = (out / "head-curve.jsonl").open("w")
@@ -79,7 +77,7 @@ def train_head(samples: Path, out: Path, facts: HeadFacts, config: HeadConfig) -
             curve.write(json.dumps(row) + "\n")
             curve.flush()
             bar.set_postfix(loss=f"{loss.item():.4f}", f1=f"{row['best_f1']:.3f}")
-    head.save_pretrained(out)
+    head.save_pretrained(out, facts)
     (out / "head-config.json").write_text(
         json.dumps({**asdict(config), "tokens": len(training), "questions": int(questions.max()) + 1}, indent=1)
     )

@@ -17,12 +17,13 @@ from random import Random
 import torch
 from transformers import LlavaForConditionalGeneration
 
+from .card import write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, figure, write_report
 from .export import export_browser_model
 from .head import FastRM, HeadFacts
 from .head_training import HeadConfig, train_head
-from .model import build_model, save_model
+from .model import PROMPT, build_model, save_model
 from .parity import check_parity
 from .pool import ScenePool
 from .questions import KINDS, ask
@@ -175,18 +176,15 @@ class Build:
             teacher="Chefer relevancy, exact",
             labelling_threshold=self.size.head.labelling_threshold,
             classification_threshold=0.4,
-            model_name=NAME,
+            model=NAME,
             model_revision=revision(self.hf),
         )
         train_head(self.work / "samples", self.head_folder, facts, self.size.head)
 
     def head_report(self) -> None:
-        head = FastRM.from_pretrained(self.head_folder)
-        best = evaluate_maps(
-            head, self.work / "held-out", self.pool("test"), self.report, head.facts.labelling_threshold
-        )
-        head.facts = replace(head.facts, classification_threshold=round(best, 2))
-        head.save_pretrained(self.head_folder)
+        head, facts = FastRM.from_pretrained(self.head_folder)
+        best = evaluate_maps(head, self.work / "held-out", self.pool("test"), self.report, facts.labelling_threshold)
+        head.save_pretrained(self.head_folder, replace(facts, classification_threshold=round(best, 2)))
 
     def export(self) -> None:
         training = {
@@ -209,6 +207,21 @@ class Build:
             "Size of the browser's model folder",
             COMMAND.format(step="export"),
             [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
+        )
+        write_card(
+            self.out,
+            self.hf,
+            name=NAME,
+            knows=KNOWS,
+            revision=revision(self.hf),
+            prompt=PROMPT,
+            stages=self.size.stages,
+            notes=(
+                f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
+                "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
+                f"FastRM head was trained on them: Adam, batch 128, {self.size.head.steps} steps, learning rate "
+                f"{self.size.head.learning_rate} (the paper's 2e-5 is for d = 4096), cosine decay."
+            ),
         )
 
     def runs(self) -> None:
@@ -233,7 +246,7 @@ def main() -> None:
     work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")
     out = arguments.out or (work / "model" if arguments.smoke else root / "public" / "models" / NAME)
     samples = arguments.samples or (work / "runs" if arguments.smoke else root / "public" / "samples")
-    if arguments.smoke and arguments.out is None:
+    if arguments.smoke and arguments.out is None and not arguments.only:
         shutil.rmtree(work, ignore_errors=True)
     Build(work, out, samples, SMOKE if arguments.smoke else FULL, arguments.workers).run(arguments.only)
 
