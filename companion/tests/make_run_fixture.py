@@ -29,10 +29,20 @@ def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
     processor.image_processor.crop_size = {"height": IMAGE_PX, "width": IMAGE_PX}
     tokenizer = processor.tokenizer
     torch.manual_seed(37)
-    shared = {"hidden_size": HIDDEN, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    vision = CLIPVisionConfig(**shared, image_size=IMAGE_PX, patch_size=PATCH_PX, projection_dim=HIDDEN)
+    vision = CLIPVisionConfig(
+        hidden_size=HIDDEN,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=IMAGE_PX,
+        patch_size=PATCH_PX,
+        projection_dim=HIDDEN,
+    )
     text = LlamaConfig(
-        **shared,
+        hidden_size=HIDDEN,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
         vocab_size=len(tokenizer),
         initializer_range=0.3,
         bos_token_id=tokenizer.bos_token_id,

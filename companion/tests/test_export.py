@@ -10,12 +10,13 @@ import onnx
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoProcessor
 
 from patchlight.browser_model import BrowserModel
 from patchlight.export import export_browser_model
 from patchlight.head import FastRM, HeadFacts
-from patchlight.model import PROMPT, build_model, build_processor
+from patchlight.llava_parts import text_config, vision_config
+from patchlight.model import PROMPT, build_model, load_model, save_model
 from patchlight.packing import prompt_pieces
 from patchlight.parity import check_parity
 from patchlight.vocabulary import build_tokenizer
@@ -37,9 +38,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     model.model.language_model.layers = layers[:2]
     encoder = getattr(tower, "vision_model", tower).encoder
     encoder.layers = encoder.layers[:2]
-    model.config.text_config.num_hidden_layers = model.config.vision_config.num_hidden_layers = 2
-    model.save_pretrained(found.hf)
-    build_processor().save_pretrained(found.hf)
+    text_config(model).num_hidden_layers = vision_config(model).num_hidden_layers = 2
+    save_model(model, found.hf)
+
     torch.manual_seed(4)
     head = FastRM(192)
     with torch.no_grad():
@@ -74,9 +75,9 @@ def test_answers_equal_hugging_face_generate_on_the_processors_own_input(folders
     inputs = processor(
         images=Image.fromarray(image), text=PROMPT.format(question="Is there a red cube?"), return_tensors="pt"
     )
-    model = LlavaForConditionalGeneration.from_pretrained(folders.hf).eval()
+    model = load_model(folders.hf)
     with torch.inference_mode():
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)  # pyright: ignore[reportAttributeAccessIssue]
     wanted = output[0, inputs["input_ids"].shape[1] :].tolist()
     browser = BrowserModel(folders.browser)
     pieces = prompt_pieces(processor.tokenizer)
@@ -94,7 +95,8 @@ def test_a_prompt_in_two_parts_gives_the_states_of_one(folders: Folders):
     def run(part: np.ndarray, past: list[np.ndarray]) -> list[np.ndarray]:
         start = past[0].shape[2]
         feed = {"inputs_embeds": part, "position_ids": np.arange(start, start + part.shape[1])[None]}
-        return browser.decoder.run(None, feed | dict(zip(names, past, strict=True)))
+        found = browser.decoder.run(None, feed | dict(zip(names, past, strict=True)))
+        return [np.asarray(output) for output in found]
 
     none = [np.zeros((1, 4, 0, 48), np.float32)] * 4
     _, whole, *_ = run(embeds, none)

@@ -52,6 +52,10 @@ def plain_norm(states: torch.Tensor) -> np.ndarray:
     return torch.nn.functional.layer_norm(states.double(), states.shape[-1:]).numpy()
 
 
+def run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    return [np.asarray(output) for output in session.run(None, feed)]
+
+
 def largest_error(found: np.ndarray, wanted: np.ndarray) -> float:
     return float(np.abs(found - wanted).max())
 
@@ -83,15 +87,15 @@ def test_fp16_storage_in_the_runtime_stays_within_a_thousandth(d: int, tmp_path:
     write_head_weights(tmp_path, fold(case.head))
     norm = onnxruntime.InferenceSession(tmp_path / "fastrm-norm.onnx", providers=["CPUExecutionProvider"])
     head = onnxruntime.InferenceSession(tmp_path / "fastrm.onnx", providers=["CPUExecutionProvider"])
-    [patches] = norm.run(None, {"patch_states": case.patches.numpy()})
+    [patches] = run(norm, {"patch_states": case.patches.numpy()})
     assert largest_error(patches, plain_norm(case.patches)) < 1e-5
     wanted = reference(case)
-    [batch] = head.run(None, {"query_states": case.queries.numpy(), "patch_states": patches})
+    [batch] = run(head, {"query_states": case.queries.numpy(), "patch_states": patches})
     # Each of M's entries is off by up to 2^-11 of itself; the errors' signs are random, so a logit of deviation 2 is off
     # by about 2^-11 * 2 / sqrt(3) and its probability by a quarter of that. Five deviations of it.
     assert largest_error(batch, wanted) < 1e-3
     for t in range(len(case.queries)):
-        [one] = head.run(None, {"query_states": case.queries[t : t + 1].numpy(), "patch_states": patches})
+        [one] = run(head, {"query_states": case.queries[t : t + 1].numpy(), "patch_states": patches})
         # Other kernels serve one row than many; same numbers but for the order of sums.
         assert largest_error(one, batch[t : t + 1]) < 1e-5
 

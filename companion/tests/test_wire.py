@@ -11,10 +11,10 @@ import pytest
 import torch
 from make_run_fixture import FIXTURE, QUESTION, TOKENS, record_tiny_run
 from PIL import Image
-from transformers import AutoProcessor, LlavaForConditionalGeneration
+from transformers import AutoProcessor
 
 from patchlight.head import FastRM
-from patchlight.model import PROMPT, build_processor
+from patchlight.model import PROMPT, build_processor, load_model
 from patchlight.record import AnswerWords, centre_crop_geometry
 from patchlight.vocabulary import build_tokenizer
 from patchlight.wire import METADATA_KEY, Run, RunWriter, Token, read_run
@@ -53,11 +53,11 @@ def test_the_committed_run_reads_as_it_was_written():
 
 def test_the_recorded_answer_is_what_generate_says(recorded: Recorded):
     processor = AutoProcessor.from_pretrained(recorded.folder / "hf")
-    model = LlavaForConditionalGeneration.from_pretrained(recorded.folder / "hf").eval()
+    model = load_model(recorded.folder / "hf")
     image = Image.open(recorded.folder / "gradient.png").convert("RGB")
     inputs = processor(images=image, text=PROMPT.format(question=QUESTION), return_tensors="pt")
     with torch.inference_mode():
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=TOKENS)
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=TOKENS)  # pyright: ignore[reportAttributeAccessIssue]
     ids = output[0, inputs["input_ids"].shape[1] :].tolist()
     assert [token.token_id for token in recorded.run.tokens] == ids
     assert recorded.answer == processor.tokenizer.decode(ids) == "".join(t.text for t in recorded.run.tokens)

@@ -34,12 +34,12 @@ class BrowserModel:
         """[px, px, 3] uint8, already cropped, to [1, P, d]."""
         facts = self.manifest["image"]
         pixels = (image.astype(np.float32) / 255 - np.float32(facts["mean"])) / np.float32(facts["std"])
-        [features] = self.vision.run(None, {"pixel_values": pixels.transpose(2, 0, 1)[None].astype(np.float32)})
+        [features] = _run(self.vision, {"pixel_values": pixels.transpose(2, 0, 1)[None].astype(np.float32)})
         return features
 
     def embeddings(self, ids: list[int]) -> np.ndarray:
         """[1, s, d]."""
-        [embeds] = self.embed.run(None, {"input_ids": np.array([ids], dtype=np.int64)})
+        [embeds] = _run(self.embed, {"input_ids": np.array([ids], dtype=np.int64)})
         return embeds
 
     def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:
@@ -53,7 +53,7 @@ class BrowserModel:
         for _ in range(limit):
             start, count = past[0].shape[2], embeds.shape[1]
             feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
-            logits, fed, *past = self.decoder.run(None, feed | dict(zip(names, past, strict=True)))
+            logits, fed, *past = _run(self.decoder, feed | dict(zip(names, past, strict=True)))
             states.append(fed[0])
             token = int(logits[0].argmax())
             if token == eos:
@@ -64,6 +64,11 @@ class BrowserModel:
 
     def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
         """Raw states [T, d] and [P, d] to probabilities [T, P]."""
-        [patches] = self.norm.run(None, {"patch_states": patch_states})
-        [probabilities] = self.head.run(None, {"query_states": query_states, "patch_states": patches})
+        [patches] = _run(self.norm, {"patch_states": patch_states})
+        [probabilities] = _run(self.head, {"query_states": query_states, "patch_states": patches})
         return probabilities
+
+
+def _run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+    """All outputs; these graphs give dense tensors only."""
+    return [np.asarray(output) for output in session.run(None, feed)]

@@ -22,6 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 from torch.export import Dim
 from transformers import AutoProcessor, DynamicCache, LlavaForConditionalGeneration, LlavaProcessor
+from transformers.cache_utils import DynamicLayer
 
 from .head import (
     BLOB_FILE,
@@ -34,7 +35,8 @@ from .head import (
     write_head_graph,
     write_head_weights,
 )
-from .model import PROMPT
+from .llava_parts import text_config, vision_config
+from .model import PROMPT, load_model
 
 GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -46,8 +48,8 @@ def export_browser_model(
     hf_folder: Path, head_folder: Path, out_folder: Path, *, name: str, knows: str, training: dict[str, Any]
 ) -> Path:
     """Write the model folder and return its manifest's path; a head for other hidden states is refused."""
-    model = LlavaForConditionalGeneration.from_pretrained(hf_folder, attn_implementation="eager").eval()
-    text = model.config.text_config
+    model = load_model(hf_folder, attn_implementation="eager")
+    text = text_config(model)
     head, facts = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
     (out_folder / "head").mkdir(parents=True, exist_ok=True)
     export_graphs(model, out_folder)
@@ -96,11 +98,13 @@ class _Decoder(nn.Module):
             raise ValueError(f"attention is {self.language_model.config._attn_implementation}: export wants eager")
 
     def forward(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor, past: list[torch.Tensor]):
-        cache = DynamicCache(config=self.language_model.config)
-        for layer, keys, values in zip(cache.layers, past[::2], past[1::2], strict=True):
+        layers = [DynamicLayer() for _ in past[::2]]
+        for layer, keys, values in zip(layers, past[::2], past[1::2], strict=True):
             # Set, not updated: an update would join them to an empty tensor of no rank, which has no ONNX form.
             layer.keys, layer.values, layer.is_initialized = keys, values, True
             layer.dtype, layer.device = keys.dtype, keys.device
+        cache = DynamicCache()
+        cache.layers = [*layers]
         s, p = inputs_embeds.shape[1], past[0].shape[2]
         seen = torch.arange(p + s) <= p + torch.arange(s)[:, None]
         mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
@@ -111,14 +115,14 @@ class _Decoder(nn.Module):
             past_key_values=cache,
             use_cache=True,
         ).last_hidden_state
-        present = [part for layer in cache.layers for part in (layer.keys, layer.values)]
+        present = [part for layer in layers for part in (layer.keys, layer.values)]
         return self.lm_head(states[:, -1]), states, *present
 
 
 @torch.no_grad()
 def export_graphs(model: LlavaForConditionalGeneration, folder: Path) -> None:
     """The three graphs, each in one file."""
-    text, px = model.config.text_config, model.config.vision_config.image_size
+    text, px = text_config(model), vision_config(model).image_size
     pasts = [f"past.{i}.{part}" for i in range(text.num_hidden_layers) for part in ("key", "value")]
     presents = [name.replace("past", "present") for name in pasts]
     # A sample length of 1 would be taken for a constant.
@@ -197,9 +201,9 @@ def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> N
 def _manifest(
     model: LlavaForConditionalGeneration, processor: LlavaProcessor, facts: HeadFacts, folder: Path
 ) -> dict[str, Any]:
-    text, image = model.config.text_config, processor.image_processor
+    text, vision, image = text_config(model), vision_config(model), processor.image_processor
     tokenizer = processor.tokenizer
-    px, patch = model.config.vision_config.image_size, model.config.vision_config.patch_size
+    px, patch = int(vision.image_size), int(vision.patch_size)
     if image.size != {"shortest_edge": px} or not image.do_center_crop or int(image.resample) != 3:
         raise ValueError(
             f"preprocessing {image.size}, resample {image.resample}: want shorter side {px}, bicubic, cropped"

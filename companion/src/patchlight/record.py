@@ -23,8 +23,9 @@ from transformers import (
 )
 
 from .head import WEIGHTS_FILE, FastRM, HeadFacts
-from .model import PROMPT
-from .wire import Alternative, End, Geometry, Header, Map, RunWriter, Token
+from .llava_parts import text_config, vision_config
+from .model import PROMPT, load_model
+from .wire import Alternative, End, Geometry, Head, Header, Map, RunWriter, Token
 
 MAX_NEW_TOKENS, ALTERNATIVES = 96, 5
 
@@ -43,9 +44,9 @@ def record_run(
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> str:
     """Answer greedily, write the run, return the answer. Name and revision come from head and weights if not given."""
-    model = LlavaForConditionalGeneration.from_pretrained(hf_folder).eval()
+    model = load_model(hf_folder)
     processor: LlavaProcessor = AutoProcessor.from_pretrained(hf_folder)
-    hidden_size = model.config.text_config.hidden_size
+    hidden_size = text_config(model).hidden_size
     head, facts = FastRM.from_pretrained(head_folder, hidden_size=hidden_size, stage="post_norm")
     picture = image_path.read_bytes()
     image, media_type = _open_image(picture)
@@ -60,7 +61,7 @@ def record_run(
         createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         question=question,
         image={"mediaType": media_type, "name": image_path.name},
-        geometry=centre_crop_geometry(image.width, image.height, processor, model.config.vision_config.patch_size),
+        geometry=centre_crop_geometry(image.width, image.height, processor, int(vision_config(model).patch_size)),
         model={
             "name": name or facts.model,
             "revision": revision,
@@ -86,7 +87,7 @@ def _answer(
     limit: int,
 ) -> str:
     asked = time.perf_counter()
-    inputs = processor(images=image, text=PROMPT.format(question=question), return_tensors="pt")
+    inputs = processor(images=image, text=PROMPT.format(question=question), return_tensors="pt")  # pyright: ignore[reportCallIssue]
     image_columns = inputs["input_ids"][0] == model.config.image_token_id
     words = AnswerWords(processor.tokenizer)
     patches = torch.empty(0)
@@ -144,7 +145,7 @@ class AnswerWords:
         """What this token would add here; the end token, which is no text, by its name."""
         if token_id == self._tokenizer.eos_token_id:
             return str(self._tokenizer.eos_token)
-        whole = self._tokenizer.decode([*self._ids, token_id], skip_special_tokens=False)
+        whole = str(self._tokenizer.decode([*self._ids, token_id], skip_special_tokens=False))
         if not whole.startswith(self.answer):
             raise ValueError(f"token {token_id} rewrites {self.answer!r} to {whole!r}")
         return whole[len(self.answer) :]
@@ -152,7 +153,7 @@ class AnswerWords:
     def add(self, token_id: int) -> tuple[str, int]:
         """Text and word number of the answer's next token."""
         text = self.text_of(token_id)
-        if self._word < 0 or not self._tokenizer.convert_ids_to_tokens(token_id).startswith("##"):
+        if self._word < 0 or not str(self._tokenizer.convert_ids_to_tokens(token_id)).startswith("##"):
             self._word += 1
         self._ids.append(token_id)
         self.answer += text
@@ -177,7 +178,7 @@ def centre_crop_geometry(width: int, height: int, processor: LlavaProcessor, pat
     }
 
 
-def _head_facts(facts: HeadFacts, revision: str):
+def _head_facts(facts: HeadFacts, revision: str) -> Head:
     return {
         "name": facts.name,
         "revision": revision,

@@ -7,6 +7,7 @@ row-major, fp16), then `token` rows, then one `end`. A stream without its `end` 
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal, NamedTuple, TypedDict
@@ -113,7 +114,8 @@ class Map(NamedTuple):
     compute_ms: float
 
 
-class Token(NamedTuple):
+@dataclass(frozen=True)
+class Token:
     """One answer token; query_state [d] is the last hidden state that predicted it; alternatives most likely first."""
 
     index: int
