@@ -25,7 +25,7 @@ export async function createGraph(runtime: Runtime, files: GraphFiles, preferred
     try {
       return await createSession(runtime, files, 'webgpu');
     } catch (error) {
-      runtime.abandonDevice(reasonOf(error));
+      leaveDevice(runtime, error);
       return createSession(runtime, files, 'wasm');
     }
   }
@@ -42,7 +42,7 @@ export async function createGraph(runtime: Runtime, files: GraphFiles, preferred
       return await runOnce(runtime, files.name, used, feeds, checked);
     } catch (error) {
       if (used.backend === 'wasm') throw error;
-      runtime.abandonDevice(reasonOf(error));
+      leaveDevice(runtime, error);
       if (session === used) moving ??= moveToWasm(used);
       await moving;
       return run(feeds, checked);
@@ -56,6 +56,12 @@ export async function createGraph(runtime: Runtime, files: GraphFiles, preferred
     run,
     destroy: () => release(runtime, session),
   };
+}
+
+/** The library's own words are for the console: pages long, with paths of its build machine. */
+function leaveDevice(runtime: Runtime, error: unknown) {
+  console.warn(`WebGPU failed, WASM takes over: ${reasonOf(error)}`);
+  runtime.abandonDevice('WebGPU failed; WASM took over');
 }
 
 type OrtSession = Awaited<ReturnType<Runtime['ort']['InferenceSession']['create']>>;

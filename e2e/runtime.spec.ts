@@ -1,0 +1,195 @@
+// The inference code in a real browser: its two backends against each other, what it does when one fails, and the
+// whole way from an image to maps against what the Python side saved.
+import path from 'node:path';
+import { expect, type Page, test } from '@playwright/test';
+import { build, type PreviewServer, preview } from 'vite';
+import { findBrowser } from '../scripts/browser.mjs';
+import type { RuntimeTests } from './runtime/page';
+
+/** WebGPU without a GPU: SwiftShader computes it. Slow, so for correctness only. */
+const softwareGpu = [
+  '--enable-unsafe-webgpu',
+  '--use-webgpu-adapter=swiftshader',
+  '--enable-features=Vulkan',
+  '--use-vulkan=swiftshader',
+  '--use-angle=swiftshader',
+  '--disable-vulkan-surface',
+];
+
+test.use({ launchOptions: { executablePath: (await findBrowser()) ?? '', args: ['--no-sandbox', ...softwareGpu] } });
+test.describe.configure({ timeout: 120_000 });
+
+const configFile = path.resolve(import.meta.dirname, 'runtime/vite.config.ts');
+const port = 4188;
+const url = `http://localhost:${port}/`;
+let server: PreviewServer;
+
+test.beforeAll(async () => {
+  test.setTimeout(120_000);
+  await build({ configFile, logLevel: 'error' });
+  server = await preview({ configFile, logLevel: 'error', preview: { port, strictPort: true } });
+});
+
+test.afterAll(() => server.close());
+
+let faults: string[] = [];
+
+test.beforeEach(async ({ page }) => {
+  faults = [];
+  page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
+  page.on('pageerror', (error) => faults.push(error.message));
+  await open(page);
+});
+
+test.afterEach(() => expect(faults).toEqual([]));
+
+async function open(page: Page): Promise<void> {
+  await page.goto(url);
+  await page.waitForFunction(() => window.runtimeTests !== undefined);
+}
+
+/** One of the page's tests, by name. */
+function call<Name extends keyof RuntimeTests>(
+  page: Page,
+  name: Name,
+  ...inputs: Parameters<RuntimeTests[Name]>
+): Promise<Awaited<ReturnType<RuntimeTests[Name]>>> {
+  return page.evaluate(
+    ([method, values]) =>
+      (window.runtimeTests as unknown as Record<string, (...all: unknown[]) => never>)[method]!(...values),
+    [name, inputs] as const,
+  );
+}
+
+const question = 'Describe the image.';
+
+async function firstImage(page: Page): Promise<string> {
+  const index = await (await page.request.get(`${url}samples/index.json`)).json();
+  return `samples/${index.images[0].file}`;
+}
+
+test('there is a WebGPU adapter to test with', async ({ page }) => {
+  expect(await call(page, 'adapter')).toMatch(/swiftshader/i);
+});
+
+test('WebGPU gives the maps that WASM gives', async ({ page }) => {
+  const { backends, difference, spread } = await call(page, 'compareBackends');
+  expect(backends).toEqual(['webgpu', 'wasm']);
+  expect(spread, 'the maps are not flat').toBeGreaterThan(0.3);
+  expect(difference).toBeLessThan(1e-3);
+});
+
+test('a software adapter is passed over, unless it is asked for', async ({ page }) => {
+  expect(await call(page, 'choose', 'auto')).toMatchObject({ backend: 'wasm' });
+  expect(await call(page, 'choose', 'webgpu')).toMatchObject({ backend: 'webgpu' });
+  expect(await call(page, 'choose', 'wasm')).toMatchObject({ backend: 'wasm' });
+});
+
+for (const when of ['between', 'during'] as const) {
+  test(`a device lost ${when} calls costs no map, then or later`, async ({ page }) => {
+    const { backends, difference, note } = await call(page, 'loseDevice', when);
+    expect(backends).toEqual(['webgpu', 'wasm', 'wasm']);
+    expect(difference).toBeLessThan(1e-3);
+    expect(note).toBeDefined();
+  });
+}
+
+for (const backend of ['webgpu', 'wasm'] as const) {
+  test(`a session that cannot be made on ${backend} spoils none after it`, async ({ page }) => {
+    const { failure, values } = await call(page, 'afterFailure', backend);
+    expect(failure).toContain('protobuf parsing failed');
+    expect(values).toBe(100 * 576);
+  });
+}
+
+test('without cross-origin isolation it runs, on one thread', async ({ page }) => {
+  expect((await call(page, 'choose', 'wasm')).threads).toBeGreaterThan(1);
+  await page.route(url, async (route) => {
+    const response = await route.fetch();
+    const headers = Object.entries(response.headers()).filter(([name]) => !name.startsWith('cross-origin'));
+    await route.fulfill({ response, headers: Object.fromEntries(headers) });
+  });
+  await open(page);
+  expect(await call(page, 'choose', 'wasm')).toMatchObject({ backend: 'wasm', threads: 1 });
+});
+
+test('an answer comes in order: begin, token and map in turn, end', async ({ page }) => {
+  const { events, progress, status } = await call(page, 'answer', await firstImage(page), question);
+  const types = events.map(({ type }) => type);
+  expect(types[0]).toBe('begin');
+  expect(types.at(-1)).toBe('end');
+  const middle = types.slice(1, -1);
+  expect(middle.length).toBeGreaterThan(0);
+  expect(middle).toEqual(middle.map((_, i) => (i % 2 === 0 ? 'token' : 'map')));
+  expect(status).toMatchObject({ phase: 'ready', backend: 'wasm' });
+
+  const bytes = progress.map(({ loadedBytes }) => loadedBytes);
+  expect(bytes).toEqual([...bytes].sort((a, b) => a - b));
+  expect(progress.at(-1)!.loadedBytes).toBe(progress.at(-1)!.totalBytes);
+  for (const event of events) {
+    if (event.type !== 'token') continue;
+    const { alternatives, tokenId, logProb } = event.token;
+    expect(alternatives).toHaveLength(5);
+    expect(alternatives[0]).toMatchObject({ tokenId, logProb });
+  }
+});
+
+test('stopping an answer ends it within a token', async ({ page }) => {
+  const { events } = await call(page, 'answer', await firstImage(page), question, 2);
+  const tokens = events.filter(({ type }) => type === 'token');
+  expect(tokens.length).toBeGreaterThanOrEqual(2);
+  expect(tokens.length).toBeLessThanOrEqual(3);
+  expect(events.at(-1)).toMatchObject({ type: 'end', end: { reason: 'cancelled' } });
+});
+
+test('in the worker, too, maps come from WebGPU where it is asked for', async ({ page }) => {
+  const { events, status } = await call(page, 'answer', await firstImage(page), question, 2, 'webgpu');
+  expect(status).toMatchObject({ phase: 'ready', backend: 'webgpu' });
+  const backends = events.flatMap((event) => (event.type === 'map' ? [event.map.backend] : []));
+  expect(new Set(backends)).toEqual(new Set(['webgpu']));
+});
+
+test('a changed file is refused by its checksum, and loading again works', async ({ page }) => {
+  await page.route(
+    '**/head/fastrm.bin',
+    async (route) => {
+      const response = await route.fetch();
+      const body = await response.body();
+      body[0] = body[0]! ^ 1;
+      await route.fulfill({ response, body });
+    },
+    { times: 1 },
+  );
+  const { first, between, after } = await call(page, 'loadTwice');
+  expect(first).toContain('head/fastrm.bin does not match its checksum');
+  expect(between).toMatchObject({ phase: 'failed' });
+  expect(after).toMatchObject({ phase: 'ready' });
+});
+
+test('the second visit finds the model in the cache', async ({ page }) => {
+  await call(page, 'loadTwice');
+  const fetched: string[] = [];
+  page.on('request', (request) => fetched.push(new URL(request.url()).pathname));
+  await open(page);
+  await call(page, 'loadTwice');
+  expect(fetched).toContain('/models/patchlight-scenes/manifest.json');
+  expect(fetched.filter((file) => /\.(onnx|bin)$/.test(file))).toEqual([]);
+});
+
+test('the answer and its maps are those of the Python side', async ({ page }) => {
+  const index = await (await page.request.get(`${url}samples/index.json`)).json();
+  expect(index.runs.length).toBeGreaterThan(0);
+  for (const { file } of index.runs) {
+    const found = await call(page, 'compareWithRun', `samples/${file}`);
+    const about = `${file}: ${found.question}`;
+    expect(found.texts[1], about).toEqual(found.texts[0]);
+    expect(found.words[1], about).toEqual(found.words[0]);
+    expect(found.ends[1], about).toEqual(found.ends[0]);
+    expect(found.models[1], about).toEqual(found.models[0]);
+    for (const side of ['xPx', 'yPx', 'widthPx', 'heightPx'] as const)
+      expect(found.geometries[1]!.crop[side], about).toBeCloseTo(found.geometries[0]!.crop[side], 6);
+    // fp16 weights here against float32 there: a patch's probability moves in the third decimal.
+    expect(found.mapDifference, about).toBeLessThan(5e-3);
+    expect(found.logProbDifference, about).toBeLessThan(2e-2);
+  }
+});

@@ -1,0 +1,198 @@
+// What runtime.spec.ts calls in the browser. Heads run in the page itself, so that a test can lose their device.
+import type { AnswerToken, RunEvent, RunHeader } from '../../src/contract/run';
+import { chooseHead, createHead, type HeadFiles, largestDifference } from '../../src/inference/head';
+import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
+import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../../src/inference/runtime';
+import type { FloatTensor } from '../../src/inference/tensor';
+import { createEmbeddedSource } from '../../src/source/embedded-source';
+import { openRecorded } from '../../src/source/recorded-run';
+
+const modelUrl = new URL('models/patchlight-scenes/', document.baseURI).href;
+
+/** Deviation near 1, the same on each call. */
+function noise(seed: number, rows: number, cols: number): FloatTensor {
+  let state = seed;
+  const uniform = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 31 - 1) * 1.7;
+  };
+  return { data: Float32Array.from({ length: rows * cols }, uniform), dims: [rows, cols] };
+}
+
+interface Bench {
+  readonly runtime: Runtime;
+  readonly files: HeadFiles;
+  readonly patches: FloatTensor;
+  readonly queries: FloatTensor;
+  readonly hiddenSize: number;
+}
+
+async function openBench(choice: BackendChoice): Promise<Bench> {
+  const manifest = await fetchManifest(modelUrl);
+  const quiet = () => {};
+  const files = await loadModelFiles(modelUrl, manifest, quiet, quiet);
+  const { graph, normGraph, weights, hiddenSize } = manifest.head;
+  const external = [{ path: 'fastrm.bin', data: files(weights) }];
+  return {
+    runtime: await loadRuntime(await planRuntime(choice), quiet),
+    files: {
+      norm: { name: normGraph, graph: files(normGraph) },
+      head: { name: graph, graph: files(graph), external },
+    },
+    patches: noise(1, 576, hiddenSize),
+    queries: noise(2, 100, hiddenSize),
+    hiddenSize,
+  };
+}
+
+async function collect(events: AsyncIterable<RunEvent>) {
+  const run = { tokens: [] as AnswerToken[], maps: [] as Float32Array[], end: '' };
+  let header: RunHeader | undefined;
+  for await (const event of events) {
+    switch (event.type) {
+      case 'begin':
+        header = event.header;
+        break;
+      case 'token':
+        run.tokens.push(event.token);
+        break;
+      case 'map':
+        run.maps[event.map.tokenIndex] = event.map.values;
+        break;
+      case 'end':
+        run.end = event.end.reason;
+        break;
+    }
+  }
+  return { header, ...run };
+}
+
+const tests = {
+  async adapter(): Promise<string | undefined> {
+    const info = (await navigator.gpu?.requestAdapter())?.info;
+    return info && `${info.vendor} ${info.architecture} ${info.description}`.trim();
+  },
+
+  /** Largest difference over 100 tokens x 576 patches. */
+  async compareBackends() {
+    const { runtime, files, patches, queries } = await openBench('webgpu');
+    const webgpu = await createHead(runtime, files, 'webgpu');
+    const wasm = await createHead(runtime, files, 'wasm');
+    await webgpu.setImage(patches);
+    await wasm.setImage(patches);
+    const [found, wanted] = [await webgpu.maps(queries), await wasm.maps(queries)];
+    return {
+      backends: [webgpu.backend, wasm.backend],
+      difference: largestDifference(found.data, wanted.data),
+      spread: wanted.data.reduce((a, b) => Math.max(a, b)) - wanted.data.reduce((a, b) => Math.min(a, b)),
+    };
+  },
+
+  async choose(choice: BackendChoice) {
+    const { runtime, files, hiddenSize } = await openBench(choice);
+    const { head, note } = await chooseHead(runtime, files, hiddenSize);
+    return { backend: head.backend, note, threads: runtime.threads };
+  },
+
+  /** The device goes between two calls, and while one is under way; then a second head is made. */
+  async loseDevice(when: 'between' | 'during') {
+    const { runtime, files, patches, queries } = await openBench('webgpu');
+    const head = await createHead(runtime, files, 'webgpu');
+    await head.setImage(patches);
+    const before = await head.maps(queries);
+    const backendBefore = head.backend;
+    const device = runtime.device!;
+    if (when === 'between') device.destroy();
+    const call = head.maps(queries);
+    if (when === 'during') device.destroy();
+    const after = await call;
+    const second = await createHead(runtime, files, 'webgpu');
+    await second.setImage(patches);
+    const again = await second.maps(queries);
+    return {
+      backends: [backendBefore, head.backend, second.backend],
+      difference: Math.max(
+        largestDifference(before.data, after.data),
+        largestDifference(before.data, again.data),
+        largestDifference(before.data, (await head.maps(queries)).data),
+      ),
+      note: runtime.deviceNote,
+    };
+  },
+
+  /** A graph that is no graph fails its own caller; the head made after it runs. */
+  async afterFailure(backend: 'webgpu' | 'wasm') {
+    const { runtime, files, patches, queries } = await openBench(backend);
+    const broken = { ...files, head: { ...files.head, graph: new Uint8Array(64) } };
+    const failure = await createHead(runtime, broken, backend).catch((error: unknown) => String(error));
+    const head = await createHead(runtime, files, backend);
+    await head.setImage(patches);
+    return { failure, values: (await head.maps(queries)).data.length };
+  },
+
+  /** Loads, and where that fails loads once more with the same source. */
+  async loadTwice() {
+    const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
+    const first = await source.load().catch((error: unknown) => String(error));
+    const between = source.status;
+    await source.load();
+    const after = source.status;
+    source.destroy();
+    return { first, between, after };
+  },
+
+  /** A saved run of the Python side and the same question asked here. */
+  async compareWithRun(runUrl: string) {
+    const recorded = await collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer())));
+    const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
+    const { image, question } = recorded.header!;
+    const live = await collect(source.ask({ image, text: question }, new AbortController().signal));
+    source.destroy();
+    const differences = recorded.maps.map((values, i) => largestDifference(values, live.maps[i] ?? new Float32Array()));
+    const logProbs = recorded.tokens.map(({ logProb }, i) => Math.abs(logProb - (live.tokens[i]?.logProb ?? 0)));
+    return {
+      question,
+      geometries: [recorded.header!.geometry, live.header!.geometry],
+      models: [recorded.header!.model, live.header!.model],
+      texts: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ text }) => text)),
+      words: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ word }) => word)),
+      ends: [recorded.end, live.end],
+      mapDifference: Math.max(...differences),
+      logProbDifference: Math.max(...logProbs),
+    };
+  },
+
+  /** The whole embedded path, through the worker. */
+  async answer(imageUrl: string, question: string, stopAfter?: number, backend: BackendChoice = 'auto') {
+    const source = createEmbeddedSource({ modelUrl, backend });
+    const progress: { loadedBytes: number; totalBytes: number; what: string }[] = [];
+    source.subscribe((status) => {
+      if (status.phase === 'loading') progress.push(status);
+    });
+    await source.load();
+    const bytes = new Uint8Array(await (await fetch(imageUrl)).arrayBuffer());
+    const controller = new AbortController();
+    const events: RunEvent[] = [];
+    const asked = { image: { bytes, mediaType: 'image/png', name: 'image.png' }, text: question };
+    for await (const event of source.ask(asked, controller.signal)) {
+      events.push(event);
+      if (event.type === 'token' && event.token.index + 1 === stopAfter) controller.abort();
+    }
+    const { status, model } = source;
+    source.destroy();
+    const plain = events.map((event) =>
+      event.type === 'map' ? { ...event, map: { ...event.map, values: Array.from(event.map.values) } } : event,
+    );
+    return { events: plain, progress, status, model };
+  },
+};
+
+export type RuntimeTests = typeof tests;
+
+declare global {
+  interface Window {
+    runtimeTests?: RuntimeTests;
+  }
+}
+
+window.runtimeTests = tests;
