@@ -62,8 +62,9 @@ def test_parity_over_questions_is_within_the_goals(folders: Folders):
     samples = [(random_image(k), text) for k, text in enumerate(questions)]
     parity = check_parity(folders.hf, folders.head, folders.browser, samples, limit=12)
     assert parity.identical_share == 1
-    # fp16 weights, each off by up to 2^-11 of itself, through four layers; the goals are 1e-2 and 5e-3.
-    assert 1e-6 < parity.hidden_error < 5e-3
+    # The folder's weights are fp16 already, so that the graphs hold the same numbers: only the order of sums differs.
+    assert parity.hidden_error < 1e-5
+    # The head's one matrix is rounded after folding: each entry is off by up to 2^-11 of itself.
     assert 1e-6 < parity.head_error < 5e-3
     report = json.loads((folders.browser / "report" / "parity.json").read_text())
     assert [row["value"] for row in report["figures"]][:2] == [3, 1.0]

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from .answering import Asked, ask_scenes, embed_images, prompt_embeds
+from .model import load_model
 from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import ScenePool
 from .relevancy import explain_tokens
@@ -163,7 +164,7 @@ _loaded: dict[Path, LlavaForConditionalGeneration] = {}
 
 def _collect_shard(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, shard: int) -> int:
     if model_folder not in _loaded:
-        _loaded[model_folder] = LlavaForConditionalGeneration.from_pretrained(model_folder).eval()
+        _loaded[model_folder] = load_model(model_folder)
     model = _loaded[model_folder]
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     pieces = prompt_pieces(tokenizer)

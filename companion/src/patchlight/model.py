@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import torch
+from torch import nn
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
@@ -29,14 +30,15 @@ CHAT_TEMPLATE = (
 def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaForConditionalGeneration:
     """Random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads; word embeddings at std 1/sqrt(d).
 
-    Position embeddings start as sines and cosines of row and column at the patches' own scale: at the usual 0.02 they
-    are 4 % of the signal, and nothing that needs a patch's neighbours (shape, size) is learnt for thousands of steps.
-    Patch filters start as cosine transforms with less gain on the mean: random filters pass a patch's mean colour
-    some ten times stronger than the edges and shading that tell a sphere from a cube.
-    For the same reason as the positions, queries and keys of the vision tower start alike (0.8 of one rotation), so that a patch attends
-    to patches near it and like it (mimetic initialisation, Trockman and Kolter 2023).
-    The word embeddings' scale matters too: at the usual 0.02 the patches cannot be told from words by dot products, and the
-    binding of patches to words forms late or never.
+    What the usual small random weights find late or never at this size is put in at the start:
+
+    - Position embeddings are sines and cosines at the patches' own scale. At 0.02 they are 4 % of the signal, and
+      nothing that needs a patch's neighbours (shape, size) is learnt for thousands of steps.
+    - Patch filters are cosine transforms with less gain on the mean: random ones pass a patch's mean colour some ten
+      times stronger than the edges and shading that tell a sphere from a cube.
+    - The vision tower's queries and keys are one rotation of their input, so that patches attend to their kind near by
+      (mimetic initialisation, Trockman and Kolter 2023). In the language model it did not help.
+    - Word embeddings have the scale that makes dot products with patches tell words apart.
     """
     torch.manual_seed(seed)
     vision = CLIPVisionConfig(
@@ -80,10 +82,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         patch = getattr(tower, "vision_model", tower).embeddings.patch_embedding.weight
         patch.copy_(_cosine_filters(patch.shape[0], PATCH_PX).view_as(patch))
         for layer in getattr(tower, "vision_model", tower).encoder.layers:
-            attention = layer.self_attn
-            rotation = torch.linalg.qr(torch.randn_like(attention.q_proj.weight))[0]
-            attention.q_proj.weight.copy_(0.8 * rotation)
-            attention.k_proj.weight.copy_(0.8 * rotation)
+            _match_alike(layer.self_attn, 0.8)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
@@ -110,6 +109,17 @@ def _cosine_filters(width: int, size: int) -> torch.Tensor:
     return filters[:width] if len(filters) >= width else torch.cat([filters, filters[: width - len(filters)]])
 
 
+def _rotation(width: int) -> torch.Tensor:
+    return torch.linalg.qr(torch.randn(width, width))[0]
+
+
+def _match_alike(attention: nn.Module, scale: float) -> None:
+    """Queries and keys that are the same rotation of their input: tokens attend to tokens like them."""
+    rotation = scale * _rotation(attention.get_submodule("q_proj").in_features)
+    attention.get_submodule("q_proj").weight.copy_(rotation)
+    attention.get_submodule("k_proj").weight.copy_(rotation)
+
+
 def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaProcessor:
     """LLaVA-1.5's preprocessing: shorter side to 336 (bicubic), centre crop, CLIP's mean and deviation."""
     image_processor = CLIPImageProcessorPil(
@@ -126,6 +136,15 @@ def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaPr
 
 
 def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
-    """The ordinary Hugging Face layout: config, safetensors, tokenizer, processor."""
-    model.save_pretrained(folder)
+    """The ordinary Hugging Face layout: config, safetensors, tokenizer, processor.
+
+    Weights are rounded to fp16, as LLaVA-1.5's are (in `model` too): the browser's graphs then hold the very same numbers.
+    """
+    model.half().save_pretrained(folder)
+    model.float()
     build_processor().save_pretrained(folder)
+
+
+def load_model(folder: Path, **options: str) -> LlavaForConditionalGeneration:
+    """A saved model for the CPU: float32 arithmetic on the weights as they were saved."""
+    return LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, **options).eval()

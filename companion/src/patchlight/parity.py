@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, LlavaForConditionalGeneration
+from transformers import AutoTokenizer
 
 from .answering import Asked, embed_images, greedy_answers, prompt_embeds
 from .browser_model import BrowserModel
 from .head import FastRM
+from .model import load_model
 from .packing import PATCHES, prompt_pieces
 from .questions import Question
 
@@ -47,7 +48,7 @@ def check_parity(
     limit: int = 80,
 ) -> Parity:
     """`samples`: images [336, 336, 3] uint8 with questions. Also written to `model_folder/report/parity.json`."""
-    model = LlavaForConditionalGeneration.from_pretrained(hf_folder).eval()
+    model = load_model(hf_folder)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)
     head, _ = FastRM.from_pretrained(head_folder)
     browser = BrowserModel(model_folder)

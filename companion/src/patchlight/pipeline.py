@@ -23,7 +23,7 @@ from .evaluate import COMMAND, evaluate_answers, evaluate_maps, figure, write_re
 from .export import export_browser_model
 from .head import FastRM, HeadFacts
 from .head_training import HeadConfig, train_head
-from .model import PROMPT, build_model, save_model
+from .model import PROMPT, build_model, load_model, save_model
 from .parity import check_parity
 from .pool import ScenePool
 from .questions import KINDS, ask
@@ -65,7 +65,7 @@ FULL = Size(
         StageConfig("answer", 1_500, 16, 1e-3, 0.5, patches=176, text_tokens=240, align_weight=0.3, compiled=True),
         StageConfig("whole", 60, 16, 2e-4, 0.3, patches=576, text_tokens=240, align_weight=0.15, warmup_steps=10),
     ),
-    collected_scenes=2_560,
+    collected_scenes=2_528,
     held_out_scenes=256,
     questions=2_400,
     descriptions=200,
@@ -93,9 +93,10 @@ SMOKE = Size(
 class Build:
     """The folders of one build and its steps, in order; each step can be asked for alone."""
 
-    def __init__(self, work: Path, out: Path, samples: Path, size: Size, workers: int):
-        self.work, self.out, self.sample_folder, self.size, self.workers = work, out, samples, size, workers
-        self.hf, self.head_folder, self.report = work / "hf", work / "head", out / "report"
+    def __init__(self, work: Path, hf: Path, out: Path, samples: Path, size: Size, workers: int):
+        self.work, self.hf, self.out, self.sample_folder = work, hf, out, samples
+        self.size, self.workers = size, workers
+        self.head_folder, self.report = hf / "fastrm", out / "report"
         self.tokenizer = build_tokenizer()
 
     def run(self, only: list[str] | None) -> None:
@@ -147,7 +148,7 @@ class Build:
         save_model(model.eval(), self.hf)
 
     def loaded(self) -> LlavaForConditionalGeneration:
-        return LlavaForConditionalGeneration.from_pretrained(self.hf).eval()
+        return load_model(self.hf)
 
     def answers(self) -> None:
         result = evaluate_answers(
@@ -238,17 +239,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the embedded model from nothing.")
     parser.add_argument("--smoke", action="store_true", help="the same code at a size of two minutes")
     parser.add_argument("--work", type=Path, help="where scenes, checkpoints and samples go")
+    parser.add_argument("--hf", type=Path, help="the model in the Hugging Face layout, its head in `fastrm`")
     parser.add_argument("--out", type=Path, help="the browser's model folder")
     parser.add_argument("--samples", type=Path, help="where sample images and recorded runs go")
     parser.add_argument("--only", nargs="*", choices=STEPS, help="these steps alone")
     parser.add_argument("--workers", type=int, default=2, help="processes for rendering and collecting")
     arguments = parser.parse_args()
     work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")
+    hf = arguments.hf or (work / "hf" if arguments.smoke else root / "models" / NAME)
     out = arguments.out or (work / "model" if arguments.smoke else root / "public" / "models" / NAME)
     samples = arguments.samples or (work / "runs" if arguments.smoke else root / "public" / "samples")
     if arguments.smoke and arguments.out is None and not arguments.only:
         shutil.rmtree(work, ignore_errors=True)
-    Build(work, out, samples, SMOKE if arguments.smoke else FULL, arguments.workers).run(arguments.only)
+    Build(work, hf, out, samples, SMOKE if arguments.smoke else FULL, arguments.workers).run(arguments.only)
 
 
 if __name__ == "__main__":

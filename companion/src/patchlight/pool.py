@@ -51,14 +51,22 @@ class ScenePool:
     def __len__(self) -> int:
         return self.count
 
+    def count_objects(self, index: int) -> int:
+        """Objects of a scene, without reading its image."""
+        return len(self._load(index // SHARD_SCENES)[index % SHARD_SCENES].objects)
+
     def __getitem__(self, index: int) -> PooledScene:
         shard, row = divmod(index, SHARD_SCENES)
+        scenes = self._load(shard)
+        return PooledScene(scenes[row], self._images[shard][row], self._patches[shard][row])
+
+    def _load(self, shard: int) -> list[Scene]:
         if shard not in self._scenes:
             folder = self.folder / f"{shard:05d}"
             self._images[shard] = np.load(folder / "images.npy", mmap_mode="r")
             self._patches[shard] = np.load(folder / "patches.npy")
             self._scenes[shard] = [_recall_scene(row) for row in np.load(folder / "scenes.npy")]
-        return PooledScene(self._scenes[shard][row], self._images[shard][row], self._patches[shard][row])
+        return self._scenes[shard]
 
 
 def patch_majority(object_ids: np.ndarray) -> np.ndarray:

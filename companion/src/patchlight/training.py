@@ -46,6 +46,8 @@ class StageConfig:
     text_tokens: int = 0
     """Tokens of packed question-answer pairs an image; 0 trains the alignment instead."""
     description_share: float = 0.4
+    max_objects: int = 8
+    """Only scenes of at most so many objects: the binding of words to objects forms sooner where there are few."""
     warmup_steps: int = 100
     final_rate: float = 0.05
     """Share of the learning rate that is left at the last step (cosine)."""
@@ -257,12 +259,13 @@ class _Prefetcher:
         self, pool: ScenePool, tokenizer: PreTrainedTokenizerFast, config: StageConfig, seed: int, start: int
     ) -> None:
         name = sum(map(ord, config.name))
+        usable = [i for i in range(len(pool)) if config.max_objects >= 8 or pool.count_objects(i) <= config.max_objects]
         for step in range(start, config.steps):
             first = step * config.batch_images
             indices = []
             for place in range(first, first + config.batch_images):
-                epoch, offset = divmod(place, len(pool))
-                indices.append(int(np.random.default_rng((seed, name, epoch)).permutation(len(pool))[offset]))
+                epoch, offset = divmod(place, len(usable))
+                indices.append(usable[np.random.default_rng((seed, name, epoch)).permutation(len(usable))[offset]])
             scenes = [pool[i] for i in indices]
             batch = pack_scenes(
                 scenes,
