@@ -3,6 +3,7 @@
 //   npm run bench                          prints
 //   npm run bench -- --write               writes bench/report/*.json as well, which README.md's figures come from
 //   npm run bench -- --only head --widths 4096 --rounds 3
+//   npm run bench -- --only page --public <folder>   with another model and other samples than the page's own
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -21,6 +22,7 @@ const { values: options } = parseArgs({
     widths: { type: 'string', default: '4096,5120' },
     rounds: { type: 'string', default: '7' },
     write: { type: 'boolean', default: false },
+    public: { type: 'string', default: 'public' },
   },
 });
 const rounds = Number(options.rounds);
@@ -40,7 +42,11 @@ console.log(measuredOn);
 
 /** The head's own page is built as the product is: the same sources, worker format and headers. */
 const builds = {
-  page: { configFile: 'vite.config.ts' },
+  page: {
+    configFile: 'vite.config.ts',
+    publicDir: options.public,
+    build: { outDir: path.join(root, '.cache/bench-page'), emptyOutDir: true },
+  },
   head: {
     configFile: 'vite.config.ts',
     root: 'bench/page',
@@ -90,6 +96,7 @@ async function benchHead(url) {
 async function benchPage(url) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce' });
   const page = await context.newPage();
+  page.setDefaultTimeout(300_000);
   const cold = await measureLoad(page, url);
   const warm = await measureLoad(page, url);
   const click = await measureClick(page);

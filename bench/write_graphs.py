@@ -30,7 +30,9 @@ def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list], outpu
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
     result = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, output)
     graph = helper.make_graph(nodes, path.stem, infos, [result], tensors)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9, producer_name="patchlight")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9, producer_name="patchlight"
+    )
     path.write_bytes(model.SerializeToString())
 
 
