@@ -166,6 +166,24 @@ test('a changed file is refused by its checksum, and loading again works', async
   expect(after).toMatchObject({ phase: 'ready' });
 });
 
+test('a worker that cannot start says so, and loading again works', async ({ page }) => {
+  await page.route('**/embedded.worker*.js', (route) => route.fulfill({ status: 503 }), { times: 1 });
+  const { first, after } = await call(page, 'loadTwice');
+  expect(first).toContain("the model's worker failed");
+  expect(after).toMatchObject({ phase: 'ready' });
+  expect(faults.splice(0).join()).toContain('503');
+});
+
+test('a runtime that cannot start fails the load, and loading again works', async ({ page }) => {
+  await page.route('**/*.wasm', (route) => route.fulfill({ body: 'no wasm', contentType: 'application/wasm' }), {
+    times: 1,
+  });
+  const { first, after } = await call(page, 'loadTwice');
+  expect(first).toMatch(/wasm/i);
+  expect(after).toMatchObject({ phase: 'ready' });
+  faults.splice(0);
+});
+
 test('the second visit finds the model in the cache', async ({ page }) => {
   await call(page, 'loadTwice');
   const fetched: string[] = [];

@@ -41,6 +41,10 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
     });
     return connection;
   };
+  const disconnect = () => {
+    connection?.destroy();
+    connection = undefined;
+  };
   return {
     async load(load, onProgress) {
       const { id, replies, send, close } = connect().open();
@@ -56,6 +60,10 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
           return { ...reply.loaded, promptTokenizer: createPromptTokenizer(tokenizer, manifest.prompt) };
         }
         throw new Error('the worker stopped while it loaded');
+      } catch (error) {
+        // A runtime that failed to start never starts again in the same worker.
+        disconnect();
+        throw error;
       } finally {
         close();
       }
@@ -81,7 +89,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
         close();
       }
     },
-    destroy: () => connection?.destroy(),
+    destroy: disconnect,
   };
 }
 
@@ -101,10 +109,13 @@ function createConnection(onDeath: (reason: string) => void): Connection {
   const worker = new Worker(new URL('./embedded.worker.ts', import.meta.url), { type: 'module' });
   const inboxes = new Map<number, Inbox>();
   let lastId = 0;
-  const die = (reason: string) => {
+  const end = (reason: string) => {
     worker.terminate();
-    onDeath(reason);
     for (const [id, inbox] of inboxes) inbox.put({ type: 'failed', id, reason });
+  };
+  const die = (reason: string) => {
+    end(reason);
+    onDeath(reason);
   };
   worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => inboxes.get(data.id)?.put(data);
   worker.onerror = ({ message }) => die(`the model's worker failed: ${message || 'it could not be started'}`);
@@ -122,7 +133,7 @@ function createConnection(onDeath: (reason: string) => void): Connection {
         close: () => inboxes.delete(id),
       };
     },
-    destroy: () => die('the model was closed'),
+    destroy: () => end('the model was closed'),
   };
 }
 
