@@ -84,7 +84,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
         {note}
       </p>
       <ul className="suggestions" aria-label="Suggested questions">
-        {(sample?.questions.length ? sample.questions : suggestions).slice(0, 4).map((question) => (
+        {(sample?.questions.length ? sample.questions : suggestions).slice(0, 5).map((question) => (
           <li key={question}>
             <button
               type="button"

@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs';
+import type { Page } from '@playwright/test';
+import { ask, expect, message, openPage, patches, questionBox, test, token } from './page';
+import { diskPng } from './pictures';
+
+// Goldens are made once the shipped model is there: PATCHLIGHT_GOLDENS=1 npx playwright test screenshots --update-snapshots
+const hasGoldens = existsSync(new URL('./goldens', import.meta.url)) || process.env.PATCHLIGHT_GOLDENS !== undefined;
+test.skip(!hasGoldens, 'no goldens yet');
+
+const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+
+const views: Record<string, (page: Page) => Promise<void>> = {
+  'first-look': async () => {},
+  'whole-page': async () => {},
+  'picked-patch': async (page) => {
+    await token(page, 2).click();
+    await token(page, 4).click({ modifiers: ['Shift'] });
+    const peak = /r(\d+) c(\d+)/.exec(await page.locator('.readout-numbers').innerText());
+    const box = await patches(page).boundingBox();
+    if (box === null || peak === null) throw new Error('there is no map');
+    await page.mouse.click(
+      box.x + ((Number(peak[2]) - 0.5) / 24) * box.width,
+      box.y + ((Number(peak[1]) - 0.5) / 24) * box.height,
+    );
+    await page.mouse.move(0, 0);
+  },
+  oblong: async (page) => {
+    await page.locator('input[type="file"]').setInputFiles({
+      name: 'wide.png',
+      mimeType: 'image/png',
+      buffer: diskPng(900, 450, [200, 40, 30]),
+    });
+    await ask(page, 'What color is the sphere?');
+    await page.evaluate(() => window.scrollTo(0, 0));
+  },
+  'unknown-words': async (page) => {
+    await questionBox(page).fill('What color is the giraffe?');
+    await questionBox(page).press('Enter');
+    await expect(message(page)).not.toBeEmpty();
+  },
+};
+
+for (const [view, arrange] of Object.entries(views)) {
+  for (const [size, viewport] of Object.entries(sizes)) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      test(`${view}, ${size}, ${colorScheme}`, async ({ page }) => {
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme });
+        await openPage(page);
+        await arrange(page);
+        await expect(page).toHaveScreenshot(`${view}-${size}-${colorScheme}.png`, {
+          fullPage: view === 'whole-page',
+          mask: [page.locator('[data-volatile]')],
+        });
+      });
+    }
+  }
+}
