@@ -1,7 +1,7 @@
 """Questions of the embedded model's own data set put to it: prompts, greedy answers, and the words they name."""
 
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -11,6 +11,12 @@ from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import PooledScene
 from .questions import AnswerWord, Question, answer_text, ask
 from .training import encode_patches
+
+
+class Scenes(Protocol):
+    """A pool or a list of rendered scenes."""
+
+    def __getitem__(self, index: int, /) -> PooledScene: ...
 
 
 class Asked(NamedTuple):
@@ -35,7 +41,7 @@ class Greedy(NamedTuple):
 
 
 def ask_scenes(
-    pool: list[PooledScene] | object,
+    pool: Scenes,
     scenes: range,
     tokenizer: PreTrainedTokenizerFast,
     *,
@@ -50,7 +56,7 @@ def ask_scenes(
     for index in scenes:
         random = Random(seed * 1_000_003 + index)
         seen: set[str] = set()
-        item: PooledScene = pool[index]  # type: ignore[index]
+        item = pool[index]
         while len(seen) < per_scene:
             wanted = "description" if kind is None and random.random() < description_share else kind
             question = ask(item.scene, random, wanted)
@@ -95,7 +101,7 @@ def prompt_embeds(
 @torch.inference_mode()
 def greedy_answers(
     model: LlavaForConditionalGeneration,
-    pool: object,
+    pool: Scenes,
     asked: list[Asked],
     tokenizer: PreTrainedTokenizerFast,
     *,
@@ -113,7 +119,7 @@ def greedy_answers(
     answers: list[Greedy] = [Greedy([], []) for _ in asked]
     for scene, numbers in by_scene.items():
         shown = scene if scene_of is None else scene_of[scene]
-        features = embed_images(model, pool[shown].image[None])[0]  # type: ignore[index]
+        features = embed_images(model, pool[shown].image[None])[0]
         rows = [asked[n].prompt_after for n in numbers]
         for n, answer in zip(numbers, _decode(model, features, pieces, rows, limit), strict=True):
             answers[n] = answer

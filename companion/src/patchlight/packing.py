@@ -123,7 +123,9 @@ def pack_scenes(
 def block_mask(group: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """[b, n] groups to an additive mask [b, 1, n, n]: causal, each pair seeing group 0 and itself."""
     n = group.shape[1]
-    causal = torch.ones(n, n, dtype=torch.bool).tril()
+    causal = torch.ones(n, n, dtype=torch.bool, device=group.device).tril()
     same = (group[:, None, :] == group[:, :, None]) | (group[:, None, :] == 0)
-    allowed = (same & causal) | torch.eye(n, dtype=torch.bool)
-    return torch.zeros(allowed.shape, dtype=dtype).masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]
+    allowed = (same & causal) | torch.eye(n, dtype=torch.bool, device=group.device)
+    return torch.zeros(allowed.shape, dtype=dtype, device=group.device).masked_fill_(~allowed, torch.finfo(dtype).min)[
+        :, None
+    ]

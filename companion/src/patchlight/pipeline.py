@@ -37,7 +37,20 @@ KNOWS = (
     "materials: it answers what, where, how many and whether, and describes a scene. It knows nothing else; a "
     "photograph is answered as if it were such a scene."
 )
-STEPS = ("scenes", "align", "answer", "whole", "model", "answers", "samples", "head", "head-report", "export", "runs")
+STEPS = (
+    "scenes",
+    "align",
+    "easy",
+    "answer",
+    "whole",
+    "model",
+    "answers",
+    "samples",
+    "head",
+    "head-report",
+    "export",
+    "runs",
+)
 
 
 @dataclass(frozen=True)
@@ -62,8 +75,20 @@ FULL = Size(
     test_scenes=1_024,
     stages=(
         StageConfig("align", 1_400, 16, 1e-3, 1.0, patches=176),
+        StageConfig(
+            "easy",
+            1_000,
+            16,
+            1e-3,
+            0.5,
+            patches=112,
+            max_objects=4,
+            text_tokens=240,
+            align_weight=0.3,
+            compiled=True,
+        ),
         StageConfig("answer", 1_500, 16, 1e-3, 0.5, patches=176, text_tokens=240, align_weight=0.3, compiled=True),
-        StageConfig("whole", 60, 16, 2e-4, 0.3, patches=576, text_tokens=240, align_weight=0.15, warmup_steps=10),
+        StageConfig("whole", 60, 16, 2e-4, 0.3, patches=576, text_tokens=240, align_weight=0.3, warmup_steps=10),
     ),
     collected_scenes=2_528,
     held_out_scenes=256,
@@ -78,8 +103,9 @@ SMOKE = Size(
     test_scenes=8,
     stages=(
         StageConfig("align", 3, 4, 1e-3, 1.0, patches=176, warmup_steps=2),
-        StageConfig("answer", 3, 4, 1e-3, 0.3, patches=176, text_tokens=120, align_weight=0.15, warmup_steps=2),
-        StageConfig("whole", 2, 2, 2e-4, 0.3, patches=576, text_tokens=120, align_weight=0.15, warmup_steps=1),
+        StageConfig("easy", 2, 4, 1e-3, 0.5, patches=112, max_objects=4, text_tokens=120, warmup_steps=1),
+        StageConfig("answer", 3, 4, 1e-3, 0.5, patches=176, text_tokens=120, align_weight=0.3, warmup_steps=2),
+        StageConfig("whole", 2, 2, 2e-4, 0.3, patches=576, text_tokens=120, align_weight=0.3, warmup_steps=1),
     ),
     collected_scenes=2,
     held_out_scenes=2,
@@ -103,6 +129,7 @@ class Build:
         steps: dict[str, Callable[[], None]] = {
             "scenes": self.scenes,
             "align": lambda: self.train("align"),
+            "easy": lambda: self.train("easy"),
             "answer": lambda: self.train("answer"),
             "whole": lambda: self.train("whole"),
             "model": self.model,
@@ -135,15 +162,27 @@ class Build:
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
         if place:
-            before = torch.load(self.work / "training" / f"{names[place - 1]}.pt", weights_only=True)
+            before = torch.load(
+                self.work / "training" / f"{names[place - 1]}.pt", weights_only=True, map_location="cpu"
+            )
             model.load_state_dict(before["model"])
             head.load_state_dict(before["head"])
-        train_stage(model, head, self.tokenizer, self.pool("train"), self.size.stages[place], self.work / "training")
+        train_stage(
+            model,
+            head,
+            self.tokenizer,
+            self.pool("train"),
+            self.size.stages[place],
+            self.work / "training",
+            device="cuda" if torch.cuda.is_available() else "cpu",
+        )
 
     def model(self) -> None:
         """The last stage's weights in the ordinary Hugging Face layout."""
         model = build_model(self.tokenizer)
-        last = torch.load(self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True)
+        last = torch.load(
+            self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True, map_location="cpu"
+        )
         model.load_state_dict(last["model"])
         save_model(model.eval(), self.hf)
 
@@ -185,7 +224,7 @@ class Build:
     def head_report(self) -> None:
         head, facts = FastRM.from_pretrained(self.head_folder)
         best = evaluate_maps(head, self.work / "held-out", self.pool("test"), self.report, facts.labelling_threshold)
-        head.save_pretrained(self.head_folder, replace(facts, classification_threshold=round(best, 2)))
+        head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
 
     def export(self) -> None:
         training = {
