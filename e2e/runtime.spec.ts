@@ -142,6 +142,17 @@ test('stopping an answer ends it within a token', async ({ page }) => {
   expect(events.at(-1)).toMatchObject({ type: 'end', end: { reason: 'cancelled' } });
 });
 
+test('what was asked before leaves no trace in an answer', async ({ page }) => {
+  const index = await (await page.request.get(`${url}samples/index.json`)).json();
+  const images = index.images.map(({ file }: { file: string }) => `samples/${file}`);
+  const { stoppedEnd, ends, counts, again, elsewhere } = await call(page, 'askInTurns', images, question);
+  expect(stoppedEnd).toBe('cancelled');
+  expect(ends).toEqual(['length', 'length', 'length']);
+  expect(counts).toEqual([4, 4, 4]);
+  expect(again).toBe(0);
+  expect(elsewhere, 'another image has other maps').toBeGreaterThan(0);
+});
+
 test('in the worker, too, maps come from WebGPU where it is asked for', async ({ page }) => {
   const { events, status } = await call(page, 'answer', await firstImage(page), question, 2, 'webgpu');
   expect(status).toMatchObject({ phase: 'ready', backend: 'webgpu' });

@@ -162,6 +162,32 @@ const tests = {
     };
   },
 
+  /** One source asked about one image, stopped at once, asked about another, then about the first again. */
+  async askInTurns(imageUrls: readonly string[], question: string) {
+    const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
+    const ask = async (imageUrl: string, signal = new AbortController().signal) => {
+      const bytes = new Uint8Array(await (await fetch(imageUrl)).arrayBuffer());
+      const image = { bytes, mediaType: 'image/png', name: imageUrl };
+      return collect(source.ask({ image, text: question, maxNewTokens: 4 }, signal));
+    };
+    const [first, other] = [imageUrls[0]!, imageUrls[1]!];
+    const before = await ask(first);
+    const stopped = new AbortController();
+    const stopping = ask(other, stopped.signal);
+    stopped.abort();
+    const [left, elsewhere, after] = [await stopping, await ask(other), await ask(first)];
+    source.destroy();
+    const differences = (a: typeof before, b: typeof before) =>
+      a.maps.map((map, i) => largestDifference(map, b.maps[i]!));
+    return {
+      stoppedEnd: left.end,
+      ends: [before.end, elsewhere.end, after.end],
+      counts: [before.maps.length, elsewhere.maps.length, after.maps.length],
+      again: Math.max(...differences(before, after)),
+      elsewhere: Math.max(...differences(before, elsewhere)),
+    };
+  },
+
   /** The whole embedded path, through the worker. */
   async answer(imageUrl: string, question: string, stopAfter?: number, backend: BackendChoice = 'auto') {
     const source = createEmbeddedSource({ modelUrl, backend });
