@@ -100,7 +100,9 @@ def test_the_vocabulary_knows_every_word_and_writes_it_back() -> None:
             for sentence in (question.text, question.text[0].lower() + question.text[1:], text):
                 assert tokenizer.unk_token_id not in tokenizer(sentence).input_ids, sentence
             ids = tokenizer(text, add_special_tokens=False).input_ids
-            assert normalize_answer(tokenizer.decode(ids)) == normalize_answer(text)
+            written = tokenizer.decode(ids)
+            assert isinstance(written, str)
+            assert normalize_answer(written) == normalize_answer(text)
             if kind == "description":
                 lengths.append(len(ids))
     assert min(lengths) >= 18

@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AttentionInterface, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
+from patchlight.llava_parts import language_model
 from patchlight.relevancy import explain_tokens
 
 
@@ -22,7 +23,7 @@ def small_model(kv_heads: int = 4) -> LlavaForConditionalGeneration:
     )
     model = LlavaForConditionalGeneration(LlavaConfig(vision_config=vision, text_config=text, image_token_index=39))
     with torch.no_grad():
-        for p in model.model.language_model.parameters():
+        for p in language_model(model).parameters():
             if p.ndim > 1:
                 p.normal_(0, 0.15)
     return model.eval()
@@ -43,10 +44,10 @@ def plain_relevancy(model: LlavaForConditionalGeneration, x: torch.Tensor, posit
         return (a @ value).transpose(1, 2), None
 
     AttentionInterface.register("plain_test", attention)
-    config = model.model.language_model.config
+    config = language_model(model).config
     before, config._attn_implementation = config._attn_implementation, "plain_test"
     try:
-        states = model.model.language_model(inputs_embeds=x.requires_grad_(), use_cache=False).last_hidden_state
+        states = language_model(model)(inputs_embeds=x.requires_grad_(), use_cache=False).last_hidden_state
         logit = model.lm_head(states[0, position])[token]
         gradients = torch.autograd.grad(logit, kept)
     finally:
@@ -93,9 +94,9 @@ def test_row_blocks_do_not_change_the_map(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_model_is_left_as_it_was() -> None:
     model = small_model()
-    before = model.model.language_model.config._attn_implementation
+    before = language_model(model).config._attn_implementation
     explain_tokens(model, torch.randn(1, 9, 32), torch.tensor([8]), torch.tensor([1]))
-    assert model.model.language_model.config._attn_implementation == before
+    assert language_model(model).config._attn_implementation == before
     assert all(p.requires_grad for p in model.parameters())
 
 

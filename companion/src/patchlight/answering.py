@@ -7,10 +7,24 @@ import numpy as np
 import torch
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+from .llava_parts import language_model, word_embeddings
 from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import PooledScene
 from .questions import AnswerWord, Question, answer_text, ask
 from .training import encode_patches
+
+
+class Pictured(Protocol):
+    """Anything with an image [336, 336, 3] uint8."""
+
+    @property
+    def image(self) -> np.ndarray: ...
+
+
+class Pictures(Protocol):
+    """Images by number, whatever else comes with them."""
+
+    def __getitem__(self, index: int, /) -> Pictured: ...
 
 
 class Scenes(Protocol):
@@ -94,14 +108,14 @@ def prompt_embeds(
     model: LlavaForConditionalGeneration, features: torch.Tensor, pieces: PromptPieces, after: list[int]
 ) -> torch.Tensor:
     """[n, d]: what goes before the image, the image's features [576, d], what comes after."""
-    embed = model.get_input_embeddings()
+    embed = word_embeddings(model)
     return torch.cat([embed(torch.tensor(pieces.before)), features, embed(torch.tensor(after))])
 
 
 @torch.inference_mode()
 def greedy_answers(
     model: LlavaForConditionalGeneration,
-    pool: Scenes,
+    pool: Pictures,
     asked: list[Asked],
     tokenizer: PreTrainedTokenizerFast,
     *,
@@ -134,9 +148,9 @@ def _decode(
     limit: int,
 ) -> list[Greedy]:
     """Rows share the image's prefix; shorter prompts are padded on the left after it, masked and unnumbered."""
-    embed, language_model = model.get_input_embeddings(), model.model.language_model
+    embed, decoder = word_embeddings(model), language_model(model)
     before = torch.cat([embed(torch.tensor(pieces.before)), features])[None]
-    cache = language_model(inputs_embeds=before, use_cache=True).past_key_values
+    cache = decoder(inputs_embeds=before, use_cache=True).past_key_values
     count, longest, prefix = len(rows), max(map(len, rows)), before.shape[1]
     cache.batch_repeat_interleave(count)
     ids = torch.tensor([[0] * (longest - len(r)) + r for r in rows])
@@ -147,7 +161,7 @@ def _decode(
     log_probs: list[list[float]] = [[] for _ in rows]
     going = [True] * count
     for _ in range(limit):
-        out = language_model(
+        out = decoder(
             inputs_embeds=embed(ids),
             attention_mask=mask,
             position_ids=positions,

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from .answering import Asked, ask_scenes, embed_images, prompt_embeds
+from .llava_parts import language_model, word_embeddings
 from .model import load_model
 from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import ScenePool
@@ -64,11 +65,11 @@ def own_answer(
     The draft starts as the reference; where the model would have said something else, its word goes in and the rest
     is checked again. The result is what greedy decoding gives.
     """
-    embed, language_model = model.get_input_embeddings(), model.model.language_model
+    embed, decoder = word_embeddings(model), language_model(model)
     draft, sure = list(reference), 0
     while sure < limit:
         x = torch.cat([prompt, embed(torch.tensor(draft[:-1]))])[None] if len(draft) > 1 else prompt[None]
-        states = language_model(inputs_embeds=x, use_cache=False).last_hidden_state[0, prompt.shape[0] - 1 :]
+        states = decoder(inputs_embeds=x, use_cache=False).last_hidden_state[0, prompt.shape[0] - 1 :]
         said = model.lm_head(states).argmax(-1).tolist()
         while sure < len(draft) and said[sure] == draft[sure]:
             sure += 1
@@ -97,7 +98,7 @@ def explain_answer(
     prompt = prompt_embeds(model, features, pieces, asked.prompt_after)
     answer = own_answer(model, prompt, asked.reference, pieces.eos, config.max_answer_tokens)
     ids = answer[:-1]
-    x = torch.cat([prompt, model.get_input_embeddings()(torch.tensor(ids, dtype=torch.long))])[None]
+    x = torch.cat([prompt, word_embeddings(model)(torch.tensor(ids, dtype=torch.long))])[None]
     positions = torch.arange(len(ids)) + prompt.shape[0] - 1
     explained = explain_tokens(
         model, x, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None

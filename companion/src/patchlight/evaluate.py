@@ -47,7 +47,7 @@ def is_right(asked: Asked, answer: str) -> bool:
 
 def described_right(scene: Scene, answer: str) -> tuple[int, int]:
     """How many of the objects that a description mentions are there, each counted once, and how many it mentions."""
-    there = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
+    there: Counter[tuple[str, ...]] = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
     words = normalize_answer(answer).split()
     mentioned = right = 0
     for k in range(len(words) - 3):

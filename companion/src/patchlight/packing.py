@@ -15,6 +15,7 @@ from .model import PROMPT
 from .pool import PooledScene
 from .questions import answer_text, ask
 from .scenes import GRID
+from .vocabulary import BOS, EOS, token_id
 
 PATCHES = GRID * GRID
 IGNORED = -100
@@ -51,7 +52,7 @@ def prompt_pieces(tokenizer: PreTrainedTokenizerFast) -> PromptPieces:
     before, rest = PROMPT.split("<image>")
     _, after = rest.split("{question}")
     encode = lambda text: tokenizer(text, add_special_tokens=False).input_ids  # noqa: E731
-    return PromptPieces([tokenizer.bos_token_id, *encode(before)], encode(after), tokenizer.eos_token_id)
+    return PromptPieces([token_id(tokenizer, BOS), *encode(before)], encode(after), token_id(tokenizer, EOS))
 
 
 def choose_patches(patch_objects: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

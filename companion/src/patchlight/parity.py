@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 from .answering import Asked, embed_images, greedy_answers, prompt_embeds
 from .browser_model import BrowserModel
 from .head import FastRM
+from .llava_parts import language_model, word_embeddings
 from .model import load_model
 from .packing import PATCHES, prompt_pieces
 from .questions import Question
@@ -70,8 +71,8 @@ def check_parity(
         features = embed_images(model, shown.image[None])[0]
         prompt = prompt_embeds(model, features, pieces, item.prompt_after)
         ids = torch.tensor(answer.ids, dtype=torch.long)
-        x = torch.cat([prompt, model.get_input_embeddings()(ids)])[None]
-        wanted = model.model.language_model(inputs_embeds=x, use_cache=False).last_hidden_state[0].numpy()
+        x = torch.cat([prompt, word_embeddings(model)(ids)])[None]
+        wanted = language_model(model)(inputs_embeds=x, use_cache=False).last_hidden_state[0].numpy()
         found = browser.answer(browser.image_features(shown.image), pieces.before, item.prompt_after, limit=limit)
         same += found.ids == answer.ids
         alike = _common_length(found.ids, answer.ids)

@@ -18,8 +18,11 @@ import numba
 import numpy as np
 import torch
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface
+from transformers import AttentionInterface, AttentionMaskInterface, LlavaForConditionalGeneration
 from transformers.masking_utils import eager_mask
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+
+from .llava_parts import language_model
 
 _NAME = "patchlight_relevancy"
 _ROW_BLOCK = 160
@@ -136,20 +139,22 @@ AttentionMaskInterface.register(_NAME, eager_mask)
 
 
 @contextmanager
-def _recursive_attention(model: nn.Module, rows: torch.Tensor) -> Iterator[None]:
+def _recursive_attention(model: LlavaForConditionalGeneration, rows: torch.Tensor) -> Iterator[None]:
     """The language model's attention replaced for the time of the context; parameters ask for no gradient.
 
     Above its attention the last layer works row by row and only `rows` are explained, so its MLP is differentiated
     at those rows alone.
     """
-    language_model = model.get_submodule("model.language_model")
-    config = language_model.config
+    decoder = language_model(model)
+    config = decoder.config
     before = config._attn_implementation
     wanted = [p for p in model.parameters() if p.requires_grad]
     config._attn_implementation = _NAME
     for p in wanted:
         p.requires_grad_(False)
-    last = language_model.layers[-1].mlp
+    layer = decoder.layers[-1]
+    assert isinstance(layer, LlamaDecoderLayer)
+    last = layer.mlp
     whole = last.forward
 
     def sparse(x: torch.Tensor) -> torch.Tensor:
@@ -168,7 +173,7 @@ def _recursive_attention(model: nn.Module, rows: torch.Tensor) -> Iterator[None]
 
 
 def explain_tokens(
-    model: nn.Module,
+    model: LlavaForConditionalGeneration,
     inputs_embeds: torch.Tensor,
     positions: torch.Tensor,
     token_ids: torch.Tensor,
@@ -186,8 +191,8 @@ def explain_tokens(
     with _recursive_attention(model, positions.unique()), torch.enable_grad():
         x = inputs_embeds.detach().requires_grad_()
         with torch.autocast(x.device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
-            states = model.get_submodule("model.language_model")(inputs_embeds=x, use_cache=False).last_hidden_state
-        logits = model.get_submodule("lm_head")(states[0, positions].to(inputs_embeds.dtype))
+            states = language_model(model)(inputs_embeds=x, use_cache=False).last_hidden_state
+        logits = model.lm_head(states[0, positions].to(inputs_embeds.dtype))
         for t, token in enumerate(token_ids.tolist()):
             _running.r = torch.zeros(n, device=x.device)
             _running.r[positions[t]] = 1.0

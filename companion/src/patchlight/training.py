@@ -20,11 +20,12 @@ from torch import nn
 from tqdm import tqdm
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+from .llava_parts import language_model, vision_tower, word_embeddings
 from .packing import PATCHES, PackedBatch, block_mask, pack_scenes
 from .pool import PooledScene, ScenePool
 from .questions import ATTRIBUTES
 from .scenes import IMAGE_PX, PATCH_PX, project
-from .vocabulary import PAD
+from .vocabulary import PAD, token_id
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -68,9 +69,8 @@ class AlignmentHead(nn.Module):
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
         self.place = nn.Linear(hidden, 3)
         self.scale = nn.Parameter(torch.zeros(()))
-        background = tokenizer.convert_tokens_to_ids(PAD)
         for name in WORD_GROUPS:
-            ids = [background, *tokenizer.convert_tokens_to_ids(list(ATTRIBUTES[name]))]
+            ids = [token_id(tokenizer, word) for word in (PAD, *ATTRIBUTES[name])]
             self.register_buffer(name, torch.tensor(ids), persistent=False)
 
     def loss(
@@ -95,8 +95,7 @@ class AlignmentHead(nn.Module):
 
 def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """Projected features [b, k, d] of the kept patches; with all kept, what `get_image_features` gives."""
-    tower = model.model.vision_tower
-    tower = getattr(tower, "vision_model", tower)
+    tower = vision_tower(model)
     b, k = keep.shape
     grid = IMAGE_PX // PATCH_PX
     blocks = pixels.view(b, grid, PATCH_PX, grid, PATCH_PX, 3).permute(0, 1, 3, 5, 2, 4).reshape(b, PATCHES, -1)
@@ -116,12 +115,12 @@ def answer_loss(
     model: LlavaForConditionalGeneration, batch: PackedBatch, features: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
     """Cross entropy of the answers' tokens, and the share predicted right (which hides everything that matters)."""
-    embed = model.get_input_embeddings()
+    embed = word_embeddings(model)
     b = features.shape[0]
     prefix = embed(batch.prefix).expand(b, -1, -1).to(features.dtype)
     x = torch.cat([prefix, features, embed(batch.text).to(features.dtype)], dim=1)
     mask = block_mask(batch.group, features.dtype)
-    out = model.model.language_model(
+    out = language_model(model)(
         inputs_embeds=x, attention_mask=mask, position_ids=batch.positions, use_cache=False
     ).last_hidden_state
     said = batch.labels != -100
@@ -162,8 +161,9 @@ def train_stage(
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{config.name}.pt"
-    model.to(device)
-    head.to(device)
+    modules: list[nn.Module] = [model, head]
+    for module in modules:
+        module.to(device)
     optimizer = _optimizer(model, head, config)
     start = 0
     if checkpoint.exists():
@@ -177,8 +177,8 @@ def train_stage(
     if start == 0:
         (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
     if config.compiled:
-        model.model.language_model.compile(dynamic=False)
-        model.model.vision_tower.encoder.compile(dynamic=False)
+        language_model(model).compile(dynamic=False)
+        vision_tower(model).encoder.compile(dynamic=False)
     batches = _Prefetcher(pool, tokenizer, config, seed, start)
     curve = (folder / f"{config.name}.jsonl").open("a")
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc=config.name)
@@ -191,7 +191,7 @@ def train_stage(
             group["lr"] = config.learning_rate * share * _schedule(step, config)
         with torch.autocast(device, dtype=torch.bfloat16):
             features = encode_patches(model, batch.pixels, batch.keep)
-            losses = {}
+            losses: dict[str, float] = {}
             loss = features.new_zeros((), dtype=torch.float32)
             if config.text_tokens:
                 answers, losses["token_accuracy"] = answer_loss(model, batch, features)
@@ -200,9 +200,7 @@ def train_stage(
         if not config.text_tokens or config.align_weight:
             words, places = alignment_targets(scenes, PackedBatch(*(t.cpu() for t in batch)))
             weight = config.align_weight if config.text_tokens else 1.0
-            align, accuracy = head.loss(
-                features, model.get_input_embeddings().weight, words.to(device), places.to(device)
-            )
+            align, accuracy = head.loss(features, word_embeddings(model).weight, words.to(device), places.to(device))
             loss = loss + weight * align
             losses |= {"align": align.item(), **accuracy}
         loss.backward()
@@ -222,8 +220,8 @@ def train_stage(
 
 
 def _optimizer(model: LlavaForConditionalGeneration, head: AlignmentHead, config: StageConfig) -> torch.optim.Optimizer:
-    vision = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
-    rest = [*model.model.language_model.parameters(), *model.lm_head.parameters(), *head.parameters()]
+    vision = [*vision_tower(model).parameters(), *model.model.multi_modal_projector.parameters()]
+    rest = [*language_model(model).parameters(), *model.lm_head.parameters(), *head.parameters()]
     groups = [{"params": vision}, {"params": rest}]
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
 

@@ -54,6 +54,14 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    """A token's number; a token that the vocabulary does not have is refused, not taken for `<unk>`."""
+    found = tokenizer.backend_tokenizer.token_to_id(token)
+    if found is None:
+        raise ValueError(f"{token!r} is not in the vocabulary")
+    return found
+
+
 def save_tokenizer(folder: Path) -> None:
     """tokenizer.json and its config, as any Hugging Face tool reads them."""
     build_tokenizer().save_pretrained(folder)
