@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGeneration
 
 from patchlight.head import FastRM, HeadFacts
-from patchlight.model import build_processor
+from patchlight.model import build_processor, llava_config
 from patchlight.record import record_run
 
 FIXTURE = Path(__file__).resolve().parents[2] / "src" / "contract" / "fixtures" / "random-weights.run"
@@ -50,16 +50,7 @@ def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
         pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=False,
     )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-        image_seq_length=(IMAGE_PX // PATCH_PX) ** 2,
-        tie_word_embeddings=False,
-    )
-    LlavaForConditionalGeneration(config).save_pretrained(hf_folder)
+    LlavaForConditionalGeneration(llava_config(vision, text, tokenizer)).save_pretrained(hf_folder)
     processor.save_pretrained(hf_folder)
     head = FastRM(HIDDEN)
     with torch.no_grad():

@@ -9,14 +9,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from generation import generated_ids
 from PIL import Image
 from transformers import AutoProcessor
 
 from patchlight.browser_model import BrowserModel
 from patchlight.export import export_browser_model
 from patchlight.head import FastRM, HeadFacts
-from patchlight.llava_parts import text_config, vision_config
-from patchlight.model import PROMPT, build_model, load_model, save_model
+from patchlight.llava_parts import language_model, text_config, vision_config, vision_tower
+from patchlight.model import build_model, load_model, model_inputs, save_model
 from patchlight.packing import prompt_pieces
 from patchlight.parity import check_parity
 from patchlight.vocabulary import build_tokenizer
@@ -34,10 +35,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     root = tmp_path_factory.mktemp("export")
     found = Folders(root / "hf", root / "head", root / "browser")
     model = build_model(build_tokenizer(), seed=3)
-    layers, tower = model.model.language_model.layers, model.model.vision_tower
-    model.model.language_model.layers = layers[:2]
-    encoder = getattr(tower, "vision_model", tower).encoder
-    encoder.layers = encoder.layers[:2]
+    for part in (language_model(model), vision_tower(model).encoder):
+        part.layers = part.layers[:2]
     text_config(model).num_hidden_layers = vision_config(model).num_hidden_layers = 2
     save_model(model, found.hf)
 
@@ -73,13 +72,9 @@ def test_parity_over_questions_is_within_the_goals(folders: Folders):
 def test_answers_equal_hugging_face_generate_on_the_processors_own_input(folders: Folders):
     image = random_image(7)
     processor = AutoProcessor.from_pretrained(folders.hf)
-    inputs = processor(
-        images=Image.fromarray(image), text=PROMPT.format(question="Is there a red cube?"), return_tensors="pt"
-    )
+    inputs = model_inputs(processor, Image.fromarray(image), "Is there a red cube?")
     model = load_model(folders.hf)
-    with torch.inference_mode():
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)  # pyright: ignore[reportAttributeAccessIssue]
-    wanted = output[0, inputs["input_ids"].shape[1] :].tolist()
+    wanted = generated_ids(model, inputs, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)
     browser = BrowserModel(folders.browser)
     pieces = prompt_pieces(processor.tokenizer)
     asked = processor.tokenizer("Is there a red cube?", add_special_tokens=False).input_ids

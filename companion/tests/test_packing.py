@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from generation import generated_ids
 from PIL import Image
 
 from patchlight.answering import Asked, ask_scenes, embed_images, greedy_answers, prompt_embeds
 from patchlight.collect import own_answer
-from patchlight.model import PROMPT, build_model, build_processor
+from patchlight.model import build_model, build_processor, model_inputs
 from patchlight.packing import IGNORED, block_mask, pack_scenes, prompt_pieces
 from patchlight.pool import PooledScene, patch_majority
 from patchlight.render import render_seed
@@ -36,7 +37,7 @@ def scenes() -> list[PooledScene]:
 
 def test_patches_are_encoded_as_hugging_face_does(model, tokenizer, scenes) -> None:
     processor = build_processor(tokenizer)
-    inputs = processor(images=Image.fromarray(scenes[0].image), text=PROMPT.format(question="?"), return_tensors="pt")
+    inputs = model_inputs(processor, Image.fromarray(scenes[0].image), "?")
     with torch.no_grad():
         theirs = model.model.get_image_features(inputs["pixel_values"])
         theirs = getattr(theirs, "pooler_output", theirs)[0]
@@ -86,10 +87,9 @@ def test_greedy_answers_are_those_of_generate(model, tokenizer, scenes) -> None:
     ours = greedy_answers(model, scenes, asked, tokenizer, limit=12)
     processor = build_processor(tokenizer)
     for item, answer in zip(asked, ours, strict=True):
-        text = PROMPT.format(question=item.question.text)
-        inputs = processor(images=Image.fromarray(scenes[item.scene].image), text=text, return_tensors="pt")
-        out = model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1] :]
-        theirs = [t for t in out.tolist() if t != tokenizer.eos_token_id]
+        inputs = model_inputs(processor, Image.fromarray(scenes[item.scene].image), item.question.text)
+        out = generated_ids(model, inputs, max_new_tokens=12)
+        theirs = [t for t in out if t != tokenizer.eos_token_id]
         assert answer.ids == theirs
 
 

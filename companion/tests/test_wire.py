@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from generation import generated_ids
 from make_run_fixture import FIXTURE, QUESTION, TOKENS, record_tiny_run
 from PIL import Image
 from transformers import AutoProcessor
 
 from patchlight.head import FastRM
-from patchlight.model import PROMPT, build_processor, load_model
+from patchlight.model import build_processor, load_model, model_inputs
 from patchlight.record import AnswerWords, centre_crop_geometry
 from patchlight.vocabulary import build_tokenizer
 from patchlight.wire import METADATA_KEY, Run, RunWriter, Token, read_run
@@ -55,10 +56,8 @@ def test_the_recorded_answer_is_what_generate_says(recorded: Recorded):
     processor = AutoProcessor.from_pretrained(recorded.folder / "hf")
     model = load_model(recorded.folder / "hf")
     image = Image.open(recorded.folder / "gradient.png").convert("RGB")
-    inputs = processor(images=image, text=PROMPT.format(question=QUESTION), return_tensors="pt")
-    with torch.inference_mode():
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=TOKENS)  # pyright: ignore[reportAttributeAccessIssue]
-    ids = output[0, inputs["input_ids"].shape[1] :].tolist()
+    inputs = model_inputs(processor, image, QUESTION)
+    ids = generated_ids(model, inputs, max_new_tokens=TOKENS)
     assert [token.token_id for token in recorded.run.tokens] == ids
     assert recorded.answer == processor.tokenizer.decode(ids) == "".join(t.text for t in recorded.run.tokens)
 

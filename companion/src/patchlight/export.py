@@ -35,7 +35,16 @@ from .head import (
     write_head_graph,
     write_head_weights,
 )
-from .llava_parts import text_config, vision_config
+from .llava_parts import (
+    image_px,
+    key_value_shape,
+    language_model,
+    patch_px,
+    text_config,
+    vision_config,
+    vision_tower,
+    word_embeddings,
+)
 from .model import PROMPT, load_model
 
 GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
@@ -48,7 +57,7 @@ def export_browser_model(
     hf_folder: Path, head_folder: Path, out_folder: Path, *, name: str, knows: str, training: dict[str, Any]
 ) -> Path:
     """Write the model folder and return its manifest's path; a head for other hidden states is refused."""
-    model = load_model(hf_folder, attn_implementation="eager")
+    model = load_model(hf_folder, attention="eager")
     text = text_config(model)
     head, facts = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
     (out_folder / "head").mkdir(parents=True, exist_ok=True)
@@ -71,8 +80,7 @@ class _Vision(nn.Module):
 
     def __init__(self, model: LlavaForConditionalGeneration):
         super().__init__()
-        tower = model.model.vision_tower
-        self.tower = getattr(tower, "vision_model", tower)
+        self.tower = vision_tower(model)
         self.projector = model.model.multi_modal_projector
         layer = model.config.vision_feature_layer
         if not isinstance(layer, int) or model.config.vision_feature_select_strategy != "default":
@@ -93,7 +101,7 @@ class _Decoder(nn.Module):
 
     def __init__(self, model: LlavaForConditionalGeneration):
         super().__init__()
-        self.language_model, self.lm_head = model.model.language_model, model.lm_head
+        self.language_model, self.lm_head = language_model(model), model.lm_head
         if self.language_model.config._attn_implementation != "eager":
             raise ValueError(f"attention is {self.language_model.config._attn_implementation}: export wants eager")
 
@@ -104,7 +112,7 @@ class _Decoder(nn.Module):
             layer.keys, layer.values, layer.is_initialized = keys, values, True
             layer.dtype, layer.device = keys.dtype, keys.device
         cache = DynamicCache()
-        cache.layers = [*layers]
+        cache.layers.extend(layers)
         s, p = inputs_embeds.shape[1], past[0].shape[2]
         seen = torch.arange(p + s) <= p + torch.arange(s)[:, None]
         mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
@@ -122,17 +130,18 @@ class _Decoder(nn.Module):
 @torch.no_grad()
 def export_graphs(model: LlavaForConditionalGeneration, folder: Path) -> None:
     """The three graphs, each in one file."""
-    text, px = text_config(model), vision_config(model).image_size
+    text, px = text_config(model), image_px(vision_config(model))
     pasts = [f"past.{i}.{part}" for i in range(text.num_hidden_layers) for part in ("key", "value")]
     presents = [name.replace("past", "present") for name in pasts]
     # A sample length of 1 would be taken for a constant.
     s, p = Dim("s", max=text.max_position_embeddings), Dim("p", max=text.max_position_embeddings)
-    past = [torch.randn(1, text.num_key_value_heads, 7, text.head_dim) for _ in pasts]
+    heads, width = key_value_shape(text)
+    past = [torch.randn(1, heads, 7, width) for _ in pasts]
     _export(
         _Vision(model), (torch.randn(1, 3, px, px),), folder / GRAPHS["vision"], ["pixel_values"], ["image_features"]
     )
     _export(
-        model.get_input_embeddings(),
+        word_embeddings(model),
         (torch.zeros(1, 3, dtype=torch.long),),
         folder / GRAPHS["embed"],
         ["input_ids"],
@@ -202,8 +211,8 @@ def _manifest(
     model: LlavaForConditionalGeneration, processor: LlavaProcessor, facts: HeadFacts, folder: Path
 ) -> dict[str, Any]:
     text, vision, image = text_config(model), vision_config(model), processor.image_processor
-    tokenizer = processor.tokenizer
-    px, patch = int(vision.image_size), int(vision.patch_size)
+    tokenizer, (heads, width) = processor.tokenizer, key_value_shape(text)
+    px, patch = image_px(vision), patch_px(vision)
     if image.size != {"shortest_edge": px} or not image.do_center_crop or int(image.resample) != 3:
         raise ValueError(
             f"preprocessing {image.size}, resample {image.resample}: want shorter side {px}, bicubic, cropped"
@@ -223,8 +232,8 @@ def _manifest(
         "model": {
             "hiddenSize": text.hidden_size,
             "layers": text.num_hidden_layers,
-            "kvHeads": text.num_key_value_heads,
-            "headDim": text.head_dim,
+            "kvHeads": heads,
+            "headDim": width,
             "vocabularySize": text.vocab_size,
             "maxPositions": text.max_position_embeddings,
             "hiddenStateStage": "post_norm",

@@ -2,10 +2,12 @@
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import torch
-from torch import nn
+from PIL import Image
 from transformers import (
+    BatchFeature,
     CLIPImageProcessorPil,
     CLIPVisionConfig,
     LlamaConfig,
@@ -14,9 +16,11 @@ from transformers import (
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
+from transformers.models.clip.modeling_clip import CLIPAttention, CLIPEncoderLayer
 
+from .llava_parts import image_px, patch_px, vision_tower, word_embeddings
 from .scenes import IMAGE_PX, PATCH_PX
-from .vocabulary import build_tokenizer
+from .vocabulary import BOS, EOS, IMAGE, PAD, build_tokenizer, token_id
 
 PROMPT = "USER: <image>\n{question} ASSISTANT:"
 CHAT_TEMPLATE = (
@@ -58,34 +62,39 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=token_id(tokenizer, BOS),
+        eos_token_id=token_id(tokenizer, EOS),
+        pad_token_id=token_id(tokenizer, PAD),
         tie_word_embeddings=False,
     )
-    config = LlavaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-        vision_feature_layer=-1,
-        vision_feature_select_strategy="default",
-        image_seq_length=(IMAGE_PX // PATCH_PX) ** 2,
-        tie_word_embeddings=False,
-    )
-    model = LlavaForConditionalGeneration(config)
+    model = LlavaForConditionalGeneration(llava_config(vision, text, tokenizer))
     d = text.hidden_size
     with torch.no_grad():
-        model.get_input_embeddings().weight.normal_(0, d**-0.5)
-        tower = model.model.vision_tower
-        table = getattr(tower, "vision_model", tower).embeddings.position_embedding.weight
+        word_embeddings(model).weight.normal_(0, d**-0.5)
+        tower = vision_tower(model)
+        table = tower.embeddings.position_embedding.weight
         table[1:] = _plane_waves(IMAGE_PX // PATCH_PX, table.shape[1])
-        patch = getattr(tower, "vision_model", tower).embeddings.patch_embedding.weight
+        patch = tower.embeddings.patch_embedding.weight
         patch.copy_(_cosine_filters(patch.shape[0], PATCH_PX).view_as(patch))
-        for layer in getattr(tower, "vision_model", tower).encoder.layers:
+        for layer in tower.encoder.layers:
+            assert isinstance(layer, CLIPEncoderLayer)
             _match_alike(layer.self_attn, 0.8)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
+
+
+def llava_config(vision: CLIPVisionConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
+    """Tower and language model joined as this project's models are: all patches of the last layer, no class token."""
+    return LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=token_id(tokenizer, IMAGE),
+        vision_feature_layer=-1,
+        vision_feature_select_strategy="default",
+        image_seq_length=(image_px(vision) // patch_px(vision)) ** 2,
+        tie_word_embeddings=False,
+    )
 
 
 def _plane_waves(grid: int, width: int) -> torch.Tensor:
@@ -113,11 +122,11 @@ def _rotation(width: int) -> torch.Tensor:
     return torch.linalg.qr(torch.randn(width, width))[0]
 
 
-def _match_alike(attention: nn.Module, scale: float) -> None:
+def _match_alike(attention: CLIPAttention, scale: float) -> None:
     """Queries and keys that are the same rotation of their input: tokens attend to tokens like them."""
-    rotation = scale * _rotation(attention.get_submodule("q_proj").in_features)
-    attention.get_submodule("q_proj").weight.copy_(rotation)
-    attention.get_submodule("k_proj").weight.copy_(rotation)
+    rotation = scale * _rotation(attention.q_proj.in_features)
+    attention.q_proj.weight.copy_(rotation)
+    attention.k_proj.weight.copy_(rotation)
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaProcessor:
@@ -135,6 +144,16 @@ def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaPr
     )
 
 
+def model_inputs(processor: LlavaProcessor, image: Image.Image, question: str) -> BatchFeature:
+    """What the model's forward and `generate` take for one question: input_ids, attention_mask, pixel_values."""
+    return processor(
+        images=image,
+        text=PROMPT.format(question=question),
+        images_kwargs={"return_tensors": "pt"},
+        text_kwargs={"return_tensors": "pt"},
+    )
+
+
 def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
     """The ordinary Hugging Face layout: config, safetensors, tokenizer, processor.
 
@@ -145,6 +164,8 @@ def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
     build_processor().save_pretrained(folder)
 
 
-def load_model(folder: Path, **options: str) -> LlavaForConditionalGeneration:
+def load_model(folder: Path, *, attention: Literal["sdpa", "eager"] = "sdpa") -> LlavaForConditionalGeneration:
     """A saved model for the CPU: float32 arithmetic on the weights as they were saved."""
-    return LlavaForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, **options).eval()
+    return LlavaForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention
+    ).eval()

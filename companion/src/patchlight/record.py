@@ -23,8 +23,8 @@ from transformers import (
 )
 
 from .head import WEIGHTS_FILE, FastRM, HeadFacts
-from .llava_parts import text_config, vision_config
-from .model import PROMPT, load_model
+from .llava_parts import patch_px, text_config, vision_config
+from .model import load_model, model_inputs
 from .wire import Alternative, End, Geometry, Head, Header, Map, RunWriter, Token
 
 MAX_NEW_TOKENS, ALTERNATIVES = 96, 5
@@ -61,7 +61,7 @@ def record_run(
         createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         question=question,
         image={"mediaType": media_type, "name": image_path.name},
-        geometry=centre_crop_geometry(image.width, image.height, processor, int(vision_config(model).patch_size)),
+        geometry=centre_crop_geometry(image.width, image.height, processor, patch_px(vision_config(model))),
         model={
             "name": name or facts.model,
             "revision": revision,
@@ -87,7 +87,7 @@ def _answer(
     limit: int,
 ) -> str:
     asked = time.perf_counter()
-    inputs = processor(images=image, text=PROMPT.format(question=question), return_tensors="pt")  # pyright: ignore[reportCallIssue]
+    inputs = model_inputs(processor, image, question)
     image_columns = inputs["input_ids"][0] == model.config.image_token_id
     words = AnswerWords(processor.tokenizer)
     patches = torch.empty(0)
