@@ -23,6 +23,7 @@ from .evaluate import COMMAND, evaluate_answers, evaluate_maps, figure, write_re
 from .export import export_browser_model
 from .head import FastRM, HeadFacts
 from .head_training import HeadConfig, train_head
+from .llava_parts import text_config
 from .model import PROMPT, build_model, load_model, save_model
 from .parity import check_parity
 from .pool import ScenePool
@@ -177,6 +178,11 @@ class Build:
             device="cuda" if torch.cuda.is_available() else "cpu",
         )
 
+    def trained(self) -> tuple[StageConfig, ...]:
+        """The stages as they were run, which a build that was resumed with other sizes may differ from."""
+        files = [self.work / "training" / f"{stage.name}.config.json" for stage in self.size.stages]
+        return tuple(StageConfig(**json.loads(file.read_text())) for file in files)
+
     def model(self) -> None:
         """The last stage's weights in the ordinary Hugging Face layout."""
         model = build_model(self.tokenizer)
@@ -209,9 +215,8 @@ class Build:
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
 
     def head(self) -> None:
-        model = self.loaded()
         facts = HeadFacts(
-            hidden_size=model.config.text_config.hidden_size,
+            hidden_size=text_config(self.loaded()).hidden_size,
             stage="post_norm",
             teacher="Chefer relevancy, exact",
             labelling_threshold=self.size.head.labelling_threshold,
@@ -228,7 +233,7 @@ class Build:
 
     def export(self) -> None:
         training = {
-            stage.name: {"steps": stage.steps, "images": stage.steps * stage.batch_images} for stage in self.size.stages
+            stage.name: {"steps": stage.steps, "images": stage.steps * stage.batch_images} for stage in self.trained()
         }
         training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
         export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
@@ -255,7 +260,7 @@ class Build:
             knows=KNOWS,
             revision=revision(self.hf),
             prompt=PROMPT,
-            stages=self.size.stages,
+            stages=self.trained(),
             notes=(
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
                 "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
