@@ -19,7 +19,7 @@ import { measureAnswer, measureClick, measureLoad, median } from './page-times.m
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
-    widths: { type: 'string', default: '4096,5120' },
+    widths: { type: 'string', default: '192,4096,5120' },
     rounds: { type: 'string', default: '7' },
     write: { type: 'boolean', default: false },
     public: { type: 'string', default: 'public' },

@@ -1,6 +1,6 @@
 """Weight-free graphs of the benchmark: the head, the paper's form of it, and its bare matrix products, of one width.
 
-    python bench/write_graphs.py 4096 5120
+    python bench/write_graphs.py 192 4096 5120
 
 Weights are external data that the benchmark's page makes up: `fastrm.bin` as patchlight.head lays it out, `plain.bin`
 with W_q and W_k [d, d] fp16, then b_q and b_k [d] fp32.
