@@ -9,6 +9,7 @@ import { createRoot } from 'react-dom/client';
 import type { Services } from '../state/services';
 import { restoreTheme } from '../state/theme-choice';
 import { App } from './app';
+import { ErrorBoundary } from './error-boundary';
 import { ServicesProvider } from './services-context';
 
 export function renderPage(element: HTMLElement, services: Services): void {
@@ -18,7 +19,9 @@ export function renderPage(element: HTMLElement, services: Services): void {
       <QueryClientProvider client={new QueryClient()}>
         <NuqsAdapter>
           <ServicesProvider value={services}>
-            <App />
+            <ErrorBoundary>
+              <App />
+            </ErrorBoundary>
           </ServicesProvider>
         </NuqsAdapter>
       </QueryClientProvider>
