@@ -13,6 +13,7 @@ import { MapReadout } from './map-readout';
 import { Masthead } from './masthead';
 import { useServices } from './services-context';
 import { Stage, type StageImage } from './stage';
+import { TokenAddress } from './token-address';
 import { type Bench, useBench } from './use-bench';
 import { useMediaQuery } from './use-media-query';
 import { useOpeningExample } from './use-opening-example';
@@ -54,6 +55,7 @@ export function App() {
       </div>
       <Announcer bench={bench} />
       <IdleSignal />
+      <TokenAddress />
     </DropTarget>
   );
 }
