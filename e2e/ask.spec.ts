@@ -39,8 +39,14 @@ test('Escape stops an answer, and what has come stays', async ({ page }) => {
   await openPage(page);
   await questionBox(page).fill('Describe the image.');
   await questionBox(page).press('Enter');
-  await expect(page.locator('.answer .eyebrow')).toHaveText('Answering');
-  await expect(tokens(page).nth(1)).toBeVisible();
+  // Frame by frame: at a few milliseconds a token, a look every 100 ms would come too late.
+  await page.waitForFunction(
+    () =>
+      document.querySelector('.answer .eyebrow')?.textContent === 'Answering' &&
+      document.querySelectorAll('[role="option"]').length > 1,
+    undefined,
+    { polling: 'raf' },
+  );
   await page.keyboard.press('Escape');
   await idle(page);
   await expect(page.locator('.answer-hint')).toHaveText('Stopped before its end.');
