@@ -43,7 +43,11 @@ class StageConfig:
     vision_rate: float
     """Learning rate of vision tower and projector as a share of `learning_rate`."""
     patches: int
-    """Patches kept of each image: all that show objects, then random background, up to this many."""
+    """Patches kept of each image: all that show objects, then random background, up to this many.
+
+    Three times as fast, but it shows the vision tower every silhouette: the first time that it sees whole images its
+    naming of shapes falls from 86 % to 56 % (measured), so the last stage must be long and keep all 576.
+    """
     text_tokens: int = 0
     """Tokens of packed question-answer pairs an image; 0 trains the alignment instead."""
     description_share: float = 0.4
