@@ -178,8 +178,7 @@ def train_stage(
         if start >= config.steps:
             return
         optimizer.load_state_dict(saved["optimizer"])
-    if start == 0:
-        (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
+    (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
     if config.compiled:
         language_model(model).compile(dynamic=False)
         vision_tower(model).encoder.compile(dynamic=False)
