@@ -73,7 +73,7 @@ def write_card(
     ]
     body = _TEXT.format(
         name=name,
-        parameters=weights / 4e6,
+        parameters=weights / 2e6,
         knows=knows,
         vision_layers=vision["num_hidden_layers"],
         vision_width=vision["hidden_size"],
