@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { indicesOf, rangeBetween, tokenAfterKey, wordRange } from './token-words';
+import { indicesOf, rangeBetween, tokenAfterKey, unbrokenGroups, wordRange } from './token-words';
 
 /** "the cube ##s are red ." */
 const tokens = [0, 1, 1, 2, 3, 4].map((word, index) => ({ index, word }));
@@ -15,6 +15,17 @@ describe('tokens and their words', () => {
     expect(rangeBetween(tokens, 4, 2, false)).toEqual({ first: 2, last: 4 });
     expect(rangeBetween(tokens, 4, 2, true)).toEqual({ first: 1, last: 4 });
     expect(indicesOf({ first: 2, last: 4 })).toEqual([2, 3, 4]);
+  });
+
+  it('keeps sub-tokens and punctuation on the line of their word', () => {
+    const texts = ['The', ' cube', 's', ',', ' and', ' more', '.'].map((text) => ({ text }));
+    expect(unbrokenGroups(texts).map((group) => group.map(({ text }) => text).join(''))).toEqual([
+      'The',
+      ' cubes,',
+      ' and',
+      ' more.',
+    ]);
+    expect(unbrokenGroups([])).toEqual([]);
   });
 
   it('steps by token', () => {

@@ -10,6 +10,17 @@ export interface IndexRange {
   readonly last: number;
 }
 
+/** Tokens by what no line may break: each begins with a space in its text, or with the answer. */
+export function unbrokenGroups<Token extends { readonly text: string }>(tokens: readonly Token[]): Token[][] {
+  const groups: Token[][] = [];
+  for (const token of tokens) {
+    const group = groups.at(-1);
+    if (group === undefined || token.text.startsWith(' ')) groups.push([token]);
+    else group.push(token);
+  }
+  return groups;
+}
+
 /** The sub-tokens of the word that token `index` belongs to. They stand side by side by construction. */
 export function wordRange(tokens: readonly WordToken[], index: number): IndexRange {
   const word = tokens[index]?.word;

@@ -53,12 +53,11 @@ describe('selecting answer tokens', () => {
     expect(toggleToken(tokens, one, 1, 'token')).toBe(one);
   });
 
-  it('follows the newest token that has a map while live, and opens a recorded run at its strongest', () => {
+  it('follows the newest token that has a map while live, and opens a recorded run at what says most', () => {
     expect(resolveSelection({ kind: 'auto' }, tokens, mapOf, false)).toEqual([4]);
     expect(resolveSelection({ kind: 'auto' }, tokens.slice(0, 4), mapOf, false)).toEqual([2]);
-    const peaked = (index: number) =>
-      index === 1 ? { ...maps.get(1)!, values: Float32Array.of(0.9, 0) } : maps.get(index);
-    expect(resolveSelection({ kind: 'auto' }, tokens, peaked, true)).toEqual([1]);
+    const unsure = tokens.map((token) => ({ ...token, logProb: [-0.1, -0.9, -0.1, -3, -0.4, -0.1][token.index]! }));
+    expect(resolveSelection({ kind: 'auto' }, unsure, mapOf, true), 'token 3 has no map').toEqual([1]);
   });
 
   it('means every token by the whole answer', () => {

@@ -60,24 +60,19 @@ export function resolveSelection(
       return selection.indices.filter((index) => index < tokens.length);
     case 'auto': {
       const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
-      const chosen = isRecorded ? strongest(withMap, mapOf) : withMap.at(-1);
+      const chosen = isRecorded ? leastCertain(tokens, withMap) : withMap.at(-1);
       return chosen === undefined ? [] : [chosen];
     }
   }
 }
 
-/** The token whose map reaches highest: the one that an example had best open with. */
-function strongest(indices: readonly number[], mapOf: (index: number) => RelevancyMap | undefined): number | undefined {
-  let best: number | undefined;
-  let bestPeak = Number.NEGATIVE_INFINITY;
-  for (const index of indices) {
-    const peak = mapOf(index)?.values.reduce((a, b) => Math.max(a, b), 0) ?? 0;
-    if (peak > bestPeak) {
-      best = index;
-      bestPeak = peak;
-    }
-  }
-  return best;
+/** The token that says most, by its own probability: the one that an example had best open with. */
+function leastCertain(tokens: readonly AnswerToken[], indices: readonly number[]): number | undefined {
+  const logProbOf = (index: number) => tokens[index]?.logProb ?? 0;
+  return indices.reduce<number | undefined>(
+    (best, index) => (best === undefined || logProbOf(index) < logProbOf(best) ? index : best),
+    undefined,
+  );
 }
 
 /** The map on screen: the mean of the selected tokens' maps. */

@@ -1,7 +1,7 @@
-import { type KeyboardEvent, memo, type PointerEvent, useEffect, useRef } from 'react';
+import { Fragment, type KeyboardEvent, memo, type PointerEvent, useEffect, useRef } from 'react';
 import type { AnswerToken, RelevancyMap } from '../contract/run';
 import { formatProbability } from '../math/number-format';
-import { indicesOf, tokenAfterKey, wordRange } from '../math/token-words';
+import { indicesOf, tokenAfterKey, unbrokenGroups, wordRange } from '../math/token-words';
 import { type Choices, useChoices } from '../state/choices';
 import { extendSelection, pickToken, type TokenSelection, type TokenUnit, toggleToken } from '../state/token-selection';
 
@@ -117,21 +117,28 @@ export function AnswerTokens(props: AnswerTokensProps) {
       }}
       onBlur={() => pointToken(undefined)}
     >
-      {tokens.map((token) => {
-        const map = mapOf(token.index);
-        const onPatch = markPatch === undefined ? 0 : (map?.values[markPatch] ?? 0);
-        return (
-          <TokenOption
-            key={token.index}
-            token={token}
-            isSelected={selected.includes(token.index)}
-            isPointed={pointed === token.index || (pointedWord !== undefined && pointedWord === token.word)}
-            isTabStop={token.index === tabStop}
-            hasMap={map !== undefined}
-            isMarked={markPatch !== undefined && onPatch >= threshold}
-          />
-        );
-      })}
+      {unbrokenGroups(tokens).map((group) => (
+        <Fragment key={group[0]?.index}>
+          {group[0]?.text.startsWith(' ') && ' '}
+          <span className="token-group">
+            {group.map((token) => {
+              const map = mapOf(token.index);
+              const onPatch = markPatch === undefined ? 0 : (map?.values[markPatch] ?? 0);
+              return (
+                <TokenOption
+                  key={token.index}
+                  token={token}
+                  isSelected={selected.includes(token.index)}
+                  isPointed={pointed === token.index || (pointedWord !== undefined && pointedWord === token.word)}
+                  isTabStop={token.index === tabStop}
+                  hasMap={map !== undefined}
+                  isMarked={markPatch !== undefined && onPatch >= threshold}
+                />
+              );
+            })}
+          </span>
+        </Fragment>
+      ))}
       {isStreaming && <span className="tokens-caret" aria-hidden="true" />}
     </div>
   );
@@ -161,27 +168,24 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
   const text = token.text.trim();
   const label = `${text}, ${formatProbability(token.logProb)}${hasMap ? '' : ', no map'}${isMarked ? ', rests on the picked patch' : ''}`;
   return (
-    <>
-      {token.text.startsWith(' ') && ' '}
-      <span
-        className="token"
-        role="option"
-        aria-selected={isSelected}
-        aria-label={label}
-        tabIndex={isTabStop ? 0 : -1}
-        data-token={token.index}
-        data-pointed={isPointed || undefined}
-        data-marked={isMarked || undefined}
-        data-map={hasMap}
-      >
-        {text}
-        <span className="token-bar" aria-hidden="true">
-          <span className="token-fill" style={{ width: `${probability * 100}%` }} />
-        </span>
-        <span className="token-percent mono" aria-hidden="true">
-          {probability >= 0.995 || text.length < 2 ? '' : Math.round(probability * 100)}
-        </span>
+    <span
+      className="token"
+      role="option"
+      aria-selected={isSelected}
+      aria-label={label}
+      tabIndex={isTabStop ? 0 : -1}
+      data-token={token.index}
+      data-pointed={isPointed || undefined}
+      data-marked={isMarked || undefined}
+      data-map={hasMap}
+    >
+      {text}
+      <span className="token-bar" aria-hidden="true">
+        <span className="token-fill" style={{ width: `${probability * 100}%` }} />
       </span>
-    </>
+      <span className="token-percent mono" aria-hidden="true">
+        {probability >= 0.995 || text.length < 2 ? '' : Math.round(probability * 100)}
+      </span>
+    </span>
   );
 });
