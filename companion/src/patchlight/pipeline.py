@@ -237,6 +237,11 @@ class Build:
         }
         training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
         export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
+        self.parity()
+        self.card(training)
+
+    def parity(self) -> None:
+        """The exported graphs against PyTorch on questions of unseen scenes."""
         pool = self.pool("test")
         samples = []
         for k in range(self.size.parity_questions):
@@ -253,6 +258,15 @@ class Build:
             COMMAND.format(step="export"),
             [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
         )
+
+    def card(self, training: dict[str, dict[str, float]]) -> None:
+        """The model card, which says so where less was done than a full build does."""
+        run, whole = self.trained(), self.size.stages
+        short = [
+            f"{a.steps} of {b.steps} `{b.name}` steps" for a, b in zip(run, whole, strict=True) if a.steps < b.steps
+        ]
+        if training["head"]["tokens"] < 100_000:
+            short.append(f"{training['head']['tokens']} of 100000 explained tokens")
         write_card(
             self.out,
             self.hf,
@@ -260,12 +274,13 @@ class Build:
             knows=KNOWS,
             revision=revision(self.hf),
             prompt=PROMPT,
-            stages=self.trained(),
-            notes=(
+            stages=run,
+            notes=(f"**An interim build**, cut short: {', '.join(short)}.\n\n" if short else "")
+            + (
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
                 "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
-                f"FastRM head was trained on them: Adam, batch 128, {self.size.head.steps} steps, learning rate "
-                f"{self.size.head.learning_rate} (the paper's 2e-5 is for d = 4096), cosine decay."
+                f"FastRM head was trained on them: Adam, batch 128, {training['head']['steps']} steps, learning rate "
+                f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096), cosine decay."
             ),
         )
 
