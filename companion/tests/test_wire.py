@@ -112,6 +112,13 @@ def test_word_pieces_join_to_the_answer_with_their_spaces():
     assert words.answer == "The spheres are metallic, not red." == tokenizer.decode(ids)
 
 
+def test_a_colon_stands_close_to_its_word():
+    tokenizer = build_tokenizer()
+    words = AnswerWords(tokenizer)
+    ids = tokenizer("There are two objects: a small cube", add_special_tokens=False).input_ids
+    assert "".join(words.add(token)[0] for token in ids) == "There are two objects: a small cube"
+
+
 @pytest.mark.parametrize("share", [0.35, 0.6, 0.85])
 def test_a_file_cut_short_keeps_what_came_and_says_truncated(share: float, tmp_path: Path):
     whole = FIXTURE.read_bytes()

@@ -136,7 +136,9 @@ def _greedy_steps(model: LlavaForConditionalGeneration, inputs: BatchFeature, li
 
 
 class AnswerWords:
-    """Each token as it reads in the answer so far: the texts joined are the answer as the tokenizer decodes it."""
+    """Each token as it reads in the answer so far. The texts joined are the answer as the tokenizer decodes it, with
+    colons and semicolons close to their word too, which its clean-up forgets.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast):
         self._tokenizer, self._ids, self.answer, self._word = tokenizer, [], "", -1
@@ -146,6 +148,7 @@ class AnswerWords:
         if token_id == self._tokenizer.eos_token_id:
             return str(self._tokenizer.eos_token)
         whole = str(self._tokenizer.decode([*self._ids, token_id], skip_special_tokens=False))
+        whole = whole.replace(" :", ":").replace(" ;", ";")
         if not whole.startswith(self.answer):
             raise ValueError(f"token {token_id} rewrites {self.answer!r} to {whole!r}")
         return whole[len(self.answer) :]
