@@ -1,4 +1,4 @@
-import { expect, idle, mapPixels, readout, stageTitle, test, token, tokens } from './page';
+import { expect, idle, mapPixels, openPage, readout, stageTitle, test, token, tokens } from './page';
 
 test('a finished example is there, and can be read, while the model still loads', async ({ page }) => {
   let letModelThrough = () => {};
@@ -45,10 +45,13 @@ test('nothing moves when the example and the model arrive', async ({ page }) => 
 });
 
 test('the page says which model answers, what it knows and what it does not', async ({ page }) => {
-  await page.goto('/');
+  await openPage(page);
+  const manifest = await page.request.get('/models/patchlight-scenes/manifest.json');
+  const { name, knows } = (await manifest.json()) as { name: string; knows: string };
   const colophon = page.getByRole('contentinfo');
   await expect(colophon).toContainText('Which model answers');
-  await expect(colophon).toContainText('trained from scratch');
+  await expect(colophon).toContainText(name);
+  await expect(colophon).toContainText(knows);
   await expect(colophon).toContainText('It does not know photographs');
 });
 
