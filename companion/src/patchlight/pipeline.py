@@ -267,6 +267,14 @@ class Build:
         ]
         if training["head"]["tokens"] < 100_000:
             short.append(f"{training['head']['tokens']} of 100000 explained tokens")
+        for name, label, wanted in (
+            ("answers", "questions", self.size.questions),
+            ("parity", "questions", self.size.parity_questions),
+        ):
+            figures = json.loads((self.report / f"{name}.json").read_text())["figures"]
+            asked = int(next(f["value"] for f in figures if f["label"] == label))
+            if asked < wanted:
+                short.append(f"{asked} of the {wanted} questions that the command of the {name} table asks")
         write_card(
             self.out,
             self.hf,
@@ -280,7 +288,10 @@ class Build:
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
                 "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
                 f"FastRM head was trained on them: Adam, batch 128, {training['head']['steps']} steps, learning rate "
-                f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096), cosine decay."
+                f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096), cosine decay. "
+                "The classification threshold is the best one on the held-out tokens that its F1 is reported on, so "
+                "that F1 is a little flattered; F1 at 0.5 is not. The page's recorded examples were chosen by hand "
+                "among questions that the model answers well: they show the product, not its accuracy."
             ),
         )
 

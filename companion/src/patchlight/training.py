@@ -45,8 +45,8 @@ class StageConfig:
     patches: int
     """Patches kept of each image: all that show objects, then random background, up to this many.
 
-    Three times as fast, but it shows the vision tower every silhouette: the first time that it sees whole images its
-    naming of shapes falls from 86 % to 56 % (measured), so the last stage must be long and keep all 576.
+    Faster, but the gaps may show the vision tower every silhouette: in one build its naming of shapes fell from 86 %
+    to 56 % (training batches) when it first saw whole images. The cause was not isolated; until it is, the last stage must be long and keep all 576.
     """
     text_tokens: int = 0
     """Tokens of packed question-answer pairs an image; 0 trains the alignment instead."""
