@@ -8,7 +8,7 @@ passed over when they are there; training resumes from its last checkpoint and c
 import argparse
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -259,7 +259,7 @@ class Build:
             [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
         )
 
-    def card(self, training: dict[str, dict[str, float]]) -> None:
+    def card(self, training: Mapping[str, Mapping[str, float]]) -> None:
         """The model card, which says so where less was done than a full build does."""
         run, whole = self.trained(), self.size.stages
         short = [
