@@ -134,12 +134,19 @@ test('an answer comes in order: begin, token and map in turn, end', async ({ pag
   }
 });
 
-test('stopping an answer ends it within a token', async ({ page }) => {
-  const { events } = await call(page, 'answer', await firstImage(page), question, 2);
-  const tokens = events.filter(({ type }) => type === 'token');
-  expect(tokens.length).toBeGreaterThanOrEqual(2);
-  expect(tokens.length).toBeLessThanOrEqual(3);
-  expect(events.at(-1)).toMatchObject({ type: 'end', end: { reason: 'cancelled' } });
+test('stopping a long answer ends it with the token just read, in the worker too', async ({ page }) => {
+  const ask = async (stopAfter?: number) => {
+    const image = await firstImage(page);
+    const { events } = await call(page, 'answer', image, 'Describe the image.', stopAfter);
+    const end = events.flatMap((event) => (event.type === 'end' ? [event.end] : []))[0]!;
+    return { types: events.map(({ type }) => type), end };
+  };
+  const whole = await ask();
+  const stopped = await ask(2);
+  expect(stopped.types).toEqual(['begin', 'token', 'map', 'token', 'map', 'end']);
+  expect(stopped.end.reason).toBe('cancelled');
+  expect(whole.types.length, 'a long answer').toBeGreaterThan(30);
+  expect(stopped.end.answerMs, 'the worker did not go on to the end').toBeLessThan(0.7 * whole.end.answerMs);
 });
 
 test('what was asked before leaves no trace in an answer', async ({ page }) => {

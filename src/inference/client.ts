@@ -1,6 +1,7 @@
 // The page's end of the worker: one call a method, replies paired by id. A worker that dies rejects what is pending,
 // and the next `load` starts another.
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
+import { endAtAbort } from './end-at-abort';
 import type { LoadedModel, LoadProgress, LoadRequest, WorkerReply, WorkerRequest } from './messages';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend } from './runtime';
@@ -22,7 +23,7 @@ export interface BackendReport {
 
 export interface ModelClient {
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<ReadyModel>;
-  /** Throws where the worker fails; aborting ends it with a `cancelled` end. */
+  /** Throws where the worker fails; aborting ends it with the token just read (`endAtAbort`). */
   ask(
     asked: ImageQuestion,
     signal: AbortSignal,
@@ -44,6 +45,27 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
   const disconnect = () => {
     connection?.destroy();
     connection = undefined;
+  };
+  const askWorker: ModelClient['ask'] = async function* (asked, signal, onBackend) {
+    const { id, replies, send, close } = connect().open();
+    const cancel = () => send({ type: 'cancel', id });
+    try {
+      send({ type: 'ask', id, asked });
+      signal.addEventListener('abort', cancel, { once: true });
+      if (signal.aborted) cancel();
+      for await (const reply of replies) {
+        if (reply.type === 'event') yield reply.event;
+        if (reply.type === 'failed') throw new Error(reply.reason);
+        if (reply.type !== 'answered') continue;
+        onBackend(reply);
+        return;
+      }
+    } finally {
+      // Also where the reader left early: nobody listens any more.
+      signal.removeEventListener('abort', cancel);
+      cancel();
+      close();
+    }
   };
   return {
     async load(load, onProgress) {
@@ -68,27 +90,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
         close();
       }
     },
-    async *ask(asked, signal, onBackend) {
-      const { id, replies, send, close } = connect().open();
-      const cancel = () => send({ type: 'cancel', id });
-      try {
-        send({ type: 'ask', id, asked });
-        signal.addEventListener('abort', cancel, { once: true });
-        if (signal.aborted) cancel();
-        for await (const reply of replies) {
-          if (reply.type === 'event') yield reply.event;
-          if (reply.type === 'failed') throw new Error(reply.reason);
-          if (reply.type !== 'answered') continue;
-          onBackend(reply);
-          return;
-        }
-      } finally {
-        // Also where the reader left early: nobody listens any more.
-        signal.removeEventListener('abort', cancel);
-        cancel();
-        close();
-      }
-    },
+    ask: (asked, signal, onBackend) => endAtAbort(askWorker(asked, signal, onBackend), signal),
     destroy: disconnect,
   };
 }
