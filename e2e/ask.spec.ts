@@ -3,6 +3,7 @@ import {
   ask,
   expect,
   idle,
+  openBeforeModel,
   openPage,
   patches,
   questionBox,
@@ -67,16 +68,7 @@ test('a suggestion is asked with one click, about another sample image', async (
 });
 
 test('a question asked while the model loads is answered once it is there', async ({ page }) => {
-  let letModelThrough = () => {};
-  const held = new Promise<void>((resolve) => {
-    letModelThrough = resolve;
-  });
-  await page.route('**/models/**/*.onnx*', async (route) => {
-    await held;
-    await route.continue();
-  });
-  await page.goto('/');
-  await expect(tokens(page).first()).toBeVisible();
+  const letModelThrough = await openBeforeModel(page);
   await questionBox(page).fill('How many objects are there?');
   await questionBox(page).press('Enter');
   await expect(page.locator('.ask-message')).toContainText('as soon as the model has loaded');

@@ -1,16 +1,7 @@
-import { expect, idle, mapPixels, openPage, readout, stageTitle, test, token, tokens } from './page';
+import { expect, idle, mapPixels, openBeforeModel, openPage, readout, stageTitle, test, token } from './page';
 
 test('a finished example is there, and can be read, while the model still loads', async ({ page }) => {
-  let letModelThrough = () => {};
-  const held = new Promise<void>((resolve) => {
-    letModelThrough = resolve;
-  });
-  await page.route('**/models/**/*.onnx*', async (route) => {
-    await held;
-    await route.continue();
-  });
-  await page.goto('/');
-  await expect(tokens(page).first()).toBeVisible();
+  const letModelThrough = await openBeforeModel(page);
   await expect(page.getByRole('progressbar', { name: 'Loading the model' })).toContainText(/of \d+(\.\d)? MB/);
   await expect(page.getByRole('heading', { level: 1 })).toContainText('image patches');
 

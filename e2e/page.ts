@@ -27,6 +27,21 @@ export async function openPage(page: Page, path = '/'): Promise<void> {
   await idle(page);
 }
 
+/** Opens the page with the example read and the model held back, until the function that it gives is called. */
+export async function openBeforeModel(page: Page): Promise<() => void> {
+  let letModelThrough = () => {};
+  const held = new Promise<void>((resolve) => {
+    letModelThrough = resolve;
+  });
+  await page.route('**/models/**/*.onnx*', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto('/');
+  await expect(tokens(page).first()).toBeVisible();
+  return letModelThrough;
+}
+
 export async function idle(page: Page): Promise<void> {
   await expect(page.locator('html')).toHaveAttribute('data-idle', 'true', { timeout: 45_000 });
 }

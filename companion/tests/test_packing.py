@@ -11,8 +11,9 @@ from patchlight.collect import own_answer
 from patchlight.model import build_model, build_processor, model_inputs
 from patchlight.packing import IGNORED, block_mask, pack_scenes, prompt_pieces
 from patchlight.pool import PooledScene, patch_majority
+from patchlight.questions import ATTRIBUTES, WORDING
 from patchlight.render import render_seed
-from patchlight.training import encode_patches
+from patchlight.training import encode_patches, text_states
 from patchlight.vocabulary import build_tokenizer
 
 
@@ -49,17 +50,9 @@ def test_patches_are_encoded_as_hugging_face_does(model, tokenizer, scenes) -> N
 def test_a_packed_pair_has_the_logits_that_it_has_alone(model, tokenizer, scenes) -> None:
     batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, text_tokens=90, description_share=0.0)
     pieces = prompt_pieces(tokenizer)
-    embed = model.get_input_embeddings()
     with torch.no_grad():
         features = encode_patches(model, batch.pixels, batch.keep)
-        prefix = embed(batch.prefix).expand(3, -1, -1)
-        x = torch.cat([prefix, features, embed(batch.text)], dim=1)
-        packed = model.model.language_model(
-            inputs_embeds=x,
-            attention_mask=block_mask(batch.group, x.dtype),
-            position_ids=batch.positions,
-            use_cache=False,
-        ).last_hidden_state[:, -batch.text.shape[1] :]
+        packed, _ = text_states(model, batch, features)
         for row in range(3):
             groups = batch.group[row, -batch.text.shape[1] :]
             assert groups.max() >= 2
@@ -80,6 +73,43 @@ def test_losses_fall_on_answers_only(tokenizer, scenes) -> None:
         assert all(s.strip()[0].isupper() and s.strip()[-1] == "." for s in sentences if s.strip())
     shown = batch.objects >= 0
     assert shown.sum(1).tolist() == [min(200, int((s.patch_objects >= 0).sum())) for s in scenes]
+
+
+def test_read_patches_stand_for_those_left_out(tokenizer, scenes) -> None:
+    batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, read_patches=200, text_tokens=90, description_share=0.0)
+    before = len(batch.prefix)
+    torch.testing.assert_close(batch.crowd.sum(1), torch.full((3,), 576.0))
+    assert torch.equal(batch.positions[:, before : before + 200], before + batch.keep.gather(1, batch.read))
+    mask = block_mask(batch.group, batch.crowd, before, torch.float32)
+    row = int((batch.group[0] == 1).nonzero()[0])
+    share = torch.softmax(mask[0, 0, row], dim=0)[before : before + 200]
+    shown = batch.objects[0][batch.read[0]] >= 0
+    # alike scores: objects then have the share that they have of the whole image
+    assert (share[shown].sum() / share.sum()).item() == pytest.approx(shown.sum().item() / 576, rel=1e-5)
+
+
+def test_the_end_of_a_mention_knows_what_fits_it(tokenizer, scenes) -> None:
+    batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, text_tokens=300, description_share=0.0)
+    said = {said: word for word, options in WORDING.items() for said in options}
+    attributes = {value: name for name, values in ATTRIBUTES.items() for value in values}
+    seen = 0
+    for row, end in (batch.fitting >= 0).nonzero().tolist():
+        objects = scenes[row].scene.objects
+        group = batch.group[row, -300:]
+        words = tokenizer.convert_ids_to_tokens(batch.text[row, : end + 1][group[: end + 1] == group[end]])
+        named = [said.get(word, word) for word in words if word != "##s"]
+        phrase: list[str] = []
+        while named and (named[-1] in attributes or named[-1] == "object"):
+            phrase.append(named.pop())
+        fits = [
+            k
+            for k, item in enumerate(objects)
+            if all(getattr(item, attributes[w]) == w for w in phrase if w in attributes)
+        ]
+        assert len(fits) == batch.fitting[row, end]
+        assert batch.fit[row, end] == (fits[0] if len(fits) == 1 else -1)
+        seen += 1
+    assert seen > 20
 
 
 def test_greedy_answers_are_those_of_generate(model, tokenizer, scenes) -> None:

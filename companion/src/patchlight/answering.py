@@ -10,7 +10,7 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from .llava_parts import language_model, word_embeddings
 from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import PooledScene
-from .questions import AnswerWord, Question, answer_text, ask
+from .questions import AnswerWord, Question, answer_text, ask, found_words
 from .training import encode_patches
 
 
@@ -36,8 +36,8 @@ class Scenes(Protocol):
 class Asked(NamedTuple):
     """A question of scene number `scene` with its tokens.
 
-    prompt_after [.] ids after the image; reference [.] ids of the right answer with the end token; targets, per token
-    of `reference`, the object that it names or -1.
+    prompt_after [.] ids after the image; reference [.] ids of the right answer with the end token; per token of
+    `reference`: targets, the object that it names or -1, and found, whether the question does not hold its word.
     """
 
     scene: int
@@ -45,6 +45,7 @@ class Asked(NamedTuple):
     prompt_after: list[int]
     reference: list[int]
     targets: list[int]
+    found: list[bool]
 
 
 class Greedy(NamedTuple):
@@ -87,11 +88,14 @@ def tokenize(scene: int, question: Question, tokenizer: PreTrainedTokenizerFast,
     after = [*encode.encode(question.text, add_special_tokens=False).ids, *pieces.after]
     reference = encode.encode(answer_text(question.words), add_special_tokens=False).ids
     targets: list[int] = []
-    for word in question.words:
-        targets += [word.target] * len(encode.encode(_cased(word, not targets), add_special_tokens=False).ids)
+    found: list[bool] = []
+    for word, is_found in zip(question.words, found_words(question), strict=True):
+        tokens = len(encode.encode(_cased(word, not targets), add_special_tokens=False).ids)
+        targets += [word.target] * tokens
+        found += [is_found] * tokens
     if len(targets) != len(reference):
         raise ValueError(f"{len(reference)} answer tokens, {len(targets)} token targets: {question}")
-    return Asked(scene, question, after, [*reference, pieces.eos], [*targets, -1])
+    return Asked(scene, question, after, [*reference, pieces.eos], [*targets, -1], [*found, False])
 
 
 def _cased(word: AnswerWord, first: bool) -> str:

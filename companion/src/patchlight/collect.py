@@ -148,7 +148,8 @@ def collect(
 
 def load_shards(folder: Path, limit: int | None = None) -> dict[str, torch.Tensor]:
     """All shards as one: image_states [s, 576, d] fp16, scene [q] row of image_states, question [t], and per token
-    relevancy [t, 576] fp16 scaled so that its maximum is 1, query_states [t, d], peak [t], target [t], right [t]."""
+    relevancy [t, 576] fp16 scaled so that its maximum is 1, query_states [t, d], peak [t], target [t] and found [t] (see
+    `Asked`; -1 and False in answers that differ from the right one), right [t]."""
     parts = [load_file(file) for file in sorted(folder.glob("*.safetensors"))[:limit]]
     scenes = questions = 0
     for part in parts:
@@ -197,6 +198,7 @@ def _collect_shard(model_folder: Path, pool_folder: Path, out: Path, config: Col
             "query_states": answer.query_states.half(),
             "token": torch.tensor(answer.ids),
             "target": torch.tensor(item.targets[:t] if same else [-1] * t),
+            "found": torch.tensor(item.found[:t] if same else [False] * t, dtype=torch.bool),
             "image": torch.full((t,), item.scene - first),
             "scene": torch.full((t,), item.scene),
             "question": torch.full((t,), number),

@@ -62,6 +62,7 @@ def check_parity(
             [*tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids, *pieces.after],
             [],
             [],
+            [],
         )
         for number, (_, text) in enumerate(samples)
     ]

@@ -33,6 +33,7 @@ WORDING = {
 RELATIONS = ("left of", "right of", "in front of", "behind")
 OPPOSITE = {"left of": "right of", "right of": "left of", "in front of": "behind", "behind": "in front of"}
 MARGIN = 0.45  # world units by which two objects must differ before a relation is asked about
+CLEARANCE = 0.3  # the same for a hop, where no object may be neither left nor right of the reference
 ATTRIBUTES = {"size": SIZES, "color": COLORS, "material": MATERIALS, "shape": SHAPES}
 
 
@@ -43,13 +44,24 @@ class AnswerWord(NamedTuple):
     target: int
 
 
+class Mention(NamedTuple):
+    """A phrase of the question and the objects that fit it."""
+
+    text: str
+    objects: tuple[int, ...]
+
+
 class Question(NamedTuple):
-    """`kind` is one of KINDS, `variety` what within it; the answer's text is `answer_text(words)`."""
+    """`kind` is one of KINDS, `variety` what within it; the answer's text is `answer_text(words)`.
+
+    `mentions` are in the order of the text, and only those that can be understood when read up to their end.
+    """
 
     kind: str
     variety: str
     text: str
     words: tuple[AnswerWord, ...]
+    mentions: tuple[Mention, ...] = ()
 
 
 def answer_text(words: tuple[AnswerWord, ...]) -> str:
@@ -58,6 +70,14 @@ def answer_text(words: tuple[AnswerWord, ...]) -> str:
     for word in words:
         text += word.text if not text or word.text in ",.:" else " " + word.text
     return text[0].upper() + text[1:]
+
+
+def found_words(question: Question) -> list[bool]:
+    """Per answer word: it names an object with a word that the question does not hold (in any wording), so it had to
+    be found in the image; the others may have been repeated."""
+    canonical = {said: word for word, options in WORDING.items() for said in options}
+    asked = {canonical.get(word, word) for word in normalize_answer(question.text).split()}
+    return [word.target >= 0 and word.text not in asked for word in question.words]
 
 
 def normalize_answer(text: str) -> str:
@@ -173,7 +193,9 @@ def _ask_attribute(scene: Scene, rng: Random) -> Question | None:
         return None
     value = getattr(scene.objects[target], name)
     words = [*_plain("the"), *_named(_phrase(wanted), target), *_attribute_ending(name, value, target)]
-    return Question("attribute", name, _attribute_wording(name, _spoken(wanted, rng), rng), tuple(words))
+    spoken = _spoken(wanted, rng)
+    text = _attribute_wording(name, spoken, rng)
+    return Question("attribute", name, text, tuple(words), (Mention(spoken, (target,)),))
 
 
 def _ask_existence(scene: Scene, rng: Random) -> Question | None:
@@ -190,11 +212,13 @@ def _ask_existence(scene: Scene, rng: Random) -> Question | None:
     spoken = _spoken(wanted, rng)
     text = rng.choice((f"Is there a {spoken}?", f"Is there a {spoken} in the image?", f"Do you see a {spoken}?"))
     phrase = _phrase(wanted)
+    mentions = (Mention(spoken, tuple(found)),)
     if not found:
-        return Question("existence", "no", text, tuple(_plain("no", ",", "there", "is", "no", *phrase, ".")))
+        words = _plain("no", ",", "there", "is", "no", *phrase, ".")
+        return Question("existence", "no", text, tuple(words), mentions)
     target = found[0] if len(found) == 1 else -1
     words = [*_plain("yes", ",", "there", "is", "a"), *_named(phrase, target), *_plain(".")]
-    return Question("existence", "yes", text, tuple(words))
+    return Question("existence", "yes", text, tuple(words), mentions)
 
 
 def _absent(scene: Scene, rng: Random, names: list[tuple[str, ...]]) -> dict[str, str] | None:
@@ -216,23 +240,24 @@ def _ask_count(scene: Scene, rng: Random) -> Question:
     chosen = rng.choice([("shape",), ("shape",), ("color",), ("material",), ("size",), ("color", "shape"), ()])
     item = rng.choice(scene.objects)
     wanted = {name: getattr(item, name) if rng.random() < 0.8 else rng.choice(ATTRIBUTES[name]) for name in chosen}
-    count = len(_matching(scene, wanted))
+    found = _matching(scene, wanted)
+    count = len(found)
     spoken = " ".join(_plural([_say(word, rng) for word in _phrase(wanted)]))
     text = rng.choice((f"How many {spoken} are there?", f"How many {spoken} do you see?", f"Count the {spoken}."))
     phrase = _phrase(wanted) if count == 1 else _plural(_phrase(wanted))
     words = _plain("there", "is" if count == 1 else "are", NUMBERS[count], *phrase, ".")
-    return Question("count", chosen[0] if chosen else "all", text, tuple(words))
+    return Question("count", chosen[0] if chosen else "all", text, tuple(words), (Mention(spoken, tuple(found)),))
 
 
 def _related(scene: Scene, reference: int, relation: str) -> tuple[list[int], bool]:
-    """Objects that stand in `relation` to `reference`, and whether all objects are clear of the margin."""
+    """Objects that stand in `relation` to `reference`, and whether all objects are clear of it."""
     across, away = ground_axes(scene)
     axis, sign = {"left of": (across, -1), "right of": (across, 1), "in front of": (away, -1), "behind": (away, 1)}[
         relation
     ]
     offset = sign * (axis - axis[reference])
     others = [k for k in range(len(scene.objects)) if k != reference]
-    return [k for k in others if offset[k] > 0], all(abs(offset[k]) > 0.15 for k in others)
+    return [k for k in others if offset[k] > 0], all(abs(offset[k]) > CLEARANCE for k in others)
 
 
 def _ask_relation(scene: Scene, rng: Random) -> Question | None:
@@ -253,7 +278,8 @@ def _ask_relation_yes_no(scene: Scene, rng: Random) -> Question | None:
     if first is None or second is None:
         return None
     holds = (axis[one] < axis[other]) == (relation in ("left of", "in front of"))
-    text = f"Is the {_spoken(first, rng)} {_say(relation, rng)} the {_spoken(second, rng)}?"
+    spoken, spoken_other = _spoken(first, rng), _spoken(second, rng)
+    text = f"Is the {spoken} {_say(relation, rng)} the {spoken_other}?"
     said = relation if holds else OPPOSITE[relation]
     words = [
         *_plain("yes" if holds else "no", ",", "the"),
@@ -262,7 +288,8 @@ def _ask_relation_yes_no(scene: Scene, rng: Random) -> Question | None:
         *_named(_phrase(second), other),
         *_plain("."),
     ]
-    return Question("relation", "yes-no", text, tuple(words))
+    mentions = (Mention(spoken, (one,)), Mention(spoken_other, (other,)))
+    return Question("relation", "yes-no", text, tuple(words), mentions)
 
 
 def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
@@ -273,6 +300,7 @@ def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
         return None
     words = _named(_phrase(wanted), anchor)
     spoken = _spoken(wanted, rng)
+    mentions = (Mention(spoken, (anchor,)),)
     name = _pick_attribute(rng)
     current = anchor
     for hop in range(hops):
@@ -293,7 +321,7 @@ def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
     value = getattr(scene.objects[current], name)
     words = [*_plain("the"), *words, *_attribute_ending(name, value, current)]
     variety = "one-hop" if hops == 1 else "two-hop"
-    return Question("relation", variety, _attribute_wording(name, spoken, rng), tuple(words))
+    return Question("relation", variety, _attribute_wording(name, spoken, rng), tuple(words), mentions)
 
 
 def _refer_step(scene: Scene, target: int, found: list[int], rng: Random, avoid: str) -> dict[str, str] | None:

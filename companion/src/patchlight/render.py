@@ -31,7 +31,7 @@ def _tone_curve() -> np.ndarray:
 _TONE = _tone_curve()
 
 
-MIN_VISIBLE_PX = 90
+MIN_VISIBLE_PX = 160
 
 
 class Rendered(NamedTuple):

@@ -18,6 +18,7 @@ MATERIALS = ("metal", "rubber")
 IMAGE_PX = 336
 PATCH_PX = 14
 GRID = IMAGE_PX // PATCH_PX
+EDGE_PX = 32  # how far inside the frame the middle of an object lies
 
 # First seed and number of seeds of each split: disjoint by construction.
 SPLITS = {"train": (0, 1 << 30), "validation": (1 << 30, 1 << 20), "test": ((1 << 30) + (1 << 20), 1 << 20)}
@@ -36,7 +37,7 @@ COLOR_SRGB = np.array(
     ],
     dtype=np.float64,
 )
-RADIUS = {"small": 0.40, "large": 0.72}
+RADIUS = {"small": 0.58, "large": 0.95}
 
 
 class SceneObject(NamedTuple):
@@ -172,7 +173,7 @@ def _sample_object(rng: np.random.Generator, reach: float, hard: str) -> SceneOb
 
 def _fits(candidate: SceneObject, objects: list[SceneObject], camera: Camera, *, gap: float) -> bool:
     x, y, _ = project(camera, np.array([[*candidate.center, candidate.radius]]))[0]
-    if not (24 < x < IMAGE_PX - 24 and 24 < y < IMAGE_PX - 24):
+    if not (EDGE_PX < x < IMAGE_PX - EDGE_PX and EDGE_PX < y < IMAGE_PX - EDGE_PX):
         return False
     for other in objects:
         apart = np.hypot(candidate.center[0] - other.center[0], candidate.center[1] - other.center[1])
