@@ -100,7 +100,7 @@ def test_the_end_of_a_mention_knows_what_fits_it(tokenizer, scenes) -> None:
         named = [said.get(word, word) for word in words if word != "##s"]
         phrase: list[str] = []
         while named and (named[-1] in attributes or named[-1] == "object"):
-            phrase.append(named.pop())
+            phrase.append(str(named.pop()))
         fits = [
             k
             for k, item in enumerate(objects)

@@ -202,7 +202,8 @@ class Build:
         )
         trained = build_model(self.tokenizer)  # not the compiled one, which would be compiled again for other shapes
         trained.load_state_dict(model.state_dict())
-        exact = exact_by_kind(trained.to(device), self.pool("validation"), self.tokenizer, device=device)
+        torch.nn.Module.to(trained, device)
+        exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
         print(exact)
         (self.work / "training" / f"{name}.validation.json").write_text(json.dumps(exact, indent=1))
 

@@ -289,16 +289,16 @@ def train_stage(
                 states, middle = text_states(model, batch, features)
                 loss, losses["token_accuracy"] = answer_loss(model, batch, states)
             losses["answers"] = loss.item()
+            if config.mention_weight:
+                mention, accuracy = head.mention_loss(middle, batch.fitting, object_targets(scenes, batch.fit))
+                loss = loss + config.mention_weight * mention
+                losses |= {"mention": mention.item(), **accuracy}
         if config.vision_rate and (not config.text_tokens or config.align_weight):
             weight = config.align_weight if config.text_tokens else 1.0
             target = object_targets(scenes, batch.objects)
             align, accuracy = head.patch_loss(features, word_embeddings(model).weight, target)
             loss = loss + weight * align
             losses |= {"align": align.item(), **accuracy}
-        if config.text_tokens and config.mention_weight:
-            mention, accuracy = head.mention_loss(middle, batch.fitting, object_targets(scenes, batch.fit))
-            loss = loss + config.mention_weight * mention
-            losses |= {"mention": mention.item(), **accuracy}
         loss.backward()
         norm = nn.utils.clip_grad_norm_((p for g in optimizer.param_groups for p in g["params"]), 1.0)
         if torch.isfinite(norm):
