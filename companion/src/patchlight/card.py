@@ -32,7 +32,8 @@ and test are disjoint ranges), rendered by our own ray caster.
 The alignment stage is what CLIP's pre-training and LLaVA's projector stage do for the real model, on a small scale:
 the projected feature of each patch is classified by its dot product with the word embeddings of its object's colour,
 shape, material and size, and a linear map that is thrown away afterwards reads the object's place. Without it the
-model learns the sentences and guesses the words.
+model learns the sentences and guesses the words. The later stages add the same for phrases: half way up the language
+model, the state at the end of "the small red sphere" must tell how many objects fit it and, if it is one, which.
 
 {notes}
 

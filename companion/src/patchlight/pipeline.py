@@ -95,6 +95,7 @@ _WHOLE = replace(
     read_patches=224,
     text_tokens=480,
     description_share=0.7,
+    align_weight=1.0,
 )
 FULL = Size(
     train_scenes=12_288,
@@ -289,7 +290,11 @@ class Build:
         )
 
     def card(self, training: Mapping[str, Mapping[str, float]]) -> None:
-        """The model card, which says so where less was done than a full build does."""
+        """The model card, which says so where less was done than a full build does.
+
+        What else a build did by hand is written in `training/history.md` beside its checkpoints.
+        """
+        history = self.work / "training" / "history.md"
         run, whole = self.trained(), self.size.stages
         short = [
             f"{a.steps} of {b.steps} `{b.name}` steps" for a, b in zip(run, whole, strict=True) if a.steps < b.steps
@@ -313,6 +318,7 @@ class Build:
             prompt=PROMPT,
             stages=run,
             notes=(f"**An interim build**, cut short: {', '.join(short)}.\n\n" if short else "")
+            + (f"{history.read_text().strip()}\n\n" if history.exists() else "")
             + (
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
                 "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
