@@ -12,7 +12,7 @@ import {
   token,
   tokens,
 } from './page';
-import { diskPng } from './pictures';
+import { diskPng, turnedJpeg } from './pictures';
 
 test('Enter asks, the answer streams, and the newest token’s map follows until one is picked', async ({ page }) => {
   await openPage(page);
@@ -95,6 +95,25 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   expect(Math.abs(map.x + map.width / 2 - (image.x + image.width / 2))).toBeLessThan(2);
   await expect(page.locator('.stage-unseen')).toBeVisible();
   await expect(page.locator('.readout-note')).toContainText('the 50 % that the model never saw');
+});
+
+test('a photograph that the camera says is turned is shown and read upright', async ({ page }) => {
+  await openPage(page);
+  const base64 = await page.evaluate(() => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 600;
+    canvas.height = 400;
+    return canvas.toDataURL('image/jpeg').split(',')[1] ?? '';
+  });
+  const buffer = turnedJpeg(Buffer.from(base64, 'base64'));
+  await page.locator('input[type="file"]').setInputFiles({ name: 'upright.jpg', mimeType: 'image/jpeg', buffer });
+  await expect(page.locator('.readout-numbers')).toHaveText('400 × 600 px');
+  await ask(page, 'What color is the sphere?');
+  const image = await page.locator('.stage-image').boundingBox();
+  const map = await patches(page).boundingBox();
+  if (image === null || map === null) throw new Error('image or map has no place');
+  expect(image.width / image.height).toBeCloseTo(2 / 3, 1);
+  expect(map.width, 'a square over the whole width').toBeCloseTo(image.width, 0);
 });
 
 test('an image can be pasted and dropped', async ({ page }) => {

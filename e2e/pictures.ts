@@ -55,3 +55,11 @@ export function hugePng(): Buffer {
 export function brokenPng(): Buffer {
   return diskPng(336, 336, [200, 30, 30]).subarray(0, 400);
 }
+
+/** The JPEG with a camera's note that it is to be turned a quarter clockwise. */
+export function turnedJpeg(jpeg: Buffer): Buffer {
+  const orientation = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0];
+  const tiff = [...Buffer.from('MM\0*', 'latin1'), 0, 0, 0, 8, 0, 1, ...orientation, 0, 0, 0, 0];
+  const exif = Buffer.from([...Buffer.from('Exif\0\0', 'latin1'), ...tiff]);
+  return Buffer.concat([jpeg.subarray(0, 2), Buffer.from([0xff, 0xe1, 0, exif.length + 2]), exif, jpeg.subarray(2)]);
+}
