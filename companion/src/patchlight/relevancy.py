@@ -70,11 +70,12 @@ class _RecursiveAttention(torch.autograd.Function):
     """Softmax attention whose backward also advances `_running.r` by one layer."""
 
     @staticmethod
-    def forward(ctx, q, k, v, mask, scaling):
+    def forward(ctx, q, k, v, mask, scaling, is_first):
         scores = torch.matmul(q, k.transpose(-1, -2)).float() * scaling
         a = torch.softmax(scores + mask, dim=-1)
         ctx.save_for_backward(q, k, v, a)
         ctx.scaling = scaling
+        ctx.is_first = is_first
         return torch.matmul(a.to(v.dtype), v)
 
     @staticmethod
@@ -106,12 +107,16 @@ class _RecursiveAttention(torch.autograd.Function):
                 p = block * g
                 relevancy[:stop] += torch.einsum("i,hij->j", r[rows], p.clamp(min=0))
                 g = p - block * p.sum(-1, keepdim=True)
+            if ctx.is_first:
+                continue  # the recursion ends here: nobody asks for gradients below
             g = g.to(q.dtype)
             dq[0, :, rows] = torch.bmm(g, k[0, :, :stop]) * ctx.scaling
             dk[0, :, :stop] += torch.bmm(g.transpose(1, 2), q[0, :, rows]) * ctx.scaling
             dv[0, :, :stop] += torch.bmm(block.transpose(1, 2).to(v.dtype), upstream)
         _running.r = r + relevancy / heads
-        return dq, dk, dv, None, None
+        if ctx.is_first:
+            return None, None, None, None, None, None
+        return dq, dk, dv, None, None, None
 
 
 def _attention(
@@ -130,7 +135,8 @@ def _attention(
     if attention_mask is None:
         attention_mask = torch.full((n, n), float("-inf"), device=query.device).triu(1)
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    out = _RecursiveAttention.apply(query, key, value, attention_mask[..., :n].float(), scaling)
+    is_first = module.layer_idx == 0
+    out = _RecursiveAttention.apply(query, key, value, attention_mask[..., :n].float(), scaling, is_first)
     return out.transpose(1, 2), None
 
 
