@@ -7,6 +7,8 @@ from patchlight.questions import (
     ATTRIBUTES,
     KINDS,
     NUMBERS,
+    OPPOSITE,
+    RELATIONS,
     answer_text,
     ask,
     ground_axes,
@@ -61,7 +63,7 @@ def test_attribute_answers_name_one_object_and_its_attribute() -> None:
 
 def test_relations_hold_in_the_camera_s_view() -> None:
     for scene, question in asked("relation", 4):
-        if question.variety != "yes-no":
+        if question.variety not in ("yes-no", "choose"):
             continue
         across, away = ground_axes(scene)
         texts = [w.text for w in question.words]
@@ -71,11 +73,21 @@ def test_relations_hold_in_the_camera_s_view() -> None:
             across[one] - across[other] if "left of" in sentence or "right of" in sentence else away[one] - away[other]
         )
         assert (difference < 0) == (" left " in sentence or " front " in sentence), question
+        if question.variety == "yes-no":
+            asked_and_so = next(relation in sentence for relation in RELATIONS if relation in question.text)
+            assert texts[-2] == ("yes" if asked_and_so else "no"), question
 
 
 def test_relation_answers_are_balanced() -> None:
-    said = Counter(q.words[0].text for _, q in asked("relation") if q.variety == "yes-no")
+    said = Counter(q.words[-2].text for _, q in asked("relation") if q.variety == "yes-no")
     assert 0.42 < said["yes"] / said.total() < 0.58
+    first = Counter()
+    for _, question in asked("relation"):
+        if question.variety == "choose":
+            said = next(r for r in RELATIONS if r in " ".join(w.text for w in question.words))
+            sides = [question.text.index(r.removesuffix(" of")) for r in (said, OPPOSITE[said])]
+            first[sides[0] < sides[1]] += 1
+    assert 0.42 < first[True] / first.total() < 0.58
 
 
 def test_descriptions_name_every_object_once() -> None:

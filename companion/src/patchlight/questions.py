@@ -1,7 +1,8 @@
 """Questions about a scene with their answers, each answer word tied to the object that it names.
 
 Five kinds: attribute, existence (half of them "no", most of those with both words present in the scene but never on
-one object, as POPE's adversarial split), count, relation (yes/no, one hop, two hops, as GQA) and description.
+one object, as POPE's adversarial split), count, relation (yes/no, either/or, one hop, two hops, as GQA) and
+description.
 Wording varies; answers are short sentences in canonical words.
 """
 
@@ -262,12 +263,17 @@ def _related(scene: Scene, reference: int, relation: str) -> tuple[list[int], bo
 
 def _ask_relation(scene: Scene, rng: Random) -> Question | None:
     roll = rng.random()
-    if roll < 0.45:
-        return _ask_relation_yes_no(scene, rng)
-    return _ask_hops(scene, rng, hops=1 if roll < 0.82 else 2)
+    if roll < 0.4:
+        return _ask_side(scene, rng, variety="yes-no" if roll < 0.22 else "choose")
+    return _ask_hops(scene, rng, hops=1 if roll < 0.78 else 2)
 
 
-def _ask_relation_yes_no(scene: Scene, rng: Random) -> Question | None:
+def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
+    """Does a relation hold, or which of it and its opposite does?
+
+    The answer says first what is the case, then whether that is what was asked: a verdict that comes first would
+    have to be right before anything was compared, and no other word of the answer would teach the comparison.
+    """
     one, other = rng.sample(range(len(scene.objects)), 2)
     relation = rng.choice(RELATIONS)
     across, away = ground_axes(scene)
@@ -279,17 +285,17 @@ def _ask_relation_yes_no(scene: Scene, rng: Random) -> Question | None:
         return None
     holds = (axis[one] < axis[other]) == (relation in ("left of", "in front of"))
     spoken, spoken_other = _spoken(first, rng), _spoken(second, rng)
-    text = f"Is the {spoken} {_say(relation, rng)} the {spoken_other}?"
     said = relation if holds else OPPOSITE[relation]
-    words = [
-        *_plain("yes" if holds else "no", ",", "the"),
-        *_named(_phrase(first), one),
-        *_plain("is", *said.split(), "the"),
-        *_named(_phrase(second), other),
-        *_plain("."),
-    ]
+    words = [*_plain("the"), *_named(_phrase(first), one), *_plain("is", *said.split(), "the")]
+    words += _named(_phrase(second), other)
+    if variety == "choose":
+        text = f"Is the {spoken} {relation.removesuffix(' of')} or {OPPOSITE[relation]} the {spoken_other}?"
+        words += _plain(".")
+    else:
+        text = f"Is the {spoken} {_say(relation, rng)} the {spoken_other}?"
+        words += _plain(":", "yes" if holds else "no", ".")
     mentions = (Mention(spoken, (one,)), Mention(spoken_other, (other,)))
-    return Question("relation", "yes-no", text, tuple(words), mentions)
+    return Question("relation", variety, text, tuple(words), mentions)
 
 
 def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
