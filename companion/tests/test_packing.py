@@ -52,7 +52,7 @@ def test_a_packed_pair_has_the_logits_that_it_has_alone(model, tokenizer, scenes
     pieces = prompt_pieces(tokenizer)
     with torch.no_grad():
         features = encode_patches(model, batch.pixels, batch.keep)
-        packed, _ = text_states(model, batch, features)
+        packed = text_states(model, batch, features).last
         for row in range(3):
             groups = batch.group[row, -batch.text.shape[1] :]
             assert groups.max() >= 2

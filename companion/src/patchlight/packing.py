@@ -30,7 +30,8 @@ class PackedBatch(NamedTuple):
     group [b, n] (0 prefix and image, 1.. a pair, -1 padding); labels [b, m] (IGNORED where no loss);
     kinds [b, m] number in KINDS of each text token's pair, -1 for padding; objects [b, k] object number of each kept
     patch, -1 for background. crowd [b, r]: for how many patches each read one stands, those left out included.
-    fitting [b, m]: at the end of a mention, how many objects fit it, else -1; fit [b, m]: the object, if it is one.
+    fitting [b, m]: at the end of a mention, how many objects fit it, else -1; fit [b, m]: the object, if it is one;
+    fit_before [b, m]: at the end of a second mention, the object of the first, if it is one, else -1.
     """
 
     pixels: torch.Tensor
@@ -46,6 +47,7 @@ class PackedBatch(NamedTuple):
     crowd: torch.Tensor
     fitting: torch.Tensor
     fit: torch.Tensor
+    fit_before: torch.Tensor
 
 
 class PromptPieces(NamedTuple):
@@ -118,6 +120,7 @@ def pack_scenes(
         crowd=torch.from_numpy(np.stack([row.crowd for row in rows])),
         fitting=torch.tensor([padded(row.fitting, -1) for row in rows]),
         fit=torch.tensor([padded(row.fit, -1) for row in rows]),
+        fit_before=torch.tensor([padded(row.fit_before, -1) for row in rows]),
     )
 
 
@@ -133,6 +136,7 @@ class _Row(NamedTuple):
     kinds: list[int]
     fitting: list[int]
     fit: list[int]
+    fit_before: list[int]
     crowd: np.ndarray
 
 
@@ -150,6 +154,7 @@ def _pack_row(
     encode = tokenizer.backend_tokenizer
     fitting: list[int] = []
     fit: list[int] = []
+    fit_before: list[int] = []
     ids: list[int] = []
     labels: list[int] = []
     groups: list[int] = []
@@ -173,11 +178,14 @@ def _pack_row(
         kinds += [KINDS.index(question.kind)] * len(pair)
         ends = _mention_ends(text, question.mentions, [stop for _, stop in encoded.offsets])
         fitting += [len(ends[k]) if k in ends else -1 for k in range(len(pair))]
-        fit += [ends[k][0] if len(ends.get(k, ())) == 1 else -1 for k in range(len(pair))]
+        one = {end: objects[0] for end, objects in ends.items() if len(objects) == 1}
+        fit += [one.get(k, -1) for k in range(len(pair))]
+        before = dict(zip([*one][1:], one.values(), strict=False))
+        fit_before += [before.get(k, -1) for k in range(len(pair))]
     keep = choose_patches(item.patch_objects, patches, numpy_random)
     read = choose_patches(item.patch_objects[keep], read_patches, numpy_random)
     crowd = _crowd(item.patch_objects, item.patch_objects[keep][read])
-    return _Row(keep, read, ids, labels, groups, offsets, kinds, fitting, fit, crowd)
+    return _Row(keep, read, ids, labels, groups, offsets, kinds, fitting, fit, fit_before, crowd)
 
 
 def _mention_ends(text: str, mentions: tuple[Mention, ...], token_ends: list[int]) -> dict[int, tuple[int, ...]]:

@@ -24,7 +24,7 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 from .llava_parts import language_model, vision_tower, word_embeddings
 from .packing import IGNORED, PATCHES, PackedBatch, block_mask, pack_scenes
 from .pool import PooledScene, ScenePool
-from .questions import ATTRIBUTES, KINDS
+from .questions import ATTRIBUTES, KINDS, MARGIN, ground_axes
 from .scenes import GRID, IMAGE_PX, PATCH_PX, project
 from .vocabulary import PAD, token_id
 
@@ -82,7 +82,8 @@ class AlignmentHead(nn.Module):
 
     From a patch's projected feature its object's words, by dot product with their embeddings, and its place (centre
     in the image, depth); from the language model's state half way up, at the end of a phrase that mentions objects,
-    how many fit it, and the words and place of the one that does. All but the first are linear maps.
+    how many fit it, and the words and place of the one that does; a layer above, at the end of a second such phrase,
+    on which side of it the first object lies. All but the first are linear maps.
     """
 
     def __init__(self, hidden: int, tokenizer: PreTrainedTokenizerFast):
@@ -92,6 +93,7 @@ class AlignmentHead(nn.Module):
         self.fitting = nn.Linear(hidden, MAX_FITTING + 1)
         self.fit_words = nn.Linear(hidden, sum(1 + len(ATTRIBUTES[name]) for name in WORD_GROUPS))
         self.fit_place = nn.Linear(hidden, 3)
+        self.sides = nn.Linear(hidden, 2)
         self.scale = nn.Parameter(torch.zeros(()))
         for name in WORD_GROUPS:
             ids = [token_id(tokenizer, word) for word in (PAD, *ATTRIBUTES[name])]
@@ -136,6 +138,15 @@ class AlignmentHead(nn.Module):
             "grounded": right.float().mean().item(),
         }
 
+    def side_loss(self, states: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """states [b, m, d]; target [b, m, 2] as `side_targets` gives it; also how often a side is right."""
+        known = ~target.isnan()
+        logits, wanted = self.sides(self.norm(states.float()))[known], target[known]
+        if not len(wanted):
+            return states.new_zeros(()).float(), math.nan
+        loss = F.binary_cross_entropy_with_logits(logits, wanted)
+        return loss, ((logits > 0) == (wanted > 0.5)).float().mean().item()
+
 
 def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """Projected features [b, k, d] of the kept patches; with all kept, what `get_image_features` gives."""
@@ -154,10 +165,15 @@ def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, k
     return model.model.multi_modal_projector(x)
 
 
-def text_states(
-    model: LlavaForConditionalGeneration, batch: PackedBatch, features: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hidden states of the packed text after the last layer and half way up, [b, m, d] each."""
+class TextStates(NamedTuple):
+    """Hidden states [b, m, d] of the packed text: after the last layer (`post_norm`), half way up, a layer above it."""
+
+    last: torch.Tensor
+    half: torch.Tensor
+    above: torch.Tensor
+
+
+def text_states(model: LlavaForConditionalGeneration, batch: PackedBatch, features: torch.Tensor) -> TextStates:
     embed = word_embeddings(model)
     b = features.shape[0]
     prefix = embed(batch.prefix).expand(b, -1, -1).to(features.dtype)
@@ -172,8 +188,12 @@ def text_states(
         output_hidden_states=True,
     )
     length = batch.text.shape[1]
-    layers = out.hidden_states
-    return out.last_hidden_state[:, -length:], layers[len(layers) // 2][:, -length:]
+    half = len(out.hidden_states) // 2
+    return TextStates(
+        out.last_hidden_state[:, -length:],
+        out.hidden_states[half][:, -length:],
+        out.hidden_states[half + 1][:, -length:],
+    )
 
 
 def answer_loss(
@@ -202,6 +222,18 @@ def object_targets(scenes: list[PooledScene], objects: torch.Tensor) -> ObjectTa
     )
 
 
+def side_targets(scenes: list[PooledScene], batch: PackedBatch) -> torch.Tensor:
+    """[b, m, 2]: at the end of a second mention, 1 where the first object lies right of, and behind, the second, 0
+    where left of, and in front; NaN elsewhere and where they differ by less than a question would ask."""
+    targets = np.full((*batch.fit.shape, 2), np.nan, dtype=np.float32)
+    for b, k in (batch.fit_before >= 0).nonzero().tolist():
+        one, other = int(batch.fit_before[b, k]), int(batch.fit[b, k])
+        for column, axis in enumerate(ground_axes(scenes[b].scene)):
+            if abs(axis[one] - axis[other]) >= MARGIN:
+                targets[b, k, column] = axis[one] > axis[other]
+    return torch.from_numpy(targets).to(batch.fit.device)
+
+
 @torch.no_grad()
 def exact_by_kind(
     model: LlavaForConditionalGeneration,
@@ -222,7 +254,7 @@ def exact_by_kind(
         batch = pack_scenes(some, tokenizer, seed=first, patches=PATCHES, text_tokens=360, description_share=0.5)
         batch = PackedBatch(*(t.to(device) for t in batch))
         with torch.autocast(device, dtype=torch.bfloat16):
-            states, _ = text_states(model, batch, encode_patches(model, batch.pixels, batch.keep))
+            states = text_states(model, batch, encode_patches(model, batch.pixels, batch.keep)).last
             said = batch.labels != IGNORED
             hit = model.lm_head(states).argmax(-1) == batch.labels
         groups = batch.group[:, -batch.text.shape[1] :]
@@ -286,11 +318,13 @@ def train_stage(
             features = encode_patches(model, batch.pixels, batch.keep)
         if config.text_tokens:
             with torch.autocast(device, dtype=torch.bfloat16):
-                states, middle = text_states(model, batch, features)
-                loss, losses["token_accuracy"] = answer_loss(model, batch, states)
+                states = text_states(model, batch, features)
+                loss, losses["token_accuracy"] = answer_loss(model, batch, states.last)
             losses["answers"] = loss.item()
             if config.mention_weight:
-                mention, accuracy = head.mention_loss(middle, batch.fitting, object_targets(scenes, batch.fit))
+                mention, accuracy = head.mention_loss(states.half, batch.fitting, object_targets(scenes, batch.fit))
+                side, accuracy["side"] = head.side_loss(states.above, side_targets(scenes, batch))
+                mention = mention + side
                 loss = loss + config.mention_weight * mention
                 losses |= {"mention": mention.item(), **accuracy}
         if config.vision_rate and (not config.text_tokens or config.align_weight):
