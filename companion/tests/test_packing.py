@@ -76,13 +76,13 @@ def test_losses_fall_on_answers_only(tokenizer, scenes) -> None:
 
 
 def test_read_patches_stand_for_those_left_out(tokenizer, scenes) -> None:
-    batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, read_patches=200, text_tokens=90, description_share=0.0)
+    batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, read_patches=320, text_tokens=90, description_share=0.0)
     before = len(batch.prefix)
     torch.testing.assert_close(batch.crowd.sum(1), torch.full((3,), 576.0))
-    assert torch.equal(batch.positions[:, before : before + 200], before + batch.keep.gather(1, batch.read))
+    assert torch.equal(batch.positions[:, before : before + 320], before + batch.keep.gather(1, batch.read))
     mask = block_mask(batch.group, batch.crowd, before, torch.float32)
     row = int((batch.group[0] == 1).nonzero()[0])
-    share = torch.softmax(mask[0, 0, row], dim=0)[before : before + 200]
+    share = torch.softmax(mask[0, 0, row], dim=0)[before : before + 320]
     shown = batch.objects[0][batch.read[0]] >= 0
     # alike scores: objects then have the share that they have of the whole image
     assert (share[shown].sum() / share.sum()).item() == pytest.approx(shown.sum().item() / 576, rel=1e-5)

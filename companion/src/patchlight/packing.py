@@ -198,14 +198,15 @@ def _mention_ends(text: str, mentions: tuple[Mention, ...], token_ends: list[int
 
 
 def _crowd(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.ndarray:
-    """[r] float32: 1 for patches that show objects; background patches share what was left out evenly.
+    """[r] float32: patches that show objects stand for all of those, background patches for all background.
 
     With the logarithm of it added to their attention scores, a softmax over the read patches expects what it would be
     over all: what the model learns about shares of the image, counting above all, holds for whole images too.
     """
-    background = read_objects < 0
-    whole, read = int((patch_objects < 0).sum()), int(background.sum())
-    return np.where(background, whole / max(read, 1), 1.0).astype(np.float32)
+    crowd = np.ones(len(read_objects), np.float32)
+    for whole, read in ((patch_objects >= 0, read_objects >= 0), (patch_objects < 0, read_objects < 0)):
+        crowd[read] = whole.sum() / max(read.sum(), 1)
+    return crowd
 
 
 def block_mask(group: torch.Tensor, crowd: torch.Tensor, before: int, dtype: torch.dtype) -> torch.Tensor:
