@@ -106,7 +106,7 @@ FULL = Size(
         replace(_ASKED, name="easy", steps=1_000, patches=112, max_objects=4),
         _ASKED,
         _WHOLE,
-        replace(_WHOLE, name="finish", steps=300, learning_rate=1e-4, read_patches=PATCHES, warmup_steps=20),
+        replace(_WHOLE, name="finish", steps=180, learning_rate=1e-4, read_patches=PATCHES, warmup_steps=20),
     ),
     collected_scenes=2_528,
     held_out_scenes=256,
@@ -239,8 +239,8 @@ class Build:
     def samples(self) -> None:
         """Training samples from train scenes, held-out samples from test scenes."""
         for folder, config in (
-            ("samples", CollectConfig("train", 0, self.size.collected_scenes)),
             ("held-out", CollectConfig("test", 0, self.size.held_out_scenes, seed=12)),
+            ("samples", CollectConfig("train", 0, self.size.collected_scenes)),
         ):
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
 
