@@ -2,17 +2,19 @@
 
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import pytest
 from transformers import AutoTokenizer
 
-from patchlight.answering import ask_scenes, greedy_answers
+from patchlight.answering import Greedy, ask_scenes, greedy_answers
 from patchlight.evaluate import is_right
 from patchlight.head import FastRM
 from patchlight.model import load_model
 from patchlight.pipeline import NAME, revision
 from patchlight.pool import PooledScene, patch_majority
+from patchlight.questions import ATTRIBUTES
 from patchlight.render import render_seed
 from patchlight.scenes import split_seed
 
@@ -30,24 +32,23 @@ def scenes() -> list[PooledScene]:
     return found
 
 
-def test_another_scene_s_image_drops_color_answers_to_chance(scenes: list[PooledScene]) -> None:
+def test_another_scene_s_image_drops_attribute_answers_to_chance(scenes: list[PooledScene]) -> None:
     model, tokenizer = load_model(HF), AutoTokenizer.from_pretrained(HF)
     asked = ask_scenes(scenes, range(SCENES), tokenizer, per_scene=6, seed=31)
-    colors = [item for item in asked if item.question.kind == "attribute" and item.question.variety == "color"]
-    assert len(colors) >= 15
-    own = greedy_answers(model, scenes, colors, tokenizer)
+    asked = [item for item in asked if item.question.kind == "attribute"]
     swapped = {index: (index + 7) % SCENES for index in range(SCENES)}
-    other = greedy_answers(model, scenes, colors, tokenizer, scene_of=swapped)
+    own = greedy_answers(model, scenes, asked, tokenizer)
+    other = greedy_answers(model, scenes, asked, tokenizer, scene_of=swapped)
+    for name, least in (("color", 15), ("shape", 10)):
+        some = [k for k, item in enumerate(asked) if item.question.variety == name]
+        assert len(some) >= least
 
-    def share(answers) -> float:
-        right = [
-            is_right(item, str(tokenizer.decode(answer.ids))) for item, answer in zip(colors, answers, strict=True)
-        ]
-        return sum(right) / len(right)
+        def share(answers: list[Greedy], numbers: list[int]) -> float:
+            return sum(is_right(asked[k], str(tokenizer.decode(answers[k].ids))) for k in numbers) / len(numbers)
 
-    # chance is 1 in 8; three standard errors of some thirty questions are 0.18
-    assert share(other) <= 0.125 + 0.18
-    assert share(own) >= share(other) + 0.25
+        chance = 1 / len(ATTRIBUTES[name])
+        assert share(other, some) <= chance + 3 * math.sqrt(chance * (1 - chance) / len(some)), name
+        assert share(own, some) >= share(other, some) + 0.4, name
 
 
 def test_the_browser_s_head_is_this_model_s() -> None:

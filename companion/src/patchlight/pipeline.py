@@ -108,7 +108,7 @@ FULL = Size(
         _WHOLE,
         replace(_WHOLE, name="finish", steps=180, learning_rate=1e-4, read_patches=PATCHES, warmup_steps=20),
     ),
-    collected_scenes=2_528,
+    collected_scenes=2_912,
     held_out_scenes=256,
     questions=2_400,
     descriptions=200,
