@@ -76,9 +76,9 @@ IMAGES = (
         ),
     ),
 )
-# (which image, which of its questions): the first is the page's first look. Images' first questions and a
-# description, settled before the model answered them: an example may be wrong.
-RUNS = ((0, 0), (0, 4), (1, 0), (2, 0))
+# (which image, which of its questions): images' first questions and a description, settled before the model answered
+# them, so that an example may be wrong. Which of them opens the page was chosen for a map that is easy to see.
+RUNS = ((2, 0), (0, 0), (0, 4), (1, 0))
 
 
 def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, revision: str, knows: str) -> None:
