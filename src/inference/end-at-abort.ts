@@ -3,7 +3,10 @@
 import type { AnswerEvent } from './embedded-model';
 
 /** From the abort on no token passes, only the map of the last one that did; a cut answer's end is `cancelled`. */
-export async function* endAtAbort(events: AsyncIterable<AnswerEvent>, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+export async function* endAtAbort(
+  events: AsyncIterable<AnswerEvent>,
+  signal: AbortSignal,
+): AsyncGenerator<AnswerEvent> {
   let lastToken = -1;
   let isCut = false;
   for await (const event of events) {

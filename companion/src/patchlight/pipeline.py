@@ -66,6 +66,8 @@ class Size:
     stages: tuple[StageConfig, ...]
     collected_scenes: int
     held_out_scenes: int
+    answer_tokens: int
+    """The longest answer that is explained; one of an untrained model never ends."""
     questions: int
     descriptions: int
     head: HeadConfig
@@ -110,6 +112,7 @@ FULL = Size(
     ),
     collected_scenes=2_912,
     held_out_scenes=256,
+    answer_tokens=80,
     questions=2_400,
     descriptions=200,
     head=HeadConfig(),
@@ -132,6 +135,7 @@ SMOKE = Size(
     ),
     collected_scenes=2,
     held_out_scenes=2,
+    answer_tokens=10,
     questions=16,
     descriptions=2,
     head=HeadConfig(steps=20, batch=8),
@@ -238,9 +242,10 @@ class Build:
 
     def samples(self) -> None:
         """Training samples from train scenes, held-out samples from test scenes."""
+        size = self.size
         for folder, config in (
-            ("held-out", CollectConfig("test", 0, self.size.held_out_scenes, seed=12)),
-            ("samples", CollectConfig("train", 0, self.size.collected_scenes)),
+            ("held-out", CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)),
+            ("samples", CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)),
         ):
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
 
