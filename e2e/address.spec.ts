@@ -14,8 +14,9 @@ test('picked tokens stand in the address, counted from 1, and are picked again f
 
   await page.getByRole('radio', { name: 'Whole answer' }).click();
   await expect(page).toHaveURL(/tokens=all$/);
+  const count = await tokens(page).count();
   await page.reload();
-  await expect.poll(() => selectedTokens(page)).toHaveLength(await tokens(page).count());
+  await expect.poll(() => selectedTokens(page)).toHaveLength(count);
 });
 
 test('tokens that the answer does not have are ignored', async ({ page }) => {

@@ -31,6 +31,7 @@ const views: Record<string, (page: Page) => Promise<void>> = {
       mimeType: 'image/png',
       buffer: diskPng(900, 450, [200, 40, 30]),
     });
+    await expect(page.locator('.readout-title')).toHaveText('wide.png');
     await ask(page, 'What color is the sphere?');
     await page.evaluate(() => window.scrollTo(0, 0));
   },
