@@ -63,7 +63,9 @@ const steps = [
 async function runSmokePipeline() {
   const out = mkdtempSync(path.join(os.tmpdir(), 'patchlight-smoke-'));
   try {
-    await run(venvBin('python'), ['-m', 'patchlight.pipeline', '--smoke', '--out', out]);
+    // From nothing each time: what an older version left behind would be resumed.
+    const folders = ['--work', path.join(out, 'work'), '--out', path.join(out, 'model')];
+    await run(venvBin('python'), ['-m', 'patchlight.pipeline', '--smoke', ...folders]);
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
