@@ -330,7 +330,8 @@ class Build:
                 f"FastRM head was trained on them: Adam, batch 128, {training['head']['steps']} steps, learning rate "
                 f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096), cosine decay. "
                 "The classification threshold was chosen on half of the held-out scenes and is reported on the other "
-                "half. The page's recorded examples are questions that were settled before the model answered them."
+                "half. The page's recorded examples are questions that were settled before the model answered them; which "
+                "of them opens the page was chosen for a map that is easy to see."
             ),
         )
 
