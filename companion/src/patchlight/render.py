@@ -42,7 +42,7 @@ class Rendered(NamedTuple):
 
 
 def render_seed(seed: int) -> tuple[Scene, Rendered]:
-    """The scene of `seed` as the data set has it: objects of which fewer than 90 px can be seen are left out.
+    """The scene of `seed` as the data set has it: objects of which fewer than MIN_VISIBLE_PX can be seen are left out.
 
     Where fewer than three objects would remain, the seed is drawn again.
     """
