@@ -3,6 +3,7 @@ import {
   ask,
   expect,
   idle,
+  message,
   openBeforeModel,
   openPage,
   patches,
@@ -76,6 +77,33 @@ test('a question asked while the model loads is answered once it is there', asyn
   await idle(page);
   await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
   expect(await tokens(page).count()).toBeGreaterThan(1);
+});
+
+test('a question asked while an image is still being read is about that image', async ({ page }) => {
+  await page.addInitScript(() => {
+    const decode = window.createImageBitmap.bind(window);
+    const gate = window as Window & { letImageThrough?: () => void };
+    const held = new Promise<void>((resolve) => {
+      gate.letImageThrough = resolve;
+    });
+    window.createImageBitmap = async (...given: unknown[]) => {
+      await held;
+      return (decode as (...given: unknown[]) => Promise<ImageBitmap>)(...given);
+    };
+  });
+  await openPage(page);
+  await page.locator('input[type="file"]').setInputFiles({
+    name: 'slow.png',
+    mimeType: 'image/png',
+    buffer: diskPng(336, 336, [30, 160, 60]),
+  });
+  await questionBox(page).fill('What color is the sphere?');
+  await questionBox(page).press('Enter');
+  await expect(message(page)).toHaveText('It will be asked as soon as the image has been read.');
+  await page.evaluate(() => (window as Window & { letImageThrough?: () => void }).letImageThrough?.());
+  await idle(page);
+  await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'The image asked about: slow.png');
 });
 
 test('an oblong image: the map lies over the crop alone, and the rest is veiled and said so', async ({ page }) => {

@@ -1,6 +1,7 @@
 import { readImage } from './inference/read-image';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
+import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
 import { renderPage } from './views/render-page';
@@ -15,21 +16,21 @@ function chosenBackend() {
 }
 
 const source = createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() });
-const library = createRunLibrary();
-
-renderPage(root, {
-  source,
-  library,
+const reading = {
+  library: createRunLibrary(),
   shelf: createImageShelf(),
-  asking: createAskSession(source, library),
-  samplesUrl: './samples/',
   readImage,
   // Reading Arrow is 40 kB that the first paint can do without.
-  async *openRecorded(bytes) {
+  async *openRecorded(bytes: Uint8Array<ArrayBuffer>) {
     const { openRecorded } = await import('./source/recorded-run');
     yield* openRecorded(bytes);
   },
-});
+};
+const { library } = reading;
+const intake = createImageIntake(reading);
+const asking = createAskSession(source, library, intake);
+
+renderPage(root, { ...reading, source, intake, asking, samplesUrl: './samples/' });
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
 const loadModel = () => void source.load().catch(() => {}); // the status says why

@@ -1,20 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RunEvent, RunHeader } from '../contract/run';
-import type { Question, RunSource, SourceStatus } from '../source/run-source';
+import type { RunSource, SourceStatus } from '../source/run-source';
 import { createAskSession, useAsking } from './ask-session';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { collectRun, createRunLibrary } from './run-library';
 
 const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png' };
-const question: Question = { image, text: 'what color is the cube ?' };
+const text = 'what color is the cube ?';
+const intake = { settled: async () => true, image: () => image };
 
 function header(id: string): RunHeader {
   return {
     formatVersion: 1,
     id,
     createdAt: '2026-11-21T00:00:00Z',
-    question: question.text,
+    question: text,
     image,
     geometry: {
       sourceWidthPx: 336,
@@ -77,7 +78,7 @@ describe('asking', () => {
       yield token(0);
       yield end('stop');
     });
-    createAskSession(source, library).ask(question);
+    createAskSession(source, library, intake).ask(text);
     await idle();
     expect(useChoices.getState().runId).toBe('a');
     expect(library.get('a')?.snapshot()).toMatchObject({ tokens: [{ text: ' t0' }], end: { reason: 'stop' } });
@@ -95,19 +96,72 @@ describe('asking', () => {
       totalBytes: 2,
       what: 'decoder',
     });
-    createAskSession(source, library).ask(question);
-    expect(useAsking.getState().asking).toEqual({ phase: 'queued', text: question.text });
+    createAskSession(source, library, intake).ask(text);
+    await vi.waitFor(() => expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'model' }));
     expect(asked).not.toHaveBeenCalled();
     becomeReady();
     await idle();
     expect(asked).toHaveBeenCalledOnce();
   });
 
+  it('asks about the image that is still being read, not about the one before it', async () => {
+    let isRead = (_isUsable: boolean) => {};
+    let current = image;
+    const settled = new Promise<boolean>((resolve) => {
+      isRead = resolve;
+    });
+    const asked = vi.fn(async function* (): AsyncIterable<RunEvent> {
+      yield { type: 'begin', header: header('a') };
+      yield end('stop');
+    });
+    const { source } = sourceOf(asked);
+    createAskSession(source, createRunLibrary(), { settled: () => settled, image: () => current }).ask(text);
+    expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'image' });
+    current = { ...image, name: 'two.png' };
+    isRead(true);
+    await idle();
+    expect(asked).toHaveBeenCalledExactlyOnceWith({ image: current, text }, expect.anything());
+  });
+
+  it('asks nothing when the image chosen for it cannot be used', async () => {
+    const asked = vi.fn();
+    const { source } = sourceOf(asked);
+    createAskSession(source, createRunLibrary(), { ...intake, settled: async () => false }).ask(text);
+    await idle();
+    expect(asked).not.toHaveBeenCalled();
+  });
+
+  it('says so when there is no image to ask about', async () => {
+    const { source } = sourceOf(vi.fn());
+    createAskSession(source, createRunLibrary(), { ...intake, image: () => undefined }).ask(text);
+    await idle();
+    expect(useDraft.getState().problem).toEqual({ kind: 'image', reason: 'Choose an image first.' });
+  });
+
+  it('keeps an image that was chosen while the answer before it had not begun', async () => {
+    let begin = () => {};
+    const begun = new Promise<void>((resolve) => {
+      begin = resolve;
+    });
+    const { source } = sourceOf(async function* () {
+      await begun;
+      yield { type: 'begin', header: header('a') };
+      yield end('stop');
+    });
+    createAskSession(source, createRunLibrary(), intake).ask(text);
+    await vi.waitFor(() => expect(useAsking.getState().asking.phase).toBe('answering'));
+    const chosen = { id: 'image-2', url: '', name: 'two.png', alt: '', widthPx: 1, heightPx: 1 };
+    useDraft.getState().setImage(chosen);
+    begin();
+    await idle();
+    expect(useDraft.getState().image).toEqual(chosen);
+  });
+
   it('gives a queued question up when it is stopped', async () => {
     const asked = vi.fn();
     const { source } = sourceOf(asked, { phase: 'idle' });
-    const session = createAskSession(source, createRunLibrary());
-    session.ask(question);
+    const session = createAskSession(source, createRunLibrary(), intake);
+    session.ask(text);
     session.stop();
     await idle();
     expect(asked).not.toHaveBeenCalled();
@@ -117,7 +171,7 @@ describe('asking', () => {
   it('refuses a bad question without touching the run on screen', () => {
     useChoices.getState().showRun('former');
     const { source } = sourceOf(vi.fn());
-    createAskSession(source, createRunLibrary()).ask({ image, text: '' });
+    createAskSession(source, createRunLibrary(), intake).ask('');
     expect(useDraft.getState().problem).toEqual({ kind: 'question', problem: { kind: 'empty' } });
     expect(useChoices.getState().runId).toBe('former');
   });
@@ -128,7 +182,7 @@ describe('asking', () => {
       yield { type: 'begin', header: header('b') };
       yield end('failed', 'out of memory');
     });
-    createAskSession(source, createRunLibrary()).ask(question);
+    createAskSession(source, createRunLibrary(), intake).ask(text);
     await idle();
     expect(useChoices.getState().runId).toBe('former');
     expect(useDraft.getState().problem).toEqual({ kind: 'answer', reason: 'out of memory' });
@@ -142,10 +196,10 @@ describe('asking', () => {
       if (id === 1) await new Promise((resolve) => signal.addEventListener('abort', resolve));
       yield end(signal.aborted ? 'cancelled' : 'stop');
     });
-    const session = createAskSession(source, library);
-    session.ask(question);
+    const session = createAskSession(source, library, intake);
+    session.ask(text);
     await vi.waitFor(() => expect(library.get('run 1')).toBeDefined());
-    session.ask(question);
+    session.ask(text);
     await vi.waitFor(() => expect(library.get('run 2')?.snapshot().end?.reason).toBe('stop'));
     expect(library.get('run 1')?.snapshot().end?.reason).toBe('cancelled');
     expect(useChoices.getState().runId).toBe('run 2');

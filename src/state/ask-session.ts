@@ -1,42 +1,58 @@
 import { create } from 'zustand';
-import type { Question, RunSource } from '../source/run-source';
+import type { RunSource } from '../source/run-source';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
+import type { ImageIntake } from './image-intake';
 import { collectRun, type RunLibrary } from './run-library';
 
 export type Asking =
   | { readonly phase: 'idle' }
-  /** Asked while the model is still loading; it is put to it as soon as it can answer. */
-  | { readonly phase: 'queued'; readonly text: string }
+  /** Asked while the image is still being read or the model loading; it is put to it as soon as it can answer. */
+  | { readonly phase: 'queued'; readonly text: string; readonly until: 'image' | 'model' }
   | { readonly phase: 'answering'; readonly text: string };
 
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
 
 export interface AskSession {
-  ask(question: Question): void;
+  /** About the image chosen last, else that of the run on screen. */
+  ask(text: string): void;
   stop(): void;
 }
 
 /** One question at a time: a new one stops the one before. A question that comes to nothing leaves the former run on screen. */
-export function createAskSession(source: RunSource, library: RunLibrary): AskSession {
+export function createAskSession(
+  source: RunSource,
+  library: RunLibrary,
+  intake: Pick<ImageIntake, 'settled' | 'image'>,
+): AskSession {
   let running: AbortController | undefined;
 
-  async function answer(question: Question, signal: AbortSignal): Promise<void> {
-    const former = useChoices.getState().runId;
+  async function answer(text: string, signal: AbortSignal): Promise<void> {
+    useAsking.setState({ asking: { phase: 'queued', text, until: 'image' } });
+    const isUsable = await Promise.race([intake.settled(), aborted(signal)]);
+    if (!isUsable) return;
+    const draft = useDraft.getState().image;
+    const image = intake.image();
+    if (image === undefined) {
+      useDraft.getState().setProblem({ kind: 'image', reason: 'Choose an image first.' });
+      return;
+    }
     if (source.status.phase !== 'ready') {
-      useAsking.setState({ asking: { phase: 'queued', text: question.text } });
+      useAsking.setState({ asking: { phase: 'queued', text, until: 'model' } });
       await Promise.race([source.load(), aborted(signal)]);
     }
     if (signal.aborted) return;
-    const problem = source.checkQuestion(question.text);
+    const problem = source.checkQuestion(text);
     if (problem !== undefined) {
       useDraft.getState().setProblem({ kind: 'question', problem });
       return;
     }
-    useAsking.setState({ asking: { phase: 'answering', text: question.text } });
-    const record = await collectRun(library, source.ask(question, signal), ({ id }) => {
+    const former = useChoices.getState().runId;
+    useAsking.setState({ asking: { phase: 'answering', text } });
+    const record = await collectRun(library, source.ask({ image, text }, signal), ({ id }) => {
       useChoices.getState().showRun(id);
-      useDraft.getState().setImage(undefined);
+      // An image chosen since then waits for a question of its own.
+      if (useDraft.getState().image === draft) useDraft.getState().setImage(undefined);
     });
     const { tokens, end } = record.snapshot();
     if (end?.reason === 'failed') {
@@ -47,14 +63,14 @@ export function createAskSession(source: RunSource, library: RunLibrary): AskSes
   }
 
   return {
-    ask(question) {
-      const problem = source.checkQuestion(question.text);
+    ask(text) {
+      const problem = source.checkQuestion(text);
       useDraft.getState().setProblem(problem && { kind: 'question', problem });
       if (problem !== undefined) return;
       running?.abort();
       const mine = new AbortController();
       running = mine;
-      answer(question, mine.signal)
+      answer(text, mine.signal)
         .catch((error: unknown) => {
           if (mine.signal.aborted) return;
           const reason = error instanceof Error ? error.message : String(error);
@@ -70,9 +86,9 @@ export function createAskSession(source: RunSource, library: RunLibrary): AskSes
   };
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
+function aborted(signal: AbortSignal): Promise<false> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve(false);
+    signal.addEventListener('abort', () => resolve(false), { once: true });
   });
 }

@@ -22,21 +22,15 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const runImage = record?.snapshot().header.image;
-  const imageName = image?.name ?? runImage?.name;
+  const imageName = image?.name ?? record?.snapshot().header.image.name;
   const sample = index?.images.find((entry) => entry.file === imageName);
   const isBusy = asking.phase !== 'idle';
   const isBad = problem !== undefined || status.phase === 'failed';
   const note = problem ? problemMessage(problem) : waitingNote(asking, status);
 
-  const ask = (question: string) => {
-    const chosen = image ? services.shelf.bytesOf(image.id) : runImage;
-    if (chosen === undefined) useDraft.getState().setProblem({ kind: 'image', reason: 'Choose an image first.' });
-    else services.asking.ask({ image: chosen, text: question });
-  };
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
-    ask(text);
+    services.asking.ask(text);
   };
 
   useEffect(() => {
@@ -91,7 +85,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
               className="suggestion"
               onClick={() => {
                 setText(question);
-                ask(question);
+                services.asking.ask(question);
               }}
             >
               {question}
@@ -105,5 +99,8 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
 
 function waitingNote(asking: Asking, status: SourceStatus): string {
   if (status.phase === 'failed') return `The model did not load: ${status.reason}`;
-  return asking.phase === 'queued' ? 'It will be asked as soon as the model has loaded.' : '';
+  if (asking.phase !== 'queued') return '';
+  return asking.until === 'image'
+    ? 'It will be asked as soon as the image has been read.'
+    : 'It will be asked as soon as the model has loaded.';
 }

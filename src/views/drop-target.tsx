@@ -1,10 +1,10 @@
 import { type ReactNode, useEffect, useState } from 'react';
-import { useImageIntake } from './use-image-intake';
+import { useServices } from './services-context';
 import './drop-target.css';
 
 /** The whole page takes a dropped or pasted file. */
 export function DropTarget({ children }: { readonly children: ReactNode }) {
-  const intake = useImageIntake();
+  const { intake } = useServices();
   const [isOver, setIsOver] = useState(false);
   useEffect(() => {
     const onDragOver = (event: DragEvent) => {

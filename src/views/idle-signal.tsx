@@ -1,14 +1,16 @@
 import { useIsFetching } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useAsking } from '../state/ask-session';
+import { useIntake } from '../state/image-intake';
 import { useSourceStatus } from './use-run';
 
 /** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
 export function IdleSignal() {
   const fetching = useIsFetching();
   const { asking } = useAsking();
+  const { isReading } = useIntake();
   const { phase } = useSourceStatus();
-  const isBusy = fetching > 0 || asking.phase !== 'idle' || phase === 'loading' || phase === 'idle';
+  const isBusy = fetching > 0 || isReading || asking.phase !== 'idle' || phase === 'loading' || phase === 'idle';
   useEffect(() => {
     const root = document.documentElement;
     root.dataset.idle = 'false';

@@ -2,7 +2,6 @@ import { useRef } from 'react';
 import type { SampleImage } from '../contract/samples-index';
 import { useDraft } from '../state/draft';
 import { useServices } from './services-context';
-import { useImageIntake } from './use-image-intake';
 
 /** Sample images, and the ways to bring one of one's own. */
 export function ImageTray(props: {
@@ -10,8 +9,7 @@ export function ImageTray(props: {
   readonly currentName: string | undefined;
 }) {
   const { images, currentName } = props;
-  const { samplesUrl } = useServices();
-  const intake = useImageIntake();
+  const { samplesUrl, intake } = useServices();
   const draftImage = useDraft((draft) => draft.image);
   const picker = useRef<HTMLInputElement>(null);
   const isOwn = draftImage !== undefined && !images.some((image) => image.file === draftImage.name);
