@@ -12,9 +12,9 @@ from patchlight.answering import Greedy, ask_scenes, greedy_answers
 from patchlight.evaluate import is_right
 from patchlight.head import FastRM
 from patchlight.model import load_model
+from patchlight.phrases import ATTRIBUTES
 from patchlight.pipeline import NAME, revision
 from patchlight.pool import PooledScene, patch_majority
-from patchlight.questions import ATTRIBUTES
 from patchlight.render import render_seed
 from patchlight.scenes import split_seed
 

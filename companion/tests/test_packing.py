@@ -9,11 +9,13 @@ from PIL import Image
 from patchlight.answering import Asked, ask_scenes, embed_images, greedy_answers, prompt_embeds
 from patchlight.collect import own_answer
 from patchlight.model import build_model, build_processor, model_inputs
+from patchlight.packed_forward import encode_patches, text_states
 from patchlight.packing import IGNORED, block_mask, pack_scenes, prompt_pieces
+from patchlight.phrases import ATTRIBUTES, WORDING
 from patchlight.pool import PooledScene, patch_majority
-from patchlight.questions import ATTRIBUTES, WORDING
+from patchlight.questions import MARGIN
 from patchlight.render import render_seed
-from patchlight.training import encode_patches, text_states
+from patchlight.supervision import side_targets
 from patchlight.vocabulary import build_tokenizer
 
 
@@ -110,6 +112,27 @@ def test_the_end_of_a_mention_knows_what_fits_it(tokenizer, scenes) -> None:
         assert batch.fit[row, end] == (fits[0] if len(fits) == 1 else -1)
         seen += 1
     assert seen > 20
+
+
+def test_the_end_of_a_second_mention_knows_on_which_side_the_first_lies(tokenizer, scenes) -> None:
+    batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, text_tokens=1200, description_share=0.0)
+    targets = side_targets(scenes, batch)
+    assert bool(targets[batch.fit_before < 0].isnan().all())
+    told = 0
+    for row, end in (batch.fit_before >= 0).nonzero().tolist():
+        camera, objects = scenes[row].scene.camera, scenes[row].scene.objects
+        one, other = (objects[int(fit[row, end])] for fit in (batch.fit_before, batch.fit))
+        assert one is not other
+        apart = np.subtract(one.center, other.center)
+        forward = camera.forward[:2] / np.linalg.norm(camera.forward[:2])
+        for axis, target in zip((camera.right[:2], forward), targets[row, end], strict=True):
+            offset = float(apart @ axis)
+            if abs(offset) < MARGIN - 1e-6:
+                assert target.isnan()
+            elif abs(offset) > MARGIN + 1e-6:
+                assert target == (offset > 0)
+                told += 1
+    assert told > 20
 
 
 def test_greedy_answers_are_those_of_generate(model, tokenizer, scenes) -> None:

@@ -3,8 +3,8 @@
 from collections import Counter
 from random import Random
 
+from patchlight.phrases import ATTRIBUTES
 from patchlight.questions import (
-    ATTRIBUTES,
     KINDS,
     NUMBERS,
     OPPOSITE,

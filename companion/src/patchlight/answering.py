@@ -8,10 +8,10 @@ import torch
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from .llava_parts import language_model, word_embeddings
+from .packed_forward import encode_patches
 from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import PooledScene
 from .questions import AnswerWord, Question, answer_text, ask, found_words
-from .training import encode_patches
 
 
 class Pictured(Protocol):

@@ -1,6 +1,7 @@
 """Held-out figures of the embedded model and its head, each written as a report that the documents are made from."""
 
 import json
+import math
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -8,14 +9,17 @@ from random import Random
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer, LlavaForConditionalGeneration
+from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from .answering import Asked, Greedy, ask_scenes, greedy_answers
 from .collect import load_shards
 from .head import FastRM
 from .head_training import THRESHOLDS, labels_of, measure, predict
+from .packed_forward import encode_patches, text_states
+from .packing import IGNORED, PATCHES, PackedBatch, pack_scenes
+from .phrases import ATTRIBUTES
 from .pool import ScenePool
-from .questions import ATTRIBUTES, answer_text, normalize_answer
+from .questions import KINDS, answer_text, normalize_answer
 from .scenes import Scene
 
 COMMAND = "python -m patchlight.pipeline --only {step}"
@@ -110,6 +114,39 @@ def evaluate_answers(
     if report is not None:
         _report_answers(report, result, asked, answers, texts, right)
     return result
+
+
+@torch.no_grad()
+def exact_by_kind(
+    model: LlavaForConditionalGeneration,
+    pool: ScenePool,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    scenes: int = 96,
+    batch_images: int = 8,
+    device: str = "cpu",
+) -> dict[str, float]:
+    """Share of questions, a kind at a time, whose every answer token is the likeliest: greedy exact match, at once.
+
+    For descriptions it is the share of tokens, of which one error fails all.
+    """
+    right: dict[str, list[float]] = {kind: [] for kind in KINDS}
+    for first in range(0, min(scenes, len(pool)), batch_images):
+        some = [pool[i] for i in range(first, min(first + batch_images, len(pool)))]
+        batch = pack_scenes(some, tokenizer, seed=first, patches=PATCHES, text_tokens=360, description_share=0.5)
+        batch = PackedBatch(*(t.to(device) for t in batch))
+        with torch.autocast(device, dtype=torch.bfloat16):
+            states = text_states(model, batch, encode_patches(model, batch.pixels, batch.keep)).last
+            said = batch.labels != IGNORED
+            hit = model.lm_head(states).argmax(-1) == batch.labels
+        groups = batch.group[:, -batch.text.shape[1] :]
+        for row in range(len(some)):
+            for group in range(1, int(groups[row].max()) + 1):
+                tokens = (groups[row] == group) & said[row]
+                kind = KINDS[int(batch.kinds[row][tokens][0])]
+                hits = hit[row][tokens].float()
+                right[kind].append((hits.mean() if kind == "description" else hits.min()).item())
+    return {kind: float(np.mean(values or [math.nan])) for kind, values in right.items()}
 
 
 def _swap(scenes: range, seed: int) -> dict[int, int]:

@@ -9,7 +9,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -17,20 +17,21 @@ from random import Random
 import torch
 from transformers import LlavaForConditionalGeneration
 
+from .build_size import FULL, SMOKE, Size
 from .card import write_card
 from .collect import CollectConfig, collect
-from .evaluate import COMMAND, evaluate_answers, evaluate_maps, figure, write_report
+from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind, figure, write_report
 from .export import export_browser_model
 from .head import FastRM, HeadFacts
-from .head_training import HeadConfig, train_head
+from .head_training import train_head
 from .llava_parts import text_config
 from .model import PROMPT, build_model, load_model, save_model
-from .packing import PATCHES
 from .parity import check_parity
 from .pool import ScenePool
 from .questions import KINDS, ask
 from .samples import write_samples
-from .training import AlignmentHead, StageConfig, exact_by_kind, train_stage
+from .supervision import AlignmentHead
+from .training import StageConfig, train_stage
 from .vocabulary import build_tokenizer
 
 NAME = "patchlight-scenes"
@@ -53,93 +54,6 @@ STEPS = (
     "head-report",
     "export",
     "runs",
-)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much of everything: the full build, or the smoke build that runs the same code."""
-
-    train_scenes: int
-    validation_scenes: int
-    test_scenes: int
-    stages: tuple[StageConfig, ...]
-    collected_scenes: int
-    held_out_scenes: int
-    answer_tokens: int
-    """The longest answer that is explained; one of an untrained model never ends."""
-    questions: int
-    descriptions: int
-    head: HeadConfig
-    parity_questions: int
-
-
-_ASKED = StageConfig(
-    "answer",
-    steps=850,
-    batch_images=16,
-    learning_rate=1e-3,
-    vision_rate=0.5,
-    patches=176,
-    text_tokens=240,
-    align_weight=0.3,
-    mention_weight=0.3,
-    compiled=True,
-)
-_WHOLE = replace(
-    _ASKED,
-    name="whole",
-    steps=2_400,
-    batch_images=8,
-    learning_rate=5e-4,
-    vision_rate=0.4,
-    patches=PATCHES,
-    read_patches=224,
-    text_tokens=480,
-    description_share=0.7,
-    align_weight=1.0,
-)
-FULL = Size(
-    train_scenes=12_288,
-    validation_scenes=1_024,
-    test_scenes=1_024,
-    stages=(
-        StageConfig("align", 1_400, 16, 1e-3, 1.0, patches=176),
-        replace(_ASKED, name="easy", steps=1_000, patches=112, max_objects=4),
-        _ASKED,
-        _WHOLE,
-        replace(_WHOLE, name="finish", steps=180, learning_rate=1e-4, read_patches=PATCHES, warmup_steps=20),
-    ),
-    collected_scenes=2_912,
-    held_out_scenes=256,
-    answer_tokens=80,
-    questions=2_400,
-    descriptions=200,
-    head=HeadConfig(),
-    parity_questions=200,
-)
-SMOKE = Size(
-    train_scenes=16,
-    validation_scenes=8,
-    test_scenes=8,
-    stages=tuple(
-        replace(
-            stage,
-            steps=2 if stage.text_tokens else 3,
-            batch_images=min(stage.batch_images, 4),
-            text_tokens=stage.text_tokens and 120,
-            warmup_steps=1,
-            compiled=False,
-        )
-        for stage in FULL.stages
-    ),
-    collected_scenes=2,
-    held_out_scenes=2,
-    answer_tokens=10,
-    questions=16,
-    descriptions=2,
-    head=HeadConfig(steps=20, batch=8),
-    parity_questions=4,
 )
 
 
@@ -186,6 +100,9 @@ class Build:
 
     def train(self, name: str) -> None:
         """One stage, starting from the stage before it."""
+        validation = self.work / "training" / f"{name}.validation.json"
+        if validation.exists():
+            return
         model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
@@ -210,7 +127,7 @@ class Build:
         torch.nn.Module.to(trained, device)
         exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
         print(exact)
-        (self.work / "training" / f"{name}.validation.json").write_text(json.dumps(exact, indent=1))
+        validation.write_text(json.dumps(exact, indent=1))
 
     def trained(self) -> tuple[StageConfig, ...]:
         """The stages as they were run, which a build that was resumed with other sizes may differ from."""

@@ -11,31 +11,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .scenes import COLORS, MATERIALS, SHAPES, SIZES, Scene, SceneObject
+from .phrases import ATTRIBUTES, WORDING, matching, phrase_of, plural, refer, refer_among, say, spoken_phrase
+from .scenes import Scene
 
 KINDS = ("attribute", "existence", "count", "relation", "description")
 KIND_WEIGHTS = (0.30, 0.16, 0.18, 0.36)  # of the kinds but descriptions
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 MAX_ANSWER_TOKENS = 80
 
-WORDING = {
-    "large": ("large", "large", "big"),
-    "small": ("small", "small", "tiny"),
-    "metal": ("metal", "metal", "shiny", "metallic"),
-    "rubber": ("rubber", "rubber", "matte"),
-    "sphere": ("sphere", "sphere", "sphere", "ball"),
-    "cube": ("cube", "cube", "cube", "block"),
-    "object": ("object", "object", "thing"),
-    "left of": ("left of", "to the left of"),
-    "right of": ("right of", "to the right of"),
-    "in front of": ("in front of",),
-    "behind": ("behind",),
-}
 RELATIONS = ("left of", "right of", "in front of", "behind")
 OPPOSITE = {"left of": "right of", "right of": "left of", "in front of": "behind", "behind": "in front of"}
 MARGIN = 0.45  # world units by which two objects must differ before a relation is asked about
 CLEARANCE = 0.3  # the same for a hop, where no object may be neither left nor right of the reference
-ATTRIBUTES = {"size": SIZES, "color": COLORS, "material": MATERIALS, "shape": SHAPES}
 
 
 class AnswerWord(NamedTuple):
@@ -109,59 +96,12 @@ def ground_axes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     return centers @ scene.camera.right[:2], centers @ away
 
 
-def _matches(item: SceneObject, wanted: dict[str, str]) -> bool:
-    return all(getattr(item, name) == value for name, value in wanted.items())
-
-
-def _matching(scene: Scene, wanted: dict[str, str]) -> list[int]:
-    return [k for k, item in enumerate(scene.objects) if _matches(item, wanted)]
-
-
-def _say(word: str, rng: Random) -> str:
-    return rng.choice(WORDING.get(word, (word,)))
-
-
-def _phrase(wanted: dict[str, str]) -> list[str]:
-    """Canonical words of a reference: size, colour, material, then shape or "object"."""
-    named = [wanted[name] for name in ("size", "color", "material") if name in wanted]
-    return [*named, wanted.get("shape", "object")]
-
-
-def _spoken(wanted: dict[str, str], rng: Random) -> str:
-    return " ".join(_say(word, rng) for word in _phrase(wanted))
-
-
-def _plural(words: list[str]) -> list[str]:
-    return [*words[:-1], words[-1] + "s"]
-
-
 def _named(words: list[str], target: int) -> list[AnswerWord]:
     return [AnswerWord(word, target) for word in words]
 
 
 def _plain(*words: str) -> list[AnswerWord]:
     return [AnswerWord(word, -1) for word in words]
-
-
-def _refer(
-    scene: Scene, target: int, rng: Random, avoid: str = "", among: list[int] | None = None
-) -> dict[str, str] | None:
-    """Attributes that single out `target` (among all objects or `among`), as few as may be, or None."""
-    names = [name for name in ATTRIBUTES if name != avoid]
-    pool = range(len(scene.objects)) if among is None else among
-    item = scene.objects[target]
-    for size in (1, 2, 3):
-        options = []
-        for mask in range(1, 1 << len(names)):
-            chosen = [name for bit, name in enumerate(names) if mask >> bit & 1]
-            if len(chosen) != size or (size == 1 and chosen[0] in ("size", "material") and rng.random() < 0.6):
-                continue
-            wanted = {name: getattr(item, name) for name in chosen}
-            if [k for k in pool if _matches(scene.objects[k], wanted)] == [target]:
-                options.append(wanted)
-        if options:
-            return rng.choice(options)
-    return None
 
 
 def _attribute_ending(name: str, value: str, target: int) -> list[AnswerWord]:
@@ -189,12 +129,12 @@ def _pick_attribute(rng: Random) -> str:
 def _ask_attribute(scene: Scene, rng: Random) -> Question | None:
     target = rng.randrange(len(scene.objects))
     name = _pick_attribute(rng)
-    wanted = _refer(scene, target, rng, avoid=name)
+    wanted = refer(scene, target, rng, avoid=name)
     if wanted is None:
         return None
     value = getattr(scene.objects[target], name)
-    words = [*_plain("the"), *_named(_phrase(wanted), target), *_attribute_ending(name, value, target)]
-    spoken = _spoken(wanted, rng)
+    words = [*_plain("the"), *_named(phrase_of(wanted), target), *_attribute_ending(name, value, target)]
+    spoken = spoken_phrase(wanted, rng)
     text = _attribute_wording(name, spoken, rng)
     return Question("attribute", name, text, tuple(words), (Mention(spoken, (target,)),))
 
@@ -209,10 +149,10 @@ def _ask_existence(scene: Scene, rng: Random) -> Question | None:
         wanted = _absent(scene, rng, names)
         if wanted is None:
             return None
-    found = _matching(scene, wanted)
-    spoken = _spoken(wanted, rng)
+    found = matching(scene, wanted)
+    spoken = spoken_phrase(wanted, rng)
     text = rng.choice((f"Is there a {spoken}?", f"Is there a {spoken} in the image?", f"Do you see a {spoken}?"))
-    phrase = _phrase(wanted)
+    phrase = phrase_of(wanted)
     mentions = (Mention(spoken, tuple(found)),)
     if not found:
         words = _plain("no", ",", "there", "is", "no", *phrase, ".")
@@ -232,7 +172,7 @@ def _absent(scene: Scene, rng: Random, names: list[tuple[str, ...]]) -> dict[str
             for name in chosen
         }
         wanted = {name: rng.choice(values) for name, values in pool.items()}
-        if not _matching(scene, wanted):
+        if not matching(scene, wanted):
             return wanted
     return None
 
@@ -241,11 +181,11 @@ def _ask_count(scene: Scene, rng: Random) -> Question:
     chosen = rng.choice([("shape",), ("shape",), ("color",), ("material",), ("size",), ("color", "shape"), ()])
     item = rng.choice(scene.objects)
     wanted = {name: getattr(item, name) if rng.random() < 0.8 else rng.choice(ATTRIBUTES[name]) for name in chosen}
-    found = _matching(scene, wanted)
+    found = matching(scene, wanted)
     count = len(found)
-    spoken = " ".join(_plural([_say(word, rng) for word in _phrase(wanted)]))
+    spoken = " ".join(plural([say(word, rng) for word in phrase_of(wanted)]))
     text = rng.choice((f"How many {spoken} are there?", f"How many {spoken} do you see?", f"Count the {spoken}."))
-    phrase = _phrase(wanted) if count == 1 else _plural(_phrase(wanted))
+    phrase = phrase_of(wanted) if count == 1 else plural(phrase_of(wanted))
     words = _plain("there", "is" if count == 1 else "are", NUMBERS[count], *phrase, ".")
     return Question("count", chosen[0] if chosen else "all", text, tuple(words), (Mention(spoken, tuple(found)),))
 
@@ -280,19 +220,19 @@ def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
     axis = across if relation in ("left of", "right of") else away
     if abs(axis[one] - axis[other]) < MARGIN:
         return None
-    first, second = _refer(scene, one, rng), _refer(scene, other, rng)
+    first, second = refer(scene, one, rng), refer(scene, other, rng)
     if first is None or second is None:
         return None
     holds = (axis[one] < axis[other]) == (relation in ("left of", "in front of"))
-    spoken, spoken_other = _spoken(first, rng), _spoken(second, rng)
+    spoken, spoken_other = spoken_phrase(first, rng), spoken_phrase(second, rng)
     said = relation if holds else OPPOSITE[relation]
-    words = [*_plain("the"), *_named(_phrase(first), one), *_plain("is", *said.split(), "the")]
-    words += _named(_phrase(second), other)
+    words = [*_plain("the"), *_named(phrase_of(first), one), *_plain("is", *said.split(), "the")]
+    words += _named(phrase_of(second), other)
     if variety == "choose":
         text = f"Is the {spoken} {relation.removesuffix(' of')} or {OPPOSITE[relation]} the {spoken_other}?"
         words += _plain(".")
     else:
-        text = f"Is the {spoken} {_say(relation, rng)} the {spoken_other}?"
+        text = f"Is the {spoken} {say(relation, rng)} the {spoken_other}?"
         words += _plain(":", "yes" if holds else "no", ".")
     mentions = (Mention(spoken, (one,)), Mention(spoken_other, (other,)))
     return Question("relation", variety, text, tuple(words), mentions)
@@ -301,11 +241,11 @@ def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
 def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
     """What is the attribute of the one X in a relation to (the one Y in a relation to) the Z?"""
     anchor = rng.randrange(len(scene.objects))
-    wanted = _refer(scene, anchor, rng)
+    wanted = refer(scene, anchor, rng)
     if wanted is None:
         return None
-    words = _named(_phrase(wanted), anchor)
-    spoken = _spoken(wanted, rng)
+    words = _named(phrase_of(wanted), anchor)
+    spoken = spoken_phrase(wanted, rng)
     mentions = (Mention(spoken, (anchor,)),)
     name = _pick_attribute(rng)
     current = anchor
@@ -318,24 +258,16 @@ def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
         if target == anchor:
             return None
         last = hop == hops - 1
-        step = _refer_step(scene, target, found, rng, avoid=name if last else "")
+        step = refer_among(scene, target, found, rng, avoid=name if last else "")
         if step is None:
             return None
-        words = [*_named(_phrase(step), target), *_plain(*relation.split(), "the"), *words]
-        spoken = f"{_spoken(step, rng)} {_say(relation, rng)} the {spoken}"
+        words = [*_named(phrase_of(step), target), *_plain(*relation.split(), "the"), *words]
+        spoken = f"{spoken_phrase(step, rng)} {say(relation, rng)} the {spoken}"
         current = target
     value = getattr(scene.objects[current], name)
     words = [*_plain("the"), *words, *_attribute_ending(name, value, current)]
     variety = "one-hop" if hops == 1 else "two-hop"
     return Question("relation", variety, _attribute_wording(name, spoken, rng), tuple(words), mentions)
-
-
-def _refer_step(scene: Scene, target: int, found: list[int], rng: Random, avoid: str) -> dict[str, str] | None:
-    """Few attributes (or none: "object") that single out `target` among `found`."""
-    if found == [target] and rng.random() < 0.5:
-        return {}
-    wanted = _refer(scene, target, rng, avoid=avoid, among=found)
-    return wanted if wanted is not None and len(wanted) <= 2 else None
 
 
 def _ask_description(scene: Scene, rng: Random) -> Question:

@@ -5,7 +5,8 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from .questions import NUMBERS, WORDING
+from .phrases import WORDING
+from .questions import NUMBERS
 from .scenes import COLORS, MATERIALS, SHAPES, SIZES
 
 PAD, BOS, EOS, UNK, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
