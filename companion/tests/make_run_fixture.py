@@ -1,7 +1,9 @@
-"""Writes src/contract/fixtures/random-weights.run, which both languages' tests read: `python tests/make_run_fixture.py`.
+"""Writes the runs in src/contract/fixtures that both languages' tests read: `python tests/make_run_fixture.py`.
 
-A LLaVA of 4 x 4 patches and hidden size 32 with random weights: small enough to be kept, and its answer means nothing.
-Its numbers change with the library's random streams, so the tests' expected numbers are rewritten with it.
+random-weights.run is a recording of a LLaVA of 4 x 4 patches and hidden size 32 with random weights: small enough to be
+kept, and its answer means nothing. Its numbers change with the library's random streams, so the tests' expected numbers
+are rewritten with it. live-stream.run is what a companion sends, with made-up numbers: two frames, no picture, no head,
+states that fp16 does not hold, an answer that fails in the middle.
 """
 
 import tempfile
@@ -15,8 +17,10 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGener
 from patchlight.head import FastRM, HeadFacts
 from patchlight.model import build_processor, llava_config
 from patchlight.record import record_run
+from patchlight.wire import Alternative, End, Header, PromptToken, RunWriter, Token
 
-FIXTURE = Path(__file__).resolve().parents[2] / "src" / "contract" / "fixtures" / "random-weights.run"
+FIXTURES = Path(__file__).resolve().parents[2] / "src" / "contract" / "fixtures"
+FIXTURE, LIVE_FIXTURE = FIXTURES / "random-weights.run", FIXTURES / "live-stream.run"
 QUESTION = "What color is the large sphere?"
 KNOWS = "Nothing: its weights are random. It exists to test the file format."
 IMAGE_PX, PATCH_PX, HIDDEN, TOKENS = 56, 14, 32, 6
@@ -82,6 +86,62 @@ def record_tiny_run(folder: Path, out: Path) -> str:
     )
 
 
+LIVE_HEADER: Header = {
+    "id": "c0ffee00c0ffee00",
+    "createdAt": "2026-11-22T10:00:00Z",
+    "question": "Is it ¿déjà vu?",
+    "image": {"mediaType": "image/jpeg", "name": "wide.jpg", "sha256": "ab" * 32},
+    "geometry": {
+        "sourceWidthPx": 30,
+        "sourceHeightPx": 16,
+        "preprocessing": "resized to fit 28 x 42 px, padded, tiles of 14 px; the whole image once more at 14 x 28 px",
+        "frames": [
+            {
+                "name": "detail",
+                "crop": {"xPx": 0.0, "yPx": -2.0, "widthPx": 30.0, "heightPx": 20.0},
+                "grid": {"rows": 2, "cols": 3},
+                "modelWidthPx": 42,
+                "modelHeightPx": 28,
+            },
+            {
+                "name": "overview",
+                "crop": {"xPx": 0.0, "yPx": 0.0, "widthPx": 30.0, "heightPx": 16.0},
+                "grid": {"rows": 1, "cols": 2},
+                "modelWidthPx": 28,
+                "modelHeightPx": 14,
+            },
+        ],
+    },
+    "model": {
+        "name": "made-up/two-frames",
+        "revision": "0123456789ab",
+        "hiddenSize": 4,
+        "stage": "post_norm",
+        "knows": "",
+        "family": "LLaVA-NeXT",
+        "dtype": "bfloat16",
+    },
+    "head": None,
+    "sampling": {"maxNewTokens": 8, "temperature": 0.7, "topP": 0.9, "seed": 7},
+    "recorded": False,
+}
+
+
+def write_live_run(out: Path) -> None:
+    """Every kind of row but `image`; the prompt's and the second token's states are past fp16."""
+    states = np.arange(32, dtype=np.float32).reshape(8, 4) / 8
+    alternatives = [Alternative(11, "Nön", -0.5), Alternative(2, "</s>", -1.0)]
+    with out.open("wb") as sink, RunWriter(sink, LIVE_HEADER) as run:
+        for place in (2, 1, 0):
+            run.queued(place)
+        run.states(states)
+        run.prompt([PromptToken(1, "<s>"), PromptToken(9, " Is")], states[:2] + np.float32(70000))
+        run.token(Token(0, 11, "Nön", 0, -0.5, alternatives, states[3], None))
+        run.token(Token(1, 12, "e", 0, -0.25, [Alternative(12, "e", -0.25)], states[3] * -65536, None))
+        run.end(End("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values"))
+
+
 if __name__ == "__main__":
+    write_live_run(LIVE_FIXTURE)
     with tempfile.TemporaryDirectory() as temporary:
         print(record_tiny_run(Path(temporary), FIXTURE))

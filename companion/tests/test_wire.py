@@ -1,5 +1,6 @@
 """Runs written, read back, broken off; and a run recorded from a real (random) model against Hugging Face's own calls."""
 
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 from generation import generated_ids
-from make_run_fixture import FIXTURE, QUESTION, TOKENS, record_tiny_run
+from make_run_fixture import FIXTURE, LIVE_FIXTURE, LIVE_HEADER, QUESTION, TOKENS, record_tiny_run, write_live_run
 from PIL import Image
 from transformers import AutoProcessor
 
@@ -18,7 +19,7 @@ from patchlight.head import FastRM
 from patchlight.model import build_processor, load_model, model_inputs
 from patchlight.record import AnswerWords, centre_crop_geometry
 from patchlight.vocabulary import build_tokenizer
-from patchlight.wire import METADATA_KEY, Run, RunWriter, Token, read_run
+from patchlight.wire import METADATA_KEY, End, PromptToken, Run, RunWriter, StatesNotFinite, Token, parse_run, read_run
 
 
 class Recorded(NamedTuple):
@@ -37,7 +38,12 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 def test_the_committed_run_reads_as_it_was_written():
     run = read_run(FIXTURE)
     assert run.header["id"] == "a07afe8a2c3f"
-    assert run.header["image"] == {"mediaType": "image/png", "name": "gradient.png"}
+    assert run.picture is not None
+    assert run.header["image"] == {
+        "mediaType": "image/png",
+        "name": "gradient.png",
+        "sha256": hashlib.sha256(run.picture).hexdigest(),
+    }
     assert "".join(token.text for token in run.tokens) == "no sizes six picture next"
     assert [token.word for token in run.tokens] == [0, 1, 1, 2, 3, 4]
     assert [token.token_id for token in run.tokens] == [38, 34, 134, 109, 29, 79]
@@ -49,7 +55,37 @@ def test_the_committed_run_reads_as_it_was_written():
     assert run.states is not None
     assert run.states.shape == (16, 32)
     assert run.states[0, 0] == np.float16(2.30078125)
+    assert run.prompt is not None
+    assert [token.text for token in run.prompt.tokens[3:6]] == ["What", "color", "is"]
+    assert run.prompt.states.shape == (12, 32)
     assert run.end == ("length", 1194.0668039997036, 909.9999890004256, None)
+
+
+def test_the_committed_live_stream_reads_as_it_was_written():
+    run = read_run(LIVE_FIXTURE)
+    assert run.header == LIVE_HEADER
+    assert run.places == [2, 1, 0]
+    assert run.picture is None
+    wanted = np.arange(32).reshape(8, 4) / 8
+    assert run.states is not None
+    assert run.states.dtype == np.float16
+    np.testing.assert_array_equal(run.states, wanted)
+    assert run.prompt is not None
+    assert run.prompt.tokens == [PromptToken(1, "<s>"), PromptToken(9, " Is")]
+    assert run.prompt.states.dtype == np.float32
+    np.testing.assert_array_equal(run.prompt.states, wanted[:2] + 70000)
+    first, second = run.tokens
+    assert first.map is None
+    assert first.query_state.dtype == np.float16
+    np.testing.assert_array_equal(first.query_state, wanted[3])
+    assert second.query_state.dtype == np.float32
+    np.testing.assert_array_equal(second.query_state, wanted[3] * -65536)
+    assert run.end == ("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values")
+
+
+def test_the_committed_live_stream_is_what_is_written_today(tmp_path: Path):
+    write_live_run(tmp_path / "live.run")
+    assert (tmp_path / "live.run").read_bytes() == LIVE_FIXTURE.read_bytes()
 
 
 def test_the_recorded_answer_is_what_generate_says(recorded: Recorded):
@@ -86,7 +122,7 @@ def test_maps_follow_from_the_states_in_the_file(recorded: Recorded):
 @pytest.mark.parametrize(("width", "height"), [(336, 336), (1008, 672), (500, 333), (61, 400)])
 def test_the_crop_is_what_the_processor_shows_the_model(width: int, height: int):
     processor = build_processor()
-    crop = centre_crop_geometry(width, height, processor, 14)["crop"]
+    crop = centre_crop_geometry(width, height, processor, 14)["frames"][0]["crop"]
     # Red is the column and green the row, as shares of the source; read them back at the model's corners.
     rows, cols = np.mgrid[0:height, 0:width]
     pixels = np.stack([255 * cols / width, 255 * rows / height, 0 * rows], axis=-1).astype(np.uint8)
@@ -130,12 +166,13 @@ def test_a_file_cut_short_keeps_what_came_and_says_truncated(share: float, tmp_p
     assert [t.text for t in run.tokens] == [t.text for t in read_run(FIXTURE).tokens][: len(run.tokens)]
 
 
-def test_another_version_is_refused_by_its_number(tmp_path: Path):
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_version_is_refused_by_its_number(version: int, tmp_path: Path):
     path = tmp_path / "later.run"
-    schema = pa.schema([pa.field("kind", pa.utf8())], metadata={METADATA_KEY: json.dumps({"formatVersion": 2})})
+    schema = pa.schema([pa.field("kind", pa.utf8())], metadata={METADATA_KEY: json.dumps({"formatVersion": version})})
     with pa.ipc.new_stream(path, schema):
         pass
-    with pytest.raises(ValueError, match=r"later.run has run format version 2; this reads version 1"):
+    with pytest.raises(ValueError, match=f"later.run has run format version {version}; this reads version 2"):
         read_run(path)
 
 
@@ -155,5 +192,45 @@ def test_rows_that_contradict_the_header_are_not_written():
     token: Token = run.tokens[1]
     with pytest.raises(ValueError, match="token 1 comes where 0 is due"):
         writer.token(token)
-    with pytest.raises(ValueError, match=r"reach 1e\+06: fp16 ends at 65504"):
-        writer.states(np.full((16, 32), 1e6))
+
+
+def test_a_row_out_of_its_order_is_not_written():
+    run = read_run(FIXTURE)
+    states = np.zeros((16, 32))
+    writer = RunWriter(io.BytesIO(), run.header)
+    with pytest.raises(ValueError, match="token comes before states"):
+        writer.token(run.tokens[0])
+    writer.states(states)
+    with pytest.raises(ValueError, match="queued comes after states"):
+        writer.queued(0)
+    with pytest.raises(ValueError, match="states comes after states"):
+        writer.states(states)
+    writer.end(End("stop", 1, 1))
+    with pytest.raises(ValueError, match="token comes after end"):
+        writer.token(run.tokens[0])
+
+
+# The largest fp16 number, the first float32 above it, what would round to infinity.
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(65504.0, np.float16), (65504.004, np.float32), (-65520.0, np.float32), (1e38, np.float32)]
+)
+def test_states_that_fp16_does_not_hold_cross_as_float32(value: float, dtype: type):
+    header = read_run(FIXTURE).header
+    states = np.linspace(-2, 2, 16 * 32, dtype=np.float32).reshape(16, 32)
+    states[7, 3] = value
+    sink = io.BytesIO()
+    with RunWriter(sink, header) as writer:
+        writer.states(states)
+    found = parse_run(sink.getvalue()).states
+    assert found is not None
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, states.astype(dtype))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_states_that_are_not_finite_are_refused_with_their_count(value: float):
+    writer = RunWriter(io.BytesIO(), read_run(FIXTURE).header)
+    states = np.zeros((16, 32))
+    states[2, 5] = states[3, 1] = value
+    with pytest.raises(StatesNotFinite, match="not finite: 2 of 512 values"):
+        writer.states(states)

@@ -25,7 +25,7 @@ from transformers import (
 from .head import WEIGHTS_FILE, FastRM, HeadFacts
 from .llava_parts import patch_px, text_config, vision_config
 from .model import load_model, model_inputs
-from .wire import Alternative, End, Geometry, Head, Header, Map, RunWriter, Token
+from .wire import Alternative, End, Geometry, Head, Header, Map, PromptToken, RunWriter, Token
 
 MAX_NEW_TOKENS, ALTERNATIVES = 96, 5
 
@@ -60,7 +60,11 @@ def record_run(
         ).hexdigest()[:12],
         createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         question=question,
-        image={"mediaType": media_type, "name": image_path.name},
+        image={
+            "mediaType": media_type,
+            "name": image_path.name,
+            "sha256": hashlib.sha256(picture).hexdigest(),
+        },
         geometry=centre_crop_geometry(image.width, image.height, processor, patch_px(vision_config(model))),
         model={
             "name": name or facts.model,
@@ -68,8 +72,11 @@ def record_run(
             "hiddenSize": hidden_size,
             "stage": "post_norm",
             "knows": knows,
+            "family": "LLaVA-1.5",
+            "dtype": "float32",
         },
         head=_head_facts(facts, head_revision),
+        sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
         recorded=True,
     )
     with out_path.open("wb") as sink, RunWriter(sink, header) as run:
@@ -88,7 +95,8 @@ def _answer(
 ) -> str:
     asked = time.perf_counter()
     inputs = model_inputs(processor, image, question)
-    image_columns = inputs["input_ids"][0] == model.config.image_token_id
+    ids = inputs["input_ids"][0]
+    image_columns = ids == model.config.image_token_id
     words = AnswerWords(processor.tokenizer)
     patches = torch.empty(0)
     first_token_ms, reason = 0.0, "length"
@@ -97,6 +105,10 @@ def _answer(
             patches = step.states[image_columns]
             first_token_ms = _ms_since(asked)
             run.states(patches.numpy())
+            spelt = [
+                PromptToken(token, str(processor.tokenizer.decode(token))) for token in ids[~image_columns].tolist()
+            ]
+            run.prompt(spelt, step.states[~image_columns].numpy())
         if step.token_id == processor.tokenizer.eos_token_id:
             reason = "stop"
             break
@@ -173,11 +185,16 @@ def centre_crop_geometry(width: int, height: int, processor: LlavaProcessor, pat
     return {
         "sourceWidthPx": width,
         "sourceHeightPx": height,
-        "modelWidthPx": px,
-        "modelHeightPx": px,
-        "crop": {"xPx": x * across, "yPx": y * down, "widthPx": px * across, "heightPx": px * down},
-        "grid": {"rows": px // patch, "cols": px // patch},
         "preprocessing": f"shorter side to {px} px (bicubic), centre crop",
+        "frames": [
+            {
+                "name": "image",
+                "crop": {"xPx": x * across, "yPx": y * down, "widthPx": px * across, "heightPx": px * down},
+                "grid": {"rows": px // patch, "cols": px // patch},
+                "modelWidthPx": px,
+                "modelHeightPx": px,
+            }
+        ],
     }
 
 

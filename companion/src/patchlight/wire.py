@@ -1,29 +1,37 @@
-"""A run as bytes: an Arrow IPC stream, format version 1. `src/contract/run-stream.ts` is its other end.
+"""A run as bytes: an Arrow IPC stream, format version 2. `src/contract/run-stream.ts` is its other end.
 
 The schema's metadata holds the header as JSON under `patchlight.run`. One row is one record batch, so that a reader
-shows each token as it comes: `image` (the picture's own bytes), `states` (last hidden states of the image's tokens,
-row-major, fp16), then `token` rows, then one `end`. A stream without its `end` row is a truncated run.
+shows each token as it comes: `queued` (how many wait before it), `image` (the picture's own bytes, left out where the
+reader has it), `states` (last hidden states of the patches, frames in order, each row-major), `prompt` (the prompt's
+text tokens and their states), then `token` rows, then one `end`. A stream without its `end` row is a truncated run.
+States are fp16; a row with a value that fp16 does not hold has them as float32 in another column. docs/protocol.md is
+the whole description.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict
 
 import numpy as np
 import pyarrow as pa
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA_KEY = b"patchlight.run"
+FP16_LARGEST = 65504.0
 EndReason = Literal["stop", "length", "cancelled", "failed", "truncated"]
 
 _ALTERNATIVE = pa.struct([("tokenId", pa.int32()), ("text", pa.utf8()), ("logProb", pa.float32())])
+_PROMPT_TOKEN = pa.struct([("tokenId", pa.int32()), ("text", pa.utf8())])
 _FIELDS = [
     pa.field("kind", pa.utf8(), nullable=False),
+    pa.field("place", pa.int32()),
     pa.field("picture", pa.binary()),
     pa.field("states", pa.list_(pa.float16())),
+    pa.field("states32", pa.list_(pa.float32())),
+    pa.field("promptTokens", pa.list_(_PROMPT_TOKEN)),
     pa.field("index", pa.int32()),
     pa.field("tokenId", pa.int32()),
     pa.field("text", pa.utf8()),
@@ -31,6 +39,7 @@ _FIELDS = [
     pa.field("logProb", pa.float32()),
     pa.field("alternatives", pa.list_(_ALTERNATIVE)),
     pa.field("queryState", pa.list_(pa.float16())),
+    pa.field("queryState32", pa.list_(pa.float32())),
     pa.field("map", pa.list_(pa.float32())),
     pa.field("mapBackend", pa.utf8()),
     pa.field("mapComputeMs", pa.float64()),
@@ -39,11 +48,16 @@ _FIELDS = [
     pa.field("firstTokenMs", pa.float64()),
     pa.field("message", pa.utf8()),
 ]
+_ORDER = ("queued", "image", "states", "prompt", "token", "end")
+_REPEATED = ("queued", "token")
 
 
 class ImageFacts(TypedDict):
+    """The picture that was asked about; `sha256` of its file, in hexadecimal."""
+
     mediaType: str
     name: str
+    sha256: str
 
 
 class Rect(TypedDict):
@@ -58,16 +72,25 @@ class Grid(TypedDict):
     cols: int
 
 
+class Frame(TypedDict):
+    """One regular grid of patches. `crop`, in source pixels, is what was resized to model pixels; it may reach past the
+    image where the processor pads.
+    """
+
+    name: str
+    crop: Rect
+    grid: Grid
+    modelWidthPx: int
+    modelHeightPx: int
+
+
 class Geometry(TypedDict):
-    """`crop`, in source pixels, is what was resized to model pixels; the rest was not seen."""
+    """The first frame is shown by default; a map has the frames' patches one frame after the other."""
 
     sourceWidthPx: int
     sourceHeightPx: int
-    modelWidthPx: int
-    modelHeightPx: int
-    crop: Rect
-    grid: Grid
     preprocessing: str
+    frames: list[Frame]
 
 
 class Model(TypedDict):
@@ -76,6 +99,8 @@ class Model(TypedDict):
     hiddenSize: int
     stage: str
     knows: str
+    family: str
+    dtype: str
 
 
 class Head(TypedDict):
@@ -85,6 +110,15 @@ class Head(TypedDict):
     teacher: str
     labellingThreshold: float
     classificationThreshold: float
+
+
+class Sampling(TypedDict):
+    """Temperature 0 is greedy; the seed says nothing then."""
+
+    maxNewTokens: int
+    temperature: float
+    topP: float
+    seed: int
 
 
 class Header(TypedDict):
@@ -97,7 +131,13 @@ class Header(TypedDict):
     geometry: Geometry
     model: Model
     head: Head | None
+    sampling: Sampling
     recorded: bool
+
+
+class PromptToken(NamedTuple):
+    token_id: int
+    text: str
 
 
 class Alternative(NamedTuple):
@@ -107,7 +147,7 @@ class Alternative(NamedTuple):
 
 
 class Map(NamedTuple):
-    """FastRM probabilities [P], row-major over the grid, with where and how long they were computed."""
+    """FastRM probabilities [P], frames in order, each row-major, with where and how long they were computed."""
 
     values: np.ndarray
     backend: str
@@ -137,32 +177,65 @@ class End(NamedTuple):
     message: str | None = None
 
 
-class RunWriter:
-    """Rows in their order: `image`, `states`, `token`s, `end`. Leaving without `end` leaves a truncated run."""
+class StatesNotFinite(ValueError):
+    """The model itself gave NaN or infinity: nothing that follows from such states means anything."""
 
-    def __init__(self, sink: BinaryIO, header: Header):
+
+class Sink(Protocol):
+    """Where bytes go: a file, or a buffer that a socket is fed from."""
+
+    def write(self, data: bytes, /) -> Any: ...
+
+
+def patch_count(geometry: Geometry) -> int:
+    """P: the patches of all frames."""
+    return sum(frame["grid"]["rows"] * frame["grid"]["cols"] for frame in geometry["frames"])
+
+
+class RunWriter:
+    """Rows in their order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`. Leaving without `end` leaves a
+    truncated run; `end` may come at any point.
+    """
+
+    def __init__(self, sink: Sink, header: Header):
         metadata = json.dumps({"formatVersion": FORMAT_VERSION, **header}, ensure_ascii=False)
         self._schema = pa.schema(_FIELDS, metadata={METADATA_KEY: metadata.encode()})
-        self._stream = pa.ipc.new_stream(sink, self._schema)
-        self._patches = header["geometry"]["grid"]["rows"] * header["geometry"]["grid"]["cols"]
+        self._stream = pa.ipc.new_stream(_Output(sink), self._schema)
+        self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
         self._tokens = 0
+        self._last = ""
 
     def __enter__(self) -> "RunWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Arrow's own end mark."""
         self._stream.close()
+
+    def queued(self, place: int) -> None:
+        """How many questions are before this one; 0 when its turn has come."""
+        self._write("queued", place=place)
 
     def image(self, picture: bytes) -> None:
         """The picture's file, byte for byte."""
         self._write("image", picture=picture)
 
     def states(self, states: np.ndarray) -> None:
-        """[P, d] last hidden states of the image's tokens."""
+        """[P, d] last hidden states of the patches."""
         if states.shape != (self._patches, self._hidden_size):
             raise ValueError(f"states {states.shape}, the header says {(self._patches, self._hidden_size)}")
-        self._write("states", states=_halves(states.ravel()))
+        self._write("states", **_state_columns("states", states))
+
+    def prompt(self, tokens: Sequence[PromptToken], states: np.ndarray) -> None:
+        """The prompt's m text tokens with their last hidden states [m, d]."""
+        if states.shape != (len(tokens), self._hidden_size):
+            raise ValueError(f"prompt states {states.shape}, want {(len(tokens), self._hidden_size)}")
+        spelt = [{"tokenId": token.token_id, "text": token.text} for token in tokens]
+        self._write("prompt", promptTokens=spelt, **_state_columns("states", states))
 
     def token(self, token: Token) -> None:
         """The next answer token."""
@@ -179,11 +252,11 @@ class RunWriter:
             "alternatives": [
                 {"tokenId": a.token_id, "text": a.text, "logProb": a.log_prob} for a in token.alternatives
             ],
-            "queryState": _halves(token.query_state),
+            **_state_columns("queryState", token.query_state),
         }
         if token.map is not None:
             if token.map.values.shape != (self._patches,):
-                raise ValueError(f"map {token.map.values.shape}, the grid has {self._patches} patches")
+                raise ValueError(f"map {token.map.values.shape}, the frames have {self._patches} patches")
             values = token.map.values.astype(np.float32)
             row |= {"map": values, "mapBackend": token.map.backend, "mapComputeMs": token.map.compute_ms}
         self._write("token", **row)
@@ -195,67 +268,146 @@ class RunWriter:
         self._write("end", reason=end.reason, message=end.message, **times)
 
     def _write(self, kind: str, **row: Any) -> None:
+        self._ensure_order(kind)
         row["kind"] = kind
-        columns = [pa.array([row.get(field.name)], type=field.type) for field in _FIELDS]
+        columns = [_column(field, row.get(field.name)) for field in _FIELDS]
         self._stream.write_batch(pa.record_batch(columns, schema=self._schema))
+        self._last = kind
+
+    def _ensure_order(self, kind: str) -> None:
+        before = _ORDER.index(self._last) if self._last else -1
+        if _ORDER.index(kind) < before or (kind == self._last and kind not in _REPEATED):
+            raise ValueError(f"a row of kind {kind} comes after {self._last}")
+        if kind in ("prompt", "token") and before < _ORDER.index("states"):
+            raise ValueError(f"a row of kind {kind} comes before states")
 
 
-def _halves(values: np.ndarray) -> np.ndarray:
-    largest = float(np.abs(values).max())
-    if not largest <= 65504:
-        raise ValueError(f"hidden states reach {largest:g}: fp16 ends at 65504")
-    return values.astype(np.float16)
+class _Output:
+    """What Arrow wants of a file to write to, around whatever takes bytes; closing it leaves the sink open."""
+
+    closed = False
+
+    def __init__(self, sink: Sink):
+        self._sink = sink
+
+    def write(self, data: Any) -> int:
+        content = bytes(data)
+        self._sink.write(content)
+        return len(content)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _column(field: pa.Field, value: Any) -> pa.Array:
+    """One cell. A numpy array becomes a list without passing through Python numbers: states have millions."""
+    if isinstance(value, np.ndarray):
+        return pa.ListArray.from_arrays(pa.array([0, len(value)], pa.int32()), pa.array(value))
+    return pa.array([value], type=field.type)
+
+
+def _state_columns(name: str, states: np.ndarray) -> dict[str, np.ndarray]:
+    """fp16 where it holds every value, else float32 in the column beside it."""
+    flat = np.ravel(states)
+    largest = float(np.abs(flat).max(initial=0))
+    if not np.isfinite(largest):
+        bad = int(len(flat) - np.isfinite(flat).sum())
+        raise StatesNotFinite(f"the model's hidden states are not finite: {bad} of {len(flat)} values")
+    if largest > FP16_LARGEST:
+        return {f"{name}32": flat.astype(np.float32)}
+    return {name: flat.astype(np.float16)}
+
+
+class Prompt(NamedTuple):
+    """The prompt's text tokens and their last hidden states [m, d]."""
+
+    tokens: list[PromptToken]
+    states: np.ndarray
 
 
 class Run(NamedTuple):
-    """A run read back. states [P, d] fp16, or None where the stream ended before them."""
+    """A run read back; None is what the stream did not have or ended before. states [P, d], fp16 or, where that did not
+    hold them, float32. places: what `queued` rows said.
+    """
 
     header: Header
+    places: list[int]
     picture: bytes | None
     states: np.ndarray | None
+    prompt: Prompt | None
     tokens: list[Token]
     end: End
 
 
 def read_run(path: Path) -> Run:
-    """Whatever came before the stream broke off; an unknown version is refused by its number."""
-    with pa.ipc.open_stream(path.read_bytes()) as stream:
+    """Whatever came before the file broke off; an unknown version is refused by its number."""
+    return parse_run(path.read_bytes(), name=path.name)
+
+
+def parse_run(content: bytes, *, name: str = "the stream") -> Run:
+    """The same of a run's bytes; `name` is for the reasons of refusal."""
+    with pa.ipc.open_stream(content) as stream:
         encoded = (stream.schema.metadata or {}).get(METADATA_KEY)
         if encoded is None:
-            raise ValueError(
-                f"{path.name} is an Arrow stream, but not a run: its metadata has no {METADATA_KEY.decode()}"
-            )
+            raise ValueError(f"{name} is an Arrow stream, but not a run: its metadata has no {METADATA_KEY.decode()}")
         header = json.loads(encoded)
         version = header.pop("formatVersion", None)
         if version != FORMAT_VERSION:
-            raise ValueError(f"{path.name} has run format version {version}; this reads version {FORMAT_VERSION}")
-        picture, states, tokens = None, None, []
+            raise ValueError(f"{name} has run format version {version}; this reads version {FORMAT_VERSION}")
+        hidden_size = header["model"]["hiddenSize"]
+        places, picture, states, prompt, tokens = [], None, None, None, []
         end = End("truncated", 0, 0)
         for row in _rows(stream):
             match row["kind"]:
+                case "queued":
+                    places.append(row["place"])
                 case "image":
                     picture = row["picture"]
                 case "states":
-                    states = np.array(row["states"], np.float16).reshape(-1, header["model"]["hiddenSize"])
+                    states = _states(row, "states").reshape(-1, hidden_size)
+                case "prompt":
+                    spelt = [PromptToken(token["tokenId"], token["text"]) for token in row["promptTokens"]]
+                    prompt = Prompt(spelt, _states(row, "states").reshape(-1, hidden_size))
                 case "token":
                     tokens.append(_token(row))
                 case "end":
                     end = End(row["reason"], row["answerMs"], row["firstTokenMs"], row["message"])
-        return Run(header, picture, states, tokens, end)
+        return Run(header, places, picture, states, prompt, tokens, end)
 
 
-def _rows(stream: pa.RecordBatchStreamReader) -> Any:
-    """Rows up to the first that did not come whole."""
+def _rows(stream: pa.RecordBatchStreamReader) -> Iterator[dict[str, Any]]:
+    """Rows up to the first that did not come whole; lists of numbers as numpy arrays."""
     try:
         for batch in stream:
-            yield from batch.to_pylist()
+            for at in range(batch.num_rows):
+                yield {field.name: _cell(batch.column(field.name)[at]) for field in batch.schema}
     except (pa.ArrowInvalid, OSError):
         return
 
 
+def _cell(scalar: pa.Scalar) -> Any:
+    is_numbers = pa.types.is_list(scalar.type) and pa.types.is_floating(scalar.type.value_type)
+    return scalar.values.to_numpy().copy() if is_numbers and scalar.is_valid else scalar.as_py()
+
+
+def _states(row: dict[str, Any], name: str) -> np.ndarray:
+    return row[name] if row[name] is not None else row[f"{name}32"]
+
+
 def _token(row: dict[str, Any]) -> Token:
-    values = row["map"]
-    found = None if values is None else Map(np.array(values, np.float32), row["mapBackend"], row["mapComputeMs"])
+    found = None if row["map"] is None else Map(row["map"], row["mapBackend"], row["mapComputeMs"])
     alternatives = [Alternative(a["tokenId"], a["text"], a["logProb"]) for a in row["alternatives"]]
     fields = (row["index"], row["tokenId"], row["text"], row["word"], row["logProb"])
-    return Token(*fields, alternatives, np.array(row["queryState"], np.float16), found)
+    return Token(*fields, alternatives, _states(row, "queryState"), found)
