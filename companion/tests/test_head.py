@@ -124,8 +124,8 @@ def test_each_sample_may_have_its_own_patches():
 def test_a_saved_head_gives_the_same_numbers_again(tmp_path: Path):
     case = make_case(192)
     case.head.save_pretrained(tmp_path, FACTS)
-    again, facts = FastRM.from_pretrained(tmp_path, hidden_size=192, stage="post_norm")
-    assert facts == FACTS
+    again = FastRM.from_pretrained(tmp_path, hidden_size=192, stage="post_norm")
+    assert again.facts == FACTS
     with torch.no_grad():
         assert torch.equal(again(case.queries, case.patches), case.head(case.queries, case.patches))
 
@@ -136,3 +136,36 @@ def test_a_head_for_other_hidden_states_is_refused_by_name(tmp_path: Path):
         FastRM.from_pretrained(tmp_path, stage="pre_norm")
     with pytest.raises(ValueError, match=r"reads hidden size 192, the model gives 256"):
         FastRM.from_pretrained(tmp_path, hidden_size=256)
+
+
+def test_one_token_s_states_give_its_map_as_in_the_papers_snippet():
+    case = make_case(192)
+    with torch.no_grad():
+        wanted = case.head(case.queries, case.patches)
+        for query, row in zip(case.queries, wanted, strict=True):
+            hidden_states = torch.cat([case.patches, query[None]])
+            relevancy_map = case.head(hidden_states)
+            assert relevancy_map.shape == (40,)
+            # one row's products and many rows' are summed in different orders
+            torch.testing.assert_close(relevancy_map, row, rtol=0, atol=1e-6)
+
+
+def test_patches_may_be_picked_from_the_whole_sequence():
+    case = make_case(192)
+    columns = torch.arange(40).flip(0) * 2 + 3
+    sequence = torch.randn(2, 90, 192)
+    sequence[:, columns] = case.patches
+    sequence[:, -1] = case.queries[:2]
+    with torch.no_grad():
+        found = case.head(sequence, patch_columns=columns)
+        torch.testing.assert_close(found, case.head(case.queries[:2], case.patches), rtol=0, atol=1e-6)
+
+
+def test_states_that_do_not_fit_are_refused_with_their_numbers():
+    head = make_case(192).head
+    with pytest.raises(ValueError, match="hidden states are 256 wide, the head reads 192"):
+        head(torch.randn(41, 256))
+    with pytest.raises(ValueError, match=r"hidden states \[192\]: want the patches' rows"):
+        head(torch.randn(192))
+    with pytest.raises(ValueError, match="a fresh head has no facts"):
+        _ = head.facts

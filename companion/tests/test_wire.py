@@ -108,7 +108,7 @@ def test_alternatives_begin_with_the_chosen_token_and_fall(recorded: Recorded):
 
 
 def test_maps_follow_from_the_states_in_the_file(recorded: Recorded):
-    head, _ = FastRM.from_pretrained(recorded.folder / "head")
+    head = FastRM.from_pretrained(recorded.folder / "head")
     assert recorded.run.states is not None
     patches = torch.from_numpy(recorded.run.states).float()
     for token in recorded.run.tokens:

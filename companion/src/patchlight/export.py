@@ -59,7 +59,7 @@ def export_browser_model(
     """Write the model folder and return its manifest's path; a head for other hidden states is refused."""
     model = load_model(hf_folder, attention="eager")
     text = text_config(model)
-    head, facts = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
+    head = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
     (out_folder / "head").mkdir(parents=True, exist_ok=True)
     export_graphs(model, out_folder)
     write_head_graph(out_folder / "head", text.hidden_size)
@@ -67,7 +67,7 @@ def export_browser_model(
     for file in TOKENIZER_FILES:
         shutil.copyfile(hf_folder / file, out_folder / file)
     processor = AutoProcessor.from_pretrained(hf_folder)
-    manifest = _manifest(model, processor, facts, out_folder)
+    manifest = _manifest(model, processor, head.facts, out_folder)
     manifest["head"]["revision"] = hashlib.sha256((head_folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:12]
     manifest |= {"name": name, "knows": knows, "training": training}
     path = out_folder / "manifest.json"

@@ -55,18 +55,57 @@ class HeadFacts:
 
 
 class FastRM(nn.Module):
-    """LayerNorm, W_q, W_k of width `hidden_size`; sigmoid of their scaled product."""
+    """LayerNorm, W_q, W_k of width `hidden_size`; sigmoid of their scaled product.
 
-    def __init__(self, hidden_size: int):
+    `facts` is what the head was trained on, where it was loaded or has been saved; a fresh head has none.
+    """
+
+    def __init__(self, hidden_size: int, facts: HeadFacts | None = None):
         super().__init__()
+        if facts is not None and facts.hidden_size != hidden_size:
+            raise ValueError(f"facts say hidden size {facts.hidden_size}, the head has {hidden_size}")
         self.hidden_size = d = hidden_size
         self.norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
         self.query = nn.Linear(d, d)
         self.key = nn.Linear(d, d)
+        self._facts = facts
 
-    def forward(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
-        """[..., T, d] states that predicted the tokens and [..., P, d] patch states to probabilities [..., T, P]."""
-        return self.logits(query_states, patch_states).sigmoid()
+    @property
+    def facts(self) -> HeadFacts:
+        """Raises ValueError where the head is fresh."""
+        if self._facts is None:
+            raise ValueError("a fresh head has no facts: train it, or load one by FastRM.from_pretrained(folder)")
+        return self._facts
+
+    def forward(
+        self,
+        hidden_states: torch.Tensor,
+        patch_states: torch.Tensor | None = None,
+        *,
+        patch_columns: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Relevancy probabilities of the patches, 0..1, from last hidden states of the head's stage.
+
+        The paper's snippet, one token at a time: `head(hidden_states)` with hidden_states [..., P + 1, d], the image's
+        patches and, last, the state that predicted the token, gives [..., P]. With `patch_columns` [P] the rows may be
+        the whole sequence up to that state, [..., n, d]: the patches are picked from it.
+        All tokens of an answer at once: `head(query_states, patch_states)` with [..., T, d] and [..., P, d] gives
+        [..., T, P].
+        """
+        width = hidden_states.shape[-1]
+        if width != self.hidden_size:
+            raise ValueError(f"hidden states are {width} wide, the head reads {self.hidden_size}")
+        if patch_states is not None:
+            if patch_columns is not None:
+                raise ValueError("patch_columns pick from one sequence: give them or patch_states, not both")
+            return self.logits(hidden_states, patch_states).sigmoid()
+        if hidden_states.ndim < 2 or hidden_states.shape[-2] < 2:
+            raise ValueError(f"hidden states {list(hidden_states.shape)}: want the patches' rows and the token's after")
+        if patch_columns is None:
+            patches = hidden_states[..., :-1, :]
+        else:
+            patches = hidden_states[..., patch_columns, :]
+        return self.logits(hidden_states[..., -1:, :], patches).sigmoid()[..., 0, :]
 
     def logits(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
         """`u . x_j + c` with `u = W_k^T q`, `c = b_k . q`: keys are never formed, T d^2 + T P d products, not P d^2."""
@@ -74,10 +113,13 @@ class FastRM(nn.Module):
         u = q @ self.key.weight
         return u @ self.norm(patch_states).transpose(-1, -2) + (q @ self.key.bias)[..., None]
 
-    def save_pretrained(self, folder: Path, facts: HeadFacts) -> None:
-        """Weights as safetensors, facts as JSON."""
+    def save_pretrained(self, folder: Path | str, facts: HeadFacts | None = None) -> None:
+        """Weights as safetensors, facts (the head's own where none are given) as JSON."""
+        facts = facts or self.facts
         if facts.hidden_size != self.hidden_size:
             raise ValueError(f"facts say hidden size {facts.hidden_size}, the head has {self.hidden_size}")
+        self._facts = facts
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         save_file(
             {name: value.detach().contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS_FILE
@@ -86,24 +128,21 @@ class FastRM(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, folder: Path, *, hidden_size: int | None = None, stage: Stage | None = None
-    ) -> "LoadedHead":
-        """Refuses a head made for other hidden states than the caller's `hidden_size` and `stage`."""
+        cls, folder: Path | str, *, hidden_size: int | None = None, stage: Stage | None = None
+    ) -> "FastRM":
+        """A saved head on the CPU in float32, its `facts` with it.
+
+        Refuses a head made for other hidden states than the caller's `hidden_size` and `stage`.
+        """
+        folder = Path(folder)
         facts = HeadFacts(**json.loads((folder / FACTS_FILE).read_text()))
         if hidden_size is not None and hidden_size != facts.hidden_size:
             raise ValueError(f"head {facts.name} reads hidden size {facts.hidden_size}, the model gives {hidden_size}")
         if stage is not None and stage != facts.stage:
             raise ValueError(f"head {facts.name} reads {facts.stage} hidden states, the model gives {stage}")
-        head = cls(facts.hidden_size)
+        head = cls(facts.hidden_size, facts)
         head.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        return LoadedHead(head.eval(), facts)
-
-
-class LoadedHead(NamedTuple):
-    """A head with what it was trained on."""
-
-    head: FastRM
-    facts: HeadFacts
+        return head.eval()
 
 
 def paper_logits(head: FastRM, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:

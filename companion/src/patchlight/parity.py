@@ -51,7 +51,7 @@ def check_parity(
     """`samples`: images [336, 336, 3] uint8 with questions. Also written to `model_folder/report/parity.json`."""
     model = load_model(hf_folder)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)
-    head, _ = FastRM.from_pretrained(head_folder)
+    head = FastRM.from_pretrained(head_folder)
     browser = BrowserModel(model_folder)
     pieces = prompt_pieces(tokenizer)
     images = [_Shown(image) for image, _ in samples]

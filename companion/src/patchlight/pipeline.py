@@ -179,7 +179,8 @@ class Build:
         train_head(self.work / "samples", self.head_folder, facts, self.size.head)
 
     def head_report(self) -> None:
-        head, facts = FastRM.from_pretrained(self.head_folder)
+        head = FastRM.from_pretrained(self.head_folder)
+        facts = head.facts
         best = evaluate_maps(head, self.work / "held-out", self.pool("test"), self.report, facts.labelling_threshold)
         head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
 

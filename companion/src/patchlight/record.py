@@ -47,7 +47,8 @@ def record_run(
     model = load_model(hf_folder)
     processor: LlavaProcessor = AutoProcessor.from_pretrained(hf_folder)
     hidden_size = text_config(model).hidden_size
-    head, facts = FastRM.from_pretrained(head_folder, hidden_size=hidden_size, stage="post_norm")
+    head = FastRM.from_pretrained(head_folder, hidden_size=hidden_size, stage="post_norm")
+    facts = head.facts
     picture = image_path.read_bytes()
     image, media_type = _open_image(picture)
     head_revision, revision = (
