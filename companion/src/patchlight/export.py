@@ -24,17 +24,8 @@ from torch.export import Dim
 from transformers import AutoProcessor, DynamicCache, LlavaForConditionalGeneration, LlavaProcessor
 from transformers.cache_utils import DynamicLayer
 
-from .head import (
-    BLOB_FILE,
-    GRAPH_FILE,
-    NORM_GRAPH_FILE,
-    WEIGHTS_FILE,
-    FastRM,
-    HeadFacts,
-    fold,
-    write_head_graph,
-    write_head_weights,
-)
+from .head import FastRM, fold, write_head_graph, write_head_weights
+from .head_export import BROWSER_FILES, head_facts, head_revision
 from .llava_parts import (
     image_px,
     key_value_shape,
@@ -67,8 +58,7 @@ def export_browser_model(
     for file in TOKENIZER_FILES:
         shutil.copyfile(hf_folder / file, out_folder / file)
     processor = AutoProcessor.from_pretrained(hf_folder)
-    manifest = _manifest(model, processor, head.facts, out_folder)
-    manifest["head"]["revision"] = hashlib.sha256((head_folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:12]
+    manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), out_folder)
     manifest |= {"name": name, "knows": knows, "training": training}
     path = out_folder / "manifest.json"
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -208,7 +198,7 @@ def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> N
 
 
 def _manifest(
-    model: LlavaForConditionalGeneration, processor: LlavaProcessor, facts: HeadFacts, folder: Path
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, facts: dict[str, Any], folder: Path
 ) -> dict[str, Any]:
     text, vision, image = text_config(model), vision_config(model), processor.image_processor
     tokenizer, (heads, width) = processor.tokenizer, key_value_shape(text)
@@ -217,7 +207,7 @@ def _manifest(
         raise ValueError(
             f"preprocessing {image.size}, resample {image.resample}: want shorter side {px}, bicubic, cropped"
         )
-    head_files = [f"head/{name}" for name in (GRAPH_FILE, NORM_GRAPH_FILE, BLOB_FILE)]
+    head_files = [f"head/{name}" for name in BROWSER_FILES.values()]
     files = {}
     for relative in (*GRAPHS.values(), *head_files, *TOKENIZER_FILES):
         content = (folder / relative).read_bytes()
@@ -259,18 +249,7 @@ def _manifest(
             "caseFallback": "lower",
         },
         "graphs": GRAPHS,
-        "head": {
-            "graph": head_files[0],
-            "normGraph": head_files[1],
-            "weights": head_files[2],
-            "name": facts.name,
-            "revision": "",
-            "stage": facts.stage,
-            "teacher": facts.teacher,
-            "labellingThreshold": facts.labelling_threshold,
-            "classificationThreshold": facts.classification_threshold,
-            "hiddenSize": facts.hidden_size,
-        },
+        "head": {role: f"head/{name}" for role, name in BROWSER_FILES.items()} | facts,
         "tokenizer": list(TOKENIZER_FILES),
         "files": files,
         "training": {},
