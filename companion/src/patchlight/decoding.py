@@ -1,0 +1,194 @@
+"""An answer, token by token, with the last hidden states that the page explains it by.
+
+An own loop over `model.model` and `lm_head` with a key-value cache: `generate` hands out neither the prompt's states
+nor a way to stop between tokens. It takes the same tokens as `generate`, greedy and, from the same seed, sampled.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import FloatTensor, LongTensor, Tensor
+from transformers import (
+    DynamicCache,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from .reading import Lvlm, Reading
+
+# What `generate` would also obey, with the value that means "off". A model whose own generation config sets one of
+# these answers otherwise under `generate` than here, so it is refused by name. Sampling's own (temperature, top_k...)
+# are not among them: those the user sets.
+_UNHEEDED: dict[str, tuple[Any, ...]] = {
+    "bad_words_ids": (None, []),
+    "begin_suppress_tokens": (None, []),
+    "encoder_no_repeat_ngram_size": (None, 0),
+    "encoder_repetition_penalty": (None, 1.0),
+    "exponential_decay_length_penalty": (None,),
+    "forced_bos_token_id": (None,),
+    "forced_eos_token_id": (None,),
+    "guidance_scale": (None, 1.0),
+    "min_length": (None, 0),
+    "min_new_tokens": (None, 0),
+    "no_repeat_ngram_size": (None, 0),
+    "num_beams": (None, 1),
+    "sequence_bias": (None,),
+    "suppress_tokens": (None, []),
+    "watermarking_config": (None,),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    max_new_tokens: int = 256
+    """The end token counts, as it does for `generate`."""
+    temperature: float = 0.0
+    """0 takes the most likely token."""
+    top_p: float = 1.0
+    """Share of the probability that is drawn from; 1 draws from all."""
+    seed: int = 0
+    """Of the random stream; greedy answers do not depend on it."""
+    alternatives: int = 5
+    """Most likely tokens that each step names, the chosen one among them if it is."""
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens {self.max_new_tokens}: want at least 1")
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature {self.temperature}: want 0 or more")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p {self.top_p}: want above 0, at most 1")
+        if self.temperature == 0 and self.top_p < 1:
+            raise ValueError(f"top_p {self.top_p} with temperature 0: greedy answers draw from nothing")
+        if self.alternatives < 1:
+            raise ValueError(f"alternatives {self.alternatives}: want at least 1")
+
+
+class Prefill(NamedTuple):
+    """patch_states [P, d] and prompt_states [m, d], after the final norm, in the model's dtype and on its device."""
+
+    patch_states: Tensor
+    prompt_states: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One token. log_prob and alternatives (id, log-probability; most likely first) are of the raw logits, whatever
+    temperature or penalty chose the token. query_state [d] is the last hidden state that predicted it:
+    `lm_head(query_state)` are those logits. is_end: it is an end token, and the last step.
+    """
+
+    index: int
+    token_id: int
+    log_prob: float
+    alternatives: list[tuple[int, float]]
+    query_state: Tensor
+    is_end: bool
+
+
+class NonFiniteStates(ValueError):
+    """The model itself gave states that are not finite numbers."""
+
+
+class UnheededGeneration(ValueError):
+    """The model's generation config asks for something that this loop does not do."""
+
+
+def check_generation(model: Lvlm) -> None:
+    """Refuses, by name, what the model's own generation config asks for and this loop does not do."""
+    for name, off in _UNHEEDED.items():
+        value = getattr(model.generation_config, name, None)
+        if value not in off:
+            raise UnheededGeneration(f"the model's generation config sets {name} to {value!r}, which is not done here")
+
+
+def decode(
+    model: Lvlm, reading: Reading, sampling: Sampling, *, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Prefill | Step]:
+    """One Prefill, then a Step for each token, the end token's too; ends after it or after `max_new_tokens`.
+
+    `stop` is asked before each forward pass, so that a stopped answer costs no further token.
+    """
+    check_generation(model)
+    if stop():
+        return
+    device = model.device
+    fed: dict[str, Any] = {
+        name: value.to(device, model.dtype if value.is_floating_point() else None)
+        for name, value in reading.inputs.items()
+    }
+    ids = fed["input_ids"]
+    cache = DynamicCache(config=model.config.get_text_config(decoder=True))
+    choose = _Chooser(model, sampling)
+    ends = _end_ids(model)
+    for index in range(sampling.max_new_tokens):
+        if index > 0 and stop():
+            return
+        with torch.inference_mode():
+            states = model.model(**fed, past_key_values=cache, use_cache=True).last_hidden_state[0]
+            token, facts = choose(ids, states, model.lm_head(states[-1:]))
+        finite, token_id, log_prob, *top = facts.tolist()
+        if not finite:
+            raise NonFiniteStates(f"the model's hidden states are not finite at token {index}: try dtype bfloat16")
+        if index == 0:
+            yield Prefill(
+                states[reading.patch_columns.to(states.device)], states[reading.prompt_columns.to(states.device)]
+            )
+        half = len(top) // 2
+        alternatives = [(int(number), score) for number, score in zip(top[:half], top[half:], strict=True)]
+        is_end = int(token_id) in ends
+        yield Step(index, int(token_id), log_prob, alternatives, states[-1], is_end)
+        if is_end:
+            return
+        ids = torch.cat([ids, token.to(ids.device)], dim=1)
+        fed = {"input_ids": ids[:, -1:]}
+
+
+class _Chooser:
+    """The next token and all that is said about it, in one tensor: reading it is the step's only wait for the device."""
+
+    def __init__(self, model: Lvlm, sampling: Sampling):
+        self._sampling = sampling
+        self._warp = LogitsProcessorList()
+        penalty = getattr(model.generation_config, "repetition_penalty", None)
+        if penalty is not None and penalty != 1.0:
+            self._warp.append(RepetitionPenaltyLogitsProcessor(penalty))
+        self._random: torch.Generator | None = None
+        if sampling.temperature > 0:
+            if sampling.temperature != 1:
+                self._warp.append(TemperatureLogitsWarper(sampling.temperature))
+            if sampling.top_p < 1:
+                self._warp.append(TopPLogitsWarper(sampling.top_p))
+
+    def __call__(self, ids: Tensor, states: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """ids [1, n] so far, states [s, d] just computed, logits [1, V] of the last of them.
+
+        Returns the token [1, 1], and facts [3 + 2k] float64: whether all states are finite, the token's id and
+        log-probability, then the k most likely ids and their log-probabilities.
+        """
+        logits = logits.float()
+        finite = states.isfinite().all() & logits.isfinite().all()
+        # Drawing from what is not a number would abort a GPU's whole context.
+        logits = torch.where(finite, logits, 0.0)
+        scores = self._warp(cast(LongTensor, ids.to(logits.device)), cast(FloatTensor, logits))
+        if self._sampling.temperature == 0:
+            token = scores.argmax(dim=-1, keepdim=True)
+        else:
+            if self._random is None:
+                self._random = torch.Generator(scores.device).manual_seed(self._sampling.seed)
+            token = torch.multinomial(scores.softmax(dim=-1), 1, generator=self._random)
+        log_probs = logits.log_softmax(dim=-1)
+        top = log_probs[0].topk(min(self._sampling.alternatives, log_probs.shape[-1]))
+        parts = (finite[None], token[0], log_probs.gather(1, token)[0], top.indices, top.values)
+        return token, torch.cat([part.double() for part in parts])
+
+
+def _end_ids(model: Lvlm) -> set[int]:
+    ends = model.generation_config.eos_token_id
+    return set() if ends is None else {ends} if isinstance(ends, int) else set(ends)
