@@ -34,6 +34,7 @@ const packageFolders = [
   { packages: /^onnxruntime-web(\/|$)/, folders: ['inference'] },
   { packages: /^apache-arrow(\/|$)/, folders: ['contract'] },
   { packages: /^zod(\/|$)/, folders: ['contract', 'main'] },
+  { packages: /^@noble\/hashes(\/|$)/, folders: ['contract'] },
   { packages: /^zustand(\/|$)/, folders: ['state'] },
 ];
 

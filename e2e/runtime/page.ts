@@ -1,5 +1,6 @@
 // What runtime.spec.ts calls in the browser. Heads run in the page itself, so that a test can lose their device.
-import type { AnswerToken, RunEvent, RunHeader } from '../../src/contract/run';
+import type { AnswerToken, RunEvent, RunHeader, RunImage } from '../../src/contract/run';
+import { sha256Hex } from '../../src/contract/sha256';
 import { chooseHead, createHead, type HeadFiles, largestDifference } from '../../src/inference/head';
 import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
 import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../../src/inference/runtime';
@@ -43,6 +44,11 @@ async function openBench(choice: BackendChoice): Promise<Bench> {
     queries: noise(2, 100, hiddenSize),
     hiddenSize,
   };
+}
+
+async function fetchPicture(url: string): Promise<RunImage> {
+  const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+  return { bytes, mediaType: 'image/png', name: url, sha256: await sha256Hex(bytes) };
 }
 
 async function collect(events: AsyncIterable<RunEvent>) {
@@ -166,8 +172,7 @@ const tests = {
   async askInTurns(imageUrls: readonly string[], question: string) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
     const ask = async (imageUrl: string, signal = new AbortController().signal) => {
-      const bytes = new Uint8Array(await (await fetch(imageUrl)).arrayBuffer());
-      const image = { bytes, mediaType: 'image/png', name: imageUrl };
+      const image = await fetchPicture(imageUrl);
       return collect(source.ask({ image, text: question, maxNewTokens: 4 }, signal));
     };
     const [first, other] = [imageUrls[0]!, imageUrls[1]!];
@@ -196,10 +201,9 @@ const tests = {
       if (status.phase === 'loading') progress.push(status);
     });
     await source.load();
-    const bytes = new Uint8Array(await (await fetch(imageUrl)).arrayBuffer());
     const controller = new AbortController();
     const events: RunEvent[] = [];
-    const asked = { image: { bytes, mediaType: 'image/png', name: 'image.png' }, text: question };
+    const asked = { image: await fetchPicture(imageUrl), text: question };
     for await (const event of source.ask(asked, controller.signal)) {
       events.push(event);
       if (event.type === 'token' && event.token.index + 1 === stopAfter) controller.abort();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Schema, tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
+import { Schema, Table, tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
 import type { RunEvent } from './run';
 import { parseRunStream } from './run-stream';
@@ -32,7 +32,7 @@ function withHeader(change: (header: Record<string, unknown>) => unknown): Uint8
   const header: Record<string, unknown> = JSON.parse(table.schema.metadata.get('patchlight.run') ?? '');
   const metadata = new Map([['patchlight.run', JSON.stringify(change(header))]]);
   const schema = new Schema(table.schema.fields, metadata);
-  return tableToIPC(new (Object.getPrototypeOf(table).constructor)(schema, table.batches), 'stream');
+  return tableToIPC(new Table(schema, table.batches), 'stream');
 }
 
 describe('a run written by the companion', () => {
@@ -46,15 +46,16 @@ describe('a run written by the companion', () => {
     const [begin] = events;
     if (begin?.type !== 'begin') throw new Error('no begin');
     expect(begin.header).toMatchObject({
-      formatVersion: 1,
+      formatVersion: 2,
       id: 'a07afe8a2c3f',
       question: 'What color is the large sphere?',
       recorded: true,
-      model: { name: 'random-weights', revision: '94c0b4d387c2', hiddenSize: 32, stage: 'post_norm' },
+      model: { name: 'random-weights', hiddenSize: 32, stage: 'post_norm', family: 'LLaVA-1.5', dtype: 'float32' },
       head: { name: 'random-weights-head', teacher: 'none: random weights', labellingThreshold: 0.3 },
-      geometry: { sourceWidthPx: 40, sourceHeightPx: 24, grid: { rows: 4, cols: 4 }, crop: { yPx: 0, heightPx: 24 } },
+      geometry: { sourceWidthPx: 40, sourceHeightPx: 24, frames: [{ name: 'image', grid: { rows: 4, cols: 4 } }] },
+      sampling: { maxNewTokens: 6, temperature: 0, topP: 1, seed: 0 },
     });
-    expect(begin.header.geometry.crop.xPx).toBe(7.741935483870968);
+    expect(begin.header.geometry.frames[0].crop.xPx).toBe(7.741935483870968);
     expect(begin.header.image.mediaType).toBe('image/png');
     expect(begin.header.image.bytes).toHaveLength(104);
     expect([...begin.header.image.bytes.slice(0, 4)]).toEqual([0x89, 0x50, 0x4e, 0x47]);
@@ -127,16 +128,32 @@ describe('a run that stops early', () => {
 
   it.each([
     [0, 'This is not a run: it has no schema'],
-    [3000, 'This run breaks off before its image'],
+    [4000, 'This run breaks off before its image'],
   ])('throws where not even the image came, at %d bytes', async (length, message) => {
     await expect(collect(fixture.slice(0, length))).rejects.toThrow(message);
   });
 });
 
+describe('a run that goes wrong in the middle', () => {
+  it('keeps the tokens before it and says what is wrong', async () => {
+    const table = tableFromIPC(fixture);
+    // Tokens 0 and 1 of six, then token 0 once more.
+    const batches = [...table.batches.slice(0, 5), ...table.batches.slice(3, 4)];
+    const events = await collect(tableToIPC(new Table(table.schema, batches), 'stream'));
+    expect(tokens(events)).toHaveLength(2);
+    expect(events.at(-1)).toEqual({
+      type: 'end',
+      end: { reason: 'failed', answerMs: 0, firstTokenMs: 0, message: 'Token 0 comes where token 2 is due' },
+    });
+  });
+});
+
 describe('bytes that are no run', () => {
   it('names a version that it does not know', async () => {
-    const later = withHeader((header) => ({ ...header, formatVersion: 2 }));
-    await expect(collect(later)).rejects.toThrow('This run has format version 2; this page reads version 1');
+    const later = withHeader((header) => ({ ...header, formatVersion: 3 }));
+    await expect(collect(later)).rejects.toThrow('This run has format version 3; this page reads version 2');
+    const earlier = withHeader((header) => ({ ...header, formatVersion: 1 }));
+    await expect(collect(earlier)).rejects.toThrow('This run has format version 1; this page reads version 2');
   });
 
   it('names the field of a header that does not fit', async () => {
@@ -147,6 +164,14 @@ describe('bytes that are no run', () => {
   it('gives both numbers where a row contradicts the header', async () => {
     const wide = withHeader((header) => ({ ...header, model: { ...(header.model as object), hiddenSize: 64 } }));
     await expect(collect(wide)).rejects.toThrow('Image states: 512 numbers, the header says 1024');
+  });
+
+  it('names a frame that comes twice', async () => {
+    const twice = withHeader((header) => {
+      const geometry = header.geometry as { frames: unknown[] };
+      return { ...header, geometry: { ...geometry, frames: [...geometry.frames, ...geometry.frames] } };
+    });
+    await expect(collect(twice)).rejects.toThrow(/a name comes twice/);
   });
 
   it('refuses an Arrow stream of something else', async () => {

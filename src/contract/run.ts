@@ -16,16 +16,26 @@ export interface SourceRect {
   readonly heightPx: number;
 }
 
-/** How the model's image came from the source image: `crop` was resized to model pixels, the rest was not seen. */
+export type FrameName = 'image' | 'detail' | 'overview';
+
+/** A part of the source image that the model read as one regular grid of patches: `crop` was resized to model pixels. */
+export interface Frame {
+  readonly name: FrameName;
+  /** May reach past the image where the preprocessing pads. */
+  readonly crop: SourceRect;
+  readonly grid: PatchGrid;
+  readonly modelWidthPx: number;
+  readonly modelHeightPx: number;
+}
+
+/** How the model's patches came from the source image; what lies in no frame was not seen. */
 export interface ImageGeometry {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
-  readonly modelWidthPx: number;
-  readonly modelHeightPx: number;
-  readonly crop: SourceRect;
-  readonly grid: PatchGrid;
   /** In words, for the page: "shorter side to 336 px, centre crop". */
   readonly preprocessing: string;
+  /** The first is shown by default. A map has their patches one frame after the other, each row-major. */
+  readonly frames: readonly [Frame, ...Frame[]];
 }
 
 export interface TokenAlternative {
@@ -54,6 +64,10 @@ export interface ModelFacts {
   readonly stage: HiddenStateStage;
   /** One or two plain sentences: what it was trained on, what it can and cannot answer. */
   readonly knows: string;
+  /** The architecture's family: "LLaVA-1.5". */
+  readonly family: string;
+  /** Of weights and activations: "float32", "bfloat16". */
+  readonly dtype: string;
 }
 
 export interface HeadFacts {
@@ -68,9 +82,17 @@ export interface HeadFacts {
   readonly classificationThreshold: number;
 }
 
+/** Temperature 0 is greedy; the seed says nothing then. */
+export interface Sampling {
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: number;
+}
+
 export type MapBackend = 'webgpu' | 'wasm' | 'python';
 
-/** One relevancy map with how it was made. `values` is row-major over the grid, length rows*cols. */
+/** One relevancy map with how it was made. `values` has the frames' patches one frame after the other, each row-major. */
 export interface RelevancyMap {
   readonly method: 'FastRM';
   readonly tokenIndex: number;
@@ -83,10 +105,18 @@ export interface RunImage {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly mediaType: string;
   readonly name: string;
+  /** Of `bytes`, in hexadecimal. */
+  readonly sha256: string;
+}
+
+/** Why answers come without maps, in a sentence, and where one helps, the command that trains a head. */
+export interface NoMaps {
+  readonly reason: string;
+  readonly trainCommand?: string;
 }
 
 export interface RunHeader {
-  readonly formatVersion: 1;
+  readonly formatVersion: 2;
   readonly id: string;
   readonly createdAt: string;
   readonly question: string;
@@ -94,6 +124,9 @@ export interface RunHeader {
   readonly geometry: ImageGeometry;
   readonly model: ModelFacts;
   readonly head: HeadFacts | undefined;
+  /** Where it is known why this run has no maps. Of the page, not of the file. */
+  readonly noMaps?: NoMaps;
+  readonly sampling: Sampling;
   /** True where it was read from a file, false where it was computed just now. */
   readonly recorded: boolean;
 }
@@ -108,8 +141,10 @@ export interface RunEnd {
   readonly message?: string;
 }
 
-/** What a source yields, in this order: one `begin`, then `token` and `map` as they come, then one `end`. */
+/** What a source yields, in this order: `queued` while others are before it, one `begin`, `token` and `map` as they come, one `end`. */
 export type RunEvent =
+  /** So many questions are answered before this one. */
+  | { readonly type: 'queued'; readonly before: number }
   | { readonly type: 'begin'; readonly header: RunHeader }
   | { readonly type: 'token'; readonly token: AnswerToken }
   | { readonly type: 'map'; readonly map: RelevancyMap }

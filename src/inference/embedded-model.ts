@@ -2,6 +2,7 @@
 // -> token by token, each with its relevancy map straight after it.
 import type { ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ImageGeometry, RelevancyMap, RunEnd } from '../contract/run';
+import { sha256Hex } from '../contract/sha256';
 import { placePiece } from './answer-text';
 import { decodeImage } from './decode-image';
 import { concatenate, createDecoder, type DecoderStep, rowsOf } from './decoder';
@@ -158,7 +159,7 @@ async function modelImageOf(image: Blob, facts: ModelManifest['image']): Promise
 }
 
 async function contentKey(image: Blob): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', await image.arrayBuffer())).join();
+  return sha256Hex(new Uint8Array(await image.arrayBuffer()));
 }
 
 const fileName = (path: string) => path.split('/').at(-1) ?? path;

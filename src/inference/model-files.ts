@@ -1,6 +1,7 @@
 // The model's files, checked against the manifest's hashes, and kept in the browser's cache under those hashes: a file
 // that is already there is not fetched again, and one that changed has another name.
 import { type ModelManifest, parseManifest } from '../contract/manifest';
+import { sha256Hex } from '../contract/sha256';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 
 export interface ModelFile {
@@ -28,7 +29,7 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
 /** All of them or none; rejects with the file that is wrong. `onBytes` counts cached files too. */
 export async function loadModelFiles(
   modelUrl: string,
-  { files }: ModelManifest,
+  { files }: Pick<ModelManifest, 'files'>,
   onBytes: OnBytes,
   onFile: (path: string) => void,
 ): Promise<ModelFiles> {
@@ -88,9 +89,7 @@ async function removeOthers(cache: Cache, modelUrl: string, wanted: ReadonlySet<
 /** What is wrong with these bytes, with both numbers. */
 export async function faultOf(bytes: Uint8Array<ArrayBuffer>, file: ModelFile): Promise<string | undefined> {
   if (bytes.length !== file.bytes) return `${file.path} has ${bytes.length} bytes; its manifest says ${file.bytes}`;
-  if (!globalThis.crypto?.subtle) return 'the model cannot be checked on this address: hashes need https, or localhost';
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  const sha256 = await sha256Hex(bytes);
   if (sha256 === file.sha256) return undefined;
   return `${file.path} does not match its checksum: it is ${sha256.slice(0, 12)}…, its manifest says ${file.sha256.slice(0, 12)}…`;
 }

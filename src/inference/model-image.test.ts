@@ -50,7 +50,7 @@ describe('the model image', () => {
       expect(pixelValues[i * step]).toBeCloseTo(value, 5);
     });
 
-    const { crop } = geometry;
+    const [{ crop }] = geometry.frames;
     expect(crop.xPx + crop.widthPx / 2).toBeCloseTo(widthPx / 2, -0.5);
     expect(crop.yPx + crop.heightPx / 2).toBeCloseTo(heightPx / 2, -0.5);
     expect(crop.xPx).toBeGreaterThanOrEqual(0);

@@ -46,16 +46,21 @@ export function prepareImage(source: PixelStrips, preparation: ImagePreparation)
     geometry: {
       sourceWidthPx: widthPx,
       sourceHeightPx: heightPx,
-      modelWidthPx: sizePx,
-      modelHeightPx: sizePx,
-      crop: {
-        xPx: (leftPx * widthPx) / resizedWidthPx,
-        yPx: (topPx * heightPx) / resizedHeightPx,
-        widthPx: (sizePx * widthPx) / resizedWidthPx,
-        heightPx: (sizePx * heightPx) / resizedHeightPx,
-      },
-      grid: preparation.grid,
       preprocessing: preparation.description,
+      frames: [
+        {
+          name: 'image',
+          crop: {
+            xPx: (leftPx * widthPx) / resizedWidthPx,
+            yPx: (topPx * heightPx) / resizedHeightPx,
+            widthPx: (sizePx * widthPx) / resizedWidthPx,
+            heightPx: (sizePx * heightPx) / resizedHeightPx,
+          },
+          grid: preparation.grid,
+          modelWidthPx: sizePx,
+          modelHeightPx: sizePx,
+        },
+      ],
     },
   };
 }

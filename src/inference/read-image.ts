@@ -1,5 +1,6 @@
 import { type ImageMediaType, parseImageHeader } from '../contract/image-header';
 import type { RunImage } from '../contract/run';
+import { sha256Hex } from '../contract/sha256';
 
 export type ImageReading =
   /** Sizes as shown, with a camera's rotation applied. */
@@ -43,7 +44,8 @@ export async function readImage(file: Blob, name: string): Promise<ImageReading>
     const bitmap = await createImageBitmap(new Blob([bytes], { type: mediaType }));
     const shown = { widthPx: bitmap.width, heightPx: bitmap.height };
     bitmap.close();
-    return { kind: 'image', image: { bytes, mediaType, name }, ...shown };
+    const image = { bytes, mediaType, name, sha256: await sha256Hex(bytes) };
+    return { kind: 'image', image, ...shown };
   } catch {
     return refused(`${name} is a broken ${typeNames[mediaType]} image: it cannot be decoded.`);
   }

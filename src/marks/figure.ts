@@ -1,3 +1,4 @@
+import { extentOf } from '../math/patch-geometry';
 import type { ColourTable } from './colour-table';
 import { drawHeatmap } from './heatmap';
 
@@ -28,10 +29,11 @@ const lineHeightPx = 26;
 export function drawFigure(document: Document, columns: FigureColumns): HTMLCanvasElement {
   const { image, placement, values, domain, table, opacity, isSmooth, outline, caption } = columns;
   const { sourceWidthPx, sourceHeightPx, crop, grid } = placement;
-  const factor = Math.max(1, Math.ceil(leastSidePx / Math.max(sourceWidthPx, sourceHeightPx)));
+  const extent = extentOf(placement);
+  const factor = Math.max(1, Math.ceil(leastSidePx / Math.max(extent.widthPx, extent.heightPx)));
   const canvas = document.createElement('canvas');
-  canvas.width = sourceWidthPx * factor;
-  const pictureHeightPx = sourceHeightPx * factor;
+  canvas.width = Math.ceil(extent.widthPx * factor);
+  const pictureHeightPx = Math.ceil(extent.heightPx * factor);
   const bandHeightPx = lineHeightPx * (caption.length + 1);
   canvas.height = pictureHeightPx + bandHeightPx;
   // Read back once, at the end: on the GPU that took seconds.
@@ -47,11 +49,15 @@ export function drawFigure(document: Document, columns: FigureColumns): HTMLCanv
   }
 
   context.scale(factor, factor);
+  context.translate(-extent.xPx, -extent.yPx);
   context.drawImage(image, 0, 0, sourceWidthPx, sourceHeightPx);
 
   const unseen = new Path2D();
   unseen.rect(0, 0, sourceWidthPx, sourceHeightPx);
-  unseen.rect(crop.xPx, crop.yPx, crop.widthPx, crop.heightPx);
+  const right = Math.min(crop.xPx + crop.widthPx, sourceWidthPx);
+  const bottom = Math.min(crop.yPx + crop.heightPx, sourceHeightPx);
+  const [left, top] = [Math.max(crop.xPx, 0), Math.max(crop.yPx, 0)];
+  unseen.rect(left, top, right - left, bottom - top);
   context.fillStyle = 'rgb(0 0 0 / 70%)';
   context.fill(unseen, 'evenodd');
 

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import {
+  extentOf,
+  framePlacement,
   type Placement,
   patchAfterKey,
   patchAtIndex,
@@ -51,7 +53,7 @@ describe('patch geometry', () => {
   });
 
   it('places the crop as shares of the image', () => {
-    expect(shareBox(1200, 600, oblong.crop)).toEqual({ left: 0.25, top: 0, width: 0.5, height: 1 });
+    expect(shareBox(extentOf(oblong), oblong.crop)).toEqual({ left: 0.25, top: 0, width: 0.5, height: 1 });
   });
 
   it('walks with keys and stops at the edges', () => {
@@ -59,5 +61,32 @@ describe('patch geometry', () => {
     expect(patchAfterKey(grid, { row: 3, col: 5 }, 'ArrowDown')).toEqual({ row: 4, col: 5 });
     expect(patchAfterKey(grid, { row: 3, col: 5 }, 'End')).toEqual({ row: 3, col: 23 });
     expect(patchAfterKey(grid, { row: 3, col: 5 }, 'x')).toBeUndefined();
+  });
+
+  it('makes room where padding takes a crop past the image, and none for rounding', () => {
+    const padded = { ...oblong, crop: { xPx: 0, yPx: -300, widthPx: 1200, heightPx: 1200 } };
+    expect(extentOf(padded)).toEqual({ xPx: 0, yPx: -300, widthPx: 1200, heightPx: 1200 });
+    const image = { xPx: 0, yPx: 0, widthPx: 1200, heightPx: 600 };
+    expect(shareBox(extentOf(padded), image)).toEqual({ left: 0, top: 0.25, width: 1, height: 0.5 });
+    expect(unseenShare(padded)).toBe(0);
+    expect(extentOf({ ...oblong, crop: { xPx: -0.3, yPx: 0, widthPx: 1200.4, heightPx: 600 } })).toEqual(image);
+  });
+});
+
+describe('frames', () => {
+  const crop = { xPx: 0, yPx: 0, widthPx: 1200, heightPx: 600 };
+  const frames = [
+    { crop, grid: { rows: 2, cols: 3 } },
+    { crop, grid: { rows: 1, cols: 2 } },
+  ];
+  const geometry = { sourceWidthPx: 1200, sourceHeightPx: 600, frames };
+
+  it('have their patches one after the other in a map', () => {
+    expect(framePlacement(geometry, 0)).toMatchObject({ first: 0, end: 6, grid: { rows: 2, cols: 3 } });
+    expect(framePlacement(geometry, 1)).toMatchObject({ first: 6, end: 8, grid: { rows: 1, cols: 2 } });
+  });
+
+  it('are refused where there is none of that number', () => {
+    expect(() => framePlacement(geometry, 2)).toThrow('frame 2 of 2');
   });
 });

@@ -1,5 +1,6 @@
 // Three spaces: the patch grid (row, col), source-image pixels, and shares of the source image (0..1, for CSS percentages).
-// The grid covers `crop` exactly; what lies outside of `crop` the model never saw.
+// The grid covers `crop` exactly; what lies outside of `crop` the model never saw. A model may read several frames of
+// one image, each with a crop and a grid of its own; a map then has their patches one frame after the other.
 
 export interface Grid {
   readonly rows: number;
@@ -25,7 +26,31 @@ export interface Placement {
   readonly grid: Grid;
 }
 
-/** Row-major, as the maps are. */
+export interface Frames {
+  readonly sourceWidthPx: number;
+  readonly sourceHeightPx: number;
+  readonly frames: readonly { readonly crop: Rect; readonly grid: Grid }[];
+}
+
+/** One frame's own placement, and where its patches lie among a map's values: `first` up to, without, `end`. */
+export interface FramePlacement extends Placement {
+  readonly first: number;
+  readonly end: number;
+}
+
+export function framePlacement({ sourceWidthPx, sourceHeightPx, frames }: Frames, index: number): FramePlacement {
+  const frame = frames[index];
+  if (frame === undefined) throw new Error(`frame ${index} of ${frames.length}`);
+  const { crop, grid } = frame;
+  const first = frames.slice(0, index).reduce((sum, before) => sum + patchesOf(before.grid), 0);
+  return { sourceWidthPx, sourceHeightPx, crop, grid, first, end: first + patchesOf(grid) };
+}
+
+function patchesOf(grid: Grid): number {
+  return grid.rows * grid.cols;
+}
+
+/** Row-major, as a frame's part of a map is. */
 export function patchIndex(grid: Grid, patch: Patch): number {
   return patch.row * grid.cols + patch.col;
 }
@@ -58,14 +83,24 @@ export interface ShareBox {
   readonly height: number;
 }
 
-/** A rectangle of source-image pixels as shares of the image's own size. */
-export function shareBox(sourceWidthPx: number, sourceHeightPx: number, rect: Rect): ShareBox {
+/** A rectangle of source-image pixels as shares of another one. */
+export function shareBox(of: Rect, rect: Rect): ShareBox {
   return {
-    left: rect.xPx / sourceWidthPx,
-    top: rect.yPx / sourceHeightPx,
-    width: rect.widthPx / sourceWidthPx,
-    height: rect.heightPx / sourceHeightPx,
+    left: (rect.xPx - of.xPx) / of.widthPx,
+    top: (rect.yPx - of.yPx) / of.heightPx,
+    width: rect.widthPx / of.widthPx,
+    height: rect.heightPx / of.heightPx,
   };
+}
+
+/** All of the image, and of the crop where padding takes it past the image; half a pixel of rounding does not. */
+export function extentOf({ sourceWidthPx, sourceHeightPx, crop }: Placement): Rect {
+  const least = (at: number) => (at < -0.5 ? at : 0);
+  const most = (at: number, size: number) => (at > size + 0.5 ? at : size);
+  const [xPx, yPx] = [least(crop.xPx), least(crop.yPx)];
+  const right = most(crop.xPx + crop.widthPx, sourceWidthPx);
+  const bottom = most(crop.yPx + crop.heightPx, sourceHeightPx);
+  return { xPx, yPx, widthPx: right - xPx, heightPx: bottom - yPx };
 }
 
 /** Share of the source image that lies outside the crop, 0..1. Half a pixel of rounding is no part of it. */

@@ -93,22 +93,33 @@ function readyStatus({ backend, note }: { backend: 'webgpu' | 'wasm'; note: stri
   return { phase: 'ready', backend, ...(note !== undefined && { note }) };
 }
 
-function headerOf({ image, text }: Question, geometry: RunHeader['geometry'], manifest: ModelManifest): RunHeader {
+function headerOf(
+  { image, text, maxNewTokens }: Question,
+  geometry: RunHeader['geometry'],
+  manifest: ModelManifest,
+): RunHeader {
   return {
-    formatVersion: 1,
-    id: crypto.randomUUID(),
+    formatVersion: 2,
+    id: newRunId(),
     createdAt: new Date().toISOString(),
     question: text,
     image,
     geometry,
     model: modelFacts(manifest),
     head: headFacts(manifest),
+    sampling: { maxNewTokens: maxNewTokens ?? manifest.prompt.maxNewTokens, temperature: 0, topP: 1, seed: 0 },
     recorded: false,
   };
 }
 
+/** `crypto.randomUUID` is missing where the page came over plain http from another machine. */
+function newRunId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 function modelFacts({ name, revision, knows, model }: ModelManifest): ModelFacts {
-  return { name, revision, hiddenSize: model.hiddenSize, stage: model.hiddenStateStage, knows };
+  const { hiddenSize, hiddenStateStage: stage } = model;
+  return { name, revision, hiddenSize, stage, knows, family: 'LLaVA-1.5', dtype: 'float32' };
 }
 
 function headFacts({ head }: ModelManifest): HeadFacts {

@@ -14,7 +14,7 @@ async function eventsOf(bytes: Uint8Array): Promise<RunEvent[]> {
 describe('a saved run', () => {
   it('is marked as recorded and has a map for each token, then its end', async () => {
     const [begin, ...rest] = await eventsOf(sample);
-    expect(begin).toMatchObject({ type: 'begin', header: { recorded: true, formatVersion: 1 } });
+    expect(begin).toMatchObject({ type: 'begin', header: { recorded: true, formatVersion: 2 } });
     const end = rest.pop();
     expect(end).toMatchObject({ type: 'end' });
     expect(end).not.toMatchObject({ end: { reason: 'truncated' } });

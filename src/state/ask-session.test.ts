@@ -6,13 +6,13 @@ import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { collectRun, createRunLibrary } from './run-library';
 
-const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png' };
+const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png', sha256: '' };
 const text = 'what color is the cube ?';
 const intake = { settled: async () => true, image: () => image };
 
 function header(id: string): RunHeader {
   return {
-    formatVersion: 1,
+    formatVersion: 2,
     id,
     createdAt: '2026-11-21T00:00:00Z',
     question: text,
@@ -20,14 +20,28 @@ function header(id: string): RunHeader {
     geometry: {
       sourceWidthPx: 336,
       sourceHeightPx: 336,
-      modelWidthPx: 336,
-      modelHeightPx: 336,
-      crop: { xPx: 0, yPx: 0, widthPx: 336, heightPx: 336 },
-      grid: { rows: 24, cols: 24 },
       preprocessing: 'none',
+      frames: [
+        {
+          name: 'image',
+          crop: { xPx: 0, yPx: 0, widthPx: 336, heightPx: 336 },
+          grid: { rows: 24, cols: 24 },
+          modelWidthPx: 336,
+          modelHeightPx: 336,
+        },
+      ],
     },
-    model: { name: 'm', revision: '1', hiddenSize: 4, stage: 'post_norm', knows: '' },
+    model: {
+      name: 'm',
+      revision: '1',
+      hiddenSize: 4,
+      stage: 'post_norm',
+      knows: '',
+      family: 'LLaVA-1.5',
+      dtype: 'float32',
+    },
     head: undefined,
+    sampling: { maxNewTokens: 8, temperature: 0, topP: 1, seed: 0 },
     recorded: false,
   };
 }
@@ -102,6 +116,28 @@ describe('asking', () => {
     becomeReady();
     await idle();
     expect(asked).toHaveBeenCalledOnce();
+  });
+
+  it('waits its turn without leaving the answer on screen, and says how many are before it', async () => {
+    const library = createRunLibrary();
+    useChoices.getState().showRun('former');
+    const places: number[] = [];
+    const stop = useAsking.subscribe(({ asking }) => {
+      if (asking.phase !== 'queued' || asking.until !== 'turn') return;
+      places.push(asking.before);
+      expect(useChoices.getState().runId).toBe('former');
+    });
+    const { source } = sourceOf(async function* () {
+      yield { type: 'queued', before: 2 };
+      yield { type: 'queued', before: 1 };
+      yield { type: 'begin', header: header('a') };
+      yield end('stop');
+    });
+    createAskSession(source, library, intake).ask(text);
+    await idle();
+    stop();
+    expect(places).toEqual([2, 1]);
+    expect(useChoices.getState().runId).toBe('a');
   });
 
   it('asks about the image that is still being read, not about the one before it', async () => {
@@ -203,6 +239,16 @@ describe('asking', () => {
     await vi.waitFor(() => expect(library.get('run 2')?.snapshot().end?.reason).toBe('stop'));
     expect(library.get('run 1')?.snapshot().end?.reason).toBe('cancelled');
     expect(useChoices.getState().runId).toBe('run 2');
+  });
+
+  it('leaves nothing behind of a recorded run that is refused', async () => {
+    const library = createRunLibrary();
+    async function* events(): AsyncIterable<RunEvent> {
+      yield { type: 'begin', header: header('d') };
+      throw new Error('Image states: 1 numbers, the header says 2');
+    }
+    await expect(collectRun(library, events())).rejects.toThrow('1 numbers');
+    expect(library.get('d')).toBeUndefined();
   });
 
   it('calls a recorded run truncated that ends without its end', async () => {

@@ -9,6 +9,8 @@ export type Asking =
   | { readonly phase: 'idle' }
   /** Asked while the image is still being read or the model loading; it is put to it as soon as it can answer. */
   | { readonly phase: 'queued'; readonly text: string; readonly until: 'image' | 'model' }
+  /** The model is answering others: so many of them before this one. */
+  | { readonly phase: 'queued'; readonly text: string; readonly until: 'turn'; readonly before: number }
   | { readonly phase: 'answering'; readonly text: string };
 
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
@@ -49,10 +51,17 @@ export function createAskSession(
     }
     const former = useChoices.getState().runId;
     useAsking.setState({ asking: { phase: 'answering', text } });
-    const record = await collectRun(library, source.ask({ image, text }, signal), ({ id }) => {
-      useChoices.getState().showRun(id);
-      // An image chosen since then waits for a question of its own.
-      if (useDraft.getState().image === draft) useDraft.getState().setImage(undefined);
+    const record = await collectRun(library, source.ask({ image, text }, signal), {
+      onQueued(before) {
+        if (!signal.aborted) useAsking.setState({ asking: { phase: 'queued', text, until: 'turn', before } });
+      },
+      onBegin({ id }) {
+        if (signal.aborted) return;
+        useAsking.setState({ asking: { phase: 'answering', text } });
+        useChoices.getState().showRun(id);
+        // An image chosen since then waits for a question of its own.
+        if (useDraft.getState().image === draft) useDraft.getState().setImage(undefined);
+      },
     });
     const { tokens, end } = record.snapshot();
     if (end?.reason === 'failed') {

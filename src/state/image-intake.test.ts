@@ -20,7 +20,7 @@ function intakeOf() {
   const finish = (name: string) =>
     waiting.get(name)?.({
       kind: 'image',
-      image: { bytes: new Uint8Array([1]), mediaType: 'image/png', name },
+      image: { bytes: new Uint8Array([1]), mediaType: 'image/png', name, sha256: '' },
       widthPx: 1,
       heightPx: 1,
     });

@@ -2,25 +2,40 @@ import { describe, expect, it } from 'vitest';
 import type { RunHeader } from '../contract/run';
 import { mapAsCsv, mapAsJson, mapCaption } from './map-file';
 import type { RunSnapshot } from './run-record';
+import { selectFrame } from './shown-frame';
 import type { ShownMap } from './token-selection';
 
 const header: RunHeader = {
-  formatVersion: 1,
+  formatVersion: 2,
   id: 'run 1',
   createdAt: '2026-11-21T00:00:00Z',
   question: 'What color is the "large" cube?',
-  image: { bytes: new Uint8Array(1), mediaType: 'image/png', name: 'scene.png' },
+  image: { bytes: new Uint8Array(1), mediaType: 'image/png', name: 'scene.png', sha256: '' },
   geometry: {
     sourceWidthPx: 30,
     sourceHeightPx: 20,
-    modelWidthPx: 336,
-    modelHeightPx: 336,
-    crop: { xPx: 0, yPx: 0, widthPx: 30, heightPx: 20 },
-    grid: { rows: 2, cols: 3 },
     preprocessing: 'none',
+    frames: [
+      {
+        name: 'image',
+        crop: { xPx: 0, yPx: 0, widthPx: 30, heightPx: 20 },
+        grid: { rows: 2, cols: 3 },
+        modelWidthPx: 336,
+        modelHeightPx: 336,
+      },
+    ],
   },
-  model: { name: 'm', revision: 'r1', hiddenSize: 4, stage: 'post_norm', knows: '' },
+  model: {
+    name: 'm',
+    revision: 'r1',
+    hiddenSize: 4,
+    stage: 'post_norm',
+    knows: '',
+    family: 'LLaVA-1.5',
+    dtype: 'float32',
+  },
   head: undefined,
+  sampling: { maxNewTokens: 8, temperature: 0, topP: 1, seed: 0 },
   recorded: false,
 };
 const run: RunSnapshot = {
@@ -36,7 +51,7 @@ const map: ShownMap = {
   computeMs: 2,
   backend: 'wasm',
 };
-const exported = { run, threshold: 0.5 };
+const exported = { run, frame: selectFrame(header.geometry, null), threshold: 0.5 };
 
 describe('a map as a file', () => {
   it('keeps every value by row and column, and how it was made, in JSON', () => {
@@ -46,7 +61,8 @@ describe('a map as a file', () => {
       question: header.question,
       tokens: [{ index: 0, text: ' red', logProb: -0.5 }],
       backend: 'wasm',
-      geometry: { grid: { rows: 2, cols: 3 } },
+      frame: 'image',
+      geometry: { frames: [{ grid: { rows: 2, cols: 3 } }] },
       values: [
         [0, 0.125, 0.25],
         [0.5, 0.75, 1],

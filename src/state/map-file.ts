@@ -1,14 +1,16 @@
 import { ranksDescending } from '../math/map-values';
 import type { RunSnapshot } from './run-record';
+import type { ShownFrame } from './shown-frame';
 import type { ShownMap } from './token-selection';
 
 interface Exported {
   readonly run: RunSnapshot;
+  readonly frame: ShownFrame;
   readonly threshold: number;
 }
 
 /** What is needed to know, later, what these numbers are. */
-function provenance({ run, threshold }: Exported, map: ShownMap) {
+function provenance({ run, frame, threshold }: Exported, map: ShownMap) {
   const { header, tokens } = run;
   return {
     question: header.question,
@@ -21,6 +23,8 @@ function provenance({ run, threshold }: Exported, map: ShownMap) {
     backend: map.backend,
     computeMs: map.computeMs,
     threshold,
+    sampling: header.sampling,
+    frame: frame.name,
     geometry: header.geometry,
     image: header.image.name,
     run: header.id,
@@ -28,9 +32,9 @@ function provenance({ run, threshold }: Exported, map: ShownMap) {
   };
 }
 
-/** Values row-major over `geometry.grid`. */
+/** Values row-major over the frame's grid. */
 export function mapAsJson(exported: Exported, map: ShownMap): string {
-  const { grid } = exported.run.header.geometry;
+  const { grid } = exported.frame.placement;
   const rows = Array.from({ length: grid.rows }, (_, row) =>
     Array.from(map.values.subarray(row * grid.cols, (row + 1) * grid.cols)),
   );
@@ -39,7 +43,7 @@ export function mapAsJson(exported: Exported, map: ShownMap): string {
 
 /** One patch a line, rows and columns counted from 1 as on the page; the lines before it say how it was made. */
 export function mapAsCsv(exported: Exported, map: ShownMap): string {
-  const { grid } = exported.run.header.geometry;
+  const { grid } = exported.frame.placement;
   const ranks = ranksDescending(map.values);
   const notes = Object.entries(provenance(exported, map)).map(([key, value]) => `# ${key}: ${JSON.stringify(value)}`);
   const lines = Array.from(map.values, (value, i) =>
@@ -49,13 +53,13 @@ export function mapAsCsv(exported: Exported, map: ShownMap): string {
 }
 
 /** Three lines for below a picture. */
-export function mapCaption({ run, threshold }: Exported, map: ShownMap): string[] {
+export function mapCaption({ run, frame, threshold }: Exported, map: ShownMap): string[] {
   const { header, tokens } = run;
   const words = map.tokenIndices.map((index) => tokens[index]?.text ?? '').join('');
   const { model, head } = header;
   return [
     `“${words.trim()}”  in answer to  ${header.question}`,
-    `FastRM${head ? ` by ${head.name} ${head.revision}` : ''}, ${map.tokenIndices.length > 1 ? `mean of ${map.tokenIndices.length} maps, ` : ''}outlined at ${threshold.toFixed(2)} and above`,
+    `FastRM${head ? ` by ${head.name} ${head.revision}` : ''}, ${map.tokenIndices.length > 1 ? `mean of ${map.tokenIndices.length} maps, ` : ''}${frame.all.length > 1 ? `${frame.name} frame, ` : ''}outlined at ${threshold.toFixed(2)} and above`,
     `${model.name} ${model.revision}, ${head?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
   ];
 }

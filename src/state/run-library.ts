@@ -6,6 +6,7 @@ export interface RunLibrary {
   get(id: string): RunRecord | undefined;
   list(): readonly RunRecord[];
   begin(header: RunHeader): RunRecord;
+  drop(id: string): void;
   subscribe(onChange: () => void): () => void;
 }
 
@@ -31,6 +32,11 @@ export function createRunLibrary(): RunLibrary {
       replace([...kept, record]);
       return record;
     },
+    drop(id) {
+      const dropped = records.find((record) => record.id === id);
+      if (dropped) URL.revokeObjectURL(dropped.imageUrl);
+      replace(records.filter((record) => record !== dropped));
+    },
     subscribe(onChange) {
       listeners.add(onChange);
       return () => listeners.delete(onChange);
@@ -38,27 +44,43 @@ export function createRunLibrary(): RunLibrary {
   };
 }
 
-/** Feeds a stream of events into the library. `onBegin` is told of the record before its first token. */
+export interface RunListener {
+  /** So many questions are answered before it. */
+  onQueued(before: number): void;
+  /** Before the run's first token. */
+  onBegin(record: RunRecord): void;
+}
+
+const nobody: RunListener = { onQueued: () => {}, onBegin: () => {} };
+
+/** Feeds a stream of events into the library. A stream that is refused on its way leaves no run behind. */
 export async function collectRun(
   library: RunLibrary,
   events: AsyncIterable<RunEvent>,
-  onBegin: (record: RunRecord) => void = () => {},
+  { onQueued, onBegin }: RunListener = nobody,
 ): Promise<RunRecord> {
   let record: RunRecord | undefined;
-  for await (const event of events) {
-    if (event.type === 'begin') {
-      const known = library.get(event.header.id);
-      if (known?.snapshot().end) {
-        onBegin(known);
-        return known;
+  try {
+    for await (const event of events) {
+      if (event.type === 'queued') {
+        onQueued(event.before);
+      } else if (event.type === 'begin') {
+        const known = library.get(event.header.id);
+        if (known?.snapshot().end) {
+          onBegin(known);
+          return known;
+        }
+        record = library.begin(event.header);
+        onBegin(record);
+      } else if (record === undefined) {
+        throw new Error(`a run's first event was '${event.type}', not 'begin'`);
+      } else {
+        record.append(event);
       }
-      record = library.begin(event.header);
-      onBegin(record);
-    } else if (record === undefined) {
-      throw new Error(`a run's first event was '${event.type}', not 'begin'`);
-    } else {
-      record.append(event);
     }
+  } catch (error) {
+    if (record) library.drop(record.id);
+    throw error;
   }
   if (record === undefined) throw new Error('the run is empty');
   if (record.snapshot().end === undefined) {

@@ -46,6 +46,7 @@ export function createRunRecord(
     mapOf: (tokenIndex) => maps.get(tokenIndex),
     append(event) {
       switch (event.type) {
+        case 'queued':
         case 'begin':
           throw new Error(`run ${header.id} has begun already`);
         case 'token':

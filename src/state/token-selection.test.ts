@@ -30,6 +30,7 @@ const maps = new Map<number, RelevancyMap>(
     },
   ]),
 );
+const whole = { first: 0, end: 2 };
 const mapOf = (index: number) => maps.get(index);
 
 describe('selecting answer tokens', () => {
@@ -65,10 +66,15 @@ describe('selecting answer tokens', () => {
   });
 
   it('shows the mean of the maps there are, and says which are missing', () => {
-    const shown = selectShownMap([2, 3, 4], mapOf);
+    const shown = selectShownMap([2, 3, 4], mapOf, whole);
     expect(shown).toMatchObject({ tokenIndices: [2, 4], missing: [3], computeMs: 4, backend: 'wasm' });
     expect(shown?.values).toEqual(Float32Array.of(0.375, 0.5));
-    expect(selectShownMap([3], mapOf)).toBeUndefined();
+    expect(selectShownMap([3], mapOf, whole)).toBeUndefined();
+  });
+
+  it("shows one frame's part of the maps, which have the frames one after the other", () => {
+    expect(selectShownMap([2, 4], mapOf, { first: 1, end: 2 })?.values).toEqual(Float32Array.of(0.5));
+    expect(selectShownMap([2], mapOf, { first: 0, end: 1 })?.values).toEqual(Float32Array.of(0.25));
   });
 
   it('lists the tokens that rest on a patch, strongest first', () => {

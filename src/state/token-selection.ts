@@ -75,8 +75,9 @@ function leastCertain(tokens: readonly AnswerToken[], indices: readonly number[]
   );
 }
 
-/** The map on screen: the mean of the selected tokens' maps. */
+/** The map on screen: the mean of the selected tokens' maps, in one frame. */
 export interface ShownMap {
+  /** Row-major over the frame's grid. */
   readonly values: Float32Array;
   /** Those of the selection that have a map. */
   readonly tokenIndices: readonly number[];
@@ -87,12 +88,14 @@ export interface ShownMap {
   readonly backend: RelevancyMap['backend'];
 }
 
+/** `frame` says where the shown frame's patches lie in a map. */
 export function selectShownMap(
   indices: readonly number[],
   mapOf: (index: number) => RelevancyMap | undefined,
+  frame: { readonly first: number; readonly end: number },
 ): ShownMap | undefined {
   const maps = indices.map(mapOf).filter((map) => map !== undefined);
-  const values = averageMaps(maps.map((map) => map.values));
+  const values = averageMaps(maps.map((map) => map.values.subarray(frame.first, frame.end)));
   const backend = maps[0]?.backend;
   if (values === undefined || backend === undefined) return undefined;
   return {
@@ -104,7 +107,7 @@ export function selectShownMap(
   };
 }
 
-/** The answer tokens whose own map reaches the threshold at one patch, strongest first. */
+/** The answer tokens whose own map reaches the threshold at one patch, strongest first; `patchIndex` is of all frames. */
 export function selectTokensOnPatch(
   tokens: readonly AnswerToken[],
   mapOf: (index: number) => RelevancyMap | undefined,

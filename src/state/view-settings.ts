@@ -21,6 +21,8 @@ const parsers = {
   opacityPercent: parseAsInteger.withDefault(80),
   /** Null: the head's own classification threshold. */
   threshold: parseAsShare,
+  /** Null: the run's first frame. */
+  frame: parseAsStringLiteral(['image', 'detail', 'overview'] as const),
   /** File of the recorded run to open with. */
   run: parseAsString,
 };

@@ -10,7 +10,7 @@ interface AnswerTokensProps {
   readonly mapOf: (index: number) => RelevancyMap | undefined;
   readonly selected: readonly number[];
   readonly unit: TokenUnit;
-  /** Index of the picked patch: tokens whose map reaches the threshold there are marked. */
+  /** Index of the picked patch in a map: tokens whose map reaches the threshold there are marked. */
   readonly markPatch: number | undefined;
   readonly threshold: number;
   readonly isStreaming: boolean;

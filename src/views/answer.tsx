@@ -15,11 +15,11 @@ const selectPicked = (choices: Choices) => choices.pickedPatch;
 const selectIsWhole = (choices: Choices) => choices.selection.kind === 'answer';
 
 export function Answer({ bench }: { readonly bench: Bench }) {
-  const { run, record, selected, threshold } = bench;
+  const { run, record, selected, frame, threshold } = bench;
   const unit = useChoices(selectUnit);
   const picked = useChoices(selectPicked);
   const { header, tokens, end } = run;
-  const markPatch = picked && patchIndex(header.geometry.grid, picked);
+  const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
 
   return (
     <section className="answer" aria-label="Answer">

@@ -4,6 +4,7 @@ import { Answer } from './answer';
 import { AskForm } from './ask-form';
 import { Colophon } from './colophon';
 import { DropTarget } from './drop-target';
+import { FrameChoice } from './frame-choice';
 import { Gallery } from './gallery';
 import { IdleSignal } from './idle-signal';
 import { Legend } from './legend';
@@ -99,7 +100,7 @@ function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
     <figure className="bench-stage">
       <Stage
         image={stageImage(bench)}
-        geometry={bench.run.header.geometry}
+        placement={bench.frame.placement}
         map={bench.map}
         threshold={bench.threshold}
         settings={bench.settings}
@@ -112,6 +113,7 @@ function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
 function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: boolean }) {
   return (
     <section className="bench-reading" aria-label="Reading the map">
+      <FrameChoice bench={bench} />
       <Legend bench={bench} />
       <Collapsible isOpen={isWide} summary="How the map is drawn">
         <MapControls settings={bench.settings} setSettings={bench.setSettings} />

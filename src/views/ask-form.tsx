@@ -1,5 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
+import { formatCount } from '../math/number-format';
 import { type Asking, useAsking } from '../state/ask-session';
 import { useDraft } from '../state/draft';
 import type { RunRecord } from '../state/run-record';
@@ -100,7 +101,12 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
 function waitingNote(asking: Asking, status: SourceStatus): string {
   if (status.phase === 'failed') return `The model did not load: ${status.reason}`;
   if (asking.phase !== 'queued') return '';
-  return asking.until === 'image'
-    ? 'It will be asked as soon as the image has been read.'
-    : 'It will be asked as soon as the model has loaded.';
+  switch (asking.until) {
+    case 'image':
+      return 'It will be asked as soon as the image has been read.';
+    case 'model':
+      return 'It will be asked as soon as the model has loaded.';
+    case 'turn':
+      return `In the queue: ${formatCount(asking.before, 'question is', 'questions are')} answered before yours.`;
+  }
 }

@@ -40,22 +40,21 @@ function fileName({ run, selected }: Bench): string {
 }
 
 async function savePng(bench: Bench, name: string): Promise<void> {
-  const { map, run, record, settings, threshold } = bench;
+  const { map, record, frame, settings, threshold } = bench;
   if (map === undefined) return;
   const image = new Image();
   image.src = record.imageUrl;
   await image.decode();
-  const { geometry } = run.header;
   const canvas = drawFigure(document, {
     image,
-    placement: geometry,
+    placement: frame.placement,
     values: map.values,
     domain: domainOf(map, settings),
     table: layerTable(settings.colours, settings.layer),
     opacity: settings.opacityPercent / 100,
     isSmooth: settings.patches === 'smooth',
     caption: mapCaption(bench, map),
-    outline: outlinePathData(traceOutline(map.values, geometry.grid, threshold)),
+    outline: outlinePathData(traceOutline(map.values, frame.placement.grid, threshold)),
   });
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
   if (blob) save(blob, 'image/png', name);

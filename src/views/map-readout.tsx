@@ -39,9 +39,9 @@ function mapTitle({ run, selected, map }: Bench): string {
   return selected.length === 1 ? `Map of “${shortened}”` : `Mean map of “${shortened}”`;
 }
 
-function mapNote({ run, map }: Bench): string {
+function mapNote({ run, map, frame }: Bench): string {
   if (map && map.missing.length > 0) return `${formatCount(map.missing.length, 'token has', 'tokens have')} no map.`;
-  const unseen = unseenShare(run.header.geometry);
+  const unseen = unseenShare(frame.placement);
   if (unseen > 0) {
     return `Veiled: the ${formatPercent(unseen)} that the model never saw (${run.header.geometry.preprocessing}).`;
   }
@@ -49,10 +49,10 @@ function mapNote({ run, map }: Bench): string {
 }
 
 function MapNumbers({ bench }: { readonly bench: Bench }) {
-  const { map, run } = bench;
+  const { map, frame } = bench;
   if (map === undefined) return null;
   const { max, maxIndex } = summariseMap(map.values);
-  const peak = patchAtIndex(run.header.geometry.grid, maxIndex);
+  const peak = patchAtIndex(frame.placement.grid, maxIndex);
   return (
     <>
       peak {formatValue(max)} at r{peak.row + 1} c{peak.col + 1}
@@ -61,10 +61,10 @@ function MapNumbers({ bench }: { readonly bench: Bench }) {
 }
 
 function PatchNumbers({ bench, patch }: { readonly bench: Bench; readonly patch: Patch }) {
-  const { map, run } = bench;
+  const { map, frame } = bench;
   const ranks = useMemo(() => map && ranksDescending(map.values), [map]);
   if (map === undefined || ranks === undefined) return null;
-  const index = patchIndex(run.header.geometry.grid, patch);
+  const index = patchIndex(frame.placement.grid, patch);
   return (
     <>
       r{patch.row + 1} c{patch.col + 1} <strong>{formatValue(map.values[index] ?? 0)}</strong>
@@ -76,8 +76,8 @@ function PatchNumbers({ bench, patch }: { readonly bench: Bench; readonly patch:
 }
 
 function RestsOnPatch({ bench, patch }: { readonly bench: Bench; readonly patch: Patch }) {
-  const { run, record, threshold } = bench;
-  const index = patchIndex(run.header.geometry.grid, patch);
+  const { run, record, frame, threshold } = bench;
+  const index = frame.placement.first + patchIndex(frame.placement.grid, patch);
   const resting = selectTokensOnPatch(run.tokens, (token) => record.mapOf(token), index, threshold);
   const shown = resting.slice(0, 4);
   return (

@@ -1,8 +1,14 @@
 import { type KeyboardEvent, type PointerEvent, useMemo } from 'react';
-import type { ImageGeometry } from '../contract/run';
 import { ranksDescending, summariseMap } from '../math/map-values';
 import { formatValue } from '../math/number-format';
-import { type Patch, patchAfterKey, patchAtIndex, patchAtPoint, patchIndex } from '../math/patch-geometry';
+import {
+  type Patch,
+  type Placement,
+  patchAfterKey,
+  patchAtIndex,
+  patchAtPoint,
+  patchIndex,
+} from '../math/patch-geometry';
 import { type Choices, useChoices } from '../state/choices';
 import type { ShownMap } from '../state/token-selection';
 
@@ -10,8 +16,8 @@ const selectPointed = (choices: Choices) => choices.pointedPatch;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
 /** Pointer and keyboard over the patches. A grid of one rendered cell: 576 of them would be 576 stops for nobody. */
-export function PatchGrid({ map, geometry }: { readonly map: ShownMap; readonly geometry: ImageGeometry }) {
-  const { grid } = geometry;
+export function PatchGrid({ map, placement }: { readonly map: ShownMap; readonly placement: Placement }) {
+  const { grid, crop } = placement;
   const pointed = useChoices(selectPointed);
   const picked = useChoices(selectPicked);
   const { pointPatch, pickPatch } = useChoices.getState();
@@ -20,10 +26,9 @@ export function PatchGrid({ map, geometry }: { readonly map: ShownMap; readonly 
 
   const patchUnder = (event: PointerEvent<HTMLElement>): Patch | undefined => {
     const box = event.currentTarget.getBoundingClientRect();
-    const { crop } = geometry;
     const xPx = crop.xPx + ((event.clientX - box.left) / box.width) * crop.widthPx;
     const yPx = crop.yPx + ((event.clientY - box.top) / box.height) * crop.heightPx;
-    return patchAtPoint(geometry, xPx, yPx);
+    return patchAtPoint(placement, xPx, yPx);
   };
   const togglePick = (patch: Patch | undefined) => pickPatch(patch && isSame(patch, picked) ? undefined : patch);
   const onKeyDown = (event: KeyboardEvent) => {
@@ -60,14 +65,14 @@ export function PatchGrid({ map, geometry }: { readonly map: ShownMap; readonly 
       onPointerLeave={() => pointPatch(undefined)}
       onClick={(event) => togglePick(patchUnder(event as unknown as PointerEvent<HTMLElement>))}
     >
-      {picked && !isSame(picked, current) && <Cursor patch={picked} geometry={geometry} isPicked />}
+      {picked && !isSame(picked, current) && <Cursor patch={picked} placement={placement} isPicked />}
       {current && (
         // biome-ignore lint/a11y/useSemanticElements: as above
         // biome-ignore lint/a11y/useFocusableInteractive: the grid keeps the focus and points here
         <div role="row" aria-rowindex={current.row + 1}>
           <Cursor
             patch={current}
-            geometry={geometry}
+            placement={placement}
             isPicked={isSame(current, picked)}
             label={patchLabel(map, ranks, patchIndex(grid, current), current)}
           />
@@ -88,12 +93,12 @@ function patchLabel(map: ShownMap, ranks: Uint32Array, index: number, patch: Pat
 
 function Cursor(props: {
   readonly patch: Patch;
-  readonly geometry: ImageGeometry;
+  readonly placement: Placement;
   readonly isPicked: boolean;
   readonly label?: string;
 }) {
   const { patch, isPicked, label } = props;
-  const { rows, cols } = props.geometry.grid;
+  const { rows, cols } = props.placement.grid;
   const style = {
     left: `${(patch.col / cols) * 100}%`,
     top: `${(patch.row / rows) * 100}%`,

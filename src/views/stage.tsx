@@ -1,9 +1,8 @@
 import { type CSSProperties, useLayoutEffect, useMemo, useRef } from 'react';
-import type { ImageGeometry } from '../contract/run';
 import { type ColourTable, createColourTable } from '../marks/colour-table';
 import { drawHeatmap } from '../marks/heatmap';
 import { summariseMap } from '../math/map-values';
-import { type Rect, shareBox, unseenShare } from '../math/patch-geometry';
+import { extentOf, type Grid, type Placement, type Rect, shareBox, unseenShare } from '../math/patch-geometry';
 import { outlinePathData, traceOutline } from '../math/threshold-outline';
 import type { ShownMap } from '../state/token-selection';
 import type { ViewSettings } from '../state/view-settings';
@@ -19,37 +18,44 @@ export interface StageImage {
 }
 
 interface StageProps {
-  readonly image: StageImage | undefined;
-  /** Undefined for an image that was not asked about yet: then nobody knows what the model will see of it. */
-  readonly geometry: ImageGeometry | undefined;
+  readonly image: StageImage;
+  /** Of the shown frame. */
+  readonly placement: Placement;
   readonly map: ShownMap | undefined;
   readonly threshold: number;
   readonly settings: ViewSettings;
 }
 
 /** The image with its map, in a box whose size does not depend on the image. */
-export function Stage({ image, geometry, map, threshold, settings }: StageProps) {
+export function Stage({ image, placement, map, threshold, settings }: StageProps) {
+  const extent = extentOf(placement);
+  const whole = { xPx: 0, yPx: 0, widthPx: placement.sourceWidthPx, heightPx: placement.sourceHeightPx };
   return (
     <div className="stage-box">
-      {image && (
-        <div className="stage-frame" style={{ '--ratio': image.widthPx / image.heightPx } as CSSProperties}>
-          <img className="stage-image" src={image.url} alt={image.alt} width={image.widthPx} height={image.heightPx} />
-          {geometry && <Unseen geometry={geometry} />}
-          {geometry && map && (
-            <div className="stage-crop" style={placed(geometry, geometry.crop)}>
-              <MapCanvas map={map} geometry={geometry} settings={settings} />
-              <Outline map={map} geometry={geometry} threshold={threshold} />
-              <PatchGrid map={map} geometry={geometry} />
-            </div>
-          )}
-        </div>
-      )}
+      <div className="stage-frame" style={{ '--ratio': extent.widthPx / extent.heightPx } as CSSProperties}>
+        <img
+          className="stage-image"
+          style={placed(extent, whole)}
+          src={image.url}
+          alt={image.alt}
+          width={image.widthPx}
+          height={image.heightPx}
+        />
+        <Unseen placement={placement} style={placed(extent, whole)} />
+        {map && (
+          <div className="stage-crop" style={placed(extent, placement.crop)}>
+            <MapCanvas map={map} grid={placement.grid} settings={settings} />
+            <Outline map={map} grid={placement.grid} threshold={threshold} />
+            <PatchGrid map={map} placement={placement} />
+          </div>
+        )}
+      </div>
     </div>
   );
 }
 
-function placed(geometry: ImageGeometry, rect: Rect): CSSProperties {
-  const box = shareBox(geometry.sourceWidthPx, geometry.sourceHeightPx, rect);
+function placed(extent: Rect, rect: Rect): CSSProperties {
+  const box = shareBox(extent, rect);
   return {
     left: `${box.left * 100}%`,
     top: `${box.top * 100}%`,
@@ -59,13 +65,19 @@ function placed(geometry: ImageGeometry, rect: Rect): CSSProperties {
 }
 
 /** A veil over what the preprocessing cut off. */
-function Unseen({ geometry }: { readonly geometry: ImageGeometry }) {
-  const { sourceWidthPx: width, sourceHeightPx: height, crop } = geometry;
-  if (unseenShare(geometry) === 0) return null;
+function Unseen({ placement, style }: { readonly placement: Placement; readonly style: CSSProperties }) {
+  const { sourceWidthPx: width, sourceHeightPx: height, crop } = placement;
+  if (unseenShare(placement) === 0) return null;
   const whole = `M0 0H${width}V${height}H0Z`;
   const seen = `M${crop.xPx} ${crop.yPx}h${crop.widthPx}v${crop.heightPx}h${-crop.widthPx}Z`;
   return (
-    <svg className="stage-unseen" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
+    <svg
+      className="stage-unseen"
+      style={style}
+      viewBox={`0 0 ${width} ${height}`}
+      preserveAspectRatio="none"
+      aria-hidden="true"
+    >
       <path d={`${whole}${seen}`} fillRule="evenodd" />
     </svg>
   );
@@ -84,19 +96,15 @@ export function layerTable(colours: ViewSettings['colours'], layer: ViewSettings
   return createColourTable(colourMaps[colours].colourAt, layer === 'faded' ? fadedAlpha : 1);
 }
 
-function MapCanvas(props: {
-  readonly map: ShownMap;
-  readonly geometry: ImageGeometry;
-  readonly settings: ViewSettings;
-}) {
-  const { map, geometry, settings } = props;
+function MapCanvas(props: { readonly map: ShownMap; readonly grid: Grid; readonly settings: ViewSettings }) {
+  const { map, grid, settings } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => layerTable(settings.colours, settings.layer), [settings.colours, settings.layer]);
   // Before the browser paints: the click that chose this map and its pixels share a frame.
   useLayoutEffect(() => {
     if (canvas.current === null) return;
-    drawHeatmap(canvas.current, { values: map.values, grid: geometry.grid, domain: domainOf(map, settings), table });
-  }, [map, geometry, settings, table]);
+    drawHeatmap(canvas.current, { values: map.values, grid, domain: domainOf(map, settings), table });
+  }, [map, grid, settings, table]);
   return (
     <canvas
       ref={canvas}
@@ -107,15 +115,16 @@ function MapCanvas(props: {
   );
 }
 
-function Outline(props: { readonly map: ShownMap; readonly geometry: ImageGeometry; readonly threshold: number }) {
-  const { map, geometry, threshold } = props;
-  const path = useMemo(
-    () => outlinePathData(traceOutline(map.values, geometry.grid, threshold)),
-    [map, geometry, threshold],
-  );
-  const { rows, cols } = geometry.grid;
+function Outline(props: { readonly map: ShownMap; readonly grid: Grid; readonly threshold: number }) {
+  const { map, grid, threshold } = props;
+  const path = useMemo(() => outlinePathData(traceOutline(map.values, grid, threshold)), [map, grid, threshold]);
   return (
-    <svg className="stage-outline" viewBox={`0 0 ${cols} ${rows}`} preserveAspectRatio="none" aria-hidden="true">
+    <svg
+      className="stage-outline"
+      viewBox={`0 0 ${grid.cols} ${grid.rows}`}
+      preserveAspectRatio="none"
+      aria-hidden="true"
+    >
       <path className="outline-casing" d={path} />
       <path className="outline-line" d={path} />
     </svg>

@@ -1,6 +1,7 @@
 import { useMemo } from 'react';
 import { type Choices, useChoices } from '../state/choices';
 import type { RunRecord, RunSnapshot } from '../state/run-record';
+import { type ShownFrame, selectFrame } from '../state/shown-frame';
 import { resolveSelection, type ShownMap, selectShownMap } from '../state/token-selection';
 import type { SetViewSettings, ViewSettings } from '../state/view-settings';
 import { useViewSettings } from '../state/view-settings';
@@ -13,6 +14,7 @@ export interface Bench {
   readonly run: RunSnapshot;
   /** Tokens that the selection means now. */
   readonly selected: readonly number[];
+  readonly frame: ShownFrame;
   readonly map: ShownMap | undefined;
   /** Classification threshold in use, 0..1. */
   readonly threshold: number;
@@ -38,12 +40,14 @@ export function useBench(): Bench | undefined {
       record && run ? resolveSelection(selection, run.tokens, (index) => record.mapOf(index), run.header.recorded) : [],
     [record, run, selection],
   );
+  const geometry = run?.header.geometry;
+  const frame = useMemo(() => geometry && selectFrame(geometry, settings.frame), [geometry, settings.frame]);
   // `run` is among the dependencies because a new snapshot may have brought maps.
   const map = useMemo(
-    () => (record && run ? selectShownMap(selected, (index) => record.mapOf(index)) : undefined),
-    [record, run, selected],
+    () => record && run && frame && selectShownMap(selected, (index) => record.mapOf(index), frame.placement),
+    [record, run, selected, frame],
   );
-  if (record === undefined || run === undefined) return undefined;
+  if (record === undefined || run === undefined || frame === undefined) return undefined;
   const threshold = settings.threshold ?? run.header.head?.classificationThreshold ?? thresholdWithoutHead;
-  return { record, run, selected, map, threshold, settings, setSettings };
+  return { record, run, selected, frame, map, threshold, settings, setSettings };
 }

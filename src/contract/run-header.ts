@@ -1,0 +1,89 @@
+import * as z from 'zod/mini';
+import type { RunHeader, RunImage } from './run';
+
+/** Of the stream as of the protocol that carries it. */
+export const supportedFormat = 2;
+
+/** What the stream says before its first row: all of the header but the picture's bytes. */
+export type StreamHeader = Omit<RunHeader, 'image' | 'noMaps'> & { readonly image: Omit<RunImage, 'bytes'> };
+
+const count = z.int().check(z.positive());
+const length = z.number().check(z.positive());
+const stage = z.enum(['post_norm', 'pre_norm']);
+const share = z.number().check(z.gte(0), z.lte(1));
+
+const frame = z.object({
+  name: z.enum(['image', 'detail', 'overview']),
+  crop: z.object({ xPx: z.number(), yPx: z.number(), widthPx: length, heightPx: length }),
+  grid: z.object({ rows: count, cols: count }),
+  modelWidthPx: count,
+  modelHeightPx: count,
+});
+
+const header = z.object({
+  id: z.string(),
+  createdAt: z.string(),
+  question: z.string(),
+  image: z.object({ mediaType: z.string(), name: z.string(), sha256: z.string() }),
+  geometry: z.object({
+    sourceWidthPx: count,
+    sourceHeightPx: count,
+    preprocessing: z.string(),
+    frames: z
+      .tuple([frame], frame)
+      .check(
+        z.refine((frames) => new Set(frames.map(({ name }) => name)).size === frames.length, 'a name comes twice'),
+      ),
+  }),
+  model: z.object({
+    name: z.string(),
+    revision: z.string(),
+    hiddenSize: count,
+    stage,
+    knows: z.string(),
+    family: z.string(),
+    dtype: z.string(),
+  }),
+  head: z.nullable(
+    z.object({
+      name: z.string(),
+      revision: z.string(),
+      stage,
+      teacher: z.string(),
+      labellingThreshold: share,
+      classificationThreshold: share,
+    }),
+  ),
+  sampling: z.object({
+    maxNewTokens: count,
+    temperature: z.number().check(z.nonnegative()),
+    topP: share,
+    seed: z.int(),
+  }),
+  recorded: z.boolean(),
+});
+
+/** Throws with both numbers where the version is another one, else with the places that do not fit. */
+export function parseStreamHeader(text: string): StreamHeader {
+  const data = parseJson(text);
+  const version = z.safeParse(z.object({ formatVersion: z.unknown() }), data).data?.formatVersion;
+  if (version !== supportedFormat) {
+    throw new Error(`This run has format version ${version}; this page reads version ${supportedFormat}`);
+  }
+  const result = header.safeParse(data);
+  if (!result.success) throw new Error(`This run's header cannot be read: ${z.prettifyError(result.error)}`);
+  return { ...result.data, formatVersion: supportedFormat, head: result.data.head ?? undefined };
+}
+
+/** P: the patches of all frames. */
+export function patchCount({ geometry }: Pick<RunHeader, 'geometry'>): number {
+  return geometry.frames.reduce((sum, { grid }) => sum + grid.rows * grid.cols, 0);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("This run's header cannot be read: it is not JSON");
+  }
+}

@@ -1,0 +1,102 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type RecordBatch, Table, tableFromIPC, tableToIPC } from 'apache-arrow';
+import { describe, expect, it } from 'vitest';
+import { openRunRows, type RunRow } from './run-rows';
+
+const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
+// Written by companion/tests/make_run_fixture.py, made-up numbers; companion/tests/test_wire.py reads the same ones.
+const live = fixture('live-stream.run');
+
+async function rowsOf(bytes: Uint8Array): Promise<RunRow[]> {
+  const rows: RunRow[] = [];
+  for await (const row of (await openRunRows(bytes)).rows) rows.push(row);
+  return rows;
+}
+
+/** The stream's row batches in another order, or fewer of them. */
+function rearranged(bytes: Uint8Array, choose: (batches: readonly RecordBatch[]) => RecordBatch[]): Uint8Array {
+  const { schema, batches } = tableFromIPC(bytes);
+  return tableToIPC(new Table(schema, choose(batches)), 'stream');
+}
+
+describe('what a companion sends', () => {
+  it('begins with the header: two frames, no head, how the answer was drawn', async () => {
+    const { header } = await openRunRows(live);
+    expect(header).toMatchObject({
+      formatVersion: 2,
+      question: 'Is it ¿déjà vu?',
+      head: undefined,
+      model: { family: 'LLaVA-NeXT', dtype: 'bfloat16', hiddenSize: 4 },
+      sampling: { maxNewTokens: 8, temperature: 0.7, topP: 0.9, seed: 7 },
+      image: { name: 'wide.jpg', sha256: 'ab'.repeat(32) },
+    });
+    expect(header.geometry.frames.map(({ name, grid }) => [name, grid.rows, grid.cols])).toEqual([
+      ['detail', 2, 3],
+      ['overview', 1, 2],
+    ]);
+    expect(header.geometry.frames[0].crop, 'reaches past the image').toEqual({
+      xPx: 0,
+      yPx: -2,
+      widthPx: 30,
+      heightPx: 20,
+    });
+  });
+
+  it('tells the place in the queue, then the states with their shapes, then the tokens', async () => {
+    const rows = await rowsOf(live);
+    expect(rows.map(({ kind }) => kind)).toEqual([
+      ...['queued', 'queued', 'queued', 'states', 'prompt', 'token', 'token', 'end'],
+    ]);
+    expect(rows.slice(0, 3).map((row) => row.kind === 'queued' && row.place)).toEqual([2, 1, 0]);
+    expect(rows[3]).toMatchObject({ states: { rows: 8, cols: 4 } });
+    expect(rows.at(-1)).toEqual({
+      kind: 'end',
+      end: {
+        reason: 'failed',
+        answerMs: 12.5,
+        firstTokenMs: 4.25,
+        message: "the model's hidden states are not finite: 3 of 4 values",
+      },
+    });
+  });
+
+  it('gives states as fp16 bits, and as float32 where fp16 does not hold them', async () => {
+    const [states, prompt, first, second] = (await rowsOf(live)).slice(3);
+    if (states?.kind !== 'states' || prompt?.kind !== 'prompt') throw new Error('other rows');
+    if (first?.kind !== 'token' || second?.kind !== 'token') throw new Error('other rows');
+    expect(states.states.values).toBeInstanceOf(Uint16Array);
+    expect(states.states.values[31], '31/8 in fp16').toBe(0x43c0);
+    expect(prompt.tokens).toEqual([
+      { tokenId: 1, text: '<s>' },
+      { tokenId: 9, text: ' Is' },
+    ]);
+    expect(prompt.states).toMatchObject({ rows: 2, cols: 4 });
+    expect(prompt.states.values[7]).toBe(70000 + 7 / 8);
+    expect([...first.queryState.values], '12/8 to 15/8 in fp16').toEqual([0x3e00, 0x3e80, 0x3f00, 0x3f80]);
+    expect([...second.queryState.values]).toEqual([-98304, -106496, -114688, -122880]);
+    expect(first.token).toMatchObject({ text: 'Nön', alternatives: [{ text: 'Nön' }, { text: '</s>', logProb: -1 }] });
+    expect(first.map).toBeUndefined();
+  });
+});
+
+describe('rows out of their order', () => {
+  it.each([
+    ['tokens before the states', (b: readonly RecordBatch[]) => [b[5]!, b[3]!], "comes before the image's states"],
+    ['a queue after the states', (b: readonly RecordBatch[]) => [b[3]!, b[0]!], 'kind queued comes after one of'],
+    ['states twice', (b: readonly RecordBatch[]) => [b[3]!, b[3]!], 'kind states comes after one of kind states'],
+    ['a token left out', (b: readonly RecordBatch[]) => [b[3]!, b[6]!], 'Token 1 comes where token 0 is due'],
+  ])('are refused by name: %s', async (_name, choose, message) => {
+    await expect(rowsOf(rearranged(live, choose))).rejects.toThrow(message);
+  });
+
+  it('may end at any point', async () => {
+    const rows = await rowsOf(rearranged(live, (batches) => [batches[0]!, batches[7]!]));
+    expect(rows.map(({ kind }) => kind)).toEqual(['queued', 'end']);
+  });
+
+  it('are broken, not wrong, where they only stop', async () => {
+    const rows = await rowsOf(rearranged(live, (batches) => batches.slice(0, 6)));
+    expect(rows.at(-1)).toEqual({ kind: 'broken', why: 'its end row is missing' });
+  });
+});

@@ -1,0 +1,250 @@
+// A run as bytes: an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire.py.
+//
+// The schema's metadata holds the header as JSON under `patchlight.run`. One row is one record batch, so that each
+// token is seen as it comes, in this order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`; docs/protocol.md
+// says what each holds. States are fp16, or float32 in a column of their own where fp16 does not hold them.
+//
+//   openRunRows -> rows (typed, in order, of the right shapes) -> parseRunStream: a recorded run's events
+//                                                              -> the companion's source: maps made from the states
+
+import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
+import * as z from 'zod/mini';
+import type { AnswerToken, MapBackend, RunEnd } from './run';
+import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
+
+const metadataKey = 'patchlight.run';
+
+/** Hidden states [rows, cols], row-major: fp16 as its bits, or float32. A view of the stream's own bytes. */
+export interface StateRows {
+  readonly values: Uint16Array | Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+}
+
+export interface PromptToken {
+  readonly tokenId: number;
+  readonly text: string;
+}
+
+export interface RecordedMap {
+  readonly values: Float32Array;
+  readonly backend: MapBackend;
+  readonly computeMs: number;
+}
+
+export type RunRow =
+  /** So many questions are before this one; 0 when its turn has come. */
+  | { readonly kind: 'queued'; readonly place: number }
+  | { readonly kind: 'image'; readonly picture: Uint8Array }
+  /** [P, d] of the patches, frames in order, each row-major. */
+  | { readonly kind: 'states'; readonly states: StateRows }
+  /** [m, d] of the prompt's text tokens. */
+  | { readonly kind: 'prompt'; readonly tokens: readonly PromptToken[]; readonly states: StateRows }
+  /** [1, d]: the state that predicted the token. */
+  | {
+      readonly kind: 'token';
+      readonly token: AnswerToken;
+      readonly queryState: StateRows;
+      readonly map: RecordedMap | undefined;
+    }
+  | { readonly kind: 'end'; readonly end: RunEnd }
+  /** The bytes stop before `end`. */
+  | { readonly kind: 'broken'; readonly why: string };
+
+export interface RunRows {
+  readonly header: StreamHeader;
+  /** Ends with `end` or `broken`; throws where a row contradicts the header, its order or itself. */
+  readonly rows: AsyncGenerator<RunRow>;
+}
+
+/** Throws where the bytes are no run of the version that this page reads. */
+export async function openRunRows(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<RunRows> {
+  const reader = await openReader(bytes);
+  const text = reader.schema.metadata.get(metadataKey);
+  if (text === undefined) throw new Error(`This is an Arrow stream, but not a run: its metadata has no ${metadataKey}`);
+  const header = parseStreamHeader(text);
+  return { header, rows: checkedRows(reader, header) };
+}
+
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError';
+}
+
+const halfs = z.nullish(z.instanceof(Uint16Array));
+const floats = z.nullish(z.instanceof(Float32Array));
+const index = z.int().check(z.nonnegative());
+const milliseconds = z.number().check(z.nonnegative());
+const backend = z.enum(['webgpu', 'wasm', 'python']);
+const alternative = z.object({ tokenId: index, text: z.string(), logProb: z.number() });
+
+const cells = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('queued'), place: index }),
+  z.object({ kind: z.literal('image'), picture: z.instanceof(Uint8Array) }),
+  z.object({ kind: z.literal('states'), states: halfs, states32: floats }),
+  z.object({
+    kind: z.literal('prompt'),
+    promptTokens: z.array(z.object({ tokenId: index, text: z.string() })),
+    states: halfs,
+    states32: floats,
+  }),
+  z.object({
+    kind: z.literal('token'),
+    index,
+    tokenId: index,
+    text: z.string(),
+    word: index,
+    logProb: z.number(),
+    alternatives: z.array(alternative),
+    queryState: halfs,
+    queryState32: floats,
+    map: floats,
+    mapBackend: z.nullish(backend),
+    mapComputeMs: z.nullish(milliseconds),
+  }),
+  z.object({
+    kind: z.literal('end'),
+    reason: z.enum(['stop', 'length', 'cancelled', 'failed', 'truncated']),
+    answerMs: milliseconds,
+    firstTokenMs: milliseconds,
+    message: z.nullish(z.string()),
+  }),
+]);
+
+type Cells = z.infer<typeof cells>;
+type Kind = Cells['kind'];
+type TokenCells = Extract<Cells, { kind: 'token' }>;
+
+const order: readonly Kind[] = ['queued', 'image', 'states', 'prompt', 'token', 'end'];
+const repeated: readonly Kind[] = ['queued', 'token'];
+
+async function* checkedRows(reader: Reader, header: StreamHeader): AsyncGenerator<RunRow> {
+  const patches = patchCount(header);
+  const d = header.model.hiddenSize;
+  let last: Kind | undefined;
+  let hasStates = false;
+  let tokens = 0;
+  for await (const read of readCells(reader)) {
+    if (read.kind === 'broken') return yield read;
+    ensureOrder(read.kind, last, hasStates);
+    last = read.kind;
+    switch (read.kind) {
+      case 'queued':
+      case 'image':
+        yield read;
+        break;
+      case 'states':
+        hasStates = true;
+        yield { kind: 'states', states: stateRows('Image states', read.states, read.states32, patches, d) };
+        break;
+      case 'prompt': {
+        const spelt = read.promptTokens;
+        const states = stateRows('Prompt states', read.states, read.states32, spelt.length, d);
+        yield { kind: 'prompt', tokens: spelt, states };
+        break;
+      }
+      case 'token': {
+        if (read.index !== tokens) throw new Error(`Token ${read.index} comes where token ${tokens} is due`);
+        tokens += 1;
+        const queryState = stateRows(`Query state of token ${read.index}`, read.queryState, read.queryState32, 1, d);
+        yield { kind: 'token', token: answerToken(read), queryState, map: recordedMap(read, patches) };
+        break;
+      }
+      case 'end': {
+        const { reason, answerMs, firstTokenMs, message } = read;
+        yield { kind: 'end', end: { reason, answerMs, firstTokenMs, ...(message && { message }) } };
+        return;
+      }
+    }
+  }
+  yield { kind: 'broken', why: 'its end row is missing' };
+}
+
+type Reader = Awaited<ReturnType<typeof openReader>>;
+
+async function openReader(bytes: AsyncIterable<Uint8Array> | Uint8Array) {
+  try {
+    const chunks = bytes instanceof Uint8Array ? once(bytes) : bytes;
+    const reader = await (await RecordBatchReader.from(chunks)).open();
+    if (reader.schema === undefined) throw new Error('it has no schema');
+    return reader;
+  } catch (error) {
+    if (isAbort(error)) throw error;
+    throw new Error(`This is not a run: ${reason(error)}`);
+  }
+}
+
+async function* once(bytes: Uint8Array) {
+  yield bytes;
+}
+
+/** A row's cells, or the reason why no further one can be had. */
+async function* readCells(reader: Reader): AsyncGenerator<Cells | Extract<RunRow, { kind: 'broken' }>> {
+  const batches: AsyncIterator<RecordBatch> = reader[Symbol.asyncIterator]();
+  for (;;) {
+    let next: IteratorResult<RecordBatch>;
+    try {
+      next = await batches.next();
+    } catch (error) {
+      if (isAbort(error)) throw error;
+      yield { kind: 'broken', why: reason(error) };
+      return;
+    }
+    if (next.done) return;
+    for (let at = 0; at < next.value.numRows; at++) yield parseCells(next.value, at);
+  }
+}
+
+function parseCells(batch: RecordBatch, at: number): Cells {
+  const row = batch.schema.fields.map((field, column) => [field.name, plain(batch.getChildAt(column)?.get(at))]);
+  const result = cells.safeParse(Object.fromEntries(row));
+  if (result.success) return result.data;
+  throw new Error(`A row of this run cannot be read: ${z.prettifyError(result.error)}`);
+}
+
+/** Arrow's lists as typed arrays, or as arrays of plain objects. */
+function plain(cell: unknown): unknown {
+  if (!(cell instanceof Vector)) return cell;
+  const values: unknown = cell.toArray();
+  return Array.isArray(values) ? values.map((item) => item?.toJSON?.() ?? item) : values;
+}
+
+function ensureOrder(kind: Kind, last: Kind | undefined, hasStates: boolean): void {
+  const isBack = last !== undefined && order.indexOf(kind) < order.indexOf(last);
+  if (isBack || (kind === last && !repeated.includes(kind))) {
+    throw new Error(`A row of kind ${kind} comes after one of kind ${last}`);
+  }
+  if (!hasStates && (kind === 'prompt' || kind === 'token')) {
+    throw new Error(`A row of kind ${kind} comes before the image's states`);
+  }
+}
+
+type Halfs = z.infer<typeof halfs>;
+type Floats = z.infer<typeof floats>;
+
+function stateRows(what: string, half: Halfs, float: Floats, rows: number, cols: number): StateRows {
+  const values = half ?? float;
+  if (values === undefined || values === null) throw new Error(`${what}: neither fp16 nor float32`);
+  if (half && float) throw new Error(`${what}: both fp16 and float32`);
+  ensureLength(what, values.length, rows * cols);
+  return { values, rows, cols };
+}
+
+function answerToken({ index, tokenId, text, word, logProb, alternatives }: TokenCells): AnswerToken {
+  return { index, tokenId, text, word, logProb, alternatives };
+}
+
+function recordedMap({ index, map, mapBackend, mapComputeMs }: TokenCells, patches: number): RecordedMap | undefined {
+  if (!map || !mapBackend || typeof mapComputeMs !== 'number') return undefined;
+  ensureLength(`Map of token ${index}`, map.length, patches);
+  const odd = map.find((value) => !(value >= 0 && value <= 1));
+  if (odd !== undefined) throw new Error(`Map of token ${index}: holds ${odd}, which is no probability`);
+  return { values: map.slice(), backend: mapBackend, computeMs: mapComputeMs };
+}
+
+function ensureLength(what: string, found: number, wanted: number): void {
+  if (found !== wanted) throw new Error(`${what}: ${found} numbers, the header says ${wanted}`);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
