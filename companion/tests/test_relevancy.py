@@ -4,6 +4,7 @@ import pytest
 import torch
 from transformers import AttentionInterface, CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
+from patchlight.decoder_call import DecoderCall
 from patchlight.llava_parts import language_model
 from patchlight.relevancy import explain_tokens
 
@@ -27,6 +28,10 @@ def small_model(kv_heads: int = 4) -> LlavaForConditionalGeneration:
             if p.ndim > 1:
                 p.normal_(0, 0.15)
     return model.eval()
+
+
+def called(model: LlavaForConditionalGeneration, x: torch.Tensor) -> DecoderCall:
+    return DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": x})
 
 
 def plain_relevancy(model: LlavaForConditionalGeneration, x: torch.Tensor, position: int, token: int) -> torch.Tensor:
@@ -65,7 +70,7 @@ def test_row_vector_form_equals_the_matrix_form(kv_heads: int) -> None:
     model = small_model(kv_heads)
     x = torch.randn(1, 23, 32)
     positions, tokens = torch.tensor([17, 18, 19, 22]), torch.tensor([5, 5, 31, 2])
-    explained = explain_tokens(model, x, positions, tokens)
+    explained = explain_tokens(called(model, x), positions, tokens)
     for t in range(4):
         plain = plain_relevancy(model, x.clone(), int(positions[t]), int(tokens[t]))
         # float32 forward and backward on both sides, summed in different orders
@@ -76,9 +81,11 @@ def test_one_forward_equals_recomputing_each_prefix() -> None:
     model = small_model()
     x = torch.randn(1, 20, 32)
     positions, tokens = torch.tensor([14, 16, 19]), torch.tensor([1, 2, 3])
-    together = explain_tokens(model, x, positions, tokens).relevancy
+    together = explain_tokens(called(model, x), positions, tokens).relevancy
     for t, position in enumerate(positions.tolist()):
-        alone = explain_tokens(model, x[:, : position + 1], positions[t : t + 1], tokens[t : t + 1]).relevancy[0]
+        alone = explain_tokens(called(model, x[:, : position + 1]), positions[t : t + 1], tokens[t : t + 1]).relevancy[
+            0
+        ]
         torch.testing.assert_close(together[t, : position + 1], alone, atol=2e-6, rtol=1e-4)
         assert together[t, position + 1 :].abs().max() == 0 if position < 19 else True
 
@@ -86,20 +93,20 @@ def test_one_forward_equals_recomputing_each_prefix() -> None:
 def test_row_blocks_do_not_change_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
     x = torch.randn(1, 50, 32)
-    arguments = (model, x, torch.tensor([49]), torch.tensor([7]))
+    arguments = (called(model, x), torch.tensor([49]), torch.tensor([7]))
     whole = explain_tokens(*arguments).relevancy
-    monkeypatch.setattr("patchlight.relevancy._ROW_BLOCK", 7)
+    monkeypatch.setattr("patchlight.observed_attention._ROW_BLOCK", 7)
     torch.testing.assert_close(explain_tokens(*arguments).relevancy, whole, atol=1e-6, rtol=1e-4)
 
 
 def test_the_model_is_left_as_it_was() -> None:
     model = small_model()
     before = language_model(model).config._attn_implementation
-    explain_tokens(model, torch.randn(1, 9, 32), torch.tensor([8]), torch.tensor([1]))
+    explain_tokens(called(model, torch.randn(1, 9, 32)), torch.tensor([8]), torch.tensor([1]))
     assert language_model(model).config._attn_implementation == before
     assert all(p.requires_grad for p in model.parameters())
 
 
 def test_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="one sequence at a time, got a batch of 2"):
-        explain_tokens(small_model(), torch.randn(2, 9, 32), torch.tensor([8]), torch.tensor([1]))
+        explain_tokens(called(small_model(), torch.randn(2, 9, 32)), torch.tensor([8]), torch.tensor([1]))

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from .answering import Asked, ask_scenes, embed_images, prompt_embeds
+from .decoder_call import DecoderCall
 from .llava_parts import language_model, word_embeddings
 from .model import load_model
 from .packing import PATCHES, PromptPieces, prompt_pieces
@@ -100,9 +101,8 @@ def explain_answer(
     ids = answer[:-1]
     x = torch.cat([prompt, word_embeddings(model)(torch.tensor(ids, dtype=torch.long))])[None]
     positions = torch.arange(len(ids)) + prompt.shape[0] - 1
-    explained = explain_tokens(
-        model, x, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None
-    )
+    call = DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": x})
+    explained = explain_tokens(call, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None)
     image = slice(len(pieces.before), len(pieces.before) + PATCHES)
     relevancy = explained.relevancy[:, image]
     return OwnAnswer(

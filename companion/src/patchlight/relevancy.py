@@ -1,38 +1,36 @@
-"""Chefer relevancy of answer tokens, exact, in its row-vector form.
+"""Chefer relevancy of answer tokens for any decoder of the library, exact and incremental, in its row-vector form.
 
 `C_l = mean_h max(0, dS/dA_l * A_l)` and `R <- R + C_l R` from the first layer to the last (Chefer et al. 2021,
 arXiv 2103.15679, equations 5 and 6, self-attention only), read at row `p_t`. One row is enough: with `r = e_{p_t}`
 and `r <- r + r C_l` from the last layer to the first, the same numbers cost O(L N^2). Backward visits the layers in
-that very order, so the recursion runs inside the backward pass of each attention and no N x N gradient outlives
-its row block: memory is the attention probabilities and nothing more.
+that very order, so the work is done inside the backward pass of each attention (`observed_attention.py`).
 
 Exact: one teacher-forced forward over prompt and answer without a cache, then one backward a token from its raw
-logit. The mask is causal, so this equals recomputing each prefix.
+logit. No token sees what comes after it but inside an image, so this equals recomputing each prefix.
+Incremental (lvlm-interpret's, most likely the one behind the FastRM paper): with a key-value cache; step t adds one
+row to each layer's C_l, and the prompt's rows keep the gradients of token 0. It is another method, not a cheaper way
+to the same numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import torch
-from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface, LlavaForConditionalGeneration
-from transformers.masking_utils import eager_mask
-from transformers.models.llama.modeling_llama import LlamaDecoderLayer
+from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 
-from .llava_parts import language_model
-
-_NAME = "patchlight_relevancy"
-_ROW_BLOCK = 160
+from .decoder_call import DecoderCall, sliced
+from .observed_attention import observe, observed_attention
 
 
 class Explained(NamedTuple):
     """Relevancy of `t` answer tokens over `n` positions, and what the forward pass said.
 
     relevancy [t, n] float32; logits [t, vocabulary]; query_states [t, d] and states [n, d]: last hidden states,
-    `post_norm`.
+    `post_norm`, float32.
     """
 
     relevancy: torch.Tensor
@@ -41,13 +39,120 @@ class Explained(NamedTuple):
     states: torch.Tensor
 
 
-class _Recursion:
-    """The row vector `r` [n] of the token whose backward pass is running."""
+def explain_tokens(
+    call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
+) -> Explained:
+    """Exact Chefer relevancy of tokens of one teacher-forced sequence, prompt and answer.
 
-    r: torch.Tensor
+    positions [t] the row `p_t` whose logits predict each token; token_ids [t]. `autocast` lowers the precision of the
+    matrix products. Raises ValueError on a batch of more than one sequence.
+    """
+    embeds = call.arguments["inputs_embeds"]
+    positions = positions.to(embeds.device)
+    rows: list[torch.Tensor] = []
+    with observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique()), torch.enable_grad():
+        x = embeds.detach().requires_grad_()
+        with _lowered(x.device, autocast):
+            states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
+        logits = call.lm_head(states[0, positions].to(embeds.dtype))
+        for t, token in enumerate(token_ids.tolist()):
+            row = _Row(x.shape[1], int(positions[t]), x.device)
+            observe(logits[t, token], x, row, retain_graph=t + 1 < len(token_ids))
+            rows.append(row.r.to(x.device))
+    relevancy = torch.stack(rows) if rows else x.new_zeros((0, x.shape[1]), dtype=torch.float32)
+    states = states[0].detach().float()
+    return Explained(relevancy, logits.detach(), states[positions], states)
 
 
-_running = _Recursion()
+def explain_tokens_incrementally(
+    call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
+) -> Explained:
+    """Incremental Chefer relevancy: the answer's tokens one after the other on a key-value cache.
+
+    As `explain_tokens`, but positions [t] must follow each other: the first is the prompt's last row.
+    """
+    embeds = call.arguments["inputs_embeds"]
+    first, count = int(positions[0]), len(positions)
+    if positions.tolist() != list(range(first, first + count)):
+        raise ValueError(f"positions {positions.tolist()}: incremental relevancy wants them one after the other")
+    n, prompt = first + count, first + 1
+    cache = DynamicCache()
+    C_prompt: dict[int, torch.Tensor] = {}
+    C_answer: dict[int, torch.Tensor] = {}
+    relevancy = torch.zeros(count, n, device=embeds.device)
+    logits, states = [], []
+    with observed_attention(call.decoder), torch.enable_grad():
+        for t, token in enumerate(token_ids.tolist()):
+            start, stop = (0, prompt) if t == 0 else (first + t, first + t + 1)
+            x = embeds[:, start:stop].detach().requires_grad_()
+            arguments = sliced(call, start, stop)
+            with _lowered(x.device, autocast):
+                fresh = _states(
+                    call.decoder, {**arguments, "inputs_embeds": x, "past_key_values": cache, "use_cache": True}
+                )
+            logit = call.lm_head(fresh[0, -1:].to(embeds.dtype))
+            found = _Contributions()
+            observe(logit[0, token], x, found)
+            _detach(cache)
+            for layer, C in found.C.items():
+                if t == 0:
+                    C_prompt[layer], C_answer[layer] = C, C.new_zeros(count, n)
+                else:
+                    C_answer[layer][t, : C.shape[1]] = C[0]
+            logits.append(logit[0].detach())
+            states.append(fresh[0].detach().float())
+            r = torch.zeros(n, device=embeds.device)
+            r[first + t] = 1.0
+            for layer in sorted(C_prompt, reverse=True):
+                r = r.to(C_prompt[layer].device)
+                gain = r[first:] @ C_answer[layer]  # its row 0 is empty: token 0's row is the prompt's last
+                gain[:prompt] += r[:prompt] @ C_prompt[layer]
+                r = r + gain
+            relevancy[t] = r
+    every = torch.cat(states)
+    return Explained(relevancy, torch.stack(logits), every[positions.to(every.device)], every)
+
+
+class _Row:
+    """Exact: the row vector `r` [n] of the token whose backward pass is running."""
+
+    def __init__(self, n: int, position: int, device: torch.device):
+        self.r = torch.zeros(n, device=device)
+        self.r[position] = 1.0
+
+    def begin(self, layer: int, a: torch.Tensor) -> None:
+        self.r = self.r.to(a.device)
+        self._gain, self._heads = torch.zeros_like(self.r), len(a)
+
+    def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        gain = self._gain[: a.shape[-1]]
+        if g.device.type == "cpu":
+            _clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
+            return g
+        p = a * g
+        gain += torch.einsum("i,hij->j", self.r[rows], p.clamp(min=0))
+        return p - a * p.sum(-1, keepdim=True)
+
+    def end(self) -> None:
+        self.r = self.r + self._gain / self._heads
+
+
+class _Contributions:
+    """Incremental: C_l [rows, columns] of each layer, as far as the queries that are running go."""
+
+    def __init__(self) -> None:
+        self.C: dict[int, torch.Tensor] = {}
+
+    def begin(self, layer: int, a: torch.Tensor) -> None:
+        self._heads = len(a)
+        self._layer = self.C[layer] = torch.zeros(a.shape[1:], device=a.device)
+
+    def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        p = a * g
+        self._layer[rows, : a.shape[-1]] = p.clamp(min=0).sum(0) / self._heads
+        return p - a * p.sum(-1, keepdim=True)
+
+    def end(self) -> None: ...
 
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
@@ -66,101 +171,14 @@ def _clamp_and_softmax_backward(a, g, r, relevancy):
                 g[h, i, j] -= a[h, i, j] * total
 
 
-class _RecursiveAttention(torch.autograd.Function):
-    """Softmax attention whose backward also advances `_running.r` by one layer."""
-
-    @staticmethod
-    def forward(ctx, q, k, v, mask, scaling, is_first):
-        scores = torch.matmul(q, k.transpose(-1, -2)).float() * scaling
-        a = torch.softmax(scores + mask, dim=-1)
-        ctx.save_for_backward(q, k, v, a)
-        ctx.scaling = scaling
-        ctx.is_first = is_first
-        return torch.matmul(a.to(v.dtype), v)
-
-    @staticmethod
-    def backward(ctx, *grads):
-        q, k, v, a = ctx.saved_tensors
-        grad_out = grads[0]
-        if q.shape[0] != 1:
-            raise ValueError(f"one sequence at a time, got a batch of {q.shape[0]}")
-        dq, dk, dv = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        r = _running.r
-        heads, n = q.shape[1], q.shape[2]
-        relevancy = torch.zeros_like(r)
-        alive = (grad_out[0].abs().amax(dim=(0, 2)) > 0).tolist()
-        for start in range(0, n, _ROW_BLOCK):
-            stop = min(start + _ROW_BLOCK, n)
-            if not any(alive[start:stop]):
-                continue
-            rows = slice(start, stop)
-            # rows that the token cannot reach carry no gradient (the top layer has one row, later positions none)
-            if sum(alive[rows]) == 1:
-                start = start + alive[rows].index(True)
-                stop = start + 1
-                rows = slice(start, stop)
-            upstream, block = grad_out[0, :, rows], a[0, :, rows, :stop]
-            g = torch.bmm(upstream, v[0, :, :stop].transpose(1, 2)).float()
-            if g.device.type == "cpu":
-                _clamp_and_softmax_backward(block.numpy(), g.numpy(), r[rows].numpy(), relevancy[:stop].numpy())
-            else:
-                p = block * g
-                relevancy[:stop] += torch.einsum("i,hij->j", r[rows], p.clamp(min=0))
-                g = p - block * p.sum(-1, keepdim=True)
-            if ctx.is_first:
-                continue  # the recursion ends here: nobody asks for gradients below
-            g = g.to(q.dtype)
-            dq[0, :, rows] = torch.bmm(g, k[0, :, :stop]) * ctx.scaling
-            dk[0, :, :stop] += torch.bmm(g.transpose(1, 2), q[0, :, rows]) * ctx.scaling
-            dv[0, :, :stop] += torch.bmm(block.transpose(1, 2).to(v.dtype), upstream)
-        _running.r = r + relevancy / heads
-        if ctx.is_first:
-            return None, None, None, None, None, None
-        return dq, dk, dv, None, None, None
-
-
-def _attention(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **_: object,
-) -> tuple[torch.Tensor, None]:
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    n = query.shape[2]
-    if attention_mask is None:
-        attention_mask = torch.full((n, n), float("-inf"), device=query.device).triu(1)
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    is_first = module.layer_idx == 0
-    out = _RecursiveAttention.apply(query, key, value, attention_mask[..., :n].float(), scaling, is_first)
-    return out.transpose(1, 2), None
-
-
-AttentionInterface.register(_NAME, _attention)
-AttentionMaskInterface.register(_NAME, eager_mask)
-
-
 @contextmanager
-def _recursive_attention(model: LlavaForConditionalGeneration, rows: torch.Tensor) -> Iterator[None]:
-    """The language model's attention replaced for the time of the context; parameters ask for no gradient.
-
-    Above its attention the last layer works row by row and only `rows` are explained, so its MLP is differentiated
-    at those rows alone.
-    """
-    decoder = language_model(model)
-    config = decoder.config
-    before = config._attn_implementation
-    wanted = [p for p in model.parameters() if p.requires_grad]
-    config._attn_implementation = _NAME
-    for p in wanted:
-        p.requires_grad_(False)
-    layer = decoder.layers[-1]
-    assert isinstance(layer, LlamaDecoderLayer)
-    last = layer.mlp
+def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
+    """The last layer's MLP differentiated at `rows` alone: above its attention that layer works row by row, and only
+    those rows are explained."""
+    last = getattr(decoder.layers[-1], "mlp", None)
+    if last is None:
+        yield
+        return
     whole = last.forward
 
     def sparse(x: torch.Tensor) -> torch.Tensor:
@@ -173,37 +191,20 @@ def _recursive_attention(model: LlavaForConditionalGeneration, rows: torch.Tenso
         yield
     finally:
         del last.forward
-        config._attn_implementation = before
-        for p in wanted:
-            p.requires_grad_(True)
 
 
-def explain_tokens(
-    model: LlavaForConditionalGeneration,
-    inputs_embeds: torch.Tensor,
-    positions: torch.Tensor,
-    token_ids: torch.Tensor,
-    *,
-    autocast: torch.dtype | None = None,
-) -> Explained:
-    """Exact Chefer relevancy of tokens of one teacher-forced sequence.
+def _detach(cache: DynamicCache) -> None:
+    """Later steps' gradients end at what is stored: a row of attention has no other way to its own logit."""
+    for layer in cache.layers:
+        assert isinstance(layer, DynamicLayer)
+        assert layer.keys is not None
+        assert layer.values is not None
+        layer.keys, layer.values = layer.keys.detach(), layer.values.detach()
 
-    inputs_embeds [1, n, d] prompt (image features in place) and answer; positions [t] the row `p_t` whose logits
-    predict each token; token_ids [t]. `autocast` lowers the precision of the matrix products. Raises ValueError on a
-    batch of more than one sequence.
-    """
-    n = inputs_embeds.shape[1]
-    rows: list[torch.Tensor] = []
-    with _recursive_attention(model, positions.unique()), torch.enable_grad():
-        x = inputs_embeds.detach().requires_grad_()
-        with torch.autocast(x.device.type, dtype=autocast or torch.bfloat16, enabled=autocast is not None):
-            states = language_model(model)(inputs_embeds=x, use_cache=False).last_hidden_state
-        logits = model.lm_head(states[0, positions].to(inputs_embeds.dtype))
-        for t, token in enumerate(token_ids.tolist()):
-            _running.r = torch.zeros(n, device=x.device)
-            _running.r[positions[t]] = 1.0
-            torch.autograd.grad(logits[t, token], x, retain_graph=t + 1 < len(token_ids))
-            rows.append(_running.r)
-    relevancy = torch.stack(rows) if rows else x.new_zeros((0, n))
-    states = states[0].detach().float()
-    return Explained(relevancy, logits.detach(), states[positions], states)
+
+def _lowered(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
+    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+
+def _states(decoder: Any, arguments: Mapping[str, Any]) -> torch.Tensor:
+    return decoder(**arguments).last_hidden_state
