@@ -1,0 +1,185 @@
+"""The companion's routes. Each parses, asks the session or the queue, and answers; docs/protocol.md says what they mean.
+
+POST /v1/generate -> read_upload -> a place in the queue -> session.read -> RunStream
+"""
+
+import asyncio
+import hashlib
+import warnings
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from PIL import Image
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import NotModifiedResponse
+
+from ..wire import ImageFacts
+from .description import GENERATE_BODY, describe, file_response, problems, stream_response
+from .live_run import LiveRun, RunStream
+from .page import CHECKED, FOREVER, Page, PageFiles, is_fresh
+from .problems import Refusal, add_problem_handlers
+from .queue import QueueFull, RunQueue
+from .schemas import Health, ModelFacts
+from .security import NOTHING_POLICY, Gate
+from .session import ModelSession, PromptTooLong, Question
+from .settings import ServeSettings
+from .uploads import Upload, decode_image, read_upload
+
+
+def create_app(
+    settings: ServeSettings,
+    session: ModelSession,
+    *,
+    head_files: Mapping[str, tuple[Path, str]] | None = None,
+    page: Page | None = None,
+) -> FastAPI:
+    """head_files: path and SHA-256 by name. Without a page the API stands alone, and `/` is not found."""
+    # A picture that Pillow only warns of is refused; the limit in uploads.py comes before.
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    desk = _Desk(settings, session)
+    app = FastAPI(
+        title="Patchlight companion",
+        version=version("patchlight"),
+        # The framework's pages about the API load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        lifespan=desk.open,
+        redirect_slashes=False,
+    )
+    _add_routes(app, desk, session, head_files or {})
+    add_problem_handlers(app)
+    app.add_middleware(Gate, settings=settings, policy=NOTHING_POLICY if page is None else page.policy)
+    app.openapi = partial(describe, app)
+    if page is not None:
+        app.mount("/", PageFiles(page))
+    return app
+
+
+def _add_routes(app: FastAPI, desk: "_Desk", session: ModelSession, head_files: Mapping[str, tuple[Path, str]]) -> None:
+    @app.get("/v1/health", operation_id="health", responses=problems())
+    async def health() -> Health:
+        """That the model is loaded and questions are taken."""
+        return Health(version=app.version)
+
+    @app.get("/v1/model", operation_id="model", responses=problems())
+    async def model() -> ModelFacts:
+        """The model that answers, and what may be asked of it."""
+        return session.facts
+
+    @app.post(
+        "/v1/generate",
+        operation_id="generate",
+        response_class=Response,
+        openapi_extra=GENERATE_BODY,
+        responses=stream_response() | problems(403, 408, 413, 415, 422, 503),
+    )
+    async def generate(request: Request) -> Response:
+        """Answers one question about one picture, as a stream of rows. Closing the connection ends the answer."""
+        return await desk.generate(request)
+
+    @app.post(
+        "/v1/runs/{runId}/cancel",
+        operation_id="cancel",
+        status_code=204,
+        response_class=Response,
+        responses=problems(403, 404, 422),
+    )
+    async def cancel(runId: str) -> Response:
+        """Ends a run, running or waiting: its stream closes with an `end` row whose reason is `cancelled`."""
+        desk.cancel(runId)
+        return Response(status_code=204)
+
+    @app.get(
+        "/v1/head/{file}",
+        operation_id="headFile",
+        response_class=Response,
+        responses=file_response() | problems(404, 422),
+    )
+    async def head_file(request: Request, file: str, sha256: str = "") -> Response:
+        """A file of the exported head, by the path that `model` gives."""
+        if file not in head_files:
+            raise Refusal(404, "no-such-file", f"the head has no file {file!r}: {', '.join(head_files) or 'no head'}")
+        path, digest = head_files[file]
+        headers = {"ETag": f'"{digest}"', "Cache-Control": FOREVER if sha256 == digest else CHECKED}
+        if is_fresh(request.headers, headers["ETag"]):
+            return NotModifiedResponse(Response(headers=headers).headers)
+        return FileResponse(path, headers=headers, media_type="application/octet-stream")
+
+    @app.get(
+        "/v1/calibration",
+        operation_id="calibration",
+        response_class=Response,
+        responses=file_response() | problems(404),
+    )
+    async def calibration() -> Response:
+        """How the entropy of maps goes with right answers, once that has been measured for this model."""
+        raise Refusal(404, "no-calibration", "nobody has calibrated this model yet")
+
+
+class _Desk:
+    """Takes questions, stands them in line, and knows the runs that are open."""
+
+    def __init__(self, settings: ServeSettings, session: ModelSession):
+        self._settings, self._session = settings, session
+        self._queue = RunQueue(settings.queue_length)
+        self._runs: dict[str, LiveRun] = {}
+
+    @asynccontextmanager
+    async def open(self, _: FastAPI) -> AsyncIterator[None]:
+        """The two threads: one reads pictures and prompts, one has the model."""
+        self._model_thread, self._reading_thread = ThreadPoolExecutor(1, "model"), ThreadPoolExecutor(1, "reading")
+        try:
+            yield
+        finally:
+            for run in self._runs.values():
+                run.stop()
+            for thread in (self._model_thread, self._reading_thread):
+                thread.shutdown(wait=False, cancel_futures=True)
+
+    async def generate(self, request: Request) -> Response:
+        upload = await read_upload(request, self._settings)
+        try:
+            run = LiveRun(self._queue, self._settings)
+        except QueueFull as full:
+            headers = {"Retry-After": str(full.retry_after_s)}
+            raise Refusal(503, "queue-full", str(full), limit=self._settings.queue_length, headers=headers) from None
+        try:
+            loop = asyncio.get_running_loop()
+            question, facts = await loop.run_in_executor(self._reading_thread, self._read, upload)
+        except BaseException:
+            run.leave()
+            raise
+        self._runs[run.id] = run
+        return RunStream(run, self._produce(run, upload, question, facts), self._settings.stall_s)
+
+    def cancel(self, run_id: str) -> None:
+        if run_id not in self._runs:
+            raise Refusal(404, "no-such-run", "there is no such run: it may have ended")
+        self._runs[run_id].stop()
+
+    def _read(self, upload: Upload) -> tuple[Question, ImageFacts]:
+        """On the reading thread: decoded, upright, and as the model will be fed."""
+        image = decode_image(upload.picture)
+        try:
+            question = self._session.read(upload.request, image)
+        except PromptTooLong as error:
+            raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
+        except ValueError as error:
+            raise Refusal(422, "unanswerable", str(error)[:300]) from None
+        digest = hashlib.sha256(upload.picture).hexdigest()
+        return question, {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
+
+    async def _produce(self, run: LiveRun, upload: Upload, question: Question, facts: ImageFacts) -> None:
+        text = upload.request.question
+        header = self._session.header(question, run_id=run.id, text=text, image=facts)
+        picture = upload.picture if upload.request.send_image else None
+        try:
+            await run.produce(header, picture, partial(self._session.answer, question), self._model_thread)
+        finally:
+            del self._runs[run.id]

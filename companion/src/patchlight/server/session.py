@@ -1,0 +1,209 @@
+"""The loaded model as the app uses it: pictures and questions in, rows of a run out. The tensors end here."""
+
+import secrets
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..answer_pieces import AnswerText, token_texts
+from ..decoding import Prefill, Sampling, Step, decode
+from ..loading import Loaded
+from ..reading import Reading
+from ..wire import Alternative, End, Frame, Geometry, Head, Header, ImageFacts, PromptToken, RunWriter, Token
+from .schemas import SEED_LARGEST, GenerateRequest, HeadFacts, Limits, ModelFacts
+from .settings import ServeSettings
+from .uploads import IMAGE_FORMATS
+
+
+class PromptTooLong(ValueError):
+    """More tokens than may be asked with, or than the model has positions for."""
+
+    def __init__(self, detail: str, *, limit: int, found: int):
+        super().__init__(detail)
+        self.limit, self.found = limit, found
+
+
+class Question(NamedTuple):
+    """A question that the model has read: what it will be fed, how it will choose, what the header says of both."""
+
+    reading: Reading
+    sampling: Sampling
+    geometry: Geometry
+    read_s: float
+
+
+class ModelSession:
+    """One model. `read` is called on one thread, `answer` on another, each for one question at a time."""
+
+    def __init__(
+        self, loaded: Loaded, settings: ServeSettings, *, head: HeadFacts | None, knows: str, train_command: str
+    ):
+        self._loaded, self._settings = loaded, settings
+        # Its own, for a tokenizer that is encoding on one thread refuses to decode on another.
+        self._tokenizer = deepcopy(loaded.processor.tokenizer)
+        self.facts = ModelFacts(
+            name=loaded.name,
+            revision=loaded.revision,
+            family=loaded.family.name,
+            hidden_size=loaded.hidden_size,
+            dtype=str(loaded.dtype).removeprefix("torch."),
+            device=str(loaded.device),
+            knows=knows,
+            max_new_tokens=settings.new_tokens,
+            max_prompt_tokens=settings.prompt_tokens,
+            limits=Limits(
+                image_bytes=settings.image_bytes,
+                image_pixels=settings.image_pixels,
+                image_formats=list(IMAGE_FORMATS.values()),
+                question_chars=settings.question_chars,
+                queue_length=settings.queue_length,
+            ),
+            methods=["fastrm"] if head else [],
+            head=head,
+            train_command=train_command,
+        )
+
+    def read(self, asked: GenerateRequest, image: Image.Image) -> Question:
+        """What the model is fed. Raises ValueError where it cannot be asked so, PromptTooLong among them."""
+        started = time.perf_counter()
+        loaded = self._loaded
+        reading = loaded.family.read(loaded.model, loaded.processor, image, asked.question)
+        sampling = self._sampling(asked, reading)
+        return Question(reading, sampling, _geometry(reading, image), time.perf_counter() - started)
+
+    def header(self, question: Question, *, run_id: str, text: str, image: ImageFacts) -> Header:
+        """What stands before the rows."""
+        facts, sampling = self.facts, question.sampling
+        return {
+            "id": run_id,
+            "createdAt": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "question": text,
+            "image": image,
+            "geometry": question.geometry,
+            "model": {
+                "name": facts.name,
+                "revision": facts.revision,
+                "hiddenSize": facts.hidden_size,
+                "stage": facts.stage,
+                "knows": facts.knows,
+                "family": facts.family,
+                "dtype": facts.dtype,
+            },
+            "head": _head(facts.head),
+            "sampling": {
+                "maxNewTokens": sampling.max_new_tokens,
+                "temperature": sampling.temperature,
+                "topP": sampling.top_p,
+                "seed": sampling.seed,
+            },
+            "recorded": False,
+        }
+
+    def answer(
+        self, question: Question, run: RunWriter, stop: Callable[[], bool], wait_for_room: Callable[[], None]
+    ) -> None:
+        """Rows from `states` to `end`. Times count from the reading of the picture; waiting in the queue is left out."""
+        started = time.perf_counter() - question.read_s
+        reading, sampling = question.reading, question.sampling
+        words = AnswerText(self._tokenizer)
+        tokens, first_token_ms, reason = 0, 0.0, "length"
+        for step in decode(self._loaded.model, reading, sampling, stop=stop):
+            match step:
+                case Prefill():
+                    first_token_ms = _ms_since(started)
+                    run.states(_numbers(step.patch_states))
+                    wait_for_room()
+                    ids = reading.inputs["input_ids"][0, reading.prompt_columns].tolist()
+                    spelt = zip(ids, token_texts(self._tokenizer, ids), strict=True)
+                    run.prompt([PromptToken(*token) for token in spelt], _numbers(step.prompt_states))
+                case Step(is_end=True):
+                    reason = "stop"
+                case Step():
+                    run.token(_token(step, words))
+                    tokens += 1
+            wait_for_room()
+        if reason == "length" and tokens < sampling.max_new_tokens:
+            reason = "cancelled"
+        run.end(End(reason, _ms_since(started), first_token_ms))
+
+    def _sampling(self, asked: GenerateRequest, reading: Reading) -> Sampling:
+        """As asked. Where no length is, as long as the model has positions for."""
+        text = len(reading.prompt_columns)
+        if text > (most := self._settings.prompt_tokens):
+            raise PromptTooLong(f"the prompt has {text} text tokens, {most} is the most", limit=most, found=text)
+        wanted = asked.max_new_tokens
+        length = wanted or self._settings.new_tokens
+        positions = getattr(self._loaded.model.config.get_text_config(), "max_position_embeddings", None)
+        if positions is not None:
+            columns = reading.inputs["input_ids"].shape[1]
+            left = positions - columns
+            if left < (wanted or 1):
+                raise PromptTooLong(
+                    f"picture and prompt take {columns} positions and the answer {wanted or 1}: the model has {positions}",
+                    limit=positions,
+                    found=columns + (wanted or 1),
+                )
+            length = min(length, left)
+        if asked.temperature == 0:
+            return Sampling(max_new_tokens=length)
+        seed = secrets.randbelow(SEED_LARGEST + 1) if asked.seed is None else asked.seed
+        return Sampling(max_new_tokens=length, temperature=asked.temperature, top_p=asked.top_p, seed=seed)
+
+
+def _token(step: Step, words: AnswerText) -> Token:
+    alternatives = [Alternative(token, words.text_of(token), score) for token, score in step.alternatives]
+    text, word = words.add(step.token_id)
+    state = _numbers(step.query_state)
+    return Token(step.index, step.token_id, text, word, step.log_prob, alternatives, state, None)
+
+
+def _geometry(reading: Reading, image: Image.Image) -> Geometry:
+    frames: list[Frame] = [
+        {
+            "name": frame.name,
+            "crop": {
+                "xPx": frame.crop.x,
+                "yPx": frame.crop.y,
+                "widthPx": frame.crop.width,
+                "heightPx": frame.crop.height,
+            },
+            "grid": {"rows": frame.rows, "cols": frame.cols},
+            "modelWidthPx": frame.width_px,
+            "modelHeightPx": frame.height_px,
+        }
+        for frame in reading.frames
+    ]
+    return {
+        "sourceWidthPx": image.width,
+        "sourceHeightPx": image.height,
+        "preprocessing": reading.preprocessing,
+        "frames": frames,
+    }
+
+
+def _head(facts: HeadFacts | None) -> Head | None:
+    if facts is None:
+        return None
+    return {
+        "name": facts.name,
+        "revision": facts.revision,
+        "stage": facts.stage,
+        "teacher": facts.teacher,
+        "labellingThreshold": facts.labelling_threshold,
+        "classificationThreshold": facts.classification_threshold,
+    }
+
+
+def _numbers(states: torch.Tensor) -> np.ndarray:
+    """On the CPU; through float32 unless fp16 already, for numpy has no bfloat16."""
+    return states.to("cpu", states.dtype if states.dtype == torch.float16 else torch.float32).numpy()
+
+
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000

@@ -1,0 +1,175 @@
+"""One question's body: a JSON part and a picture, both bounded, checked in the order of what they cost."""
+
+import asyncio
+import io
+from typing import NamedTuple
+
+from fastapi import Request
+from PIL import Image, ImageOps
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.types import Message
+
+from .problems import Refusal, faults_in_words
+from .schemas import GenerateRequest
+from .settings import ServeSettings
+
+IMAGE_FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+REQUEST_BYTES = 64 * 1024
+# Boundaries and part headers, beside the image and the request.
+FRAMING_BYTES = 16 * 1024
+NAME_CHARS = 200
+
+
+class Upload(NamedTuple):
+    """picture: the file's own bytes; `width` and `height` in its own pixels, before its orientation is applied."""
+
+    request: GenerateRequest
+    picture: bytes
+    media_type: str
+    name: str
+    width: int
+    height: int
+
+
+async def read_upload(request: Request, settings: ServeSettings) -> Upload:
+    """The body, or the refusal that its first fault earns."""
+    limit = settings.image_bytes + REQUEST_BYTES + FRAMING_BYTES
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise _body_too_large(limit, int(declared))
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
+        raise Refusal(415, "not-multipart", "want multipart/form-data with the parts `request` and `image`")
+    bounded = Request(request.scope, _bounded(request, limit))
+    try:
+        async with asyncio.timeout(settings.upload_s):
+            form = await bounded.form(max_files=2, max_fields=2, max_part_size=REQUEST_BYTES)
+    except TimeoutError:
+        raise Refusal(408, "upload-too-slow", f"the body did not arrive in {settings.upload_s:g} s") from None
+    except (HTTPException, ValueError, LookupError) as error:
+        detail = error.detail if isinstance(error, HTTPException) else str(error)
+        raise Refusal(400, "not-multipart", f"the body is no readable multipart form: {detail}") from None
+    try:
+        return await _parts(form, settings)
+    finally:
+        await form.close()
+
+
+async def _parts(form: FormData, settings: ServeSettings) -> Upload:
+    unknown = sorted(set(form.keys()) - {"request", "image"})
+    if unknown or len(form.multi_items()) != len(form.keys()):
+        raise Refusal(
+            422, "unknown-part", f"want one part `request` and one `image`, found {sorted(form.keys())}"[:300]
+        )
+    for part in ("request", "image"):
+        if part not in form:
+            raise Refusal(422, "missing-part", f"the part `{part}` is missing")
+    asked = _parse_request(await _text(form["request"]), settings)
+    image = form["image"]
+    if not isinstance(image, UploadFile):
+        raise Refusal(422, "missing-part", "the part `image` is no file: it has no filename")
+    if (size := image.size or 0) > settings.image_bytes:
+        raise Refusal(
+            413,
+            "image-too-many-bytes",
+            f"the image has {size} bytes, {settings.image_bytes} is the most",
+            limit=settings.image_bytes,
+            found=size,
+        )
+    picture = await image.read()
+    media_type, width, height = _look_at(picture, settings.image_pixels)
+    name = (image.filename or "").replace("\\", "/").rpartition("/")[2][:NAME_CHARS] or "image"
+    return Upload(asked, picture, media_type, name, width, height)
+
+
+async def _text(part: str | UploadFile) -> bytes:
+    """The JSON, whether it came as a field or, as browsers send a Blob, as a file."""
+    if isinstance(part, str):
+        return part.encode()
+    if (part.size or 0) > REQUEST_BYTES:
+        raise _request_too_large(part.size or 0)
+    return await part.read()
+
+
+def _parse_request(text: bytes, settings: ServeSettings) -> GenerateRequest:
+    try:
+        asked = GenerateRequest.model_validate_json(text)
+    except ValidationError as error:
+        raise Refusal(422, "invalid-request", f"request: {faults_in_words(error.errors())}") from None
+    if not asked.question.strip():
+        raise Refusal(422, "question-empty", "the question is empty", limit=1, found=0)
+    if (chars := len(asked.question)) > settings.question_chars:
+        raise Refusal(
+            422,
+            "question-too-long",
+            f"the question has {chars} characters, {settings.question_chars} is the most",
+            limit=settings.question_chars,
+            found=chars,
+        )
+    if asked.max_new_tokens is not None and asked.max_new_tokens > settings.new_tokens:
+        raise Refusal(
+            422,
+            "too-many-new-tokens",
+            f"maxNewTokens is {asked.max_new_tokens}, {settings.new_tokens} is the most",
+            limit=settings.new_tokens,
+            found=asked.max_new_tokens,
+        )
+    return asked
+
+
+def _look_at(picture: bytes, most_pixels: int) -> tuple[str, int, int]:
+    """Media type and size from the file's head; nothing is decoded."""
+    try:
+        with Image.open(io.BytesIO(picture), formats=tuple(IMAGE_FORMATS)) as image:
+            media_type, (width, height) = IMAGE_FORMATS[str(image.format)], image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise Refusal(
+            413, "image-too-many-pixels", f"the image has more than {most_pixels} pixels", limit=most_pixels
+        ) from None
+    except Exception:  # Pillow's readers raise whatever a damaged head leads them to.
+        wanted = ", ".join(IMAGE_FORMATS.values())
+        raise Refusal(415, "image-format", f"the image is not one that can be read here: {wanted}") from None
+    if width * height > most_pixels:
+        raise Refusal(
+            413,
+            "image-too-many-pixels",
+            f"the image is {width} x {height}, {width * height} pixels; {most_pixels} is the most",
+            limit=most_pixels,
+            found=width * height,
+        )
+    return media_type, width, height
+
+
+def decode_image(picture: bytes) -> Image.Image:
+    """RGB, upright as the camera's orientation says: what the page shows, and what the model sees."""
+    try:
+        with Image.open(io.BytesIO(picture), formats=tuple(IMAGE_FORMATS)) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:  # As above: there is no common class of theirs.
+        raise Refusal(422, "image-damaged", f"the image cannot be decoded: {error}"[:300]) from None
+
+
+def _bounded(request: Request, limit: int):
+    """`receive` that refuses once more came than was said or may come."""
+    received = 0
+
+    async def receive() -> Message:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise _body_too_large(limit, received)
+        return message
+
+    return receive
+
+
+def _body_too_large(limit: int, found: int) -> Refusal:
+    detail = f"the body has {found} bytes or more, {limit} is the most"
+    return Refusal(413, "body-too-many-bytes", detail, limit=limit, found=found, headers={"Connection": "close"})
+
+
+def _request_too_large(found: int) -> Refusal:
+    detail = f"the part `request` has {found} bytes, {REQUEST_BYTES} is the most"
+    return Refusal(413, "request-too-many-bytes", detail, limit=REQUEST_BYTES, found=found)
