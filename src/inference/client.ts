@@ -1,10 +1,10 @@
-// The page's end of the worker: one call a method, replies paired by id. A worker that dies rejects what is pending,
-// and the next `load` starts another.
+// The page's end of the embedded model's worker: one call a method.
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
 import { endAtAbort } from './end-at-abort';
 import type { LoadedModel, LoadProgress, LoadRequest, WorkerReply, WorkerRequest } from './messages';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend } from './runtime';
+import { createWorkerLink } from './worker-link';
 
 export type { AnswerEvent } from './embedded-model';
 export type { LoadProgress } from './messages';
@@ -32,22 +32,13 @@ export interface ModelClient {
   destroy(): void;
 }
 
+const startWorker = () => new Worker(new URL('./embedded.worker.ts', import.meta.url), { type: 'module' });
+
 /** `onDeath`: the worker is gone, and what it had loaded with it. */
 export function createModelClient(onDeath: (reason: string) => void): ModelClient {
-  let connection: Connection | undefined;
-  const connect = () => {
-    connection ??= createConnection((reason) => {
-      connection = undefined;
-      onDeath(reason);
-    });
-    return connection;
-  };
-  const disconnect = () => {
-    connection?.destroy();
-    connection = undefined;
-  };
+  const link = createWorkerLink<WorkerRequest, WorkerReply>(startWorker, onDeath);
   const askWorker: ModelClient['ask'] = async function* (asked, signal, onBackend) {
-    const { id, replies, send, close } = connect().open();
+    const { id, replies, send, close } = link.open();
     const cancel = () => send({ type: 'cancel', id });
     try {
       send({ type: 'ask', id, asked });
@@ -69,7 +60,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
   };
   return {
     async load(load, onProgress) {
-      const { id, replies, send, close } = connect().open();
+      const { id, replies, send, close } = link.open();
       try {
         send({ type: 'load', id, load });
         for await (const reply of replies) {
@@ -84,83 +75,13 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
         throw new Error('the worker stopped while it loaded');
       } catch (error) {
         // A runtime that failed to start never starts again in the same worker.
-        disconnect();
+        link.disconnect();
         throw error;
       } finally {
         close();
       }
     },
     ask: (asked, signal, onBackend) => endAtAbort(askWorker(asked, signal, onBackend), signal),
-    destroy: disconnect,
-  };
-}
-
-interface Channel {
-  readonly id: number;
-  readonly replies: AsyncIterable<WorkerReply>;
-  send(request: WorkerRequest): void;
-  close(): void;
-}
-
-interface Connection {
-  open(): Channel;
-  destroy(): void;
-}
-
-function createConnection(onDeath: (reason: string) => void): Connection {
-  const worker = new Worker(new URL('./embedded.worker.ts', import.meta.url), { type: 'module' });
-  const inboxes = new Map<number, Inbox>();
-  let lastId = 0;
-  const end = (reason: string) => {
-    worker.terminate();
-    for (const [id, inbox] of inboxes) inbox.put({ type: 'failed', id, reason });
-  };
-  const die = (reason: string) => {
-    end(reason);
-    onDeath(reason);
-  };
-  worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => inboxes.get(data.id)?.put(data);
-  worker.onerror = ({ message }) => die(`the model's worker failed: ${message || 'it could not be started'}`);
-  worker.onmessageerror = () => die("the model's worker sent what could not be read");
-  return {
-    open() {
-      lastId += 1;
-      const id = lastId;
-      const inbox = createInbox();
-      inboxes.set(id, inbox);
-      return {
-        id,
-        replies: inbox.messages(),
-        send: (request) => worker.postMessage(request),
-        close: () => inboxes.delete(id),
-      };
-    },
-    destroy: () => end('the model was closed'),
-  };
-}
-
-interface Inbox {
-  put(message: WorkerReply): void;
-  messages(): AsyncIterable<WorkerReply>;
-}
-
-function createInbox(): Inbox {
-  const waiting: WorkerReply[] = [];
-  let wake = () => {};
-  return {
-    put(message) {
-      waiting.push(message);
-      wake();
-    },
-    async *messages() {
-      for (;;) {
-        const next = waiting.shift();
-        if (next) yield next;
-        else
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-      }
-    },
+    destroy: link.disconnect,
   };
 }
