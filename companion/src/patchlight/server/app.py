@@ -18,6 +18,7 @@ from PIL import Image
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
+from ..pictures import UnreadablePicture, open_upright
 from ..wire import ImageFacts
 from .description import GENERATE_BODY, describe, file_response, problems, stream_response
 from .live_run import LiveRun, RunStream
@@ -28,7 +29,7 @@ from .schemas import Health, ModelFacts
 from .security import NOTHING_POLICY, Gate
 from .session import ModelSession, PromptTooLong, Question
 from .settings import ServeSettings
-from .uploads import Upload, decode_image, read_upload
+from .uploads import Upload, read_upload
 
 
 def create_app(
@@ -165,9 +166,10 @@ class _Desk:
 
     def _read(self, upload: Upload) -> tuple[Question, ImageFacts]:
         """On the reading thread: decoded, upright, and as the model will be fed."""
-        image = decode_image(upload.picture)
         try:
-            question = self._session.read(upload.request, image)
+            question = self._session.read(upload.request, open_upright(upload.picture))
+        except UnreadablePicture as error:
+            raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
         except PromptTooLong as error:
             raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
         except ValueError as error:

@@ -7,18 +7,16 @@ from copy import deepcopy
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import numpy as np
-import torch
 from PIL import Image
 
-from ..answer_pieces import AnswerText, token_texts
-from ..decoding import Prefill, Sampling, Step, decode
+from ..decoding import Sampling
 from ..loading import Loaded
+from ..pictures import MEDIA_TYPES
 from ..reading import Reading
-from ..wire import Alternative, End, Frame, Geometry, Head, Header, ImageFacts, PromptToken, RunWriter, Token
+from ..run_rows import geometry_of, write_answer
+from ..wire import Geometry, Head, Header, ImageFacts, RunWriter
 from .schemas import SEED_LARGEST, GenerateRequest, HeadFacts, Limits, ModelFacts
 from .settings import ServeSettings
-from .uploads import IMAGE_FORMATS
 
 
 class PromptTooLong(ValueError):
@@ -60,7 +58,7 @@ class ModelSession:
             limits=Limits(
                 image_bytes=settings.image_bytes,
                 image_pixels=settings.image_pixels,
-                image_formats=list(IMAGE_FORMATS.values()),
+                image_formats=list(MEDIA_TYPES.values()),
                 question_chars=settings.question_chars,
                 queue_length=settings.queue_length,
             ),
@@ -75,7 +73,7 @@ class ModelSession:
         loaded = self._loaded
         reading = loaded.family.read(loaded.model, loaded.processor, image, asked.question)
         sampling = self._sampling(asked, reading)
-        return Question(reading, sampling, _geometry(reading, image), time.perf_counter() - started)
+        return Question(reading, sampling, geometry_of(reading, image), time.perf_counter() - started)
 
     def header(self, question: Question, *, run_id: str, text: str, image: ImageFacts) -> Header:
         """What stands before the rows."""
@@ -109,28 +107,16 @@ class ModelSession:
         self, question: Question, run: RunWriter, stop: Callable[[], bool], wait_for_room: Callable[[], None]
     ) -> None:
         """Rows from `states` to `end`. Times count from the reading of the picture; waiting in the queue is left out."""
-        started = time.perf_counter() - question.read_s
-        reading, sampling = question.reading, question.sampling
-        words = AnswerText(self._tokenizer)
-        tokens, first_token_ms, reason = 0, 0.0, "length"
-        for step in decode(self._loaded.model, reading, sampling, stop=stop):
-            match step:
-                case Prefill():
-                    first_token_ms = _ms_since(started)
-                    run.states(_numbers(step.patch_states))
-                    wait_for_room()
-                    ids = reading.inputs["input_ids"][0, reading.prompt_columns].tolist()
-                    spelt = zip(ids, token_texts(self._tokenizer, ids), strict=True)
-                    run.prompt([PromptToken(*token) for token in spelt], _numbers(step.prompt_states))
-                case Step(is_end=True):
-                    reason = "stop"
-                case Step():
-                    run.token(_token(step, words))
-                    tokens += 1
-            wait_for_room()
-        if reason == "length" and tokens < sampling.max_new_tokens:
-            reason = "cancelled"
-        run.end(End(reason, _ms_since(started), first_token_ms))
+        write_answer(
+            run,
+            model=self._loaded.model,
+            tokenizer=self._tokenizer,
+            reading=question.reading,
+            sampling=question.sampling,
+            started=time.perf_counter() - question.read_s,
+            stop=stop,
+            after_row=wait_for_room,
+        )
 
     def _sampling(self, asked: GenerateRequest, reading: Reading) -> Sampling:
         """As asked. Where no length is, as long as the model has positions for."""
@@ -156,37 +142,6 @@ class ModelSession:
         return Sampling(max_new_tokens=length, temperature=asked.temperature, top_p=asked.top_p, seed=seed)
 
 
-def _token(step: Step, words: AnswerText) -> Token:
-    alternatives = [Alternative(token, words.text_of(token), score) for token, score in step.alternatives]
-    text, word = words.add(step.token_id)
-    state = _numbers(step.query_state)
-    return Token(step.index, step.token_id, text, word, step.log_prob, alternatives, state, None)
-
-
-def _geometry(reading: Reading, image: Image.Image) -> Geometry:
-    frames: list[Frame] = [
-        {
-            "name": frame.name,
-            "crop": {
-                "xPx": frame.crop.x,
-                "yPx": frame.crop.y,
-                "widthPx": frame.crop.width,
-                "heightPx": frame.crop.height,
-            },
-            "grid": {"rows": frame.rows, "cols": frame.cols},
-            "modelWidthPx": frame.width_px,
-            "modelHeightPx": frame.height_px,
-        }
-        for frame in reading.frames
-    ]
-    return {
-        "sourceWidthPx": image.width,
-        "sourceHeightPx": image.height,
-        "preprocessing": reading.preprocessing,
-        "frames": frames,
-    }
-
-
 def _head(facts: HeadFacts | None) -> Head | None:
     if facts is None:
         return None
@@ -198,12 +153,3 @@ def _head(facts: HeadFacts | None) -> Head | None:
         "labellingThreshold": facts.labelling_threshold,
         "classificationThreshold": facts.classification_threshold,
     }
-
-
-def _numbers(states: torch.Tensor) -> np.ndarray:
-    """On the CPU; through float32 unless fp16 already, for numpy has no bfloat16."""
-    return states.to("cpu", states.dtype if states.dtype == torch.float16 else torch.float32).numpy()
-
-
-def _ms_since(start: float) -> float:
-    return (time.perf_counter() - start) * 1000

@@ -1,21 +1,20 @@
 """One question's body: a JSON part and a picture, both bounded, checked in the order of what they cost."""
 
 import asyncio
-import io
 from typing import NamedTuple
 
 from fastapi import Request
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
+from ..pictures import PictureFacts, UnreadablePicture, look_at
 from .problems import Refusal, faults_in_words
 from .schemas import GenerateRequest
 from .settings import ServeSettings
 
-IMAGE_FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 REQUEST_BYTES = 64 * 1024
 # Boundaries and part headers, beside the image and the request.
 FRAMING_BYTES = 16 * 1024
@@ -23,14 +22,12 @@ NAME_CHARS = 200
 
 
 class Upload(NamedTuple):
-    """picture: the file's own bytes; `width` and `height` in its own pixels, before its orientation is applied."""
+    """picture: the file's own bytes, not decoded yet."""
 
     request: GenerateRequest
     picture: bytes
     media_type: str
     name: str
-    width: int
-    height: int
 
 
 async def read_upload(request: Request, settings: ServeSettings) -> Upload:
@@ -78,9 +75,9 @@ async def _parts(form: FormData, settings: ServeSettings) -> Upload:
             found=size,
         )
     picture = await image.read()
-    media_type, width, height = _look_at(picture, settings.image_pixels)
+    facts = _look_at(picture, settings.image_pixels)
     name = (image.filename or "").replace("\\", "/").rpartition("/")[2][:NAME_CHARS] or "image"
-    return Upload(asked, picture, media_type, name, width, height)
+    return Upload(asked, picture, facts.media_type, name)
 
 
 async def _text(part: str | UploadFile) -> bytes:
@@ -118,36 +115,23 @@ def _parse_request(text: bytes, settings: ServeSettings) -> GenerateRequest:
     return asked
 
 
-def _look_at(picture: bytes, most_pixels: int) -> tuple[str, int, int]:
-    """Media type and size from the file's head; nothing is decoded."""
+def _look_at(picture: bytes, most_pixels: int) -> PictureFacts:
     try:
-        with Image.open(io.BytesIO(picture), formats=tuple(IMAGE_FORMATS)) as image:
-            media_type, (width, height) = IMAGE_FORMATS[str(image.format)], image.size
+        facts = look_at(picture)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Refusal(
-            413, "image-too-many-pixels", f"the image has more than {most_pixels} pixels", limit=most_pixels
-        ) from None
-    except Exception:  # Pillow's readers raise whatever a damaged head leads them to.
-        wanted = ", ".join(IMAGE_FORMATS.values())
-        raise Refusal(415, "image-format", f"the image is not one that can be read here: {wanted}") from None
-    if width * height > most_pixels:
+        detail = f"the image has more than {most_pixels} pixels"
+        raise Refusal(413, "image-too-many-pixels", detail, limit=most_pixels) from None
+    except UnreadablePicture as error:
+        raise Refusal(415, "image-format", f"the image cannot be read: {error}") from None
+    if (pixels := facts.width * facts.height) > most_pixels:
         raise Refusal(
             413,
             "image-too-many-pixels",
-            f"the image is {width} x {height}, {width * height} pixels; {most_pixels} is the most",
+            f"the image is {facts.width} x {facts.height}, {pixels} pixels; {most_pixels} is the most",
             limit=most_pixels,
-            found=width * height,
+            found=pixels,
         )
-    return media_type, width, height
-
-
-def decode_image(picture: bytes) -> Image.Image:
-    """RGB, upright as the camera's orientation says: what the page shows, and what the model sees."""
-    try:
-        with Image.open(io.BytesIO(picture), formats=tuple(IMAGE_FORMATS)) as image:
-            return ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # As above: there is no common class of theirs.
-        raise Refusal(422, "image-damaged", f"the image cannot be decoded: {error}"[:300]) from None
+    return facts
 
 
 def _bounded(request: Request, limit: int):
