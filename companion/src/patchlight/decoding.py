@@ -130,7 +130,8 @@ def decode(
     for index in range(sampling.max_new_tokens):
         if index > 0 and stop():
             return
-        with torch.inference_mode():
+        # Not inference_mode: its tensors could not be used in a gradient method afterwards.
+        with torch.no_grad():
             states = model.model(**fed, past_key_values=cache, use_cache=True).last_hidden_state[0]
             token, facts = choose(ids, states, model.lm_head(states[-1:]))
         finite, token_id, log_prob, *top = facts.tolist()
@@ -143,7 +144,8 @@ def decode(
         half = len(top) // 2
         alternatives = [(int(number), score) for number, score in zip(top[:half], top[half:], strict=True)]
         is_end = int(token_id) in ends
-        yield Step(index, int(token_id), log_prob, alternatives, states[-1], is_end)
+        # A copy, or the first token's would keep the whole prompt's states in memory.
+        yield Step(index, int(token_id), log_prob, alternatives, states[-1].clone(), is_end)
         if is_end:
             return
         ids = torch.cat([ids, token.to(ids.device)], dim=1)

@@ -11,7 +11,11 @@ from PIL import Image
 from torch import nn
 from transformers import BatchFeature
 
+from .family_gemma import Gemma3
+from .family_idefics import Idefics
 from .family_llava import Llava
+from .family_llava_next import LlavaNext
+from .family_qwen import QwenVl
 from .reading import Frame, Lvlm, Place, Reading, Rect, Trace
 
 __all__ = [
@@ -59,7 +63,7 @@ class Family(Protocol):
         ...
 
 
-FAMILIES: tuple[Family, ...] = (Llava(),)
+FAMILIES: tuple[Family, ...] = (Llava(), LlavaNext(), QwenVl(), Idefics(), Gemma3())
 
 
 class UnsupportedFamily(ValueError):

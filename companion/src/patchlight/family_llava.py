@@ -8,7 +8,7 @@ from torch import nn
 from .reading import Lvlm, Reading, Trace, ask, columns_of, expect_tokens, grid_places, resampling_name
 
 PROMPT = "USER: <image>\n{question} ASSISTANT:"
-TOWERS = ("clip_vision_model", "siglip_vision_model")
+CLIP, SIGLIP = "clip_vision_model", "siglip_vision_model"
 
 
 class Llava:
@@ -19,8 +19,7 @@ class Llava:
 
     def refusal(self, config: Any) -> str | None:
         """Why a config of one of these model types does not work, or None."""
-        tower = config.vision_config.model_type
-        return None if tower in TOWERS else f"vision tower {tower}: want one of {', '.join(TOWERS)}"
+        return tower_refusal(config)
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
         """One frame, `image`: the patches that the encoder was given."""
@@ -32,8 +31,7 @@ class Llava:
         # A side that is not whole patches (SigLIP: 384 = 27 x 14 + 6) loses its rest at the right and the bottom.
         frame = seen.cropped(0, 0, cols * patch, rows * patch).framed("image", rows, cols)
         # With the "full" selection the encoder's class token comes first: an image token, but no patch.
-        full = model.config.vision_feature_select_strategy == "full"
-        extra = int(full and model.config.vision_config.model_type == "clip_vision_model")
+        extra = int(_keeps_first(model.config) and model.config.vision_config.model_type == CLIP)
         expect_tokens(len(image_columns), rows * cols + extra, f"a picture of {rows} x {cols} patches")
         places = grid_places(0, rows, cols)
         return Reading(inputs, (frame,), image_columns[extra:], prompt_columns, words, tuple(places))
@@ -45,6 +43,21 @@ class Llava:
     def layers(self, model: Lvlm) -> nn.ModuleList:
         """The language model's layers, first to last."""
         return model.model.language_model.layers
+
+
+def tower_refusal(config: Any) -> str | None:
+    """Why a LLaVA's vision tower is none that is known here, or None."""
+    tower = config.vision_config.model_type
+    if tower not in (CLIP, SIGLIP):
+        return f"vision tower {tower}: want {CLIP} or {SIGLIP}"
+    if tower == SIGLIP and not _keeps_first(config):
+        return "vision_feature_select_strategy 'default' on SigLIP: it has no class token, so a patch is thrown away"
+    return None
+
+
+def _keeps_first(config: Any) -> bool:
+    """Whether the encoder's first token is kept: CLIP's class token, SigLIP's first patch. VipLlava never does."""
+    return getattr(config, "vision_feature_select_strategy", "default") == "full"
 
 
 def trace_square(processor: Any, picture: Trace) -> tuple[Trace, str]:

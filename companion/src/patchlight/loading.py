@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from .decoding import check_generation
 from .families import Family, Lvlm, family_of
+from .processors import load_processor
 
 CACHE_POSITIONS = 4096
 """Positions of the key-value cache that a model must have room for beside its weights."""
@@ -84,7 +85,7 @@ def load(options: LoadOptions) -> Loaded:
     device = _device(options.device)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
     _check_room(config, dtype, device, options)
-    processor = AutoProcessor.from_pretrained(options.model, backend="pil", **source)
+    processor = load_processor(options.model, config, **source)
     model: Any = AutoModelForImageTextToText.from_pretrained(
         options.model,
         config=config,

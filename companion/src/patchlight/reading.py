@@ -104,9 +104,12 @@ class Trace(NamedTuple):
 
     def cropped(self, x: int, y: int, width: int, height: int) -> "Trace":
         """The rectangle from (x, y) in this picture's own pixels."""
+        return Trace(width, height, self.part(x, y, width, height))
+
+    def part(self, x: float, y: float, width: float, height: float) -> Rect:
+        """A rectangle of this picture's own pixels in the source's."""
         across, down = self.covers.width / self.width, self.covers.height / self.height
-        rect = Rect(self.covers.x + x * across, self.covers.y + y * down, width * across, height * down)
-        return Trace(width, height, rect)
+        return Rect(self.covers.x + x * across, self.covers.y + y * down, width * across, height * down)
 
     def framed(self, name: FrameName, rows: int, cols: int) -> Frame:
         """All of this picture as one grid."""
