@@ -23,6 +23,7 @@ export const arrows = /** @type {const} */ ({
 /** Single files that may do what their folder may not, each with its reason. */
 const exceptions = [
   { from: 'source/', to: 'inference/client', why: 'the embedded source speaks to the worker through its client' },
+  { from: 'source/', to: 'inference/head-client', why: "a companion's states become maps in the head's worker" },
 ];
 
 /** Packages that only some folders may know: React stays above the marks, the runtime stays in the worker's folder. */

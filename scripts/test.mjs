@@ -43,6 +43,7 @@ const steps = [
   { name: 'biome', needs: ['node'], run: () => tool('biome', ['check', '--error-on-warnings']) },
   { name: 'tsc', needs: ['node'], run: () => tool('tsc', ['-p', 'tsconfig.json']) },
   { name: 'imports', needs: ['node'], run: () => run(node, ['scripts/check-imports.mjs']) },
+  { name: 'api-types', needs: ['node'], run: () => run(node, ['scripts/api-types.mjs', '--check']) },
   { name: 'figures', needs: ['node'], run: () => run(node, ['scripts/figures.mjs', '--check']) },
   { name: 'models', needs: ['node'], run: () => run(node, ['scripts/check-models.mjs']) },
   { name: 'ruff', needs: ['python'], run: () => run(venvBin('ruff'), ['check'], { cwd: companion }) },

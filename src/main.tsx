@@ -1,4 +1,5 @@
 import { readImage } from './inference/read-image';
+import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
 import { createImageIntake } from './state/image-intake';
@@ -15,7 +16,17 @@ function chosenBackend() {
   return wanted === 'wasm' || wanted === 'webgpu' ? wanted : 'auto';
 }
 
-const source = createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() });
+/** A companion writes its address into the page that it serves; `?source=embedded` asks the model in the page all the same. */
+function companionUrl(): string | undefined {
+  if (new URLSearchParams(location.search).get('source') === 'embedded') return undefined;
+  return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
+}
+
+const apiUrl = companionUrl();
+const source =
+  apiUrl === undefined
+    ? createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() })
+    : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
   library: createRunLibrary(),
   shelf: createImageShelf(),

@@ -141,6 +141,11 @@ export interface RunEnd {
   readonly message?: string;
 }
 
+/** Whether the answer stopped before the model or its limit ended it. */
+export function isCut({ reason }: RunEnd): boolean {
+  return reason === 'cancelled' || reason === 'failed' || reason === 'truncated';
+}
+
 /** What a source yields, in this order: `queued` while others are before it, one `begin`, `token` and `map` as they come, one `end`. */
 export type RunEvent =
   /** So many questions are answered before this one. */

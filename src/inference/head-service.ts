@@ -102,7 +102,9 @@ async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadPro
       what = 'the FastRM head';
     },
   );
-  const external = [{ path: weights.path.split('/').at(-1) ?? weights.path, data: files(weights.path) }];
+  // The graph names it by its file's name alone.
+  const weightsName = new URL(weights.path, baseUrl).pathname.split('/').at(-1) ?? '';
+  const external = [{ path: weightsName, data: files(weights.path) }];
   const headFiles: HeadFiles = {
     norm: { name: normGraph.path, graph: files(normGraph.path) },
     head: { name: graph.path, graph: files(graph.path), external },

@@ -77,7 +77,12 @@ async function openCache(): Promise<Cache | undefined> {
   }
 }
 
-const keyOf = (url: URL, sha256: string) => `${url.href}?sha256=${sha256}`;
+/** Some addresses name the hash themselves. */
+function keyOf(url: URL, sha256: string): string {
+  const key = new URL(url);
+  key.searchParams.set('sha256', sha256);
+  return key.href;
+}
 
 async function removeOthers(cache: Cache, modelUrl: string, wanted: ReadonlySet<string>): Promise<void> {
   for (const { url } of await cache.keys()) {

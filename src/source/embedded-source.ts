@@ -55,6 +55,10 @@ export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOption
     get status() {
       return status;
     },
+    hints: {
+      placeholder: 'What color is the small cube?',
+      suggestions: ['How many objects are there?', 'What color is the large sphere?', 'Describe the image.'],
+    },
     subscribe(onStatus) {
       listeners.add(onStatus);
       return () => listeners.delete(onStatus);

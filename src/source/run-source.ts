@@ -10,20 +10,47 @@ export interface Question {
 export type QuestionProblem =
   | { readonly kind: 'empty' }
   | { readonly kind: 'too-long'; readonly tokens: number; readonly limit: number }
-  | { readonly kind: 'unknown-words'; readonly words: readonly string[] };
+  | { readonly kind: 'unknown-words'; readonly words: readonly string[] }
+  /** By the model's own end, for a reason that it says in a sentence. */
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** Thrown by `ask`: asking the same again would bring the same. */
+export class QuestionRefused extends Error {
+  readonly problem: QuestionProblem;
+
+  constructor(reason: string) {
+    super(reason);
+    this.problem = { kind: 'refused', reason };
+  }
+}
 
 export type SourceStatus =
   | { readonly phase: 'idle' }
   | { readonly phase: 'loading'; readonly loadedBytes: number; readonly totalBytes: number; readonly what: string }
-  | { readonly phase: 'ready'; readonly backend: 'webgpu' | 'wasm'; readonly note?: string }
+  | {
+      readonly phase: 'ready';
+      /** Where the maps are made; undefined where there are none. */
+      readonly backend: 'webgpu' | 'wasm' | undefined;
+      /** What the model itself runs on, where that is not this page: "cuda:0". */
+      readonly device?: string;
+      readonly note?: string;
+    }
   | { readonly phase: 'failed'; readonly reason: string };
 
-/** Anything that answers: the embedded model, a recorded run, a companion. Nothing above knows which. */
+/** What the page suggests to ask. */
+export interface AskingHints {
+  readonly placeholder: string;
+  /** Questions that fit any image. */
+  readonly suggestions: readonly string[];
+}
+
+/** Anything that answers: the embedded model, a recorded run, a companion. Nothing above does otherwise by its kind; it only says it. */
 export interface RunSource {
   readonly kind: 'embedded' | 'recorded' | 'companion';
   /** Undefined until it is known. */
   readonly model: ModelFacts | undefined;
   readonly status: SourceStatus;
+  readonly hints: AskingHints;
   subscribe(onStatus: (status: SourceStatus) => void): () => void;
   /** Resolves once `ask` may be called; rejects with the reason. Safe to call again after a failure. */
   load(): Promise<void>;

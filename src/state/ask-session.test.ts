@@ -67,6 +67,7 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
       kind: 'embedded',
       model: undefined,
       status,
+      hints: { placeholder: '', suggestions: [] },
       subscribe: () => () => {},
       load: () => ready,
       checkQuestion: (text) => (text === '' ? { kind: 'empty' } : undefined),

@@ -1,7 +1,7 @@
 import { create } from 'zustand';
-import type { RunSource } from '../source/run-source';
+import { QuestionRefused, type RunSource } from '../source/run-source';
 import { useChoices } from './choices';
-import { useDraft } from './draft';
+import { type Problem, useDraft } from './draft';
 import type { ImageIntake } from './image-intake';
 import { collectRun, type RunLibrary } from './run-library';
 
@@ -64,10 +64,11 @@ export function createAskSession(
       },
     });
     const { tokens, end } = record.snapshot();
-    if (end?.reason === 'failed') {
+    // With tokens it is a partial answer, and stands on screen as one.
+    if (tokens.length === 0 && (end?.reason === 'failed' || end?.reason === 'truncated')) {
       useDraft.getState().setProblem({ kind: 'answer', reason: end.message ?? 'the model stopped with an error' });
       const isOnScreen = useChoices.getState().runId === record.id;
-      if (tokens.length === 0 && former !== undefined && isOnScreen) useChoices.getState().showRun(former);
+      if (former !== undefined && isOnScreen) useChoices.getState().showRun(former);
     }
   }
 
@@ -81,9 +82,7 @@ export function createAskSession(
       running = mine;
       answer(text, mine.signal)
         .catch((error: unknown) => {
-          if (mine.signal.aborted) return;
-          const reason = error instanceof Error ? error.message : String(error);
-          useDraft.getState().setProblem({ kind: 'answer', reason });
+          if (!mine.signal.aborted) useDraft.getState().setProblem(problemOf(error));
         })
         .finally(() => {
           if (running === mine) useAsking.setState({ asking: { phase: 'idle' } });
@@ -93,6 +92,11 @@ export function createAskSession(
       running?.abort();
     },
   };
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof QuestionRefused) return { kind: 'question', problem: error.problem };
+  return { kind: 'answer', reason: error instanceof Error ? error.message : String(error) };
 }
 
 function aborted(signal: AbortSignal): Promise<false> {

@@ -5,7 +5,7 @@ import type { ImageIntake } from './image-intake';
 import type { ImageShelf } from './image-shelf';
 import type { RunLibrary } from './run-library';
 
-export type { SourceStatus };
+export type { RunSource, SourceStatus };
 
 export type ImageReading =
   | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }

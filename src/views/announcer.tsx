@@ -1,3 +1,4 @@
+import { isCut } from '../contract/run';
 import type { Bench } from './use-bench';
 
 /** Reads an answer out once it is whole; word by word would be noise. */
@@ -6,7 +7,9 @@ export function Announcer({ bench }: { readonly bench: Bench | undefined }) {
   const isSpoken = bench !== undefined && !bench.run.header.recorded && end !== undefined;
   return (
     <p className="visually-hidden" aria-live="polite">
-      {isSpoken ? `Answer: ${bench.run.tokens.map((token) => token.text).join('')}` : ''}
+      {isSpoken
+        ? `${isCut(end) ? 'Partial answer' : 'Answer'}: ${bench.run.tokens.map((token) => token.text).join('')}`
+        : ''}
     </p>
   );
 }

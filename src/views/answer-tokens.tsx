@@ -14,13 +14,15 @@ interface AnswerTokensProps {
   readonly markPatch: number | undefined;
   readonly threshold: number;
   readonly isStreaming: boolean;
+  /** Whether this answer's tokens have maps, or are still to get them. */
+  readonly hasMaps: boolean;
 }
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
 /** The answer as a sentence whose tokens can be picked: a listbox with one tab stop. */
 export function AnswerTokens(props: AnswerTokensProps) {
-  const { tokens, mapOf, selected, unit, markPatch, threshold, isStreaming } = props;
+  const { tokens, mapOf, selected, unit, markPatch, threshold, isStreaming, hasMaps } = props;
   const list = useRef<HTMLDivElement>(null);
   const drag = useRef<{ from: TokenSelection; pointerId: number; moved: boolean } | undefined>(undefined);
   const pointed = useChoices(selectPointed);
@@ -131,7 +133,7 @@ export function AnswerTokens(props: AnswerTokensProps) {
                   isSelected={selected.includes(token.index)}
                   isPointed={pointed === token.index || (pointedWord !== undefined && pointedWord === token.word)}
                   isTabStop={token.index === tabStop}
-                  hasMap={map !== undefined}
+                  hasMap={map !== undefined || !hasMaps}
                   isMarked={markPatch !== undefined && onPatch >= threshold}
                 />
               );

@@ -1,9 +1,12 @@
 import { memo } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
+import { isCut, type RunEnd } from '../contract/run';
 import { patchIndex } from '../math/patch-geometry';
 import { type Choices, useChoices } from '../state/choices';
+import type { RunSnapshot } from '../state/run-record';
 import { pickToken } from '../state/token-selection';
 import { AnswerTokens } from './answer-tokens';
+import { NoMapsNotice } from './no-maps-notice';
 import { Provenance } from './provenance';
 import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
@@ -23,7 +26,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
 
   return (
     <section className="answer" aria-label="Answer">
-      <p className="eyebrow">{header.recorded ? 'Recorded example' : end ? 'Answer' : 'Answering'}</p>
+      <p className="eyebrow">{answerKind(run)}</p>
       <h2 className="answer-question">{header.question}</h2>
       <AnswerTokens
         tokens={tokens}
@@ -33,11 +36,13 @@ export function Answer({ bench }: { readonly bench: Bench }) {
         markPatch={markPatch}
         threshold={threshold}
         isStreaming={end === undefined}
+        hasMaps={header.head !== undefined}
       />
       <div className="answer-tools">
         <UnitChoice />
-        <p className="answer-hint">{endNote(bench) ?? 'Drag over several words for the mean of their maps.'}</p>
+        <Hint bench={bench} />
       </div>
+      {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
       <TokenInspector bench={bench} />
       <Provenance bench={bench} />
     </section>
@@ -81,18 +86,50 @@ const UnitChoice = memo(function UnitChoice() {
   );
 });
 
-function endNote({ run }: Bench): string | undefined {
-  switch (run.end?.reason) {
+function answerKind({ header, end }: RunSnapshot): string {
+  const isPartial = end !== undefined && isCut(end);
+  if (header.recorded) return isPartial ? 'Recorded example, not whole' : 'Recorded example';
+  if (end === undefined) return 'Answering';
+  return isPartial ? 'Partial answer' : 'Answer';
+}
+
+/** How the answer ended, where that is worth saying, and the way on; else what can be done with its tokens. */
+function Hint({ bench }: { readonly bench: Bench }) {
+  const { asking } = useServices();
+  const { header, end } = bench.run;
+  const note = end && endNote(end, header.recorded);
+  const canAskAgain = end !== undefined && isCut(end) && !header.recorded;
+  const isBad = end?.reason === 'failed' || end?.reason === 'truncated';
+  return (
+    <p className="answer-hint" data-bad={isBad || undefined}>
+      {note ?? (header.head && 'Drag over several words for the mean of their maps.')}
+      {canAskAgain && (
+        <>
+          {' '}
+          <button type="button" className="link-button" onClick={() => asking.ask(header.question)}>
+            Ask again
+          </button>
+        </>
+      )}
+    </p>
+  );
+}
+
+function endNote({ reason, message }: RunEnd, isRecorded: boolean): string | undefined {
+  switch (reason) {
     case 'cancelled':
       return 'Stopped before its end.';
     case 'length':
-      return 'Cut at the longest answer allowed.';
+      return sentences('Cut at the longest answer allowed', message);
     case 'truncated':
-      return 'The file ends before the answer does.';
+      return isRecorded ? 'The file ends before the answer does.' : sentences('Broke off', message);
     case 'failed':
-      return `Broke off: ${run.end.message ?? 'the model stopped with an error'}.`;
+      return sentences('Broke off', message ?? 'the model stopped with an error');
     case 'stop':
-    case undefined:
-      return undefined;
+      return message && sentences(message);
   }
+}
+
+function sentences(first: string, reason?: string): string {
+  return `${reason === undefined ? first : `${first}: ${reason}`}.`;
 }

@@ -111,6 +111,7 @@ function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
 }
 
 function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: boolean }) {
+  if (bench.run.header.head === undefined) return null; // there are no maps to read
   return (
     <section className="bench-reading" aria-label="Reading the map">
       <FrameChoice bench={bench} />

@@ -1,33 +1,31 @@
 import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
+import type { RunHeader } from '../contract/run';
+import { firstClause } from '../math/first-clause';
 import { formatCount } from '../math/number-format';
 import { type Asking, useAsking } from '../state/ask-session';
 import { useDraft } from '../state/draft';
 import type { RunRecord } from '../state/run-record';
 import { samplesIndexQuery } from '../state/sample-queries';
-import type { SourceStatus } from '../state/services';
+import type { RunSource, SourceStatus } from '../state/services';
 import { ImageTray } from './image-tray';
 import { problemMessage } from './problem-message';
 import { useServices } from './services-context';
-import { useSourceStatus } from './use-run';
+import { useIsQuiet } from './use-is-quiet';
+import { useRunSnapshot, useSourceStatus } from './use-run';
 import './ask-form.css';
-
-/** Where an image has no suggestions of its own. */
-const suggestions = ['How many objects are there?', 'What color is the large sphere?', 'Describe the image.'];
 
 export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
   const services = useServices();
   const { asking } = useAsking();
-  const status = useSourceStatus();
   const { text, image, problem, setText } = useDraft();
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
   const imageName = image?.name ?? record?.snapshot().header.image.name;
   const sample = index?.images.find((entry) => entry.file === imageName);
+  const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
-  const isBad = problem !== undefined || status.phase === 'failed';
-  const note = problem ? problemMessage(problem) : waitingNote(asking, status);
 
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
@@ -49,7 +47,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
         <h2 id="ask-heading" className="eyebrow">
           Ask your own
         </h2>
-        <p>It knows rendered spheres, cubes and cylinders, not photographs.</p>
+        <Knows header={record?.snapshot().header} />
       </div>
       <ImageTray images={index?.images ?? []} currentName={imageName} />
       <form className="ask-line" onSubmit={onSubmit}>
@@ -59,7 +57,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
           aria-label="Question about the image"
           aria-describedby={messageId}
           aria-invalid={problem?.kind === 'question'}
-          placeholder="What color is the small cube?"
+          placeholder={hints.placeholder}
           autoComplete="off"
           enterKeyHint="send"
           value={text}
@@ -75,11 +73,9 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
           </button>
         )}
       </form>
-      <p id={messageId} className="ask-message" data-bad={isBad || undefined} role="status">
-        {note}
-      </p>
+      <AskMessage id={messageId} record={record} />
       <ul className="suggestions" aria-label="Suggested questions">
-        {(sample?.questions.length ? sample.questions : suggestions).slice(0, 5).map((question) => (
+        {(sample?.questions.length ? sample.questions : hints.suggestions).slice(0, 5).map((question) => (
           <li key={question}>
             <button
               type="button"
@@ -98,13 +94,40 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   );
 });
 
-function waitingNote(asking: Asking, status: SourceStatus): string {
-  if (status.phase === 'failed') return `The model did not load: ${status.reason}`;
+/** What is wrong, or what is being waited for. Apart from the form, which need not be drawn anew with each token. */
+function AskMessage({ id, record }: { readonly id: string; readonly record: RunRecord | undefined }) {
+  const { source } = useServices();
+  const { asking } = useAsking();
+  const { problem } = useDraft();
+  const status = useSourceStatus();
+  const isQuiet = useIsQuiet(asking.phase === 'answering', useRunSnapshot(record));
+  const isBad = problem !== undefined || status.phase === 'failed';
+  return (
+    <p id={id} className="ask-message" data-bad={isBad || undefined} role="status">
+      {problem ? problemMessage(problem) : waitingNote(asking, status, source.kind, isQuiet)}
+    </p>
+  );
+}
+
+/** What the model that will answer says of itself, in short; the foot of the page has all of it. */
+function Knows({ header }: { readonly header: RunHeader | undefined }) {
+  const { source } = useServices();
+  // The recorded examples are the embedded model's own; a companion has yet to say what it has.
+  const model = source.model ?? (source.kind === 'embedded' ? header?.model : undefined);
+  return <p className="ask-knows">{model && firstClause(model.knows)}</p>;
+}
+
+function waitingNote(asking: Asking, status: SourceStatus, kind: RunSource['kind'], isQuiet: boolean): string {
+  if (status.phase === 'failed') {
+    return kind === 'companion' ? `Not connected: ${status.reason}.` : `The model did not load: ${status.reason}`;
+  }
+  if (isQuiet) return 'Nothing new has come for a while. Stop keeps what is here.';
   if (asking.phase !== 'queued') return '';
   switch (asking.until) {
     case 'image':
       return 'It will be asked as soon as the image has been read.';
     case 'model':
+      if (kind === 'companion') return 'It will be asked as soon as the companion is connected.';
       return 'It will be asked as soon as the model has loaded.';
     case 'turn':
       return `In the queue: ${formatCount(asking.before, 'question is', 'questions are')} answered before yours.`;

@@ -11,8 +11,11 @@ const embeddedKnows =
 /** Who answers, what it knows, and how a map comes about. */
 export const Colophon = memo(function Colophon({ header }: { readonly header: RunHeader | undefined }) {
   const { source } = useServices();
-  useSourceStatus(); // the model's facts arrive with its status
-  const model = source.model ?? header?.model;
+  const status = useSourceStatus(); // the model's facts arrive with it
+  const device = status.phase === 'ready' ? status.device : undefined;
+  const isAway = source.kind === 'companion';
+  // The recorded examples are the embedded model's own; a companion has yet to say what it has.
+  const model = source.model ?? (isAway ? undefined : header?.model);
   const head = header?.head;
   const preprocessing = header?.geometry.preprocessing;
   return (
@@ -23,17 +26,21 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
         </h2>
         <p>
           {model && <strong>{model.name}. </strong>}
-          {model?.knows ?? embeddedKnows}
+          {model?.knows ?? (isAway ? 'The companion has not said yet.' : embeddedKnows)}
         </p>
-        <p>
-          It knows red, green, blue, yellow, purple, cyan, brown and gray; small and large; metal, called shiny, and
-          rubber, called matte. Ask what something is, whether it is there, how many there are, what stands beside it,
-          or “Describe the image.”
-        </p>
-        <p>
-          <strong>It does not know photographs.</strong> Drop one all the same: it will answer as if it were such a
-          scene, and the maps will show on what.
-        </p>
+        {isAway ? (
+          <p>
+            It runs on the companion that served this page{device && `, on ${device}`}
+            {model && `, in ${model.dtype}`}. The recorded examples were answered by the small model that this page also
+            has built in;{' '}
+            <a className="link-button" href="?source=embedded">
+              ask that one instead
+            </a>
+            .
+          </p>
+        ) : (
+          <EmbeddedVocabulary />
+        )}
       </section>
       <section aria-labelledby="how">
         <h2 id="how" className="eyebrow">
@@ -58,10 +65,27 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
           perfectly: read it near the threshold with care.
         </p>
         <p>
-          Nothing leaves this machine: image, question and answer stay in this page. There is no server, and nothing is
-          counted.
+          {isAway
+            ? 'Image and question go to the companion that served this page, and nowhere else; the maps are made here. Nothing is counted.'
+            : 'Nothing leaves this machine: image, question and answer stay in this page. There is no server, and nothing is counted.'}
         </p>
       </section>
     </footer>
   );
 });
+
+function EmbeddedVocabulary() {
+  return (
+    <>
+      <p>
+        It knows red, green, blue, yellow, purple, cyan, brown and gray; small and large; metal, called shiny, and
+        rubber, called matte. Ask what something is, whether it is there, how many there are, what stands beside it, or
+        “Describe the image.”
+      </p>
+      <p>
+        <strong>It does not know photographs.</strong> Drop one all the same: it will answer as if it were such a scene,
+        and the maps will show on what.
+      </p>
+    </>
+  );
+}

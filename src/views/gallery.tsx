@@ -1,12 +1,13 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { memo } from 'react';
+import { isCut } from '../contract/run';
 import { type Choices, useChoices } from '../state/choices';
 import { useDraft } from '../state/draft';
 import type { RunRecord } from '../state/run-record';
 import { recordedRunQuery, samplesIndexQuery } from '../state/sample-queries';
 import { useViewSettings } from '../state/view-settings';
 import { useServices } from './services-context';
-import { useRuns } from './use-run';
+import { useRunSnapshot, useRuns } from './use-run';
 import './gallery.css';
 
 const selectRunId = (choices: Choices) => choices.runId;
@@ -39,13 +40,7 @@ export const Gallery = memo(function Gallery() {
       <ul className="gallery-cards">
         {own.map((record) => (
           <li key={record.id}>
-            <Card
-              image={record.imageUrl}
-              title={record.snapshot().header.question}
-              note={answerText(record)}
-              isCurrent={record.id === current}
-              onOpen={() => show(record.id, null)}
-            />
+            <OwnCard record={record} isCurrent={record.id === current} onOpen={() => show(record.id, null)} />
           </li>
         ))}
         {index?.runs.map((entry) => {
@@ -67,12 +62,13 @@ export const Gallery = memo(function Gallery() {
   );
 });
 
-function answerText(record: RunRecord): string {
-  const { tokens } = record.snapshot();
-  return tokens
-    .map((token) => token.text)
-    .join('')
-    .trim();
+/** The list changes with each question, this with each of its tokens. */
+function OwnCard(props: { readonly record: RunRecord; readonly isCurrent: boolean; onOpen(): void }) {
+  const { record, isCurrent, onOpen } = props;
+  const { header, tokens, end } = useRunSnapshot(record) ?? record.snapshot();
+  const text = tokens.map((token) => token.text).join('');
+  const note = `${end && isCut(end) ? 'Partial: ' : ''}${text.trim()}`;
+  return <Card image={record.imageUrl} title={header.question} note={note} isCurrent={isCurrent} onOpen={onOpen} />;
 }
 
 interface CardProps {

@@ -41,6 +41,7 @@ function mapTitle({ run, selected, map }: Bench): string {
 
 function mapNote({ run, map, frame }: Bench): string {
   if (map && map.missing.length > 0) return `${formatCount(map.missing.length, 'token has', 'tokens have')} no map.`;
+  if (run.header.head === undefined) return '';
   const unseen = unseenShare(frame.placement);
   if (unseen > 0) {
     return `Veiled: the ${formatPercent(unseen)} that the model never saw (${run.header.geometry.preprocessing}).`;

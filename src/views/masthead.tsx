@@ -46,9 +46,10 @@ function ModelStatus() {
   const { source } = useServices();
   const status = useSourceStatus();
   const name = source.model?.name ?? 'The model';
+  const isAway = source.kind === 'companion';
   switch (status.phase) {
     case 'idle':
-      return <p className="status">The model is about to load</p>;
+      return <p className="status">{isAway ? 'About to connect to the companion' : 'The model is about to load'}</p>;
     case 'loading': {
       const { loadedBytes, totalBytes, what } = status;
       return (
@@ -61,7 +62,7 @@ function ModelStatus() {
           <span className="status-line">
             <span className="status-what">Loading {what}</span>
             <span className="mono" data-volatile>
-              {formatBytes(loadedBytes)} of {formatBytes(totalBytes)}
+              {totalBytes > 0 && `${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`}
             </span>
           </span>
           <span className="status-bar">
@@ -74,8 +75,10 @@ function ModelStatus() {
       return (
         <p className="status" data-phase="ready" title={status.note}>
           <span className="status-line">
-            <span className="status-what">{name} is ready, in this page</span>
-            <span className="mono">{backends[status.backend]}</span>
+            <span className="status-what">
+              {isAway ? `${name}, on the companion` : `${name} is ready, in this page`}
+            </span>
+            <span className="mono">{status.device ?? (status.backend && backends[status.backend])}</span>
           </span>
           <span className="status-bar" />
         </p>
@@ -84,9 +87,9 @@ function ModelStatus() {
       return (
         <div className="status" data-phase="failed" role="alert">
           <span className="status-line">
-            <span className="status-what">The model did not load</span>
+            <span className="status-what">{isAway ? 'Not connected to the companion' : 'The model did not load'}</span>
             <button type="button" className="link-button" onClick={() => void source.load().catch(() => {})}>
-              Try again
+              {isAway ? 'Reconnect' : 'Try again'}
             </button>
           </span>
           <span className="status-bar" />

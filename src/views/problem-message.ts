@@ -19,6 +19,8 @@ function questionMessage(problem: QuestionProblem): string {
       return 'Type a question, or take one of those below.';
     case 'too-long':
       return `The question has ${problem.tokens} tokens; the model takes at most ${problem.limit}.`;
+    case 'refused':
+      return `${problem.reason.charAt(0).toUpperCase()}${problem.reason.slice(1)}.`;
     case 'unknown-words':
       return `The model has never seen ${quoted(problem.words)}. It knows spheres, cubes and cylinders, their colours, sizes and materials.`;
   }

@@ -6,12 +6,18 @@ const backends = { webgpu: 'WebGPU', wasm: 'WASM', python: 'Python' } as const;
 /** How what is on screen was made. `data-volatile` marks what differs from one time to the next. */
 export function Provenance({ bench }: { readonly bench: Bench }) {
   const { run, map } = bench;
-  const { model, head } = run.header;
+  const { model, head, sampling } = run.header;
   return (
     <p className="provenance mono">
       <span>
         {model.name} {shortRevision(model.revision)}
       </span>
+      {model.dtype !== 'float32' && <span>{model.dtype}</span>}
+      {sampling.temperature > 0 && (
+        <span>
+          temperature {sampling.temperature}, top-p {sampling.topP}, seed {sampling.seed}
+        </span>
+      )}
       <span>{head ? `head ${head.name} ${shortRevision(head.revision)}, taught by ${head.teacher}` : 'no head'}</span>
       <span>{head?.stage ?? model.stage} states</span>
       {map && <span>{backends[map.backend]}</span>}

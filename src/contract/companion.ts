@@ -1,0 +1,82 @@
+// What a companion says over HTTP, beside its streams: who it is, the model it has, why it refuses.
+import * as z from 'zod/mini';
+import type { components } from './companion-api';
+import { supportedFormat } from './run-header';
+
+type Schemas = components['schemas'];
+
+const count = z.int().check(z.positive());
+const stage = z.enum(['post_norm', 'pre_norm']);
+const share = z.number().check(z.gte(0), z.lte(1));
+
+const health = z.object({ version: z.string(), protocol: z.int() });
+
+const file = z.object({
+  /** From the API's own address. */
+  path: z.string().check(z.regex(/^(?!.*\.\.)[\w-][\w./?=-]*$/)),
+  bytes: count,
+  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+});
+
+const head = z.object({
+  name: z.string(),
+  revision: z.string(),
+  stage,
+  teacher: z.string(),
+  labellingThreshold: share,
+  classificationThreshold: share,
+  hiddenSize: count,
+  files: z.object({ graph: file, normGraph: file, weights: file }),
+});
+
+const model = z.object({
+  name: z.string(),
+  revision: z.string(),
+  family: z.string(),
+  hiddenSize: count,
+  stage,
+  dtype: z.string(),
+  /** As PyTorch names it: "cpu", "cuda:0". */
+  device: z.string(),
+  knows: z.string(),
+  limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()) }),
+  head: z.nullable(head),
+  trainCommand: z.string(),
+});
+
+const problem = z.object({ detail: z.string() });
+
+export type CompanionModel = z.infer<typeof model>;
+export type CompanionHead = z.infer<typeof head>;
+export type CompanionProblem = z.infer<typeof problem>;
+export type GenerateRequest = Schemas['GenerateRequest'];
+
+/** Compiles only while whatever the API may send is something that is parsed here. */
+type Covers<Sent extends Parsed, Parsed> = [Sent, Parsed];
+export type Covered = [
+  Covers<Schemas['Health'], z.input<typeof health>>,
+  Covers<Schemas['ModelFacts'], z.input<typeof model>>,
+  Covers<Schemas['Problem'], z.input<typeof problem>>,
+];
+
+/** Throws where it speaks another version of the run format, naming both. */
+export function parseHealth(data: unknown): void {
+  const result = health.safeParse(data);
+  if (!result.success) throw new Error('what answers at this address is no companion');
+  const { version, protocol } = result.data;
+  if (protocol !== supportedFormat) {
+    throw new Error(`the companion (${version}) speaks protocol ${protocol}; this page reads ${supportedFormat}`);
+  }
+}
+
+/** Throws with the places that do not fit. */
+export function parseCompanionModel(data: unknown): CompanionModel {
+  const result = model.safeParse(data);
+  if (result.success) return result.data;
+  throw new Error(`what the companion says of its model cannot be read: ${z.prettifyError(result.error)}`);
+}
+
+/** What a refusal says for people; undefined where it is no problem document. */
+export function parseProblem(data: unknown): CompanionProblem | undefined {
+  return problem.safeParse(data).data;
+}

@@ -1,0 +1,85 @@
+// The companion's routes as calls. What it refuses, and that it cannot be reached, are errors with a sentence each.
+import {
+  type CompanionModel,
+  type GenerateRequest,
+  parseCompanionModel,
+  parseHealth,
+  parseProblem,
+} from '../contract/companion';
+import { type Question, QuestionRefused } from './run-source';
+
+/** Nobody answers at the companion's address, or the line broke. */
+export class CompanionGone extends Error {
+  constructor() {
+    super('the companion does not answer (is patchlight serve still running?)');
+  }
+}
+
+export interface CompanionHttp {
+  /** Of the API, with the slash at the end; absolute. */
+  readonly apiUrl: string;
+  /** Throws where nobody answers, or it speaks another protocol. */
+  checkHealth(): Promise<void>;
+  model(): Promise<CompanionModel>;
+  /** The run's bytes as they come. Breaking off the reading ends the answer. */
+  generate(question: Question, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
+}
+
+const healthTimeoutMs = 5000;
+
+export function createCompanionHttp(apiUrl: string): CompanionHttp {
+  const get = async (path: string, signal?: AbortSignal): Promise<unknown> => {
+    const response = await reach(new URL(path, apiUrl), { cache: 'no-store', ...(signal && { signal }) });
+    if (!response.ok) throw await refusalOf(response);
+    return response.json().catch(() => undefined);
+  };
+  return {
+    apiUrl,
+    checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(healthTimeoutMs))),
+    model: async () => parseCompanionModel(await get('model')),
+    async generate({ image, text, maxNewTokens }, signal) {
+      // `sendImage` false: the picture would only come back.
+      const request: GenerateRequest = { question: text, sendImage: false, ...(maxNewTokens && { maxNewTokens }) };
+      const body = new FormData();
+      body.set('request', new Blob([JSON.stringify(request)], { type: 'application/json' }));
+      body.set('image', new Blob([image.bytes], { type: image.mediaType }), image.name);
+      const response = await reach(new URL('generate', apiUrl), { method: 'POST', body, signal });
+      if (!response.ok) throw await refusalOf(response);
+      if (response.body === null) throw new Error('the companion sent no answer');
+      return chunksOf(response.body);
+    },
+  };
+}
+
+async function reach(url: URL, init: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, init);
+  } catch (error) {
+    const isStopped = init.signal?.aborted && (error as Error).name === 'AbortError';
+    throw isStopped ? error : new CompanionGone();
+  }
+}
+
+/** Not every browser iterates over a stream by itself. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
+  } finally {
+    void reader.cancel().catch(() => {});
+  }
+}
+
+const refusedStatuses = [400, 413, 415, 422];
+
+async function refusalOf(response: Response): Promise<Error> {
+  const { status } = response;
+  const detail = parseProblem(await response.json().catch(() => undefined))?.detail;
+  if (status === 401) return new Error('the companion wants its token: open the address that patchlight serve printed');
+  if (status === 503)
+    return new Error(
+      detail ?? `the companion is busy: try again in ${response.headers.get('Retry-After') ?? 'some'} s`,
+    );
+  const reason = detail ?? `the companion answered with status ${status}`;
+  return refusedStatuses.includes(status) ? new QuestionRefused(reason) : new Error(reason);
+}
