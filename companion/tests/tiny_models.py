@@ -101,6 +101,8 @@ def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
                 weight.normal_(0, 0.2)
             if local and _ATTENTION_OUT.search(name):
                 weight.zero_()
+        # No real model answers with the placeholder of a picture; a random one would, sooner or later.
+        model.lm_head.weight[model.config.image_token_id] = 0
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     return Tiny(model, processor, family_of(model.config))

@@ -12,13 +12,17 @@ from typing import Any
 from tokenizers import decoders
 
 _UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+_APOSTROPHES = "'’"
 _WINDOW = 8
-"""Tokens that are decoded again with each new one. Decoding depends on neighbours only: one token before, or the
-bytes of one character (at most 4 tokens)."""
+"""Pieces that are decoded again with each new token: decoding looks no further back than the piece before."""
 
 
 class AnswerText:
-    """The answer so far; `add` its tokens in their order."""
+    """The answer so far; `add` its tokens in their order.
+
+    One exception to "joined": where bytes that make no character stand directly behind a character in bytes, a
+    sentencepiece tokenizer decodes that character too as replacement signs. What has been said is not taken back.
+    """
 
     def __init__(self, tokenizer: Any):
         self._tokenizer = tokenizer
@@ -26,7 +30,8 @@ class AnswerText:
         # WordPiece's own clean-up closes up full stops and commas, but forgets these two; the page does not.
         self._close_up = isinstance(decoder, decoders.WordPiece)
         self._ids: list[int] = []
-        self._start = 0  # of the tokens that are decoded again
+        self._ends: list[int] = []  # how many tokens the answer had when each piece was finished
+        self._start = 0  # of the tokens that are decoded again; where a piece ended, never inside a character
         self._said = ""  # what those of them that are finished read as
         self._word = -1
         self.answer = ""
@@ -35,38 +40,50 @@ class AnswerText:
         """What this token would add here; an end token, which is no text, by its name."""
         if token_id == self._tokenizer.eos_token_id:
             return str(self._tokenizer.eos_token)
-        return self._gained(self._decode([*self._ids[self._start :], token_id]))
+        text = self._gained([*self._ids, token_id])
+        return "" if text.endswith(_UNFINISHED) else text
 
     def add(self, token_id: int) -> tuple[str, int]:
         """Text and word number of the answer's next token."""
-        pending = len(self._ids) > 0 and self._decode(self._ids[self._start :]) != self._said
+        is_inside = self._finished() < len(self._ids)
         self._ids.append(token_id)
-        text = self._gained(self._decode(self._ids[self._start :]))
-        if self._word < 0 or not (pending or _continues(self.answer, text)):
+        text = self._gained(self._ids)
+        if text.endswith(_UNFINISHED):
+            text = ""
+        else:
+            self._finish()
+        if self._word < 0 or not (is_inside or _continues(self.answer, text)):
             self._word += 1
         self.answer += text
-        if text:
-            self._said += text
-            self._forget()
         return text, self._word
 
     def rest(self) -> str:
-        """What an answer that ends inside a character still holds back: one replacement sign or more, mostly nothing."""
-        return self._decode(self._ids[self._start :])[len(self._said) :]
+        """What an answer that ends inside a character holds back: replacement signs; mostly nothing."""
+        return self._gained(self._ids) if self._finished() < len(self._ids) else ""
 
-    def _gained(self, whole: str) -> str:
-        """The part of the window's text that is new and finished."""
-        if whole.endswith(_UNFINISHED):
-            return ""
+    def _finished(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def _gained(self, ids: list[int]) -> str:
+        """What `ids` read as beyond what has been said."""
+        whole = self._decode(ids[self._start :])
         if whole.startswith(self._said):
             return whole[len(self._said) :]
-        raise AssertionError(f"{self._said!r} became {whole!r}")
+        return self._decode(ids[self._finished() :])
 
-    def _forget(self) -> None:
-        """Moves the window on, to where decoding from there gives the same continuation."""
-        if len(self._ids) - self._start > 2 * _WINDOW:
-            self._start = len(self._ids) - _WINDOW
-            self._said = self._decode(self._ids[self._start :])
+    def _finish(self) -> None:
+        """All tokens so far are said; the window moves on now and then."""
+        self._ends.append(len(self._ids))
+        whole = self._decode(self._ids[self._start :])
+        if not whole.startswith(self._said):
+            self._start = self._ends[-2] if len(self._ends) > 1 else 0
+        elif len(self._ends) > 2 * _WINDOW:
+            self._start = self._ends[-_WINDOW - 1]
+            self._ends = self._ends[-_WINDOW:]
+        else:
+            self._said = whole
+            return
+        self._said = self._decode(self._ids[self._start :])
 
     def _decode(self, ids: list[int]) -> str:
         text = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -80,10 +97,12 @@ def token_texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
 
 
 def _continues(before: str, text: str) -> bool:
-    """Whether a piece goes on with the word before it: letters or digits behind the same, or an apostrophe's ending."""
-    if not before or not text or not _in_word(before[-1]):
+    """Whether a piece goes on with the word before it: letters or digits behind the same, an apostrophe between."""
+    stem = before.rstrip(_APOSTROPHES)
+    if not stem or not text or not _in_word(stem[-1]) or len(before) - len(stem) > 1:
         return False
-    return _in_word(text[0]) or (len(text) > 1 and text[0] in "'’" and text[1].isalpha())
+    inside = text if stem != before else text.removeprefix(text[0]) if text[0] in _APOSTROPHES else text
+    return not inside or _in_word(inside[0])
 
 
 def _in_word(character: str) -> bool:

@@ -6,6 +6,7 @@ installed: torchvision's resizing gives other pixels, and the page and the recor
 
 import hashlib
 import os
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,7 +83,7 @@ def load(options: LoadOptions) -> Loaded:
     source: dict[str, Any] = {"trust_remote_code": False, "revision": options.revision}
     config = AutoConfig.from_pretrained(options.model, **source)
     family = family_of(config)
-    device = _device(options.device)
+    device = _device(options)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
     _check_room(config, dtype, device, options)
     processor = load_processor(options.model, config, **source)
@@ -112,7 +113,8 @@ def load(options: LoadOptions) -> Loaded:
 def wanted_bytes(config: Any, dtype: torch.dtype) -> Wanted:
     """What a model of this config takes in this dtype; nothing is allocated."""
     with torch.device("meta"):
-        model = AutoModelForImageTextToText.from_config(config, dtype=dtype, trust_remote_code=False)
+        # A copy: the library writes the dtype into the config that it is given.
+        model = AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
     tensors = [*model.parameters(), *model.buffers()]
     text = config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
@@ -159,12 +161,21 @@ def _gb(size: int) -> str:
     return f"{size / 1e9:.3g} GB"
 
 
-def _device(name: str) -> torch.device:
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda", 0)
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def _device(options: LoadOptions) -> torch.device:
+    """Where inputs go. A device that this machine lacks is refused by name."""
+    if options.device == "auto" and options.device_map is None:
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device("cuda" if options.device_map else options.device)
+    except RuntimeError as error:
+        raise ValueError(f"device {options.device!r}: want auto, cpu, cuda, cuda:1 or mps") from error
+    cards = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= cards:
+        asked = f"device {options.device!r}" if options.device_map is None else f"device_map {options.device_map!r}"
+        raise ValueError(f"{asked}: this machine has {cards} CUDA devices")
+    return device
 
 
 def _native_dtype(config: Any, device: torch.device) -> torch.dtype:
