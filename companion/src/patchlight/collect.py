@@ -1,19 +1,19 @@
 """Samples for the FastRM head: the model's own answers, their last hidden states, and exact Chefer relevancy.
 
-A shard holds a fixed range of scenes and is written aside, then renamed: a killed collection loses one shard at most
-and doubles nothing, and several processes (`rank` of `ranks`) fill one folder.
+Of the embedded model, whose scenes know which object each word names; `sample_collection.py` does any model and data
+set. Shards (`head_samples.py`, in the block form) hold a fixed range of scenes. Their further columns: scene, target
+[t] and found [t] (see `Asked`; -1 and False in answers that differ from the right one), right, image_share.
 """
 
-import json
-import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
@@ -24,6 +24,7 @@ from .model import load_model
 from .packing import PATCHES, PromptPieces, prompt_pieces
 from .pool import ScenePool
 from .relevancy import explain_tokens
+from .shards import Rank, ShardPlan, claim
 
 SHARD_SCENES = 32
 
@@ -115,29 +116,16 @@ def explain_answer(
     )
 
 
-def collect(
-    model_folder: Path,
-    pool_folder: Path,
-    out: Path,
-    config: CollectConfig,
-    *,
-    workers: int,
-    rank: int = 0,
-    ranks: int = 1,
-) -> None:
-    """Fill `out` with shards for this rank's share of the scenes; progress is by shard."""
-    out.mkdir(parents=True, exist_ok=True)
-    manifest = out / "manifest.json"
-    wanted = {**asdict(config), "shard_scenes": SHARD_SCENES, "method": "chefer-exact", "stage": "post_norm"}
-    if manifest.exists() and json.loads(manifest.read_text()) != wanted:
-        raise ValueError(f"{out} holds samples of another configuration; collect into another folder or remove it")
-    manifest.write_text(json.dumps(wanted, indent=1))
-    shards = range(rank, -(-config.scenes // SHARD_SCENES), ranks)
-    missing = [s for s in shards if not (out / f"{s:05d}.safetensors").exists()]
+def collect(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, *, workers: int) -> None:
+    """Fill `out` with the shards that it lacks; progress is by shard."""
+    claim(out, {**asdict(config), "shard_scenes": SHARD_SCENES, "method": "chefer-exact", "stage": "post_norm"})
+    plan = ShardPlan(out, "safetensors", config.scenes, SHARD_SCENES)
+    plan.sweep(Rank())
+    missing = plan.missing(Rank())
     if not missing:
         return
     with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as executor:
-        jobs = [executor.submit(_collect_shard, model_folder, pool_folder, out, config, s) for s in missing]
+        jobs = [executor.submit(_collect_shard, model_folder, pool_folder, plan, config, s) for s in missing]
         bar = tqdm(total=len(jobs), desc=f"explain {config.split}", unit="shard")
         tokens = 0
         for job in as_completed(jobs):
@@ -146,32 +134,18 @@ def collect(
             bar.set_postfix(tokens=tokens)
 
 
-def load_shards(folder: Path, limit: int | None = None) -> dict[str, torch.Tensor]:
-    """All shards as one: image_states [s, 576, d] fp16, scene [q] row of image_states, question [t], and per token
-    relevancy [t, 576] fp16 scaled so that its maximum is 1, query_states [t, d], peak [t], target [t] and found [t] (see
-    `Asked`; -1 and False in answers that differ from the right one), right [t]."""
-    parts = [load_file(file) for file in sorted(folder.glob("*.safetensors"))[:limit]]
-    scenes = questions = 0
-    for part in parts:
-        part["image"] = part["image"] + scenes
-        part["question"] = part["question"] + questions
-        scenes += len(part["image_states"])
-        questions += int(part["question_count"])
-    names = [name for name in parts[0] if name != "question_count"]
-    return {name: torch.cat([part[name] for part in parts]) for name in names}
-
-
 _loaded: dict[Path, LlavaForConditionalGeneration] = {}
 
 
-def _collect_shard(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, shard: int) -> int:
+def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, config: CollectConfig, shard: int) -> int:
     if model_folder not in _loaded:
         _loaded[model_folder] = load_model(model_folder)
     model = _loaded[model_folder]
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     pieces = prompt_pieces(tokenizer)
-    first = config.first_scene + shard * SHARD_SCENES
-    scenes = range(first, min(first + SHARD_SCENES, config.first_scene + config.scenes))
+    items = plan.items_of(shard)
+    first = config.first_scene + items.start
+    scenes = range(first, config.first_scene + items.stop)
     pool = ScenePool(pool_folder, config.split, scenes.stop)
     asked = ask_scenes(
         pool,
@@ -209,7 +183,5 @@ def _collect_shard(model_folder: Path, pool_folder: Path, out: Path, config: Col
     tensors = {name: torch.cat(values) for name, values in columns.items()}
     tensors["image_states"] = torch.stack([states[i] for i in scenes])
     tensors["question_count"] = torch.tensor(len(asked))
-    aside = out / f".{shard:05d}.{os.getpid()}"
-    save_file(tensors, aside)
-    aside.rename(out / f"{shard:05d}.safetensors")
+    plan.write(shard, partial(save_file, tensors))
     return len(tensors["token"])

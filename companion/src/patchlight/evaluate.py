@@ -12,9 +12,10 @@ import torch
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from .answering import Asked, Greedy, ask_scenes, greedy_answers
-from .collect import load_shards
 from .head import FastRM
-from .head_training import THRESHOLDS, labels_of, measure, predict
+from .head_samples import HeadSamples
+from .head_scores import THRESHOLDS, best_threshold, labels_of, measure
+from .head_training import predict
 from .packed_forward import encode_patches, text_states
 from .packing import IGNORED, PATCHES, PackedBatch, pack_scenes
 from .phrases import ATTRIBUTES
@@ -199,11 +200,12 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
 
     The threshold (and the mean map) is chosen on every other scene and everything is reported on the rest.
     """
-    data = load_shards(samples)
+    stored = HeadSamples(samples)
+    data = stored.columns
     tokens = (data["peak"] > 0).nonzero()[:, 0]
     chosen_on = data["scene"][tokens] % 2 == 0
-    relevancy = data["relevancy"][tokens].float()
-    predicted = predict(head, data, tokens)
+    relevancy = stored.relevancy(tokens).values
+    predicted = predict(head, stored, tokens)
     mean_map = relevancy[chosen_on].mean(0, keepdim=True)
     mean_map = mean_map / mean_map.max()
     choice, ours = (measure(predicted[s], relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on))
@@ -211,7 +213,7 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
         measure(mean_map.expand_as(relevancy[s]), relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on)
     )
     share = labels_of(relevancy[~chosen_on], labelling_threshold).mean().item()
-    best = min(max(int(choice.f1.argmax()), 1), 99)  # a threshold of 0 or 1 would read nothing
+    best = round(best_threshold(choice) * 100)
     figures = [
         figure("tokens that the threshold is chosen on", int(chosen_on.sum())),
         figure("tokens reported on", int((~chosen_on).sum())),
