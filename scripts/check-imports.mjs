@@ -33,7 +33,7 @@ const packageFolders = [
     folders: ['main', 'views', 'state'],
   },
   { packages: /^onnxruntime-web(\/|$)/, folders: ['inference'] },
-  { packages: /^apache-arrow(\/|$)/, folders: ['contract'] },
+  { packages: /^(apache-arrow|flatbuffers)(\/|$)/, folders: ['contract'] },
   { packages: /^zod(\/|$)/, folders: ['contract', 'main'] },
   { packages: /^@noble\/hashes(\/|$)/, folders: ['contract'] },
   { packages: /^zustand(\/|$)/, folders: ['state'] },

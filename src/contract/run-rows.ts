@@ -7,6 +7,7 @@
 //   openRunRows -> rows (typed, in order, of the right shapes) -> parseRunStream: a recorded run's events
 //                                                              -> the companion's source: maps made from the states
 
+import './bounded-flatbuffers';
 import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 import * as z from 'zod/mini';
 import type { AnswerToken, MapBackend, RunEnd } from './run';
@@ -204,6 +205,11 @@ function parseCells(batch: RecordBatch, at: number): Cells {
 /** Arrow's lists as typed arrays, or as arrays of plain objects. */
 function plain(cell: unknown): unknown {
   if (!(cell instanceof Vector)) return cell;
+  // Offsets that are damaged may claim more records than there are bytes for: they would all be made, one by one.
+  const held: ArrayLike<unknown> | undefined = cell.data[0]?.children[0]?.values;
+  if (held !== undefined && !(cell.length <= held.length)) {
+    throw new Error(`A row of this run cannot be read: a list of ${cell.length} records, held are ${held.length}`);
+  }
   const values: unknown = cell.toArray();
   return Array.isArray(values) ? values.map((item) => item?.toJSON?.() ?? item) : values;
 }
