@@ -1,6 +1,7 @@
 """`patchlight serve`: loads a model and serves page and API. Heavy imports wait until the command runs."""
 
 import argparse
+import logging
 import os
 import socket
 import sys
@@ -139,6 +140,8 @@ def _run_server(app: "FastAPI", settings: "ServeSettings", listener: socket.sock
             await super().startup(sockets)
             say(f"Patchlight is at {address(settings, listener.getsockname()[1])}")
 
+    # It warns of each malformed body, which only its sender can do something about.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # An access log would hold the token of GET /?token=...
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=3

@@ -102,11 +102,13 @@ def host_names(settings: ServeSettings) -> frozenset[str]:
 
 
 def hostname(host: str) -> str:
-    """`Host` without its port and an IPv6 address' brackets; empty where it cannot be read."""
+    """`Host` without its port and an IPv6 address' brackets; empty where it is anything else than a name and a port."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        parts = urlsplit(f"//{host}")
+        _ = parts.port  # Raises where it is no number.
     except ValueError:
         return ""
+    return parts.hostname or "" if parts.netloc == host and "@" not in host else ""
 
 
 def _check_origin(origin: str | None, host: str) -> None:

@@ -129,11 +129,12 @@ class ModelSession:
         if positions is not None:
             columns = reading.inputs["input_ids"].shape[1]
             left = positions - columns
-            if left < (wanted or 1):
+            if left < (shortest := wanted or 1):
                 raise PromptTooLong(
-                    f"picture and prompt take {columns} positions and the answer {wanted or 1}: the model has {positions}",
+                    f"picture and prompt ({columns}) and the answer ({shortest}) take {columns + shortest} positions: "
+                    f"the model has {positions}",
                     limit=positions,
-                    found=columns + (wanted or 1),
+                    found=columns + shortest,
                 )
             length = min(length, left)
         if asked.temperature == 0:

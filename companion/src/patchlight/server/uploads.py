@@ -95,7 +95,7 @@ def _parse_request(text: bytes, settings: ServeSettings) -> GenerateRequest:
     except ValidationError as error:
         raise Refusal(422, "invalid-request", f"request: {faults_in_words(error.errors())}") from None
     if not asked.question.strip():
-        raise Refusal(422, "question-empty", "the question is empty", limit=1, found=0)
+        raise Refusal(422, "question-empty", "the question is empty")
     if (chars := len(asked.question)) > settings.question_chars:
         raise Refusal(
             422,
