@@ -4,13 +4,15 @@ import gc
 import weakref
 from collections.abc import Iterator
 from operator import methodcaller
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_models import KINDS, Tiny, tiny
+from tiny_models import KINDS, Tiny, save, tiny
+from transformers import AutoModelForImageTextToText
 
 from patchlight.decoding import NonFiniteStates, Prefill, Sampling, Step, UnheededGeneration, check_generation, decode
 from patchlight.families import Reading, extend
@@ -191,6 +193,36 @@ def test_half_precision_states_come_in_the_model_s_own_dtype() -> None:
     assert isinstance(prefill, Prefill)
     assert isinstance(step, Step)
     assert prefill.patch_states.dtype == prefill.prompt_states.dtype == step.query_state.dtype == torch.bfloat16
+
+
+def test_a_model_that_accelerate_spread_over_devices_answers_alike(tmp_path: Path) -> None:
+    """A layer on the disk stands for a second device: its inputs and outputs pass through the same hooks."""
+    made = tiny("llava")
+    save(made, tmp_path)
+    whole = [name for name, _ in made.model.model.named_children() if name != "language_model"]
+    parts = ["embed_tokens", "norm", "rotary_emb", "layers.0"]
+    placed = {"lm_head": "cpu", **{f"model.{name}": "cpu" for name in whole}}
+    placed |= {f"model.language_model.{name}": "cpu" for name in parts} | {"model.language_model.layers.1": "disk"}
+    spread: Any = AutoModelForImageTextToText.from_pretrained(
+        tmp_path, device_map=placed, offload_folder=tmp_path / "offload"
+    )
+    spread.generation_config = made.model.generation_config
+    found = decode(spread, ask(made), Sampling(max_new_tokens=TOKENS))
+    assert [step.token_id for step in found if isinstance(step, Step)] == [step.token_id for step in steps(made)]
+
+
+@pytest.mark.gpu
+def test_answers_on_a_gpu_are_generate_s(made: Tiny) -> None:
+    model: Any = made.model
+    model.to("cuda")
+    inputs = {name: value.to("cuda") for name, value in ask(made).inputs.items()}
+    n = inputs["input_ids"].shape[1]
+    for temperature in (0.0, 1.0):
+        torch.manual_seed(4)
+        sampled = {"do_sample": True, "temperature": temperature, "top_k": 0} if temperature else {"do_sample": False}
+        with torch.no_grad():
+            wanted = methodcaller("generate", **inputs, max_new_tokens=TOKENS, **sampled)(model)[0, n:].tolist()
+        assert [step.token_id for step in steps(made, temperature=temperature, seed=4)] == wanted
 
 
 def test_a_reading_is_not_changed_by_answering(llava: Tiny) -> None:

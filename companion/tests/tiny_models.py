@@ -132,13 +132,13 @@ def _text(tokenizer: PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
     }
 
 
-def _vision(*, patch: int = PATCH_PX) -> dict[str, Any]:
+def _vision(*, image: int = TILE_PX, patch: int = PATCH_PX) -> dict[str, Any]:
     return {
         "hidden_size": 24,
         "intermediate_size": 48,
         "num_hidden_layers": 1,
         "num_attention_heads": 2,
-        "image_size": TILE_PX,
+        "image_size": image,
         "patch_size": patch,
     }
 
@@ -201,15 +201,16 @@ def _llava_padded() -> tuple[Any, Any]:
     return _llava(text="qwen2", resizer=resizer)
 
 
-def _llava_next() -> tuple[Any, Any]:
+def _llava_next(*, tower: str = "clip", side: int = TILE_PX) -> tuple[Any, Any]:
     tokenizer = byte_tokenizer(["<image>"])
-    side = TILE_PX
     pinpoints = [[side, 2 * side], [2 * side, side], [2 * side, 2 * side], [3 * side, side], [side, 3 * side]]
+    selection: Literal["default", "full"] = "default" if tower == "clip" else "full"
     config = LlavaNextConfig(
-        vision_config=CLIPVisionConfig(**_vision()),
+        vision_config={"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}[tower](**_vision(image=side)),
         text_config=LlamaConfig(**_text(tokenizer)),
         image_token_index=token_id(tokenizer, "<image>"),
         vision_feature_layer=-1,
+        vision_feature_select_strategy=selection,
         image_grid_pinpoints=pinpoints,
     )
     processor = LlavaNextProcessor(
@@ -218,8 +219,8 @@ def _llava_next() -> tuple[Any, Any]:
         ),
         tokenizer=tokenizer,
         patch_size=PATCH_PX,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
+        vision_feature_select_strategy=selection,
+        num_additional_image_tokens=int(tower == "clip"),
         chat_template=_LLAVA_TEMPLATE,
     )
     return LlavaNextForConditionalGeneration(config), processor
@@ -328,6 +329,8 @@ _MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava-siglip-gemma": _llava_siglip,
     "llava-padded-qwen2": _llava_padded,
     "llava-next": _llava_next,
+    # As Granite Vision's 384 px: not whole patches, so each tile has a rest that the encoder never sees.
+    "llava-next-siglip": lambda: _llava_next(tower="siglip", side=58),
     "qwen2.5-vl": _qwen,
     "qwen2-vl": lambda: _qwen(older=True),
     "idefics3": _idefics,
