@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from patchlight.answer_scores import (
+    any_match,
     exact_match,
     normalised,
     says_yes,
@@ -283,6 +284,9 @@ def test_vqa_accuracy_counts_people_who_agree():
     assert vqa_accuracy("yes", people) == 1
     assert vqa_accuracy("no", people) == pytest.approx(2 / 3)
     assert vqa_accuracy("unsure", people) == 0
+    assert vqa_accuracy("", ["", "a", "a"]) == 0
+    assert any_match("A.", ["a"]) == 1
+    assert any_match("a", ["the"]) == 0
 
 
 @given(agree=st.integers(0, 10))

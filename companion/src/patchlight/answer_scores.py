@@ -49,8 +49,7 @@ def normalised(answer: str) -> str:
 
 def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
     """min(n / 3, 1), n of the people's answers (ten, in the data set) being this one after `normalised`."""
-    said = normalised(answer)
-    return min(sum(normalised(other) == said for other in answers) / 3, 1.0)
+    return min(_agree(answer, answers) / 3, 1.0)
 
 
 def vqa_accuracy_of_nine(answer: str, answers: Sequence[str]) -> float:
@@ -58,8 +57,7 @@ def vqa_accuracy_of_nine(answer: str, answers: Sequence[str]) -> float:
 
     Lower where three or fewer people agree (0.9 for three of ten).
     """
-    said, count = normalised(answer), len(answers)
-    agree = sum(normalised(other) == said for other in answers)
+    agree, count = _agree(answer, answers), len(answers)
     return (agree * min((agree - 1) / 3, 1) + (count - agree) * min(agree / 3, 1)) / count if agree else 0.0
 
 
@@ -81,7 +79,7 @@ def yes_or_no(answer: str, answers: Sequence[str]) -> float:
 
 def any_match(answer: str, answers: Sequence[str]) -> float:
     """The same as any of the right answers after `normalised`."""
-    return float(normalised(answer) in {normalised(other) for other in answers})
+    return float(_agree(answer, answers) > 0)
 
 
 SCORES: dict[DataKind, Callable[[str, Sequence[str]], float]] = {
@@ -94,3 +92,12 @@ SCORES: dict[DataKind, Callable[[str, Sequence[str]], float]] = {
 
 def _plain(answer: str) -> str:
     return answer.strip().rstrip(".").lower()
+
+
+def _agree(answer: str, answers: Sequence[str]) -> int:
+    """How many are the same after `normalised`, or as they stand: of "A", which is no article in a choice of letters,
+    nothing is left by it. No answer agrees with nothing."""
+    plain, said = _plain(answer), normalised(answer)
+    return sum(
+        bool(plain) and (_plain(other) == plain or (bool(said) and normalised(other) == said)) for other in answers
+    )
