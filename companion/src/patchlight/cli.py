@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import importlib.util
 import sys
 from importlib.metadata import version
 
@@ -11,13 +10,7 @@ COMMANDS = ("serve", "collect", "train", "evaluate", "export")
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status: 0, or 2 where a command refused what it was given."""
-    parser = argparse.ArgumentParser(prog="patchlight", description="See what in the picture a model's answer rested on.")
-    parser.add_argument("--version", action="version", version=f"patchlight {version('patchlight')}")
-    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        if importlib.util.find_spec(f".{command}_command", __package__):
-            importlib.import_module(f".{command}_command", __package__).add_parser(subparsers)
-    given = parser.parse_args(arguments)
+    given = build_parser().parse_args(arguments)
     try:
         given.run(given)
     except (ValueError, OSError, MemoryError) as refusal:
@@ -27,6 +20,18 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands' arguments; `run` of what it parses does the command."""
+    parser = argparse.ArgumentParser(
+        prog="patchlight", description="See what in the picture a model's answer rested on."
+    )
+    parser.add_argument("--version", action="version", version=f"patchlight {version('patchlight')}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        importlib.import_module(f".{command}_command", __package__).add_parser(subparsers)
+    return parser
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import argparse
 import logging
 import os
+import shlex
+import signal
 import socket
 import sys
 import tempfile
@@ -140,12 +142,18 @@ def _run_server(app: "FastAPI", settings: "ServeSettings", listener: socket.sock
             await super().startup(sockets)
             say(f"Patchlight is at {address(settings, listener.getsockname()[1])}")
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.state.stop_runs()
+            await super().shutdown(sockets)
+
     # It warns of each malformed body, which only its sender can do something about.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # An access log would hold the token of GET /?token=...
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=3
     )
+    # The server hands a signal on once it has ended: so that what was opened on the way here is closed then too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     Server(config).run(sockets=[listener])
 
 
@@ -160,7 +168,7 @@ def address(settings: "ServeSettings", port: int) -> str:
 def train_command(model: str) -> str:
     """What makes a head for this model, for whoever reads that it has none."""
     return (
-        f"patchlight collect --model {model} --data questions.jsonl --out samples && "
+        f"patchlight collect --model {shlex.quote(model)} --data jsonl --questions questions.jsonl --out samples && "
         "patchlight train --samples samples --out head"
     )
 

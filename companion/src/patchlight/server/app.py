@@ -53,6 +53,8 @@ def create_app(
         lifespan=desk.open,
         redirect_slashes=False,
     )
+    # Called before a server waits for its connections to end: each open answer ends as cancelled.
+    app.state.stop_runs = desk.stop_runs
     _add_routes(app, desk, session, head_files or {})
     add_problem_handlers(app)
     app.add_middleware(Gate, settings=settings, policy=NOTHING_POLICY if page is None else page.policy)
@@ -138,8 +140,7 @@ class _Desk:
         try:
             yield
         finally:
-            for run in self._runs.values():
-                run.stop()
+            self.stop_runs()
             for thread in (self._model_thread, self._reading_thread):
                 thread.shutdown(wait=False, cancel_futures=True)
 
@@ -158,6 +159,11 @@ class _Desk:
             raise
         self._runs[run.id] = run
         return RunStream(run, self._produce(run, upload, question, facts), self._settings.stall_s)
+
+    def stop_runs(self) -> None:
+        """All of them, running and waiting."""
+        for run in self._runs.values():
+            run.stop()
 
     def cancel(self, run_id: str) -> None:
         if run_id not in self._runs:

@@ -120,6 +120,8 @@ class RunStream(Response):
         leaving = asyncio.create_task(_reader_left(receive))
         try:
             await asyncio.wait({sender, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            log.warning("run %s: the server ends before its reader has taken all", self._run.id)
         finally:
             self._run.stop()
             self._run.outbox.abandon()

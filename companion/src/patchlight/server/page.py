@@ -1,6 +1,7 @@
 """The built page, served from beside the API: its index says where the API is, all else is files as they were built."""
 
 import hashlib
+import html
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -45,13 +46,13 @@ def packaged_page() -> Path | None:
 
 def load_page(folder: Path) -> Page:
     """Raises OSError where there is no page, ValueError where it has no policy of its own."""
-    html = (folder / "index.html").read_text(encoding="utf-8")
-    policy = _POLICY.search(html)
+    built = (folder / "index.html").read_text(encoding="utf-8")
+    policy = _POLICY.search(built)
     if policy is None:
         raise ValueError(f"{folder / 'index.html'} is no built page: it has no content security policy")
-    marked = html.replace("</head>", f"{COMPANION_META}</head>", 1).encode()
+    marked = built.replace("</head>", f"{COMPANION_META}</head>", 1).encode()
     # frame-ancestors is only obeyed in a header.
-    return Page(folder, marked, policy[1].replace("&#39;", "'") + "; frame-ancestors 'none'")
+    return Page(folder, marked, html.unescape(policy[1]) + "; frame-ancestors 'none'")
 
 
 class PageFiles(StaticFiles):
