@@ -28,6 +28,11 @@ export default defineConfig({
     viewport: { width: 1440, height: 900 },
     trace: 'retain-on-failure',
   },
+  projects: [
+    { name: 'page', testIgnore: 'companion.spec.ts' },
+    // The same page, served by a real companion: these start and kill their own.
+    { name: 'companion', testMatch: 'companion.spec.ts' },
+  ],
   webServer: {
     command: `npx vite preview --port ${port} --strictPort`,
     url: `http://localhost:${port}`,

@@ -58,7 +58,7 @@ const steps = [
   { name: 'bundle', needs: ['node', 'build'], run: () => run(node, ['scripts/check-bundle.mjs']) },
   { name: 'pytest', needs: ['python'], run: () => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }) },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
-  { name: 'e2e', needs: ['node', 'build', 'browser'], run: () => tool('playwright', ['test']) },
+  { name: 'e2e', needs: ['node', 'build', 'browser', 'python'], run: () => tool('playwright', ['test']) },
 ];
 
 async function runSmokePipeline() {
