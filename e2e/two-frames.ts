@@ -1,0 +1,134 @@
+import { createHash } from 'node:crypto';
+import {
+  Binary,
+  type DataType,
+  Field,
+  Float32,
+  Float64,
+  Int32,
+  List,
+  Schema,
+  Struct,
+  Table,
+  tableToIPC,
+  Utf8,
+  vectorFromArray,
+} from 'apache-arrow';
+import { diskPng } from './pictures';
+
+const sizePx = { width: 900, height: 450 };
+const detail = { rows: 12, cols: 24 };
+const overview = { rows: 6, cols: 6 };
+/** Where the two maps are brightest; rows and columns from 0. */
+export const peaks = { detail: { row: 4, col: 17 }, overview: { row: 3, col: 1 } };
+
+const alternative = new Struct<{ tokenId: Int32; text: Utf8; logProb: Float32 }>([
+  new Field('tokenId', new Int32()),
+  new Field('text', new Utf8()),
+  new Field('logProb', new Float32()),
+]);
+const floats = new List(new Field('item', new Float32()));
+const columns: Record<string, DataType> = {
+  kind: new Utf8(),
+  picture: new Binary(),
+  states32: floats,
+  index: new Int32(),
+  tokenId: new Int32(),
+  text: new Utf8(),
+  word: new Int32(),
+  logProb: new Float32(),
+  alternatives: new List(new Field('item', alternative)),
+  queryState32: floats,
+  map: floats,
+  mapBackend: new Utf8(),
+  mapComputeMs: new Float64(),
+  reason: new Utf8(),
+  answerMs: new Float64(),
+  firstTokenMs: new Float64(),
+};
+
+/** Falls off from the peak to nothing over a few patches. */
+function bump({ rows, cols }: typeof detail, peak: typeof peaks.detail): number[] {
+  return Array.from({ length: rows * cols }, (_, i) => {
+    const distance = Math.hypot(Math.floor(i / cols) - peak.row, (i % cols) - peak.col);
+    return Math.max(0, 0.9 - distance * 0.2);
+  });
+}
+
+/** A saved answer of a model that reads an image twice: in detail without padding, and small, padded to a square. */
+export function twoFramesRun(): Buffer {
+  const picture = diskPng(sizePx.width, sizePx.height, [40, 90, 170]);
+  const patches = detail.rows * detail.cols + overview.rows * overview.cols;
+  const map = [...bump(detail, peaks.detail), ...bump(overview, peaks.overview)];
+  const token = (index: number, text: string) => ({
+    kind: 'token',
+    ...{ index, tokenId: index, text, word: index, logProb: -0.1 },
+    alternatives: [{ tokenId: index, text, logProb: -0.1 }],
+    queryState32: [0, 1],
+    ...{ map, mapBackend: 'python', mapComputeMs: 2 },
+  });
+  const rows: Record<string, unknown>[] = [
+    { kind: 'image', picture },
+    { kind: 'states', states32: Array.from({ length: patches * 2 }, (_, i) => i % 7) },
+    token(0, 'blue'),
+    token(1, ' disk'),
+    { kind: 'end', reason: 'stop', answerMs: 20, firstTokenMs: 10 },
+  ];
+  const header = {
+    formatVersion: 2,
+    id: 'two-frames',
+    createdAt: '2026-11-22T10:00:00Z',
+    question: 'What is in the middle?',
+    image: { mediaType: 'image/png', name: 'wide.png', sha256: createHash('sha256').update(picture).digest('hex') },
+    geometry: {
+      sourceWidthPx: sizePx.width,
+      sourceHeightPx: sizePx.height,
+      preprocessing: 'in tiles, and the whole padded to a square',
+      frames: [
+        {
+          name: 'detail',
+          crop: { xPx: 0, yPx: 0, widthPx: 900, heightPx: 450 },
+          grid: detail,
+          modelWidthPx: 336,
+          modelHeightPx: 168,
+        },
+        {
+          name: 'overview',
+          crop: { xPx: 0, yPx: -225, widthPx: 900, heightPx: 900 },
+          grid: overview,
+          modelWidthPx: 84,
+          modelHeightPx: 84,
+        },
+      ],
+    },
+    model: {
+      name: 'made-up/two-frames',
+      revision: '0123456789ab',
+      hiddenSize: 2,
+      stage: 'post_norm',
+      knows: 'Nothing: it is made up.',
+      family: 'LLaVA-NeXT',
+      dtype: 'bfloat16',
+    },
+    head: {
+      name: 'made-up-head',
+      revision: 'ba9876543210',
+      stage: 'post_norm',
+      teacher: 'nobody',
+      labellingThreshold: 0.3,
+      classificationThreshold: 0.5,
+    },
+    sampling: { maxNewTokens: 16, temperature: 0.7, topP: 0.9, seed: 7 },
+    recorded: true,
+  };
+  const vectors = Object.entries(columns).map(([name, type]) => [
+    name,
+    vectorFromArray(
+      rows.map((row) => row[name] ?? null),
+      type,
+    ),
+  ]);
+  const table = new Table(Object.fromEntries(vectors));
+  const schema = new Schema(table.schema.fields, new Map([['patchlight.run', JSON.stringify(header)]]));
+  return Buffer.from(tableToIPC(new Table(schema, table.batches), 'stream'));
+}
