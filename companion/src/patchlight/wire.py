@@ -25,7 +25,7 @@ EndReason = Literal["stop", "length", "cancelled", "failed", "truncated"]
 
 _ALTERNATIVE = pa.struct([("tokenId", pa.int32()), ("text", pa.utf8()), ("logProb", pa.float32())])
 _PROMPT_TOKEN = pa.struct([("tokenId", pa.int32()), ("text", pa.utf8())])
-_FIELDS = [
+RUN_FIELDS = [
     pa.field("kind", pa.utf8(), nullable=False),
     pa.field("place", pa.int32()),
     pa.field("picture", pa.binary()),
@@ -199,7 +199,7 @@ class RunWriter:
 
     def __init__(self, sink: Sink, header: Header):
         metadata = json.dumps({"formatVersion": FORMAT_VERSION, **header}, ensure_ascii=False)
-        self._schema = pa.schema(_FIELDS, metadata={METADATA_KEY: metadata.encode()})
+        self._schema = pa.schema(RUN_FIELDS, metadata={METADATA_KEY: metadata.encode()})
         self._stream = pa.ipc.new_stream(_Output(sink), self._schema)
         self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
@@ -270,7 +270,7 @@ class RunWriter:
     def _write(self, kind: str, **row: Any) -> None:
         self._ensure_order(kind)
         row["kind"] = kind
-        columns = [_column(field, row.get(field.name)) for field in _FIELDS]
+        columns = [_column(field, row.get(field.name)) for field in RUN_FIELDS]
         self._stream.write_batch(pa.record_batch(columns, schema=self._schema))
         self._last = kind
 

@@ -29,7 +29,11 @@ from .schemas import Health, ModelFacts
 from .security import NOTHING_POLICY, Gate
 from .session import ModelSession, PromptTooLong, Question
 from .settings import ServeSettings
-from .uploads import Upload, read_upload
+from .uploads import Upload, discard_upload, read_upload
+
+# So many bodies may be on their way beyond those that there is a place for: slow ones keep nobody out of the queue,
+# and a crowd's pictures do not fill the memory.
+UPLOADS_BESIDE = 16
 
 
 def create_app(
@@ -132,6 +136,7 @@ class _Desk:
         self._settings, self._session = settings, session
         self._queue = RunQueue(settings.queue_length)
         self._runs: dict[str, LiveRun] = {}
+        self._uploading = 0
 
     @asynccontextmanager
     async def open(self, _: FastAPI) -> AsyncIterator[None]:
@@ -145,8 +150,8 @@ class _Desk:
                 thread.shutdown(wait=False, cancel_futures=True)
 
     async def generate(self, request: Request) -> Response:
-        upload = await read_upload(request, self._settings)
         try:
+            upload = await self._upload(request)
             run = LiveRun(self._queue, self._settings)
         except QueueFull as full:
             headers = {"Retry-After": str(full.retry_after_s)}
@@ -159,6 +164,19 @@ class _Desk:
             raise
         self._runs[run.id] = run
         return RunStream(run, self._produce(run, upload, question, facts), self._settings.stall_s)
+
+    async def _upload(self, request: Request) -> Upload:
+        """Raises QueueFull, and keeps nothing of the body, where there would be no place for it."""
+        try:
+            self._queue.ensure_room(also=self._uploading - UPLOADS_BESIDE)
+        except QueueFull:
+            await discard_upload(request, self._settings)
+            raise
+        self._uploading += 1
+        try:
+            return await read_upload(request, self._settings)
+        finally:
+            self._uploading -= 1
 
     def stop_runs(self) -> None:
         """All of them, running and waiting."""

@@ -9,11 +9,11 @@ FIRST_GUESS_S, FORGETTING = 5.0, 0.3
 
 
 class QueueFull(Exception):
-    """As many wait as may. `retry_after_s` is about how long one run takes."""
+    """As many wait, or are about to, as may. `retry_after_s` is about how long one run takes."""
 
-    def __init__(self, waiting: int, retry_after_s: int):
-        super().__init__(f"{waiting} questions are waiting already: try again in {retry_after_s} s")
-        self.waiting, self.retry_after_s = waiting, retry_after_s
+    def __init__(self, length: int, retry_after_s: int):
+        super().__init__(f"no more than {length} questions may wait: try again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
 
 
 class RunQueue:
@@ -26,12 +26,16 @@ class RunQueue:
 
     def enter(self) -> "Ticket":
         """A place at the end; whoever holds it must `leave`."""
-        waiting = len(self._tickets) - 1
-        if waiting >= self._length:
-            raise QueueFull(max(waiting, 0), max(1, math.ceil(self._run_s)))
+        self.ensure_room()
         ticket = Ticket(self)
         self._tickets.append(ticket)
         return ticket
+
+    def ensure_room(self, *, also: int = 0) -> None:
+        """Raises QueueFull where there is none, or none if `also` so many more come."""
+        waiting = len(self._tickets) - 1
+        if waiting + max(also, 0) >= self._length:
+            raise QueueFull(self._length, max(1, math.ceil(self._run_s)))
 
     def __len__(self) -> int:
         return len(self._tickets)

@@ -32,7 +32,7 @@ class Upload(NamedTuple):
 
 async def read_upload(request: Request, settings: ServeSettings) -> Upload:
     """The body, or the refusal that its first fault earns."""
-    limit = settings.image_bytes + REQUEST_BYTES + FRAMING_BYTES
+    limit = _most_bytes(settings)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _body_too_large(limit, int(declared))
@@ -43,7 +43,7 @@ async def read_upload(request: Request, settings: ServeSettings) -> Upload:
         async with asyncio.timeout(settings.upload_s):
             form = await bounded.form(max_files=2, max_fields=2, max_part_size=REQUEST_BYTES)
     except TimeoutError:
-        raise Refusal(408, "upload-too-slow", f"the body did not arrive in {settings.upload_s:g} s") from None
+        raise _too_slow(settings) from None
     except (HTTPException, ValueError, LookupError) as error:
         detail = error.detail if isinstance(error, HTTPException) else str(error)
         raise Refusal(400, "not-multipart", f"the body is no readable multipart form: {detail}") from None
@@ -51,6 +51,17 @@ async def read_upload(request: Request, settings: ServeSettings) -> Upload:
         return await _parts(form, settings)
     finally:
         await form.close()
+
+
+async def discard_upload(request: Request, settings: ServeSettings) -> None:
+    """Takes the body and keeps none of it: a client that is cut off while it sends does not read why."""
+    bounded = Request(request.scope, _bounded(request, _most_bytes(settings)))
+    try:
+        async with asyncio.timeout(settings.upload_s):
+            async for _ in bounded.stream():
+                pass
+    except TimeoutError:
+        raise _too_slow(settings) from None
 
 
 async def _parts(form: FormData, settings: ServeSettings) -> Upload:
@@ -147,6 +158,14 @@ def _bounded(request: Request, limit: int):
         return message
 
     return receive
+
+
+def _most_bytes(settings: ServeSettings) -> int:
+    return settings.image_bytes + REQUEST_BYTES + FRAMING_BYTES
+
+
+def _too_slow(settings: ServeSettings) -> Refusal:
+    return Refusal(408, "upload-too-slow", f"the body did not arrive in {settings.upload_s:g} s")
 
 
 def _body_too_large(limit: int, found: int) -> Refusal:
