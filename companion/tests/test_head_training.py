@@ -1,6 +1,8 @@
 """`patchlight train` on samples of a planted head: it learns it, goes on after a kill, and counts rightly."""
 
+import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,14 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from patchlight import head_training
+from patchlight import collect_command, head_training
+from patchlight import train_command as train_command_module
 from patchlight.cli import main
 from patchlight.head import FastRM, HeadFacts
 from patchlight.head_samples import HeadSamples
 from patchlight.head_scores import best_threshold, count, curve_of, labels_of, measure
 from patchlight.head_training import HeadConfig, count_tokens, predict, split_tokens, train_head
+from patchlight.serve_command import train_command
 
 D = 24
 FACTS = HeadFacts(hidden_size=D, stage="post_norm", teacher="a planted head", model="none", model_revision="0")
@@ -206,3 +210,12 @@ def test_the_command_trains_by_the_paper_s_recipe_unless_told_otherwise(
     assert (facts.teacher, facts.labelling_threshold, facts.model_revision) == ("a planted head", 0.2, "r")
     assert main([*words[:3], "--samples", str(tmp_path / "none"), "--out", str(tmp_path / "b")]) == 2
     assert "no manifest.json here" in capsys.readouterr().err
+
+
+def test_the_command_that_the_server_names_is_one_that_exists():
+    collect, train = (shlex.split(part) for part in train_command("a/model").split("&&"))
+    for module, words in ((collect_command, collect), (train_command_module, train)):
+        parser = argparse.ArgumentParser()
+        module.add_parser(parser.add_subparsers(required=True))
+        assert words[0] == "patchlight"
+        parser.parse_args(words[1:])

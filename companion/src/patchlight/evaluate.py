@@ -1,8 +1,6 @@
 """Held-out figures of the embedded model and its head, each written as a report that the documents are made from."""
 
-import json
 import math
-import time
 from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
@@ -21,28 +19,10 @@ from .packing import IGNORED, PATCHES, PackedBatch, pack_scenes
 from .phrases import ATTRIBUTES
 from .pool import ScenePool
 from .questions import KINDS, answer_text, normalize_answer
+from .report import figure, write_report
 from .scenes import Scene
 
 COMMAND = "python -m patchlight.pipeline --only {step}"
-
-
-def write_report(
-    folder: Path, name: str, title: str, command: str, figures: list[dict[str, object]], **more: object
-) -> None:
-    """`folder/<name>.json`: a titled list of figures with the command that measures them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    body = {"title": title, "command": command, "measuredOn": time.strftime("%Y-%m-%d"), "figures": figures, **more}
-    (folder / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n")
-
-
-def figure(label: str, value: float, *, unit: str = "", goal: str = "") -> dict[str, object]:
-    """One number of a report, rounded for reading."""
-    row: dict[str, object] = {"label": label, "value": round(value, 4)}
-    if unit:
-        row["unit"] = unit
-    if goal:
-        row["goal"] = goal
-    return row
 
 
 def is_right(asked: Asked, answer: str) -> bool:

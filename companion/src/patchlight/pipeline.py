@@ -20,7 +20,7 @@ from transformers import LlavaForConditionalGeneration
 from .build_size import FULL, SMOKE, Size
 from .card import write_card
 from .collect import CollectConfig, collect
-from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind, figure, write_report
+from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
 from .export import export_browser_model
 from .head import FastRM, HeadFacts
 from .head_training import train_head
@@ -29,6 +29,7 @@ from .model import PROMPT, build_model, load_model, save_model
 from .parity import check_parity
 from .pool import ScenePool
 from .questions import KINDS, ask
+from .report import figure, write_report
 from .samples import write_samples
 from .supervision import AlignmentHead
 from .training import StageConfig, train_stage

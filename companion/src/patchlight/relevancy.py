@@ -25,6 +25,9 @@ from transformers.cache_utils import DynamicLayer
 from .decoder_call import DecoderCall, sliced
 from .observed_attention import observe, observed_attention
 
+# Where the compiled kernel below works; elsewhere the same in the library's own operations.
+_COMPILED_DEVICES = {"cpu"}
+
 
 class Explained(NamedTuple):
     """Relevancy of `t` answer tokens over `n` positions, and what the forward pass said.
@@ -126,7 +129,7 @@ class _Row:
 
     def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         gain = self._gain[: a.shape[-1]]
-        if g.device.type == "cpu":
+        if g.device.type in _COMPILED_DEVICES:
             _clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
             return g
         p = a * g

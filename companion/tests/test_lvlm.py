@@ -1,0 +1,45 @@
+"""The paper's five lines, on a tiny random model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tiny_models import save, tiny
+
+from patchlight.head import FastRM, HeadFacts
+from patchlight.labels import label_answer
+from patchlight.lvlm import LVLM
+
+FACTS = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model="tiny", model_revision="0")
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava-next"])
+def test_the_papers_snippet_gives_a_map_a_token(kind: str, tmp_path: Path):
+    made = tiny(kind, seed=1)
+    save(made, tmp_path / "model")
+    FastRM(32).save_pretrained(tmp_path / "head", FACTS)
+    image, maps = Image.effect_noise((120, 80), 90), []
+
+    model = LVLM.from_pretrained(tmp_path / "model", device="cpu")
+    proxy = FastRM.from_pretrained(tmp_path / "head")
+    with torch.no_grad():
+        out = model.generate(image, "What is it?", max_new_tokens=5)
+        for lhs in out.last_hidden_states:
+            rm = proxy(lhs)
+            maps.append(rm)
+
+    patches = sum(frame.rows * frame.cols for frame in out.frames)
+    assert [rm.shape for rm in maps] == [(patches,)] * len(out.token_ids)
+    assert len(out.last_hidden_states) == len(out.token_ids) > 0
+    states = out.last_hidden_states
+    with torch.no_grad():
+        together = proxy(states.query_states, states.patch_states)
+    # one row's products and many rows' are summed in different orders
+    torch.testing.assert_close(torch.stack(maps), together, rtol=0, atol=1e-6)
+    # these states are those that predicted the tokens
+    logits = made.model.lm_head(states.query_states)
+    assert logits.argmax(-1).tolist() == out.token_ids
+    assert torch.equal(states[1:3].query_states, states.query_states[1:3])
+    reading = made.family.read(made.model, made.processor, image.convert("RGB"), "What is it?")
+    assert label_answer(made.model, made.family, reading, out.token_ids).relevancy.shape == together.shape
