@@ -169,7 +169,7 @@ known = st.fixed_dictionaries(
 )
 
 
-@settings(quick, max_examples=500 * TIMES)
+@settings(quick, max_examples=400 * TIMES)
 @given(asked=json_values | known | known)
 def test_requests_of_other_shapes_and_values(asked: Any, caller: Caller):
     post(caller, multipart(json.dumps(asked).encode("utf-8", "surrogatepass"), OK_PICTURES[1]))

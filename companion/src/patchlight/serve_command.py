@@ -126,6 +126,8 @@ def _serve(
         say(f"no head, so no FastRM maps: train one with\n  {facts.train_command}")
     else:
         say(f"head {head.facts.name} {head.facts.revision}, taught by {head.facts.teacher}")
+        if head.trained_on != facts.name:
+            say(f"it was trained on {head.trained_on}: its maps of another model's states mean nothing")
     if page is None:
         say("no page is built into this package: the API stands alone")
     if settings.token is not None and len(settings.token) < 16:

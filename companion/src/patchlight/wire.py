@@ -48,6 +48,10 @@ RUN_FIELDS = [
     pa.field("firstTokenMs", pa.float64()),
     pa.field("message", pa.utf8()),
 ]
+# Most of a row; made once, for making them takes as long as the rest of a token.
+_NULLS = {field.name: pa.array([None], field.type) for field in RUN_FIELDS}
+# Arrow's own: a message of no length.
+_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _ORDER = ("queued", "image", "states", "prompt", "token", "end")
 _REPEATED = ("queued", "token")
 
@@ -200,11 +204,13 @@ class RunWriter:
     def __init__(self, sink: Sink, header: Header):
         metadata = json.dumps({"formatVersion": FORMAT_VERSION, **header}, ensure_ascii=False)
         self._schema = pa.schema(RUN_FIELDS, metadata={METADATA_KEY: metadata.encode()})
-        self._stream = pa.ipc.new_stream(_Output(sink), self._schema)
+        self._sink = sink
         self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
         self._tokens = 0
         self._last = ""
+        # Message by message, so that each row is one write: Arrow's stream writer makes some seventy of a token.
+        sink.write(self._schema.serialize().to_pybytes())
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -214,7 +220,7 @@ class RunWriter:
 
     def close(self) -> None:
         """Arrow's own end mark."""
-        self._stream.close()
+        self._sink.write(_END_OF_STREAM)
 
     def queued(self, place: int) -> None:
         """How many questions are before this one; 0 when its turn has come."""
@@ -270,8 +276,11 @@ class RunWriter:
     def _write(self, kind: str, **row: Any) -> None:
         self._ensure_order(kind)
         row["kind"] = kind
-        columns = [_column(field, row.get(field.name)) for field in RUN_FIELDS]
-        self._stream.write_batch(pa.record_batch(columns, schema=self._schema))
+        columns = [
+            _NULLS[field.name] if (value := row.get(field.name)) is None else _column(field, value)
+            for field in RUN_FIELDS
+        ]
+        self._sink.write(pa.record_batch(columns, schema=self._schema).serialize().to_pybytes())
         self._last = kind
 
     def _ensure_order(self, kind: str) -> None:
@@ -280,35 +289,6 @@ class RunWriter:
             raise ValueError(f"a row of kind {kind} comes after {self._last}")
         if kind in ("prompt", "token") and before < _ORDER.index("states"):
             raise ValueError(f"a row of kind {kind} comes before states")
-
-
-class _Output:
-    """What Arrow wants of a file to write to, around whatever takes bytes; closing it leaves the sink open."""
-
-    closed = False
-
-    def __init__(self, sink: Sink):
-        self._sink = sink
-
-    def write(self, data: Any) -> int:
-        content = bytes(data)
-        self._sink.write(content)
-        return len(content)
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-    def writable(self) -> bool:
-        return True
-
-    def readable(self) -> bool:
-        return False
-
-    def seekable(self) -> bool:
-        return False
 
 
 def _column(field: pa.Field, value: Any) -> pa.Array:

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
 from ..pictures import UnreadablePicture, open_upright
-from ..wire import ImageFacts
+from ..wire import Header, ImageFacts
 from .description import GENERATE_BODY, describe, file_response, problems, stream_response
 from .live_run import LiveRun, RunStream
 from .page import CHECKED, FOREVER, Page, PageFiles, is_fresh
@@ -162,8 +162,10 @@ class _Desk:
         except BaseException:
             run.leave()
             raise
+        header = self._session.header(question, run_id=run.id, text=upload.request.question, image=facts)
+        picture = upload.picture if upload.request.send_image else None
         self._runs[run.id] = run
-        return RunStream(run, self._produce(run, upload, question, facts), self._settings.stall_s)
+        return RunStream(run, self._produce(run, header, picture, question), self._settings.stall_s)
 
     async def _upload(self, request: Request) -> Upload:
         """Raises QueueFull, and keeps nothing of the body, where there would be no place for it."""
@@ -201,10 +203,7 @@ class _Desk:
         digest = hashlib.sha256(upload.picture).hexdigest()
         return question, {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
 
-    async def _produce(self, run: LiveRun, upload: Upload, question: Question, facts: ImageFacts) -> None:
-        text = upload.request.question
-        header = self._session.header(question, run_id=run.id, text=text, image=facts)
-        picture = upload.picture if upload.request.send_image else None
+    async def _produce(self, run: LiveRun, header: Header, picture: bytes | None, question: Question) -> None:
         try:
             await run.produce(header, picture, partial(self._session.answer, question), self._model_thread)
         finally:

@@ -9,9 +9,12 @@ from .schemas import HeadFacts, HeadFile, HeadFiles
 
 
 class ServedHead(NamedTuple):
-    """facts: as the page is told them; files: path and SHA-256 by the name that each is asked for."""
+    """facts: as the page is told them; trained_on: the model that its states came from; files: path and SHA-256 by the
+    name that each is asked for.
+    """
 
     facts: HeadFacts
+    trained_on: str
     files: dict[str, tuple[Path, str]]
 
 
@@ -41,4 +44,4 @@ def serve_head(head_folder: Path, out: Path, *, hidden_size: int) -> ServedHead:
         hidden_size=manifest["hiddenSize"],
         files=HeadFiles(graph=listed["graph"], norm_graph=listed["normGraph"], weights=listed["weights"]),
     )
-    return ServedHead(facts, {f.path: (out / f.path, f.sha256) for f in found.values()})
+    return ServedHead(facts, manifest["model"], {f.path: (out / f.path, f.sha256) for f in found.values()})
