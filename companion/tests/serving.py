@@ -31,7 +31,7 @@ def loaded(made: Tiny) -> Loaded:
     """A tiny model as `load` hands it over."""
     width = made.model.config.get_text_config().hidden_size
     cpu = torch.device("cpu")
-    return Loaded(made.model, made.processor, made.family, "tiny", "0" * 12, width, torch.float32, cpu)
+    return Loaded(made.model, made.processor, made.family, "tiny", "0" * 12, width, made.model.dtype, cpu)
 
 
 class WatchedSession(ModelSession):

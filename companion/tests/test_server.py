@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
@@ -177,13 +177,16 @@ def test_a_camera_s_orientation_is_applied_before_the_model_looks(plain: Served)
     np.testing.assert_array_equal(found.states, wanted.states)
 
 
-def test_states_that_fp16_does_not_hold_cross_as_float32():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_states_that_fp16_does_not_hold_cross_as_float32(dtype: torch.dtype):
     made = tiny("llava")
+    cast(Any, made.model).to(dtype)
     settings = ServeSettings()
     session = WatchedSession(loaded(made), settings)
     with serving(create_app(settings, session)) as port:
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
         plain = ask(client, maxNewTokens=2)
+        assert plain.header["model"]["dtype"] == str(dtype).removeprefix("torch.")
         with torch.no_grad():
             made.model.model.language_model.norm.weight *= 2**20
         large = ask(client, maxNewTokens=2)
