@@ -190,7 +190,9 @@ def test_two_processes_share_the_work_by_rank(asked: Asked, collected: Path, tmp
 )
 def test_the_usual_launchers_start_it(asked: Asked, collected: Path, tmp_path: Path, launcher: list[str]):
     out = tmp_path / "samples"
-    subprocess.run([sys.executable, "-m", *launcher, *asked.words(out)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
+    words = [sys.executable, "-m", *launcher, *asked.words(out)]
+    told = subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
+    assert b"collect jsonl 1/2" in told.stderr + told.stdout
     assert_same_shards(out, collected)
 
 

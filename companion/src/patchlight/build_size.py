@@ -51,7 +51,8 @@ _WHOLE = replace(
     align_weight=1.0,
 )
 # The paper's 2e-5 is for d = 4096; at d = 192 a logit is a sum of 21 times fewer terms, and 2e-5 barely moves.
-_HEAD = HeadConfig(learning_rate=1e-3, schedule="cosine")
+# On the questions held out of the samples 3e-3 reached F1 0.581 where 1e-3 reached 0.578.
+_HEAD = HeadConfig(learning_rate=3e-3, schedule="cosine")
 FULL = Size(
     train_scenes=12_288,
     validation_scenes=1_024,

@@ -4,7 +4,7 @@ Samples come one at a time, always in the same order, and nothing of a picture i
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -60,14 +60,19 @@ def read_samples(options: DataOptions) -> Iterator[Sample]:
     if options.seed is None or options.samples is None:
         yield from islice(_READERS[options.kind](options), options.samples)
         return
-    total = sum(1 for _ in _READERS[options.kind](options))
+    total = _count_all(options)
     wanted = set(Random(options.seed).sample(range(total), min(options.samples, total)))
     yield from (sample for number, sample in enumerate(_READERS[options.kind](options)) if number in wanted)
 
 
 def count_samples(options: DataOptions) -> int:
-    """How many `read_samples` gives; the files are read once for it."""
-    return sum(1 for _ in read_samples(options))
+    """How many `read_samples` gives; the questions are read once for it."""
+    total = _count_all(options)
+    return total if options.samples is None else min(options.samples, total)
+
+
+def _count_all(options: DataOptions) -> int:
+    return sum(1 for _ in _READERS[options.kind](replace(options, annotations=None)))
 
 
 def _vqav2(options: DataOptions) -> Iterator[Sample]:
