@@ -14,8 +14,10 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from test_datasets import pope, vqa, write
 from tiny_models import save, tiny
 
+from patchlight.answer_scores import SCORES
 from patchlight.cli import main
 from patchlight.datasets import DataOptions, read_samples
 from patchlight.decoding import Prefill, Sampling, decode
@@ -209,6 +211,39 @@ def test_a_picture_that_cannot_be_opened_ends_the_work_or_is_passed_over(
     assert [entry["id"] for entry in shard_questions(good)] == ["q0", "q1"]
     assert ["not a readable picture" in entry["skipped"] for entry in shard_questions(skipped)] == [True, True]
     assert len(HeadSamples(tmp_path / "lenient")) == 2 * TOKENS
+
+
+def test_the_published_formats_are_collected_from(tmp_path: Path):
+    made = tiny("llava", seed=4)
+    with torch.no_grad():
+        made.model.lm_head.weight[:4] = 0
+    save(made, tmp_path / "model")
+    options = [
+        vqa(tmp_path / "vqav2", 2),
+        DataOptions(
+            kind="gqa",
+            questions=write(tmp_path / "gqa.json", {"7": {"imageId": "n1", "question": "Is it?", "answer": "yes"}}),
+            images=tmp_path,
+        ),
+        DataOptions(kind="pope", questions=pope(tmp_path, "popular", ["yes", "no"]), images=tmp_path),
+    ]
+    for data in options:
+        for sample in read_samples(data):
+            sample.image.parent.mkdir(exist_ok=True)
+            Image.effect_noise((80, 60), 90).convert("RGB").save(sample.image)
+        words = ["collect", "--model", str(tmp_path / "model"), "--device", "cpu", "--max-new-tokens", "3"]
+        words += ["--data", data.kind, "--questions", str(data.questions), "--images", str(data.images)]
+        words += ["--annotations", str(data.annotations)] if data.annotations else []
+        assert main([*words, "--out", str(tmp_path / "out" / data.kind)]) == 0
+        entries = shard_questions(tmp_path / "out" / data.kind / "00000.safetensors")
+        wanted = list(read_samples(data))
+        assert [entry["id"] for entry in entries] == [sample.id for sample in wanted]
+        score = SCORES[data.kind]
+        assert [e["score"] for e in entries] == [
+            score(e["answer"], s.answers) for e, s in zip(entries, wanted, strict=True)
+        ]
+        if data.kind == "pope":
+            assert [entry["score"] for entry in entries] == [1, 0]  # noise says neither no nor not, which reads as yes
 
 
 def test_rightness_is_scored_by_the_data_set_s_rule(asked: Asked, tmp_path: Path):
