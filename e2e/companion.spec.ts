@@ -93,7 +93,8 @@ test('the model of the companion is named, with what it runs on, and the page ne
   opened,
   companion,
 }) => {
-  await expect(status(opened)).toContainText('patchlight-scenes, on the companion');
+  await expect(status(opened)).toContainText('patchlight-scenes');
+  await expect(status(opened)).toContainText('on the companion');
   await expect(status(opened)).toContainText('cpu');
   await expect(opened.getByRole('contentinfo')).toContainText('It runs on the companion that served this page, on cpu');
   await expect(opened.getByRole('contentinfo')).not.toContainText('There is no server');
@@ -261,14 +262,19 @@ test.describe('where something fails', () => {
     await expect(message(page)).toHaveText('Not connected: the companion (9.1) speaks protocol 3; this page reads 2.');
     await page.unroute('**/v1/health');
     await page.getByRole('button', { name: 'Reconnect' }).click();
-    await expect(status(page)).toContainText('patchlight-scenes, on the companion');
+    await expect(status(page)).toContainText('on the companion');
   });
 
-  test('a head that does not fit: the answer comes without maps, both sides named', async ({ page, companion }) => {
+  async function changeHead(page: Page, change: object): Promise<void> {
     await page.route('**/v1/model', async (route) => {
       const facts = await (await route.fetch()).json();
-      await route.fulfill({ json: { ...facts, head: { ...facts.head, hiddenSize: 4096, stage: 'pre_norm' } } });
+      const trainCommand = 'patchlight collect --model models/patchlight-scenes --out samples && patchlight train';
+      await route.fulfill({ json: { ...facts, head: { ...facts.head, ...change }, trainCommand } });
     });
+  }
+
+  test('a head that does not fit: the answer comes without maps, both sides named', async ({ page, companion }) => {
+    await changeHead(page, { hiddenSize: 4096, stage: 'pre_norm' });
     await openPage(page, companion.address);
     await ask(page, 'How many objects are there?');
     await expect(page.locator('.notice')).toContainText(
@@ -277,6 +283,27 @@ test.describe('where something fails', () => {
     await expect(page.locator('canvas.stage-map')).toHaveCount(0);
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
+
+  const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+  for (const [size, viewport] of Object.entries(sizes)) {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      test(`looks as it should, unconnected and without maps: ${size}, ${colorScheme}`, async ({ page, companion }) => {
+        await page.setViewportSize(viewport);
+        await page.emulateMedia({ colorScheme });
+        await page.route('**/v1/health', (route) => route.abort());
+        await openPage(page, companion.address);
+        await expect(page).toHaveScreenshot(`unconnected-${size}-${colorScheme}.png`);
+        await page.unroute('**/v1/health');
+        await changeHead(page, { hiddenSize: 4096 });
+        await ask(page, 'How many objects are there?');
+        await page.evaluate(() => window.scrollTo(0, 0));
+        await page.evaluate(() => {
+          for (const element of document.querySelectorAll('[data-volatile]')) element.textContent = '0 ms';
+        });
+        await expect(page).toHaveScreenshot(`without-maps-${size}-${colorScheme}.png`);
+      });
+    }
+  }
 
   test('a head whose file is not the one that was promised is not used', async ({ page, companion }) => {
     await page.route('**/v1/head/fastrm.bin*', async (route) => {
@@ -316,7 +343,7 @@ alone.describe('a companion that dies', () => {
       const second = await startCompanion({ port: first.port });
       try {
         await page.getByRole('button', { name: 'Reconnect' }).click();
-        await expect(status(page)).toContainText('patchlight-scenes, on the companion');
+        await expect(status(page)).toContainText('on the companion');
         await page.getByRole('button', { name: 'Ask again' }).click();
         await expect(eyebrow(page)).toHaveText('Answer');
         await idle(page);

@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { root } from '../scripts/shell.mjs';
 
-export const modelFolder = path.join(root, 'models/patchlight-scenes');
+/** From the repository's root, where companions are started. */
+const modelFolder = 'models/patchlight-scenes';
 
 export interface Companion {
   /** Where its page is, with the token that it wants. */
@@ -74,7 +75,7 @@ export async function startCompanion({
 /** The embedded model's folder without its head. */
 export function headlessFolder(): string {
   const folder = path.join(mkdtempSync(path.join(tmpdir(), 'patchlight-no-head-')), 'patchlight-scenes');
-  cpSync(modelFolder, folder, { recursive: true, filter: (from) => path.basename(from) !== 'fastrm' });
+  cpSync(path.join(root, modelFolder), folder, { recursive: true, filter: (from) => path.basename(from) !== 'fastrm' });
   return folder;
 }
 

@@ -1,6 +1,7 @@
 import type { Page } from '@playwright/test';
 import { ask, expect, message, openPage, patches, questionBox, test, token } from './page';
 import { diskPng } from './pictures';
+import { twoFramesRun } from './two-frames';
 
 // npx playwright test screenshots --update-snapshots rewrites the goldens.
 const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
@@ -33,6 +34,12 @@ const views: Record<string, (page: Page) => Promise<void>> = {
     });
     await expect(page.locator('.readout-title')).toHaveText('wide.png');
     await ask(page, 'What color is the sphere?');
+    await page.evaluate(() => window.scrollTo(0, 0));
+  },
+  'two-frames': async (page) => {
+    const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
+    await page.locator('input[type="file"]').setInputFiles(file);
+    await page.getByRole('radio', { name: /Overview/ }).click();
     await page.evaluate(() => window.scrollTo(0, 0));
   },
   'unknown-words': async (page) => {

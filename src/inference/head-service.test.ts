@@ -5,6 +5,8 @@ import type { HeadReply, HeadRequest } from './head-messages';
 import { createHeadService, type LoadedHead } from './head-service';
 import type { FloatTensor } from './tensor';
 
+type WithoutId<Request> = Request extends unknown ? Omit<Request, 'id'> : never;
+
 const file = { path: 'x', sha256: '', bytes: 1 };
 const load = { baseUrl: '', graph: file, normGraph: file, weights: file, hiddenSize: 2, backend: 'wasm' } as const;
 
@@ -35,9 +37,7 @@ function serviceOf(loadHead = async (): Promise<LoadedHead> => ({ head: productH
   const replies: HeadReply[] = [];
   const service = createHeadService((reply) => replies.push(reply), loadHead);
   let id = 0;
-  const put = async (
-    request: HeadRequest extends infer R ? (R extends HeadRequest ? Omit<R, 'id'> : never) : never,
-  ) => {
+  const put = async (request: WithoutId<HeadRequest>) => {
     id += 1;
     const mine = id;
     service.receive({ ...request, id: mine } as HeadRequest);

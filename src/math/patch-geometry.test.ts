@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   extentOf,
   framePlacement,
+  hasPadding,
   type Placement,
   patchAfterKey,
   patchAtIndex,
@@ -69,6 +70,8 @@ describe('patch geometry', () => {
     const image = { xPx: 0, yPx: 0, widthPx: 1200, heightPx: 600 };
     expect(shareBox(extentOf(padded), image)).toEqual({ left: 0, top: 0.25, width: 1, height: 0.5 });
     expect(unseenShare(padded)).toBe(0);
+    expect(hasPadding(padded)).toBe(true);
+    expect(hasPadding(oblong)).toBe(false);
     expect(extentOf({ ...oblong, crop: { xPx: -0.3, yPx: 0, widthPx: 1200.4, heightPx: 600 } })).toEqual(image);
   });
 });

@@ -116,6 +116,12 @@ export function unseenShare(placement: Placement): number {
   return 1 - ((right - left) * (bottom - top)) / (sourceWidthPx * sourceHeightPx);
 }
 
+/** Whether some of the patches lie on padding, outside of the image. */
+export function hasPadding(placement: Placement): boolean {
+  const { widthPx, heightPx } = extentOf(placement);
+  return widthPx !== placement.sourceWidthPx || heightPx !== placement.sourceHeightPx;
+}
+
 /** Where an arrow, Home, End, PageUp or PageDown key leads; stays on the grid. Undefined for any other key. */
 export function patchAfterKey(grid: Grid, from: Patch, key: string): Patch | undefined {
   const { row, col } = from;

@@ -102,7 +102,10 @@ function Hint({ bench }: { readonly bench: Bench }) {
   const isBad = end?.reason === 'failed' || end?.reason === 'truncated';
   return (
     <p className="answer-hint" data-bad={isBad || undefined}>
-      {note ?? (header.head && 'Drag over several words for the mean of their maps.')}
+      {note ??
+        (header.head
+          ? 'Drag over several words for the mean of their maps.'
+          : 'Pick a word for what else the model might have said.')}
       {canAskAgain && (
         <>
           {' '}

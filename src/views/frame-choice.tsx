@@ -1,6 +1,7 @@
 import type { FrameName } from '../contract/run';
 import { useChoices } from '../state/choices';
 import { Choice } from './choice';
+import './frame-choice.css';
 import type { Bench } from './use-bench';
 
 const names: Record<FrameName, string> = { image: 'Image', detail: 'Detail', overview: 'Overview' };

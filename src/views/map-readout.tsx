@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import { ranksDescending, summariseMap } from '../math/map-values';
 import { formatCount, formatPercent, formatValue } from '../math/number-format';
-import { type Patch, patchAtIndex, patchIndex, unseenShare } from '../math/patch-geometry';
+import { hasPadding, type Patch, patchAtIndex, patchIndex, unseenShare } from '../math/patch-geometry';
 import { type Choices, useChoices } from '../state/choices';
 import { selectTokensOnPatch } from '../state/token-selection';
 import type { Bench } from './use-bench';
@@ -46,6 +46,7 @@ function mapNote({ run, map, frame }: Bench): string {
   if (unseen > 0) {
     return `Veiled: the ${formatPercent(unseen)} that the model never saw (${run.header.geometry.preprocessing}).`;
   }
+  if (hasPadding(frame.placement)) return 'Outside of the image lies the padding that the model was given with it.';
   return 'Pick a patch to mark the words that rest on it.';
 }
 

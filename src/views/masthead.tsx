@@ -47,14 +47,15 @@ function ModelStatus() {
   const status = useSourceStatus();
   const name = source.model?.name ?? 'The model';
   const isAway = source.kind === 'companion';
+  const className = isAway ? 'status status-away' : 'status';
   switch (status.phase) {
     case 'idle':
-      return <p className="status">{isAway ? 'About to connect to the companion' : 'The model is about to load'}</p>;
+      return <p className={className}>{isAway ? 'About to connect to the companion' : 'The model is about to load'}</p>;
     case 'loading': {
       const { loadedBytes, totalBytes, what } = status;
       return (
         <ProgressBar
-          className="status"
+          className={className}
           aria-label="Loading the model"
           value={loadedBytes}
           maxValue={Math.max(1, totalBytes)}
@@ -73,11 +74,10 @@ function ModelStatus() {
     }
     case 'ready':
       return (
-        <p className="status" data-phase="ready" title={status.note}>
+        <p className={className} data-phase="ready" title={status.note}>
           <span className="status-line">
-            <span className="status-what">
-              {isAway ? `${name}, on the companion` : `${name} is ready, in this page`}
-            </span>
+            <span className="status-what">{isAway ? name : `${name} is ready, in this page`}</span>
+            {isAway && <span className="status-where">on the companion</span>}
             <span className="mono">{status.device ?? (status.backend && backends[status.backend])}</span>
           </span>
           <span className="status-bar" />
@@ -85,7 +85,7 @@ function ModelStatus() {
       );
     case 'failed':
       return (
-        <div className="status" data-phase="failed" role="alert">
+        <div className={className} data-phase="failed" role="alert">
           <span className="status-line">
             <span className="status-what">{isAway ? 'Not connected to the companion' : 'The model did not load'}</span>
             <button type="button" className="link-button" onClick={() => void source.load().catch(() => {})}>
