@@ -16,9 +16,11 @@ from patchlight import collect_command, head_training
 from patchlight import train_command as train_command_module
 from patchlight.cli import main
 from patchlight.head import FastRM, HeadFacts
-from patchlight.head_samples import HeadSamples
+from patchlight.head_samples import HeadSamples, ShardContent
 from patchlight.head_scores import best_threshold, count, curve_of, labels_of, measure
 from patchlight.head_training import HeadConfig, count_tokens, predict, split_tokens, train_head
+from patchlight.labels import Labels
+from patchlight.sample_answer import SampleAnswer
 from patchlight.serve_command import train_command
 
 D = 24
@@ -137,7 +139,7 @@ def test_padding_takes_no_part_in_the_loss(tmp_path: Path):
     tokens = torch.tensor([0, 4, 7, 50])
     each = []
     for token in tokens:
-        states = samples.patch_states(token[None]).values[0]
+        states = samples.patch_states(token[None]).values[0].float()
         relevancy = samples.relevancy(token[None]).values
         logits = head.logits(samples.columns["query_states"][token][None].float(), states)
         each.append(F.binary_cross_entropy_with_logits(logits, labels_of(relevancy, 0.3), reduction="none")[0])
@@ -146,12 +148,26 @@ def test_padding_takes_no_part_in_the_loss(tmp_path: Path):
     torch.testing.assert_close(together, torch.cat(each).mean())
 
 
+@pytest.mark.parametrize(("size", "dtype"), [(1.0, torch.float16), (1e5, torch.bfloat16)])
+def test_states_that_overflow_fp16_keep_the_model_s_dtype(tmp_path: Path, size: float, dtype: torch.dtype):
+    torch.manual_seed(0)
+    states = (torch.randn(9, D) * size).bfloat16()
+    labels = Labels(torch.rand(2, 9), torch.rand(2), torch.tensor([3, 4]), torch.zeros(2))
+    content = ShardContent()
+    content.add("one", SampleAnswer("", [3, 4], [0.0, 0.0], states, states[:2], (), labels, True, 0, 0), None)
+    content.write(tmp_path / "00000.safetensors")
+    samples = HeadSamples(tmp_path)
+    found = samples.patch_states(torch.tensor([1])).values[0]
+    assert found.dtype == samples.columns["query_states"].dtype == dtype
+    assert torch.equal(found.float(), states.float())  # bfloat16 has fewer bits than fp16
+
+
 def test_predictions_are_the_head_s_own(tmp_path: Path):
     samples, head = write_samples(tmp_path / "samples"), planted_head()
     tokens = torch.tensor([3, 60, 8])
     predicted = predict(head, samples, tokens)
     for row, token in zip(predicted, tokens, strict=True):
-        patches = samples.patch_states(token[None]).values[0]
+        patches = samples.patch_states(token[None]).values[0].float()
         with torch.no_grad():
             wanted = head(torch.cat([patches, samples.columns["query_states"][token][None].float()]))
         torch.testing.assert_close(row[: len(wanted)], wanted, rtol=0, atol=1e-6)
@@ -210,6 +226,9 @@ def test_the_command_trains_by_the_paper_s_recipe_unless_told_otherwise(
     assert (facts.teacher, facts.labelling_threshold, facts.model_revision) == ("a planted head", 0.2, "r")
     assert main([*words[:3], "--samples", str(tmp_path / "none"), "--out", str(tmp_path / "b")]) == 2
     assert "no manifest.json here" in capsys.readouterr().err
+    (tmp_path / "samples" / "manifest.json").write_text('{"hiddenSize": 24}')
+    assert main(words) == 2
+    assert "manifest.json does not say the stage: was this folder filled by" in capsys.readouterr().err
 
 
 def test_the_command_that_the_server_names_is_one_that_exists():

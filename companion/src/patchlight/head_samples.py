@@ -162,16 +162,18 @@ class HeadSamples:
 
     def relevancy(self, tokens: torch.Tensor) -> Padded:
         """Of token rows [b]: float32 [b, P], 0 on padding."""
-        return self._padded(self._relevancy, self._starts[tokens], self.columns["image"][tokens])
+        found = self._padded(self._relevancy, self._starts[tokens], self.columns["image"][tokens])
+        return Padded(found.values.float(), found.mask)
 
     def patch_states(self, tokens: torch.Tensor) -> Padded:
-        """Of token rows [b]: float32 [b, P, d], 0 on padding."""
+        """Of token rows [b]: [b, P, d], 0 on padding, in the dtype that they are stored in: half the way to a GPU."""
         images = self.columns["image"][tokens]
         if self._held is not None:
             return self._padded(self._held, self._image_starts[images], images)
         parts = {image: self._read(image) for image in images.unique().tolist()}
         width = int(self.patches[images].max())
-        values = torch.zeros(len(images), width, self.hidden_size)
+        dtype = next(iter(parts.values())).dtype
+        values = torch.zeros(len(images), width, self.hidden_size, dtype=dtype)
         for row, image in zip(values, images.tolist(), strict=True):
             row[: len(parts[image])] = parts[image]
         return Padded(values, self._mask(images, width))
@@ -180,12 +182,12 @@ class HeadSamples:
         """Rows of `flat`, one run of an image's patches from each start."""
         if self._uniform is not None:
             blocks = flat.view(-1, self._uniform, *flat.shape[1:])
-            values = blocks[starts // self._uniform].float()
+            values = blocks[starts // self._uniform]
             return Padded(values, torch.ones(values.shape[:2], dtype=torch.bool))
         width = int(self.patches[images].max())
         mask = self._mask(images, width)
         rows = (starts[:, None] + torch.arange(width)).where(mask, 0)
-        values = flat[rows].float()
+        values = flat[rows]
         return Padded(values.masked_fill(~mask.view(*mask.shape, *[1] * (flat.ndim - 1)), 0), mask)
 
     def _mask(self, images: torch.Tensor, width: int) -> torch.Tensor:

@@ -223,5 +223,5 @@ def _rows_at_once(samples: HeadSamples) -> int:
 
 def _logits(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
     device = head.query.weight.device
-    query = samples.columns["query_states"][tokens].float()[:, None].to(device)
-    return head.logits(query, samples.patch_states(tokens).values.to(device))[:, 0]
+    query = samples.columns["query_states"][tokens].to(device).float()[:, None]
+    return head.logits(query, samples.patch_states(tokens).values.to(device).float())[:, 0]

@@ -35,12 +35,16 @@ def run(arguments: argparse.Namespace) -> None:
 
     from .head import HeadFacts
     from .head_training import HeadConfig, train_head
-    from .shards import Rank, read_manifest
+    from .shards import MANIFEST_FILE, Rank, read_manifest
 
     rank = Rank.of(os.environ)
     if rank.ranks > 1:
         raise ValueError(f"{rank.ranks} processes: a head is small, and one process trains it")
     manifest = read_manifest(arguments.samples)
+    for name in ("hiddenSize", "stage", "teacher", "model", "modelRevision"):
+        if name not in manifest:
+            place = arguments.samples / MANIFEST_FILE
+            raise ValueError(f"{place} does not say the {name}: was this folder filled by `patchlight collect`?")
     config = HeadConfig(
         steps=arguments.steps,
         batch=arguments.batch,
