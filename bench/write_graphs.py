@@ -12,7 +12,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from patchlight.head import BLOB_FILE, LAYER_NORM_EPSILON, weight_layout, write_head_graph
+from patchlight.folded_head import BLOB_FILE, weight_layout, write_head_graph
+from patchlight.head import LAYER_NORM_EPSILON
 
 PLAIN_BLOB = "plain.bin"
 

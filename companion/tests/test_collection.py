@@ -20,7 +20,7 @@ from patchlight.answer_scores import SCORES
 from patchlight.cli import main
 from patchlight.datasets import DataOptions, read_samples
 from patchlight.decoding import Prefill, Sampling, decode
-from patchlight.head_samples import HeadSamples, ids_of, shard_questions, token_rows
+from patchlight.head_samples import HeadSamples, shard_questions, token_rows
 from patchlight.labels import label_answer
 from patchlight.loading import LoadOptions, load
 from patchlight.sample_answer import open_picture
@@ -169,7 +169,8 @@ def test_the_manifest_says_whose_samples_they_are(asked: Asked, collected: Path)
     assert manifest["modelRevision"] == loaded.revision
     assert (manifest["teacher"], manifest["stage"]) == ("Chefer relevancy, exact", "post_norm")
     assert (manifest["samples"], manifest["hiddenSize"], manifest["dtype"]) == (SAMPLES, 32, "float32")
-    assert ids_of(collected) == [f"q{k}" for k in range(SAMPLES)]
+    entries = [entry for path in sorted(collected.glob("*.safetensors")) for entry in shard_questions(path)]
+    assert [entry["id"] for entry in entries] == [f"q{k}" for k in range(SAMPLES)]
 
 
 def test_other_options_do_not_go_into_the_same_folder(

@@ -12,7 +12,8 @@ import onnxruntime
 import pytest
 import torch
 
-from patchlight.head import FastRM, HeadFacts, fold, paper_logits, round_folded, write_head_graph, write_head_weights
+from patchlight.folded_head import fold, round_folded, write_head_graph, write_head_weights
+from patchlight.head import FastRM, HeadFacts, paper_logits
 
 FACTS = HeadFacts(
     hidden_size=192, stage="post_norm", teacher="none, random weights", model="random", model_revision="0"

@@ -24,7 +24,8 @@ from torch.export import Dim
 from transformers import AutoProcessor, DynamicCache, LlavaForConditionalGeneration, LlavaProcessor
 from transformers.cache_utils import DynamicLayer
 
-from .head import FastRM, fold, write_head_graph, write_head_weights
+from .folded_head import fold, write_head_graph, write_head_weights
+from .head import FastRM
 from .head_export import BROWSER_FILES, head_facts, head_revision
 from .llava_parts import (
     image_px,

@@ -11,16 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .head import (
-    BLOB_FILE,
-    GRAPH_FILE,
-    NORM_GRAPH_FILE,
-    WEIGHTS_FILE,
-    FastRM,
-    fold,
-    write_head_graph,
-    write_head_weights,
-)
+from .folded_head import BLOB_FILE, GRAPH_FILE, NORM_GRAPH_FILE, fold, write_head_graph, write_head_weights
+from .head import WEIGHTS_FILE, FastRM
 
 MANIFEST_FILE = "manifest.json"
 BROWSER_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": BLOB_FILE}

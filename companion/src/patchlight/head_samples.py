@@ -14,7 +14,7 @@ model's own dtype.
 """
 
 import json
-from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,7 +172,7 @@ class HeadSamples:
             return self._padded(self._held, self._image_starts[images], images)
         parts = {image: self._read(image) for image in images.unique().tolist()}
         width = int(self.patches[images].max())
-        dtype = next(iter(parts.values())).dtype
+        dtype = reduce(torch.promote_types, (part.dtype for part in parts.values()))
         values = torch.zeros(len(images), width, self.hidden_size, dtype=dtype)
         for row, image in zip(values, images.tolist(), strict=True):
             row[: len(parts[image])] = parts[image]
@@ -221,8 +221,3 @@ def _storable(states: torch.Tensor) -> torch.Tensor:
 def token_rows(samples: HeadSamples) -> torch.Tensor:
     """Tokens worth learning from: their map is not all zero, and it explains what the model said."""
     return ((samples.columns["peak"] > 0) & samples.columns["reproduced"]).nonzero()[:, 0]
-
-
-def ids_of(folder: Path) -> Sequence[str]:
-    """Sample ids of all shards in order, skipped ones too."""
-    return [entry["id"] for path in sorted(folder.glob("[0-9]*.safetensors")) for entry in shard_questions(path)]
