@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx import TensorProto, helper
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -69,10 +70,15 @@ class FastRM(nn.Module):
         return self.logits(query_states, patch_states).sigmoid()
 
     def logits(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
-        """`u . x_j + c` with `u = W_k^T q`, `c = b_k . q`: keys are never formed, T d^2 + T P d products, not P d^2."""
+        """`u . x_j + c` with `u = W_k^T q`, `c = b_k . q`: keys are never formed, T d^2 + T P d products, not P d^2.
+
+        The norm's gain and shift go to `u` and `c` as well, so that training differentiates nothing of size P d.
+        """
         q = self.query(self.norm(query_states)) * self.hidden_size**-0.5
         u = q @ self.key.weight
-        return u @ self.norm(patch_states).transpose(-1, -2) + (q @ self.key.bias)[..., None]
+        c = q @ self.key.bias + u @ self.norm.bias
+        plain = F.layer_norm(patch_states, (self.hidden_size,), eps=self.norm.eps)
+        return (u * self.norm.weight) @ plain.transpose(-1, -2) + c[..., None]
 
     def save_pretrained(self, folder: Path, facts: HeadFacts) -> None:
         """Weights as safetensors, facts as JSON."""
