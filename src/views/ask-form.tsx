@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
 import { type Asking, useAsking } from '../state/ask-session';
 import { useDraft } from '../state/draft';
+import { useIntake } from '../state/image-intake';
 import type { RunRecord } from '../state/run-record';
 import { samplesIndexQuery } from '../state/sample-queries';
 import type { SourceStatus } from '../state/services';
@@ -18,15 +19,17 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const services = useServices();
   const { asking } = useAsking();
   const status = useSourceStatus();
+  const { isReading } = useIntake();
   const { text, image, problem, setText } = useDraft();
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
   const imageName = image?.name ?? record?.snapshot().header.image.name;
-  const sample = index?.images.find((entry) => entry.file === imageName);
+  // The suggestions of one image would be asked about the next.
+  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === imageName);
   const isBusy = asking.phase !== 'idle';
   const isBad = problem !== undefined || status.phase === 'failed';
-  const note = problem ? problemMessage(problem) : waitingNote(asking, status);
+  const note = problem ? problemMessage(problem) : waitingNote(asking, status, isReading);
 
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
@@ -97,10 +100,9 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   );
 });
 
-function waitingNote(asking: Asking, status: SourceStatus): string {
+function waitingNote(asking: Asking, status: SourceStatus, isReading: boolean): string {
   if (status.phase === 'failed') return `The model did not load: ${status.reason}`;
   if (asking.phase !== 'queued') return '';
-  return asking.until === 'image'
-    ? 'It will be asked as soon as the image has been read.'
-    : 'It will be asked as soon as the model has loaded.';
+  if (asking.until === 'model') return 'It will be asked as soon as the model has loaded.';
+  return isReading ? 'It will be asked as soon as the image has been read.' : '';
 }

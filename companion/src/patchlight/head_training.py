@@ -19,11 +19,12 @@ class HeadConfig:
 
     steps: int = 3500
     batch: int = 128
-    learning_rate: float = 1e-3
-    """The paper's 2e-5 is for d = 4096; at d = 192 a logit is a sum of 21 times fewer terms, and 2e-5 barely moves."""
+    learning_rate: float = 3e-3
+    """The paper's 2e-5 is for d = 4096; at d = 192 a logit is a sum of 21 times fewer terms, and 2e-5 barely moves.
+    On the questions held out of the samples 3e-3 reached F1 0.581 where 1e-3 reached 0.578."""
     labelling_threshold: float = 0.3
     validation_share: float = 0.04
-    """Of the questions collected, held out to choose nothing but to see that training went well."""
+    """Of the questions collected, held out to choose the learning rate and to see that training went well."""
     seed: int = 5
 
 
