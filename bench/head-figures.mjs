@@ -12,7 +12,7 @@ const goals = { leastWidth: 4096, batch: '750 at least', single: '180 at least',
  * @param {Sizes} sizes
  * @returns {Figure[]}
  */
-export function headFigures(times, { hiddenSize: d, patches: P, answerTokens: T }) {
+export function headFigures(times, { hiddenSize: d, patches: P, textTokens, answerTokens: T }) {
   const named = (/** @type {string} */ text) => `d = ${d}: ${text}`;
   const goal = (/** @type {'batch' | 'single' | 'overFloor'} */ name) =>
     d >= goals.leastWidth ? { goal: goals[name] } : {};
@@ -20,6 +20,9 @@ export function headFigures(times, { hiddenSize: d, patches: P, answerTokens: T 
   /** The matrix, read once in float32: what bounds one row times a matrix. */
   const tokenGBps = (4 * d * d) / times.tokenMs / 1e6;
   const batchGflops = (2 * T * (d * d + P * d)) / times.batchMs / 1e6;
+  /** Every query and every key of prompt and image. */
+  const plainGflops = (4 * (P + textTokens) * d * d) / times.plainTokenMs / 1e6;
+  const atBatchRate = times.plainTokenMs * (plainGflops / batchGflops);
   return [
     { label: named('session, weights in memory'), value: times.sessionMs, unit: 'ms' },
     { label: named('an image'), value: times.imageMs, unit: 'ms' },
@@ -37,6 +40,17 @@ export function headFigures(times, { hiddenSize: d, patches: P, answerTokens: T 
       value: answerPlainMs / times.batchWithImageMs,
       unit: '×',
       ...goal('batch'),
+    },
+    { label: named('one token, the paper’s form, computes at'), value: plainGflops, unit: 'GFLOP/s' },
+    {
+      label: named(`one token: faster by, were the paper’s form as quick an operation as ${T} tokens at once`),
+      value: atBatchRate / times.tokenMs,
+      unit: '×',
+    },
+    {
+      label: named(`${T} tokens: faster by, were the paper’s form as quick an operation`),
+      value: (T * atBatchRate) / times.batchWithImageMs,
+      unit: '×',
     },
     {
       label: named('one token over its bare matrix products'),

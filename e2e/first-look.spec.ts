@@ -19,21 +19,28 @@ test('a finished example is there, and can be read, while the model still loads'
   await expect(page.locator('.status')).toContainText('ready');
 });
 
-test('nothing moves when the example and the model arrive', async ({ page }) => {
-  await page.addInitScript(() => {
-    const shifts: number[] = [];
-    Object.assign(window, { shifts });
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) shifts.push((entry as PerformanceEntry & { value: number }).value);
-    }).observe({ type: 'layout-shift', buffered: true });
+for (const [device, viewport] of [
+  ['a desktop', { width: 1280, height: 720 }],
+  ['a phone', { width: 390, height: 844 }],
+] as const) {
+  test(`on ${device} nothing moves when the example and the model arrive`, async ({ page }) => {
+    await page.setViewportSize(viewport);
+    await page.addInitScript(() => {
+      const shifts: number[] = [];
+      Object.assign(window, { shifts });
+      new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) shifts.push((entry as PerformanceEntry & { value: number }).value);
+      }).observe({ type: 'layout-shift', buffered: true });
+    });
+    await page.goto('/');
+    await idle(page);
+    const total = await page.evaluate(() =>
+      (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
+    );
+    // Under 0.01 was measured, 0.15 before room was kept for what comes; the fonts' arrival takes some.
+    expect(total).toBeLessThan(0.02);
   });
-  await page.goto('/');
-  await idle(page);
-  const total = await page.evaluate(() =>
-    (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
-  );
-  expect(total).toBeLessThan(0.05);
-});
+}
 
 test('the page says which model answers, what it knows and what it does not', async ({ page }) => {
   await openPage(page);

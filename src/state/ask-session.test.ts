@@ -194,15 +194,28 @@ describe('asking', () => {
     expect(useDraft.getState().image).toEqual(chosen);
   });
 
-  it('gives a queued question up when it is stopped', async () => {
+  it('gives a question up that is stopped while the model loads', async () => {
     const asked = vi.fn();
     const { source } = sourceOf(asked, { phase: 'idle' });
     const session = createAskSession(source, createRunLibrary(), intake);
     session.ask(text);
+    await vi.waitFor(() => expect(useAsking.getState().asking).toMatchObject({ until: 'model' }));
     session.stop();
     await idle();
     expect(asked).not.toHaveBeenCalled();
     expect(useDraft.getState().problem).toBeUndefined();
+  });
+
+  it('gives a question up that is stopped while its image is read', async () => {
+    const asked = vi.fn();
+    const { source } = sourceOf(asked);
+    const endless = { ...intake, settled: () => new Promise<boolean>(() => {}) };
+    const session = createAskSession(source, createRunLibrary(), endless);
+    session.ask(text);
+    await Promise.resolve();
+    session.stop();
+    await idle();
+    expect(asked).not.toHaveBeenCalled();
   });
 
   it('refuses a bad question without touching the run on screen', () => {

@@ -16,7 +16,7 @@ export type Asking =
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
 
 export interface AskSession {
-  /** About the image chosen last, else that of the run on screen. */
+  /** About the image chosen, or still being read, when it is asked; without one, about that of the run on screen. */
   ask(text: string): void;
   stop(): void;
 }
@@ -32,7 +32,7 @@ export function createAskSession(
   async function answer(text: string, signal: AbortSignal): Promise<void> {
     useAsking.setState({ asking: { phase: 'queued', text, until: 'image' } });
     const isUsable = await Promise.race([intake.settled(), aborted(signal)]);
-    if (!isUsable) return;
+    if (!isUsable || signal.aborted) return;
     const draft = useDraft.getState().image;
     const image = intake.image();
     if (image === undefined) {

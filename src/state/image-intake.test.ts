@@ -28,6 +28,7 @@ function intakeOf() {
   return { intake, finish, refuse };
 }
 
+const macrotask = () => new Promise((resolve) => setTimeout(resolve));
 const file = (name: string) => new File([new Uint8Array([1])], name);
 
 describe('taking files in', () => {
@@ -44,19 +45,36 @@ describe('taking files in', () => {
     finish('quick.png');
     expect(await intake.settled()).toBe(true);
     finish('slow.png');
-    await Promise.resolve();
+    await macrotask();
     expect(intake.image()?.name).toBe('quick.png');
   });
 
-  it('waits for a file chosen while it was waiting', async () => {
-    const { intake, finish } = intakeOf();
+  it('waits for a file chosen while it was waiting, and for no other', async () => {
+    const { intake, finish, refuse } = intakeOf();
+    const settled = vi.fn();
     intake.takeFile(file('first.png'));
-    const settled = intake.settled();
+    intake.settled().then(settled);
     intake.takeFile(file('second.png'));
-    finish('first.png');
+    refuse('first.png', 'first.png is broken');
+    await macrotask();
+    expect(settled).not.toHaveBeenCalled();
     finish('second.png');
-    expect(await settled).toBe(true);
+    await macrotask();
+    expect(settled).toHaveBeenCalledExactlyOnceWith(true);
     expect(intake.image()?.name).toBe('second.png');
+    expect(useDraft.getState().problem).toBeUndefined();
+    expect(useIntake.getState().isReading).toBe(false);
+  });
+
+  it('goes back to the run on screen while a file is still being read', async () => {
+    const { intake, finish } = intakeOf();
+    intake.takeFile(file('slow.png'));
+    const settled = intake.settled();
+    intake.drop();
+    expect(await settled).toBe(true);
+    finish('slow.png');
+    await macrotask();
+    expect(intake.image()).toBeUndefined();
     expect(useIntake.getState().isReading).toBe(false);
   });
 

@@ -12,45 +12,57 @@ export interface ImageIntake {
   /** An image to ask about, or a saved run (`.run`) to look at. */
   takeFile(file: File): void;
   takeUrl(url: string, name: string, alt: string): void;
-  /** Resolves when no file is being read any more; false if the last that was could not be used. */
+  /** Back to the run on screen: the chosen image, read or still being read, is given up. */
+  drop(): void;
+  /** Resolves when no file is being read any more; false if the last one chosen could not be used. */
   settled(): Promise<boolean>;
   /** What a question would be about: the image chosen last, else that of the run on screen. */
   image(): RunImage | undefined;
 }
 
-/** One file at a time is read; one chosen later wins, however long each takes. */
+/** From the first file chosen to the end of the last: one chosen later takes the place of those before it. */
+interface Reading {
+  readonly settled: Promise<boolean>;
+  settle(isUsable: boolean): void;
+}
+
 export function createImageIntake(
   services: Pick<Services, 'library' | 'shelf' | 'readImage' | 'openRecorded'>,
 ): ImageIntake {
   const { library, shelf, readImage } = services;
-  let newest: Promise<boolean> | undefined;
+  let reading: Reading | undefined;
+  let turn = 0;
+
+  function finish(isUsable: boolean): void {
+    reading?.settle(isUsable);
+    reading = undefined;
+    useIntake.setState({ isReading: false });
+  }
 
   /** `read` gives what is then to be done; where it fails, its message is the problem shown. */
-  function take(kind: 'image' | 'file', read: () => Promise<() => void>): void {
-    const mine = read().then(
-      (show) => {
-        if (newest === mine) show();
-        return true;
-      },
-      (error: unknown) => {
-        const reason = error instanceof Error ? error.message : String(error);
-        if (newest === mine) useDraft.getState().setProblem({ kind, reason });
-        return false;
-      },
-    );
-    newest = mine;
+  async function take(kind: 'image' | 'file', read: () => Promise<() => void>): Promise<void> {
+    turn += 1;
+    const mine = turn;
+    reading ??= createReading();
     useIntake.setState({ isReading: true });
-    mine.then(() => {
-      if (newest !== mine) return;
-      newest = undefined;
-      useIntake.setState({ isReading: false });
-    });
+    let isUsable = false;
+    try {
+      const show = await read();
+      if (mine !== turn) return;
+      show();
+      isUsable = true;
+    } catch (error) {
+      if (mine !== turn) return;
+      const reason = error instanceof Error ? error.message : String(error);
+      useDraft.getState().setProblem({ kind, reason });
+    }
+    finish(isUsable);
   }
 
   async function readForDraft(file: Blob, name: string, alt: string): Promise<() => void> {
-    const reading = await readImage(file, name);
-    if (reading.kind === 'refused') throw new Error(reading.reason);
-    return () => useDraft.getState().setImage(shelf.put(reading.image, reading, alt));
+    const read = await readImage(file, name);
+    if (read.kind === 'refused') throw new Error(read.reason);
+    return () => useDraft.getState().setImage(shelf.put(read.image, read, alt));
   }
 
   async function readRun(file: File): Promise<() => void> {
@@ -64,17 +76,18 @@ export function createImageIntake(
   return {
     takeFile(file) {
       const name = file.name || 'pasted image';
-      if (file.name.endsWith('.run')) take('file', () => readRun(file));
-      else take('image', () => readForDraft(file, name, `Your image, ${name}`));
+      if (file.name.endsWith('.run')) void take('file', () => readRun(file));
+      else void take('image', () => readForDraft(file, name, `Your image, ${name}`));
     },
     takeUrl(url, name, alt) {
-      take('image', async () => readForDraft(await (await fetchOk(url)).blob(), name, alt));
+      void take('image', async () => readForDraft(await (await fetchOk(url)).blob(), name, alt));
     },
-    async settled() {
-      let isUsable = true;
-      while (newest) isUsable = await newest;
-      return isUsable;
+    drop() {
+      turn += 1;
+      finish(true);
+      useDraft.getState().setImage(undefined);
     },
+    settled: async () => reading?.settled ?? true,
     image() {
       const { image } = useDraft.getState();
       if (image) return shelf.bytesOf(image.id);
@@ -82,4 +95,12 @@ export function createImageIntake(
       return runId === undefined ? undefined : library.get(runId)?.snapshot().header.image;
     },
   };
+}
+
+function createReading(): Reading {
+  let settle = (_isUsable: boolean) => {};
+  const settled = new Promise<boolean>((resolve) => {
+    settle = resolve;
+  });
+  return { settled, settle };
 }

@@ -141,13 +141,14 @@ function StillStage({ image }: { readonly image: { readonly url: string; readonl
 
 /** In the answer's place while a new image waits for its first question. */
 function UnaskedImage({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
+  const { intake } = useServices();
   return (
     <section className="answer answer-empty" aria-label="Answer">
       <p className="eyebrow">New image</p>
       <p className="answer-question">What do you want to know about {name}? Type a question below, and press Enter.</p>
       {hasRun && (
         <p>
-          <button type="button" className="link-button" onClick={() => useDraft.getState().setImage(undefined)}>
+          <button type="button" className="link-button" onClick={() => intake.drop()}>
             Back to the former answer
           </button>
         </p>

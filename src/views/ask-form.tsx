@@ -5,6 +5,7 @@ import { firstClause } from '../math/first-clause';
 import { formatCount } from '../math/number-format';
 import { type Asking, useAsking } from '../state/ask-session';
 import { useDraft } from '../state/draft';
+import { useIntake } from '../state/image-intake';
 import type { RunRecord } from '../state/run-record';
 import { samplesIndexQuery } from '../state/sample-queries';
 import type { RunSource, SourceStatus } from '../state/services';
@@ -18,12 +19,14 @@ import './ask-form.css';
 export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
   const services = useServices();
   const { asking } = useAsking();
+  const { isReading } = useIntake();
   const { text, image, problem, setText } = useDraft();
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
   const imageName = image?.name ?? record?.snapshot().header.image.name;
-  const sample = index?.images.find((entry) => entry.file === imageName);
+  // The suggestions of one image would be asked about the next.
+  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === imageName);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
 
@@ -100,11 +103,12 @@ function AskMessage({ id, record }: { readonly id: string; readonly record: RunR
   const { asking } = useAsking();
   const { problem } = useDraft();
   const status = useSourceStatus();
+  const { isReading } = useIntake();
   const isQuiet = useIsQuiet(asking.phase === 'answering', useRunSnapshot(record));
   const isBad = problem !== undefined || status.phase === 'failed';
   return (
     <p id={id} className="ask-message" data-bad={isBad || undefined} role="status">
-      {problem ? problemMessage(problem) : waitingNote(asking, status, source.kind, isQuiet)}
+      {problem ? problemMessage(problem) : waitingNote(asking, status, { kind: source.kind, isQuiet, isReading })}
     </p>
   );
 }
@@ -117,7 +121,11 @@ function Knows({ header }: { readonly header: RunHeader | undefined }) {
   return <p className="ask-knows">{model && firstClause(model.knows)}</p>;
 }
 
-function waitingNote(asking: Asking, status: SourceStatus, kind: RunSource['kind'], isQuiet: boolean): string {
+function waitingNote(
+  asking: Asking,
+  status: SourceStatus,
+  { kind, isQuiet, isReading }: { kind: RunSource['kind']; isQuiet: boolean; isReading: boolean },
+): string {
   if (status.phase === 'failed') {
     return kind === 'companion' ? `Not connected: ${status.reason}.` : `The model did not load: ${status.reason}`;
   }
@@ -125,7 +133,7 @@ function waitingNote(asking: Asking, status: SourceStatus, kind: RunSource['kind
   if (asking.phase !== 'queued') return '';
   switch (asking.until) {
     case 'image':
-      return 'It will be asked as soon as the image has been read.';
+      return isReading ? 'It will be asked as soon as the image has been read.' : '';
     case 'model':
       if (kind === 'companion') return 'It will be asked as soon as the companion is connected.';
       return 'It will be asked as soon as the model has loaded.';

@@ -61,8 +61,8 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
           How far to trust it
         </h2>
         <p>
-          A map says what the answer rested on, not that the answer is right. It imitates its teacher well, not
-          perfectly: read it near the threshold with care.
+          A map says what the answer rested on, not that the answer is right. It estimates what its teacher would have
+          shown, and errs: read it near the threshold with care.
         </p>
         <p>
           {isAway

@@ -23,7 +23,7 @@ export const Gallery = memo(function Gallery() {
   const own = runs.filter((record) => !record.snapshot().header.recorded).reverse();
 
   const show = (id: string, file: string | null) => {
-    useDraft.getState().setImage(undefined);
+    services.intake.drop();
     useChoices.getState().showRun(id);
     void setSettings({ run: file });
     window.scrollTo({ top: 0 }); // the list stands below the answer that it opens

@@ -34,7 +34,8 @@ class HeadConfig:
     samples: int | None = None
     """Tokens to learn from, drawn by the seed from all that are not held out; all of them where not given."""
     validation_share: float = 0.04
-    """Of the questions collected, held out to see that training went well and to choose where maps are read."""
+    """Of the questions collected, held out to see that training went well, and to choose the learning rate and where
+    maps are read."""
     seed: int = 5
     checkpoint_steps: int = 500
 

@@ -101,9 +101,6 @@ class Build:
 
     def train(self, name: str) -> None:
         """One stage, starting from the stage before it."""
-        validation = self.work / "training" / f"{name}.validation.json"
-        if validation.exists():
-            return
         model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
@@ -114,7 +111,7 @@ class Build:
             model.load_state_dict(before["model"])
             head.load_state_dict(before["head"])
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        train_stage(
+        trained_now = train_stage(
             model,
             head,
             self.tokenizer,
@@ -123,6 +120,9 @@ class Build:
             self.work / "training",
             device=device,
         )
+        validation = self.work / "training" / f"{name}.validation.json"
+        if not trained_now and validation.exists():
+            return
         trained = build_model(self.tokenizer)  # not the compiled one, which would be compiled again for other shapes
         trained.load_state_dict(model.state_dict())
         torch.nn.Module.to(trained, device)

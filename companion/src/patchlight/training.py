@@ -72,10 +72,11 @@ def train_stage(
     seed: int = 0,
     checkpoint_s: float = 300,
     device: str = "cpu",
-) -> None:
+) -> bool:
     """Train one stage, resuming from `folder/<name>.pt` if it is there; curves go to `folder/<name>.jsonl`.
 
     Stopped at any moment, it loses at most `checkpoint_s` of work and then sees the batches that it would have seen.
+    False if there was nothing left to train.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{config.name}.pt"
@@ -90,7 +91,7 @@ def train_stage(
         head.load_state_dict(saved["head"])
         start = saved["step"]
         if start >= config.steps:
-            return
+            return False
         optimizer.load_state_dict(saved["optimizer"])
     (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
     if config.compiled:
@@ -117,7 +118,9 @@ def train_stage(
             losses["answers"] = loss.item()
             if config.mention_weight:
                 mention, accuracy = head.mention_loss(states.half, batch.fitting, object_targets(scenes, batch.fit))
-                side, accuracy["side"] = head.side_loss(states.above, side_targets(scenes, batch))
+                side, side_accuracy = head.side_loss(states.above, side_targets(scenes, batch))
+                if not math.isnan(side_accuracy):  # a batch may have no second mention
+                    accuracy["side"] = side_accuracy
                 mention = mention + side
                 loss = loss + config.mention_weight * mention
                 losses |= {"mention": mention.item(), **accuracy}
@@ -132,8 +135,7 @@ def train_stage(
         if torch.isfinite(norm):
             optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        known = {name: value for name, value in losses.items() if not math.isnan(value)}
-        smooth |= {name: 0.95 * smooth.get(name, value) + 0.05 * value for name, value in known.items()}
+        smooth |= {name: 0.95 * smooth.get(name, value) + 0.05 * value for name, value in losses.items()}
         if step % 20 == 0 or step == config.steps - 1:
             curve.write(json.dumps({"step": step, "seconds": time.time(), **smooth}) + "\n")
             curve.flush()
@@ -142,6 +144,7 @@ def train_stage(
             _save(checkpoint, model, head, optimizer, step + 1)
             saved_at = time.monotonic()
     curve.close()
+    return True
 
 
 def _optimizer(model: LlavaForConditionalGeneration, head: AlignmentHead, config: StageConfig) -> torch.optim.Optimizer:
