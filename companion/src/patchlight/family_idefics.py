@@ -50,7 +50,9 @@ class Idefics:
         tiles = torch.stack(runs[:-1]).view(down, across, k, k)
         patch_columns = torch.cat([tiles.transpose(1, 2).reshape(-1), runs[-1]])
         places = [
-            Place(0, row // k * across + col // k, row % k, col % k) for row in range(down * k) for col in range(across * k)
+            Place(0, row // k * across + col // k, row % k, col % k)
+            for row in range(down * k)
+            for col in range(across * k)
         ] + grid_places(down * across, k, k)
         words = (
             f"stretched to {detail.width} x {detail.height} px ({filter_name}), read in {across} x {down} tiles of "
