@@ -66,6 +66,16 @@ async function seeTokens(page: Page, count: number): Promise<void> {
   );
 }
 
+/** Frozen with part of its answer said: it runs a moment at a time, or a quick one would be done before it is stopped. */
+async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
+  for (;;) {
+    companion.freeze();
+    if ((await tokens(page).count()) >= count && (await eyebrow(page).textContent()) === 'Answering') return;
+    companion.thaw();
+    await page.waitForTimeout(15);
+  }
+}
+
 interface SavedMap {
   readonly tokens: readonly { readonly index: number; readonly text: string; readonly logProb: number }[];
   readonly model: { readonly revision: string };
@@ -204,8 +214,7 @@ test.describe('where something fails', () => {
     companion,
   }) => {
     await put(page, 'Describe the image.');
-    await seeTokens(page, 3);
-    companion.freeze();
+    await freezeInAnswer(page, companion, 3);
     try {
       await expect(message(page)).toHaveText('Nothing new has come for a while. Stop keeps what is here.');
       await page.getByRole('button', { name: 'Stop' }).click();
@@ -327,8 +336,7 @@ alone.describe('a companion that dies', () => {
       alone.setTimeout(150_000);
       await openPage(page, first.address);
       await put(page, 'Describe the image.');
-      await seeTokens(page, 4);
-      first.freeze();
+      await freezeInAnswer(page, first, 4);
       const came = await tokens(page).count();
       await first.kill();
       await expect(eyebrow(page)).toHaveText('Partial answer');
