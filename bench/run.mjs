@@ -13,6 +13,7 @@ import { chromium } from '@playwright/test';
 import { build, preview } from 'vite';
 import { ensureBrowser } from '../scripts/browser.mjs';
 import { root } from '../scripts/shell.mjs';
+import { measureArrival, startCompanion } from './companion-times.mjs';
 import { headFigures } from './head-figures.mjs';
 import { measureAnswer, measureClick, measureLoad, median } from './page-times.mjs';
 
@@ -125,10 +126,34 @@ async function benchPage(url) {
   };
 }
 
+/** @returns {Promise<Report>} */
+async function benchCompanion() {
+  await build({ ...builds.page, logLevel: 'warn' });
+  const companion = await startCompanion(builds.page.build.outDir, 'models/patchlight-scenes');
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, reducedMotion: 'reduce' });
+  try {
+    const { drawnMs, shownMs, maps } = await measureArrival(page, companion.address, questions);
+    return {
+      title: 'A companion on this machine, embedded model: from a row reaching the page to its map',
+      command: 'npm run bench -- --only arrival --write',
+      measuredOn,
+      figures: [
+        { label: 'tokens', value: maps },
+        { label: 'a token’s row to its map drawn', value: drawnMs, unit: 'ms' },
+        { label: 'a token’s row to the frame that shows it', value: shownMs, unit: 'ms' },
+      ],
+    };
+  } finally {
+    await page.close();
+    companion.stop();
+  }
+}
+
 /** @type {Record<string, () => Promise<Report>>} */
 const benches = {
   head: () => withServer(builds.head, benchHead),
   page: () => withServer(builds.page, benchPage),
+  arrival: benchCompanion,
 };
 
 try {

@@ -1,0 +1,95 @@
+// @ts-check
+// With a real companion on this machine: from a token's row reaching the page to its map being on screen.
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import process from 'node:process';
+import { venvBin } from '../scripts/python.mjs';
+import { root } from '../scripts/shell.mjs';
+import { median } from './page-times.mjs';
+
+/**
+ * `patchlight serve` on the embedded model's folder, with a built page.
+ * @param {string} pageFolder
+ * @param {string} modelFolder
+ * @returns {Promise<{ address: string, stop: () => void }>}
+ */
+export function startCompanion(pageFolder, modelFolder) {
+  const serve = ['-m', 'patchlight.cli', 'serve', '--model', modelFolder, '--page', pageFolder, '--port', '4192'];
+  const child = spawn(venvBin('python'), serve, {
+    cwd: root,
+    env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  return new Promise((resolve, reject) => {
+    let said = '';
+    child.once('exit', (code) => reject(new Error(`the companion ended with ${code}: ${said}`)));
+    child.stderr.on('data', (text) => {
+      said += text;
+      const address = /Patchlight is at (\S+)/.exec(said)?.[1];
+      if (address) resolve({ address, stop: () => child.kill() });
+    });
+  });
+}
+
+/**
+ * Rows are let through one at a time, `pauseMs` apart, so that each map belongs to the row before it.
+ * @param {import('@playwright/test').Page} page
+ * @param {string} address
+ * @param {readonly string[]} questions
+ * @returns {Promise<{ drawnMs: number, shownMs: number, maps: number }>}
+ */
+export async function measureArrival(page, address, questions, pauseMs = 60) {
+  await page.addInitScript((pause) => {
+    let arrivedAt = 0;
+    /** @type {{ drawnMs: number, shownMs: number }[]} */
+    const maps = [];
+    const plainFetch = window.fetch;
+    window.fetch = async (...given) => {
+      const response = await plainFetch(...given);
+      if (response.body === null || !response.headers.get('content-type')?.includes('arrow')) return response;
+      const spaced = new TransformStream({
+        async transform(chunk, controller) {
+          await new Promise((resolve) => setTimeout(resolve, pause));
+          arrivedAt = performance.now();
+          controller.enqueue(chunk);
+        },
+      });
+      return new Response(response.body.pipeThrough(spaced), response);
+    };
+    const put = CanvasRenderingContext2D.prototype.putImageData;
+    CanvasRenderingContext2D.prototype.putImageData = function (/** @type {any[]} */ ...args) {
+      // @ts-expect-error: one of two overloads, handed through
+      put.apply(this, args);
+      if (!this.canvas.classList.contains('stage-map') || arrivedAt === 0) return;
+      const map = { drawnMs: performance.now() - arrivedAt, shownMs: Number.NaN };
+      const from = arrivedAt;
+      maps.push(map);
+      arrivedAt = 0;
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        map.shownMs = performance.now() - from;
+      };
+      requestAnimationFrame(() => port2.postMessage(0));
+    };
+    Object.assign(window, { arrivals: maps });
+  }, pauseMs);
+  await page.goto(address);
+  const idle = () => page.locator('html[data-idle="true"]').waitFor({ state: 'attached', timeout: 120_000 });
+  await page.locator('.status[data-phase="ready"]').waitFor({ timeout: 120_000 });
+  await idle();
+  for (const question of questions) {
+    await page.getByRole('textbox', { name: 'Question about the image' }).fill(question);
+    await page.keyboard.press('Enter');
+    await page.locator('.answer-question', { hasText: question }).waitFor();
+    await idle();
+  }
+  /** @type {{ drawnMs: number, shownMs: number }[]} */
+  const maps = await page.evaluate(() => /** @type {any} */ (window).arrivals);
+  if (maps.length === 0) throw new Error('no map was drawn');
+  const known = maps.filter(({ shownMs }) => Number.isFinite(shownMs));
+  return {
+    drawnMs: median(known.map(({ drawnMs }) => drawnMs)),
+    shownMs: median(known.map(({ shownMs }) => shownMs)),
+    maps: known.length,
+  };
+}
