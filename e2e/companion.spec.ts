@@ -55,17 +55,6 @@ async function ask(page: Page, question: string): Promise<void> {
   await idle(page);
 }
 
-/** Frame by frame: at a few milliseconds a token, a look every 100 ms would come too late. */
-async function seeTokens(page: Page, count: number): Promise<void> {
-  await page.waitForFunction(
-    (least) =>
-      document.querySelector('.answer .eyebrow')?.textContent === 'Answering' &&
-      document.querySelectorAll('[role="option"]').length >= least,
-    count,
-    { polling: 'raf' },
-  );
-}
-
 /** Frozen with part of its answer said: it runs a moment at a time, or a quick one would be done before it is stopped. */
 async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
   for (;;) {
@@ -144,18 +133,28 @@ test('answers and maps are those of the model in the page, for every recorded ex
 
 test('maps come while the answer streams, and the newest token’s is followed', async ({ opened: page }) => {
   await put(page, 'Describe the image.');
-  await seeTokens(page, 3);
-  await expect(page.locator('canvas.stage-map')).toBeVisible();
+  await page.waitForFunction(
+    () =>
+      document.querySelector('.answer .eyebrow')?.textContent === 'Answering' &&
+      document.querySelector('.token[data-map="true"]') !== null &&
+      document.querySelector('canvas.stage-map') !== null,
+    undefined,
+    { polling: 'raf' },
+  );
   await idle(page);
   const last = (await tokens(page).count()) - 1;
   expect(await selectedTokens(page)).toEqual([last]);
   await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
 });
 
-test('Stop keeps what has come, marked as partial, and Ask again gives the whole', async ({ opened: page }) => {
+test('Stop keeps what has come, marked as partial, and Ask again gives the whole', async ({
+  opened: page,
+  companion,
+}) => {
   await put(page, 'Describe the image.');
-  await seeTokens(page, 4);
+  await freezeInAnswer(page, companion, 4);
   await page.keyboard.press('Escape');
+  companion.thaw();
   await expect(eyebrow(page)).toHaveText('Partial answer');
   await expect(hint(page)).toContainText('Stopped before its end.');
   const count = await tokens(page).count();

@@ -48,6 +48,7 @@ IMAGES = {
     "too many pixels": (picture(101, 200), (413, "image-too-many-pixels", 20_000, 20_200)),
     "too many pixels by its head alone": (png_head(9000, 9000), (413, "image-too-many-pixels", 20_000, 81_000_000)),
     "a bomb": (png_head(60_000, 60_000), (413, "image-too-many-pixels", 20_000, None)),
+    "a line": (picture(2, 201), (413, "image-too-many-pixels", None, None)),
     "gif": (picture(20, 20, format="GIF"), (415, "image-format", None, None)),
     "bmp": (picture(20, 20, format="BMP"), (415, "image-format", None, None)),
     "tiff": (picture(20, 20, format="TIFF"), (415, "image-format", None, None)),
@@ -84,6 +85,7 @@ REQUESTS: dict[str, tuple[Any, tuple[int, str, int | None, int | None]]] = {
     "no answer at all": ({"question": "a", "maxNewTokens": 0}, (422, "invalid-request", None, None)),
     "a field that is unknown": ({"question": "a", "imageUrl": "http://x"}, (422, "invalid-request", None, None)),
     "too hot": ({"question": "a", "temperature": 5.1}, (422, "invalid-request", None, None)),
+    "colder than can be drawn with": ({"question": "a", "temperature": 1e-40}, (422, "invalid-request", None, None)),
     "no share": ({"question": "a", "topP": 0}, (422, "invalid-request", None, None)),
     "a list": ([1], (422, "invalid-request", None, None)),
 }

@@ -1,7 +1,9 @@
 /** `bytes` more have come. */
 export type OnBytes = (bytes: number) => void;
 
-/** Reports bytes as they come. */
+const stallMs = 30_000;
+
+/** Reports bytes as they come; gives up where none has come for 30 s. */
 export async function fetchBytes(
   url: string | URL,
   onBytes: OnBytes,
@@ -13,7 +15,7 @@ export async function fetchBytes(
   let total = 0;
   if (response.body === null) throw new Error(`${fileName(url)}: the server sent nothing`);
   const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  for (let part = await readSoon(reader, url); !part.done; part = await readSoon(reader, url)) {
     chunks.push(part.value);
     total += part.value.length;
     onBytes(part.value.length);
@@ -25,6 +27,21 @@ export async function fetchBytes(
     at += chunk.length;
   }
   return whole;
+}
+
+async function readSoon(reader: ReadableStreamDefaultReader<Uint8Array>, url: string | URL) {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const stalled = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${fileName(url)}: nothing came for ${stallMs / 1000} s`)), stallMs);
+  });
+  try {
+    return await Promise.race([reader.read(), stalled]);
+  } catch (error) {
+    void reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function fileName(url: string | URL): string {

@@ -28,6 +28,13 @@ describe('tokens and their words', () => {
     expect(unbrokenGroups([])).toEqual([]);
   });
 
+  it('lets a line break at line breaks, and between characters of scripts without spaces', () => {
+    const groupsOf = (...texts: string[]) =>
+      unbrokenGroups(texts.map((text) => ({ text }))).map((group) => group.map(({ text }) => text).join(''));
+    expect(groupsOf('Two', ':', '\n\n', '1', '.', ' red')).toEqual(['Two:', '\n\n', '1.', ' red']);
+    expect(groupsOf('图中', '有', '三个', '球')).toEqual(['图中', '有', '三个', '球']);
+  });
+
   it('steps by token', () => {
     expect(tokenAfterKey(tokens, 1, 'ArrowRight', false)).toBe(2);
     expect(tokenAfterKey(tokens, 0, 'ArrowLeft', false)).toBe(0);

@@ -10,12 +10,19 @@ export interface IndexRange {
   readonly last: number;
 }
 
-/** Tokens by what no line may break: each begins with a space in its text, or with the answer. */
+/** Scripts that are written without spaces: a line may break between any two of their characters. */
+const unspaced =
+  '[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}]';
+const breakBefore = new RegExp(`^(\\s|${unspaced})`, 'u');
+const breakAfter = new RegExp(`(\\s|${unspaced})$`, 'u');
+
+/** Tokens by what no line may break: a group ends where white space is, or a script without spaces. */
 export function unbrokenGroups<Token extends { readonly text: string }>(tokens: readonly Token[]): Token[][] {
   const groups: Token[][] = [];
   for (const token of tokens) {
     const group = groups.at(-1);
-    if (group === undefined || token.text.startsWith(' ')) groups.push([token]);
+    const before = group?.at(-1)?.text ?? '';
+    if (group === undefined || breakBefore.test(token.text) || breakAfter.test(before)) groups.push([token]);
     else group.push(token);
   }
   return groups;

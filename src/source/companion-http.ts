@@ -25,7 +25,7 @@ export interface CompanionHttp {
   generate(question: Question, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
 }
 
-const healthTimeoutMs = 5000;
+const factsTimeoutMs = 5000;
 
 export function createCompanionHttp(apiUrl: string): CompanionHttp {
   const get = async (path: string, signal?: AbortSignal): Promise<unknown> => {
@@ -35,8 +35,8 @@ export function createCompanionHttp(apiUrl: string): CompanionHttp {
   };
   return {
     apiUrl,
-    checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(healthTimeoutMs))),
-    model: async () => parseCompanionModel(await get('model')),
+    checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(factsTimeoutMs))),
+    model: async () => parseCompanionModel(await get('model', AbortSignal.timeout(factsTimeoutMs))),
     async generate({ image, text, maxNewTokens }, signal) {
       // `sendImage` false: the picture would only come back.
       const request: GenerateRequest = { question: text, sendImage: false, ...(maxNewTokens && { maxNewTokens }) };

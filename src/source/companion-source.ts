@@ -57,20 +57,29 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     setStatus({ ...ready, ...(note !== undefined && { note }) });
   }
 
-  function setFailed(error: unknown) {
+  /** Grows with each attempt to connect and each answer that begins to come: what was found out before is old news. */
+  let contacts = 0;
+
+  function setFailed(error: unknown, contact: number) {
+    if (contact !== contacts) return;
     connecting = undefined;
     setStatus({ phase: 'failed', reason: reasonOf(error) });
   }
 
   async function connect(): Promise<void> {
+    contacts += 1;
+    const mine = contacts;
     setStatus({ phase: 'loading', loadedBytes: 0, totalBytes: 0, what: 'the model’s facts' });
     try {
       await http.checkHealth();
       const model = await http.model();
       connected = { model, maps: await readyMaps(model) };
       setReady(connected, loadedHead?.report);
+      // A head that did not come is tried for again with the next question.
+      if (model.head !== null && connected.maps.kind === 'none' && misfitOf(model) === undefined)
+        connecting = undefined;
     } catch (error) {
-      setFailed(error);
+      setFailed(error, mine);
       throw error;
     }
   }
@@ -109,10 +118,11 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
 
   /** A stream may break alone; where the companion itself is gone, the status says so. */
   async function lookAfterCompanion(): Promise<void> {
+    const seen = contacts;
     try {
       await http.checkHealth();
     } catch (error) {
-      setFailed(error);
+      setFailed(error, seen);
     }
   }
 
@@ -120,13 +130,15 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     // Reading Arrow is 40 kB that the first paint can do without.
     const { openRunRows } = await import('../contract/run-rows');
     const { header, rows } = await openRunRows(await http.generate(question, stop.signal));
+    contacts += 1;
     if (header.image.sha256 !== question.image.sha256) throw new Error('the companion answered about another picture');
     let first = await rows.next();
     while (!first.done && first.value.kind === 'queued' && first.value.place > 0) {
       yield { type: 'queued', before: first.value.place };
       first = await rows.next();
     }
-    if (first.done || first.value.kind === 'broken') throw new CompanionGone();
+    const isClosing = !first.done && first.value.kind === 'end' && first.value.end.reason === 'cancelled';
+    if (first.done || first.value.kind === 'broken' || isClosing) throw new CompanionGone();
     const isStale = !isOf(header, connected!.model);
     if (isStale) reconnect();
     const maps = isStale ? startedAnew(header) : connected!.maps;
@@ -142,6 +154,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
       askedAt,
       onMaps({ backend, note }) {
         const isNews = status.phase === 'ready' && status.backend !== backend;
+        if (loadedHead) loadedHead = { ...loadedHead, report: { ...loadedHead.report, backend, note } };
         if (isNews && connected) setReady(connected, { backend, note });
       },
     });
@@ -164,7 +177,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     checkQuestion: (text) => (text.trim() === '' ? { kind: 'empty' } : undefined),
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
-      await ensureConnected();
+      await Promise.race([ensureConnected(), rejectAtAbort(signal)]);
       ensureTaken(question, connected!.model);
       const stop = new AbortController();
       const abort = () => stop.abort(signal.reason);
@@ -214,7 +227,7 @@ function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionMode
 
 function noHeadHere(reason: string): NoMaps {
   return {
-    reason: `The FastRM head could not be used here (${reason}), so answers come without maps. Reload the page to try again.`,
+    reason: `The FastRM head could not be used here (${reason}), so this answer comes without maps. Ask again to try once more.`,
   };
 }
 
@@ -240,6 +253,13 @@ function headerOf(header: StreamHeader, { image }: Question, maps: Connected['ma
 
 function modelFacts({ name, revision, hiddenSize, stage, knows, family, dtype }: CompanionModel): ModelFacts {
   return { name, revision, hiddenSize, stage, knows, family, dtype };
+}
+
+function rejectAtAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
 }
 
 function reasonOf(error: unknown): string {

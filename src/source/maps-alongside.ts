@@ -81,7 +81,8 @@ export async function* mapsAlongside(
         } else if (row === undefined || row.kind === 'broken') {
           end = endHere('truncated', 'the connection to the companion was lost');
         } else if (row.kind === 'end') {
-          end = row.end;
+          // Not stopped from here: the companion is closing down.
+          end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended it') : row.end;
         } else if (row.kind === 'states') {
           image = openImage?.(row.states);
         } else if (row.kind === 'token') {

@@ -238,6 +238,25 @@ describe('asking', () => {
     expect(useDraft.getState().problem).toEqual({ kind: 'answer', reason: 'out of memory' });
   });
 
+  it('leaves nothing behind of an answer that was stopped before its first token', async () => {
+    const library = createRunLibrary();
+    useChoices.getState().showRun('former');
+    const { source } = sourceOf(async function* (_question, signal) {
+      yield { type: 'begin', header: header('b') };
+      await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      yield end('cancelled');
+    });
+    const session = createAskSession(source, library, intake);
+    session.ask(text);
+    await vi.waitFor(() => expect(useChoices.getState().runId).toBe('b'));
+    expect(useAsking.getState().asking).toMatchObject({ phase: 'answering', runId: 'b' });
+    session.stop();
+    await idle();
+    expect(useChoices.getState().runId).toBe('former');
+    expect(useDraft.getState().problem).toBeUndefined();
+    expect(library.list()).toEqual([]);
+  });
+
   it('stops the answer being written when the next question is asked', async () => {
     const library = createRunLibrary();
     let id = 0;

@@ -11,7 +11,8 @@ export type Asking =
   | { readonly phase: 'queued'; readonly text: string; readonly until: 'image' | 'model' }
   /** The model is answering others: so many of them before this one. */
   | { readonly phase: 'queued'; readonly text: string; readonly until: 'turn'; readonly before: number }
-  | { readonly phase: 'answering'; readonly text: string };
+  /** `runId` from the answer's beginning on. */
+  | { readonly phase: 'answering'; readonly text: string; readonly runId?: string };
 
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
 
@@ -57,7 +58,7 @@ export function createAskSession(
       },
       onBegin({ id }) {
         if (signal.aborted) return;
-        useAsking.setState({ asking: { phase: 'answering', text } });
+        useAsking.setState({ asking: { phase: 'answering', text, runId: id } });
         useChoices.getState().showRun(id);
         // An image chosen since then waits for a question of its own.
         if (useDraft.getState().image === draft) useDraft.getState().setImage(undefined);
@@ -65,11 +66,14 @@ export function createAskSession(
     });
     const { tokens, end } = record.snapshot();
     // With tokens it is a partial answer, and stands on screen as one.
-    if (tokens.length === 0 && (end?.reason === 'failed' || end?.reason === 'truncated')) {
+    const isCut = end?.reason === 'failed' || end?.reason === 'truncated' || end?.reason === 'cancelled';
+    if (tokens.length > 0 || !isCut) return;
+    if (end.reason !== 'cancelled') {
       useDraft.getState().setProblem({ kind: 'answer', reason: end.message ?? 'the model stopped with an error' });
-      const isOnScreen = useChoices.getState().runId === record.id;
-      if (former !== undefined && isOnScreen) useChoices.getState().showRun(former);
     }
+    if (former === undefined) return;
+    if (useChoices.getState().runId === record.id) useChoices.getState().showRun(former);
+    library.drop(record.id);
   }
 
   return {

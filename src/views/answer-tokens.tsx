@@ -119,9 +119,9 @@ export function AnswerTokens(props: AnswerTokensProps) {
       }}
       onBlur={() => pointToken(undefined)}
     >
-      {unbrokenGroups(tokens).map((group) => (
+      {unbrokenGroups(tokens).map((group, at, groups) => (
         <Fragment key={group[0]?.index}>
-          {group[0]?.text.startsWith(' ') && ' '}
+          <Gap before={groups[at - 1]?.at(-1)?.text ?? ''} after={group[0]?.text ?? ''} />
           <span className="token-group">
             {group.map((token) => {
               const map = mapOf(token.index);
@@ -155,6 +155,26 @@ function tokenUnder(target: EventTarget | null): number | undefined {
   return element ? Number(element.dataset.token) : undefined;
 }
 
+/** The white space between two groups: a space, or as many line breaks as the answer has, two at most. */
+function Gap({ before, after }: { readonly before: string; readonly after: string }) {
+  const white = (/\s*$/.exec(before)?.[0] ?? '') + (/^\s*/.exec(after)?.[0] ?? '');
+  const breaks = white.split('\n').length - 1;
+  if (breaks === 0) return white === '' ? null : ' ';
+  return (
+    <>
+      <br />
+      {breaks > 1 && <br />}
+    </>
+  );
+}
+
+/** A token of white space, or of a part of a character, still has a map: it is drawn as a sign, and read by name. */
+function signOf(text: string): { readonly sign: string; readonly name: string } | undefined {
+  if (text.trim() !== '') return undefined;
+  if (text.includes('\n')) return { sign: '↵', name: 'line break' };
+  return text === '' ? { sign: '·', name: 'part of a character' } : { sign: '␣', name: 'space' };
+}
+
 interface TokenOptionProps {
   readonly token: AnswerToken;
   readonly isSelected: boolean;
@@ -167,8 +187,9 @@ interface TokenOptionProps {
 const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
   const { token, isSelected, isPointed, isTabStop, hasMap, isMarked } = props;
   const probability = Math.exp(token.logProb);
-  const text = token.text.trim();
-  const label = `${text}, ${formatProbability(token.logProb)}${hasMap ? '' : ', no map'}${isMarked ? ', rests on the picked patch' : ''}`;
+  const special = signOf(token.text);
+  const text = special?.sign ?? token.text.trim();
+  const label = `${special?.name ?? text}, ${formatProbability(token.logProb)}${hasMap ? '' : ', no map'}${isMarked ? ', rests on the picked patch' : ''}`;
   return (
     <span
       className="token"

@@ -76,7 +76,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
           </button>
         )}
       </form>
-      <AskMessage id={messageId} record={record} />
+      <AskMessage id={messageId} />
       <ul className="suggestions" aria-label="Suggested questions">
         {(sample?.questions.length ? sample.questions : hints.suggestions).slice(0, 5).map((question) => (
           <li key={question}>
@@ -98,12 +98,14 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
 });
 
 /** What is wrong, or what is being waited for. Apart from the form, which need not be drawn anew with each token. */
-function AskMessage({ id, record }: { readonly id: string; readonly record: RunRecord | undefined }) {
-  const { source } = useServices();
+function AskMessage({ id }: { readonly id: string }) {
+  const { source, library } = useServices();
   const { asking } = useAsking();
   const { problem } = useDraft();
   const status = useSourceStatus();
   const { isReading } = useIntake();
+  // Of the answer being written, which need not be the one on screen.
+  const record = asking.phase === 'answering' && asking.runId !== undefined ? library.get(asking.runId) : undefined;
   const isQuiet = useIsQuiet(asking.phase === 'answering', useRunSnapshot(record));
   const isBad = problem !== undefined || status.phase === 'failed';
   return (

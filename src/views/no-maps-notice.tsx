@@ -11,7 +11,7 @@ export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
       {trainCommand !== undefined && (
         <>
           <p>This trains one, where the companion runs:</p>
-          <Command text={trainCommand} />
+          <Command key={trainCommand} text={trainCommand} />
         </>
       )}
     </div>

@@ -20,6 +20,9 @@ from transformers import (
 
 from .reading import Lvlm, Reading
 
+# Below it, logits divided by it overflow, and drawing from what is not a number can abort a GPU's whole context.
+LEAST_TEMPERATURE = 0.01
+
 # What `generate` would also obey, with the value that means "off". A model whose own generation config sets one of
 # these answers otherwise under `generate` than here, so it is refused by name. Sampling's own (temperature, top_k...)
 # are not among them: those the user sets.
@@ -60,8 +63,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.max_new_tokens < 1:
             raise ValueError(f"max_new_tokens {self.max_new_tokens}: want at least 1")
-        if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"temperature {self.temperature}: want 0 or more")
+        if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature < float("inf"):
+            raise ValueError(f"temperature {self.temperature}: want 0, or {LEAST_TEMPERATURE} or more")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p {self.top_p}: want above 0, at most 1")
         if self.temperature == 0 and self.top_p < 1:
@@ -171,11 +174,11 @@ class _Chooser:
     def __call__(self, ids: Tensor, states: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
         """ids [1, n] so far, states [s, d] just computed, logits [1, V] of the last of them.
 
-        Returns the token [1, 1], and facts [3 + 2k] float64: whether all states are finite, the token's id and
+        Returns the token [1, 1], and facts [3 + 2k] float32 (ids under 2^24 are exact in it): whether all states are finite, the token's id and
         log-probability, then the k most likely ids and their log-probabilities.
         """
         logits = logits.float()
-        finite = states.isfinite().all() & logits.isfinite().all()
+        finite = states.isfinite().all().to(logits.device) & logits.isfinite().all()
         # Drawing from what is not a number would abort a GPU's whole context.
         logits = torch.where(finite, logits, 0.0)
         scores = self._warp(cast(LongTensor, ids.to(logits.device)), cast(FloatTensor, logits))
@@ -188,7 +191,7 @@ class _Chooser:
         log_probs = logits.log_softmax(dim=-1)
         top = log_probs[0].topk(min(self._sampling.alternatives, log_probs.shape[-1]))
         parts = (finite[None], token[0], log_probs.gather(1, token)[0], top.indices, top.values)
-        return token, torch.cat([part.double() for part in parts])
+        return token, torch.cat([part.float() for part in parts])
 
 
 def _end_ids(model: Lvlm) -> set[int]:

@@ -7,6 +7,8 @@ from PIL import Image, ImageOps
 
 # Pillow's names; nothing else is given to its decoders, of which it has dozens.
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+# What Pillow calls a JPEG with further pictures behind its first (a phone's depth or HDR): a browser shows the first.
+_MULTI_PICTURE = {"MPO": "image/jpeg"}
 
 
 class PictureFacts(NamedTuple):
@@ -25,7 +27,7 @@ def look_at(content: bytes) -> PictureFacts:
     """From the file's head; nothing is decoded."""
     try:
         with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
-            return PictureFacts(MEDIA_TYPES[str(image.format)], *image.size)
+            return PictureFacts((MEDIA_TYPES | _MULTI_PICTURE)[str(image.format)], *image.size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise
     except Exception as error:  # Pillow's readers raise whatever a damaged head leads them to.

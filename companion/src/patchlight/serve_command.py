@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -163,7 +164,7 @@ def address(settings: "ServeSettings", port: int) -> str:
     """Where to open the page, with its token if there is one."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    token = "" if settings.token is None else f"?token={settings.token}"
+    token = "" if settings.token is None else f"?token={quote(settings.token, safe='')}"
     return f"http://{host}:{port}/{token}"
 
 

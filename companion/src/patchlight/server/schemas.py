@@ -2,8 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic.alias_generators import to_camel
+
+from ..decoding import LEAST_TEMPERATURE
 
 PROBLEM_JSON = "application/problem+json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -103,6 +105,13 @@ class GenerateRequest(_Camel):
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     seed: int | None = Field(default=None, ge=0, le=SEED_LARGEST)
     send_image: bool = False
+
+    @field_validator("temperature")
+    @classmethod
+    def _can_be_drawn_with(cls, value: float) -> float:
+        if 0 < value < LEAST_TEMPERATURE:
+            raise ValueError(f"want 0, or {LEAST_TEMPERATURE} or more")
+        return value
 
 
 class Problem(_Camel):

@@ -15,6 +15,7 @@ from .problems import Refusal, faults_in_words
 from .schemas import GenerateRequest
 from .settings import ServeSettings
 
+MOST_OBLONG = 100
 REQUEST_BYTES = 64 * 1024
 # Boundaries and part headers, beside the image and the request.
 FRAMING_BYTES = 16 * 1024
@@ -94,7 +95,7 @@ async def _parts(form: FormData, settings: ServeSettings) -> Upload:
 async def _text(part: str | UploadFile) -> bytes:
     """The JSON, whether it came as a field or, as browsers send a Blob, as a file."""
     if isinstance(part, str):
-        return part.encode()
+        return part.encode(errors="replace")
     if (part.size or 0) > REQUEST_BYTES:
         raise _request_too_large(part.size or 0)
     return await part.read()
@@ -142,6 +143,11 @@ def _look_at(picture: bytes, most_pixels: int) -> PictureFacts:
             limit=most_pixels,
             found=pixels,
         )
+    short, long = sorted((facts.width, facts.height))
+    if long > MOST_OBLONG * short:
+        # Its shorter side is what models resize to theirs: a line of pixels would grow to gigabytes.
+        detail = f"the image is {facts.width} x {facts.height}: a side may be {MOST_OBLONG} times the other at most"
+        raise Refusal(413, "image-too-many-pixels", detail)
     return facts
 
 

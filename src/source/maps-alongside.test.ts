@@ -1,0 +1,19 @@
+import { expect, it } from 'vitest';
+import type { RunRow } from '../contract/run-rows';
+import { mapsAlongside } from './maps-alongside';
+
+async function endOf(row: RunRow, signal: AbortSignal) {
+  async function* rows() {
+    yield row;
+  }
+  const options = { openImage: undefined, signal, askedAt: 0, onMaps: () => {} };
+  for await (const event of mapsAlongside(rows(), options)) if (event.type === 'end') return event.end;
+  throw new Error('no end came');
+}
+
+it('tells a companion that closes down from an answer that was stopped from here', async () => {
+  const row: RunRow = { kind: 'end', end: { reason: 'cancelled', answerMs: 1, firstTokenMs: 1 } };
+  const closing = await endOf(row, new AbortController().signal);
+  expect(closing).toMatchObject({ reason: 'truncated', message: 'the companion ended it' });
+  expect((await endOf(row, AbortSignal.abort())).reason).toBe('cancelled');
+});
