@@ -193,6 +193,7 @@ class _Desk:
     def _read(self, upload: Upload) -> tuple[Question, ImageFacts]:
         """On the reading thread: decoded, upright, and as the model will be fed."""
         try:
+            self._session.check(upload.request)
             question = self._session.read(upload.request, open_upright(upload.picture))
         except UnreadablePicture as error:
             raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None

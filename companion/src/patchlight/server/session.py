@@ -67,6 +67,12 @@ class ModelSession:
             train_command=train_command,
         )
 
+    def check(self, asked: GenerateRequest) -> None:
+        """Before the picture is decoded: PromptTooLong where the question alone has too many tokens."""
+        found = len(self._loaded.processor.tokenizer(asked.question, add_special_tokens=False)["input_ids"])
+        if found > (most := self._settings.prompt_tokens):
+            raise PromptTooLong(f"the question has {found} text tokens, {most} is the most", limit=most, found=found)
+
     def read(self, asked: GenerateRequest, image: Image.Image) -> Question:
         """What the model is fed. Raises ValueError where it cannot be asked so, PromptTooLong among them."""
         started = time.perf_counter()
