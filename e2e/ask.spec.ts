@@ -51,7 +51,7 @@ test('Escape stops an answer, and what has come stays', async ({ page }) => {
   );
   await page.keyboard.press('Escape');
   await idle(page);
-  await expect(page.locator('.answer-hint')).toContainText('Stopped before its end.');
+  await expect(page.locator('.answer-hint')).toHaveText('Stopped before its end. Ask again');
   expect(await tokens(page).count()).toBeGreaterThan(1);
 });
 

@@ -17,7 +17,8 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGener
 from patchlight.head import FastRM, HeadFacts
 from patchlight.model import build_processor, llava_config
 from patchlight.record import record_run
-from patchlight.wire import Alternative, End, Header, PromptToken, RunWriter, Token
+from patchlight.run_header import Header
+from patchlight.wire import Alternative, End, PromptToken, RunWriter, Token
 
 FIXTURES = Path(__file__).resolve().parents[2] / "src" / "contract" / "fixtures"
 FIXTURE, LIVE_FIXTURE = FIXTURES / "random-weights.run", FIXTURES / "live-stream.run"

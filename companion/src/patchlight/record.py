@@ -16,8 +16,9 @@ from .head import FastRM, HeadFacts
 from .head_export import head_revision
 from .loading import LoadOptions, load
 from .pictures import look_at, open_upright
+from .run_header import Head, Header
 from .run_rows import geometry_of, ms_since, write_answer
-from .wire import Head, Header, Map, RunWriter
+from .wire import Map, RunWriter
 
 MAX_NEW_TOKENS = 96
 

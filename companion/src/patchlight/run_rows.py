@@ -12,7 +12,8 @@ from torch import Tensor
 from .answer_pieces import AnswerText, token_texts
 from .decoding import Prefill, Sampling, Step, decode
 from .reading import Lvlm, Reading
-from .wire import Alternative, End, Frame, Geometry, Map, PromptToken, RunWriter, Token
+from .run_header import Frame, Geometry
+from .wire import Alternative, End, Map, PromptToken, RunWriter, Token
 
 # Relevancy of the patches [P, d] to the token that a state [d] predicted.
 MapOf = Callable[[Tensor, Tensor], Map]

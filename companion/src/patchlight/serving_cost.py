@@ -20,8 +20,9 @@ from .decoding import Sampling, Step, decode
 from .loading import Loaded, LoadOptions, load
 from .reading import Reading
 from .report import figure, write_report
+from .run_header import Geometry, Header
 from .run_rows import write_answer
-from .wire import Alternative, Geometry, Header, PromptToken, RunWriter, Token
+from .wire import Alternative, PromptToken, RunWriter, Token
 
 QUESTION = "Describe the image."
 WIDE = 4096

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
 from ..pictures import UnreadablePicture, open_upright
-from ..wire import Header, ImageFacts
+from ..run_header import Header, ImageFacts
 from .description import GENERATE_BODY, describe, file_response, problems, stream_response
 from .live_run import LiveRun, RunStream
 from .page import CHECKED, FOREVER, Page, PageFiles, is_fresh

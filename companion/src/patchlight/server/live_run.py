@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..wire import End, Header, RunWriter
+from ..run_header import Header
+from ..wire import End, RunWriter
 from .outbox import Outbox
 from .queue import RunQueue
 from .schemas import ARROW_STREAM

@@ -13,8 +13,9 @@ from ..decoding import Sampling
 from ..loading import Loaded
 from ..pictures import MEDIA_TYPES
 from ..reading import Reading
+from ..run_header import Geometry, Head, Header, ImageFacts
 from ..run_rows import geometry_of, write_answer
-from ..wire import Geometry, Head, Header, ImageFacts, RunWriter
+from ..wire import RunWriter
 from .schemas import SEED_LARGEST, GenerateRequest, HeadFacts, Limits, ModelFacts
 from .settings import ServeSettings
 
