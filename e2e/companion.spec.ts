@@ -24,12 +24,26 @@ const test = plain.extend<{ opened: Page }, { companion: Companion }>({
   },
 });
 
-/** Here each test has a companion of its own, to kill or to serve another folder. */
-const alone = plain.extend<{ isHeadless: boolean; companion: Companion }>({
-  isHeadless: [false, { option: true }],
+/** The same, with a model that takes its time: for what happens in the middle of an answer. */
+const slow = test.extend<object, { companion: Companion }>({
   companion: [
-    async ({ isHeadless }, use) => {
-      const companion = await startCompanion(isHeadless ? { model: headlessFolder() } : {});
+    // biome-ignore lint/correctness/noEmptyPattern: the fixture's form
+    async ({}, use) => {
+      const companion = await startCompanion({ isSlow: true, arguments: ['--token', secret] });
+      await use(companion);
+      await companion.kill();
+    },
+    { scope: 'worker', timeout: 90_000 },
+  ],
+});
+
+/** Here each test has a companion of its own, to kill or to serve another folder. */
+const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; companion: Companion }>({
+  isHeadless: [false, { option: true }],
+  isSlow: [false, { option: true }],
+  companion: [
+    async ({ isHeadless, isSlow }, use) => {
+      const companion = await startCompanion({ isSlow, ...(isHeadless && { model: headlessFolder() }) });
       await use(companion);
       await companion.kill();
     },
@@ -55,7 +69,7 @@ async function ask(page: Page, question: string): Promise<void> {
   await idle(page);
 }
 
-/** Frozen with part of its answer said: it runs a moment at a time, or a quick one would be done before it is stopped. */
+/** Frozen with part of its answer said. */
 async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
   for (;;) {
     companion.freeze();
@@ -131,7 +145,7 @@ test('answers and maps are those of the model in the page, for every recorded ex
   }
 });
 
-test('maps come while the answer streams, and the newest token’s is followed', async ({ opened: page }) => {
+slow('maps come while the answer streams, and the newest token’s is followed', async ({ opened: page }) => {
   await put(page, 'Describe the image.');
   await page.waitForFunction(
     () =>
@@ -147,58 +161,61 @@ test('maps come while the answer streams, and the newest token’s is followed',
   await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
 });
 
-test('Stop keeps what has come, marked as partial, and Ask again gives the whole', async ({
-  opened: page,
-  companion,
-}) => {
-  await put(page, 'Describe the image.');
-  await freezeInAnswer(page, companion, 4);
-  await page.keyboard.press('Escape');
-  companion.thaw();
-  await expect(eyebrow(page)).toHaveText('Partial answer');
-  await expect(hint(page)).toContainText('Stopped before its end.');
-  const count = await tokens(page).count();
-  expect(count).toBeGreaterThan(3);
-  await expect(page.locator('.card-note').first()).toContainText('Partial: There are');
-  await page.getByRole('button', { name: 'Ask again' }).click();
-  await expect(eyebrow(page)).toHaveText('Answer');
-  await idle(page);
-  expect(await tokens(page).count()).toBeGreaterThan(count);
-});
+slow(
+  'Stop keeps what has come, marked as partial, and Ask again gives the whole',
+  async ({ opened: page, companion }) => {
+    await put(page, 'Describe the image.');
+    await freezeInAnswer(page, companion, 4);
+    await page.keyboard.press('Escape');
+    companion.thaw();
+    await expect(eyebrow(page)).toHaveText('Partial answer');
+    await expect(hint(page)).toContainText('Stopped before its end.');
+    const count = await tokens(page).count();
+    expect(count).toBeGreaterThan(3);
+    await expect(page.locator('.card-note').first()).toContainText('Partial: There are');
+    await page.getByRole('button', { name: 'Ask again' }).click();
+    await expect(eyebrow(page)).toHaveText('Answer');
+    await idle(page);
+    expect(await tokens(page).count()).toBeGreaterThan(count);
+  },
+);
 
-test('while others are answered, the page says how many, and the former answer stays', async ({
-  opened: page,
-  companion,
-}) => {
-  const former = await tokens(page).count();
-  await page.evaluate(() => {
-    const places: string[] = [];
-    Object.assign(window, { places });
-    new MutationObserver(() => {
-      const text = document.querySelector('.ask-message')?.textContent ?? '';
-      if (text.startsWith('In the queue') && places.at(-1) !== text) places.push(text);
-    }).observe(document.body, { subtree: true, childList: true, characterData: true });
-  });
-  const picture = await (await page.request.get('/samples/scene-1.png')).body();
-  const begun = [1, 2, 3].map(async () => {
-    const body = new FormData();
-    body.set('request', new Blob([JSON.stringify({ question: 'Describe the image.' })], { type: 'application/json' }));
-    body.set('image', new Blob([new Uint8Array(picture)], { type: 'image/png' }), 'scene-1.png');
-    const headers = { Authorization: `Bearer ${secret}` };
-    return fetch(`${companion.origin}/v1/generate`, { method: 'POST', body, headers });
-  });
-  // A stream begins when its question has its place: these three come first.
-  const others = await Promise.all(begun);
-  await put(page, 'How many objects are there?');
-  await expect(message(page)).toContainText(/In the queue: \d questions? (is|are) answered before yours/);
-  expect(await tokens(page).count()).toBe(former);
-  await expect(page.locator('.answer-question')).not.toHaveText('How many objects are there?');
-  await expect(eyebrow(page)).toHaveText('Answer', { timeout: 45_000 });
-  const places = await page.evaluate(() => (window as unknown as { places: string[] }).places);
-  expect(places.length, 'it moved up').toBeGreaterThan(1);
-  expect(others.map((response) => response.status)).toEqual([200, 200, 200]);
-  await Promise.all(others.map((response) => response.arrayBuffer()));
-});
+slow(
+  'while others are answered, the page says how many, and the former answer stays',
+  async ({ opened: page, companion }) => {
+    const former = await tokens(page).count();
+    await page.evaluate(() => {
+      const places: string[] = [];
+      Object.assign(window, { places });
+      new MutationObserver(() => {
+        const text = document.querySelector('.ask-message')?.textContent ?? '';
+        if (text.startsWith('In the queue') && places.at(-1) !== text) places.push(text);
+      }).observe(document.body, { subtree: true, childList: true, characterData: true });
+    });
+    const picture = await (await page.request.get('/samples/scene-1.png')).body();
+    const begun = [1, 2, 3].map(async () => {
+      const body = new FormData();
+      body.set(
+        'request',
+        new Blob([JSON.stringify({ question: 'Describe the image.' })], { type: 'application/json' }),
+      );
+      body.set('image', new Blob([new Uint8Array(picture)], { type: 'image/png' }), 'scene-1.png');
+      const headers = { Authorization: `Bearer ${secret}` };
+      return fetch(`${companion.origin}/v1/generate`, { method: 'POST', body, headers });
+    });
+    // A stream begins when its question has its place: these three come first.
+    const others = await Promise.all(begun);
+    await put(page, 'How many objects are there?');
+    await expect(message(page)).toContainText(/In the queue: \d questions? (is|are) answered before yours/);
+    expect(await tokens(page).count()).toBe(former);
+    await expect(page.locator('.answer-question')).not.toHaveText('How many objects are there?');
+    await expect(eyebrow(page)).toHaveText('Answer', { timeout: 45_000 });
+    const places = await page.evaluate(() => (window as unknown as { places: string[] }).places);
+    expect(places.length, 'it moved up').toBeGreaterThan(1);
+    expect(others.map((response) => response.status)).toEqual([200, 200, 200]);
+    await Promise.all(others.map((response) => response.arrayBuffer()));
+  },
+);
 
 test.describe('where something fails', () => {
   test.use({ tolerated: /Failed to load resource|net::ERR/ });
@@ -208,21 +225,21 @@ test.describe('where something fails', () => {
     await expect(message(page)).toContainText(/The question has \d+ characters, 8000 is the most\./);
   });
 
-  test('silent in the middle of an answer: the page says so, and Stop keeps what came', async ({
-    opened: page,
-    companion,
-  }) => {
-    await put(page, 'Describe the image.');
-    await freezeInAnswer(page, companion, 3);
-    try {
-      await expect(message(page)).toHaveText('Nothing new has come for a while. Stop keeps what is here.');
-      await page.getByRole('button', { name: 'Stop' }).click();
-      await expect(eyebrow(page)).toHaveText('Partial answer');
-    } finally {
-      companion.thaw();
-    }
-    await ask(page, 'How many objects are there?');
-  });
+  slow(
+    'silent in the middle of an answer: the page says so, and Stop keeps what came',
+    async ({ opened: page, companion }) => {
+      await put(page, 'Describe the image.');
+      await freezeInAnswer(page, companion, 3);
+      try {
+        await expect(message(page)).toHaveText('Nothing new has come for a while. Stop keeps what is here.');
+        await page.getByRole('button', { name: 'Stop' }).click();
+        await expect(eyebrow(page)).toHaveText('Partial answer');
+      } finally {
+        companion.thaw();
+      }
+      await ask(page, 'How many objects are there?');
+    },
+  );
 
   /** What the companion sends, as it would arrive over a line that damages it. */
   async function damage(page: Page, change: (body: Buffer) => Buffer): Promise<void> {
@@ -327,7 +344,7 @@ test.describe('where something fails', () => {
 });
 
 alone.describe('a companion that dies', () => {
-  alone.use({ tolerated: /Failed to load resource|net::ERR/ });
+  alone.use({ isSlow: true, tolerated: /Failed to load resource|net::ERR/ });
 
   alone(
     'in the middle of an answer: what came stays, and reconnecting to the next one works',

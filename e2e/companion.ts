@@ -25,6 +25,8 @@ export interface Companion {
 interface Start {
   readonly model?: string;
   readonly port?: number;
+  /** Each token takes 80 ms, so that a test finds an answer in its middle on any machine. */
+  readonly isSlow?: boolean;
   readonly arguments?: readonly string[];
 }
 
@@ -33,11 +35,13 @@ const startMs = 60_000;
 export async function startCompanion({
   model = modelFolder,
   port,
+  isSlow = false,
   arguments: more = [],
 }: Start = {}): Promise<Companion> {
   const own = port ?? (await freePort());
   const python = path.join(root, '.venv', process.platform === 'win32' ? 'Scripts' : 'bin', 'python');
-  const command = ['-m', 'patchlight.cli', 'serve', '--model', model, '--device', 'cpu', '--port', String(own)];
+  const entry = isSlow ? ['e2e/slow_companion.py'] : ['-m', 'patchlight.cli'];
+  const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(own)];
   const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...more], {
     cwd: root,
     // This tree's package, whatever the environment has installed; one thread, as the tests' other half computes too.
