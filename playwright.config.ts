@@ -26,7 +26,8 @@ export default defineConfig({
     launchOptions: { executablePath: browser, args: ['--no-sandbox', '--font-render-hinting=none'] },
     contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1440, height: 900 },
-    trace: 'retain-on-failure',
+    // Tracing is a fifth of a flow's time; where nobody will open the trace, it is left out.
+    trace: process.env.CI === undefined ? 'retain-on-failure' : 'off',
   },
   projects: [
     { name: 'page', testIgnore: 'companion.spec.ts' },
