@@ -6,7 +6,8 @@ const browser = await findBrowser();
 if (browser === undefined) throw new Error('no Chromium: install one, or name it in PATCHLIGHT_BROWSER');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
 
-const port = 4187;
+/** Another one where two checkouts are tried at once. */
+const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
 /** The built page, on one worker: the model runs in it, and two at once would be timed against each other. */
 export default defineConfig({

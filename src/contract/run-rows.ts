@@ -10,7 +10,7 @@
 import './bounded-flatbuffers';
 import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 import * as z from 'zod/mini';
-import type { AnswerToken, MapBackend, RunEnd } from './run';
+import type { AnswerToken, MapBackend, PromptToken, RunEnd } from './run';
 import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
 const metadataKey = 'patchlight.run';
@@ -20,11 +20,6 @@ export interface StateRows {
   readonly values: Uint16Array | Float32Array;
   readonly rows: number;
   readonly cols: number;
-}
-
-export interface PromptToken {
-  readonly tokenId: number;
-  readonly text: string;
 }
 
 export interface RecordedMap {

@@ -40,11 +40,13 @@ describe('a run written by the companion', () => {
     const events = await collect(fixture);
     expect(events.map((event) => event.type)).toEqual([
       'begin',
+      'prompt',
       ...Array.from({ length: 6 }, () => ['token', 'map']).flat(),
       'end',
     ]);
-    const [begin] = events;
-    if (begin?.type !== 'begin') throw new Error('no begin');
+    const [begin, prompt] = events;
+    if (begin?.type !== 'begin' || prompt?.type !== 'prompt') throw new Error('no begin');
+    expect(prompt.tokens.map(({ text }) => text).join('')).toContain(begin.header.question);
     expect(begin.header).toMatchObject({
       formatVersion: 2,
       id: 'a07afe8a2c3f',
@@ -71,7 +73,7 @@ describe('a run written by the companion', () => {
     ]);
 
     const [first] = maps(events);
-    expect(first).toMatchObject({ method: 'FastRM', tokenIndex: 0, backend: 'python', computeMs: 16.10462799999368 });
+    expect(first).toMatchObject({ method: 'fastrm', tokenIndex: 0, backend: 'python', computeMs: 16.10462799999368 });
     expect(first?.values).toHaveLength(16);
     expect([...(first?.values.slice(0, 2) ?? [])]).toEqual([0.16621030867099762, 0.10815141350030899]);
     expect(events.at(-1)).toEqual({

@@ -25,12 +25,14 @@ export async function* parseRunStream(bytes: AsyncIterable<Uint8Array> | Uint8Ar
           yield { type: 'begin', header: runHeader(header, row.picture) };
           break;
         case 'states':
+          break;
         case 'prompt':
+          yield { type: 'prompt', tokens: row.tokens };
           break;
         case 'token':
           tokens += 1;
           yield { type: 'token', token: row.token };
-          if (row.map) yield { type: 'map', map: { method: 'FastRM', tokenIndex: row.token.index, ...row.map } };
+          if (row.map) yield { type: 'map', map: { method: 'fastrm', tokenIndex: row.token.index, ...row.map } };
           break;
         case 'end':
           yield { type: 'end', end: row.end };

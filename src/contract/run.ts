@@ -1,3 +1,5 @@
+import type { MethodId } from './methods';
+
 // A run: one answer with all that explains it. These are the typed shapes; `run-stream.ts` turns Arrow bytes into them.
 
 /** Where hidden states were taken: after the language model's final norm, or before it. */
@@ -57,6 +59,12 @@ export interface AnswerToken {
   readonly alternatives: readonly TokenAlternative[];
 }
 
+/** A text token of the prompt, the template's own included. */
+export interface PromptToken {
+  readonly tokenId: number;
+  readonly text: string;
+}
+
 export interface ModelFacts {
   readonly name: string;
   readonly revision: string;
@@ -90,15 +98,44 @@ export interface Sampling {
   readonly seed: number;
 }
 
-export type MapBackend = 'webgpu' | 'wasm' | 'python';
+/** `script`: the page's own arithmetic. */
+export type MapBackend = 'webgpu' | 'wasm' | 'script' | 'python';
 
 /** One relevancy map with how it was made. `values` has the frames' patches one frame after the other, each row-major. */
 export interface RelevancyMap {
-  readonly method: 'FastRM';
+  readonly method: MethodId;
   readonly tokenIndex: number;
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
+  /** In the unit of `values`, where the method weighs words too. */
+  readonly text?: TextRelevancy;
+  /** DEX-AR's token weight: 0 for a token that looks at the text alone, more the more it looks at the image. */
+  readonly grounding?: number;
+}
+
+/** prompt [m], one value a text token of the prompt; answer [t], one value an answer token before this one. */
+export interface TextRelevancy {
+  readonly prompt: Float32Array;
+  readonly answer: Float32Array;
+}
+
+/** What an explanation took, of all tokens that were asked for together. `peakBytes` above what was there before, where it is known. */
+export interface ExplainCost {
+  readonly tokens: number;
+  readonly ms: number;
+  readonly forwardPasses: number;
+  readonly backwardPasses: number;
+  readonly peakBytes: number | undefined;
+}
+
+/**
+ * Whether the pass that was explained says what was streamed: the likeliest token at each place is the answer's, and by
+ * how much the log-probabilities of the answer's tokens differ at most.
+ */
+export interface ReproductionCheck {
+  readonly isSame: boolean;
+  readonly largestDifference: number;
 }
 
 export interface RunImage {
@@ -146,11 +183,19 @@ export function isCut({ reason }: RunEnd): boolean {
   return reason === 'cancelled' || reason === 'failed' || reason === 'truncated';
 }
 
-/** What a source yields, in this order: `queued` while others are before it, one `begin`, `token` and `map` as they come, one `end`. */
+/** What a source yields, in this order: `queued` while others are before it, one `begin`, one `prompt` where the prompt's tokens are known, `token` and `map` as they come, one `end`. */
 export type RunEvent =
   /** So many questions are answered before this one. */
   | { readonly type: 'queued'; readonly before: number }
   | { readonly type: 'begin'; readonly header: RunHeader }
+  | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
   | { readonly type: 'token'; readonly token: AnswerToken }
   | { readonly type: 'map'; readonly map: RelevancyMap }
   | { readonly type: 'end'; readonly end: RunEnd };
+
+/** What explaining yields: `queued` while others are before it, one `check` where the method runs the model, `map` as they are done, one `end`. */
+export type ExplainEvent =
+  | { readonly type: 'queued'; readonly before: number }
+  | { readonly type: 'check'; readonly check: ReproductionCheck }
+  | { readonly type: 'map'; readonly map: RelevancyMap }
+  | { readonly type: 'end'; readonly reason: 'done' | 'cancelled'; readonly cost: ExplainCost };

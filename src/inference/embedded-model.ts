@@ -146,7 +146,7 @@ async function mapOf(head: Head, queryState: Parameters<Head['maps']>[0], tokenI
   const from = performance.now();
   const { data } = await head.maps(queryState);
   const computeMs = performance.now() - from;
-  return { method: 'FastRM', tokenIndex, values: data, backend: head.backend, computeMs };
+  return { method: 'fastrm', tokenIndex, values: data, backend: head.backend, computeMs };
 }
 
 async function modelImageOf(image: Blob, facts: ModelManifest['image']): Promise<ModelImage> {

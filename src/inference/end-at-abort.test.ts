@@ -8,7 +8,7 @@ const token = (index: number): AnswerEvent => ({
 });
 const map = (tokenIndex: number): AnswerEvent => ({
   type: 'map',
-  map: { method: 'FastRM', tokenIndex, values: new Float32Array(1), backend: 'wasm', computeMs: 0 },
+  map: { method: 'fastrm', tokenIndex, values: new Float32Array(1), backend: 'wasm', computeMs: 0 },
 });
 const end = (reason: 'stop' | 'cancelled'): AnswerEvent => ({
   type: 'end',

@@ -197,6 +197,10 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
         stop.abort();
       }
     },
+    offers: () => [],
+    explain() {
+      throw new Error('the companion explains nothing yet');
+    },
     destroy: () => head.destroy(),
   };
 }

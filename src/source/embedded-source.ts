@@ -89,6 +89,10 @@ export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOption
         yield { type: 'end', end: { reason: 'failed', answerMs, firstTokenMs: 0, message: reasonOf(error) } };
       }
     },
+    offers: () => [],
+    explain() {
+      throw new Error('the embedded model explains nothing yet');
+    },
     destroy: () => client.destroy(),
   };
 }

@@ -27,7 +27,7 @@ type Came =
   | { readonly kind: 'maps'; readonly of: readonly Waiting[]; readonly maps: HeadMaps }
   | { readonly kind: 'no-maps'; readonly of: readonly Waiting[]; readonly reason: string };
 
-/** Tokens, maps and one `end`; never throws. What comes before the states is the caller's. */
+/** The prompt, tokens, maps and one `end`; never throws. What comes before the states is the caller's. */
 export async function* mapsAlongside(
   rows: AsyncIterator<RunRow>,
   { openImage, signal, askedAt, onMaps }: AlongsideOptions,
@@ -60,7 +60,7 @@ export async function* mapsAlongside(
         for (const [i, { tokenIndex }] of came.of.entries()) {
           const own = values.slice(i * patches, (i + 1) * patches);
           const map = { tokenIndex, values: own, backend, computeMs: computeMs / came.of.length };
-          yield { type: 'map', map: { method: 'FastRM', ...map } };
+          yield { type: 'map', map: { method: 'fastrm', ...map } };
         }
         break;
       }
@@ -85,6 +85,8 @@ export async function* mapsAlongside(
           end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended it') : row.end;
         } else if (row.kind === 'states') {
           image = openImage?.(row.states);
+        } else if (row.kind === 'prompt') {
+          yield { type: 'prompt', tokens: row.tokens };
         } else if (row.kind === 'token') {
           if (tokens === 0) firstTokenMs = performance.now() - askedAt;
           tokens += 1;

@@ -13,8 +13,9 @@ async function eventsOf(bytes: Uint8Array): Promise<RunEvent[]> {
 
 describe('a saved run', () => {
   it('is marked as recorded and has a map for each token, then its end', async () => {
-    const [begin, ...rest] = await eventsOf(sample);
+    const [begin, prompt, ...rest] = await eventsOf(sample);
     expect(begin).toMatchObject({ type: 'begin', header: { recorded: true, formatVersion: 2 } });
+    expect(prompt).toMatchObject({ type: 'prompt' });
     const end = rest.pop();
     expect(end).toMatchObject({ type: 'end' });
     expect(end).not.toMatchObject({ end: { reason: 'truncated' } });

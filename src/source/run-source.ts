@@ -1,4 +1,5 @@
-import type { ModelFacts, RunEvent, RunImage } from '../contract/run';
+import type { MethodId } from '../contract/methods';
+import type { AnswerToken, ExplainEvent, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
 
 export interface Question {
   readonly image: RunImage;
@@ -44,6 +45,23 @@ export interface AskingHints {
   readonly suggestions: readonly string[];
 }
 
+/** A method that can be had of a run, or why it cannot. */
+export interface MethodOffer {
+  readonly method: MethodId;
+  /** In a sentence; undefined where it can be had. */
+  readonly refusal: string | undefined;
+}
+
+/** Tokens of a finished answer to be explained. */
+export interface ExplainRequest {
+  readonly method: MethodId;
+  readonly header: RunHeader;
+  /** All of the answer. */
+  readonly tokens: readonly AnswerToken[];
+  /** Those wanted. */
+  readonly tokenIndices: readonly number[];
+}
+
 /** Anything that answers: the embedded model, a recorded run, a companion. Nothing above does otherwise by its kind; it only says it. */
 export interface RunSource {
   readonly kind: 'embedded' | 'recorded' | 'companion';
@@ -57,4 +75,8 @@ export interface RunSource {
   checkQuestion(text: string): QuestionProblem | undefined;
   /** Once begun it ends with an `end` event, aborted as `cancelled`; what goes wrong before `begin` is thrown. */
   ask(question: Question, signal: AbortSignal): AsyncIterable<RunEvent>;
+  /** Each method that the page knows, for this run; may change with `status`. */
+  offers(header: RunHeader): readonly MethodOffer[];
+  /** Ends with `end`, aborted as `cancelled` with the maps that were done; throws where it cannot be done. */
+  explain(request: ExplainRequest, signal: AbortSignal): AsyncIterable<ExplainEvent>;
 }

@@ -72,6 +72,10 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
       load: () => ready,
       checkQuestion: (text) => (text === '' ? { kind: 'empty' } : undefined),
       ask,
+      offers: () => [],
+      explain: () => {
+        throw new Error('nothing to explain');
+      },
     } satisfies RunSource,
   };
 }

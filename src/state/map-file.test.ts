@@ -40,6 +40,7 @@ const header: RunHeader = {
 };
 const run: RunSnapshot = {
   header,
+  prompt: [],
   tokens: [{ index: 0, tokenId: 7, text: ' red', word: 0, logProb: -0.5, alternatives: [] }],
   mapCount: 1,
   end: undefined,

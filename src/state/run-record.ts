@@ -1,9 +1,13 @@
-import type { AnswerToken, RelevancyMap, RunEnd, RunEvent, RunHeader } from '../contract/run';
+import type { MethodId } from '../contract/methods';
+import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunEvent, RunHeader } from '../contract/run';
 
 /** What a run holds at one moment. A new object each time something came; the maps stay in the record. */
 export interface RunSnapshot {
   readonly header: RunHeader;
+  /** Empty until it is known, and for good where it is not. */
+  readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
+  /** Of all methods. */
   readonly mapCount: number;
   /** Undefined while the answer is still being written. */
   readonly end: RunEnd | undefined;
@@ -15,7 +19,8 @@ export interface RunRecord {
   /** An object URL of the run's own image. */
   readonly imageUrl: string;
   snapshot(): RunSnapshot;
-  mapOf(tokenIndex: number): RelevancyMap | undefined;
+  /** FastRM's, unless told otherwise. */
+  mapOf(tokenIndex: number, method?: MethodId): RelevancyMap | undefined;
   append(event: RunEvent): void;
   subscribe(onChange: () => void): () => void;
 }
@@ -27,15 +32,16 @@ export function createRunRecord(
   schedule: (notify: () => void) => void,
 ): RunRecord {
   const tokens: AnswerToken[] = [];
-  const maps = new Map<number, RelevancyMap>();
+  const maps = new Map<string, RelevancyMap>();
   const listeners = new Set<() => void>();
+  let prompt: readonly PromptToken[] = [];
   let end: RunEnd | undefined;
-  let shown: RunSnapshot = { header, tokens: [], mapCount: 0, end: undefined };
+  let shown: RunSnapshot = { header, prompt, tokens: [], mapCount: 0, end: undefined };
   let isScheduled = false;
 
   const publish = () => {
     isScheduled = false;
-    shown = { header, tokens: tokens.slice(), mapCount: maps.size, end };
+    shown = { header, prompt, tokens: tokens.slice(), mapCount: maps.size, end };
     for (const listener of listeners) listener();
   };
 
@@ -43,12 +49,15 @@ export function createRunRecord(
     id: header.id,
     imageUrl,
     snapshot: () => shown,
-    mapOf: (tokenIndex) => maps.get(tokenIndex),
+    mapOf: (tokenIndex, method = 'fastrm') => maps.get(keyOf(method, tokenIndex)),
     append(event) {
       switch (event.type) {
         case 'queued':
         case 'begin':
           throw new Error(`run ${header.id} has begun already`);
+        case 'prompt':
+          prompt = event.tokens;
+          break;
         case 'token':
           if (event.token.index !== tokens.length) {
             throw new Error(`token ${event.token.index} came where token ${tokens.length} was due`);
@@ -56,7 +65,7 @@ export function createRunRecord(
           tokens.push(event.token);
           break;
         case 'map':
-          maps.set(event.map.tokenIndex, event.map);
+          maps.set(keyOf(event.map.method, event.map.tokenIndex), event.map);
           break;
         case 'end':
           end = event.end;
@@ -73,6 +82,8 @@ export function createRunRecord(
     },
   };
 }
+
+const keyOf = (method: MethodId, tokenIndex: number) => `${method} ${tokenIndex}`;
 
 /** A frame from now, or at once where no frames are drawn (a hidden tab). */
 export function onNextFrame(notify: () => void): void {

@@ -22,7 +22,7 @@ const maps = new Map<number, RelevancyMap>(
   [0, 1, 2, 4].map((tokenIndex) => [
     tokenIndex,
     {
-      method: 'FastRM',
+      method: 'fastrm',
       tokenIndex,
       values: Float32Array.of(tokenIndex / 8, 0.5),
       backend: 'wasm',

@@ -1,7 +1,7 @@
 import { formatMs } from '../math/number-format';
 import type { Bench } from './use-bench';
 
-const backends = { webgpu: 'WebGPU', wasm: 'WASM', python: 'Python' } as const;
+const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
 /** How what is on screen was made. `data-volatile` marks what differs from one time to the next. */
 export function Provenance({ bench }: { readonly bench: Bench }) {
