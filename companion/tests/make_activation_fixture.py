@@ -39,12 +39,20 @@ def rank_gaussian(grid: np.ndarray) -> np.ndarray:
 
 
 def token_activation(
-    patches: np.ndarray, prompt: np.ndarray, queries: np.ndarray, lm_head: np.ndarray, t: int
+    patches: np.ndarray,
+    prompt: np.ndarray,
+    queries: np.ndarray,
+    lm_head: np.ndarray,
+    t: int,
+    *,
+    prompt_ids: list[int] = PROMPT_IDS,
+    answer_ids: list[int] = ANSWER_IDS,
+    grids: list[tuple[int, int]] = GRIDS,
 ) -> dict[str, list[float]]:
     """values [P], prompt [m], answer [t] of answer token t."""
-    m, target = len(PROMPT_IDS), ANSWER_IDS[t]
+    m, target = len(prompt_ids), answer_ids[t]
     columns = np.concatenate([prompt[:-1], queries[:t]])
-    ids = PROMPT_IDS[:-1] + ANSWER_IDS[:t]
+    ids = prompt_ids[:-1] + answer_ids[:t]
     image_activations = np.maximum(0, patches @ lm_head.T)
     text = np.maximum(0, columns @ lm_head.T)[:, target]
     image = image_activations[:, target]
@@ -55,10 +63,10 @@ def token_activation(
     image = np.maximum(0, image - alpha * interference)
     both = np.concatenate([image, text])
     both = (both - both.min()) / (both.max() - both.min())
-    bounds = np.cumsum([0] + [rows * cols for rows, cols in GRIDS])
+    bounds = np.cumsum([0] + [rows * cols for rows, cols in grids])
     frames = [
         rank_gaussian(both[start:stop].reshape(grid))
-        for start, stop, grid in zip(bounds, bounds[1:], GRIDS, strict=False)
+        for start, stop, grid in zip(bounds, bounds[1:], grids, strict=False)
     ]
     text = both[len(image) :]
     return {
