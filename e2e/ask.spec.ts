@@ -125,6 +125,22 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   await expect(page.locator('.readout-note')).toContainText('the 50 % that the model never saw');
 });
 
+test('an upright image is shown whole before it is asked about, and stays in the tray after', async ({ page }) => {
+  await openPage(page);
+  await page.locator('input[type="file"]').setInputFiles({
+    name: 'tall.png',
+    mimeType: 'image/png',
+    buffer: diskPng(300, 1200, [200, 40, 30]),
+  });
+  await expect(page.locator('.readout-title')).toHaveText('tall.png');
+  const still = await page.locator('.stage-still').boundingBox();
+  const box = await page.locator('.stage-box').boundingBox();
+  expect(still).toEqual(box);
+  await ask(page, 'What color is the sphere?');
+  const tray = page.getByRole('group', { name: 'Image to ask about' });
+  await expect(tray.getByRole('button', { name: 'tall.png' })).toHaveAttribute('aria-pressed', 'true');
+});
+
 test('a photograph that the camera says is turned is shown and read upright', async ({ page }) => {
   await openPage(page);
   const base64 = await page.evaluate(() => {

@@ -24,9 +24,9 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const imageName = image?.name ?? record?.snapshot().header.image.name;
+  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
   // The suggestions of one image would be asked about the next.
-  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === imageName);
+  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
 
@@ -52,7 +52,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
         </h2>
         <Knows header={record?.snapshot().header} />
       </div>
-      <ImageTray images={index?.images ?? []} currentName={imageName} />
+      <ImageTray images={index?.images ?? []} current={current} />
       <form className="ask-line" onSubmit={onSubmit}>
         <input
           ref={input}
