@@ -141,6 +141,22 @@ test('an upright image is shown whole before it is asked about, and stays in the
   await expect(tray.getByRole('button', { name: 'tall.png' })).toHaveAttribute('aria-pressed', 'true');
 });
 
+test.describe('on a phone', () => {
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+
+  test('whoever asks is brought to the answer, with the map above it and no keyboard over it', async ({ page }) => {
+    await openPage(page);
+    await ask(page, 'Describe the image.');
+    await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
+    await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
+    const map = await page.locator('.bench-stage').boundingBox();
+    const first = await token(page, 0).boundingBox();
+    if (map === null || first === null) throw new Error('map or token has no place');
+    expect(first.y).toBeGreaterThan(map.y + map.height);
+    await expect(questionBox(page)).not.toBeFocused();
+  });
+});
+
 test('a photograph that the camera says is turned is shown and read upright', async ({ page }) => {
   await openPage(page);
   const base64 = await page.evaluate(() => {

@@ -33,6 +33,9 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     services.asking.ask(text);
+    // The keyboard of a phone would cover the answer; a question that was refused is still being typed.
+    const isByTouch = window.matchMedia('(pointer: coarse)').matches;
+    if (isByTouch && useDraft.getState().problem === undefined) input.current?.blur();
   };
 
   useEffect(() => {
