@@ -150,9 +150,9 @@ test.describe('on a phone', () => {
     await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
     await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
     const map = await page.locator('.bench-stage').boundingBox();
-    const first = await token(page, 0).boundingBox();
-    if (map === null || first === null) throw new Error('map or token has no place');
-    expect(first.y).toBeGreaterThan(map.y + map.height);
+    const question = await page.locator('.answer-question').boundingBox();
+    if (map === null || question === null) throw new Error('map or question has no place');
+    expect(question.y, 'the map covers the question').toBeGreaterThan(map.y + map.height);
     await expect(questionBox(page)).not.toBeFocused();
   });
 });
