@@ -176,6 +176,19 @@ test('a photograph that the camera says is turned is shown and read upright', as
   expect(map.width, 'a square over the whole width').toBeCloseTo(image.width, 0);
 });
 
+test('words that are copied with a picture of them are pasted into the question as words', async ({ page }) => {
+  await openPage(page);
+  const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
+  const isLeftToTheBox = await questionBox(page).evaluate((box, data) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([new Uint8Array(data)], 'cells.png', { type: 'image/png' }));
+    clipboardData.setData('text/plain', 'How many objects are there?');
+    return box.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  }, bytes);
+  expect(isLeftToTheBox).toBe(true);
+  await expect(page.locator('.answer .eyebrow')).toHaveText('Recorded example');
+});
+
 test('an image can be pasted and dropped', async ({ page }) => {
   await openPage(page);
   const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));

@@ -2,6 +2,11 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { useServices } from './services-context';
 import './drop-target.css';
 
+/** Spreadsheets and slides put a picture of the words beside them: in the question box the words are meant. */
+function isPastedAsText({ target, clipboardData }: ClipboardEvent): boolean {
+  return target instanceof HTMLInputElement && clipboardData?.types.includes('text/plain') === true;
+}
+
 /** The whole page takes a dropped or pasted file. */
 export function DropTarget({ children }: { readonly children: ReactNode }) {
   const { intake } = useServices();
@@ -23,7 +28,7 @@ export function DropTarget({ children }: { readonly children: ReactNode }) {
     };
     const onPaste = (event: ClipboardEvent) => {
       const file = event.clipboardData?.files[0];
-      if (!file) return;
+      if (!file || isPastedAsText(event)) return;
       event.preventDefault();
       intake.takeFile(file);
     };
