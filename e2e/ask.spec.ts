@@ -15,23 +15,32 @@ import {
 } from './page';
 import { diskPng, turnedJpeg } from './pictures';
 
-test('Enter asks, the answer streams, and the newest token’s map follows until one is picked', async ({ page }) => {
+test('Enter asks, the answer streams, the newest token’s map follows, and the whole answer rests on what says most', async ({
+  page,
+}) => {
   await openPage(page);
   await page.evaluate(() => {
-    const counts: number[] = [];
-    Object.assign(window, { counts });
+    const seen: { count: number; selected: number }[] = [];
+    Object.assign(window, { seen });
     new MutationObserver(() => {
+      const isAnswering = document.querySelector('.answer .eyebrow')?.textContent === 'Answering';
       const count = document.querySelectorAll('[role="option"]').length;
       const selected = document.querySelector<HTMLElement>('[role="option"][aria-selected="true"]')?.dataset.token;
-      if (counts.at(-1) !== count && selected !== undefined) counts.push(count);
+      if (isAnswering && seen.at(-1)?.count !== count && selected !== undefined)
+        seen.push({ count, selected: Number(selected) });
     }).observe(document.body, { subtree: true, childList: true, attributes: true });
   });
   await ask(page, 'Describe the image.');
-  const counts = await page.evaluate(() => (window as unknown as { counts: number[] }).counts);
-  expect(counts.length, 'the answer came in one piece').toBeGreaterThan(3);
+  const seen = await page.evaluate(() => (window as unknown as { seen: { count: number; selected: number }[] }).seen);
+  expect(seen.length, 'the answer came in one piece').toBeGreaterThan(3);
+  // A token is on screen before its map is.
+  for (const { count, selected } of seen) expect([count - 1, count - 2]).toContain(selected);
   const all = await tokens(page).count();
   expect(all).toBeGreaterThan(10);
-  expect(await selectedTokens(page)).toEqual([all - 1]);
+  const shares = await tokens(page).evaluateAll((options) =>
+    options.map((option) => Number.parseFloat(option.querySelector<HTMLElement>('.token-fill')?.style.width ?? '')),
+  );
+  expect(await selectedTokens(page)).toEqual([shares.indexOf(Math.min(...shares))]);
   await expect(page.locator('.provenance')).toContainText(/answer [\d.]+ (ms|s)/);
   await token(page, 1).click();
   expect(await selectedTokens(page)).toEqual([1]);
