@@ -157,8 +157,10 @@ def _words(loaded: Loaded, asked: Asked, ids: list[int], scene: PooledScene) -> 
             continue
         word = loaded.processor.tokenizer.decode([token]).strip().lower()
         attribute = next((k for k, values in enumerate(ATTRIBUTES.values()) if word in values), len(ATTRIBUTES))
-        for column, value in zip(found, (place, target, asked.found[place], attribute), strict=True):
-            column.append(value)
+        found.places.append(place)
+        found.targets.append(target)
+        found.found.append(asked.found[place])
+        found.attributes.append(attribute)
     return found
 
 
