@@ -1,0 +1,199 @@
+"""Every way of explaining tokens of a finished answer, behind one call: `explain`.
+
+What each method is, and which choices were made where papers leave them open, is said in its own module and in
+docs/methods.md. FastRM is not among them: it reads states that the page already has (`head.py`).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from .chefer_maps import chefer, chefer_incremental
+from .explained_answer import Answer, Explains, Passes, Said, Weights
+from .families import extend
+from .loading import Loaded
+from .peak_memory import peak_memory
+from .reading import Reading
+
+Method = Literal[
+    "chefer",
+    "chefer-incremental",
+    "gradcam",
+    "feature-gradcam",
+    "dex-ar",
+    "tam",
+    "rollout",
+    "attention",
+    "random",
+]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+_METHODS: dict[Method, Explains] = {
+    "chefer": chefer,
+    "chefer-incremental": chefer_incremental,
+}
+
+
+class Check(NamedTuple):
+    """Whether the pass that is explained says what the model said.
+
+    is_same: at each place the likeliest token of the explained pass is the answer's or, where it is not (a sampled
+    answer), that of the model's ordinary forward pass. largest_difference: of the log-probabilities of the answer's
+    tokens, from those that the caller handed in; where none were, from those of the ordinary forward pass.
+    """
+
+    is_same: bool
+    largest_difference: float
+
+
+class MethodMap(NamedTuple):
+    """One token's map, float32 on the CPU. patches [P] as in `Reading.patch_columns`.
+
+    prompt [m] as in `Reading.prompt_columns` and answer [token_index], of the answer's earlier tokens, where the method
+    weighs text, in the unit of `patches`. grounding: DEX-AR's token weight. ms: this token's own part and an equal
+    share of what all wanted tokens had in common.
+    """
+
+    token_index: int
+    patches: Tensor
+    prompt: Tensor | None
+    answer: Tensor | None
+    grounding: float | None
+    ms: float
+
+
+class Cost(NamedTuple):
+    """What an explanation took, check included, of `tokens` maps that were handed out.
+
+    Passes are the decoder's; a backward pass through a single layer counts as one. peak_bytes above what was in use
+    before, as `peak_memory` measures it.
+    """
+
+    tokens: int
+    ms: float
+    forward_passes: int
+    backward_passes: int
+    peak_bytes: int
+
+
+class BudgetExceeded(ValueError):
+    """The explanation would take more memory than it may; nothing was run."""
+
+    def __init__(self, message: str, wanted_bytes: int, budget_bytes: int):
+        super().__init__(message)
+        self.wanted_bytes, self.budget_bytes = wanted_bytes, budget_bytes
+
+
+def explain(
+    loaded: Loaded,
+    reading: Reading,
+    answer_ids: Sequence[int],
+    method: Method,
+    token_indices: Sequence[int],
+    *,
+    log_probs: Sequence[float] | None = None,
+    budget_bytes: int | None = None,
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Check | MethodMap | Cost]:
+    """One Check (where the method runs the model), a MethodMap for each of `token_indices` in turn, one Cost at the end.
+
+    answer_ids: all T tokens of the answer without its end token, also where few are to be explained; log_probs [T] as
+    they were streamed. `stop` is asked before each token; a stopped explanation still ends with its Cost. `seed` is
+    the random maps' own. Raises ValueError, before anything is run, on an unknown method, an index outside the answer
+    and other impossible requests, and BudgetExceeded where more than `budget_bytes` would be needed at once.
+    """
+    answer = _checked(loaded, reading, answer_ids, method, token_indices, log_probs)
+    return _explained(answer, _METHODS[method], log_probs, stop)
+
+
+def _checked(
+    loaded: Loaded,
+    reading: Reading,
+    answer_ids: Sequence[int],
+    method: str,
+    token_indices: Sequence[int],
+    log_probs: Sequence[float] | None,
+) -> Answer:
+    if method not in METHODS:
+        raise ValueError(f"method {method!r}: want one of {', '.join(METHODS)}")
+    ids, wanted = tuple(answer_ids), tuple(token_indices)
+    if not wanted:
+        raise ValueError("no token to explain: want at least one")
+    for index in wanted:
+        if not 0 <= index < len(ids):
+            raise ValueError(f"token {index} of an answer of {len(ids)} tokens: want 0 to {len(ids) - 1}")
+    if len(set(wanted)) != len(wanted):
+        raise ValueError(f"tokens {list(wanted)}: one is asked for twice")
+    vocabulary = loaded.model.config.get_text_config().vocab_size
+    for token in ids:
+        if not 0 <= token < vocabulary:
+            raise ValueError(f"token id {token}: the model's vocabulary has {vocabulary}")
+    if log_probs is not None and len(log_probs) != len(ids):
+        raise ValueError(f"{len(log_probs)} log-probabilities for an answer of {len(ids)} tokens")
+    extend(reading, ids)  # refuses the picture's own token
+    return Answer(loaded, reading, ids, wanted)
+
+
+def _explained(
+    answer: Answer, method: Explains, log_probs: Sequence[float] | None, stop: Callable[[], bool]
+) -> Iterator[Check | MethodMap | Cost]:
+    passes, tokens, spent_ms = Passes(), 0, 0.0
+    with peak_memory(answer.loaded.device) as peak:
+        start = time.perf_counter()
+        steps = method(answer, passes)
+        shared_ms = 0.0
+        while not stop():
+            begun = time.perf_counter()
+            step = next(steps, None)
+            if step is None:
+                break
+            if isinstance(step, Said):
+                # reading the logits waits for the device, so that the pass is timed in full
+                shared_ms = (time.perf_counter() - begun) * 1000
+                check = _check(answer, step.logits, log_probs, passes)
+                spent_ms += (time.perf_counter() - start) * 1000
+                yield check
+            else:
+                own_ms = (time.perf_counter() - begun) * 1000
+                tokens, spent_ms = tokens + 1, spent_ms + own_ms
+                yield _with_ms(step, own_ms + shared_ms / len(answer.wanted))
+        steps.close() if hasattr(steps, "close") else None
+        cost = Cost(tokens, spent_ms, passes.forward, passes.backward, peak())
+    yield cost
+
+
+def _with_ms(weights: Weights, ms: float) -> MethodMap:
+    return MethodMap(*weights, ms)
+
+
+def _check(answer: Answer, logits: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
+    said = logits.float().log_softmax(-1).cpu()
+    tokens = answer.tokens
+    likeliest, own = said.argmax(-1), said.gather(1, tokens[:, None])[:, 0]
+    if log_probs is not None and torch.equal(likeliest, tokens):
+        return Check(True, _apart(own, torch.tensor(log_probs)))
+    ordinary = _ordinary_log_probs(answer)
+    passes.forward += 1
+    streamed = ordinary.gather(1, tokens[:, None])[:, 0] if log_probs is None else torch.tensor(log_probs)
+    is_same = (likeliest == tokens) | (likeliest == ordinary.argmax(-1))
+    return Check(bool(is_same.all()), _apart(own, streamed))
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).abs().max())
+
+
+@torch.no_grad()
+def _ordinary_log_probs(answer: Answer) -> Tensor:
+    """[T, vocabulary] on the CPU, by the model's own attention."""
+    model: Any = answer.loaded.model
+    fed = {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        for name, value in extend(answer.reading, answer.ids[:-1]).items()
+    }
+    states = model.model(**fed, use_cache=False).last_hidden_state[0]
+    return model.lm_head(states[answer.positions.to(states.device)]).float().log_softmax(-1).cpu()
