@@ -11,12 +11,17 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
+from .attention_maps import raw_attention, rollout
 from .chefer_maps import chefer, chefer_incremental
+from .dex_ar import dex_ar
 from .explained_answer import Answer, Explains, Passes, Said, Weights
 from .families import extend
+from .gradcam import feature_gradcam, gradcam
 from .loading import Loaded
 from .peak_memory import peak_memory
+from .random_maps import random_maps
 from .reading import Reading
+from .token_activation import token_activation
 
 Method = Literal[
     "chefer",
@@ -30,11 +35,6 @@ Method = Literal[
     "random",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
-
-_METHODS: dict[Method, Explains] = {
-    "chefer": chefer,
-    "chefer-incremental": chefer_incremental,
-}
 
 
 class Check(NamedTuple):
@@ -107,7 +107,22 @@ def explain(
     and other impossible requests, and BudgetExceeded where more than `budget_bytes` would be needed at once.
     """
     answer = _checked(loaded, reading, answer_ids, method, token_indices, log_probs)
-    return _explained(answer, _METHODS[method], log_probs, stop)
+    return _explained(answer, _method(method, seed), log_probs, stop)
+
+
+def _method(name: Method, seed: int) -> Explains:
+    methods: dict[Method, Explains] = {
+        "chefer": chefer,
+        "chefer-incremental": chefer_incremental,
+        "gradcam": gradcam,
+        "feature-gradcam": feature_gradcam,
+        "dex-ar": dex_ar,
+        "tam": token_activation,
+        "rollout": rollout,
+        "attention": raw_attention,
+        "random": random_maps(seed),
+    }
+    return methods[name]
 
 
 def _checked(
