@@ -5,6 +5,7 @@ The schema's metadata holds the header as JSON under `patchlight.explain`. Rows:
 is done, then one `end`. A stream without its `end` row was broken off. docs/protocol.md is the whole description.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, TypedDict, cast
 
@@ -84,8 +85,8 @@ class ExplanationEnd(NamedTuple):
     message: str | None = None
 
 
-class MapNotFinite(ValueError):
-    """A map with NaN or infinity in it: nothing can be read off it."""
+class NotFinite(ValueError):
+    """NaN or infinity: the model itself gives no numbers, and nothing can be read off its maps."""
 
 
 class ExplanationWriter(RowWriter):
@@ -109,6 +110,8 @@ class ExplanationWriter(RowWriter):
 
     def check(self, is_same: bool, largest_difference: float) -> None:
         """Of the pass that is explained against what was streamed: log-probabilities of the answer's tokens."""
+        if not math.isfinite(largest_difference):
+            raise NotFinite("the log-probabilities of the answer's tokens are not finite in the pass that is explained")
         self.write_row("check", isSame=is_same, largestDifference=largest_difference)
 
     def map(self, found: TokenMap) -> None:
@@ -129,7 +132,7 @@ class ExplanationWriter(RowWriter):
                 raise ValueError(f"{name} of token {due} has the shape {numbers.shape}, want {(length,)}")
             if not np.isfinite(numbers).all():
                 bad = length - int(np.isfinite(numbers).sum())
-                raise MapNotFinite(f"the map of token {due} is not finite: {bad} of {length} {name}")
+                raise NotFinite(f"the map of token {due} is not finite: {bad} of {length} {name}")
             row[name] = numbers.astype(np.float32)
         self.write_row("map", **row)
 

@@ -49,7 +49,7 @@ from .uploads import Asked, Parse, Upload, discard_upload, read_upload
 # and a crowd's pictures do not fill the memory.
 UPLOADS_BESIDE = 16
 # Of `unembedding`: ids with commas between them.
-TOKEN_IDS = r"^\d{1,9}(,\d{1,9})*$"
+TOKEN_IDS = r"^[0-9]{1,9}(,[0-9]{1,9})*$"
 
 
 def create_app(

@@ -42,7 +42,8 @@ class Explainer:
         if asked.method not in self.methods:
             offered = ", ".join(self.methods)
             raise Refusal(422, "method-not-offered", f"there is no method {asked.method!r} here: {offered}")
-        self._check_ids(asked.answer_ids)
+        if outside := self._outside(asked.answer_ids):
+            raise Refusal(422, "unknown-token-id", outside)
         config = self._loaded.model.config
         picture = getattr(config, "image_token_id", getattr(config, "image_token_index", None))
         if picture in asked.answer_ids:
@@ -96,14 +97,16 @@ class Explainer:
         """The rows of these tokens. Raises Refusal."""
         if not self.has_unembedding:
             raise Refusal(404, "no-unembedding", "this model's vocabulary layer is not one matrix without a bias")
-        self._check_ids(ids)
+        if outside := self._outside(ids):
+            raise Refusal(404, "no-such-token", outside)
         return unembedding_bytes(self._loaded, ids)
 
-    def _check_ids(self, ids: list[int]) -> None:
+    def _outside(self, ids: list[int]) -> str | None:
+        """What is wrong with an id that the model does not have."""
         vocabulary = self._loaded.model.config.get_text_config().vocab_size
-        if (largest := max(ids)) >= vocabulary:
-            detail = f"token id {largest} is outside of the model's vocabulary of {vocabulary}"
-            raise Refusal(422, "unknown-token-id", detail)
+        if (largest := max(ids)) < vocabulary:
+            return None
+        return f"token id {largest} is outside of the model's vocabulary of {vocabulary}"
 
 
 def _token_map(found: MethodMap) -> TokenMap:
