@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from make_explanation_fixture import ROWS, sent_about
+from make_run_fixture import FIXTURE
 from PIL import Image
 from serving import (
     EMBEDDED,
@@ -493,3 +495,17 @@ def test_a_stream_that_breaks_off_has_its_maps_and_no_end(small: Served, run: Ru
     cut = parse_explanation(content[: int(0.7 * len(content))])
     assert 0 < len(cut.maps) < 4
     assert cut.end is None
+
+
+def test_the_committed_explanations_are_what_a_companion_says():
+    for path, content in sent_about(read_run(FIXTURE)).items():
+        if path == ROWS:
+            assert path.read_bytes() == content
+            continue
+        committed, now = parse_explanation(path.read_bytes()), parse_explanation(content)
+        assert now.header["model"] == committed.header["model"]
+        assert now.header["tokenIndices"] == committed.header["tokenIndices"]
+        for was, found in zip(committed.maps, now.maps, strict=True):
+            # float32 sums in another order on another machine.
+            np.testing.assert_allclose(found.values, was.values, rtol=1e-3, atol=1e-5)
+            assert (found.prompt is None) == (was.prompt is None)
