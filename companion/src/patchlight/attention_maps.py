@@ -5,7 +5,7 @@ As a row vector: `r = e_{p_t}`, then `r <- r B_l` from the last layer to the fir
 Raw attention: the last layer's, mean over heads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 
@@ -13,7 +13,7 @@ from .explained_answer import Answer, Passes, Said, Weights
 from .recorded_attention import Attended, record_attention
 
 
-def rollout(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
+def rollout(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
     """One forward pass; the mean over heads of each layer is kept."""
     means: list[torch.Tensor] = []
     logits = record_attention(answer.call(), answer.positions, lambda of: means.append(of.a.mean(0)))
@@ -28,7 +28,7 @@ def rollout(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
         yield answer.weights(t, r)
 
 
-def raw_attention(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
+def raw_attention(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
     """One forward pass."""
     last: list[torch.Tensor] = []
 

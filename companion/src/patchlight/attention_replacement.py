@@ -44,10 +44,10 @@ def register_attention(name: str, attend: Callable[[Attending], torch.Tensor]) -
             raise ValueError(f"{type(module).__name__} runs without a mask: want a causal decoder")
         groups = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-        scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+        scale = float(query.shape[-1]) ** -0.5 if scaling is None else scaling
         mask = attention_mask[..., : key.shape[2]].float()
         layer: Any = module.layer_idx
-        return attend(Attending(layer, query, key, value, mask, scaling)).transpose(1, 2), None
+        return attend(Attending(layer, query, key, value, mask, scale)).transpose(1, 2), None
 
     AttentionInterface.register(name, attention)
     AttentionMaskInterface.register(name, eager_mask)

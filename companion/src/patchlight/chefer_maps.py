@@ -1,6 +1,6 @@
 """Chefer's relevancy of chosen tokens of an answer, one after the other (Chefer et al. 2021, `relevancy.py`)."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import torch
 
@@ -8,7 +8,7 @@ from .explained_answer import Answer, Passes, Said, Weights
 from .relevancy import exact_row, incremental_steps, observed_pass
 
 
-def chefer(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
+def chefer(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
     """Exact: one forward pass, one backward pass a token."""
     passed = observed_pass(answer.call(), answer.positions)
     passes.forward += 1
@@ -19,7 +19,7 @@ def chefer(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
         yield answer.weights(t, row)
 
 
-def chefer_incremental(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
+def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
     """As lvlm-interpret does it: a cached pass and a backward pass for every token up to the last wanted one.
 
     What it says of the whole answer is known only at its end, so a pass with the same attention says it beforehand.

@@ -10,7 +10,7 @@ Choices: l0 is the first layer. S_img, S_txt and delta are of G as it is, before
 token) are on neither side.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Protocol
 
 import torch
@@ -26,7 +26,7 @@ class _Grounded(Protocol):
     def grounding(self) -> float | None: ...
 
 
-def dex_ar(answer: Answer, passes: Passes, *, first_layer: int = 0) -> Iterator[Said | Weights]:
+def dex_ar(answer: Answer, passes: Passes, *, first_layer: int = 0) -> Generator[Said | Weights]:
     """One forward pass, and in each layer a backward pass through it alone for all tokens at once.
 
     All of the answer's tokens are always computed, for G is scaled over all of them; the wanted ones are given.

@@ -1,6 +1,6 @@
 """A finished answer that a method explains, and what methods give of it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -84,4 +84,4 @@ class Explains(Protocol):
     Between what it yields, the model is as it was. It adds to `passes` what it runs.
     """
 
-    def __call__(self, answer: Answer, passes: Passes) -> Iterator[Said | Weights]: ...
+    def __call__(self, answer: Answer, passes: Passes) -> Generator[Said | Weights]: ...

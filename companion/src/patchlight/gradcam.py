@@ -8,7 +8,7 @@ N is p_t + 1, the prefix alone; of the last layer only row p_t acts on S.
 `w_c` = mean over the patches of max(0, dS/dF_c); map `max(0, sum_c w_c F_c)`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from .explained_answer import Answer, Passes, Said, Weights
 from .recorded_attention import LocalSlopes, local_slopes
 
 
-def gradcam(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
+def gradcam(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
     """One forward pass, and one backward pass through the last layer for all tokens at once."""
     call, found = answer.call(), []
 
@@ -36,7 +36,7 @@ def gradcam(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
         yield answer.weights(t, found[0][t])
 
 
-def feature_gradcam(answer: Answer, passes: Passes, *, layer: int | None = None) -> Iterator[Said | Weights]:
+def feature_gradcam(answer: Answer, passes: Passes, *, layer: int | None = None) -> Generator[Said | Weights]:
     """One forward pass, and a backward pass a token from its logit down to `layer` (of L, the one at L // 2).
 
     The attention is the model's own: no matrix of it is needed.

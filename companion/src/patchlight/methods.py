@@ -6,6 +6,7 @@ docs/methods.md. FastRM is not among them: it reads states that the page already
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
@@ -14,10 +15,11 @@ from torch import Tensor
 from .attention_maps import raw_attention, rollout
 from .chefer_maps import chefer, chefer_incremental
 from .dex_ar import dex_ar
-from .explained_answer import Answer, Explains, Passes, Said, Weights
+from .explained_answer import Answer, Explains, Passes, Said
 from .families import extend
 from .gradcam import feature_gradcam, gradcam
 from .loading import Loaded
+from .memory_estimate import columns_that_fit, sizes_of, wanted_bytes
 from .peak_memory import peak_memory
 from .random_maps import random_maps
 from .reading import Reading
@@ -107,6 +109,8 @@ def explain(
     and other impossible requests, and BudgetExceeded where more than `budget_bytes` would be needed at once.
     """
     answer = _checked(loaded, reading, answer_ids, method, token_indices, log_probs)
+    if budget_bytes is not None:
+        _check_budget(answer, method, budget_bytes)
     return _explained(answer, _method(method, seed), log_probs, stop)
 
 
@@ -153,40 +157,58 @@ def _checked(
     return Answer(loaded, reading, ids, wanted)
 
 
+def _check_budget(answer: Answer, method: Method, budget_bytes: int) -> None:
+    sizes = sizes_of(answer)
+    wanted = wanted_bytes(method, sizes)
+    if wanted <= budget_bytes:
+        return
+    fits = columns_that_fit(method, sizes, budget_bytes)
+    others = [name for name in METHODS if name != "random" and wanted_bytes(name, sizes) <= budget_bytes]
+    room = f"{fits} columns would fit" if fits else "not even a short prompt would fit"
+    instead = f"these methods fit as it is: {', '.join(others)}" if others else "no other method fits as it is"
+    raise BudgetExceeded(
+        f"{method} over {sizes.N} columns ({sizes.prompt} of the prompt with its picture, {sizes.N - sizes.prompt} of the "
+        f"answer) in {sizes.L} layers of {sizes.H} heads may take {_megabytes(wanted)} at once; "
+        f"{_megabytes(budget_bytes)} are allowed: {room}, and {instead}",
+        wanted,
+        budget_bytes,
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+
+
 def _explained(
     answer: Answer, method: Explains, log_probs: Sequence[float] | None, stop: Callable[[], bool]
 ) -> Iterator[Check | MethodMap | Cost]:
-    passes, tokens, spent_ms = Passes(), 0, 0.0
-    with peak_memory(answer.loaded.device) as peak:
-        start = time.perf_counter()
-        steps = method(answer, passes)
-        shared_ms = 0.0
+    passes, tokens, spent_ms, shared_ms = Passes(), 0, 0.0, 0.0
+    with peak_memory(answer.loaded.device) as peak, closing(method(answer, passes)) as steps:
         while not stop():
-            begun = time.perf_counter()
+            start = time.perf_counter()
             step = next(steps, None)
             if step is None:
                 break
             if isinstance(step, Said):
-                # reading the logits waits for the device, so that the pass is timed in full
-                shared_ms = (time.perf_counter() - begun) * 1000
-                check = _check(answer, step.logits, log_probs, passes)
-                spent_ms += (time.perf_counter() - start) * 1000
-                yield check
+                said = step.logits.float().log_softmax(-1).cpu()  # waits for the device
+                shared_ms = _ms_since(start) / len(answer.wanted)
+                event = _check(answer, said, log_probs, passes)
+                spent_ms += _ms_since(start)
             else:
-                own_ms = (time.perf_counter() - begun) * 1000
+                own_ms = _ms_since(start)
+                event = MethodMap(*step, own_ms + shared_ms)
                 tokens, spent_ms = tokens + 1, spent_ms + own_ms
-                yield _with_ms(step, own_ms + shared_ms / len(answer.wanted))
-        steps.close() if hasattr(steps, "close") else None
-        cost = Cost(tokens, spent_ms, passes.forward, passes.backward, peak())
-    yield cost
+            peak()
+            yield event
+    yield Cost(tokens, spent_ms, passes.forward, passes.backward, peak())
 
 
-def _with_ms(weights: Weights, ms: float) -> MethodMap:
-    return MethodMap(*weights, ms)
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
 
 
-def _check(answer: Answer, logits: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
-    said = logits.float().log_softmax(-1).cpu()
+def _check(answer: Answer, said: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
+    """said [T, vocabulary]: log-probabilities of the pass that is explained."""
     tokens = answer.tokens
     likeliest, own = said.argmax(-1), said.gather(1, tokens[:, None])[:, 0]
     if log_probs is not None and torch.equal(likeliest, tokens):

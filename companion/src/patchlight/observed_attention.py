@@ -65,7 +65,7 @@ class _ObservedAttention(torch.autograd.Function):
             raise ValueError(f"one sequence at a time, got a batch of {q.shape[0]}")
         is_first = ctx.layer == 0
         dq, dk, dv = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        n, size = q.shape[2], _ROW_BLOCK if q.device.type == "cpu" else _GPU_ROW_BLOCK
+        n, size = q.shape[2], row_block(q.device)
         sink = _running.sink
         sink.begin(ctx.layer, a[0])
         alive = (grad_out[0].abs().amax(dim=(0, 2)) > 0).tolist()
@@ -92,6 +92,11 @@ class _ObservedAttention(torch.autograd.Function):
         if is_first:
             return None, None, None, None, None, None
         return dq, dk, dv, None, None, None
+
+
+def row_block(device: torch.device) -> int:
+    """Rows that a backward pass takes at a time."""
+    return _ROW_BLOCK if device.type == "cpu" else _GPU_ROW_BLOCK
 
 
 def _reach(mask: torch.Tensor) -> list[int]:

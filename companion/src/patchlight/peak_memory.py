@@ -35,10 +35,16 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
         while not done.wait(_EVERY_S):
             highest = max(highest, in_use())
 
+    def peak() -> int:
+        nonlocal highest
+        if not done.is_set():
+            highest = max(highest, in_use())
+        return highest - before
+
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield lambda: highest - before
+        yield peak
     finally:
         done.set()
         thread.join()

@@ -12,7 +12,7 @@ stands for, a prompt token's own, an answer token's the one that predicted it. S
 first answer token's, and p_t itself is left out. Past an edge the grid is mirrored at its outermost line.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +34,7 @@ class TamStates(NamedTuple):
     answer_ids: Sequence[int]
 
 
-def token_activation(answer: Answer, passes: Passes) -> Iterator[Said | Weights]:
+def token_activation(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
     """One forward pass with the model's own attention."""
     reading, call = answer.reading, answer.call()
     with torch.no_grad():
