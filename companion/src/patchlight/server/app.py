@@ -288,10 +288,7 @@ def _faults_refused() -> Iterator[None]:
         raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
     except BudgetExceeded as error:
         limit, found = error.budget_bytes, error.wanted_bytes
-        detail = (
-            f"this explanation would take {found} bytes, {limit} is the most: explain fewer tokens, or start the "
-            "companion with more --explain-memory"
-        )
+        detail = f"{error} ({found} bytes, {limit} is the most: patchlight serve --explain-memory)"
         raise Refusal(413, "explanation-too-large", detail, limit=limit, found=found) from None
     except ValueError as error:
         raise Refusal(422, "unanswerable", str(error)[:300]) from None
