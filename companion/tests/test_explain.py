@@ -295,7 +295,7 @@ def test_pictures_and_bodies_are_refused_as_for_a_question(small: Served):
 
 def test_an_answer_longer_than_the_model_has_positions_for_is_refused_with_both_numbers():
     with companion(ServeSettings(new_tokens=5000)) as served, served.client() as client:
-        asked = ASKED | {"answerIds": [5] * 4090, "logProbs": None}
+        asked: dict[str, Any] = ASKED | {"answerIds": [5] * 4090, "logProbs": None}
         status, kind, limit, found = refusal(client.post("/v1/explain", **form(**asked)))
     assert (status, kind, limit) == (422, "question-too-long", 4096)
     assert found is not None
