@@ -57,11 +57,12 @@ class BrowserModel:
     def read(self, embeds: np.ndarray, past: list[np.ndarray] | None = None) -> Read:
         """[1, s, d] after `past`, which is not written to: several continuations may start from one."""
         facts = self.manifest["model"]
-        past = past or [np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)] * (2 * facts["layers"])
+        empty = np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)
+        before = [empty] * (2 * facts["layers"]) if past is None else past
         names = [f"past.{i}.{part}" for i in range(facts["layers"]) for part in ("key", "value")]
-        start, count = past[0].shape[2], embeds.shape[1]
+        start, count = before[0].shape[2], embeds.shape[1]
         feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
-        logits, states, *present = _run(self.decoder, feed | dict(zip(names, past, strict=True)))
+        logits, states, *present = _run(self.decoder, feed | dict(zip(names, before, strict=True)))
         return Read(present, states[0], logits[0])
 
     def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:

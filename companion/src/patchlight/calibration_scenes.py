@@ -23,8 +23,9 @@ from .calibration_sets import SetQuestion, ask_sets
 from .entropy import bernoulli, kernel_density, sum_normalised
 from .packing import PATCHES, prompt_pieces
 from .pictures import open_upright
-from .pool import ScenePool
 from .questions import answer_text, normalize_answer
+from .render import render_seed
+from .scenes import split_seed
 from .shards import Rank, ShardPlan, claim
 
 SPLIT = "calibration"
@@ -44,12 +45,15 @@ class CalibrationSize:
     """Of the questions."""
     webp_quality: int = 85
     """At 336 px square a picture is 5 kB, and a channel's value off by 1.5 of 255 in the mean."""
+    checked_answers: int = 100
+    """Had again from the PyTorch model."""
     shard_scenes: int = 32
     """What a kill loses at most."""
 
 
 class AnsweredScene(NamedTuple):
-    """`webp` is the picture's file; a row of `answers` has the fields of `_ANSWER`."""
+    """`webp` is the picture's file; a row of `answers` has the fields of `_ANSWER`, `words` among
+    them: the number of the word that a token belongs to."""
 
     scene: int
     webp: bytes
@@ -66,6 +70,7 @@ _ANSWER = pa.struct(
         ("answer", pa.string()),
         ("correct", pa.bool_()),
         ("tokens", pa.list_(pa.string())),
+        ("words", pa.list_(pa.int32())),
         ("logProbs", pa.list_(pa.float32())),
         ("entropySum", pa.list_(pa.float32())),
         ("entropyKde", pa.list_(pa.float32())),
@@ -76,14 +81,16 @@ _PART = pa.schema([("scene", pa.int32()), ("webp", pa.binary()), ("answers", pa.
 
 
 def answer_scenes(
-    browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, pool: ScenePool, work: Path, size: CalibrationSize
+    browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, work: Path, size: CalibrationSize
 ) -> ShardPlan:
     """Answer what is missing in `work` and return its shards, all there; `read_scenes` reads them.
 
     Raises ValueError where `work` holds the answers of another model, head or size.
     """
     facts = browser.manifest
-    claim(work, {"model": facts["revision"], "head": facts["head"]["revision"], **asdict(size)})
+    wanted = {"model": facts["revision"], "head": facts["head"]["revision"], **asdict(size)}
+    del wanted["checked_answers"]  # which changes nothing of what is kept here
+    claim(work, wanted)
     (work / "parts").mkdir(exist_ok=True)
     plan = ShardPlan(work / "parts", "parquet", size.scenes, size.shard_scenes)
     plan.sweep(Rank())
@@ -92,7 +99,7 @@ def answer_scenes(
         for shard in missing:
             rows: list[dict[str, Any]] = []
             for number in plan.items_of(shard):
-                rows.append(_answer_scene(browser, tokenizer, pool, number, size)._asdict())
+                rows.append(_answer_scene(browser, tokenizer, number, size)._asdict())
                 bar.update()
             part = pa.Table.from_pylist(rows, schema=_PART)
             plan.write(shard, lambda path, part=part: pq.write_table(part, path))
@@ -101,9 +108,7 @@ def answer_scenes(
 
 def read_scenes(plan: ShardPlan) -> list[AnsweredScene]:
     """All of them, in order."""
-    return [
-        AnsweredScene(**row) for shard in range(len(plan)) for row in pq.read_table(plan.path(shard)).to_pylist()
-    ]
+    return [AnsweredScene(**row) for shard in range(len(plan)) for row in pq.read_table(plan.path(shard)).to_pylist()]
 
 
 def encode_picture(image: np.ndarray, quality: int) -> bytes:
@@ -115,7 +120,7 @@ def encode_picture(image: np.ndarray, quality: int) -> bytes:
 
 def decode_picture(file: bytes) -> np.ndarray:
     """[h, w, 3] uint8, as the page's model is shown it."""
-    return np.asarray(open_upright(file))
+    return np.array(open_upright(file))
 
 
 class SeenPicture(NamedTuple):
@@ -149,7 +154,7 @@ def answer_question(
     queries = found.states[len(after) - 1 :][:t]
     maps = torch.from_numpy(browser.relevancy(queries, seen.patches)) if t else torch.empty(0, PATCHES)
     text = AnswerText(tokenizer)
-    tokens = [text.add(token)[0] for token in found.ids]
+    pairs = [text.add(token) for token in found.ids]
     reference = answer_text(question.words)
     return {
         "set": asked.set,
@@ -159,7 +164,8 @@ def answer_question(
         "reference": reference,
         "answer": text.answer.strip(),
         "correct": normalize_answer(text.answer) == normalize_answer(reference),
-        "tokens": tokens,
+        "tokens": [piece for piece, _ in pairs],
+        "words": [word for _, word in pairs],
         "logProbs": found.log_probs,
         "entropySum": sum_normalised(maps).tolist(),
         "entropyKde": kernel_density(maps).tolist(),
@@ -168,13 +174,13 @@ def answer_question(
 
 
 def _answer_scene(
-    browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, pool: ScenePool, number: int, size: CalibrationSize
+    browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, number: int, size: CalibrationSize
 ) -> AnsweredScene:
-    shown = pool[number]
-    webp = encode_picture(shown.image, size.webp_quality)
+    scene, rendered = render_seed(split_seed(SPLIT, number))
+    webp = encode_picture(rendered.image, size.webp_quality)
     seen = see_picture(browser, tokenizer, decode_picture(webp))
     answers = [
         answer_question(browser, tokenizer, seen, asked, answer_tokens=size.answer_tokens)
-        for asked in ask_sets(shown.scene, size.seed, each=size.questions_each)
+        for asked in ask_sets(scene, size.seed, each=size.questions_each)
     ]
     return AnsweredScene(number, webp, answers)
