@@ -62,8 +62,9 @@ def write_folder(
     rows: Sequence[dict[str, Any]],
     facts: CalibrationFacts,
     figures: list[dict[str, object]],
+    **more: object,
 ) -> None:
-    """Replace `out` by a whole new folder, written beside it first. `figures` lead the summary."""
+    """Replace `out` by a whole new folder, written beside it first. `figures` lead the summary, which takes `more`."""
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "images").mkdir(parents=True)
@@ -80,7 +81,9 @@ def write_folder(
         ]
         title = f"Is the answer right? What entropy and log-probability say of {len(rows)} answers"
         together = report.pop("figures")
-        write_report(aside, Path(SUMMARY_FILE).stem, title, facts["command"], [*figures, *together, *sizes], **report)
+        write_report(
+            aside, Path(SUMMARY_FILE).stem, title, facts["command"], [*figures, *together, *sizes], **report, **more
+        )
         (aside / MANIFEST_FILE).write_text(_manifest(aside, facts))
         shutil.rmtree(out, ignore_errors=True)
         aside.rename(out)

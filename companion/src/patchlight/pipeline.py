@@ -289,7 +289,8 @@ class Build:
             "licence": browser.manifest["licence"],
             "sprites": None,
         }
-        write_folder(self.dataset, scenes, calibration_rows(scenes), facts, check_figures(checked))
+        rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
+        write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
         renew_figures(self.out, [self.dataset / SUMMARY_FILE])
 
     def runs(self) -> None:
