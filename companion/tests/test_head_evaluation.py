@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -147,6 +148,27 @@ def test_the_table_says_what_was_evaluated_and_what_each_column_means(evaluated:
     assert facts["head"]["teacher"] == "Chefer relevancy, exact"
     assert (facts["method"], facts["data"], facts["samples"]) == ("exact", "jsonl", SAMPLES)
     assert all(schema.field(name).metadata[b"meaning"] for name in schema.names)
+
+
+def test_the_calibration_is_the_table_an_answer_a_row(evaluated: Evaluated):
+    with pyarrow.ipc.open_file(evaluated.out / "calibration.arrow") as file:
+        answers = file.read_all()
+    rows = rows_of(evaluated.out)
+    facts = json.loads(answers.schema.metadata[b"patchlight.calibration"])
+    loaded = load(LoadOptions(model=str(evaluated.model), device="cpu"))
+    assert facts["model"] == {"name": loaded.name, "revision": loaded.revision, "sameAs": []}
+    assert (facts["n"], facts["data"]["sets"]) == (SAMPLES, ["questions"])
+    assert facts["patches"] is None  # Qwen2.5-VL's grid changes with the picture
+    columns = {"logProbs": "logProb", "entropySum": "entropySumNats", "entropyKde": "entropyKdeNats"}
+    for number, answer in enumerate(answers.to_pylist()):
+        some = [row for row in rows if row["sample"] == answer["id"]]
+        assert answer["id"] == f"q{number}"
+        assert answer["tokens"] == [row["text"] for row in some]
+        assert answer["correct"] == (number == 1)
+        assert (evaluated.out / answer["image"]).resolve().samefile(some[0]["imagePath"])
+        assert answer["reference"] in some[0]["rightAnswers"]
+        for name, source in columns.items():
+            assert answer[name] == [row[source] for row in some]
 
 
 def test_it_goes_on_where_it_was(evaluated: Evaluated, tmp_path: Path):
