@@ -142,6 +142,19 @@ def test_the_shown_table_has_a_column_a_data_set(evaluated: Evaluated):
     assert (evaluated.out / "summary.md").read_text() == table_of([summary], "fastrm")
 
 
+def test_the_shown_table_says_what_entropy_is_worth_where_there_are_answers_enough(evaluated: Evaluated):
+    summary = json.loads((evaluated.out / "summary.json").read_text())
+    assert summary["calibration"]["thresholds"]["entropySum"]["all"]["threshold"] is None
+    assert "entropy" not in table_of([summary], "fastrm")
+    rates = {
+        name: {"value": value} for name, value in (("shareBelow", 0.63), ("rightBelow", 0.84), ("rightAbove", 0.59))
+    }
+    known = {"threshold": rates, "auroc": {"value": 0.7}}
+    thresholds = {"entropySum": {"all": known}, "logProbs": {"all": {**known, "auroc": {"value": 0.8}}}}
+    shown = table_of([{**summary, "calibration": {"thresholds": thresholds}}], "fastrm")
+    assert "| jsonl | 0.630 | 0.840 | 0.590 | 0.700 | 0.800 |" in shown
+
+
 def test_the_table_says_what_was_evaluated_and_what_each_column_means(evaluated: Evaluated):
     schema = pq.read_schema(evaluated.out / "table.parquet")
     facts = json.loads(schema.metadata[b"patchlight.evaluation"])
