@@ -1,4 +1,5 @@
-import type { ScaleLinear } from 'd3-scale';
+/** From a value to CSS pixels. */
+type Scale = (value: number) => number;
 
 /** The two classes of answers, in this order wherever both are drawn. */
 export const classNames = ['right', 'wrong'] as const;
@@ -17,8 +18,8 @@ export interface HistogramColumns {
 export function barsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,
-  x: ScaleLinear<number, number>,
-  y: ScaleLinear<number, number>,
+  x: Scale,
+  y: Scale,
   { sign = 1, gapPx = 1 }: { readonly sign?: 1 | -1; readonly gapPx?: number } = {},
 ): string {
   const basePx = y(0);
@@ -37,8 +38,8 @@ export function barsPathData(
 export function stepsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,
-  x: ScaleLinear<number, number>,
-  y: ScaleLinear<number, number>,
+  x: Scale,
+  y: Scale,
   sign: 1 | -1 = 1,
 ): string {
   if (counts.length === 0) return '';

@@ -52,6 +52,8 @@ interface ChartFrameProps {
   readonly margins: Margins;
   readonly plot: RefObject<HTMLDivElement | null>;
   readonly reading?: Reading | undefined;
+  /** The drawing's own parts take the focus. */
+  readonly isInteractive?: boolean;
   readonly brushing?: Brushing | undefined;
   /** In words, for those who do not see the drawing. */
   readonly description: string;
@@ -73,6 +75,7 @@ export function ChartFrame(props: ChartFrameProps) {
     margins,
     plot,
     reading,
+    isInteractive = false,
     brushing,
     description,
     table,
@@ -104,10 +107,9 @@ export function ChartFrame(props: ChartFrameProps) {
               width={widthPx}
               height={heightPx}
               aria-label={description}
-              role={reading ? 'group' : 'img'}
+              role={reading || isInteractive ? 'group' : 'img'}
             >
-              {/* biome-ignore lint/a11y/noAriaHiddenOnFocusable: nothing in it takes the focus */}
-              <g aria-hidden="true">{children}</g>
+              <g aria-hidden={!isInteractive || undefined}>{children}</g>
               {reading && (
                 <Overlay
                   title={title}

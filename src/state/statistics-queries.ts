@@ -1,0 +1,107 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+import type {
+  AnswerValue,
+  DistributionRequest,
+  FilterRequest,
+  LikeRequest,
+  LoadedCalibration,
+  RowsPage,
+  RowsRequest,
+  StatisticsClient,
+  ThresholdRequest,
+} from '../contract/statistics';
+
+/** A calibration that the worker holds, and where its pictures lie. */
+export interface OpenCalibration {
+  readonly loaded: LoadedCalibration;
+  /** As it is named to the user: its data's own name, or the file's. */
+  readonly name: string;
+  /** Of the folder that images and sprite sheet are relative to; undefined where they are not to be had. */
+  readonly folderUrl: string | undefined;
+}
+
+/** Where each request is the key, the answer never changes. What is asked while dragging is not worth keeping. */
+const fixed = { staleTime: Number.POSITIVE_INFINITY, retry: false, structuralSharing: false } as const;
+const passing = { ...fixed, gcTime: 0, placeholderData: keepPreviousData } as const;
+
+/** `slot`: one slot's later request takes the place of its earlier one, and of no other's. */
+export function distributionQuery(
+  statistics: StatisticsClient,
+  table: number,
+  request: DistributionRequest,
+  slot: string,
+) {
+  return queryOptions({
+    queryKey: ['distribution', slot, table, request],
+    queryFn: () => statistics.distribution(table, request, slot),
+    ...passing,
+  });
+}
+
+export function thresholdQuery(statistics: StatisticsClient, table: number, request: ThresholdRequest, slot: string) {
+  return queryOptions({
+    queryKey: ['threshold', slot, table, request],
+    queryFn: () => statistics.threshold(table, request, slot),
+    ...passing,
+  });
+}
+
+export function filterQuery(statistics: StatisticsClient, table: number, request: FilterRequest) {
+  return queryOptions({
+    queryKey: ['filter', table, request],
+    queryFn: () => statistics.filter(table, request),
+    ...passing,
+  });
+}
+
+/** Which entropy and pooling separate best, over all answers. */
+export function poolingsQuery(statistics: StatisticsClient, table: number) {
+  return queryOptions({
+    queryKey: ['poolings', table],
+    queryFn: () => statistics.poolings(table, {}),
+    ...fixed,
+  });
+}
+
+export function likeQuery(statistics: StatisticsClient, table: number, request: LikeRequest, slot: string) {
+  return queryOptions({
+    queryKey: ['like', slot, table, request],
+    queryFn: () => statistics.like(table, request),
+    ...passing,
+  });
+}
+
+/** In the order in which the charts stand, as far as the table has what they show. */
+export function filterCharts(loaded: LoadedCalibration, entropy: AnswerValue, bins: number): FilterRequest['charts'] {
+  const { hasLogProbs, hasLengths, kinds, sets } = loaded;
+  return [
+    { id: 'entropy', value: entropy, bins },
+    ...(hasLogProbs ? [{ id: 'logProb', value: { of: 'logProb', pooling: 'mean' }, bins } as const] : []),
+    ...(hasLengths ? [{ id: 'length', value: { of: 'length' }, bins } as const] : []),
+    { id: 'correct', category: 'correct' },
+    ...(sets.length > 1 ? [{ id: 'set', category: 'set' } as const] : []),
+    ...(kinds.length > 1 ? [{ id: 'kind', category: 'kind' } as const] : []),
+  ];
+}
+
+/** Rows a page of the table. */
+const pageRows = 100;
+
+/** What the filter of `filterKey` leaves, page by page: the worker must have been given that filter before. */
+export function rowsQuery(
+  statistics: StatisticsClient,
+  table: number,
+  filterKey: FilterRequest,
+  request: Omit<RowsRequest, 'offset' | 'limit'>,
+) {
+  return infiniteQueryOptions({
+    queryKey: ['rows', table, filterKey, request],
+    queryFn: ({ pageParam }) => statistics.rows(table, { ...request, offset: pageParam, limit: pageRows }),
+    initialPageParam: 0,
+    getNextPageParam: ({ total }: RowsPage, pages: readonly RowsPage[]) => {
+      const loaded = pages.length * pageRows;
+      return loaded < total ? loaded : undefined;
+    },
+    ...passing,
+  });
+}
