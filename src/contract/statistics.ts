@@ -1,12 +1,12 @@
 // What is asked of a calibration, and what is answered: the statistics' worker computes it, views draw it. All of it
 // is plain data, and crosses from the worker as it is.
+
+import type { NearestAnswers } from '../math/answers-like';
 import type { AurocInterval } from '../math/auroc';
-import type { PoolingRow } from '../math/best-pooling';
-import type { ThresholdFigures } from '../math/calibration-threshold';
+import type { RightSide, ThresholdFigures } from '../math/calibration-threshold';
 import type { ClassDensity } from '../math/class-density';
 import type { Histogram } from '../math/histogram';
 import type { Pooling } from '../math/pooling';
-import type { Share } from '../math/share';
 import type { CalibrationFacts } from './calibration';
 import type { TableEntropy } from './calibration-table';
 
@@ -101,15 +101,7 @@ export interface LikeRequest {
   readonly nearest?: number;
 }
 
-export interface AnswersLike {
-  /** Right among them; `share.n` of them. */
-  readonly share: Share;
-  /** The values that they span. */
-  readonly from: number;
-  readonly to: number;
-  /** Share of all answers whose value is at or below this one's. */
-  readonly rank: number;
-}
+export type AnswersLike = NearestAnswers;
 
 /** One chart among those that filter each other. */
 export type FilterChart =
@@ -198,9 +190,17 @@ export interface PoolingRequest {
   readonly seed?: number;
 }
 
+/** How well a value tells right from wrong. */
+export interface PoolingRow {
+  readonly value: AnswerValue;
+  readonly pooling: Pooling;
+  readonly rightSide: RightSide;
+  readonly auroc: AurocInterval;
+}
+
 /** Best first, by how far the AUROC lies from one half. */
 export interface PoolingTable {
-  readonly rows: readonly (PoolingRow & { readonly value: AnswerValue })[];
+  readonly rows: readonly PoolingRow[];
   readonly leftOut: number;
 }
 
