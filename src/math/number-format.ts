@@ -39,7 +39,15 @@ export function formatWhole(count: number): string {
 }
 
 /** "81 % (79–83 %)", a share with its interval; a dash where there is none. */
-export function formatShare({ value, low, high }: { readonly value: number; readonly low: number; readonly high: number }): string {
+export function formatShare({
+  value,
+  low,
+  high,
+}: {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}): string {
   if (!Number.isFinite(value)) return '–';
   return `${formatPercent(value)} (${(low * 100).toFixed(0)}–${formatPercent(high)})`;
 }

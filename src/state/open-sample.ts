@@ -3,6 +3,13 @@ import type { Services } from './services';
 
 export type SampleOpening = { readonly kind: 'opened' } | { readonly kind: 'refused'; readonly reason: string };
 
+const opened = new Set<string>();
+
+/** Whether a picture of this name was opened out of a data set in this visit. */
+export function isSampleOfDataSet(imageName: string): boolean {
+  return opened.has(imageName);
+}
+
 /** Asks a sample's question about its picture, as a run of its own. Where the picture is not to be had, nothing changes. */
 export async function openSample(
   { intake, asking }: Pick<Services, 'intake' | 'asking'>,
@@ -25,6 +32,7 @@ export async function openSample(
       reason: `The picture ${row.image} of sample ${row.id} is not where the data set should be (${response?.status ?? 'no answer'}).`,
     };
   const name = row.image.slice(row.image.lastIndexOf('/') + 1);
+  opened.add(name);
   intake.takeFile(new File([await response.blob()], name, { type: response.headers.get('content-type') ?? '' }));
   asking.ask(row.question);
   return { kind: 'opened' };

@@ -21,6 +21,8 @@ export interface Services {
   readonly asking: AskSession;
   /** Where the sample index and its files lie, with the slash at the end. */
   readonly samplesUrl: string;
+  /** The embedded model's folder, with the slash at the end. */
+  readonly modelUrl: string;
   readonly statistics: StatisticsClient;
   /** Address of the calibration that comes with the source's model; undefined where there is none. */
   readonly calibrationUrl: string | undefined;

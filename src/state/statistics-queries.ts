@@ -1,9 +1,10 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
 import type {
   AnswerValue,
+  ChartCounts,
   DistributionRequest,
+  Filtered,
   FilterRequest,
-  LikeRequest,
   LoadedCalibration,
   RowsPage,
   RowsRequest,
@@ -30,26 +31,49 @@ export function distributionQuery(
   table: number,
   request: DistributionRequest,
   slot: string,
+  /** What else the answer depends on: the filter, where it is of what the filter leaves. */
+  filterKey?: unknown,
 ) {
   return queryOptions({
-    queryKey: ['distribution', slot, table, request],
+    queryKey: ['distribution', slot, table, request, filterKey],
     queryFn: () => statistics.distribution(table, request, slot),
     ...passing,
   });
 }
 
-export function thresholdQuery(statistics: StatisticsClient, table: number, request: ThresholdRequest, slot: string) {
+export function thresholdQuery(
+  statistics: StatisticsClient,
+  table: number,
+  request: ThresholdRequest,
+  slot: string,
+  filterKey?: unknown,
+) {
   return queryOptions({
-    queryKey: ['threshold', slot, table, request],
+    queryKey: ['threshold', slot, table, request, filterKey],
     queryFn: () => statistics.threshold(table, request, slot),
     ...passing,
   });
 }
 
+/** What a filter leaves, and what there is under none. */
+export interface LinkedCounts {
+  readonly filtered: Filtered;
+  readonly whole: readonly ChartCounts[];
+}
+
 export function filterQuery(statistics: StatisticsClient, table: number, request: FilterRequest) {
+  const { charts } = request;
   return queryOptions({
     queryKey: ['filter', table, request],
-    queryFn: () => statistics.filter(table, request),
+    queryFn: async ({ client }): Promise<LinkedCounts> => {
+      // One after the other: a table has one filter, which the rows are then read under.
+      const { charts: whole } = await client.fetchQuery({
+        queryKey: ['filter', table, { charts, choices: {} }, 'whole'],
+        queryFn: () => statistics.filter(table, { charts, choices: {} }),
+        ...fixed,
+      });
+      return { filtered: await statistics.filter(table, request), whole };
+    },
     ...passing,
   });
 }
@@ -60,14 +84,6 @@ export function poolingsQuery(statistics: StatisticsClient, table: number) {
     queryKey: ['poolings', table],
     queryFn: () => statistics.poolings(table, {}),
     ...fixed,
-  });
-}
-
-export function likeQuery(statistics: StatisticsClient, table: number, request: LikeRequest, slot: string) {
-  return queryOptions({
-    queryKey: ['like', slot, table, request],
-    queryFn: () => statistics.like(table, request),
-    ...passing,
   });
 }
 

@@ -4,7 +4,10 @@ import type { AnswerValue, FilterChoice, RowOrder } from '../contract/statistics
 import type { Pooling } from '../math/pooling';
 
 /** Which answers the densities are of: all, those of one data set, or those that the brushes leave. */
-export type TrustSubset = { readonly of: 'all' } | { readonly of: 'set'; readonly name: string } | { readonly of: 'brushed' };
+export type TrustSubset =
+  | { readonly of: 'all' }
+  | { readonly of: 'set'; readonly name: string }
+  | { readonly of: 'brushed' };
 
 export type EntropyValue = Extract<AnswerValue, { of: 'entropy' }>;
 

@@ -23,7 +23,8 @@ export const entropyFormulas: Readonly<Record<TableEntropy, string>> = {
 export function valueName(value: AnswerValue, isPooled = false): string {
   switch (value.of) {
     case 'entropy': {
-      const kind = value.kind === 'given' ? '' : `, ${value.kind === 'sum' ? 'sum-normalised' : entropyNames[value.kind]}`;
+      const kind =
+        value.kind === 'given' ? '' : `, ${value.kind === 'sum' ? 'sum-normalised' : entropyNames[value.kind]}`;
       return `Entropy${kind}${isPooled ? '' : `, ${poolingNames[value.pooling]}`}`;
     }
     case 'logProb':

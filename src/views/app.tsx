@@ -12,6 +12,7 @@ import { useBench } from './use-bench';
 import './app.css';
 
 const loadCompare = async () => (await import('./compare/compare-view')).CompareView;
+const loadTrust = async () => (await import('./trust/trust-view')).TrustView;
 
 export function App() {
   const bench = useBench();
@@ -22,6 +23,7 @@ export function App() {
         <Masthead />
         {view === 'explain' && <ExplainView bench={bench} />}
         {view === 'compare' && <LazyView name={view} load={loadCompare} bench={bench} />}
+        {view === 'trust' && <LazyView name={view} load={loadTrust} bench={bench} />}
         <Gallery />
         <Colophon header={bench?.run.header} />
       </div>

@@ -1,7 +1,7 @@
-import { FileTrigger, Button } from 'react-aria-components';
-import type { OpenCalibration } from '../../state/statistics-queries';
-import { dropOwnCalibration, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
+import { Button, FileTrigger } from 'react-aria-components';
 import { formatWhole } from '../../math/number-format';
+import { dropOwnCalibration, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
+import type { OpenCalibration } from '../../state/statistics-queries';
 import { useServices } from '../services-context';
 
 interface CalibrationSourceProps {
@@ -52,8 +52,7 @@ function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
       {facts ? (
         <>
           Of {facts.model.name} <span className="mono">{facts.model.revision}</span>, head {facts.head.name}{' '}
-          <span className="mono">{facts.head.revision}</span>, {facts.createdAt.slice(0, 10)}.{' '}
-          {facts.data.about}
+          <span className="mono">{facts.head.revision}</span>, {facts.createdAt.slice(0, 10)}. {facts.data.about}
         </>
       ) : (
         'The file does not say of which model.'

@@ -57,7 +57,13 @@ export function CategoryBars(props: CategoryBarsProps) {
       description={`${title}: a bar a category, right and wrong answers.`}
       table={() => ({
         columns: [title, 'right', 'wrong', 'all right', 'all wrong'],
-        rows: names.map((name, i) => [nameOf(name), counts.right[i]!, counts.wrong[i]!, whole.right[i]!, whole.wrong[i]!]),
+        rows: names.map((name, i) => [
+          nameOf(name),
+          counts.right[i]!,
+          counts.wrong[i]!,
+          whole.right[i]!,
+          whole.wrong[i]!,
+        ]),
       })}
       provenance={provenance}
       fileName={fileName}
@@ -69,6 +75,7 @@ export function CategoryBars(props: CategoryBarsProps) {
         const isChosen = chosen.includes(name);
         const text = `${nameOf(name)}: ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`;
         return (
+          // biome-ignore lint/a11y/useSemanticElements: no input can be a part of a drawing
           <g
             key={name}
             className="category"
@@ -87,14 +94,40 @@ export function CategoryBars(props: CategoryBarsProps) {
           >
             <title>{text}</title>
             <rect className="category-ground" data-screen-only="" width={widthPx} height={rowPx - 2} />
-            <text className="category-name" data-chosen={isChosen || undefined} x={labelPx - 8} y={rowPx / 2 - 1} dy="0.32em" textAnchor="end">
+            <text
+              className="category-name"
+              data-chosen={isChosen || undefined}
+              x={labelPx - 8}
+              y={rowPx / 2 - 1}
+              dy="0.32em"
+              textAnchor="end"
+            >
               {isChosen ? '✓ ' : ''}
               {nameOf(name)}
             </text>
-            <rect className="bars-before" x={labelPx + 0.5} y={4.5} width={px(whole.right[i]! + whole.wrong[i]!)} height={rowPx - 11} />
+            <rect
+              className="bars-before"
+              x={labelPx + 0.5}
+              y={4.5}
+              width={px(whole.right[i]! + whole.wrong[i]!)}
+              height={rowPx - 11}
+            />
             <rect className="bars" data-class="right" x={labelPx} y={4} width={px(right)} height={rowPx - 10} />
-            <rect className="bars" data-class="wrong" x={labelPx + px(right)} y={4} width={px(wrong)} height={rowPx - 10} fill={patternFill(patternId)} />
-            <text className="axis-number" x={labelPx + px(whole.right[i]! + whole.wrong[i]!) + 8} y={rowPx / 2 - 1} dy="0.32em">
+            <rect
+              className="bars"
+              data-class="wrong"
+              x={labelPx + px(right)}
+              y={4}
+              width={px(wrong)}
+              height={rowPx - 10}
+              fill={patternFill(patternId)}
+            />
+            <text
+              className="axis-number"
+              x={labelPx + px(whole.right[i]! + whole.wrong[i]!) + 8}
+              y={rowPx / 2 - 1}
+              dy="0.32em"
+            >
               {formatWhole(all)}
               {all > 0 && ` · ${((100 * right) / all).toFixed(0)} %`}
             </text>

@@ -1,8 +1,8 @@
 import { scaleLinear } from 'd3-scale';
 import { useId, useMemo } from 'react';
 import type { AnswerValue, Distribution } from '../../contract/statistics';
-import { barsPathData, binAt, greatestCount } from '../../marks/histogram';
 import { type DensityColumns, densityPaths, greatestDensity, valueAt } from '../../marks/density';
+import { barsPathData, binAt, greatestCount } from '../../marks/histogram';
 import type { ClassDensity } from '../../math/class-density';
 import { formatWhole } from '../../math/number-format';
 import type { ChartTable } from '../../state/chart-table';
@@ -42,12 +42,12 @@ export function DensityChart(props: DensityChartProps) {
   const domain: readonly [number, number] = [grid[0] ?? 0, grid.at(-1) ?? 1];
 
   const drawn = useMemo(() => {
-    const x = scaleLinear([grid[0] ?? 0, grid.at(-1) ?? 1], [margins.left, Math.max(margins.left, widthPx - margins.right)]);
-    const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
-    const y = scaleLinear(
-      [0, greatestDensity([columns.right, columns.wrong]) || 1],
-      [stripTopPx - 6, margins.top + 4],
+    const x = scaleLinear(
+      [grid[0] ?? 0, grid.at(-1) ?? 1],
+      [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
+    const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
+    const y = scaleLinear([0, greatestDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
     const { right, wrong } = histograms;
     const most = greatestCount({ right: right.counts, wrong: wrong.counts });
     // Each half of the strip on one scale, so that heights of the two can be compared.
@@ -62,7 +62,18 @@ export function DensityChart(props: DensityChartProps) {
         wrong: barsPathData(wrong.edges, wrong.counts, x, count, { sign: -1 }),
       },
     };
-  }, [grid, densities, histograms, widthPx, heightPx, stripTopPx, margins.left, margins.right, margins.top, margins.bottom]);
+  }, [
+    grid,
+    densities,
+    histograms,
+    widthPx,
+    heightPx,
+    stripTopPx,
+    margins.left,
+    margins.right,
+    margins.top,
+    margins.bottom,
+  ]);
   const { x, paths, bars, basePx, midPx } = drawn;
   const step = (domain[1] - domain[0]) / 100;
   const textAt = (at: number) => {
@@ -104,7 +115,11 @@ export function DensityChart(props: DensityChartProps) {
         valueAt: (px) => x.invert(px),
       }}
       table={() => densityTable(distribution, unit)}
-      provenance={[...provenance, ...densityFacts(distribution), ...(threshold === undefined ? [] : [`threshold: ${threshold} ${unit}`])]}
+      provenance={[
+        ...provenance,
+        ...densityFacts(distribution),
+        ...(threshold === undefined ? [] : [`threshold: ${threshold} ${unit}`]),
+      ]}
       fileName={fileName}
     >
       <ClassPattern id={patternId} />

@@ -1,6 +1,6 @@
 import type { ThresholdReport } from '../../contract/statistics';
-import type { Share } from '../../math/share';
 import { formatPercent, formatWhole } from '../../math/number-format';
+import type { Share } from '../../math/share';
 import { formatNats } from '../../state/trust-words';
 
 interface FiguresCardProps {
@@ -89,10 +89,20 @@ interface Figure {
 
 type FigureText = string | { readonly value: string; readonly interval: string };
 
-function FigureCell({ text, isTrusted = false }: { readonly text: FigureText | undefined; readonly isTrusted?: boolean | undefined }) {
+function FigureCell({
+  text,
+  isTrusted = false,
+}: {
+  readonly text: FigureText | undefined;
+  readonly isTrusted?: boolean | undefined;
+}) {
   return (
     <td data-trusted={isTrusted || undefined}>
-      {text === undefined ? '–' : typeof text === 'string' ? <b>{text}</b> : (
+      {text === undefined ? (
+        '–'
+      ) : typeof text === 'string' ? (
+        <b>{text}</b>
+      ) : (
         <>
           <b>{text.value}</b> <span className="figures-interval">{text.interval}</span>
         </>

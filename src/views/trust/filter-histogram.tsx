@@ -36,7 +36,10 @@ export function FilterHistogram(props: FilterHistogramProps) {
   const domain: Range = [edges[0]!, edges[bins]!];
   const margins: Margins = { top: 8, right: 4, bottom: 36, left: 34 };
   const scales = useMemo(() => {
-    const x = scaleLinear([edges[0]!, edges[edges.length - 1]!], [margins.left, Math.max(margins.left, widthPx - margins.right)]);
+    const x = scaleLinear(
+      [edges[0]!, edges[edges.length - 1]!],
+      [margins.left, Math.max(margins.left, widthPx - margins.right)],
+    );
     const most = greatestCount(whole);
     const y = scaleLinear([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, margins.top]);
     return { x, y };
@@ -76,7 +79,15 @@ export function FilterHistogram(props: FilterHistogramProps) {
       margins={margins}
       plot={plot}
       description={`${title}: a histogram of right answers upwards and wrong ones downwards.`}
-      reading={{ axis: unit, domain, step: (domain[1] - domain[0]) / bins, textAt, format, xOf: x, valueAt: (px) => x.invert(px) }}
+      reading={{
+        axis: unit,
+        domain,
+        step: (domain[1] - domain[0]) / bins,
+        textAt,
+        format,
+        xOf: x,
+        valueAt: (px) => x.invert(px),
+      }}
       brushing={{ range, onBrush }}
       table={() => ({
         columns: [`from (${unit})`, `to (${unit})`, 'right', 'wrong', 'all right', 'all wrong'],

@@ -1,14 +1,14 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import {
+  Button,
   Cell,
   Collection,
   Column,
+  Input,
+  Label,
   Row,
   SearchField,
-  Input,
-  Button,
-  Label,
   type SortDescriptor,
   Table,
   TableBody,
@@ -17,8 +17,15 @@ import {
   TableLoadMoreItem,
   Virtualizer,
 } from 'react-aria-components';
-import type { AnswerValue, CalibrationRow, Filtered, FilterRequest, LoadedCalibration, RowOrder } from '../../contract/statistics';
 import { rightFrom } from '../../contract/calibration-table';
+import type {
+  AnswerValue,
+  CalibrationRow,
+  Filtered,
+  FilterRequest,
+  LoadedCalibration,
+  RowOrder,
+} from '../../contract/statistics';
 import { formatPercent, formatWhole } from '../../math/number-format';
 import { openSample } from '../../state/open-sample';
 import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
@@ -62,6 +69,7 @@ export function SamplesTable(props: SamplesTableProps) {
     enabled: isSettled,
   });
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.rows) ?? [], [query.data]);
+  const descriptor = descriptorOf(order);
   const columns = columnsOf(loaded, isWide);
 
   const onSort = ({ column, direction }: SortDescriptor) => {
@@ -103,7 +111,7 @@ export function SamplesTable(props: SamplesTableProps) {
         <Table
           className="samples-table"
           aria-labelledby="samples-title"
-          sortDescriptor={descriptorOf(order)}
+          {...(descriptor && { sortDescriptor: descriptor })}
           onSortChange={onSort}
           onRowAction={(key) => {
             const row = rows.find(({ row }) => row === key);
@@ -131,7 +139,13 @@ export function SamplesTable(props: SamplesTableProps) {
               </Column>
             ))}
           </TableHeader>
-          <TableBody renderEmptyState={() => <p className="samples-empty">{isSettled ? 'No answer is left: widen a brush, or clear the search.' : ''}</p>}>
+          <TableBody
+            renderEmptyState={() => (
+              <p className="samples-empty">
+                {isSettled ? 'No answer is left: widen a brush, or clear the search.' : ''}
+              </p>
+            )}
+          >
             <Collection items={rows} dependencies={[columns.length, calibration, values]}>
               {(row) => (
                 <Row id={row.row} className="samples-row" textValue={row.question}>
@@ -224,8 +238,18 @@ interface ColumnFacts {
 
 function columnsOf(loaded: LoadedCalibration, isWide: boolean): readonly ColumnFacts[] {
   const entropy: ColumnFacts = { id: 'entropy', name: 'Entropy', isSortable: true, width: { width: isWide ? 92 : 74 } };
-  const correct: ColumnFacts = { id: 'correct', name: 'Verdict', isSortable: true, width: { width: isWide ? 104 : 78 } };
-  const question: ColumnFacts = { id: 'question', name: 'Question', isSortable: true, width: { minWidth: isWide ? 280 : 150 } };
+  const correct: ColumnFacts = {
+    id: 'correct',
+    name: 'Verdict',
+    isSortable: true,
+    width: { width: isWide ? 104 : 78 },
+  };
+  const question: ColumnFacts = {
+    id: 'question',
+    name: 'Question',
+    isSortable: true,
+    width: { minWidth: isWide ? 280 : 150 },
+  };
   if (!isWide) return [question, correct, entropy];
   const { sets, kinds, hasLogProbs } = loaded;
   return [

@@ -14,7 +14,13 @@ const bins = 50;
 const edges = Array.from({ length: bins + 1 }, (_, i) => i / bins);
 
 /** How relevant patches are, over all maps of this visit: the paper's picture of few that matter among many that do not. */
-export function ScoreHistogram({ maps, threshold }: { readonly maps: readonly Float32Array[]; readonly threshold: number | undefined }) {
+export function ScoreHistogram({
+  maps,
+  threshold,
+}: {
+  readonly maps: readonly Float32Array[];
+  readonly threshold: number | undefined;
+}) {
   const [plot, widthPx] = useWidth<HTMLDivElement>();
   const { counts, patches, above } = useMemo(() => {
     const counts = new Float64Array(bins);

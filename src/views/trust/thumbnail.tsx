@@ -1,7 +1,13 @@
 import type { OpenCalibration } from '../../state/statistics-queries';
 
 /** A cell of the calibration's sprite sheet, at its own size. */
-export function Thumbnail({ calibration, cell }: { readonly calibration: OpenCalibration; readonly cell: number | undefined }) {
+export function Thumbnail({
+  calibration,
+  cell,
+}: {
+  readonly calibration: OpenCalibration;
+  readonly cell: number | undefined;
+}) {
   const sprites = calibration.loaded.facts?.sprites;
   if (!sprites || calibration.folderUrl === undefined) return null;
   if (cell === undefined) return <span className="thumbnail" />;

@@ -20,7 +20,10 @@ export function useCalibration({ isWanted = true }: { readonly isWanted?: boolea
 
 export function useShippedCalibration({ isWanted }: { readonly isWanted: boolean }): CalibrationState {
   const { statistics, calibrationUrl } = useServices();
-  const query = useQuery({ ...calibrationQuery(statistics, calibrationUrl ?? ''), enabled: isWanted && calibrationUrl !== undefined });
+  const query = useQuery({
+    ...calibrationQuery(statistics, calibrationUrl ?? ''),
+    enabled: isWanted && calibrationUrl !== undefined,
+  });
   if (calibrationUrl === undefined) return { phase: 'none' };
   if (query.data) return { phase: 'open', calibration: query.data, isOwn: false };
   return query.error ? { phase: 'failed', reason: query.error.message } : { phase: 'loading' };

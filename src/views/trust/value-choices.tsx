@@ -1,7 +1,25 @@
-import { Button, Label, ListBox, ListBoxItem, Popover, Select, SelectValue, Slider, SliderOutput, SliderThumb, SliderTrack } from 'react-aria-components';
-import { type LoadedCalibration } from '../../contract/statistics';
+import {
+  Button,
+  Label,
+  ListBox,
+  ListBoxItem,
+  Popover,
+  Select,
+  SelectValue,
+  Slider,
+  SliderOutput,
+  SliderThumb,
+  SliderTrack,
+} from 'react-aria-components';
+import type { LoadedCalibration } from '../../contract/statistics';
 import { type Pooling, poolingNames, poolings } from '../../math/pooling';
-import { binCounts, type EntropyValue, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
+import {
+  binCounts,
+  type EntropyValue,
+  type TrustChoices,
+  type TrustSubset,
+  useTrustChoices,
+} from '../../state/trust-choices';
 import { entropyFormulas, entropyNames, formatAuroc } from '../../state/trust-words';
 import { Choice } from '../choice';
 import type { EntropyChoice } from './use-calibration';
@@ -12,11 +30,18 @@ const selectSubset = (choices: TrustChoices) => choices.subset;
 const selectHasBrushes = (choices: TrustChoices) => Object.keys(choices.brushes).length > 0;
 
 /** Which number of an answer is looked at, and how it is pooled; said to be the best where it is. */
-export function EntropyChoices({ choice, loaded }: { readonly choice: EntropyChoice; readonly loaded: LoadedCalibration }) {
+export function EntropyChoices({
+  choice,
+  loaded,
+}: {
+  readonly choice: EntropyChoice;
+  readonly loaded: LoadedCalibration;
+}) {
   const { value, best, isBest, poolings: table } = choice;
   const { setEntropy } = useTrustChoices.getState();
   const aurocOf = (kind: EntropyValue['kind'], pooling: Pooling) =>
-    table.rows.find((row) => row.value.of === 'entropy' && row.value.kind === kind && row.value.pooling === pooling)?.auroc;
+    table.rows.find((row) => row.value.of === 'entropy' && row.value.kind === kind && row.value.pooling === pooling)
+      ?.auroc;
   const bestAuroc = aurocOf(best.kind, best.pooling);
   return (
     <div className="choices">
@@ -57,7 +82,8 @@ export function EntropyChoices({ choice, loaded }: { readonly choice: EntropyCho
       <p className="choices-note">
         {entropyNames[value.kind]}: {entropyFormulas[value.kind]}.{' '}
         {isBest ? (
-          bestAuroc && `Of all that could be chosen, this tells right from wrong best here: AUROC ${formatAuroc(bestAuroc)}.`
+          bestAuroc &&
+          `Of all that could be chosen, this tells right from wrong best here: AUROC ${formatAuroc(bestAuroc)}.`
         ) : (
           <button type="button" className="link-button" onClick={() => setEntropy(undefined)}>
             Back to what separates best
@@ -114,7 +140,8 @@ export function DrawingChoices({ loaded }: { readonly loaded: LoadedCalibration 
         onChange={(value) => setBandwidthFactor(value as number)}
       >
         <div className="control-label">
-          <Label>Bandwidth, times Scott’s</Label> <SliderOutput className="mono">{bandwidthFactor.toFixed(2)}</SliderOutput>
+          <Label>Bandwidth, times Scott’s</Label>{' '}
+          <SliderOutput className="mono">{bandwidthFactor.toFixed(2)}</SliderOutput>
         </div>
         <SliderTrack className="bandwidth-track">
           <div className="bandwidth-fill" style={{ width: `${((bandwidthFactor - 0.25) / 3.75) * 100}%` }} />
