@@ -20,7 +20,7 @@ export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightS
 }
 
 /** Past so many different values, cells of equal numbers of answers stand for them in the resamples. */
-const mostCells = 4096;
+const mostCells = 1024;
 
 export function aurocInterval(
   right: ArrayLike<number>,

@@ -16,8 +16,8 @@ export interface Bands {
 
 /**
  * A kernel density with its pointwise 95 % percentile bootstrap interval, the bandwidth kept. Values are counted in fine
- * cells, resamples drawn of the counts, and each smoothed: within 1 % of the peak of the bootstrap that smooths every
- * resample's values one by one, for the same draws.
+ * cells, resamples drawn of the counts, and each smoothed: within 0.5 % of the peak of the bootstrap that smooths every
+ * resample's values one by one, for the same draws (of 350 values; the more there are, the closer).
  */
 export function bootstrapBands(
   values: ArrayLike<number>,
@@ -43,5 +43,5 @@ export function bootstrapBands(
     low[point] = sortedPercentile(here, 0.025);
     high[point] = sortedPercentile(here, 0.975);
   }
-  return { density: binned.density(binned.counts, values.length), low, high };
+  return { density: binned.density(binned.weights, values.length), low, high };
 }

@@ -42,7 +42,7 @@ export function exactDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidt
   });
 }
 
-/** Where cells are this part of the bandwidth wide, a density is off by less than 2e-4 of its peak. */
+/** Where cells are this part of the bandwidth wide, sharing each value between its two cells puts a density off by less than 5e-4 of its peak. */
 const cellsPerBandwidth = 16;
 const mostCellsPerStep = 64;
 const kernelReach = 5;
@@ -52,9 +52,11 @@ const kernelReach = 5;
  * resample costs its cells, not its samples. Values beyond the kernel's reach share one last cell, which no point sees.
  */
 export interface BinnedSamples {
-  /** [cells + 1] */
+  /** [cells + 1], each value in the nearest cell. */
   readonly counts: Uint32Array;
-  /** Of counts laid out as `counts`, `total` values in all. */
+  /** [cells + 1], each value shared between the two nearest cells. */
+  readonly weights: Float64Array;
+  /** Of counts or weights laid out as these, `total` values in all. */
   density(counts: ArrayLike<number>, total: number): Float64Array;
 }
 
@@ -66,14 +68,20 @@ export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth:
   const reach = Math.max(1, Math.ceil((kernelReach * bandwidth) / width));
   const cells = (points - 1) * perStep + 1 + 2 * reach;
   const counts = new Uint32Array(cells + 1);
+  const weights = new Float64Array(cells + 1);
   let first = cells;
   let last = -1;
   for (let i = 0; i < values.length; i++) {
-    const cell = Math.round((values[i]! - from) / width) + reach;
-    if (cell >= 0 && cell < cells) {
+    const place = (values[i]! - from) / width + reach;
+    const below = Math.floor(place);
+    if (below >= 0 && below + 1 < cells) {
+      const part = place - below;
+      const cell = part < 0.5 ? below : below + 1;
       counts[cell] = counts[cell]! + 1;
-      if (cell < first) first = cell;
-      if (cell > last) last = cell;
+      weights[below] = weights[below]! + 1 - part;
+      weights[below + 1] = weights[below + 1]! + part;
+      if (below < first) first = below;
+      if (below >= last) last = below + 1;
     } else counts[cells] = counts[cells]! + 1;
   }
   const kernel = Float64Array.from({ length: 2 * reach + 1 }, (_, i) => {
@@ -82,6 +90,7 @@ export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth:
   });
   return {
     counts,
+    weights,
     density(of, total) {
       const density = new Float64Array(points);
       for (let point = 0; point < points; point++) {
@@ -96,8 +105,8 @@ export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth:
   };
 }
 
-/** As `exactDensity` to 2e-4 of its peak, at the cost of the cells. */
+/** As `exactDensity` to 5e-4 of its peak, at the cost of the cells. */
 export function binnedDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): Float64Array {
   const binned = binSamples(values, grid, bandwidth);
-  return binned.density(binned.counts, values.length);
+  return binned.density(binned.weights, values.length);
 }

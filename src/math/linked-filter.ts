@@ -1,6 +1,6 @@
 /** Charts over the same rows that filter each other: each shows the rows that all filters but its own leave. */
 export interface LinkedFilter {
-  /** Leaves rows whose value is from `low` to below `high`; rows without a value go. */
+  /** Leaves rows whose value is from `low` to below `high`, the last edge included; rows without a value go. */
   keepRange(column: number, low: number, high: number): void;
   /** Leaves rows whose code is marked. */
   keepCodes(column: number, isKept: ArrayLike<number>): void;
@@ -57,8 +57,9 @@ export function createLinkedFilter(
     keepRange(column, low, high) {
       const source = columns[column];
       if (source === undefined || 'codes' in source) throw new Error(`chart ${column} has no values to range over`);
-      const { values } = source;
-      mark(column, (row) => values[row]! >= low && values[row]! < high);
+      const { values, edges } = source;
+      if (high >= edges.at(-1)!) mark(column, (row) => values[row]! >= low && values[row]! <= high);
+      else mark(column, (row) => values[row]! >= low && values[row]! < high);
     },
     keepCodes(column, isKept) {
       const source = columns[column];

@@ -2,6 +2,8 @@
 export interface Random {
   /** 0 <= value < 1, in steps of 2^-32. */
   unit(): number;
+  /** Of mean 0 and deviation 1. */
+  normal(): number;
 }
 
 /** sfc32 (Chris Doty-Humphrey), the seed spread over its state. */
@@ -19,7 +21,20 @@ export function createRandom(seed: number): Random {
     return (sum >>> 0) / 4294967296;
   };
   for (let i = 0; i < 12; i++) unit();
-  return { unit };
+  // Box and Muller's come in pairs.
+  let spare: number | undefined;
+  const normal = () => {
+    if (spare !== undefined) {
+      const kept = spare;
+      spare = undefined;
+      return kept;
+    }
+    const length = Math.sqrt(-2 * Math.log(1 - unit()));
+    const angle = 2 * Math.PI * unit();
+    spare = length * Math.sin(angle);
+    return length * Math.cos(angle);
+  };
+  return { unit, normal };
 }
 
 /** A bijection of 32 bits after which neighbours have nothing in common (Wellons' lowbias32). */
@@ -31,13 +46,12 @@ export function mixBits(value: number): number {
 }
 
 /** Knuth's product of uniforms below a mean of 12; above, the normal distribution with the same two moments, rounded. */
-export function drawPoisson(mean: number, { unit }: Random): number {
+export function drawPoisson(mean: number, { unit, normal }: Random): number {
   if (mean < 12) {
     const limit = Math.exp(-mean);
     let count = 0;
     for (let product = unit(); product > limit; product *= unit()) count++;
     return count;
   }
-  const normal = Math.sqrt(-2 * Math.log(1 - unit())) * Math.cos(2 * Math.PI * unit());
-  return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal));
+  return Math.max(0, Math.round(mean + Math.sqrt(mean) * normal()));
 }

@@ -11,7 +11,7 @@ export interface Resampler {
  * distribution instead, and the resample's size varies by its square root (the Poisson bootstrap): with so many values
  * the two cannot be told apart, and a million values cost no more than their cells.
  */
-export const drawnOneByOne = 50_000;
+export const drawnOneByOne = 20_000;
 
 export function createResampler(counts: ArrayLike<number>): Resampler {
   let total = 0;

@@ -18,7 +18,7 @@ LEAST_FOR_BANDS = 30
 """Fewer values have no bands."""
 LEAST_FOR_THRESHOLD = 10
 """Fewer right or wrong answers in a half carry no threshold."""
-MOST_CELLS = 4096
+MOST_CELLS = 1024
 _Z95 = 1.959963984540054
 _HASH_STEP = 0x9E3779B9
 
