@@ -49,7 +49,7 @@ export function createBrush(target: HTMLElement | SVGElement, initial: BrushOpti
     target.setPointerCapture(event.pointerId);
     event.preventDefault();
     // Preventing the default also keeps the focus where it was.
-    if (part !== 'ground' && event.target instanceof Element) (event.target as HTMLElement | SVGElement).focus();
+    if (part !== 'ground') markedOf(event.target)?.focus();
   };
 
   const onPointerMove = (event: PointerEvent) => {
@@ -168,9 +168,12 @@ export function keyedDelta(key: string, step: number): number | undefined {
 }
 
 function partOf(target: EventTarget | null): BrushPart | undefined {
-  const element = target as { dataset?: { brush?: string }; closest?(selector: string): Element | null } | null;
-  const marked = element?.closest?.('[data-brush]') as HTMLElement | null | undefined;
-  return marked?.dataset.brush as BrushPart | undefined;
+  return markedOf(target)?.dataset.brush as BrushPart | undefined;
+}
+
+/** The part that was hit: the element itself or one that it stands in. */
+function markedOf(target: EventTarget | null): HTMLElement | SVGElement | null {
+  return (target as Element | null)?.closest<HTMLElement | SVGElement>('[data-brush]') ?? null;
 }
 
 const ascending = (a: number, b: number): Range => (a <= b ? [a, b] : [b, a]);

@@ -38,6 +38,11 @@ export function formatWhole(count: number): string {
   return count.toLocaleString('en');
 }
 
+/** A number keeps its percent sign on its line. */
+export function unbroken(text: string): string {
+  return text.replaceAll(' %', '\u00a0%');
+}
+
 /** "81 % (79–83 %)", a share with its interval; a dash where there is none. */
 export function formatShare({
   value,

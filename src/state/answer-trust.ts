@@ -1,11 +1,11 @@
+import { queryOptions } from '@tanstack/react-query';
 import { type CalibrationFacts, fitOf } from '../contract/calibration';
-import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '../contract/statistics';
 import { isCut } from '../contract/run';
+import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '../contract/statistics';
 import { contentTokens } from '../math/content-tokens';
 import { poolTokens } from '../math/pooling';
 import type { RunRecord, RunSnapshot } from './run-record';
 import type { EntropyValue } from './trust-choices';
-import { queryOptions } from '@tanstack/react-query';
 
 /** Whether an answer can be read against a calibration; else why not, in a sentence. */
 export type Comparable =
@@ -24,7 +24,8 @@ export function answerIsComparable(run: RunSnapshot, mapOf: RunRecord['mapOf']):
   if (isCut(end) || tokens.length === 0)
     return no('This answer was not finished, and a part cannot be compared with whole answers.');
   const missing = tokens.filter(({ index }) => mapOf(index) === undefined).length;
-  if (missing > 0) return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is not known.`);
+  if (missing > 0)
+    return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is not known.`);
   return { kind: 'yes' };
 }
 
@@ -39,7 +40,9 @@ export function calibrationFits(
   const fit = fitOf(facts, header);
   if (!fit.fits) return no(fit.reason);
   if (facts.patches !== null && facts.patches !== patches)
-    return no(`The calibration is of maps of ${facts.patches} patches; this answer’s have ${patches}, and entropy grows with their number.`);
+    return no(
+      `The calibration is of maps of ${facts.patches} patches; this answer’s have ${patches}, and entropy grows with their number.`,
+    );
   if (!isKnownImage)
     return no(
       `The calibration is of ${facts.data.name}. This picture is your own: whether it is of that kind the page cannot tell, so what held there need not hold here.`,
@@ -65,7 +68,11 @@ export function tokenEntropiesQuery(statistics: StatisticsClient, record: RunRec
 }
 
 /** The answer's one number of its tokens' entropies. NaN where the table's entropy is of no known kind. */
-export function answerEntropy(entropies: MapEntropies, { tokens }: RunSnapshot, { kind, pooling }: EntropyValue): number {
+export function answerEntropy(
+  entropies: MapEntropies,
+  { tokens }: RunSnapshot,
+  { kind, pooling }: EntropyValue,
+): number {
   if (kind === 'given') return Number.NaN;
   return poolTokens(entropies[kind], contentTokens(tokens), pooling);
 }

@@ -141,9 +141,13 @@ export function UprightMark(props: {
   readonly heightPx: number;
   readonly kind: 'threshold' | 'answer';
   readonly labelYPx?: number;
+  /** Where its name would best stand; where there is no room, it stands on the other side. */
+  readonly side?: 'left' | 'right';
 }) {
-  const { atPx, label, margins, widthPx, heightPx, kind, labelYPx = margins.top + 10 } = props;
-  const isLeft = atPx > margins.left + (widthPx - margins.left - margins.right) * 0.62;
+  const { atPx, label, margins, widthPx, heightPx, kind, labelYPx = margins.top + 10, side = 'right' } = props;
+  // Widths of text are not known here.
+  const roomPx = 14 + label.length * 6.3;
+  const isLeft = side === 'left' ? atPx > roomPx : atPx + roomPx > widthPx;
   return (
     <g className="upright" data-kind={kind} transform={`translate(${Math.round(atPx) + 0.5} 0)`}>
       <line y1={kind === 'answer' ? labelYPx - 6 : margins.top} y2={heightPx - margins.bottom} />

@@ -75,6 +75,7 @@ export function DensityChart(props: DensityChartProps) {
     margins.bottom,
   ]);
   const { x, paths, bars, basePx, midPx } = drawn;
+  const isAnswerHigh = answer !== undefined && threshold !== undefined && answer > threshold;
   const step = (domain[1] - domain[0]) / 100;
   const textAt = (at: number) => {
     const parts = classes.map((name) => {
@@ -98,7 +99,7 @@ export function DensityChart(props: DensityChartProps) {
   return (
     <ChartFrame
       title={title}
-      note={note ?? densityNote(distribution)}
+      note={note ?? densityNote(distribution) ?? wholeNote}
       level={level}
       heightPx={heightPx}
       widthPx={widthPx}
@@ -151,6 +152,7 @@ export function DensityChart(props: DensityChartProps) {
           widthPx={widthPx}
           heightPx={heightPx}
           labelYPx={margins.top + 10}
+          side={isAnswerHigh ? 'left' : 'right'}
         />
       )}
       {answer !== undefined && Number.isFinite(answer) && (
@@ -162,6 +164,7 @@ export function DensityChart(props: DensityChartProps) {
           widthPx={widthPx}
           heightPx={heightPx}
           labelYPx={34}
+          side={isAnswerHigh ? 'right' : 'left'}
         />
       )}
     </ChartFrame>
@@ -179,11 +182,13 @@ function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
   }
 }
 
-/** What is drawn, or why a part of it is not. */
-function densityNote({ densities }: Distribution): string {
+const wholeNote =
+  'Kernel densities with 95 % bootstrap bands; underneath, how many answers: right upwards, wrong downwards.';
+
+/** Why a part is not drawn; undefined where all is. */
+export function densityNote({ densities }: Distribution): string | undefined {
   const whys = classes.map((name) => densities[name]).flatMap((found) => (found.state === 'banded' ? [] : [found.why]));
-  if (whys.length > 0) return [...new Set(whys)].join(' ');
-  return 'Kernel densities with 95 % bootstrap bands; underneath, how many answers: right upwards, wrong downwards.';
+  return whys.length > 0 ? [...new Set(whys)].join(' ') : undefined;
 }
 
 function densityFacts({ densities, leftOut }: Distribution): string[] {

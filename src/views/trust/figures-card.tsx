@@ -12,7 +12,7 @@ interface FiguresCardProps {
 /** Figures of the FastRM paper, section on entropy: LLaVA-1.5-7B, over the baseline's maps. */
 const paper = {
   shareBelow: '63 %',
-  rightBelow: '84 % VQA · 83 % GQA · 86 % POPE',
+  rightBelow: '84 · 83 · 86 %',
   rightAbove: '59 %',
 };
 
@@ -59,7 +59,11 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
             <td />
             <th scope="col">{entropyName}</th>
             {logProb && <th scope="col">Mean log-probability</th>}
-            <th scope="col">Paper, entropy</th>
+            <th scope="col">
+              Paper, entropy
+              <br />
+              VQA · GQA · POPE
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -119,5 +123,5 @@ function share(of: Share | undefined): FigureText | undefined {
 function auroc(report: ThresholdReport | undefined): FigureText | undefined {
   if (report?.auroc === undefined) return undefined;
   const { value, low, high } = report.auroc;
-  return { value: value.toFixed(3), interval: `(${low.toFixed(3)}–${high.toFixed(3)})` };
+  return { value: value.toFixed(2), interval: `(${low.toFixed(2)}–${high.toFixed(2)})` };
 }

@@ -2,14 +2,14 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import type { AnswerValue, MapEntropies } from '../../contract/statistics';
 import { contentTokens } from '../../math/content-tokens';
+import { formatWhole, unbroken } from '../../math/number-format';
 import { usePageView, viewHref } from '../../state/page-view';
 import { distributionQuery, type OpenCalibration, thresholdQuery } from '../../state/statistics-queries';
 import { type EntropyValue, meanLogProb } from '../../state/trust-choices';
 import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from '../../state/trust-words';
-import { formatWhole } from '../../math/number-format';
 import { useServices } from '../services-context';
 import type { Bench } from '../use-bench';
-import { DensityChart } from './density-chart';
+import { DensityChart, densityNote } from './density-chart';
 import { calibrationProvenance } from './provenance';
 import type { AnswerTrust } from './use-answer-trust';
 import { EntropyChoices } from './value-choices';
@@ -25,7 +25,9 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
   return (
     <div className="evidence">
       {comparable.kind === 'no' && (
-        <p className="evidence-warning">Drawn all the same: this answer among those of {name}, whatever that is worth.</p>
+        <p className="evidence-warning">
+          Drawn all the same: this answer among those of {name}, whatever that is worth.
+        </p>
       )}
       <div className="evidence-charts">
         <AnswerDensity
@@ -33,6 +35,7 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
           value={choice.value}
           answer={entropyNats}
           threshold={entropyReport?.figures?.threshold}
+          title="Entropy of its maps"
           slot="panel entropy"
         />
         {loaded.hasLogProbs && (
@@ -41,18 +44,21 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
             value={meanLogProb}
             answer={logProbNats}
             threshold={logProbReport?.figures?.threshold}
+            title="Mean log-probability"
             slot="panel log-prob"
           />
         )}
       </div>
-      {like?.logProb && <p>By the model’s own certainty: {lowerFirst(likeSentence(like.logProb, 'mean log-probability'))}</p>}
+      {like?.logProb && (
+        <p>By the model’s own certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
+      )}
       <p>{comparisonSentence(entropyReport, logProbReport)}</p>
       {entropies && <TokenEntropies bench={bench} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">
-        Answers like this one are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))} of {name}{' '}
-        whose value is nearest; in brackets stands the 95 % interval of their share. A share of answers is no certainty
-        about this one. <DataSetLink />
+        Answers like this one are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))} of{' '}
+        {name} whose value is nearest; in brackets stands the 95 % interval of their share. A share of answers is no
+        certainty about this one. <DataSetLink />
       </p>
     </div>
   );
@@ -92,22 +98,24 @@ function AnswerDensity(props: {
   readonly value: AnswerValue;
   readonly answer: number;
   readonly threshold: number | undefined;
+  readonly title: string;
   readonly slot: string;
 }) {
-  const { calibration, value, answer, threshold, slot } = props;
+  const { calibration, value, answer, threshold, title, slot } = props;
   const { statistics } = useServices();
   const { loaded } = calibration;
   const request = { value, bins: 40, seed: 0, resamples: 200 };
   const { data } = useQuery(distributionQuery(statistics, loaded.table, request, slot));
-  const title = valueName(value, loaded.isPooled);
+  const name = valueName(value, loaded.isPooled);
   const provenance = useMemo(
-    () => calibrationProvenance(calibration, [title, `this answer: ${answer} nats`]),
-    [calibration, title, answer],
+    () => calibrationProvenance(calibration, [name, `this answer: ${answer} nats`]),
+    [calibration, name, answer],
   );
   if (data === undefined) return <div style={{ minHeight: chartHeightPx + 56 }} />;
   return (
     <DensityChart
       title={title}
+      note={densityNote(data) ?? `${name}. Bands: 95 %, bootstrap.`}
       value={value}
       distribution={data}
       threshold={threshold}
@@ -120,7 +128,11 @@ function AnswerDensity(props: {
 }
 
 /** The tokens that the answer's entropy is made of; those that do not count stand back. */
-function TokenEntropies(props: { readonly bench: Bench; readonly entropies: MapEntropies; readonly value: EntropyValue }) {
+function TokenEntropies(props: {
+  readonly bench: Bench;
+  readonly entropies: MapEntropies;
+  readonly value: EntropyValue;
+}) {
   const { bench, entropies, value } = props;
   const { tokens } = bench.run;
   if (value.kind === 'given') return null;
@@ -137,7 +149,9 @@ function TokenEntropies(props: { readonly bench: Bench; readonly entropies: MapE
           </li>
         ))}
       </ul>
-      {usesContent && <p className="evidence-note">Faded: words without content of their own, which do not count here.</p>}
+      {usesContent && (
+        <p className="evidence-note">Faded: words without content of their own, which do not count here.</p>
+      )}
     </div>
   );
 }

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { Button, Disclosure, DisclosurePanel } from 'react-aria-components';
+import { unbroken } from '../../math/number-format';
 import { likeSentence } from '../../state/trust-words';
 import type { Bench } from '../use-bench';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
@@ -47,7 +48,7 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
         )}
       </p>
     );
-  return <p className="trust-sentence">{like ? likeSentence(like.entropy, 'entropy') : ' '}</p>;
+  return <p className="trust-sentence">{like ? unbroken(likeSentence(like.entropy, 'entropy')) : ' '}</p>;
 }
 
 /** Its charts are kilobytes that an answer can do without until they are asked for. */

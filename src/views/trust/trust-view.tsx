@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import type { AnswerValue, Distribution, Subset, ThresholdReport } from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
+import { formatPercent, formatWhole, unbroken } from '../../math/number-format';
 import { headReportQuery } from '../../state/sample-queries';
 import { distributionQuery, type OpenCalibration, thresholdQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
@@ -97,8 +97,8 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
   const share = rightSide === 'below' ? shareBelow.value : 1 - shareBelow.value;
   return (
     <>
-      {formatPercent(share)} of {formatWhole(shareBelow.n)} answers lie {rightSide} an entropy of{' '}
-      {formatNats(threshold)} nats. <strong>{formatPercent(trusted.value)} of those are right</strong>, and{' '}
+      {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers lie {rightSide} an entropy of{' '}
+      {formatNats(threshold)} nats. <strong>{unbroken(formatPercent(trusted.value))} of those are right</strong>, and{' '}
       {formatPercent(other.value)} of the others.
     </>
   );
@@ -216,6 +216,7 @@ function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
   const runs = useRuns();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: maps come to the records, which stay the same
   const maps = useMemo(
     () =>
       runs.flatMap((record) =>
@@ -224,7 +225,7 @@ function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
           return map ? [map.values] : [];
         }),
       ),
-    [runs],
+    [runs, bench?.run],
   );
   const own = bench?.run.header.head?.classificationThreshold;
   return (

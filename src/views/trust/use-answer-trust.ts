@@ -4,8 +4,8 @@ import {
   answerEntropy,
   answerIsComparable,
   answerLogProb,
-  calibrationFits,
   type Comparable,
+  calibrationFits,
   type LikeBoth,
   likeBothQuery,
   tokenEntropiesQuery,
@@ -50,7 +50,9 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
   const isKnownImage =
-    run.header.recorded || isSampleOfDataSet(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
+    run.header.recorded ||
+    isSampleOfDataSet(image.name) ||
+    (index?.images.some(({ file }) => file === image.name) ?? false);
   const patches = record.mapOf(0)?.values.length ?? 0;
   const ofCalibration: Comparable = calibration
     ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
@@ -64,7 +66,8 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
       { value: choice?.value ?? meanLogProb, at: entropyNats ?? 0, nearest },
       loaded?.hasLogProbs ? { value: meanLogProb, at: logProbNats, nearest } : undefined,
     ),
-    enabled: loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
+    enabled:
+      loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
   }).data;
   return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like };
 }

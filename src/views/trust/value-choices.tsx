@@ -23,6 +23,7 @@ import {
 import { entropyFormulas, entropyNames, formatAuroc } from '../../state/trust-words';
 import { Choice } from '../choice';
 import type { EntropyChoice } from './use-calibration';
+import './value-choices.css';
 
 const selectBandwidth = (choices: TrustChoices) => choices.bandwidthFactor;
 const selectBins = (choices: TrustChoices) => choices.bins;
