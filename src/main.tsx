@@ -6,6 +6,7 @@ import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
 import { renderPage } from './views/render-page';
+import { devStatistics } from './zz-dev-statistics';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
@@ -22,10 +23,11 @@ function companionUrl(): string | undefined {
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
 }
 
+const modelUrl = './models/patchlight-scenes/';
 const apiUrl = companionUrl();
 const source =
   apiUrl === undefined
-    ? createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() })
+    ? createEmbeddedSource({ modelUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
   library: createRunLibrary(),
@@ -41,7 +43,16 @@ const { library } = reading;
 const intake = createImageIntake(reading);
 const asking = createAskSession(source, library, intake);
 
-renderPage(root, { ...reading, source, intake, asking, samplesUrl: './samples/' });
+renderPage(root, {
+  ...reading,
+  source,
+  intake,
+  asking,
+  samplesUrl: './samples/',
+  modelUrl,
+  statistics: devStatistics,
+  calibrationUrl: './datasets/patchlight-scenes/calibration.arrow',
+});
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
 const loadModel = () => void source.load().catch(() => {}); // the status says why
