@@ -221,8 +221,8 @@ export interface MapEntropies {
 
 /**
  * The page's end of the statistics' worker. Each call rejects with a sentence. A call of the same kind on the same
- * table takes the place of the one before, whose promise rejects with an AbortError; `load`, `entropies` and `rows` of
- * other requests do not disturb each other.
+ * table, in the same `slot` (by default there is one), takes the place of the one before, whose promise rejects with an
+ * AbortError. `load` and `entropies` disturb nothing.
  */
 export interface StatisticsClient {
   /** The bytes are transferred: gone here. */
@@ -231,9 +231,9 @@ export interface StatisticsClient {
   distribution(table: number, request: DistributionRequest, slot?: string): Promise<Distribution>;
   threshold(table: number, request: ThresholdRequest, slot?: string): Promise<ThresholdReport>;
   poolings(table: number, request: PoolingRequest): Promise<PoolingTable>;
-  like(table: number, request: LikeRequest): Promise<AnswersLike>;
+  like(table: number, request: LikeRequest, slot?: string): Promise<AnswersLike>;
   filter(table: number, request: FilterRequest): Promise<Filtered>;
-  rows(table: number, request: RowsRequest): Promise<RowsPage>;
+  rows(table: number, request: RowsRequest, slot?: string): Promise<RowsPage>;
   /** Of maps [tokens, patches] of probabilities; copied. */
   entropies(maps: Float32Array, tokens: number): Promise<MapEntropies>;
   destroy(): void;
