@@ -5,8 +5,8 @@ import { createAskSession } from './state/ask-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
+import { createStatisticsClient } from './statistics/client';
 import { renderPage } from './views/render-page';
-import { devStatistics } from './zz-dev-statistics';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
@@ -50,8 +50,8 @@ renderPage(root, {
   asking,
   samplesUrl: './samples/',
   modelUrl,
-  statistics: devStatistics,
-  calibrationUrl: './datasets/patchlight-scenes/calibration.arrow',
+  statistics: createStatisticsClient(),
+  calibrationUrl: apiUrl === undefined ? './datasets/patchlight-scenes/calibration.arrow' : undefined,
 });
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.

@@ -5,6 +5,7 @@ import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '.
 import { contentTokens } from '../math/content-tokens';
 import { poolTokens } from '../math/pooling';
 import type { RunRecord, RunSnapshot } from './run-record';
+import { fixed } from './statistics-queries';
 import type { EntropyValue } from './trust-choices';
 
 /** Whether an answer can be read against a calibration; else why not, in a sentence. */
@@ -90,7 +91,6 @@ export interface LikeBoth {
   readonly logProb: AnswersLike | undefined;
 }
 
-/** One after the other: a table answers one such question at a time. */
 export function likeBothQuery(
   statistics: StatisticsClient,
   table: number,
@@ -99,12 +99,13 @@ export function likeBothQuery(
 ) {
   return queryOptions({
     queryKey: ['like', table, entropy, logProb],
-    queryFn: async (): Promise<LikeBoth> => ({
-      entropy: await statistics.like(table, entropy),
-      logProb: logProb && (await statistics.like(table, logProb)),
-    }),
-    staleTime: Number.POSITIVE_INFINITY,
-    retry: false,
-    structuralSharing: false,
+    queryFn: async (): Promise<LikeBoth> => {
+      const [ofEntropy, ofLogProb] = await Promise.all([
+        statistics.like(table, entropy, 'entropy'),
+        logProb && statistics.like(table, logProb, 'log-prob'),
+      ]);
+      return { entropy: ofEntropy, logProb: ofLogProb };
+    },
+    ...fixed,
   });
 }

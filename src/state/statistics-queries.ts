@@ -22,7 +22,13 @@ export interface OpenCalibration {
 }
 
 /** Where each request is the key, the answer never changes. What is asked while dragging is not worth keeping. */
-const fixed = { staleTime: Number.POSITIVE_INFINITY, retry: false, structuralSharing: false } as const;
+export const fixed = {
+  staleTime: Number.POSITIVE_INFINITY,
+  structuralSharing: false,
+  /** What a later request took the place of may be wanted again: the user moved back before it was done. */
+  retry: (failures: number, error: Error) => error.name === 'AbortError' && failures < 5,
+  retryDelay: 0,
+} as const;
 const passing = { ...fixed, gcTime: 0, placeholderData: keepPreviousData } as const;
 
 /** `slot`: one slot's later request takes the place of its earlier one, and of no other's. */
