@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from .calibration_scenes import CalibrationSize
 from .head_training import HeadConfig
 from .packing import PATCHES
 from .training import StageConfig
@@ -23,6 +24,7 @@ class Size:
     descriptions: int
     head: HeadConfig
     parity_questions: int
+    calibration: CalibrationSize
 
 
 _ASKED = StageConfig(
@@ -71,6 +73,7 @@ FULL = Size(
     descriptions=200,
     head=_HEAD,
     parity_questions=200,
+    calibration=CalibrationSize(scenes=850),
 )
 SMOKE = Size(
     train_scenes=16,
@@ -94,4 +97,5 @@ SMOKE = Size(
     descriptions=2,
     head=replace(_HEAD, steps=20, batch=8),
     parity_questions=4,
+    calibration=CalibrationSize(scenes=3, answer_tokens=10, checked_answers=2, shard_scenes=2),
 )
