@@ -1,4 +1,4 @@
-import type { ScaleLinear } from 'd3-scale';
+import type { ScaleContinuousNumeric } from 'd3-scale';
 
 export interface Tick {
   /** CSS pixels along the axis. */
@@ -9,7 +9,7 @@ export interface Tick {
 
 /** About one tick each `spacingPx`; their labels have as many decimals as tell them apart. */
 export function ticksOf(
-  scale: ScaleLinear<number, number>,
+  scale: ScaleContinuousNumeric<number, number>,
   spacingPx: number,
   format?: (value: number) => string,
 ): Tick[] {
@@ -20,7 +20,7 @@ export function ticksOf(
 }
 
 /** Ticks of counts: whole numbers, thousands as "12k". */
-export function countTicks(scale: ScaleLinear<number, number>, spacingPx: number): Tick[] {
+export function countTicks(scale: ScaleContinuousNumeric<number, number>, spacingPx: number): Tick[] {
   return ticksOf(scale, spacingPx, formatShortCount).filter(({ value }) => Number.isInteger(value));
 }
 

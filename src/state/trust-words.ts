@@ -38,10 +38,11 @@ export function valueUnit(value: AnswerValue): string {
   return value.of === 'length' ? 'tokens' : 'nats';
 }
 
-/** In its unit: two decimals for nats, three where values are small. */
+/** Two decimals, and more where values are small: log-probabilities of certain answers are thousandths of a nat. */
 export function formatNats(value: number): string {
   if (!Number.isFinite(value)) return '–';
-  return value.toFixed(Math.abs(value) < 1 ? 3 : 2);
+  const size = Math.abs(value);
+  return value.toFixed(size >= 1 ? 2 : size >= 0.1 ? 3 : 4);
 }
 
 export function formatOf(value: AnswerValue): (number: number) => string {

@@ -1,6 +1,6 @@
 import { useId } from 'react';
 import type { ChartCounts } from '../../contract/statistics';
-import { formatWhole } from '../../math/number-format';
+import { formatPercent, formatWhole } from '../../math/number-format';
 import { ChartFrame, type Margins } from '../chart-frame';
 import { ClassPattern, patternFill } from '../chart-parts';
 import { useWidth } from '../use-width';
@@ -14,6 +14,8 @@ interface CategoryBarsProps {
   readonly chosen: readonly string[];
   onToggle(name: string): void;
   onClear(): void;
+  /** Beside a bar stands how many of it are right. */
+  readonly hasShares?: boolean;
   readonly rowPx?: number;
   readonly minHeightPx?: number;
   readonly provenance: readonly string[];
@@ -24,15 +26,19 @@ const noReading: Margins = { top: 0, right: 0, bottom: 0, left: 0 };
 
 /** A bar a category, its right answers and then its wrong ones; picking some filters the other charts and the table. */
 export function CategoryBars(props: CategoryBarsProps) {
-  const { title, names, counts, whole, chosen, onToggle, onClear, provenance, fileName } = props;
-  const { rowPx = 26, minHeightPx = 0 } = props;
+  const { title, counts, whole, chosen, onToggle, onClear, provenance, fileName } = props;
+  const { hasShares = true, rowPx = 26, minHeightPx = 0 } = props;
   const [plot, widthPx] = useWidth<HTMLDivElement>();
+  const rows = props.names
+    .map((name, i) => ({ name, ...rowOf(counts, i), all: totalOf(rowOf(whole, i)) }))
+    .filter(({ all }) => all > 0);
+  const names = rows.map(({ name }) => name);
   const patternId = useId().replaceAll(':', '');
   const heightPx = Math.max(minHeightPx, names.length * rowPx);
   const labelPx = Math.min(110, 12 + 6.6 * Math.max(...names.map((name) => nameOf(name).length)));
   const numberPx = 92;
   const room = Math.max(0, widthPx - labelPx - numberPx);
-  const most = Math.max(1, ...names.map((_, i) => whole.right[i]! + whole.wrong[i]!));
+  const most = Math.max(1, ...rows.map(({ all }) => all));
   const px = (count: number) => (count / most) * room;
   return (
     <ChartFrame
@@ -46,7 +52,7 @@ export function CategoryBars(props: CategoryBarsProps) {
             </button>
           </>
         ) : (
-          'Pick one or several to filter. Beside the bar: answers, and how many of them are right.'
+          `Pick one or several to filter.${hasShares ? ' Beside the bar: answers, and how many of them are right.' : ''}`
         )
       }
       heightPx={heightPx}
@@ -56,22 +62,14 @@ export function CategoryBars(props: CategoryBarsProps) {
       isInteractive
       description={`${title}: a bar a category, right and wrong answers.`}
       table={() => ({
-        columns: [title, 'right', 'wrong', 'all right', 'all wrong'],
-        rows: names.map((name, i) => [
-          nameOf(name),
-          counts.right[i]!,
-          counts.wrong[i]!,
-          whole.right[i]!,
-          whole.wrong[i]!,
-        ]),
+        columns: [title, 'right', 'wrong', 'without a verdict', 'all before any filter'],
+        rows: rows.map(({ name, right, wrong, unscored, all }) => [nameOf(name), right, wrong, unscored, all]),
       })}
       provenance={provenance}
       fileName={fileName}
     >
       <ClassPattern id={patternId} />
-      {names.map((name, i) => {
-        const [right, wrong] = [counts.right[i]!, counts.wrong[i]!];
-        const all = right + wrong;
+      {rows.map(({ name, right, wrong, unscored, all }, i) => {
         const isChosen = chosen.includes(name);
         const text = `${nameOf(name)}: ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`;
         return (
@@ -105,13 +103,7 @@ export function CategoryBars(props: CategoryBarsProps) {
               {isChosen ? '✓ ' : ''}
               {nameOf(name)}
             </text>
-            <rect
-              className="bars-before"
-              x={labelPx + 0.5}
-              y={4.5}
-              width={px(whole.right[i]! + whole.wrong[i]!)}
-              height={rowPx - 11}
-            />
+            <rect className="bars-before" x={labelPx + 0.5} y={4.5} width={px(all)} height={rowPx - 11} />
             <rect className="bars" data-class="right" x={labelPx} y={4} width={px(right)} height={rowPx - 10} />
             <rect
               className="bars"
@@ -122,14 +114,9 @@ export function CategoryBars(props: CategoryBarsProps) {
               height={rowPx - 10}
               fill={patternFill(patternId)}
             />
-            <text
-              className="axis-number"
-              x={labelPx + px(whole.right[i]! + whole.wrong[i]!) + 8}
-              y={rowPx / 2 - 1}
-              dy="0.32em"
-            >
-              {formatWhole(all)}
-              {all > 0 && ` · ${((100 * right) / all).toFixed(0)} %`}
+            <text className="axis-number" x={labelPx + px(all) + 8} y={rowPx / 2 - 1} dy="0.32em">
+              {formatWhole(right + wrong + unscored)}
+              {hasShares && right + wrong > 0 && ` · ${formatPercent(right / (right + wrong))}`}
             </text>
           </g>
         );
@@ -137,5 +124,13 @@ export function CategoryBars(props: CategoryBarsProps) {
     </ChartFrame>
   );
 }
+
+const rowOf = ({ right, wrong, unscored }: ChartCounts, i: number) => ({
+  right: right[i]!,
+  wrong: wrong[i]!,
+  unscored: unscored[i]!,
+});
+
+const totalOf = ({ right, wrong, unscored }: ReturnType<typeof rowOf>) => right + wrong + unscored;
 
 const nameOf = (name: string) => (name === '' ? 'none given' : name);

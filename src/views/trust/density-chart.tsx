@@ -1,4 +1,4 @@
-import { scaleLinear } from 'd3-scale';
+import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
 import type { AnswerValue, Distribution } from '../../contract/statistics';
 import { type DensityColumns, densityPaths, greatestDensity, valueAt } from '../../marks/density';
@@ -50,8 +50,8 @@ export function DensityChart(props: DensityChartProps) {
     const y = scaleLinear([0, greatestDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
     const { right, wrong } = histograms;
     const most = greatestCount({ right: right.counts, wrong: wrong.counts });
-    // Each half of the strip on one scale, so that heights of the two can be compared.
-    const count = scaleLinear([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
+    // One scale for both, of square roots: wrong answers may be few beside the right ones.
+    const count = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
     return {
       x,
       basePx: y(0),
@@ -183,7 +183,7 @@ function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
 }
 
 const wholeNote =
-  'Kernel densities with 95 % bootstrap bands; underneath, how many answers: right upwards, wrong downwards.';
+  'Kernel densities with 95 % bootstrap bands; underneath, how many answers (square-root scale): right upwards, wrong downwards.';
 
 /** Why a part is not drawn; undefined where all is. */
 export function densityNote({ densities }: Distribution): string | undefined {

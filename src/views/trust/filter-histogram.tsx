@@ -1,4 +1,4 @@
-import { scaleLinear } from 'd3-scale';
+import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
 import type { AnswerValue, ChartCounts } from '../../contract/statistics';
 import { countTicks } from '../../marks/axis';
@@ -41,7 +41,8 @@ export function FilterHistogram(props: FilterHistogramProps) {
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
     const most = greatestCount(whole);
-    const y = scaleLinear([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, margins.top]);
+    // Tukey's rootogram: heights are square roots of counts, so that the few wrong answers are seen beside the many right ones.
+    const y = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, margins.top]);
     return { x, y };
   }, [edges, whole, widthPx, heightPx, margins.left, margins.right, margins.top, margins.bottom]);
   const { x, y } = scales;
@@ -114,7 +115,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
         fill={patternFill(patternId)}
       />
       <line className="axis-line" x1={margins.left} x2={widthPx - margins.right} y1={y(0)} y2={y(0)} />
-      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label={unit} spacingPx={56} />
+      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label={unit} spacingPx={70} />
     </ChartFrame>
   );
 }

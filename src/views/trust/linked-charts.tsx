@@ -60,7 +60,8 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
           <h2 id="linked-title">What the answers are</h2>
           <p className="linked-key">
             <span className="swatch-right" aria-hidden="true" /> right, upwards{' '}
-            <span className="swatch-wrong" aria-hidden="true" /> wrong, downwards, hatched. The outline is all answers.
+            <span className="swatch-wrong" aria-hidden="true" /> wrong, downwards, hatched; square-root scale. The
+            outline is all answers.
           </p>
           <button
             type="button"
@@ -99,6 +100,7 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
                 <div key={chart.id} className="linked-chart" data-chart={chart.id}>
                   <CategoryBars
                     {...shared}
+                    hasShares={chart.id !== 'correct'}
                     names={counts.names}
                     chosen={choice && 'names' in choice ? choice.names : []}
                     onToggle={(name) => brush(chart.id, toggledNames(choice, name))}
