@@ -109,16 +109,19 @@ export function filterCharts(loaded: LoadedCalibration, entropy: AnswerValue, bi
 /** Rows a page of the table. */
 const pageRows = 100;
 
-/** What the filter of `filterKey` leaves, page by page: the worker must have been given that filter before. */
+/** What `filter` leaves, page by page, once it is in force: before, rows of another one would come. */
 export function rowsQuery(
   statistics: StatisticsClient,
   table: number,
-  filterKey: FilterRequest,
+  filter: FilterRequest,
   request: Omit<RowsRequest, 'offset' | 'limit'>,
 ) {
   return infiniteQueryOptions({
-    queryKey: ['rows', table, filterKey, request],
-    queryFn: ({ pageParam }) => statistics.rows(table, { ...request, offset: pageParam, limit: pageRows }),
+    queryKey: ['rows', table, filter, request],
+    queryFn: async ({ pageParam, client }) => {
+      await client.ensureQueryData(filterQuery(statistics, table, filter));
+      return statistics.rows(table, { ...request, offset: pageParam, limit: pageRows });
+    },
     initialPageParam: 0,
     getNextPageParam: ({ total }: RowsPage, pages: readonly RowsPage[]) => {
       const loaded = pages.length * pageRows;

@@ -1,5 +1,6 @@
 import {
   type KeyboardEvent,
+  memo,
   type PointerEvent,
   type ReactNode,
   type RefObject,
@@ -79,11 +80,17 @@ export function ChartFrame(props: ChartFrameProps) {
     brushing,
     description,
     table,
+    provenance,
+    fileName,
     children,
   } = props;
   const [isTable, setIsTable] = useState(false);
   const [at, setAt] = useState<number>();
   const drawing = useRef<SVGSVGElement>(null);
+  const saved = useRef<Saved>(undefined);
+  useEffect(() => {
+    saved.current = { table, provenance, drawing: drawing.current };
+  });
   const titleId = useId();
   const Title = `h${level}` as const;
   return (
@@ -92,7 +99,7 @@ export function ChartFrame(props: ChartFrameProps) {
         <Title id={titleId} className="chart-title">
           {title}
         </Title>
-        <ChartTools {...props} drawing={drawing} isTable={isTable} onTable={setIsTable} />
+        <ChartTools title={title} fileName={fileName} saved={saved} isTable={isTable} onTable={setIsTable} />
         <p className="chart-note">
           {reading && at !== undefined && !isTable ? <span className="mono">{reading.textAt(at)}</span> : note}
         </p>
@@ -130,23 +137,32 @@ export function ChartFrame(props: ChartFrameProps) {
   );
 }
 
-interface ChartToolsProps extends ChartFrameProps {
-  readonly drawing: RefObject<SVGSVGElement | null>;
+/** What is saved is what stands there when it is saved. */
+interface Saved {
+  table(): ChartTable;
+  readonly provenance: readonly string[];
+  readonly drawing: SVGSVGElement | null;
+}
+
+interface ChartToolsProps {
+  readonly title: string;
+  readonly fileName: string;
+  readonly saved: RefObject<Saved | undefined>;
   readonly isTable: boolean;
   onTable(isTable: boolean): void;
 }
 
-function ChartTools(props: ChartToolsProps) {
-  const { title, provenance, fileName, table, drawing, isTable, onTable } = props;
-  const svgText = () => {
-    if (drawing.current === null) throw new Error('the chart is not drawn');
-    return chartAsSvg(document, drawing.current, { title, notes: provenance });
-  };
-  const save = async (kind: 'svg' | 'png' | 'csv') => {
+/** Not drawn again with each step of a brush. */
+const ChartTools = memo(function ChartTools({ title, fileName, saved, isTable, onTable }: ChartToolsProps) {
+  const save = async (kind: FileKind) => {
+    if (!saved.current) return;
+    const { table, provenance, drawing } = saved.current;
     const name = `patchlight-${fileName}.${kind}`;
-    if (kind === 'csv') saveFile(tableAsCsv(table(), [title, ...provenance]), 'text/csv', name);
-    else if (kind === 'svg') saveFile(svgText(), 'image/svg+xml', name);
-    else saveFile(await svgAsPng(document, svgText()), 'image/png', name);
+    if (kind === 'csv') return saveFile(tableAsCsv(table(), [title, ...provenance]), 'text/csv', name);
+    if (drawing === null) return;
+    const svg = chartAsSvg(document, drawing, { title, notes: provenance });
+    if (kind === 'svg') saveFile(svg, 'image/svg+xml', name);
+    else saveFile(await svgAsPng(document, svg), 'image/png', name);
   };
   return (
     <div className="chart-tools">
@@ -166,7 +182,7 @@ function ChartTools(props: ChartToolsProps) {
         <Popover className="menu-popover" placement="bottom end">
           <Menu
             className="menu"
-            onAction={(key) => void save(key as 'svg' | 'png' | 'csv')}
+            onAction={(key) => void save(key as FileKind)}
             disabledKeys={isTable ? ['svg', 'png'] : []}
           >
             <MenuItem id="svg" className="menu-item">
@@ -183,7 +199,9 @@ function ChartTools(props: ChartToolsProps) {
       </MenuTrigger>
     </div>
   );
-}
+});
+
+type FileKind = 'svg' | 'png' | 'csv';
 
 interface OverlayProps {
   readonly title: string;

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { useCallback, useMemo } from 'react';
 import type { AnswerValue, FilterRequest } from '../../contract/statistics';
 import type { Range } from '../../marks/brush';
 import { usePageView } from '../../state/page-view';
@@ -7,10 +7,10 @@ import { filterCharts, filterQuery, type OpenCalibration } from '../../state/sta
 import { type TrustChoices, toggledNames, useTrustChoices } from '../../state/trust-choices';
 import { valueName } from '../../state/trust-words';
 import { useServices } from '../services-context';
-import { useSettled } from '../use-settled';
+import { type Settled, useSettledFilter } from '../use-settled';
 import { CategoryBars } from './category-bars';
 import { FilterHistogram } from './filter-histogram';
-import { SamplesTable } from './samples-table';
+import { SamplesHead, SamplesTable } from './samples-table';
 
 const selectBins = (choices: TrustChoices) => choices.bins;
 const selectBrushes = (choices: TrustChoices) => choices.brushes;
@@ -42,14 +42,16 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
   const brushes = useTrustChoices(selectBrushes);
   const search = useTrustChoices(selectSearch);
   const charts = useMemo(() => filterCharts(loaded, entropy, bins), [loaded, entropy, bins]);
-  const request = useMemo<FilterRequest>(
-    () => ({ charts, choices: brushes, ...(search === '' ? {} : { search }) }),
-    [charts, brushes, search],
-  );
-  const { data, isPlaceholderData } = useQuery(filterQuery(statistics, loaded.table, request));
+  const request = useMemo(() => requestOf(charts, { brushes, search }), [charts, brushes, search]);
+  const { data } = useQuery(filterQuery(statistics, loaded.table, request));
   const filtered = data?.filtered;
   const whole = data?.whole;
-  const settled = useSettled(request);
+  const settled = useSettledFilter();
+  const settledRequest = useMemo(() => requestOf(charts, settled), [charts, settled]);
+  const onOpen = useCallback(() => {
+    setView('explain');
+    window.scrollTo({ top: 0 });
+  }, [setView]);
   const { brush } = useTrustChoices.getState();
   const hasBrushes = Object.keys(brushes).length > 0;
 
@@ -112,14 +114,16 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
           })}
         </div>
       </section>
-      <SamplesTable
-        calibration={calibration}
-        entropy={entropy}
-        filter={request}
-        filtered={filtered}
-        isSettled={filtered !== undefined && !isPlaceholderData && settled === request}
-        onOpen={() => setView('explain')}
-      />
+      <section className="samples" aria-labelledby="samples-title">
+        <SamplesHead filtered={filtered} rows={loaded.rows} />
+        <SamplesTable calibration={calibration} entropy={entropy} filter={settledRequest} onOpen={onOpen} />
+      </section>
     </>
   );
 }
+
+const requestOf = (charts: FilterRequest['charts'], { brushes, search }: Settled): FilterRequest => ({
+  charts,
+  choices: brushes,
+  ...(search === '' ? {} : { search }),
+});

@@ -1,5 +1,5 @@
 import { useInfiniteQuery } from '@tanstack/react-query';
-import { useMemo, useState } from 'react';
+import { memo, useMemo, useState } from 'react';
 import {
   Button,
   Cell,
@@ -38,11 +38,8 @@ import { Thumbnail } from './thumbnail';
 interface SamplesTableProps {
   readonly calibration: OpenCalibration;
   readonly entropy: AnswerValue;
-  /** What the worker was asked last, and what it answered; undefined until it has. */
+  /** Once brushes and search rest. */
   readonly filter: FilterRequest;
-  readonly filtered: Filtered | undefined;
-  /** Whether `filtered` is of `filter`, and not of one before it. */
-  readonly isSettled: boolean;
   onOpen(): void;
 }
 
@@ -54,19 +51,43 @@ const selectOrder = (choices: TrustChoices) => choices.order;
 const rowHeightPx = 58;
 const layoutOptions = { rowHeight: rowHeightPx, headingHeight: 34, loaderHeight: 34 };
 
-/** The answers that brushes and search leave; a row opens as a run. */
-export function SamplesTable(props: SamplesTableProps) {
-  const { calibration, entropy, filter, filtered, isSettled, onOpen } = props;
+/** How many are left, at once; and the search. */
+export function SamplesHead({ filtered, rows }: { readonly filtered: Filtered | undefined; readonly rows: number }) {
+  const search = useTrustChoices(selectSearch);
+  return (
+    <div className="samples-head">
+      <h2 id="samples-title">Answers</h2>
+      <p className="samples-count">
+        {filtered && (
+          <>
+            <strong>{formatWhole(filtered.rows)}</strong> of {formatWhole(rows)}
+            {filtered.right + filtered.wrong > 0 &&
+              `, ${formatPercent(filtered.right / (filtered.right + filtered.wrong))} right`}
+          </>
+        )}
+      </p>
+      <SearchField className="search" value={search} onChange={useTrustChoices.getState().setSearch}>
+        <Label className="visually-hidden">Search questions and answers</Label>
+        <Input className="search-input" placeholder="Search questions and answers" />
+        <Button className="search-clear" aria-label="Clear the search">
+          ×
+        </Button>
+      </SearchField>
+    </div>
+  );
+}
+
+/** The answers that brushes and search leave, once these rest; a row opens as a run. */
+export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps) {
+  const { calibration, entropy, filter, onOpen } = props;
   const { loaded } = calibration;
   const services = useServices();
-  const search = useTrustChoices(selectSearch);
   const order = useTrustChoices(selectOrder);
   const isWide = useMediaQuery('(min-width: 1000px)');
   const [refusal, setRefusal] = useState<string>();
   const values = useMemo(() => (loaded.hasLogProbs ? [entropy, meanLogProb] : [entropy]), [loaded, entropy]);
   const query = useInfiniteQuery({
     ...rowsQuery(services.statistics, loaded.table, filter, { order, values }),
-    enabled: isSettled,
   });
   const rows = useMemo(() => query.data?.pages.flatMap((page) => page.rows) ?? [], [query.data]);
   const descriptor = descriptorOf(order);
@@ -84,26 +105,7 @@ export function SamplesTable(props: SamplesTableProps) {
   };
 
   return (
-    <section className="samples" aria-labelledby="samples-title">
-      <div className="samples-head">
-        <h2 id="samples-title">Answers</h2>
-        <p className="samples-count" aria-live="polite">
-          {filtered && (
-            <>
-              <strong>{formatWhole(filtered.rows)}</strong> of {formatWhole(loaded.rows)}
-              {filtered.right + filtered.wrong > 0 &&
-                `, ${formatPercent(filtered.right / (filtered.right + filtered.wrong))} right`}
-            </>
-          )}
-        </p>
-        <SearchField className="search" value={search} onChange={useTrustChoices.getState().setSearch}>
-          <Label className="visually-hidden">Search questions and answers</Label>
-          <Input className="search-input" placeholder="Search questions and answers" />
-          <Button className="search-clear" aria-label="Clear the search">
-            ×
-          </Button>
-        </SearchField>
-      </div>
+    <>
       <p className="samples-note" role="status" data-bad={refusal !== undefined || undefined}>
         {refusal ?? `Open a row, by Enter or a click, to ask its question again and see its maps.`}
       </p>
@@ -142,7 +144,7 @@ export function SamplesTable(props: SamplesTableProps) {
           <TableBody
             renderEmptyState={() => (
               <p className="samples-empty">
-                {isSettled ? 'No answer is left: widen a brush, or clear the search.' : ''}
+                {query.isSuccess ? 'No answer is left: widen a brush, or clear the search.' : ''}
               </p>
             )}
           >
@@ -169,9 +171,9 @@ export function SamplesTable(props: SamplesTableProps) {
           </TableBody>
         </Table>
       </Virtualizer>
-    </section>
+    </>
   );
-}
+});
 
 function CellContent(props: {
   readonly id: ColumnId;

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { memo, useMemo } from 'react';
 import type { AnswerValue, Distribution, Subset, ThresholdReport } from '../../contract/statistics';
 import { formatPercent, formatWhole, unbroken } from '../../math/number-format';
 import { headReportQuery } from '../../state/sample-queries';
@@ -9,7 +9,7 @@ import { comparisonSentence, formatNats, valueName } from '../../state/trust-wor
 import { useServices } from '../services-context';
 import type { Bench } from '../use-bench';
 import { useRuns } from '../use-run';
-import { useSettled } from '../use-settled';
+import { useSettledFilter } from '../use-settled';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
 import { FiguresCard } from './figures-card';
@@ -25,8 +25,6 @@ import './trust.css';
 const selectSubset = (choices: TrustChoices) => choices.subset;
 const selectBins = (choices: TrustChoices) => choices.bins;
 const selectBandwidth = (choices: TrustChoices) => choices.bandwidthFactor;
-const selectBrushes = (choices: TrustChoices) => choices.brushes;
-const selectSearch = (choices: TrustChoices) => choices.search;
 
 const heroHeightPx = 380;
 
@@ -99,7 +97,7 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
     <>
       {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers lie {rightSide} an entropy of{' '}
       {formatNats(threshold)} nats. <strong>{unbroken(formatPercent(trusted.value))} of those are right</strong>, and{' '}
-      {formatPercent(other.value)} of the others.
+      {unbroken(formatPercent(other.value))} of the others.
     </>
   );
 }
@@ -127,16 +125,16 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
   const bins = useTrustChoices(selectBins);
   const bandwidthFactor = useTrustChoices(selectBandwidth);
   const chosen = useTrustChoices(selectSubset);
-  const brushes = useTrustChoices(selectBrushes);
-  const search = useTrustChoices(selectSearch);
-  // What is under a moving brush is computed when it rests: the brush itself needs the worker.
-  const brushed = useSettled(useMemo(() => ({ brushes, search }), [brushes, search]));
+  const brushed = useSettledFilter();
   const { subset, key } = useMemo(() => subsetOf(chosen, brushed), [chosen, brushed]);
   const request = { value: choice.value, subset, bandwidthFactor, bins, seed: 0, resamples: 200 };
   const { data: distribution } = useQuery(distributionQuery(statistics, loaded.table, request, 'hero', key));
   const entropy = useThreshold(loaded.table, choice.value, subset, 'entropy', key);
   const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, subset, 'log-prob', key);
-  const provenance = calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]);
+  const provenance = useMemo(
+    () => calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]),
+    [calibration, choice.value, loaded.isPooled, chosen],
+  );
   return (
     <>
       <section className="trust-hero" aria-label="Entropy of right and wrong answers">
@@ -162,7 +160,7 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
   );
 }
 
-function Hero(props: {
+const Hero = memo(function Hero(props: {
   readonly distribution: Distribution | undefined;
   readonly choice: EntropyChoice;
   readonly threshold: number | undefined;
@@ -183,7 +181,7 @@ function Hero(props: {
       fileName="entropy-densities"
     />
   );
-}
+});
 
 /** `key` changes whenever the subset's answers may. */
 function subsetOf(chosen: TrustSubset, brushed: object): { readonly subset: Subset; readonly key: unknown } {
