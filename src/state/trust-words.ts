@@ -65,14 +65,6 @@ export function likeSentence({ share, from, to }: AnswersLike, name: string): st
   return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
 }
 
-/** What an AUROC says, in words; `auroc` is of the value as a sign of being right, 0.5 being a coin. */
-export function separates({ value, low, high }: AurocInterval): 'nothing' | 'little' | 'some' | 'well' {
-  if (low <= 0.5 && high >= 0.5) return 'nothing';
-  const distance = Math.abs(value - 0.5);
-  if (distance < 0.1) return 'little';
-  return distance < 0.25 ? 'some' : 'well';
-}
-
 export function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
@@ -82,9 +74,10 @@ export function comparisonSentence(entropy: ThresholdReport | undefined, logProb
   const [a, b] = [entropy?.auroc, logProb?.auroc];
   if (a === undefined || b === undefined) return '';
   const isApart = a.low > b.high || b.low > a.high;
-  const numbers = `AUROC ${formatAuroc(a)} against ${formatAuroc(b)}`;
+  const [better, other] = a.value > b.value ? [a, b] : [b, a];
+  const numbers = `AUROC ${formatAuroc(better)} against ${formatAuroc(other)}`;
   if (!isApart) return `Over the calibration both tell right from wrong about equally well: ${numbers}.`;
-  return a.value > b.value
+  return better === a
     ? `Over the calibration entropy tells right from wrong better than mean log-probability does: ${numbers}.`
     : `Over the calibration mean log-probability tells right from wrong better than entropy does: ${numbers}. Where the two disagree, entropy is the weaker sign.`;
 }
