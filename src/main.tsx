@@ -5,6 +5,7 @@ import { createAskSession } from './state/ask-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
+import { createStatisticsClient } from './statistics/client';
 import { renderPage } from './views/render-page';
 
 const root = document.getElementById('root');
@@ -22,10 +23,11 @@ function companionUrl(): string | undefined {
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
 }
 
+const modelUrl = './models/patchlight-scenes/';
 const apiUrl = companionUrl();
 const source =
   apiUrl === undefined
-    ? createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() })
+    ? createEmbeddedSource({ modelUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
   library: createRunLibrary(),
@@ -41,7 +43,16 @@ const { library } = reading;
 const intake = createImageIntake(reading);
 const asking = createAskSession(source, library, intake);
 
-renderPage(root, { ...reading, source, intake, asking, samplesUrl: './samples/' });
+renderPage(root, {
+  ...reading,
+  source,
+  intake,
+  asking,
+  samplesUrl: './samples/',
+  modelUrl,
+  statistics: createStatisticsClient(),
+  calibrationUrl: apiUrl === undefined ? './datasets/patchlight-scenes/calibration.arrow' : undefined,
+});
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
 const loadModel = () => void source.load().catch(() => {}); // the status says why

@@ -10,6 +10,13 @@ export function evenEdges(from: number, to: number, bins: number): Float64Array 
   return Float64Array.from({ length: bins + 1 }, (_, i) => (i === bins ? to : from + ((to - from) * i) / bins));
 }
 
+/** For whole numbers from `from` to `to`: each bin holds equally many of them, and there are at most `bins`. */
+export function wholeEdges(from: number, to: number, bins: number): Float64Array {
+  const numbers = to - from + 1;
+  const width = Math.max(1, Math.ceil(numbers / bins));
+  return Float64Array.from({ length: Math.ceil(numbers / width) + 1 }, (_, i) => from - 0.5 + i * width);
+}
+
 export function countValues(values: ArrayLike<number>, edges: Float64Array): Histogram {
   const bins = edges.length - 1;
   const from = edges[0]!;

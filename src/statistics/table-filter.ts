@@ -1,6 +1,6 @@
 import type { CalibrationTable, CategoryColumn } from '../contract/calibration-table';
 import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from '../contract/statistics';
-import { evenEdges } from '../math/histogram';
+import { evenEdges, wholeEdges } from '../math/histogram';
 import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../math/linked-filter';
 import type { AnswerValues } from './answer-values';
 
@@ -25,7 +25,8 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     if ('value' in chart) {
       const V = values.of(chart.value);
       const [from, to] = chart.extent ?? extentOf([V]);
-      return { values: V, edges: evenEdges(from, to, chart.bins) };
+      const isWhole = chart.value.of === 'length' && chart.extent === undefined;
+      return { values: V, edges: isWhole ? wholeEdges(from, to, chart.bins) : evenEdges(from, to, chart.bins) };
     }
     const { codes, names } = categoryOf(chart.category);
     return { codes, bins: names.length };
@@ -61,7 +62,8 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
         const key = JSON.stringify(choice);
         if (now.shown.choices[column] === key) return;
         now.shown.choices[column] = key;
-        choose(now.linked, column, choice, 'category' in chart ? categoryOf(chart.category).names : undefined);
+        const names = 'category' in chart ? categoryOf(chart.category).names : undefined;
+        choose(now.linked, column, choice, names, now.shown.columns[column]!);
       });
       const needle = wanted?.trim().toLowerCase() || undefined;
       if (needle !== search) {
@@ -94,10 +96,15 @@ function choose(
   column: number,
   choice: FilterChoice | undefined,
   names: readonly string[] | undefined,
+  source: LinkedColumn,
 ) {
   if (choice === undefined) linked.keepAll(column);
-  else if ('range' in choice) linked.keepRange(column, ...choice.range);
-  else
+  else if ('range' in choice) {
+    const [from, to] = choice.range;
+    // The last bin holds the greatest value too.
+    const end = 'edges' in source ? source.edges.at(-1)! : Number.POSITIVE_INFINITY;
+    linked.keepRange(column, from, to >= end ? Number.POSITIVE_INFINITY : to);
+  } else
     linked.keepCodes(
       column,
       Uint8Array.from(names ?? [], (name) => (choice.names.includes(name) ? 1 : 0)),

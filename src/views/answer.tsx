@@ -10,6 +10,7 @@ import { NoMapsNotice } from './no-maps-notice';
 import { Provenance } from './provenance';
 import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
+import { TrustPanel } from './trust/trust-panel';
 import type { Bench } from './use-bench';
 import './answer.css';
 
@@ -45,6 +46,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
       {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
       <TokenInspector bench={bench} />
       <Provenance bench={bench} />
+      <TrustPanel bench={bench} />
     </section>
   );
 }

@@ -1,6 +1,7 @@
 import { drawFigure } from '../marks/figure';
 import { outlinePathData, traceOutline } from '../math/threshold-outline';
 import { mapAsCsv, mapAsJson, mapCaption } from '../state/map-file';
+import { saveFile } from './save-file';
 import { domainOf, layerTable } from './stage';
 import type { Bench } from './use-bench';
 
@@ -18,14 +19,14 @@ export function MapExport({ bench }: { readonly bench: Bench }) {
       <button
         type="button"
         className="link-button"
-        onClick={() => save(mapAsCsv(bench, map), 'text/csv', `${name}.csv`)}
+        onClick={() => saveFile(mapAsCsv(bench, map), 'text/csv', `${name}.csv`)}
       >
         CSV
       </button>
       <button
         type="button"
         className="link-button"
-        onClick={() => save(mapAsJson(bench, map), 'application/json', `${name}.json`)}
+        onClick={() => saveFile(mapAsJson(bench, map), 'application/json', `${name}.json`)}
       >
         JSON
       </button>
@@ -57,14 +58,5 @@ async function savePng(bench: Bench, name: string): Promise<void> {
     outline: outlinePathData(traceOutline(map.values, frame.placement.grid, threshold)),
   });
   const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-  if (blob) save(blob, 'image/png', name);
-}
-
-function save(content: BlobPart, type: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
+  if (blob) saveFile(blob, 'image/png', name);
 }
