@@ -39,12 +39,20 @@ def rank_gaussian(grid: np.ndarray) -> np.ndarray:
 
 
 def token_activation(
-    patches: np.ndarray, prompt: np.ndarray, queries: np.ndarray, lm_head: np.ndarray, t: int
+    patches: np.ndarray,
+    prompt: np.ndarray,
+    queries: np.ndarray,
+    lm_head: np.ndarray,
+    t: int,
+    *,
+    prompt_ids: list[int] = PROMPT_IDS,
+    answer_ids: list[int] = ANSWER_IDS,
+    grids: list[tuple[int, int]] = GRIDS,
 ) -> dict[str, list[float]]:
     """values [P], prompt [m], answer [t] of answer token t."""
-    m, target = len(PROMPT_IDS), ANSWER_IDS[t]
+    m, target = len(prompt_ids), answer_ids[t]
     columns = np.concatenate([prompt[:-1], queries[:t]])
-    ids = PROMPT_IDS[:-1] + ANSWER_IDS[:t]
+    ids = prompt_ids[:-1] + answer_ids[:t]
     image_activations = np.maximum(0, patches @ lm_head.T)
     text = np.maximum(0, columns @ lm_head.T)[:, target]
     image = image_activations[:, target]
@@ -55,10 +63,10 @@ def token_activation(
     image = np.maximum(0, image - alpha * interference)
     both = np.concatenate([image, text])
     both = (both - both.min()) / (both.max() - both.min())
-    bounds = np.cumsum([0] + [rows * cols for rows, cols in GRIDS])
+    bounds = np.cumsum([0] + [rows * cols for rows, cols in grids])
     frames = [
         rank_gaussian(both[start:stop].reshape(grid))
-        for start, stop, grid in zip(bounds, bounds[1:], GRIDS, strict=False)
+        for start, stop, grid in zip(bounds, bounds[1:], grids, strict=False)
     ]
     text = both[len(image) :]
     return {
@@ -81,8 +89,7 @@ def main() -> None:
     queries[0] = states["promptStates"][-1]
     # The last frame all alike, and far from one token: windows of equal values and of nothing come about.
     states["patchStates"][-4:] = -lm_head[4] * 2
-    patch_states, prompt_states = states["patchStates"], states["promptStates"]
-    maps = [token_activation(patch_states, prompt_states, queries, lm_head, t) for t in range(len(ANSWER_IDS))]
+    maps = [token_activation(*states.values(), queries, lm_head, t) for t in range(len(ANSWER_IDS))]
     fixture = {
         "hiddenSize": HIDDEN,
         "grids": [{"rows": rows, "cols": cols} for rows, cols in GRIDS],
