@@ -1,6 +1,7 @@
 import type { RunEvent, RunImage } from '../contract/run';
 import type { RunSource, SourceStatus } from '../source/run-source';
 import type { AskSession } from './ask-session';
+import type { ExplainSession } from './explain-session';
 import type { ImageIntake } from './image-intake';
 import type { ImageShelf } from './image-shelf';
 import type { RunLibrary } from './run-library';
@@ -18,6 +19,7 @@ export interface Services {
   readonly shelf: ImageShelf;
   readonly intake: ImageIntake;
   readonly asking: AskSession;
+  readonly explaining: ExplainSession;
   /** Where the sample index and its files lie, with the slash at the end. */
   readonly samplesUrl: string;
   /** Checks before it decodes: kind, bytes and pixels. */

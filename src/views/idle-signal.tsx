@@ -1,16 +1,21 @@
 import { useIsFetching } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useAsking } from '../state/ask-session';
+import { type Explaining, useExplaining } from '../state/explain-session';
 import { useIntake } from '../state/image-intake';
 import { useSourceStatus } from './use-run';
+
+const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
 
 /** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
 export function IdleSignal() {
   const fetching = useIsFetching();
   const { asking } = useAsking();
   const { isReading } = useIntake();
+  const isExplaining = useExplaining(selectIsExplaining);
   const { phase } = useSourceStatus();
-  const isBusy = fetching > 0 || isReading || asking.phase !== 'idle' || phase === 'loading' || phase === 'idle';
+  const isLoading = phase === 'loading' || phase === 'idle';
+  const isBusy = fetching > 0 || isReading || asking.phase !== 'idle' || isExplaining || isLoading;
   useEffect(() => {
     const root = document.documentElement;
     root.dataset.idle = 'false';
