@@ -42,7 +42,7 @@ export const useExplaining = create<Explaining>(() => ({ running: undefined, tra
 
 const untouched: MethodTrack = { check: undefined, costs: [], stop: undefined };
 
-export function trackOf({ tracks }: Explaining, runId: string, method: MethodId): MethodTrack {
+export function trackOf({ tracks }: Pick<Explaining, 'tracks'>, runId: string, method: MethodId): MethodTrack {
   return tracks.get(keyOf(runId, method)) ?? untouched;
 }
 
