@@ -24,11 +24,14 @@ export function selectOffers(
   });
 }
 
-/** FastRM and its teacher; where one cannot be had, the next that can. */
+/** FastRM and its teacher. */
+export const usualPair = ['fastrm', 'chefer'] as const satisfies readonly MethodId[];
+
+/** The usual pair; where one cannot be had, the next that can. */
 export function defaultPair(offers: readonly Offer[]): readonly [MethodId, MethodId] {
   const offered = offers.filter(({ refusal }) => refusal === undefined).map(({ method }) => method);
-  const first = offered[0] ?? 'fastrm';
-  return [first, offered[1] ?? (first === 'chefer' ? 'fastrm' : 'chefer')];
+  const first = offered[0] ?? usualPair[0];
+  return [first, offered[1] ?? usualPair.find((method) => method !== first) ?? usualPair[1]];
 }
 
 /** The first that is offered and not among `taken`. */

@@ -3,7 +3,7 @@ import type { MethodId } from '../../contract/methods';
 import { type Asking, useAsking } from '../../state/ask-session';
 import { type CompareSettings, type SetCompareSettings, useCompareSettings } from '../../state/compare-settings';
 import type { Want } from '../../state/explain-session';
-import { defaultPair, type Offer, selectOffers } from '../../state/method-offers';
+import { defaultPair, type Offer, selectOffers, usualPair } from '../../state/method-offers';
 import type { Thresholds } from '../../state/panel-map';
 import { mostTelling } from '../../state/token-selection';
 import { useServices } from '../services-context';
@@ -33,7 +33,12 @@ export function useCompare(bench: Bench): CompareBench {
   const { record, run } = bench;
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is offered changes with the status
   const offers = useMemo(() => selectOffers(run, record, source.offers(run.header)), [source, status, run, record]);
-  const panels = useMemo(() => compare.methods ?? defaultPair(offers), [compare.methods, offers]);
+  // While the model loads nothing but FastRM's own maps can be had: what stands in for its teacher would only flash up.
+  const isSettled = status.phase === 'ready' || status.phase === 'failed';
+  const panels = useMemo(
+    () => compare.methods ?? (isSettled ? defaultPair(offers) : usualPair),
+    [compare.methods, isSettled, offers],
+  );
   const selected = useMemo(
     () => (bench.selected.length > 0 || run.end === undefined ? bench.selected : mostTelling(run.tokens)),
     [bench.selected, run],
