@@ -21,7 +21,9 @@ export function IdleSignal() {
     root.dataset.idle = 'false';
     if (isBusy) return;
     let isCurrent = true;
-    const images = Array.from(document.images, (image) => image.decode().catch(() => {}));
+    const images = Array.from(document.images)
+      .filter(isToCome)
+      .map((image) => image.decode().catch(() => {}));
     Promise.all([document.fonts.ready, ...images]).then(() => {
       // Two frames: one to lay out what the state says, one to have painted it.
       requestAnimationFrame(() =>
@@ -35,4 +37,9 @@ export function IdleSignal() {
     };
   }, [isBusy]);
   return null;
+}
+
+/** A lazy image far below is not fetched before somebody scrolls there: to wait for it would be to wait for ever. */
+function isToCome(image: HTMLImageElement): boolean {
+  return image.loading !== 'lazy' || image.complete || image.getBoundingClientRect().top < 2 * window.innerHeight;
 }

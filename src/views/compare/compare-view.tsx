@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect } from 'react';
 import { patchIndex } from '../../math/patch-geometry';
 import { wholeView } from '../../math/zoom';
 import { type Choices, useChoices } from '../../state/choices';
@@ -17,6 +17,7 @@ import { StillStage, stageImage } from '../still-stage';
 import { useTokenMarks } from '../token-mark';
 import { EmptyAnswer, UnaskedImage } from '../unasked-image';
 import type { Bench } from '../use-bench';
+import { useMediaQuery } from '../use-media-query';
 import { CompareBar } from './compare-bar';
 import { CompareLegend } from './compare-legend';
 import { CostPart } from './cost-part';
@@ -32,6 +33,9 @@ const selectDraftImage = (draft: Draft) => draft.image;
 /** Several methods' maps of the same tokens, side by side. */
 export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
   const draftImage = useDraft(selectDraftImage);
+  const isWide = useMediaQuery('(min-width: 1000px)');
+  // Made once at either width; on a phone the maps come first.
+  const ask = <AskForm record={bench?.record} />;
   return (
     <main className="compare">
       <div className="compare-top">
@@ -47,7 +51,7 @@ export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
             <EmptyAnswer />
           )}
         </div>
-        <AskForm record={bench?.record} />
+        {isWide && ask}
       </div>
       {draftImage ? (
         <div className="panels">
@@ -56,11 +60,13 @@ export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
       ) : (
         bench && <Comparison key={bench.record.id} bench={bench} />
       )}
+      {!isWide && ask}
     </main>
   );
 }
 
 const selectUnit = (choices: Choices) => choices.unit;
+const selectWeighed = (choices: Choices) => choices.weighedRun;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
 function ComparedAnswer({ bench }: { readonly bench: Bench }) {
@@ -90,6 +96,7 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
         marks={marks}
         isStreaming={run.end === undefined}
       />
+      <MarksNote bench={compared} />
       <div className="answer-tools">
         <UnitChoice />
         <AnswerHint bench={bench} />
@@ -102,13 +109,11 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
 /** Everything below the answer. Made anew for each run. */
 function Comparison({ bench }: { readonly bench: Bench }) {
   const compared = useCompare(bench);
-  const [isWeighing, setIsWeighing] = useState(false);
-  useWants(compared, isWeighing);
+  useWants(compared, useChoices(selectWeighed) === bench.record.id);
   useEffect(() => () => setZoom(wholeView), []);
   const image = stageImage(bench);
   return (
     <>
-      <MarksNote bench={compared} onWeigh={() => setIsWeighing(true)} />
       <CompareBar bench={compared} />
       <PanelRow bench={compared} image={image} />
       <Looks bench={compared} />

@@ -1,14 +1,16 @@
 import { methods } from '../../contract/methods';
+import { useChoices } from '../../state/choices';
 import { markingMethod } from '../../state/token-marks';
 import { TokenMark } from '../token-mark';
 import type { CompareBench } from './use-compare';
 
 /** What stands above the words, and the way to what does not stand there yet. */
-export function MarksNote({ bench, onWeigh }: { readonly bench: CompareBench; onWeigh(): void }) {
+export function MarksNote({ bench }: { readonly bench: CompareBench }) {
   const { record, run, panels, offers, stripMethod } = bench;
   const marking = markingMethod(panels);
   const isWeighed = run.tokens.every(({ index }) => record.mapOf(index, 'dex-ar') !== undefined);
-  const isAsked = panels.includes('dex-ar') || stripMethod === 'dex-ar';
+  const weighedRun = useChoices((choices) => choices.weighedRun);
+  const isAsked = panels.includes('dex-ar') || stripMethod === 'dex-ar' || weighedRun === record.id;
   const canWeigh = offers.some(({ method, canExplain }) => method === 'dex-ar' && canExplain);
   return (
     <p className="marks-note">
@@ -30,7 +32,7 @@ export function MarksNote({ bench, onWeigh }: { readonly bench: CompareBench; on
         {!isWeighed && !isAsked && canWeigh && (
           <>
             {' '}
-            <button type="button" className="link-button" onClick={onWeigh}>
+            <button type="button" className="link-button" onClick={() => useChoices.getState().weighWords(record.id)}>
               Weigh the words
             </button>
           </>

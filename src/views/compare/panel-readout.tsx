@@ -14,9 +14,18 @@ export function PanelReadout(props: {
   const { values, grid, formatPatch } = props;
   const patch = useChoices(selectPatch);
   const ranks = useMemo(() => values && ranksDescending(values), [values]);
-  const peak = useMemo(() => values && summariseMap(values).maxIndex, [values]);
-  if (values === undefined || ranks === undefined || peak === undefined) return <p className="panel-readout mono" />;
-  const { row, col } = patch ?? patchAtIndex(grid, peak);
+  const summary = useMemo(() => values && summariseMap(values), [values]);
+  if (values === undefined || ranks === undefined || summary === undefined) return <p className="panel-readout mono" />;
+  if (patch === undefined && summary.min === summary.max) {
+    return (
+      <p className="panel-readout mono">
+        <span>
+          all {values.length} patches <strong>{formatPatch(summary.max)}</strong>
+        </span>
+      </p>
+    );
+  }
+  const { row, col } = patch ?? patchAtIndex(grid, summary.maxIndex);
   const index = patchIndex(grid, { row, col });
   return (
     <p className="panel-readout mono">

@@ -34,6 +34,7 @@ function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly met
   const { record, run, selected } = bench;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
   const words = useMemo(() => promptRelevancy(record, selected, method), [record, run, selected, method]);
+  const isThere = selected.some((index) => record.mapOf(index, method) !== undefined);
   return (
     <figure className="words">
       <figcaption className="words-head">
@@ -48,7 +49,9 @@ function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly met
       {words ? (
         <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
       ) : (
-        <p className="panel-says">No map of it yet.</p>
+        <p className="panel-says">
+          {isThere ? 'It finds no relevancy for this, neither on patches nor on words.' : 'No map of it yet.'}
+        </p>
       )}
     </figure>
   );

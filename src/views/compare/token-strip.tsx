@@ -158,7 +158,6 @@ const StripCell = memo(function StripCell(props: StripCellProps) {
         <img
           src={image.url}
           alt=""
-          loading="lazy"
           style={placed(crop, { xPx: 0, yPx: 0, widthPx: sourceWidthPx, heightPx: sourceHeightPx })}
         />
         {values ? (
