@@ -26,9 +26,10 @@ function faultsOf(folder) {
   const name = path.basename(folder);
   const manifestFile = path.join(folder, 'manifest.json');
   if (!existsSync(manifestFile)) return [`${name} has no manifest.json`];
-  /** @type {{ files?: Record<string, Listed> }} */
+  /** @type {{ files?: Record<string, Listed>, explain?: { files?: Record<string, Listed> } }} */
   const manifest = JSON.parse(readFileSync(manifestFile, 'utf8'));
-  const files = Object.entries(manifest.files ?? {});
+  const listing = { ...manifest.files, ...manifest.explain?.files };
+  const files = Object.entries(listing);
   const faults = files.flatMap(([file, listed]) => {
     const full = path.join(folder, file);
     if (!existsSync(full)) return [`${name}/${file} is listed and not there`];
@@ -39,7 +40,7 @@ function faultsOf(folder) {
       ...(sha256 === listed.sha256 ? [] : [`${name}/${file}: sha256 ${sha256} (manifest: ${listed.sha256})`]),
     ];
   });
-  const unlisted = filesUnder(folder).filter((file) => file.endsWith('.onnx') && !manifest.files?.[file]);
+  const unlisted = filesUnder(folder).filter((file) => file.endsWith('.onnx') && !listing[file]);
   return [
     ...(files.length === 0 ? [`${name}/manifest.json lists no files`] : []),
     ...faults,

@@ -9,10 +9,14 @@ import onnxruntime
 
 
 class BrowserAnswer(NamedTuple):
-    """Greedy answer without its end token; states [n, d] of every position fed: prompt, then each answer token."""
+    """Greedy answer without its end token; states [n, d] of every position fed: prompt, then each answer token.
+
+    logits [t, V] that chose each token, one of an end token included.
+    """
 
     ids: list[int]
     states: np.ndarray
+    logits: np.ndarray
 
 
 class BrowserModel:
@@ -49,24 +53,50 @@ class BrowserModel:
         past = [np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)] * (2 * facts["layers"])
         names = [f"past.{i}.{part}" for i in range(facts["layers"]) for part in ("key", "value")]
         ids: list[int] = []
-        states = []
+        states, said = [], []
         for _ in range(limit):
             start, count = past[0].shape[2], embeds.shape[1]
             feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
             logits, fed, *past = _run(self.decoder, feed | dict(zip(names, past, strict=True)))
             states.append(fed[0])
+            said.append(logits[0])
             token = int(logits[0].argmax())
             if token == eos:
                 break
             ids.append(token)
             embeds = self.embeddings([token])
-        return BrowserAnswer(ids, np.concatenate(states))
+        return BrowserAnswer(ids, np.concatenate(states), np.stack(said))
 
     def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
         """Raw states [T, d] and [P, d] to probabilities [T, P]."""
         [patches] = _run(self.norm, {"patch_states": patch_states})
         [probabilities] = _run(self.head, {"query_states": query_states, "patch_states": patches})
         return probabilities
+
+
+class BrowserExplainer:
+    """The graphs of the gradient and attention methods of one folder."""
+
+    def __init__(self, folder: Path, *, threads: int = 2):
+        self.facts = json.loads((folder / "manifest.json").read_text())["explain"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+
+        def session(relative: str) -> onnxruntime.InferenceSession:
+            return onnxruntime.InferenceSession(folder / relative, options, providers=["CPUExecutionProvider"])
+
+        self._trace = session(self.facts["trace"])
+        self._graphs = {name: session(path) for name, path in self.facts["graphs"].items()}
+
+    def trace(self, embeds: np.ndarray) -> dict[str, np.ndarray]:
+        """[n, d] to logits [n, V], states [n, d] and what the methods need, by the graphs' own names."""
+        names = [value.name for value in self._trace.get_outputs()]
+        return {"x.0": embeds, **dict(zip(names, _run(self._trace, {"x.0": embeds}), strict=True))}
+
+    def explain(self, graph: str, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """A graph's outputs, from those of `given` that it asks for."""
+        session = self._graphs[graph]
+        return _run(session, {value.name: given[value.name] for value in session.get_inputs()})
 
 
 def _run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -23,6 +23,8 @@ class Size:
     descriptions: int
     head: HeadConfig
     parity_questions: int
+    explained_questions: int
+    """Whose tokens' maps are held to autograd."""
 
 
 _ASKED = StageConfig(
@@ -71,6 +73,7 @@ FULL = Size(
     descriptions=200,
     head=_HEAD,
     parity_questions=200,
+    explained_questions=40,
 )
 SMOKE = Size(
     train_scenes=16,
@@ -94,4 +97,5 @@ SMOKE = Size(
     descriptions=2,
     head=replace(_HEAD, steps=20, batch=8),
     parity_questions=4,
+    explained_questions=2,
 )
