@@ -24,6 +24,7 @@ export const arrows = /** @type {const} */ ({
 const exceptions = [
   { from: 'source/', to: 'inference/client', why: 'the embedded source speaks to the worker through its client' },
   { from: 'source/', to: 'inference/head-client', why: "a companion's states become maps in the head's worker" },
+  { from: 'source/', to: 'inference/activation-client', why: 'and token activation maps in a worker of their own' },
 ];
 
 /** Packages that only some folders may know: React stays above the marks, the runtime stays in the worker's folder. */

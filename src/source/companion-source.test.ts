@@ -39,7 +39,9 @@ const model: CompanionModel = {
   dtype: 'float32',
   device: 'cuda:0',
   knows: 'Nothing.',
-  limits: { imageBytes: 1000, imageFormats: ['image/png'] },
+  limits: { imageBytes: 1000, imageFormats: ['image/png'], unembeddingIds: 4 },
+  methods: ['fastrm', 'chefer', 'dex-ar', 'tam'],
+  unembedding: true,
   head,
   trainCommand: 'patchlight train --model random-weights',
 };
