@@ -8,13 +8,15 @@ import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { root } from './shell.mjs';
 
-const reportFolders = ['public/models/patchlight-scenes/report', 'bench/report'];
+const reportFolders = ['public/models/patchlight-scenes/report', 'public/datasets/patchlight-scenes', 'bench/report'];
 const marks = /** @type {const} */ ({ begin: '<!-- figures: begin -->', end: '<!-- figures: end -->' });
 
 /**
  * One report file: what was measured together by one command. A report without `figures` is data for other readers.
  * @typedef {{ label: string, value: number | string, unit?: string, goal?: string }} Figure
- * @typedef {{ title: string, command: string, measuredOn?: string, figures: Figure[] }} Report
+ * What is told better by columns than one by one comes in tables beside the figures.
+ * @typedef {{ title: string, columns: string[], rows: (string | number)[][] }} Table
+ * @typedef {{ title: string, command: string, measuredOn?: string, figures: Figure[], tables?: Table[] }} Report
  */
 
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
@@ -23,6 +25,14 @@ const isRecord = (value) => typeof value === 'object' && value !== null && !Arra
 /** @param {unknown} value @returns {value is Figure} */
 const isFigure = (value) =>
   isRecord(value) && typeof value.label === 'string' && ['number', 'string'].includes(typeof value.value);
+
+/** @param {unknown} value @returns {value is Table} */
+function isTable(value) {
+  if (!isRecord(value)) return false;
+  const { title, columns, rows } = value;
+  if (typeof title !== 'string' || !Array.isArray(columns) || !Array.isArray(rows)) return false;
+  return rows.every((row) => Array.isArray(row) && row.length === columns.length);
+}
 
 /**
  * @param {string} file
@@ -35,27 +45,42 @@ export function parseReport(file, data) {
   if (typeof title !== 'string' || typeof command !== 'string') throw new Error(`${file} needs a title and a command`);
   if (!Array.isArray(figures) || !figures.every(isFigure))
     throw new Error(`${file}: each figure needs label and value`);
-  return { title, command, figures, ...(typeof measuredOn === 'string' ? { measuredOn } : {}) };
+  const { tables = [] } = data;
+  if (!Array.isArray(tables) || !tables.every(isTable))
+    throw new Error(`${file}: each table needs title, columns, rows`);
+  return { title, command, figures, tables, ...(typeof measuredOn === 'string' ? { measuredOn } : {}) };
 }
 
 /** @param {Figure} figure */
 function renderValue({ value, unit }) {
-  const text = typeof value === 'string' ? value : String(Number(value.toPrecision(4)));
-  return unit === undefined ? text : `${text} ${unit}`;
+  return unit === undefined ? renderNumber(value) : `${renderNumber(value)} ${unit}`;
+}
+
+/** @param {number | string} value */
+const renderNumber = (value) => (typeof value === 'string' ? value : String(Number(value.toPrecision(4))));
+
+/** @param {readonly string[]} cells */
+const renderRow = (cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+
+/** @param {Table} table */
+function renderTable({ title, columns, rows }) {
+  const rule = `|---${'|---:'.repeat(columns.length - 1)}|`;
+  return [`${title}:`, '', renderRow(columns), rule, ...rows.map((row) => renderRow(row.map(renderNumber)))].join('\n');
 }
 
 /** @param {readonly Report[]} reports */
 export function renderFigures(reports) {
   if (reports.length === 0) return 'Nothing has been measured yet.';
-  const sections = reports.map(({ title, command, measuredOn, figures }) => {
+  const sections = reports.map(({ title, command, measuredOn, figures, tables = [] }) => {
     const hasGoals = figures.some(({ goal }) => goal !== undefined);
     const head = hasGoals ? '| | measured | goal |\n|---|---:|---:|' : '| | measured |\n|---|---:|';
     const rows = figures.map((figure) => {
       const cells = [figure.label, renderValue(figure), ...(hasGoals ? [figure.goal ?? ''] : [])];
-      return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+      return renderRow(cells);
     });
     const where = measuredOn === undefined ? '' : ` (${measuredOn})`;
-    return [`### ${title}`, '', `\`${command}\`${where}`, '', head, ...rows].join('\n');
+    const list = figures.length === 0 ? [] : [[head, ...rows].join('\n')];
+    return [`### ${title}`, `\`${command}\`${where}`, ...list, ...tables.map(renderTable)].join('\n\n');
   });
   return sections.join('\n\n');
 }

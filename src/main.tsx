@@ -2,9 +2,11 @@ import { readImage } from './inference/read-image';
 import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
+import { createExplainSession } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
+import { createStatisticsClient } from './statistics/client';
 import { renderPage } from './views/render-page';
 
 const root = document.getElementById('root');
@@ -22,10 +24,11 @@ function companionUrl(): string | undefined {
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
 }
 
+const modelUrl = './models/patchlight-scenes/';
 const apiUrl = companionUrl();
 const source =
   apiUrl === undefined
-    ? createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() })
+    ? createEmbeddedSource({ modelUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
   library: createRunLibrary(),
@@ -40,8 +43,19 @@ const reading = {
 const { library } = reading;
 const intake = createImageIntake(reading);
 const asking = createAskSession(source, library, intake);
+const explaining = createExplainSession(source);
 
-renderPage(root, { ...reading, source, intake, asking, samplesUrl: './samples/' });
+renderPage(root, {
+  ...reading,
+  source,
+  intake,
+  asking,
+  explaining,
+  samplesUrl: './samples/',
+  modelUrl,
+  statistics: createStatisticsClient(),
+  calibrationUrl: apiUrl === undefined ? './datasets/patchlight-scenes/calibration.arrow' : undefined,
+});
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
 const loadModel = () => void source.load().catch(() => {}); // the status says why

@@ -1,6 +1,7 @@
 // The page that bench/run.mjs drives: hands one job at a time to the worker, where all is measured.
 import { type ExplainJob, type ExplainTimes, measureExplain } from './explain-times';
 import type { HeadJob, HeadTimes } from './head-times';
+import { measureStatistics, type StatisticsJob, type StatisticsTimes } from './statistics-times';
 
 type Reply = { readonly times: HeadTimes } | { readonly error: string };
 
@@ -8,8 +9,11 @@ declare global {
   interface Window {
     measureHead(job: Omit<HeadJob, 'graphsUrl'>): Promise<HeadTimes>;
     measureExplain(job: ExplainJob): Promise<ExplainTimes>;
+    measureStatistics(job: StatisticsJob): Promise<StatisticsTimes>;
   }
 }
+
+window.measureStatistics = measureStatistics;
 
 /** A fresh worker a job: memory of the wider heads is given back between them. */
 window.measureHead = (job) =>

@@ -43,6 +43,7 @@ export function exampleManifest(): ModelManifest {
       eosTokenId: 2,
       imageTokenId: 4,
       unkTokenId: 3,
+      neverSeen: [],
       maxQuestionTokens: 48,
       maxNewTokens: 96,
       caseFallback: 'lower',

@@ -1,4 +1,4 @@
-import { memo } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
 import { isCut, type RunEnd } from '../contract/run';
 import { patchIndex } from '../math/patch-geometry';
@@ -10,6 +10,8 @@ import { NoMapsNotice } from './no-maps-notice';
 import { Provenance } from './provenance';
 import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
+import { useTokenMarks } from './token-mark';
+import { TrustPanel } from './trust/trust-panel';
 import type { Bench } from './use-bench';
 import './answer.css';
 
@@ -24,33 +26,48 @@ export function Answer({ bench }: { readonly bench: Bench }) {
   const { header, tokens, end } = run;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
 
+  const marks = useTokenMarks(bench);
+
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <h2 className="answer-question">{header.question}</h2>
+      <AskedQuestion key={record.id} text={header.question} isRecorded={header.recorded} />
       <AnswerTokens
         tokens={tokens}
-        mapOf={record.mapOf}
         selected={selected}
         unit={unit}
-        markPatch={markPatch}
-        threshold={threshold}
+        hasMap={(index) => record.mapOf(index) !== undefined || header.head === undefined}
+        isOnPatch={(index) => markPatch !== undefined && (record.mapOf(index)?.values[markPatch] ?? 0) >= threshold}
+        marks={marks}
         isStreaming={end === undefined}
-        hasMaps={header.head !== undefined}
       />
       <div className="answer-tools">
         <UnitChoice />
-        <Hint bench={bench} />
+        <AnswerHint bench={bench} />
       </div>
       {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
       <TokenInspector bench={bench} />
       <Provenance bench={bench} />
+      <TrustPanel bench={bench} />
     </section>
   );
 }
 
+/** On a phone the answer stands above the question box, out of sight of whoever has just asked. */
+function AskedQuestion({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (!isRecorded) heading.current?.scrollIntoView({ block: 'nearest' });
+  }, [isRecorded]);
+  return (
+    <h2 ref={heading} className="answer-question">
+      {text}
+    </h2>
+  );
+}
+
 /** What a click picks. The whole answer is a selection at once, and a click on a token ends it. */
-const UnitChoice = memo(function UnitChoice() {
+export const UnitChoice = memo(function UnitChoice() {
   const { library } = useServices();
   const unit = useChoices(selectUnit);
   const isWhole = useChoices(selectIsWhole);
@@ -86,7 +103,7 @@ const UnitChoice = memo(function UnitChoice() {
   );
 });
 
-function answerKind({ header, end }: RunSnapshot): string {
+export function answerKind({ header, end }: RunSnapshot): string {
   const isPartial = end !== undefined && isCut(end);
   if (header.recorded) return isPartial ? 'Recorded example, not whole' : 'Recorded example';
   if (end === undefined) return 'Answering';
@@ -94,7 +111,7 @@ function answerKind({ header, end }: RunSnapshot): string {
 }
 
 /** How the answer ended, where that is worth saying, and the way on; else what can be done with its tokens. */
-function Hint({ bench }: { readonly bench: Bench }) {
+export function AnswerHint({ bench }: { readonly bench: Bench }) {
   const { asking } = useServices();
   const { header, end } = bench.run;
   const note = end && endNote(end, header.recorded);

@@ -1,56 +1,38 @@
-import { type Draft, useDraft } from '../state/draft';
+import { useCallback } from 'react';
+import { takeCalibrationFile } from '../state/calibration-files';
+import { usePageView } from '../state/page-view';
 import { Announcer } from './announcer';
-import { Answer } from './answer';
-import { AskForm } from './ask-form';
 import { Colophon } from './colophon';
 import { DropTarget } from './drop-target';
-import { FrameChoice } from './frame-choice';
+import { ExplainView } from './explain-view';
 import { Gallery } from './gallery';
 import { IdleSignal } from './idle-signal';
-import { Legend } from './legend';
-import { MapControls } from './map-controls';
-import { MapExport } from './map-export';
-import { MapReadout } from './map-readout';
+import { LazyView } from './lazy-view';
 import { Masthead } from './masthead';
 import { useServices } from './services-context';
-import { Stage, type StageImage } from './stage';
 import { TokenAddress } from './token-address';
-import { type Bench, useBench } from './use-bench';
-import { useMediaQuery } from './use-media-query';
-import { useOpeningExample } from './use-opening-example';
+import { useBench } from './use-bench';
 import './app.css';
 
-const selectDraftImage = (draft: Draft) => draft.image;
+const loadCompare = async () => (await import('./compare/compare-view')).CompareView;
+const loadTrust = async () => (await import('./trust/trust-view')).TrustView;
 
 export function App() {
   const bench = useBench();
-  const isWide = useMediaQuery('(min-width: 1000px)');
-  const draftImage = useDraft(selectDraftImage);
-  const reading = bench && <Reading bench={draftImage ? { ...bench, map: undefined } : bench} isWide={isWide} />;
-  const answer = draftImage ? (
-    <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />
-  ) : bench ? (
-    <Answer bench={bench} />
-  ) : (
-    <EmptyAnswer />
-  );
-  // The order of reading is the order on screen at either width: on a phone the answer comes right under the image.
+  const [view] = usePageView();
+  const { intake, statistics } = useServices();
+  const isTable = view === 'trust';
+  const takeTable = useCallback((file: File) => void takeCalibrationFile(statistics, file), [statistics]);
   return (
-    <DropTarget>
+    <DropTarget
+      invitation={isTable ? 'Drop a table of answers to look at it' : 'Drop an image to ask about it'}
+      onFile={isTable ? takeTable : intake.takeFile}
+    >
       <div className="page">
         <Masthead />
-        <main className="bench">
-          <Lead />
-          <div className="bench-left">
-            <StageColumn bench={bench} />
-            {isWide && reading}
-          </div>
-          <div className="bench-right">
-            {answer}
-            {!isWide && reading}
-            <AskForm record={bench?.record} />
-          </div>
-        </main>
+        {view === 'explain' && <ExplainView bench={bench} />}
+        {view === 'compare' && <LazyView name={view} load={loadCompare} bench={bench} />}
+        {view === 'trust' && <LazyView name={view} load={loadTrust} bench={bench} />}
         <Gallery />
         <Colophon header={bench?.run.header} />
       </div>
@@ -58,127 +40,5 @@ export function App() {
       <IdleSignal />
       <TokenAddress />
     </DropTarget>
-  );
-}
-
-function Lead() {
-  return (
-    <div className="bench-lead">
-      <h1>See which image patches each word of a vision-language model’s answer rested on.</h1>
-      <p>Pick a word, and its map lights up on the image. Then ask about an image of your own.</p>
-    </div>
-  );
-}
-
-function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
-  const draftImage = useDraft(selectDraftImage);
-  const example = useOpeningExample();
-  const { samplesUrl } = useServices();
-  if (draftImage !== undefined) {
-    return (
-      <figure className="bench-stage">
-        <StillStage image={draftImage} />
-        <figcaption className="readout">
-          <p className="readout-title">{draftImage.name}</p>
-          <p className="readout-numbers mono">
-            {draftImage.widthPx} × {draftImage.heightPx} px
-          </p>
-          <p className="readout-note">No map yet.</p>
-        </figcaption>
-      </figure>
-    );
-  }
-  if (bench === undefined) {
-    return (
-      <figure className="bench-stage">
-        <StillStage image={example.entry && { url: `${samplesUrl}${example.entry.image}`, alt: '' }} />
-        <figcaption className="readout" />
-      </figure>
-    );
-  }
-  return (
-    <figure className="bench-stage">
-      <Stage
-        image={stageImage(bench)}
-        placement={bench.frame.placement}
-        map={bench.map}
-        threshold={bench.threshold}
-        settings={bench.settings}
-      />
-      <MapReadout bench={bench} />
-    </figure>
-  );
-}
-
-function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: boolean }) {
-  if (bench.run.header.head === undefined) return null; // there are no maps to read
-  return (
-    <section className="bench-reading" aria-label="Reading the map">
-      <FrameChoice bench={bench} />
-      <Legend bench={bench} />
-      <Collapsible isOpen={isWide} summary="How the map is drawn">
-        <MapControls settings={bench.settings} setSettings={bench.setSettings} />
-        <MapExport bench={bench} />
-      </Collapsible>
-    </section>
-  );
-}
-
-function stageImage({ record, run }: Bench): StageImage {
-  const { geometry, image } = run.header;
-  return {
-    url: record.imageUrl,
-    alt: `The image asked about: ${image.name}`,
-    widthPx: geometry.sourceWidthPx,
-    heightPx: geometry.sourceHeightPx,
-  };
-}
-
-/** An image with no map: one to be asked about, or the example's before it has been read. */
-function StillStage({ image }: { readonly image: { readonly url: string; readonly alt: string } | undefined }) {
-  return <div className="stage-box">{image && <img className="stage-still" src={image.url} alt={image.alt} />}</div>;
-}
-
-/** In the answer's place while a new image waits for its first question. */
-function UnaskedImage({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
-  const { intake } = useServices();
-  return (
-    <section className="answer answer-empty" aria-label="Answer">
-      <p className="eyebrow">New image</p>
-      <p className="answer-question">What do you want to know about {name}? Type a question below, and press Enter.</p>
-      {hasRun && (
-        <p>
-          <button type="button" className="link-button" onClick={() => intake.drop()}>
-            Back to the former answer
-          </button>
-        </p>
-      )}
-    </section>
-  );
-}
-
-function EmptyAnswer() {
-  const { error } = useOpeningExample();
-  return (
-    <section className="answer answer-empty" aria-label="Answer">
-      <p className="eyebrow">{error ? 'No example' : 'Recorded example'}</p>
-      <p className="answer-question">
-        {error ? `The recorded example could not be read (${error.message}). You can still ask.` : ' '}
-      </p>
-    </section>
-  );
-}
-
-function Collapsible(props: {
-  readonly isOpen: boolean;
-  readonly summary: string;
-  readonly children: React.ReactNode;
-}) {
-  if (props.isOpen) return props.children;
-  return (
-    <details className="collapsible">
-      <summary>{props.summary}</summary>
-      {props.children}
-    </details>
   );
 }

@@ -2,6 +2,7 @@ import { memo } from 'react';
 import { Button, ProgressBar } from 'react-aria-components';
 import { formatBytes } from '../math/number-format';
 import { chooseTheme, type ThemeChoice, useTheme } from '../state/theme-choice';
+import { PageNav } from './page-nav';
 import { useServices } from './services-context';
 import { useSourceStatus } from './use-run';
 import './masthead.css';
@@ -14,6 +15,7 @@ export const Masthead = memo(function Masthead() {
           <Glyph />
           Patchlight
         </p>
+        <PageNav />
         <ModelStatus />
         <ThemeButton />
       </div>
