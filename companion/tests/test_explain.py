@@ -281,7 +281,8 @@ def test_numbers_that_are_none_are_refused(small: Served):
 def test_an_answer_that_holds_the_picture_s_token_is_refused_by_its_number(small: Served):
     picture_id = tiny("llava").model.config.image_token_id
     with small.client() as client:
-        response = client.post("/v1/explain", **form(**(ASKED | {"answerIds": [5, picture_id, 7]})))
+        asked: dict[str, Any] = ASKED | {"answerIds": [5, picture_id, 7]}
+        response = client.post("/v1/explain", **form(**asked))
     assert refusal(response)[:2] == (422, "unknown-token-id")
     assert str(picture_id) in response.json()["detail"]
 
@@ -295,7 +296,7 @@ def test_pictures_and_bodies_are_refused_as_for_a_question(small: Served):
 
 def test_an_answer_longer_than_the_model_has_positions_for_is_refused_with_both_numbers():
     with companion(ServeSettings(new_tokens=5000)) as served, served.client() as client:
-        asked = ASKED | {"answerIds": [5] * 4090, "logProbs": None}
+        asked: dict[str, Any] = ASKED | {"answerIds": [5] * 4090, "logProbs": None}
         status, kind, limit, found = refusal(client.post("/v1/explain", **form(**asked)))
     assert (status, kind, limit) == (422, "question-too-long", 4096)
     assert found is not None

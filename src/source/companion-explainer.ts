@@ -8,7 +8,7 @@ import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { ExplainEvent, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { StateRows } from '../contract/run-rows';
-import { type ActivationClient, createActivationClient, type OpenActivations } from '../inference/activation-client';
+import { createActivationClient, type OpenActivations } from '../inference/activation-client';
 import { widenHalfs } from '../math/half-floats';
 import { type CompanionHttp, ensureTaken } from './companion-http';
 import { explainAtRandom, explainInPage } from './explain-in-page';
@@ -20,8 +20,6 @@ export interface CompanionExplainerOptions {
   readonly states: RunStates;
   /** Undefined while nobody is connected. */
   model(): CompanionModel | undefined;
-  /** Tests hand in maps of their own thread. */
-  readonly createActivations?: (onDeath: (reason: string) => void) => ActivationClient;
 }
 
 export interface CompanionExplainer {
@@ -33,13 +31,12 @@ export interface CompanionExplainer {
 /** Rows of the vocabulary layer that are kept at most: 130 MB at d = 4096. */
 const mostRows = 8000;
 
-export function createCompanionExplainer({ http, states, model, ...options }: CompanionExplainerOptions) {
+export function createCompanionExplainer({ http, states, model }: CompanionExplainerOptions): CompanionExplainer {
   /** The answer that the worker has. */
   let open: { readonly key: string; readonly maps: OpenActivations } | undefined;
-  const forget = () => {
+  const activations = createActivationClient(() => {
     open = undefined;
-  };
-  const activations = (options.createActivations ?? createActivationClient)(forget);
+  });
   let vocabulary = { of: '', rows: new Map<number, Float32Array>() };
 
   function refusalOf(method: MethodId, header: RunHeader): string | undefined {
@@ -148,17 +145,20 @@ export function createCompanionExplainer({ http, states, model, ...options }: Co
 
   return {
     offers: (header) => methodIds.map((method) => ({ method, refusal: refusalOf(method, header) })),
-    explain: (request, signal) => endedAtAbort(eventsOf(request, signal), signal),
+    explain: (request, signal) => endedAtAbort(() => eventsOf(request, signal), signal),
     destroy: () => activations.destroy(),
-  } satisfies CompanionExplainer;
+  };
 }
 
 /** What a broken-off request throws ends as cancelled, where it was broken off from here. */
-async function* endedAtAbort(events: AsyncGenerator<ExplainEvent>, signal: AbortSignal): AsyncGenerator<ExplainEvent> {
+async function* endedAtAbort(
+  explain: () => AsyncGenerator<ExplainEvent>,
+  signal: AbortSignal,
+): AsyncGenerator<ExplainEvent> {
   const from = performance.now();
   let tokens = 0;
   try {
-    for await (const event of events) {
+    for await (const event of explain()) {
       if (event.type === 'map') tokens += 1;
       yield event;
     }

@@ -2,7 +2,7 @@ import type { CompanionHead, CompanionModel } from '../contract/companion';
 import type { ModelFacts, NoMaps, RunEvent, RunHeader } from '../contract/run';
 import type { StreamHeader } from '../contract/run-header';
 import { type BackendChoice, createHeadClient, type HeadClient, type HeadReport } from '../inference/head-client';
-import { type CompanionExplainerOptions, createCompanionExplainer } from './companion-explainer';
+import { createCompanionExplainer } from './companion-explainer';
 import { CompanionGone, createCompanionHttp, ensureTaken } from './companion-http';
 import { mapsAlongside } from './maps-alongside';
 import type { Question, RunSource, SourceStatus } from './run-source';
@@ -15,7 +15,6 @@ export interface CompanionSourceOptions {
   readonly backend: BackendChoice;
   /** Tests hand in a head of their own. */
   readonly createHead?: (onDeath: (reason: string) => void) => HeadClient;
-  readonly createActivations?: CompanionExplainerOptions['createActivations'];
 }
 
 /** Hidden states of the last answers that are kept for explaining them: 4.7 MB an image at d = 4096, 8 kB a token. */
@@ -46,13 +45,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     if (status.phase === 'ready') setReady(connected, undefined);
   });
   const states = createRunStates(heldStatesBytes);
-  const { createActivations } = options;
-  const explainer = createCompanionExplainer({
-    http,
-    states,
-    model: () => connected?.model,
-    ...(createActivations && { createActivations }),
-  });
+  const explainer = createCompanionExplainer({ http, states, model: () => connected?.model });
   const listeners = new Set<(status: SourceStatus) => void>();
   let status: SourceStatus = { phase: 'idle' };
   let connected: Connected | undefined;

@@ -2,11 +2,10 @@
 
 In shards of a few scenes, so that a killed run goes on where it stopped. A shard's columns, n tokens of q answers:
 scene, question, kind, attribute (places in KINDS and ATTRIBUTE_NAMES), found [n]; masks [n, 576] bool, the patches of
-the object that the token names; maps/<method> [n, 576] float32; and of each explained answer asked_tokens, answer_tokens
-[q] and ms/<method>, forward/<method>, backward/<method>, apart/<method> [q]; asked and right, one number each.
+the object that the token names; maps/<method> [n, 576] float32; of each explained answer [q] asked_tokens, answer_tokens,
+forward/<method>, backward/<method>, apart/<method>; asked and right, one number each.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from .answering import Asked, ask_scenes
 from .decoding import Prefill, Sampling, decode
 from .head import FastRM
 from .loading import Loaded, LoadOptions, load
-from .methods import METHODS, Check, Cost, Method, MethodMap, explain
+from .methods import METHODS, Check, Method, MethodMap, explain
 from .phrases import ATTRIBUTES
 from .pool import PooledScene, patch_majority
 from .questions import KINDS
@@ -59,13 +58,29 @@ class Samples(NamedTuple):
     right: int
 
 
-class _Words(NamedTuple):
+class Words(NamedTuple):
     """Tokens of an answer that name an object: their places, objects, whether found, and attributes."""
 
     places: list[int]
     targets: list[int]
     found: list[bool]
     attributes: list[int]
+
+
+class Explainable(NamedTuple):
+    """An answer in the right answer's words, of which some name an object that can be seen.
+
+    log_probs as the answer's own steps gave them; query_states [n, d] of `words`, patch_states [P, d].
+    """
+
+    asked: Asked
+    scene: PooledScene
+    reading: Reading
+    ids: list[int]
+    log_probs: list[float]
+    words: Words
+    query_states: torch.Tensor
+    patch_states: torch.Tensor
 
 
 def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesConfig) -> Samples:
@@ -75,8 +90,7 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
     plan.sweep(Rank())
     missing = plan.missing(Rank())
     if missing:
-        loaded = load(LoadOptions(model=str(model_folder), device="cpu"))
-        head = FastRM.from_pretrained(model_folder / "fastrm", hidden_size=loaded.hidden_size, stage="post_norm")
+        loaded, head = load_both(model_folder)
         for shard in tqdm(missing, desc="explain test scenes", unit="shard"):
             _collect_shard(loaded, head, plan, config, shard)
     parts = [load_file(plan.path(shard)) for shard in range(len(plan))]
@@ -86,28 +100,60 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
     return Samples(columns, *(sum(int(part[name]) for part in parts) for name in ("asked", "right")))
 
 
+def load_both(model_folder: Path) -> tuple[Loaded, FastRM]:
+    """The model on the CPU, and its head."""
+    loaded = load(LoadOptions(model=str(model_folder), device="cpu"))
+    return loaded, FastRM.from_pretrained(model_folder / "fastrm", hidden_size=loaded.hidden_size, stage="post_norm")
+
+
 def _collect_shard(loaded: Loaded, head: FastRM, plan: ShardPlan, config: MethodSamplesConfig, shard: int) -> None:
     items = plan.items_of(shard)
     scenes = range(config.first_scene + items.start, config.first_scene + items.stop)
-    pool = {index: _rendered(index) for index in scenes}
-    asked = ask_scenes(
-        pool,
-        scenes,
-        loaded.processor.tokenizer,
-        per_scene=config.questions_per_scene,
-        seed=config.seed,
-        description_share=config.description_share,
-    )
     columns: dict[str, list[torch.Tensor]] = {}
-    right = 0
-    for number, item in enumerate(asked, shard * _SHARD_SCENES * config.questions_per_scene):
-        ids, rows = _explained(loaded, head, item, pool[item.scene], config.max_new_tokens, number)
+    asked = right = 0
+    for ids, item, explainable in answered(loaded, config, scenes):
+        number = items.start * config.questions_per_scene + asked
+        asked += 1
         right += ids == item.reference[:-1]
-        for name, value in rows:
+        for name, value in _columns_of(loaded, head, explainable, number) if explainable else ():
             columns.setdefault(name, []).append(value)
     tensors = {name: torch.cat(values) for name, values in columns.items()}
-    tensors |= {"asked": torch.tensor(len(asked)), "right": torch.tensor(right)}
+    tensors |= {"asked": torch.tensor(asked), "right": torch.tensor(right)}
     plan.write(shard, partial(save_file, tensors))
+
+
+def answered(
+    loaded: Loaded, config: MethodSamplesConfig, scenes: range
+) -> Iterator[tuple[list[int], Asked, Explainable | None]]:
+    """Each question of some scenes with the model's own greedy answer, and what can be explained of it."""
+    for index in scenes:
+        pool = {index: _rendered(index)}
+        for item in ask_scenes(
+            pool,
+            range(index, index + 1),
+            loaded.processor.tokenizer,
+            per_scene=config.questions_per_scene,
+            seed=config.seed,
+            description_share=config.description_share,
+        ):
+            yield _answered(loaded, item, pool[index], config.max_new_tokens)
+
+
+def _answered(
+    loaded: Loaded, item: Asked, scene: PooledScene, limit: int
+) -> tuple[list[int], Asked, Explainable | None]:
+    picture = Image.fromarray(np.ascontiguousarray(scene.image))
+    reading = loaded.family.read(loaded.model, loaded.processor, picture, item.question.text)
+    prefill, *events = decode(loaded.model, reading, Sampling(max_new_tokens=limit, alternatives=1))
+    assert isinstance(prefill, Prefill)
+    steps = [step for step in events if not isinstance(step, Prefill) and not step.is_end]
+    ids = [step.token_id for step in steps]
+    words = _words(loaded, item, ids, scene) if ids == item.reference[: len(ids)] else None
+    if words is None or not words.places:
+        return ids, item, None
+    query = torch.stack([step.query_state for step in steps])[words.places]
+    log_probs = [step.log_prob for step in steps]
+    return ids, item, Explainable(item, scene, reading, ids, log_probs, words, query, prefill.patch_states)
 
 
 def _rendered(index: int) -> PooledScene:
@@ -115,42 +161,44 @@ def _rendered(index: int) -> PooledScene:
     return PooledScene(scene, rendered.image, patch_majority(rendered.object_ids))
 
 
-def _explained(
-    loaded: Loaded, head: FastRM, asked: Asked, scene: PooledScene, limit: int, number: int
-) -> tuple[list[int], list[tuple[str, torch.Tensor]]]:
-    """The model's own greedy answer, and its tokens' columns where it names objects in the right answer's words."""
-    picture = Image.fromarray(np.ascontiguousarray(scene.image))
-    reading = loaded.family.read(loaded.model, loaded.processor, picture, asked.question.text)
-    prefill, *events = decode(loaded.model, reading, Sampling(max_new_tokens=limit, alternatives=1))
-    assert isinstance(prefill, Prefill)
-    steps = [step for step in events if not isinstance(step, Prefill) and not step.is_end]
-    ids = [step.token_id for step in steps]
-    if ids != asked.reference[: len(ids)]:
-        return ids, []
-    words = _words(loaded, asked, ids, scene)
-    if not words.places:
-        return ids, []
-    log_probs = [step.log_prob for step in steps]
-    query = torch.stack([step.query_state for step in steps])[words.places]
-    rows = [
-        ("scene", torch.full((len(words.places),), asked.scene)),
-        ("question", torch.full((len(words.places),), number)),
-        ("kind", torch.full((len(words.places),), KINDS.index(asked.question.kind))),
-        ("attribute", torch.tensor(words.attributes)),
-        ("found", torch.tensor(words.found)),
-        ("masks", torch.stack([torch.from_numpy(scene.patch_objects == target) for target in words.targets])),
-        ("asked_tokens", torch.tensor([len(words.places)])),
-        ("answer_tokens", torch.tensor([len(ids)])),
-    ]
-    rows += _by_head(head, query, prefill.patch_states)
+def _columns_of(loaded: Loaded, head: FastRM, of: Explainable, number: int) -> Iterator[tuple[str, torch.Tensor]]:
+    words, n = of.words, len(of.words.places)
+    yield "scene", torch.full((n,), of.asked.scene)
+    yield "question", torch.full((n,), number)
+    yield "kind", torch.full((n,), KINDS.index(of.asked.question.kind))
+    yield "attribute", torch.tensor(words.attributes)
+    yield "found", torch.tensor(words.found)
+    yield "masks", torch.stack([torch.from_numpy(of.scene.patch_objects == target) for target in words.targets])
+    yield "asked_tokens", torch.tensor([n])
+    yield "answer_tokens", torch.tensor([len(of.ids)])
+    with torch.no_grad():
+        yield f"maps/{FASTRM}", head(of.query_states, of.patch_states)
+    yield from _pass_columns(FASTRM, 0, 0, 0.0)
     for method in METHODS:
-        rows += _by_method(loaded, reading, ids, log_probs, words.places, method, number)
-    return ids, rows
+        yield from _method_columns(loaded, of, method, number)
 
 
-def _words(loaded: Loaded, asked: Asked, ids: list[int], scene: PooledScene) -> _Words:
+def _method_columns(loaded: Loaded, of: Explainable, method: Method, seed: int) -> Iterator[tuple[str, torch.Tensor]]:
+    maps, apart = [], 0.0
+    for event in explain(loaded, of.reading, of.ids, method, of.words.places, log_probs=of.log_probs, seed=seed):
+        if isinstance(event, Check):
+            apart = event.largest_difference if event.is_same else float("inf")
+        elif isinstance(event, MethodMap):
+            maps.append(event.patches)
+        else:
+            yield f"maps/{method}", torch.stack(maps)
+            yield from _pass_columns(method, event.forward_passes, event.backward_passes, apart)
+
+
+def _pass_columns(name: str, forward: int, backward: int, apart: float) -> Iterator[tuple[str, torch.Tensor]]:
+    yield f"forward/{name}", torch.tensor([forward])
+    yield f"backward/{name}", torch.tensor([backward])
+    yield f"apart/{name}", torch.tensor([apart])
+
+
+def _words(loaded: Loaded, asked: Asked, ids: list[int], scene: PooledScene) -> Words:
     """Those that name an object of which a patch can be seen."""
-    found = _Words([], [], [], [])
+    found = Words([], [], [], [])
     for place, token in enumerate(ids):
         target = asked.targets[place]
         if target < 0 or not (scene.patch_objects == target).any():
@@ -162,39 +210,3 @@ def _words(loaded: Loaded, asked: Asked, ids: list[int], scene: PooledScene) -> 
         found.found.append(asked.found[place])
         found.attributes.append(attribute)
     return found
-
-
-@torch.inference_mode()
-def _by_head(head: FastRM, query: torch.Tensor, patches: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-    start = time.perf_counter()
-    maps = head(query, patches).clone()
-    ms = (time.perf_counter() - start) * 1000
-    yield f"maps/{FASTRM}", maps
-    yield from _cost_columns(FASTRM, Cost(len(query), ms, 0, 0, 0), 0.0)
-
-
-def _by_method(
-    loaded: Loaded,
-    reading: Reading,
-    ids: list[int],
-    log_probs: list[float],
-    places: list[int],
-    method: Method,
-    seed: int,
-) -> Iterator[tuple[str, torch.Tensor]]:
-    maps, apart = [], 0.0
-    for event in explain(loaded, reading, ids, method, places, log_probs=log_probs, seed=seed):
-        if isinstance(event, Check):
-            apart = event.largest_difference if event.is_same else float("inf")
-        elif isinstance(event, MethodMap):
-            maps.append(event.patches)
-        else:
-            yield f"maps/{method}", torch.stack(maps)
-            yield from _cost_columns(method, event, apart)
-
-
-def _cost_columns(name: str, cost: Cost, apart: float) -> Iterator[tuple[str, torch.Tensor]]:
-    yield f"ms/{name}", torch.tensor([cost.ms], dtype=torch.float64)
-    yield f"forward/{name}", torch.tensor([cost.forward_passes])
-    yield f"backward/{name}", torch.tensor([cost.backward_passes])
-    yield f"apart/{name}", torch.tensor([apart])
