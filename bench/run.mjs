@@ -126,6 +126,38 @@ async function benchPage(url) {
   };
 }
 
+/** @param {string} url @returns {Promise<Report>} */
+async function benchStatistics(url) {
+  const page = await browser.newPage();
+  page.on('pageerror', ({ message }) => console.error(message));
+  await page.goto(url);
+  const job = { bandRows: 10_000, resamples: 200, points: 256, brushRows: 100_000, rounds };
+  const times = await page.evaluate((what) => window.measureStatistics(what), job);
+  await page.close();
+  const bands = `bands of ${job.bandRows} answers, ${job.resamples} resamples, ${job.points} points`;
+  const brush = `a brush step over ${job.brushRows} rows, six charts`;
+  return {
+    title: 'Statistics of a calibration, in their worker, from the page’s call to its answer',
+    command: 'npm run bench -- --only statistics --write',
+    measuredOn,
+    figures: [
+      { label: bands, value: times.bandsMs, unit: 'ms', goal: '150 at most' },
+      { label: `${bands}, every resample smoothed value by value`, value: times.plainBandsMs, unit: 'ms' },
+      { label: 'bands: faster than value by value by', value: times.plainBandsMs / times.bandsMs, unit: '×' },
+      {
+        label: `densities and histograms of ${job.bandRows} answers without bands`,
+        value: times.densityMs,
+        unit: 'ms',
+      },
+      { label: brush, value: times.brushMs, unit: 'ms', goal: '16 at most' },
+      { label: `${brush}: the longest`, value: times.longestBrushMs, unit: 'ms' },
+      { label: `${brush}, every chart filtered anew`, value: times.plainBrushMs, unit: 'ms' },
+      { label: 'brush: faster than filtering anew by', value: times.plainBrushMs / times.brushMs, unit: '×' },
+      { label: `loading ${job.brushRows} rows of CSV`, value: times.loadMs, unit: 'ms' },
+    ],
+  };
+}
+
 /** @returns {Promise<Report>} */
 async function benchCompanion() {
   await build({ ...builds.page, logLevel: 'warn' });
@@ -154,6 +186,7 @@ const benches = {
   head: () => withServer(builds.head, benchHead),
   page: () => withServer(builds.page, benchPage),
   arrival: benchCompanion,
+  statistics: () => withServer(builds.head, benchStatistics),
 };
 
 try {

@@ -1,13 +1,17 @@
 // The page that bench/run.mjs drives: hands one job at a time to the worker, where all is measured.
 import type { HeadJob, HeadTimes } from './head-times';
+import { measureStatistics, type StatisticsJob, type StatisticsTimes } from './statistics-times';
 
 type Reply = { readonly times: HeadTimes } | { readonly error: string };
 
 declare global {
   interface Window {
     measureHead(job: Omit<HeadJob, 'graphsUrl'>): Promise<HeadTimes>;
+    measureStatistics(job: StatisticsJob): Promise<StatisticsTimes>;
   }
 }
+
+window.measureStatistics = measureStatistics;
 
 /** A fresh worker a job: memory of the wider heads is given back between them. */
 window.measureHead = (job) =>

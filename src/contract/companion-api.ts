@@ -9,7 +9,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Calibration
+         * Calibration File
          * @description How the entropy of maps goes with right answers, once that has been measured for this model.
          */
         get: operations["calibration"];
@@ -125,6 +125,21 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * CalibrationFile
+         * @description The calibration of this model and head, of `n` answers (docs/calibration.md). `path` is relative to `/v1/`; it
+         *     changes with the content.
+         */
+        CalibrationFile: {
+            /** Bytes */
+            bytes: number;
+            /** N */
+            n: number;
+            /** Path */
+            path: string;
+            /** Sha256 */
+            sha256: string;
+        };
         /**
          * GenerateRequest
          * @description The `request` part. Temperature 0 is greedy; without a seed one is drawn, and the run's header tells which.
@@ -245,8 +260,7 @@ export interface components {
          *     included; `methods` are those that can be had of its answers.
          */
         ModelFacts: {
-            /** Calibration */
-            calibration: null;
+            calibration: components["schemas"]["CalibrationFile"] | null;
             /** Device */
             device: string;
             /** Dtype */
@@ -313,7 +327,9 @@ export type $defs = Record<string, never>;
 export interface operations {
     calibration: {
         parameters: {
-            query?: never;
+            query?: {
+                sha256?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -349,6 +365,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -29,6 +29,8 @@ const head = z.object({
   files: z.object({ graph: file, normGraph: file, weights: file }),
 });
 
+const calibration = z.object({ ...file.shape, n: count });
+
 const model = z.object({
   name: z.string(),
   revision: z.string(),
@@ -41,6 +43,7 @@ const model = z.object({
   knows: z.string(),
   limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()) }),
   head: z.nullable(head),
+  calibration: z.nullable(calibration),
   trainCommand: z.string(),
 });
 
@@ -48,6 +51,7 @@ const problem = z.object({ detail: z.string() });
 
 export type CompanionModel = z.infer<typeof model>;
 export type CompanionHead = z.infer<typeof head>;
+export type CompanionCalibration = z.infer<typeof calibration>;
 export type CompanionProblem = z.infer<typeof problem>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 

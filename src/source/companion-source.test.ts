@@ -41,6 +41,7 @@ const model: CompanionModel = {
   knows: 'Nothing.',
   limits: { imageBytes: 1000, imageFormats: ['image/png'] },
   head,
+  calibration: null,
   trainCommand: 'patchlight train --model random-weights',
 };
 

@@ -73,6 +73,16 @@ class HeadFacts(_Camel):
     files: HeadFiles
 
 
+class CalibrationFile(_Camel):
+    """The calibration of this model and head, of `n` answers (docs/calibration.md). `path` is relative to `/v1/`; it
+    changes with the content."""
+
+    path: str
+    bytes: int
+    sha256: str
+    n: int
+
+
 class ModelFacts(_Camel):
     """The model that answers, and what may be asked of it. `max_prompt_tokens` counts text tokens, the template's own
     included; `methods` are those that can be had of its answers.
@@ -91,7 +101,7 @@ class ModelFacts(_Camel):
     limits: Limits
     methods: list[Literal["fastrm"]]
     head: HeadFacts | None
-    calibration: None = None
+    calibration: CalibrationFile | None
     train_command: str
 
 

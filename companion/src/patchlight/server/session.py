@@ -16,7 +16,7 @@ from ..reading import Reading
 from ..run_header import Geometry, Head, Header, ImageFacts
 from ..run_rows import geometry_of, write_answer
 from ..wire import RunWriter
-from .schemas import SEED_LARGEST, GenerateRequest, HeadFacts, Limits, ModelFacts
+from .schemas import SEED_LARGEST, CalibrationFile, GenerateRequest, HeadFacts, Limits, ModelFacts
 from .settings import ServeSettings
 
 
@@ -41,7 +41,14 @@ class ModelSession:
     """One model. `read` is called on one thread, `answer` on another, each for one question at a time."""
 
     def __init__(
-        self, loaded: Loaded, settings: ServeSettings, *, head: HeadFacts | None, knows: str, train_command: str
+        self,
+        loaded: Loaded,
+        settings: ServeSettings,
+        *,
+        head: HeadFacts | None,
+        knows: str,
+        train_command: str,
+        calibration: CalibrationFile | None = None,
     ):
         self._loaded, self._settings = loaded, settings
         # Its own, for a tokenizer that is encoding on one thread refuses to decode on another.
@@ -65,6 +72,7 @@ class ModelSession:
             ),
             methods=["fastrm"] if head else [],
             head=head,
+            calibration=calibration,
             train_command=train_command,
         )
 
