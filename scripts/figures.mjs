@@ -27,12 +27,12 @@ const isFigure = (value) =>
   isRecord(value) && typeof value.label === 'string' && ['number', 'string'].includes(typeof value.value);
 
 /** @param {unknown} value @returns {value is Table} */
-const isTable = (value) =>
-  isRecord(value) &&
-  typeof value.title === 'string' &&
-  Array.isArray(value.columns) &&
-  Array.isArray(value.rows) &&
-  value.rows.every((row) => Array.isArray(row) && row.length === value.columns.length);
+function isTable(value) {
+  if (!isRecord(value)) return false;
+  const { title, columns, rows } = value;
+  if (typeof title !== 'string' || !Array.isArray(columns) || !Array.isArray(rows)) return false;
+  return rows.every((row) => Array.isArray(row) && row.length === columns.length);
+}
 
 /**
  * @param {string} file

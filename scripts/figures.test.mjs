@@ -19,6 +19,14 @@ describe('the figures of README.md', () => {
     expect(text).toContain('| questions | 2400 |  |');
   });
 
+  it('show what has columns as tables under the figures', () => {
+    const table = { title: 'By set', columns: ['set', 'right'], rows: [['pope|like', 0.93412]] };
+    const parsed = parseReport('a.json', { ...report, tables: [table] });
+    const text = renderFigures(parsed ? [parsed] : []);
+    expect(text).toContain('By set:\n\n| set | right |\n|---|---:|\n| pope\\|like | 0.9341 |');
+    expect(() => parseReport('a.json', { ...report, tables: [{ ...table, rows: [['one cell']] }] })).toThrow('a.json');
+  });
+
   it('replace only what stands between the marks, and the same again changes nothing', () => {
     const readme = 'before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n';
     const once = replaceSection(readme, 'new');

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from .answer_scores import DataKind
 from .calibration_file import CalibrationFacts, write_calibration
+from .calibration_summary import calibration_report
 from .content_tokens import content_tokens
 
 _SETS: dict[DataKind, str] = {"vqav2": "VQAv2", "gqa": "GQA", "pope": "POPE", "jsonl": ""}
@@ -24,9 +25,9 @@ _READ = [
 ]
 
 
-def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str, Any]) -> None:
-    """`evaluation` is what the evaluation's manifest says. Pictures stay where they are; the file has their paths,
-    relative to itself."""
+def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """`evaluation` is what the evaluation's manifest says; returned is what the calibration comes to. Pictures stay where
+    they are; the file has their paths, relative to itself."""
     kind: DataKind = evaluation["data"]
     name = _SETS[kind] or Path(evaluation["questions"]).stem
     rows = pq.read_table(table, columns=_READ)
@@ -64,6 +65,8 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
         "sprites": None,
     }
     write_calibration(out, answers, facts)
+    report = calibration_report(answers, [])
+    return {name: report[name] for name in ("thresholds", "poolings", "answerLengths")}
 
 
 def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:

@@ -74,8 +74,8 @@ def evaluate_head(
     if plan.missing(Rank()):
         return None
     _join(plan, out)
-    write_evaluation_calibration(out / TABLE_FILE, out / CALIBRATION_FILE, read_manifest(out))
     summary = summarise(out / TABLE_FILE, options.data.kind, total, head.facts.classification_threshold)
+    summary["calibration"] = write_evaluation_calibration(out / TABLE_FILE, out / CALIBRATION_FILE, read_manifest(out))
     (out / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 

@@ -9,7 +9,7 @@ their last shards.
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -304,7 +304,7 @@ def revision(folder: Path) -> str:
     return sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     root = Path(__file__).resolve().parents[3]
     parser = argparse.ArgumentParser(description="Build the embedded model from nothing.")
     parser.add_argument("--smoke", action="store_true", help="the same code at a size of two minutes")
@@ -315,7 +315,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, help="where the calibration and its pictures go")
     parser.add_argument("--only", nargs="*", choices=STEPS, help="these steps alone")
     parser.add_argument("--workers", type=int, default=2, help="processes for rendering and collecting")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")
     hf = arguments.hf or (work / "hf" if arguments.smoke else root / "models" / NAME)
     out = arguments.out or (work / "model" if arguments.smoke else root / "public" / "models" / NAME)
