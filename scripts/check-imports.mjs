@@ -27,6 +27,7 @@ const exceptions = [
   { from: 'statistics/', to: 'inference/worker-link', why: 'one way for the page to speak to a worker' },
   { from: 'statistics/', to: 'inference/macrotask', why: 'messages that wait are heard between two computations' },
   { from: 'source/', to: 'inference/head-client', why: "a companion's states become maps in the head's worker" },
+  { from: 'source/', to: 'inference/activation-client', why: 'and token activation maps in a worker of their own' },
 ];
 
 /** Packages that only some folders may know: React stays above the marks, the runtime stays in the worker's folder. */

@@ -23,9 +23,9 @@ function foldersIn(folder) {
 
 /** @param {string} folder */
 function listedIn(folder) {
-  /** @type {{ files?: Record<string, Listed> }} */
+  /** @type {{ files?: Record<string, Listed>, explain?: { files?: Record<string, Listed> } }} */
   const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8'));
-  return manifest.files ?? {};
+  return { ...manifest.files, ...manifest.explain?.files };
 }
 
 /**

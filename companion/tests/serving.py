@@ -4,7 +4,8 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +18,10 @@ import uvicorn
 from PIL import Image
 from tiny_models import Tiny, tiny
 
+from patchlight.explanation_wire import Explanation, ExplanationWriter, parse_explanation
 from patchlight.loading import Loaded
 from patchlight.server.app import create_app
+from patchlight.server.explaining import Explaining
 from patchlight.server.session import ModelSession, Question
 from patchlight.server.settings import ServeSettings
 from patchlight.wire import Run, RunWriter, parse_run
@@ -41,22 +44,33 @@ class WatchedSession(ModelSession):
         super().__init__(of, settings, head=None, knows="Nothing.", train_command="patchlight train", **more)
         self.before_answer: Callable[[], object] = lambda: None
         self.after_row: Callable[[], object] = lambda: None
-        self.read_count = self.answer_count = self.row_count = 0
+        self.read_count = self.answer_count = self.explain_count = self.row_count = 0
 
     def read(self, asked: Any, image: Image.Image) -> Question:
         self.read_count += 1
         return super().read(asked, image)
 
+    def read_explanation(self, asked: Any, image: Image.Image, stop: Any) -> Explaining:
+        self.read_count += 1
+        return super().read_explanation(asked, image, stop)
+
     def answer(self, question: Question, run: RunWriter, stop: Any, wait_for_room: Any) -> None:
         self.answer_count += 1
         self.before_answer()
+        super().answer(question, run, stop, self._watched(wait_for_room))
 
+    def explain(self, explaining: Explaining, rows: ExplanationWriter, wait_for_room: Any) -> None:
+        self.explain_count += 1
+        self.before_answer()
+        super().explain(explaining, rows, self._watched(wait_for_room))
+
+    def _watched(self, wait_for_room: Callable[[], None]) -> Callable[[], None]:
         def after_row() -> None:
             self.row_count += 1
             self.after_row()
             wait_for_room()
 
-        super().answer(question, run, stop, after_row)
+        return after_row
 
 
 def tiny_session(settings: ServeSettings, kind: str = "llava") -> WatchedSession:
@@ -132,14 +146,37 @@ def ask(client: httpx.Client, question: str = "What is it?", image: bytes | None
     return parse_run(response.content)
 
 
+def explain_form(method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None) -> dict[str, Any]:
+    """The keyword arguments of httpx's `post` for tokens of a run's answer."""
+    return form(
+        run.header["question"],
+        image,
+        method=method,
+        answerIds=[token.token_id for token in run.tokens],
+        logProbs=[token.log_prob for token in run.tokens],
+        tokenIndices=list(token_indices),
+    )
+
+
+def explained(
+    client: httpx.Client, method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None
+) -> Explanation:
+    """The whole explanation."""
+    response = client.post("/v1/explain", **explain_form(method, run, token_indices, image))
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/vnd.apache.arrow.stream"
+    return parse_explanation(response.content)
+
+
 class Following:
-    """A run that is being read: rows as they come, from an open response."""
+    """A run or an explanation that is being read: rows as they come, from an open response."""
 
     def __init__(self, response: httpx.Response):
         self.response = response
         assert response.status_code == 200, response.read()
         self._stream = pa.ipc.open_stream(io.BufferedReader(_Chunks(response.iter_raw())))
-        self.header: dict[str, Any] = json.loads((self._stream.schema.metadata or {})[b"patchlight.run"])
+        [header] = (self._stream.schema.metadata or {}).values()
+        self.header: dict[str, Any] = json.loads(header)
 
     def next(self) -> dict[str, Any]:
         """The next row, or StopIteration."""
@@ -178,3 +215,20 @@ def following(client: httpx.Client, **asked: Any) -> Iterator[Following]:
     """Asks and follows; leaving closes the connection, whether or not the run has ended."""
     with client.stream("POST", "/v1/generate", **form(**asked)) as response:
         yield Following(response)
+
+
+@contextmanager
+def following_explanation(
+    client: httpx.Client, method: str, run: Run, token_indices: Sequence[int]
+) -> Iterator[Following]:
+    """The same of an explanation."""
+    with client.stream("POST", "/v1/explain", **explain_form(method, run, token_indices)) as response:
+        yield Following(response)
+
+
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 15) -> None:
+    """Returns once it is so; fails where it does not become so."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        time.sleep(0.005)

@@ -5,10 +5,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from make_run_fixture import LIVE_FIXTURE
 from serving import companion, picture
 
+from patchlight.explanation_wire import EXPLANATION_FIELDS, ExplanationHeader
+from patchlight.server.schemas import ExplainRequest, GenerateRequest
 from patchlight.wire import FORMAT_VERSION, RUN_FIELDS, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,10 +25,26 @@ def block(language: str) -> str:
     return found
 
 
-def test_the_columns_are_those_that_are_written():
-    section = PAGE.partition("### Columns")[2].partition("###")[0]
+@pytest.mark.parametrize(("heading", "fields"), [("Columns", RUN_FIELDS), ("Its columns", EXPLANATION_FIELDS)])
+def test_the_columns_are_those_that_are_written(heading: str, fields: list[pa.Field]):
+    section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
     listed = re.findall(r"^\| `(\w+)` \| (\S.*?) \| ", section, re.MULTILINE)
-    assert listed == [(field.name, str(field.type)) for field in RUN_FIELDS]
+    assert listed == [(field.name, str(field.type)) for field in fields]
+
+
+def test_what_is_said_before_an_explanation_s_rows_is_what_is_written():
+    section = PAGE.partition("## An explanation")[2].partition("###")[0]
+    listed = {
+        name for line in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for name in re.findall(r"`(\w+)`", line)
+    }
+    assert listed == {"formatVersion", *ExplanationHeader.__annotations__}
+
+
+def test_what_may_be_asked_is_what_the_requests_take():
+    for heading, request in (("Asking", GenerateRequest), ("Explaining", ExplainRequest)):
+        section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
+        listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+        assert listed == [field.alias for field in request.model_fields.values()]
 
 
 def test_the_header_has_the_fields_that_are_written():

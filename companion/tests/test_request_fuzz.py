@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from serving import companion, picture, tiny_session
 
+from patchlight.explanation_wire import parse_explanation
+from patchlight.methods import METHODS
 from patchlight.server.app import create_app
 from patchlight.server.settings import ServeSettings
 from patchlight.wire import parse_run
@@ -66,7 +68,13 @@ def caller() -> Iterator[Caller]:
 
 
 def check(response: httpx.Response) -> str:
-    """The reason of the run's end, or the problem's type."""
+    """The reason of the run's or the explanation's end, or the problem's type."""
+    if response.status_code == 200 and b"patchlight.explain" in response.content[:4096]:
+        explanation = parse_explanation(response.content)
+        assert explanation.end is not None
+        assert explanation.end.reason == "done"
+        assert len(explanation.maps) == len(explanation.header["tokenIndices"])
+        return "done"
     if response.status_code == 200:
         run = parse_run(response.content)
         assert run.end.reason in ("stop", "length")
@@ -115,9 +123,15 @@ def mutated(content: bytes) -> st.SearchStrategy[bytes]:
     return mutate()
 
 
-def post(caller: Caller, body: bytes, content_type: bytes = b"multipart/form-data; boundary=xYz") -> str:
+def post(
+    caller: Caller, body: bytes, content_type: bytes = b"multipart/form-data; boundary=xYz", path: str = "/v1/generate"
+) -> str:
     headers = [(b"content-type", content_type)]
-    return check(caller.request("POST", "/v1/generate", content=body, headers=headers))
+    return check(caller.request("POST", path, content=body, headers=headers))
+
+
+def explain(caller: Caller, asked: bytes, image: bytes = OK_PICTURES[1]) -> str:
+    return post(caller, multipart(asked, image), path="/v1/explain")
 
 
 GOOD = json.dumps({"question": "What is it?", "maxNewTokens": 1}).encode()
@@ -202,7 +216,51 @@ def test_mutated_filenames(name: bytes, caller: Caller):
     post(caller, multipart(GOOD, OK_PICTURES[1], name=name))
 
 
-described = schemathesis.openapi.from_path(OPENAPI).exclude(operation_id="generate")
+EXPLAINED = {
+    "question": "What is it?",
+    "method": "attention",
+    "answerIds": [9, 12],
+    "logProbs": [-0.5, -1.25],
+    "tokenIndices": [1, 0],
+}
+
+
+def test_the_unmutated_explanation_is_given(caller: Caller):
+    for method in METHODS:
+        assert explain(caller, json.dumps(EXPLAINED | {"method": method}).encode()) == "done"
+
+
+@settings(quick, max_examples=600 * TIMES)
+@given(asked=mutated(json.dumps(EXPLAINED).encode()))
+def test_mutated_explanations(asked: bytes, caller: Caller):
+    explain(caller, asked)
+
+
+explained_fields = {
+    "question": st.just("What is it?") | st.text(max_size=20),
+    "method": st.sampled_from(METHODS) | st.text(max_size=50),
+    "answerIds": st.lists(st.integers(0, 60), min_size=1, max_size=3) | st.lists(st.integers(), max_size=4),
+    "tokenIndices": st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True) | st.lists(st.integers()),
+}
+explanations = st.fixed_dictionaries(
+    {name: values | values | json_values for name, values in explained_fields.items()},
+    optional={"logProbs": st.lists(st.floats(-30, 0), max_size=3) | st.lists(st.floats()) | json_values},
+)
+
+
+@settings(quick, max_examples=400 * TIMES)
+@given(asked=json_values | explanations | explanations | explanations)
+def test_explanations_of_other_shapes_and_values(asked: Any, caller: Caller):
+    explain(caller, json.dumps(asked).encode("utf-8", "surrogatepass"))
+
+
+@settings(quick, max_examples=100 * TIMES)
+@given(image=st.sampled_from(OK_PICTURES).flatmap(mutated))
+def test_mutated_pictures_of_explanations(image: bytes, caller: Caller):
+    explain(caller, json.dumps(EXPLAINED).encode(), image)
+
+
+described = schemathesis.openapi.from_path(OPENAPI).exclude(operation_id=["generate", "explain"])
 
 
 @pytest.fixture(scope="module")

@@ -76,10 +76,10 @@ def every_call(app: FastAPI) -> list[tuple[str, str]]:
 
 def test_every_route_wants_the_token(closed: Guarded):
     calls = every_call(closed.app)
-    assert ("POST", "/v1/generate") in calls
+    assert {("POST", "/v1/generate"), ("POST", "/v1/explain"), ("GET", "/v1/unembedding")} <= set(calls)
     assert ("POST", "/v1/runs/x/cancel") in calls
     assert ("GET", "/v1/head/x") in calls
-    assert len(calls) >= 19
+    assert len(calls) >= 21
     offers: list[dict[str, str]] = [
         {},
         {"Authorization": f"Bearer {TOKEN}x"},
@@ -213,6 +213,8 @@ def test_only_its_own_page_may_post(origin: str | None, is_own: bool, opened: Gu
     with httpx.Client(base_url=opened.url) as client:
         asked = client.post("/v1/generate", headers=headers, **form(maxNewTokens=1))
         assert asked.status_code == (200 if is_own else 403)
+        sent = form(method="chefer", answerIds=[5, 6], tokenIndices=[1])
+        assert client.post("/v1/explain", headers=headers, **sent).status_code == (200 if is_own else 403)
         assert client.post("/v1/runs/x/cancel", headers=headers).status_code == (404 if is_own else 403)
 
 

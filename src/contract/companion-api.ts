@@ -21,6 +21,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain
+         * @description Relevancy maps of tokens of an answer, each as it is done. Closing the connection ends it.
+         */
+        post: operations["explain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/generate": {
         parameters: {
             query?: never;
@@ -121,6 +141,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/unembedding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Unembedding
+         * @description Rows of the vocabulary layer: what a hidden state is multiplied with for the logits of these tokens.
+         */
+        get: operations["unembedding"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -139,6 +179,26 @@ export interface components {
             path: string;
             /** Sha256 */
             sha256: string;
+        };
+        /**
+         * ExplainRequest
+         * @description The `request` part. `answer_ids` are all of the answer without its end token, `log_probs` theirs as they were
+         *     streamed; `token_indices` the places of those to be explained.
+         */
+        ExplainRequest: {
+            /** Answerids */
+            answerIds: number[];
+            /**
+             * Logprobs
+             * @default null
+             */
+            logProbs?: number[] | null;
+            /** Method */
+            method: string;
+            /** Question */
+            question: string;
+            /** Tokenindices */
+            tokenIndices: number[];
         };
         /**
          * GenerateRequest
@@ -240,9 +300,12 @@ export interface components {
         };
         /**
          * Limits
-         * @description What is refused before any work is done. Formats are media types.
+         * @description What is refused before any work is done. Formats are media types; `explain_bytes` is what one explanation may
+         *     take, `unembedding_ids` how many rows may be asked for at once.
          */
         Limits: {
+            /** Explainbytes */
+            explainBytes: number;
             /** Imagebytes */
             imageBytes: number;
             /** Imageformats */
@@ -253,11 +316,13 @@ export interface components {
             questionChars: number;
             /** Queuelength */
             queueLength: number;
+            /** Unembeddingids */
+            unembeddingIds: number;
         };
         /**
          * ModelFacts
          * @description The model that answers, and what may be asked of it. `max_prompt_tokens` counts text tokens, the template's own
-         *     included; `methods` are those that can be had of its answers.
+         *     included; `methods` are those that can be had of its answers: FastRM by its head, the others by `explain`.
          */
         ModelFacts: {
             calibration: components["schemas"]["CalibrationFile"] | null;
@@ -278,7 +343,7 @@ export interface components {
             /** Maxprompttokens */
             maxPromptTokens: number;
             /** Methods */
-            methods: "fastrm"[];
+            methods: ("fastrm" | ("chefer" | "chefer-incremental" | "gradcam" | "feature-gradcam" | "dex-ar" | "tam" | "rollout" | "attention" | "random"))[];
             /** Name */
             name: string;
             /** Revision */
@@ -291,6 +356,8 @@ export interface components {
             stage: "post_norm";
             /** Traincommand */
             trainCommand: string;
+            /** Unembedding */
+            unembedding: boolean;
         };
         /**
          * Problem
@@ -374,6 +441,109 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explain: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /**
+                     * Format: binary
+                     * @description PNG, JPEG or WebP, as a part with a filename.
+                     */
+                    image: string;
+                    request: components["schemas"]["ExplainRequest"];
+                };
+            };
+        };
+        responses: {
+            /** @description An explanation, format version 1 (docs/protocol.md). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -660,6 +830,64 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unembedding: {
+        parameters: {
+            query: {
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Rows of the vocabulary layer, format version 1 (docs/protocol.md). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/vnd.apache.arrow.stream": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

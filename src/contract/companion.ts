@@ -41,7 +41,11 @@ const model = z.object({
   /** As PyTorch names it: "cpu", "cuda:0". */
   device: z.string(),
   knows: z.string(),
-  limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()) }),
+  limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()), unembeddingIds: count }),
+  /** Of its answers; names that this page does not know are of no use to it. */
+  methods: z.array(z.string()),
+  /** Whether rows of its vocabulary layer can be had. */
+  unembedding: z.boolean(),
   head: z.nullable(head),
   calibration: z.nullable(calibration),
   trainCommand: z.string(),
@@ -54,6 +58,7 @@ export type CompanionHead = z.infer<typeof head>;
 export type CompanionCalibration = z.infer<typeof calibration>;
 export type CompanionProblem = z.infer<typeof problem>;
 export type GenerateRequest = Schemas['GenerateRequest'];
+export type ExplainBody = Schemas['ExplainRequest'];
 
 /** Compiles only while whatever the API may send is something that is parsed here. */
 type Covers<Sent extends Parsed, Parsed> = [Sent, Parsed];

@@ -38,6 +38,8 @@ const prompt = z.object({
   eosTokenId: tokenId,
   imageTokenId: tokenId,
   unkTokenId: tokenId,
+  /** Tokens that the vocabulary has and training never showed: to the model they mean nothing. */
+  neverSeen: z.array(z.string()),
   maxQuestionTokens: count,
   maxNewTokens: count,
   /** A word unknown as typed is tried in lower case, then with a capital. */
@@ -58,6 +60,32 @@ const head = z.object({
   hiddenSize: count,
 });
 
+const files = z.record(relativePath, z.object({ sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)), bytes: count }));
+
+const layer = z.int().check(z.nonnegative());
+
+/** How answers are explained by gradients and attention. Its own files are read when that is first asked for. */
+const explain = z.object({
+  /** One pass over prompt and answer, which leaves what the other graphs take, by their inputs' names. */
+  trace: relativePath,
+  graphs: z.object({
+    chefer: relativePath,
+    gradcam: relativePath,
+    'feature-gradcam': relativePath,
+    'dex-ar': relativePath,
+    attention: relativePath,
+  }),
+  /** All of these graphs' weights; one of the model's own files. */
+  weights: relativePath,
+  /** lm_head's rows [V, d] in fp16. */
+  unembedding: relativePath,
+  /** Whose features feature GradCAM reads, the first being 0. */
+  featureLayer: layer,
+  /** Where DEX-AR begins. */
+  firstLensLayer: layer,
+  files,
+});
+
 const manifest = z.object({
   formatVersion: z.literal(supportedFormat),
   name: z.string(),
@@ -70,10 +98,13 @@ const manifest = z.object({
   graphs: z.object({ vision: relativePath, embed: relativePath, decoder: relativePath }),
   head,
   tokenizer: z.tuple([relativePath, relativePath]),
-  files: z.record(relativePath, z.object({ sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)), bytes: count })),
+  files,
+  explain: z.optional(explain),
 });
 
-/** What a model's folder holds and how it is used; `files` has every file that is read, with its hash. */
+export type ExplainFacts = z.infer<typeof explain>;
+
+/** What a model's folder holds and how it is used; `files` has every file that is read at the start, with its hash. */
 export type ModelManifest = z.infer<typeof manifest>;
 
 /** Throws with the places that do not fit, or with what does not fit together. */
@@ -90,7 +121,7 @@ export function parseManifest(data: unknown): ModelManifest {
   return result.data;
 }
 
-function faultOf({ model, image, head, graphs, tokenizer, files }: ModelManifest): string | undefined {
+function faultOf({ model, image, head, graphs, tokenizer, files, explain }: ModelManifest): string | undefined {
   if (head.stage !== model.hiddenStateStage)
     return `head ${head.name} reads ${head.stage} hidden states, the model gives ${model.hiddenStateStage}`;
   if (head.hiddenSize !== model.hiddenSize)
@@ -99,6 +130,11 @@ function faultOf({ model, image, head, graphs, tokenizer, files }: ModelManifest
   if (rows * image.patchPx !== image.sizePx || cols * image.patchPx !== image.sizePx)
     return `a ${rows}x${cols} grid of ${image.patchPx} px patches does not fill ${image.sizePx} px`;
   const needed = [...Object.values(graphs), head.graph, head.normGraph, head.weights, ...tokenizer];
-  const unlisted = needed.filter((path) => !(path in files));
+  if (explain) needed.push(explain.weights);
+  const later = explain ? [explain.trace, ...Object.values(explain.graphs), explain.unembedding] : [];
+  const unlisted = [
+    ...needed.filter((path) => !(path in files)),
+    ...later.filter((path) => !(path in (explain?.files ?? {}))),
+  ];
   return unlisted.length > 0 ? `no hash for ${unlisted.join(', ')}` : undefined;
 }

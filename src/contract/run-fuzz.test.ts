@@ -1,84 +1,15 @@
-// Streams that were damaged on their way: bits flipped, ends cut off, parts moved or repeated. Whatever came, reading it
-// ends: with the run's end, as broken, or with an error that says what is wrong.
+// Damaged runs: whatever came, reading it ends.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { createDice, damagesWith, outcome } from './damages.example';
 import { openRunRows, type RunRow } from './run-rows';
 import { parseRunStream } from './run-stream';
 
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', `${name}.run`)));
 const recorded = fixture('random-weights');
 const live = fixture('live-stream');
-
-/** Numbers below `limit`, the same in each run. */
-function createDice(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
-
-type Dice = ReturnType<typeof createDice>;
-type Damage = (bytes: Uint8Array, dice: Dice) => Uint8Array;
-
-const joined = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
-
-const damages: Record<string, Damage> = {
-  'one bit': (bytes, dice) => {
-    const at = dice(bytes.length);
-    bytes[at] = bytes[at]! ^ (1 << dice(8));
-    return bytes;
-  },
-  'several bits of the schema and the first rows': (bytes, dice) => {
-    for (let i = 0; i < 4; i++) {
-      const at = dice(6000);
-      bytes[at] = bytes[at]! ^ (1 << dice(8));
-    }
-    return bytes;
-  },
-  'a number made large, or negative': (bytes, dice) => {
-    const at = dice(bytes.length / 4 - 1) * 4;
-    bytes.set(
-      [
-        [255, 255, 255, 127],
-        [255, 255, 255, 255],
-        [0, 0, 0, 128],
-        [0, 0, 0, 0],
-      ][dice(4)]!,
-      at,
-    );
-    return bytes;
-  },
-  'an end cut off': (bytes, dice) => bytes.slice(0, dice(bytes.length)),
-  'a part left out': (bytes, dice) => {
-    const from = dice(bytes.length);
-    return joined(bytes.slice(0, from), bytes.slice(from + 1 + dice(2000)));
-  },
-  'a part repeated': (bytes, dice) => {
-    const from = dice(bytes.length);
-    const part = bytes.slice(from, from + 1 + dice(2000));
-    return joined(bytes.slice(0, from), part, bytes.slice(from));
-  },
-  'two streams spliced': (bytes, dice) => joined(bytes.slice(0, dice(bytes.length)), live.slice(dice(live.length))),
-  'a part of nothing but noise': (bytes, dice) => {
-    const from = dice(bytes.length);
-    for (let at = from; at < Math.min(bytes.length, from + 200); at++) bytes[at] = dice(256);
-    return bytes;
-  },
-};
-
 const perDamage = 250;
-const patienceMs = 2000;
-
-/** Rejects where the work does not end. */
-function inTime<T>(work: Promise<T>, what: string): Promise<T> {
-  let timer: NodeJS.Timeout;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`HANGS: ${what}`)), patienceMs);
-  });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
-}
 
 async function endOfRows(bytes: Uint8Array): Promise<string> {
   const { rows } = await openRunRows(bytes);
@@ -96,18 +27,7 @@ async function endOfEvents(bytes: Uint8Array): Promise<string> {
   return last ?? 'nothing';
 }
 
-/** How reading ended: by the last thing read, or by an error. */
-async function outcome(work: Promise<string>, what: string): Promise<string> {
-  try {
-    return await inTime(work, what);
-  } catch (error) {
-    if (!(error instanceof Error) || error.message.startsWith('HANGS')) throw error;
-    expect(error.message, `${what} says nothing`).not.toBe('');
-    return 'error';
-  }
-}
-
-it.each(Object.entries(damages))(
+it.each(Object.entries(damagesWith(live)))(
   'reading ends, whatever came: %s',
   async (name, damage) => {
     const dice = createDice(name.length * 7919);

@@ -7,9 +7,8 @@
 //   openRunRows -> rows (typed, in order, of the right shapes) -> parseRunStream: a recorded run's events
 //                                                              -> the companion's source: maps made from the states
 
-import './bounded-flatbuffers';
-import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 import * as z from 'zod/mini';
+import { type ArrowBytes, type ArrowReader, type Broken, headerText, openArrow, readRows } from './arrow-rows';
 import type { AnswerToken, MapBackend, PromptToken, RunEnd } from './run';
 import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
@@ -45,7 +44,7 @@ export type RunRow =
     }
   | { readonly kind: 'end'; readonly end: RunEnd }
   /** The bytes stop before `end`. */
-  | { readonly kind: 'broken'; readonly why: string };
+  | Broken;
 
 export interface RunRows {
   readonly header: StreamHeader;
@@ -54,16 +53,10 @@ export interface RunRows {
 }
 
 /** Throws where the bytes are no run of the version that this page reads. */
-export async function openRunRows(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<RunRows> {
-  const reader = await openReader(bytes);
-  const text = reader.schema.metadata.get(metadataKey);
-  if (text === undefined) throw new Error(`This is an Arrow stream, but not a run: its metadata has no ${metadataKey}`);
-  const header = parseStreamHeader(text);
+export async function openRunRows(bytes: ArrowBytes): Promise<RunRows> {
+  const reader = await openArrow(bytes, 'a run');
+  const header = parseStreamHeader(headerText(reader, metadataKey, 'a run'));
   return { header, rows: checkedRows(reader, header) };
-}
-
-export function isAbort(error: unknown): boolean {
-  return error instanceof DOMException && error.name === 'AbortError';
 }
 
 const halfs = z.nullish(z.instanceof(Uint16Array));
@@ -113,13 +106,13 @@ type TokenCells = Extract<Cells, { kind: 'token' }>;
 const order: readonly Kind[] = ['queued', 'image', 'states', 'prompt', 'token', 'end'];
 const repeated: readonly Kind[] = ['queued', 'token'];
 
-async function* checkedRows(reader: Reader, header: StreamHeader): AsyncGenerator<RunRow> {
+async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGenerator<RunRow> {
   const patches = patchCount(header);
   const d = header.model.hiddenSize;
   let last: Kind | undefined;
   let hasStates = false;
   let tokens = 0;
-  for await (const read of readCells(reader)) {
+  for await (const read of readRows(reader, 'this run', parseCells)) {
     if (read.kind === 'broken') return yield read;
     ensureOrder(read.kind, last, hasStates);
     last = read.kind;
@@ -155,58 +148,10 @@ async function* checkedRows(reader: Reader, header: StreamHeader): AsyncGenerato
   yield { kind: 'broken', why: 'its end row is missing' };
 }
 
-type Reader = Awaited<ReturnType<typeof openReader>>;
-
-async function openReader(bytes: AsyncIterable<Uint8Array> | Uint8Array) {
-  try {
-    const chunks = bytes instanceof Uint8Array ? once(bytes) : bytes;
-    const reader = await (await RecordBatchReader.from(chunks)).open();
-    if (reader.schema === undefined) throw new Error('it has no schema');
-    return reader;
-  } catch (error) {
-    if (isAbort(error)) throw error;
-    throw new Error(`This is not a run: ${reason(error)}`);
-  }
-}
-
-async function* once(bytes: Uint8Array) {
-  yield bytes;
-}
-
-/** A row's cells, or the reason why no further one can be had. */
-async function* readCells(reader: Reader): AsyncGenerator<Cells | Extract<RunRow, { kind: 'broken' }>> {
-  const batches: AsyncIterator<RecordBatch> = reader[Symbol.asyncIterator]();
-  for (;;) {
-    let next: IteratorResult<RecordBatch>;
-    try {
-      next = await batches.next();
-    } catch (error) {
-      if (isAbort(error)) throw error;
-      yield { kind: 'broken', why: reason(error) };
-      return;
-    }
-    if (next.done) return;
-    for (let at = 0; at < next.value.numRows; at++) yield parseCells(next.value, at);
-  }
-}
-
-function parseCells(batch: RecordBatch, at: number): Cells {
-  const row = batch.schema.fields.map((field, column) => [field.name, plain(batch.getChildAt(column)?.get(at))]);
-  const result = cells.safeParse(Object.fromEntries(row));
+function parseCells(row: Record<string, unknown>): Cells {
+  const result = cells.safeParse(row);
   if (result.success) return result.data;
   throw new Error(`A row of this run cannot be read: ${z.prettifyError(result.error)}`);
-}
-
-/** Arrow's lists as typed arrays, or as arrays of plain objects. */
-function plain(cell: unknown): unknown {
-  if (!(cell instanceof Vector)) return cell;
-  // Offsets that are damaged may claim more records than there are bytes for: they would all be made, one by one.
-  const held: ArrayLike<unknown> | undefined = cell.data[0]?.children[0]?.values;
-  if (held !== undefined && !(cell.length <= held.length)) {
-    throw new Error(`A row of this run cannot be read: a list of ${cell.length} records, held are ${held.length}`);
-  }
-  const values: unknown = cell.toArray();
-  return Array.isArray(values) ? values.map((item) => item?.toJSON?.() ?? item) : values;
 }
 
 function ensureOrder(kind: Kind, last: Kind | undefined, hasStates: boolean): void {
@@ -244,8 +189,4 @@ function recordedMap({ index, map, mapBackend, mapComputeMs }: TokenCells, patch
 
 function ensureLength(what: string, found: number, wanted: number): void {
   if (found !== wanted) throw new Error(`${what}: ${found} numbers, the header says ${wanted}`);
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

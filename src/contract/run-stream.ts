@@ -1,12 +1,13 @@
+import { type ArrowBytes, isAbort } from './arrow-rows';
 import type { RunEnd, RunEvent, RunHeader } from './run';
 import type { StreamHeader } from './run-header';
-import { isAbort, openRunRows } from './run-rows';
+import { openRunRows } from './run-rows';
 
 /**
  * A recorded run's events. Throws where the bytes are no run, or contradict themselves before the first token; what is
  * wrong later ends the run as `failed`, and bytes that only stop early as `truncated`, with the tokens that came.
  */
-export async function* parseRunStream(bytes: AsyncIterable<Uint8Array> | Uint8Array): AsyncGenerator<RunEvent> {
+export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEvent> {
   const { header, rows } = await openRunRows(bytes);
   let begun = false;
   let tokens = 0;

@@ -1,25 +1,25 @@
 // A question's way through the embedded model: image -> patches -> the prompt's image part (once an image) -> question
 // -> token by token, each with its relevancy map straight after it.
-import type { ModelManifest } from '../contract/manifest';
-import type { AnswerToken, ImageGeometry, RelevancyMap, RunEnd } from '../contract/run';
-import { sha256Hex } from '../contract/sha256';
+import type { ExplainFacts, ModelManifest } from '../contract/manifest';
+import type { AnswerToken, ImageGeometry, PromptToken, RelevancyMap, RunEnd } from '../contract/run';
 import { placePiece } from './answer-text';
-import { decodeImage } from './decode-image';
-import { concatenate, createDecoder, type DecoderStep, rowsOf } from './decoder';
+import { createDecoder, type DecoderStep, rowsOf } from './decoder';
+import { createExplainer, type Explainer } from './explainer';
 import { createGraph } from './graph';
 import { chooseHead, type Head } from './head';
+import { createImageEmbedder } from './image-embedder';
 import { mostLikely } from './log-probabilities';
 import { macrotask } from './macrotask';
 import type { ModelFiles } from './model-files';
-import { type ModelImage, prepareImage } from './model-image';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend, Runtime } from './runtime';
 
 const alternativeCount = 5;
 
-/** What an answer yields, in order: `seen`, then a `token` and its `map` in turn, then `end`. */
+/** What an answer yields, in order: `seen`, `prompt`, then a `token` and its `map` in turn, then `end`. */
 export type AnswerEvent =
   | { readonly type: 'seen'; readonly geometry: ImageGeometry }
+  | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
   | { readonly type: 'token'; readonly token: AnswerToken }
   | { readonly type: 'map'; readonly map: RelevancyMap }
   | { readonly type: 'end'; readonly end: RunEnd };
@@ -36,6 +36,8 @@ export interface EmbeddedModel {
   readonly note: string | undefined;
   /** Stops within a token of `signal`; then its end is `cancelled`. */
   answer(asked: ImageQuestion, signal: AbortSignal): AsyncGenerator<AnswerEvent>;
+  /** facts: the manifest's `explain`; explainFiles: its files. */
+  createExplainer(facts: ExplainFacts, explainFiles: ModelFiles): Explainer;
 }
 
 export interface EmbeddedModelParts {
@@ -54,6 +56,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
   const graph = (path: string) => createGraph(runtime, { name: path, graph: files(path) }, 'wasm');
   const vision = await graph(graphs.vision);
   const decoder = createDecoder(await graph(graphs.embed), await graph(graphs.decoder), manifest.model);
+  const embedImage = createImageEmbedder(vision, decoder, tokenizer, manifest.image);
   const weights = { path: fileName(headFacts.weights), data: files(headFacts.weights) };
   const headFiles = {
     norm: { name: headFacts.normGraph, graph: files(headFacts.normGraph) },
@@ -69,17 +72,12 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
   let last: ReadImage | undefined;
 
   async function readImage(image: Blob): Promise<ReadImage> {
-    const key = await contentKey(image);
+    const { key, geometry, prefix } = await embedImage(image);
     if (last?.key === key) return last;
     last = undefined;
-    const { pixelValues, geometry } = await modelImageOf(image, manifest.image);
-    const { sizePx, grid } = manifest.image;
-    const pixels = { data: pixelValues, dims: [1, 3, sizePx, sizePx] };
-    const { image_features } = await vision.run({ pixel_values: pixels }, ['image_features']);
-    const prefix = concatenate(await decoder.embed(tokenizer.before), image_features!);
     const step = await decoder.read(decoder.start, prefix);
     const firstPatch = tokenizer.before.length;
-    await head.setImage(rowsOf(step.hiddenStates, firstPatch, firstPatch + grid.rows * grid.cols));
+    await head.setImage(rowsOf(step.hiddenStates, firstPatch, prefix.dims[1]!));
     last = { key, geometry, step };
     return last;
   }
@@ -103,6 +101,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
 
     const { maxPositions } = manifest.model;
     const promptIds = [...reading.ids, ...tokenizer.after];
+    yield { type: 'prompt', tokens: promptTokens([...tokenizer.before, ...promptIds]) };
     const room = maxPositions - read.step.state.length - promptIds.length;
     const limit = Math.min(maxNewTokens ?? manifest.prompt.maxNewTokens, manifest.prompt.maxNewTokens, room);
     let step = await decoder.read(read.step.state, await decoder.embed(promptIds));
@@ -131,6 +130,10 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
     yield end('length');
   }
 
+  function promptTokens(ids: readonly number[]): PromptToken[] {
+    return ids.map((tokenId, i) => ({ tokenId, text: placePiece(tokenizer.pieceOf(tokenId), i === 0).text }));
+  }
+
   return {
     get backend() {
       return head.backend;
@@ -139,6 +142,8 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       return head.backend === 'wasm' ? (note ?? runtime.deviceNote) : undefined;
     },
     answer,
+    createExplainer: (facts, explainFiles) =>
+      createExplainer(runtime, { manifest, facts, files, explainFiles, decoder, embedImage, tokenizer }),
   };
 }
 
@@ -147,19 +152,6 @@ async function mapOf(head: Head, queryState: Parameters<Head['maps']>[0], tokenI
   const { data } = await head.maps(queryState);
   const computeMs = performance.now() - from;
   return { method: 'fastrm', tokenIndex, values: data, backend: head.backend, computeMs };
-}
-
-async function modelImageOf(image: Blob, facts: ModelManifest['image']): Promise<ModelImage> {
-  const pixels = await decodeImage(image);
-  try {
-    return prepareImage(pixels, facts);
-  } finally {
-    pixels.destroy();
-  }
-}
-
-async function contentKey(image: Blob): Promise<string> {
-  return sha256Hex(new Uint8Array(await image.arrayBuffer()));
 }
 
 const fileName = (path: string) => path.split('/').at(-1) ?? path;

@@ -11,6 +11,7 @@ export interface GraphFiles {
 
 export interface Graph {
   readonly backend: Backend;
+  readonly inputs: readonly string[];
   /** Rejects only when WASM fails too. `checked` are the outputs that must be neither NaN nor all zero. */
   run(feeds: Feeds, checked: readonly string[]): Promise<Outputs>;
   destroy(): Promise<void>;
@@ -52,6 +53,9 @@ export async function createGraph(runtime: Runtime, files: GraphFiles, preferred
   return {
     get backend() {
       return session.backend;
+    },
+    get inputs() {
+      return session.session.inputNames;
     },
     run,
     destroy: () => release(runtime, session),

@@ -1,6 +1,8 @@
 // What the page and the worker say to each other. Ids pair replies with requests; errors cross as data.
 import type { ModelManifest } from '../contract/manifest';
+import type { ExplainEvent } from '../contract/run';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
+import type { AnswerToExplain } from './explainer';
 import type { TokenizerFiles } from './prompt-tokenizer';
 import type { Backend, BackendChoice } from './runtime';
 
@@ -27,6 +29,7 @@ export interface LoadProgress {
 export type WorkerRequest =
   | { readonly type: 'load'; readonly id: number; readonly load: LoadRequest }
   | { readonly type: 'ask'; readonly id: number; readonly asked: ImageQuestion }
+  | { readonly type: 'explain'; readonly id: number; readonly asked: AnswerToExplain }
   /** Of the request with this id. */
   | { readonly type: 'cancel'; readonly id: number };
 
@@ -36,4 +39,6 @@ export type WorkerReply =
   | { readonly type: 'event'; readonly id: number; readonly event: AnswerEvent }
   /** After the last event. */
   | { readonly type: 'answered'; readonly id: number; readonly backend: Backend; readonly note: string | undefined }
+  /** Its last one is an `end`. */
+  | { readonly type: 'explained'; readonly id: number; readonly event: ExplainEvent }
   | { readonly type: 'failed'; readonly id: number; readonly reason: string };

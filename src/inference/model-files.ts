@@ -1,6 +1,6 @@
 // The model's files, checked against the manifest's hashes, and kept in the browser's cache under those hashes: a file
 // that is already there is not fetched again, and one that changed has another name.
-import { type ModelManifest, parseManifest } from '../contract/manifest';
+import { type ExplainFacts, type ModelManifest, parseManifest } from '../contract/manifest';
 import { sha256Hex } from '../contract/sha256';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 
@@ -26,20 +26,43 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
   return parseManifest(data);
 }
 
-/** All of them or none; rejects with the file that is wrong. `onBytes` counts cached files too. */
+/** What answers take: all of it or none; rejects with the file that is wrong. `onBytes` counts cached files too. */
 export async function loadModelFiles(
   modelUrl: string,
-  { files }: Pick<ModelManifest, 'files'>,
+  { files, explain }: Pick<ModelManifest, 'files' | 'explain'>,
   onBytes: OnBytes,
   onFile: (path: string) => void,
 ): Promise<ModelFiles> {
   const cache = await openCache();
+  const found = await loadFiles(modelUrl, files, cache, onBytes, onFile);
+  const listed = Object.values({ ...files, ...explain?.files });
+  if (cache) void removeOthers(cache, modelUrl, new Set(listed.map(({ sha256 }) => sha256)));
+  return found;
+}
+
+/** What explanations take beside it. */
+export async function loadExplainFiles(modelUrl: string, { files }: ExplainFacts): Promise<ModelFiles> {
+  return loadFiles(
+    modelUrl,
+    files,
+    await openCache(),
+    () => {},
+    () => {},
+  );
+}
+
+async function loadFiles(
+  modelUrl: string,
+  files: ModelManifest['files'],
+  cache: Cache | undefined,
+  onBytes: OnBytes,
+  onFile: (path: string) => void,
+): Promise<ModelFiles> {
   const loaded = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const [path, { sha256, bytes }] of Object.entries(files)) {
     onFile(path);
     loaded.set(path, await loadFile(new URL(path, modelUrl), { path, sha256, bytes }, cache, onBytes));
   }
-  if (cache) void removeOthers(cache, modelUrl, new Set(Object.values(files).map(({ sha256 }) => sha256)));
   return (path) => {
     const bytes = loaded.get(path);
     if (bytes === undefined) throw new Error(`${path} is not among the model's files`);

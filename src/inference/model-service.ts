@@ -1,7 +1,11 @@
-// The worker's side of the messages: load -> progress*, loaded; ask -> event*, answered; either may end in failed.
+// The worker's side of the messages: load -> progress*, loaded; ask -> event*, answered; explain -> explained*; each may
+// end in failed.
+import type { ModelManifest } from '../contract/manifest';
 import { createEmbeddedModel, type EmbeddedModel, type ImageQuestion } from './embedded-model';
+import type { AnswerToExplain, Explainer } from './explainer';
+import { macrotask } from './macrotask';
 import type { LoadedModel, LoadProgress, LoadRequest, WorkerReply, WorkerRequest } from './messages';
-import { fetchManifest, loadModelFiles, type ModelFiles } from './model-files';
+import { fetchManifest, loadExplainFiles, loadModelFiles, type ModelFiles } from './model-files';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime, reasonOf } from './runtime';
 import { createSerialQueue } from './serial-queue';
@@ -11,14 +15,19 @@ export interface ModelService {
 }
 
 export function createModelService(reply: (message: WorkerReply) => void): ModelService {
-  /** One answer after the other; a new question's abort of the former lets its turn come within a token. */
+  /**
+   * One answer after the other; a new question's abort of the former lets its turn come within a token. An explanation
+   * takes a turn a token, so that a question that comes meanwhile waits for one map and not for all of them.
+   */
   const turns = createSerialQueue();
-  const asking = new Map<number, AbortController>();
+  const running = new Map<number, AbortController>();
   let model: EmbeddedModel | undefined;
+  let ensureExplainer: (() => Promise<Explainer>) | undefined;
 
   async function load(id: number, request: LoadRequest): Promise<void> {
     const { embedded, loaded } = await loadModel(request, (progress) => reply({ type: 'progress', id, progress }));
     model = embedded;
+    ensureExplainer = once(() => loadExplainer(request.modelUrl, loaded.manifest, embedded));
     reply({ type: 'loaded', id, loaded });
   }
 
@@ -28,27 +37,44 @@ export function createModelService(reply: (message: WorkerReply) => void): Model
     reply({ type: 'answered', id, backend: model.backend, note: model.note });
   }
 
-  const start = (id: number, task: () => Promise<void>) =>
-    turns
-      .run(task)
+  async function explain(id: number, asked: AnswerToExplain, signal: AbortSignal): Promise<void> {
+    // After a load that is under way.
+    await turns.run(async () => {});
+    if (ensureExplainer === undefined) throw new Error('an explanation was asked for before the model was loaded');
+    const explainer = await ensureExplainer();
+    const events = explainer.explain(asked, signal);
+    for (;;) {
+      const next = await turns.run(() => events.next());
+      if (next.done) return;
+      reply({ type: 'explained', id, event: next.value });
+      // Messages, an abort among them, are only received between tasks.
+      await macrotask();
+    }
+  }
+
+  const start = (id: number, task: (signal: AbortSignal) => Promise<void>) => {
+    const controller = new AbortController();
+    running.set(id, controller);
+    task(controller.signal)
       .catch((error: unknown) => reply({ type: 'failed', id, reason: reasonOf(error) }))
-      .finally(() => asking.delete(id));
+      .finally(() => running.delete(id));
+  };
 
   return {
     receive(request) {
       const { id } = request;
       switch (request.type) {
         case 'load':
-          void start(id, () => load(id, request.load));
+          start(id, () => turns.run(() => load(id, request.load)));
           break;
-        case 'ask': {
-          const controller = new AbortController();
-          asking.set(id, controller);
-          void start(id, () => ask(id, request.asked, controller.signal));
+        case 'ask':
+          start(id, (signal) => turns.run(() => ask(id, request.asked, signal)));
           break;
-        }
+        case 'explain':
+          start(id, (signal) => explain(id, request.asked, signal));
+          break;
         case 'cancel':
-          asking.get(id)?.abort();
+          running.get(id)?.abort();
           break;
       }
     },
@@ -82,6 +108,23 @@ async function loadModel(
   const { threads } = runtime;
   const loaded = { manifest, tokenizer: tokenizerFiles, backend: embedded.backend, threads, note: embedded.note };
   return { embedded, loaded };
+}
+
+async function loadExplainer(modelUrl: string, { explain, name }: ModelManifest, model: EmbeddedModel) {
+  if (explain === undefined) throw new Error(`${name} has no graphs that explain its answers`);
+  return model.createExplainer(explain, await loadExplainFiles(modelUrl, explain));
+}
+
+/** The first call's result for all, unless it fails. */
+function once<T>(task: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= task().catch((error: unknown) => {
+      result = undefined;
+      throw error;
+    });
+    return result;
+  };
 }
 
 function readTokenizer(files: ModelFiles, [tokenizerPath, configPath]: readonly [string, string]): TokenizerFiles {

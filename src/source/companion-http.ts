@@ -1,12 +1,14 @@
 // The companion's routes as calls. What it refuses, and that it cannot be reached, are errors with a sentence each.
 import {
   type CompanionModel,
+  type ExplainBody,
   type GenerateRequest,
   parseCompanionModel,
   parseHealth,
   parseProblem,
 } from '../contract/companion';
-import { type Question, QuestionRefused } from './run-source';
+import type { RunImage } from '../contract/run';
+import { type ExplainRequest, type Question, QuestionRefused } from './run-source';
 
 /** Nobody answers at the companion's address, or the line broke. */
 export class CompanionGone extends Error {
@@ -23,6 +25,23 @@ export interface CompanionHttp {
   model(): Promise<CompanionModel>;
   /** The run's bytes as they come. Breaking off the reading ends the answer. */
   generate(question: Question, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
+  /** The explanation's bytes as they come. Breaking off the reading ends it. */
+  explain(request: ExplainRequest, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
+  /** Rows of the vocabulary layer, as bytes. */
+  unembedding(ids: readonly number[], signal: AbortSignal): Promise<Uint8Array>;
+}
+
+/** Bytes that it would refuse are not sent: a body cut off in the middle looks like a broken line. */
+export function ensureTaken(image: RunImage, { limits }: CompanionModel): void {
+  const found = image.bytes.length;
+  if (found > limits.imageBytes) {
+    throw new QuestionRefused(`${image.name} has ${found} bytes; the companion takes at most ${limits.imageBytes}`);
+  }
+  if (!limits.imageFormats.includes(image.mediaType)) {
+    throw new QuestionRefused(
+      `${image.name} is ${image.mediaType}; the companion takes ${limits.imageFormats.join(', ')}`,
+    );
+  }
 }
 
 const factsTimeoutMs = 5000;
@@ -33,20 +52,39 @@ export function createCompanionHttp(apiUrl: string): CompanionHttp {
     if (!response.ok) throw await refusalOf(response);
     return response.json().catch(() => undefined);
   };
+  /** A picture and what is asked of it; the answer's bytes as they come. */
+  const post = async (path: string, request: GenerateRequest | ExplainBody, image: RunImage, signal: AbortSignal) => {
+    const body = new FormData();
+    body.set('request', new Blob([JSON.stringify(request)], { type: 'application/json' }));
+    body.set('image', new Blob([image.bytes], { type: image.mediaType }), image.name);
+    const response = await reach(new URL(path, apiUrl), { method: 'POST', body, signal });
+    if (!response.ok) throw await refusalOf(response);
+    if (response.body === null) throw new Error('the companion sent no answer');
+    return chunksOf(response.body);
+  };
   return {
     apiUrl,
     checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(factsTimeoutMs))),
     model: async () => parseCompanionModel(await get('model', AbortSignal.timeout(factsTimeoutMs))),
-    async generate({ image, text, maxNewTokens }, signal) {
+    generate({ image, text, maxNewTokens }, signal) {
       // `sendImage` false: the picture would only come back.
       const request: GenerateRequest = { question: text, sendImage: false, ...(maxNewTokens && { maxNewTokens }) };
-      const body = new FormData();
-      body.set('request', new Blob([JSON.stringify(request)], { type: 'application/json' }));
-      body.set('image', new Blob([image.bytes], { type: image.mediaType }), image.name);
-      const response = await reach(new URL('generate', apiUrl), { method: 'POST', body, signal });
+      return post('generate', request, image, signal);
+    },
+    explain({ method, header, tokens, tokenIndices }, signal) {
+      const request: ExplainBody = {
+        question: header.question,
+        method,
+        answerIds: tokens.map(({ tokenId }) => tokenId),
+        logProbs: tokens.map(({ logProb }) => logProb),
+        tokenIndices: [...tokenIndices],
+      };
+      return post('explain', request, header.image, signal);
+    },
+    async unembedding(ids, signal) {
+      const response = await reach(new URL(`unembedding?ids=${ids.join()}`, apiUrl), { signal });
       if (!response.ok) throw await refusalOf(response);
-      if (response.body === null) throw new Error('the companion sent no answer');
-      return chunksOf(response.body);
+      return new Uint8Array(await response.arrayBuffer());
     },
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type RecordBatch, Schema, Table, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CompanionModel } from '../contract/companion';
-import type { RunEvent } from '../contract/run';
+import type { RunEvent, RunHeader } from '../contract/run';
 import type { StateRows } from '../contract/run-rows';
 import type { HeadClient } from '../inference/head-client';
 import { createCompanionSource } from './companion-source';
@@ -39,7 +39,9 @@ const model: CompanionModel = {
   dtype: 'float32',
   device: 'cuda:0',
   knows: 'Nothing.',
-  limits: { imageBytes: 1000, imageFormats: ['image/png'] },
+  limits: { imageBytes: 1000, imageFormats: ['image/png'], unembeddingIds: 4 },
+  methods: ['fastrm', 'chefer', 'dex-ar', 'tam'],
+  unembedding: true,
   head,
   calibration: null,
   trainCommand: 'patchlight train --model random-weights',
@@ -84,6 +86,8 @@ function companionOf(change: Partial<Companion> = {}): Companion {
         return companion.model();
       case '/v1/generate':
         return companion.generate(init);
+      case '/v1/explain':
+        return gone();
       default:
         throw new Error(`no such route: ${url.pathname}`);
     }
@@ -267,6 +271,39 @@ describe('an answer', () => {
       generate: () => new Response(streamOf([states], { image: { mediaType: '', name: '', sha256: 'f' } }) as BodyInit),
     });
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('about another picture');
+  });
+});
+
+describe('explaining an answer', () => {
+  const refusalsOf = (source: ReturnType<typeof sourceOf>['source'], header: RunHeader) =>
+    Object.fromEntries(source.offers(header).map(({ method, refusal }) => [method, refusal]));
+
+  it('is offered by what the companion says of itself, and by the states of answers that this visit had', async () => {
+    companionOf({ model: () => json({ ...model, methods: ['chefer'] }) });
+    const { source } = sourceOf();
+    const header = headerOf(await eventsOf(source.ask(question, never)));
+    expect(refusalsOf(source, header)).toMatchObject({
+      fastrm: undefined,
+      chefer: undefined,
+      tam: undefined,
+      gradcam: 'This companion offers no GradCAM, attention.',
+    });
+    expect(refusalsOf(source, { ...header, id: 'of another visit' }).tam).toMatch('no longer at hand');
+    expect(refusalsOf(sourceOf().source, header).chefer).toBe('The companion is not connected.');
+  });
+
+  it('says that the companion is gone where it does not answer', async () => {
+    const companion = companionOf();
+    const { source } = sourceOf();
+    const events = await eventsOf(source.ask(question, never));
+    const tokens = events.flatMap((event) => (event.type === 'token' ? [event.token] : []));
+    companion.health = gone;
+    const request = { method: 'chefer', header: headerOf(events), tokens, tokenIndices: [0] } as const;
+    const explaining = async () => {
+      for await (const _ of source.explain(request, never));
+    };
+    await expect(explaining()).rejects.toThrow('the companion does not answer');
+    await vi.waitFor(() => expect(source.status.phase).toBe('failed'));
   });
 });
 

@@ -2,9 +2,11 @@ import type { CompanionHead, CompanionModel } from '../contract/companion';
 import type { ModelFacts, NoMaps, RunEvent, RunHeader } from '../contract/run';
 import type { StreamHeader } from '../contract/run-header';
 import { type BackendChoice, createHeadClient, type HeadClient, type HeadReport } from '../inference/head-client';
-import { CompanionGone, createCompanionHttp } from './companion-http';
+import { createCompanionExplainer } from './companion-explainer';
+import { CompanionGone, createCompanionHttp, ensureTaken } from './companion-http';
 import { mapsAlongside } from './maps-alongside';
-import { type Question, QuestionRefused, type RunSource, type SourceStatus } from './run-source';
+import type { Question, RunSource, SourceStatus } from './run-source';
+import { createRunStates } from './run-states';
 
 export interface CompanionSourceOptions {
   /** Of the API, with the slash at the end; relative to the page. */
@@ -14,6 +16,9 @@ export interface CompanionSourceOptions {
   /** Tests hand in a head of their own. */
   readonly createHead?: (onDeath: (reason: string) => void) => HeadClient;
 }
+
+/** Hidden states of the last answers that are kept for explaining them: 4.7 MB an image at d = 4096, 8 kB a token. */
+const heldStatesBytes = 256 * 2 ** 20;
 
 export interface CompanionSource extends RunSource {
   destroy(): void;
@@ -39,6 +44,8 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     connected = { ...connected, maps: { kind: 'none', why: noHeadHere(reason) } };
     if (status.phase === 'ready') setReady(connected, undefined);
   });
+  const states = createRunStates(heldStatesBytes);
+  const explainer = createCompanionExplainer({ http, states, model: () => connected?.model });
   const listeners = new Set<(status: SourceStatus) => void>();
   let status: SourceStatus = { phase: 'idle' };
   let connected: Connected | undefined;
@@ -148,7 +155,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
       yield begun;
       yield* rows;
     }
-    yield* mapsAlongside(fromFirst(), {
+    yield* mapsAlongside(states.watch(header.id, fromFirst()), {
       openImage: maps.kind === 'made' ? (states) => head.openImage(states) : undefined,
       signal: stop.signal,
       askedAt,
@@ -182,7 +189,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       await Promise.race([ensureConnected(), rejectAtAbort(signal)]);
-      ensureTaken(question, connected!.model);
+      ensureTaken(question.image, connected!.model);
       const stop = new AbortController();
       const abort = () => stop.abort(signal.reason);
       signal.addEventListener('abort', abort, { once: true });
@@ -201,25 +208,20 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
         stop.abort();
       }
     },
-    offers: () => [],
-    explain() {
-      throw new Error('the companion explains nothing yet');
+    offers: explainer.offers,
+    async *explain(request, signal) {
+      try {
+        yield* explainer.explain(request, signal);
+      } catch (error) {
+        void lookAfterCompanion();
+        throw error;
+      }
     },
-    destroy: () => head.destroy(),
+    destroy() {
+      head.destroy();
+      explainer.destroy();
+    },
   };
-}
-
-/** Bytes that it would refuse are not sent: a body cut off in the middle looks like a broken line. */
-function ensureTaken({ image }: Question, { limits }: CompanionModel): void {
-  const found = image.bytes.length;
-  if (found > limits.imageBytes) {
-    throw new QuestionRefused(`${image.name} has ${found} bytes; the companion takes at most ${limits.imageBytes}`);
-  }
-  if (!limits.imageFormats.includes(image.mediaType)) {
-    throw new QuestionRefused(
-      `${image.name} is ${image.mediaType}; the companion takes ${limits.imageFormats.join(', ')}`,
-    );
-  }
 }
 
 function headless({ name, trainCommand }: CompanionModel): NoMaps {

@@ -1,6 +1,9 @@
 import type { ModelManifest } from '../contract/manifest';
-import type { HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
+import { methods } from '../contract/methods';
+import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
 import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/client';
+import { embeddedOffers, isExplainerMethod } from './embedded-offers';
+import { explainAtRandom } from './random-maps';
 import type { Question, RunSource, SourceStatus } from './run-source';
 
 export interface EmbeddedSourceOptions {
@@ -91,9 +94,17 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
         yield { type: 'end', end: { reason: 'failed', answerMs, firstTokenMs: 0, message: reasonOf(error) } };
       }
     },
-    offers: () => [],
-    explain() {
-      throw new Error('the embedded model explains nothing yet');
+    offers: (header) => embeddedOffers(header, status, ready?.manifest),
+    async *explain(request, signal): AsyncGenerator<ExplainEvent> {
+      const { method, header, tokens, tokenIndices } = request;
+      if (method === 'random') return yield* explainAtRandom(request);
+      if (!isExplainerMethod(method)) throw new Error(`The model in this page has no ${methods[method].name} to give.`);
+      await ensureLoaded();
+      const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;
+      if (refusal !== undefined) throw new Error(refusal);
+      const image = new Blob([header.image.bytes], { type: header.image.mediaType });
+      const said = tokens.map(({ tokenId, logProb }) => ({ tokenId, logProb }));
+      yield* client.explain({ image, question: header.question, tokens: said, method, tokenIndices }, signal);
     },
     destroy: () => client.destroy(),
   };

@@ -2,7 +2,7 @@ import type { AnswerToken, RelevancyMap } from '../contract/run';
 import { averageMaps } from '../math/map-values';
 import { indicesOf, rangeBetween } from '../math/token-words';
 
-/** `auto` until the user picks: the newest token with a map, or in a recorded run the one that says most. */
+/** `auto` until the user picks: the newest token with a map while the answer is written, then the one that says most. */
 export type TokenSelection =
   | { readonly kind: 'auto' }
   | { readonly kind: 'answer' }
@@ -51,7 +51,7 @@ export function resolveSelection(
   selection: TokenSelection,
   tokens: readonly AnswerToken[],
   mapOf: (index: number) => RelevancyMap | undefined,
-  isRecorded: boolean,
+  hasEnded: boolean,
 ): readonly number[] {
   switch (selection.kind) {
     case 'answer':
@@ -60,13 +60,13 @@ export function resolveSelection(
       return selection.indices.filter((index) => index < tokens.length);
     case 'auto': {
       const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
-      const chosen = isRecorded ? leastCertain(tokens, withMap) : withMap.at(-1);
+      const chosen = hasEnded ? leastCertain(tokens, withMap) : withMap.at(-1);
       return chosen === undefined ? [] : [chosen];
     }
   }
 }
 
-/** The token that says most, by its own probability: the one that an example had best open with. */
+/** The token that says most, by its own probability. The newest one of a whole answer is its full stop. */
 function leastCertain(tokens: readonly AnswerToken[], indices: readonly number[]): number | undefined {
   const logProbOf = (index: number) => tokens[index]?.logProb ?? 0;
   return indices.reduce<number | undefined>(

@@ -1,6 +1,11 @@
 import { type ReactNode, useEffect, useState } from 'react';
 import './drop-target.css';
 
+/** Spreadsheets and slides put a picture of the words beside them: in the question box the words are meant. */
+function isPastedAsText({ target, clipboardData }: ClipboardEvent): boolean {
+  return target instanceof HTMLInputElement && clipboardData?.types.includes('text/plain') === true;
+}
+
 interface DropTargetProps {
   readonly children: ReactNode;
   /** What a dropped file will be, in words. */
@@ -28,7 +33,7 @@ export function DropTarget({ children, invitation, onFile }: DropTargetProps) {
     };
     const onPaste = (event: ClipboardEvent) => {
       const file = event.clipboardData?.files[0];
-      if (!file) return;
+      if (!file || isPastedAsText(event)) return;
       event.preventDefault();
       onFile(file);
     };

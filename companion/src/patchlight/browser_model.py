@@ -11,12 +11,14 @@ import onnxruntime
 class BrowserAnswer(NamedTuple):
     """Greedy answer without its end token: ids and log-probabilities in nats, one a token.
 
-    states [n, d] of every position fed: prompt (what of it was not read before), then each answer token.
+    states [n, d] of every position fed: prompt (what of it was not read before), then each answer token. logits [t, V]
+    that chose each token, those that chose the end token included.
     """
 
     ids: list[int]
     log_probs: list[float]
     states: np.ndarray
+    logits: np.ndarray
 
 
 class Read(NamedTuple):
@@ -78,7 +80,7 @@ class BrowserModel:
         eos = self.manifest["prompt"]["eosTokenId"]
         ids: list[int] = []
         log_probs: list[float] = []
-        states = [step.states]
+        states, said = [step.states], [step.logits]
         while len(ids) < limit:
             token = int(step.logits.argmax())
             if token == eos:
@@ -88,7 +90,8 @@ class BrowserModel:
             if len(ids) < limit:
                 step = self.read(self.embeddings([token]), step.past)
                 states.append(step.states)
-        return BrowserAnswer(ids, log_probs, np.concatenate(states))
+                said.append(step.logits)
+        return BrowserAnswer(ids, log_probs, np.concatenate(states), np.stack(said))
 
     def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
         """Raw states [T, d] and [P, d] to probabilities [T, P]."""
@@ -100,6 +103,31 @@ class BrowserModel:
 def _log_softmax(logits: np.ndarray, token: int) -> float:
     shifted = logits.astype(np.float64) - logits.max()
     return float(shifted[token] - np.log(np.exp(shifted).sum()))
+
+
+class BrowserExplainer:
+    """The graphs of the gradient and attention methods of one folder."""
+
+    def __init__(self, folder: Path, *, threads: int = 2):
+        self.facts = json.loads((folder / "manifest.json").read_text())["explain"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+
+        def session(relative: str) -> onnxruntime.InferenceSession:
+            return onnxruntime.InferenceSession(folder / relative, options, providers=["CPUExecutionProvider"])
+
+        self._trace = session(self.facts["trace"])
+        self._graphs = {name: session(path) for name, path in self.facts["graphs"].items()}
+
+    def trace(self, embeds: np.ndarray) -> dict[str, np.ndarray]:
+        """[n, d] to logits [n, V], states [n, d] and what the methods need, by the graphs' own names."""
+        names = [value.name for value in self._trace.get_outputs()]
+        return {"x.0": embeds, **dict(zip(names, _run(self._trace, {"x.0": embeds}), strict=True))}
+
+    def explain(self, graph: str, given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """A graph's outputs, from those of `given` that it asks for."""
+        session = self._graphs[graph]
+        return _run(session, {value.name: given[value.name] for value in session.get_inputs()})
 
 
 def _run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -25,6 +25,8 @@ class Size:
     head: HeadConfig
     parity_questions: int
     calibration: CalibrationSize
+    explained_questions: int
+    """Whose tokens' maps are held to autograd."""
 
 
 _ASKED = StageConfig(
@@ -74,6 +76,7 @@ FULL = Size(
     head=_HEAD,
     parity_questions=200,
     calibration=CalibrationSize(scenes=850),
+    explained_questions=40,
 )
 SMOKE = Size(
     train_scenes=16,
@@ -98,4 +101,5 @@ SMOKE = Size(
     head=replace(_HEAD, steps=20, batch=8),
     parity_questions=4,
     calibration=CalibrationSize(scenes=3, answer_tokens=10, checked_answers=2, shard_scenes=2),
+    explained_questions=2,
 )

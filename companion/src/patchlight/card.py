@@ -48,7 +48,7 @@ model, the state at the end of "the small red sphere" must tell how many objects
 {limits_heading}
 
 It knows nothing but such scenes: a photograph is answered as if it were one. It has never seen a word outside its
-vocabulary; the page names the words that it does not know. Counting, and telling small cubes from small cylinders,
+vocabulary, nor those in it that the manifest lists as `neverSeen`; the page names the words that it does not know. Counting, and telling small cubes from small cylinders,
 are its weak points (see the table). The relevancy head imitates Chefer's maps of this model and inherits their faults.
 Words that the model had to find in the image rest on their object far more than words that it repeats from the
 question, which need no image: the table of maps tells them apart.

@@ -84,8 +84,12 @@ def family_of(config: Any) -> Family:
 def extend(reading: Reading, answer_ids: Sequence[int]) -> BatchFeature:
     """Inputs for one teacher-forced forward pass over prompt and answer: [1, N + t] where the prompt's are [1, N].
 
-    Token t of the answer is predicted at column N - 1 + t. The reading's own tensors are left as they are.
+    Token t of the answer is predicted at column N - 1 + t. The reading's own tensors are left as they are. Raises
+    ValueError on an answer that holds the picture's own token.
     """
+    picture = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
+    if picture in answer_ids:
+        raise ValueError(f"the answer holds token {picture}, which stands for a picture: it cannot be read again")
     answer = torch.tensor([list(answer_ids)], dtype=torch.long)
     fill = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
     extended = dict(reading.inputs)

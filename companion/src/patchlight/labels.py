@@ -41,9 +41,6 @@ def label_answer(
     if len(ids) == 0:
         none = torch.zeros(0)
         return Labels(torch.zeros(0, len(reading.patch_columns)), none, ids, none)
-    picture = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
-    if picture in answer_ids:
-        raise ValueError(f"the answer holds token {picture}, which stands for a picture: it cannot be read again")
     call = decoder_call(model, family.decoder(model), extend(reading, answer_ids))
     positions = torch.arange(len(ids)) + reading.inputs["input_ids"].shape[1] - 1
     explained = _EXPLAIN[method](call, positions, ids)

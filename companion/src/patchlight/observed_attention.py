@@ -1,18 +1,16 @@
 """A decoder's attention, observed from inside its backward pass.
 
-The library lets an attention function be registered by name. The one here is softmax attention with a backward of
-its own: it walks each layer's attention matrix in blocks of rows and hands their probabilities and gradients to a
+Softmax attention with a backward of its own: it walks each layer's attention matrix in blocks of rows and hands their probabilities and gradients to a
 sink, so that nobody keeps a gradient of N x N a head. Backward visits the layers last to first.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 import torch
 from torch import nn
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.masking_utils import eager_mask
+
+from .attention_replacement import Attending, attention_of, register_attention
 
 _NAME = "patchlight_observed"
 # Rows of one block: on a CPU its products stay in the cache, on a GPU a launch has enough to do.
@@ -67,7 +65,7 @@ class _ObservedAttention(torch.autograd.Function):
             raise ValueError(f"one sequence at a time, got a batch of {q.shape[0]}")
         is_first = ctx.layer == 0
         dq, dk, dv = torch.zeros_like(q), torch.zeros_like(k), torch.zeros_like(v)
-        n, size = q.shape[2], _ROW_BLOCK if q.device.type == "cpu" else _GPU_ROW_BLOCK
+        n, size = q.shape[2], row_block(q.device)
         sink = _running.sink
         sink.begin(ctx.layer, a[0])
         alive = (grad_out[0].abs().amax(dim=(0, 2)) > 0).tolist()
@@ -96,59 +94,24 @@ class _ObservedAttention(torch.autograd.Function):
         return dq, dk, dv, None, None, None
 
 
+def row_block(device: torch.device) -> int:
+    """Rows that a backward pass takes at a time."""
+    return _ROW_BLOCK if device.type == "cpu" else _GPU_ROW_BLOCK
+
+
 def _reach(mask: torch.Tensor) -> list[int]:
     """The last column that each row may see: its own in a causal mask, the image's last one inside an image."""
     seen = mask[0, 0] > torch.finfo(mask.dtype).min / 2
     return (seen * torch.arange(mask.shape[-1], device=mask.device)).amax(-1).tolist()
 
 
-def _attention(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    softcap: float | None = None,
-    s_aux: torch.Tensor | None = None,
-    **_: object,
-) -> tuple[torch.Tensor, None]:
-    for name, value_ in (("softcap", softcap), ("s_aux", s_aux)):
-        if value_ is not None:
-            raise ValueError(f"{type(module).__name__} uses {name}, which relevancy is not defined for here")
-    if attention_mask is None:
-        raise ValueError(f"{type(module).__name__} runs without a mask: want a causal decoder")
-    groups = query.shape[1] // key.shape[1]
-    key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    mask = attention_mask[..., : key.shape[2]].float()
-    out = _ObservedAttention.apply(query, key, value, mask, scaling, module.layer_idx)
-    return out.transpose(1, 2), None
+def _attend(of: Attending) -> torch.Tensor:
+    return _ObservedAttention.apply(of.q, of.k, of.v, of.mask, of.scaling, of.layer)
 
 
-AttentionInterface.register(_NAME, _attention)
-AttentionMaskInterface.register(_NAME, eager_mask)
+register_attention(_NAME, _attend)
 
 
-@contextmanager
-def observed_attention(decoder: nn.Module) -> Iterator[None]:
-    """The decoder's attention replaced for the time of the context; its parameters ask for no gradient.
-
-    The vision tower keeps its own attention. Masks are made by the implementation's name, so that whatever prepares
-    a mask for this decoder must run inside, too.
-    """
-    configs: dict[int, Any] = {id(part.config): part.config for part in decoder.modules() if hasattr(part, "config")}
-    before = {key: config._attn_implementation for key, config in configs.items()}
-    wanted = [p for p in decoder.parameters() if p.requires_grad]
-    try:
-        for config in configs.values():
-            config._attn_implementation = _NAME
-        for p in wanted:
-            p.requires_grad_(False)
-        yield
-    finally:
-        for key, config in configs.items():
-            config._attn_implementation = before[key]
-        for p in wanted:
-            p.requires_grad_(True)
+def observed_attention(decoder: nn.Module) -> AbstractContextManager[None]:
+    """The decoder's attention is the observed one for the time of the context, as `attention_of` says."""
+    return attention_of(decoder, _NAME)

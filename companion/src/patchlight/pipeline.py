@@ -1,6 +1,6 @@
 """One command from nothing to the page's model: `python -m patchlight.pipeline`.
 
-Scenes, alignment, answers, head samples, head, reports, export, parity, calibration, recorded runs. Each step leaves
+Scenes, alignment, answers, head samples, head, reports, exports, parity, calibration, recorded runs. Each step leaves
 files and is passed over when they are there; training resumes from its last checkpoint, collecting and calibrating from
 their last shards.
 `--smoke` runs the same code at a size of two minutes.
@@ -28,6 +28,8 @@ from .calibration_sets import SET_MEANINGS, SETS
 from .card import renew_figures, write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
+from .explain_export import export_explain_graphs
+from .explain_parity import check_explain_parity
 from .export import export_browser_model
 from .head import FastRM, HeadFacts
 from .head_training import train_head
@@ -37,8 +39,10 @@ from .packing import PATCHES
 from .parity import check_parity
 from .pool import ScenePool
 from .questions import KINDS, ask
+from .render import render_seed
 from .report import figure, write_report
 from .samples import write_samples
+from .scenes import split_seed
 from .supervision import AlignmentHead
 from .training import StageConfig, train_stage
 from .vocabulary import build_tokenizer
@@ -62,7 +66,9 @@ STEPS = (
     "head",
     "head-report",
     "export",
+    "explain",
     "calibration",
+    "card",
     "runs",
 )
 
@@ -90,7 +96,9 @@ class Build:
             "head": self.head,
             "head-report": self.head_report,
             "export": self.export,
+            "explain": self.explain,
             "calibration": self.calibration,
+            "card": self.card,
             "runs": self.runs,
         }
         for name in only or STEPS:
@@ -202,7 +210,15 @@ class Build:
         training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
         export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
         self.parity()
-        self.card(training)
+
+    def explain(self) -> None:
+        """The graphs of the gradient and attention methods, held to autograd on questions of unseen scenes."""
+        export_explain_graphs(self.hf, self.out)
+        samples = []
+        for k in range(self.size.explained_questions):
+            scene, rendered = render_seed(split_seed("test", k))
+            samples.append((rendered.image, ask(scene, Random(k), KINDS[k % len(KINDS)]).text))
+        print(check_explain_parity(self.hf, self.out, samples, limit=self.size.answer_tokens))
 
     def parity(self) -> None:
         """The exported graphs against PyTorch on questions of unseen scenes."""
@@ -223,11 +239,12 @@ class Build:
             [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
         )
 
-    def card(self, training: Mapping[str, Mapping[str, float]]) -> None:
+    def card(self) -> None:
         """The model card, which says so where less was done than a full build does.
 
         What else a build did by hand is written in `training/history.md` beside its checkpoints.
         """
+        training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]
         history = self.work / "training" / "history.md"
         run, whole = self.trained(), self.size.stages
         short = [
@@ -238,6 +255,7 @@ class Build:
         for name, label, wanted in (
             ("answers", "questions", self.size.questions),
             ("parity", "questions", self.size.parity_questions),
+            ("explain", "questions", self.size.explained_questions),
         ):
             figures = json.loads((self.report / f"{name}.json").read_text())["figures"]
             asked = int(next(f["value"] for f in figures if f["label"] == label))

@@ -22,6 +22,7 @@ import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
 
+from .attention_replacement import without_weight_gradients
 from .decoder_call import DecoderCall, sliced
 from .observed_attention import observe, observed_attention
 
@@ -42,6 +43,39 @@ class Explained(NamedTuple):
     states: torch.Tensor
 
 
+class ObservedPass(NamedTuple):
+    """A teacher-forced pass whose graph is kept. x [1, n, d] the decoder's inputs; positions [t] and logits [t,
+    vocabulary] as explained; states [1, n, d] last hidden states, `post_norm`."""
+
+    x: torch.Tensor
+    positions: torch.Tensor
+    logits: torch.Tensor
+    states: torch.Tensor
+
+
+def observed_pass(
+    call: DecoderCall, positions: torch.Tensor, *, autocast: torch.dtype | None = None, keeps_graph: bool = True
+) -> ObservedPass:
+    """One forward pass over prompt and answer without a cache; `exact_row` reads it, and needs no context to do so."""
+    embeds = call.arguments["inputs_embeds"]
+    positions, grad = positions.to(embeds.device), torch.set_grad_enabled(keeps_graph)
+    with observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique()), grad:
+        x = embeds.detach().requires_grad_()
+        with _lowered(x.device, autocast):
+            states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
+        with without_weight_gradients(call.lm_head):
+            logits = call.lm_head(states[0, positions].to(embeds.dtype))
+    return ObservedPass(x, positions, logits, states)
+
+
+def exact_row(passed: ObservedPass, t: int, token: int, *, is_last: bool = False) -> torch.Tensor:
+    """[n] float32: token `t`'s exact relevancy over all columns, by one backward pass of its logit. The last one frees
+    the graph."""
+    row = _Row(passed.x.shape[1], int(passed.positions[t]), passed.x.device)
+    observe(passed.logits[t, token], passed.x, row, retain_graph=not is_last)
+    return row.r.to(passed.x.device)
+
+
 def explain_tokens(
     call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
 ) -> Explained:
@@ -50,21 +84,13 @@ def explain_tokens(
     positions [t] the row `p_t` whose logits predict each token; token_ids [t]. `autocast` lowers the precision of the
     matrix products. Raises ValueError on a batch of more than one sequence.
     """
-    embeds = call.arguments["inputs_embeds"]
-    positions = positions.to(embeds.device)
-    rows: list[torch.Tensor] = []
-    with observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique()), torch.enable_grad():
-        x = embeds.detach().requires_grad_()
-        with _lowered(x.device, autocast):
-            states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
-        logits = call.lm_head(states[0, positions].to(embeds.dtype))
-        for t, token in enumerate(token_ids.tolist()):
-            row = _Row(x.shape[1], int(positions[t]), x.device)
-            observe(logits[t, token], x, row, retain_graph=t + 1 < len(token_ids))
-            rows.append(row.r.to(x.device))
+    passed = observed_pass(call, positions, autocast=autocast)
+    tokens = token_ids.tolist()
+    rows = [exact_row(passed, t, token, is_last=t + 1 == len(tokens)) for t, token in enumerate(tokens)]
+    x = passed.x
     relevancy = torch.stack(rows) if rows else x.new_zeros((0, x.shape[1]), dtype=torch.float32)
-    states = states[0].detach().float()
-    return Explained(relevancy, logits.detach(), states[positions], states)
+    states = passed.states[0].detach().float()
+    return Explained(relevancy, passed.logits.detach(), states[passed.positions], states)
 
 
 def explain_tokens_incrementally(
@@ -74,6 +100,30 @@ def explain_tokens_incrementally(
 
     As `explain_tokens`, but positions [t] must follow each other: the first is the prompt's last row.
     """
+    first, n = int(positions[0]), int(positions[0]) + len(positions)
+    relevancy = torch.zeros(len(positions), n, device=call.arguments["inputs_embeds"].device)
+    logits, states = [], []
+    for t, step in enumerate(incremental_steps(call, positions, token_ids, autocast=autocast)):
+        relevancy[t, : first + t + 1] = step.row
+        logits.append(step.logits)
+        states.append(step.states)
+    every = torch.cat(states)
+    return Explained(relevancy, torch.stack(logits), every[positions.to(every.device)], every)
+
+
+class IncrementalStep(NamedTuple):
+    """One answer token. row [p_t + 1] float32 its relevancy over the columns so far; logits [vocabulary]; states [rows
+    that this step ran, d] float32, `post_norm`."""
+
+    row: torch.Tensor
+    logits: torch.Tensor
+    states: torch.Tensor
+
+
+def incremental_steps(
+    call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
+) -> Iterator[IncrementalStep]:
+    """As `explain_tokens_incrementally`, a token at a time; between them the model is as it was."""
     embeds = call.arguments["inputs_embeds"]
     first, count = int(positions[0]), len(positions)
     if positions.tolist() != list(range(first, first + count)):
@@ -82,13 +132,11 @@ def explain_tokens_incrementally(
     cache = DynamicCache()
     C_prompt: dict[int, torch.Tensor] = {}
     C_answer: dict[int, torch.Tensor] = {}
-    relevancy = torch.zeros(count, n, device=embeds.device)
-    logits, states = [], []
-    with observed_attention(call.decoder), torch.enable_grad():
-        for t, token in enumerate(token_ids.tolist()):
-            start, stop = (0, prompt) if t == 0 else (first + t, first + t + 1)
+    for t, token in enumerate(token_ids.tolist()):
+        start, stop = (0, prompt) if t == 0 else (first + t, first + t + 1)
+        arguments = sliced(call, start, stop)
+        with observed_attention(call.decoder), without_weight_gradients(call.lm_head), torch.enable_grad():
             x = embeds[:, start:stop].detach().requires_grad_()
-            arguments = sliced(call, start, stop)
             with _lowered(x.device, autocast):
                 fresh = _states(
                     call.decoder, {**arguments, "inputs_embeds": x, "past_key_values": cache, "use_cache": True}
@@ -96,24 +144,20 @@ def explain_tokens_incrementally(
             logit = call.lm_head(fresh[0, -1:].to(embeds.dtype))
             found = _Contributions()
             observe(logit[0, token], x, found)
-            _detach(cache)
-            for layer, C in found.C.items():
-                if t == 0:
-                    C_prompt[layer], C_answer[layer] = C, C.new_zeros(count, n)
-                else:
-                    C_answer[layer][t, : C.shape[1]] = C[0]
-            logits.append(logit[0].detach())
-            states.append(fresh[0].detach().float())
-            r = torch.zeros(n, device=embeds.device)
-            r[first + t] = 1.0
-            for layer in sorted(C_prompt, reverse=True):
-                r = r.to(C_prompt[layer].device)
-                gain = r[first:] @ C_answer[layer]  # its row 0 is empty: token 0's row is the prompt's last
-                gain[:prompt] += r[:prompt] @ C_prompt[layer]
-                r = r + gain
-            relevancy[t] = r
-    every = torch.cat(states)
-    return Explained(relevancy, torch.stack(logits), every[positions.to(every.device)], every)
+        _detach(cache)
+        for layer, C in found.C.items():
+            if t == 0:
+                C_prompt[layer], C_answer[layer] = C, C.new_zeros(count, n)
+            else:
+                C_answer[layer][t, : C.shape[1]] = C[0]
+        r = torch.zeros(n, device=embeds.device)
+        r[first + t] = 1.0
+        for layer in sorted(C_prompt, reverse=True):
+            r = r.to(C_prompt[layer].device)
+            gain = r[first:] @ C_answer[layer]  # its row 0 is empty: token 0's row is the prompt's last
+            gain[:prompt] += r[:prompt] @ C_prompt[layer]
+            r = r + gain
+        yield IncrementalStep(r[:stop].to(embeds.device), logit[0].detach(), fresh[0].detach().float())
 
 
 class _Row:

@@ -54,6 +54,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     limits.add_argument("--max-prompt-tokens", type=int, default=2048, help="longest prompt, in text tokens")
     limits.add_argument("--max-image-mib", type=float, default=20, help="largest image file")
     limits.add_argument("--max-image-megapixels", type=float, default=50, help="largest image")
+    limits.add_argument(
+        "--explain-memory",
+        type=float,
+        metavar="GIB",
+        help="what one explanation may take; half of what is free beside the model if left out",
+    )
     limits.add_argument("--queue", type=int, default=16, help="questions that may wait for the model")
     parser.set_defaults(run=run)
 
@@ -61,7 +67,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from .loading import LoadOptions
     from .server.page import load_page, packaged_page
-    from .server.settings import MIB, ServeSettings
+    from .server.settings import GIB, MIB, ServeSettings
 
     settings = ServeSettings(
         host=arguments.host,
@@ -73,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         image_pixels=int(arguments.max_image_megapixels * 1e6),
         prompt_tokens=arguments.max_prompt_tokens,
         new_tokens=arguments.max_new_tokens,
+        explain_bytes=None if arguments.explain_memory is None else int(arguments.explain_memory * GIB),
     )
     options = LoadOptions(
         model=arguments.model,

@@ -8,16 +8,15 @@ States are fp16; a row with a value that fp16 does not hold has them as float32 
 the whole description.
 """
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 
+from .row_stream import RowWriter, Sink, open_rows
 from .run_header import Header, patch_count
 
 FORMAT_VERSION = 2
@@ -50,10 +49,6 @@ RUN_FIELDS = [
     pa.field("firstTokenMs", pa.float64()),
     pa.field("message", pa.utf8()),
 ]
-# Most of a row; made once, for making them takes as long as the rest of a token.
-_NULLS = {field.name: pa.array([None], field.type) for field in RUN_FIELDS}
-# Arrow's own: a message of no length.
-_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _ORDER = ("queued", "image", "states", "prompt", "token", "end")
 _REPEATED = ("queued", "token")
 
@@ -104,58 +99,44 @@ class StatesNotFinite(ValueError):
     """The model itself gave NaN or infinity: nothing that follows from such states means anything."""
 
 
-class Sink(Protocol):
-    """Where bytes go: a file, or a buffer that a socket is fed from."""
-
-    def write(self, data: bytes, /) -> Any: ...
-
-
-class RunWriter:
+class RunWriter(RowWriter):
     """Rows in their order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`. Leaving without `end` leaves a
     truncated run; `end` may come at any point.
     """
 
     def __init__(self, sink: Sink, header: Header):
-        metadata = json.dumps({"formatVersion": FORMAT_VERSION, **header}, ensure_ascii=False)
-        self._schema = pa.schema(RUN_FIELDS, metadata={METADATA_KEY: metadata.encode()})
-        self._sink = sink
+        super().__init__(
+            sink,
+            RUN_FIELDS,
+            key=METADATA_KEY,
+            header={"formatVersion": FORMAT_VERSION, **header},
+            order=_ORDER,
+            repeated=_REPEATED,
+        )
         self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
         self._tokens = 0
-        self._last = ""
-        # Message by message, so that each row is one write: Arrow's stream writer makes some seventy of a token.
-        sink.write(self._schema.serialize().to_pybytes())
-
-    def __enter__(self) -> "RunWriter":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Arrow's own end mark."""
-        self._sink.write(_END_OF_STREAM)
 
     def queued(self, place: int) -> None:
         """How many questions are before this one; 0 when its turn has come."""
-        self._write("queued", place=place)
+        self.write_row("queued", place=place)
 
     def image(self, picture: bytes) -> None:
         """The picture's file, byte for byte."""
-        self._write("image", picture=picture)
+        self.write_row("image", picture=picture)
 
     def states(self, states: np.ndarray) -> None:
         """[P, d] last hidden states of the patches."""
         if states.shape != (self._patches, self._hidden_size):
             raise ValueError(f"states {states.shape}, the header says {(self._patches, self._hidden_size)}")
-        self._write("states", **_state_columns("states", states))
+        self.write_row("states", **_state_columns("states", states))
 
     def prompt(self, tokens: Sequence[PromptToken], states: np.ndarray) -> None:
         """The prompt's m text tokens with their last hidden states [m, d]."""
         if states.shape != (len(tokens), self._hidden_size):
             raise ValueError(f"prompt states {states.shape}, want {(len(tokens), self._hidden_size)}")
         spelt = [{"tokenId": token.token_id, "text": token.text} for token in tokens]
-        self._write("prompt", promptTokens=spelt, **_state_columns("states", states))
+        self.write_row("prompt", promptTokens=spelt, **_state_columns("states", states))
 
     def token(self, token: Token) -> None:
         """The next answer token."""
@@ -179,37 +160,22 @@ class RunWriter:
                 raise ValueError(f"map {token.map.values.shape}, the frames have {self._patches} patches")
             values = token.map.values.astype(np.float32)
             row |= {"map": values, "mapBackend": token.map.backend, "mapComputeMs": token.map.compute_ms}
-        self._write("token", **row)
+        self.write_row("token", **row)
         self._tokens += 1
 
     def end(self, end: End) -> None:
         """The last row."""
         times = {"answerMs": end.answer_ms, "firstTokenMs": end.first_token_ms}
-        self._write("end", reason=end.reason, message=end.message, **times)
+        self.write_row("end", reason=end.reason, message=end.message, **times)
 
-    def _write(self, kind: str, **row: Any) -> None:
-        self._ensure_order(kind)
-        row["kind"] = kind
-        columns = [
-            _NULLS[field.name] if (value := row.get(field.name)) is None else _column(field, value)
-            for field in RUN_FIELDS
-        ]
-        self._sink.write(pa.record_batch(columns, schema=self._schema).serialize().to_pybytes())
-        self._last = kind
+    def cut(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
+        """The last row of an answer that did not come to its own end; `ms` since it began."""
+        self.end(End(reason, ms, 0, message))
 
-    def _ensure_order(self, kind: str) -> None:
-        before = _ORDER.index(self._last) if self._last else -1
-        if _ORDER.index(kind) < before or (kind == self._last and kind not in _REPEATED):
-            raise ValueError(f"a row of kind {kind} comes after {self._last}")
-        if kind in ("prompt", "token") and before < _ORDER.index("states"):
+    def write_row(self, kind: str, **row: Any) -> None:
+        if kind in ("prompt", "token") and not self.has_passed("states"):
             raise ValueError(f"a row of kind {kind} comes before states")
-
-
-def _column(field: pa.Field, value: Any) -> pa.Array:
-    """One cell. A numpy array becomes a list without passing through Python numbers: states have millions."""
-    if isinstance(value, np.ndarray):
-        return pa.ListArray.from_arrays(pa.array([0, len(value)], pa.int32()), pa.array(value))
-    return pa.array([value], type=field.type)
+        super().write_row(kind, **row)
 
 
 def _state_columns(name: str, states: np.ndarray) -> dict[str, np.ndarray]:
@@ -252,48 +218,27 @@ def read_run(path: Path) -> Run:
 
 def parse_run(content: bytes, *, name: str = "the stream") -> Run:
     """The same of a run's bytes; `name` is for the reasons of refusal."""
-    with pa.ipc.open_stream(content) as stream:
-        encoded = (stream.schema.metadata or {}).get(METADATA_KEY)
-        if encoded is None:
-            raise ValueError(f"{name} is an Arrow stream, but not a run: its metadata has no {METADATA_KEY.decode()}")
-        header = json.loads(encoded)
-        version = header.pop("formatVersion", None)
-        if version != FORMAT_VERSION:
-            raise ValueError(f"{name} has run format version {version}; this reads version {FORMAT_VERSION}")
-        hidden_size = header["model"]["hiddenSize"]
-        places, picture, states, prompt, tokens = [], None, None, None, []
-        end = End("truncated", 0, 0)
-        for row in _rows(stream):
-            match row["kind"]:
-                case "queued":
-                    places.append(row["place"])
-                case "image":
-                    picture = row["picture"]
-                case "states":
-                    states = _states(row, "states").reshape(-1, hidden_size)
-                case "prompt":
-                    spelt = [PromptToken(token["tokenId"], token["text"]) for token in row["promptTokens"]]
-                    prompt = Prompt(spelt, _states(row, "states").reshape(-1, hidden_size))
-                case "token":
-                    tokens.append(_token(row))
-                case "end":
-                    end = End(row["reason"], row["answerMs"], row["firstTokenMs"], row["message"])
-        return Run(header, places, picture, states, prompt, tokens, end)
-
-
-def _rows(stream: pa.RecordBatchStreamReader) -> Iterator[dict[str, Any]]:
-    """Rows up to the first that did not come whole; lists of numbers as numpy arrays."""
-    try:
-        for batch in stream:
-            for at in range(batch.num_rows):
-                yield {field.name: _cell(batch.column(field.name)[at]) for field in batch.schema}
-    except (pa.ArrowInvalid, OSError):
-        return
-
-
-def _cell(scalar: pa.Scalar) -> Any:
-    is_numbers = pa.types.is_list(scalar.type) and pa.types.is_floating(scalar.type.value_type)
-    return scalar.values.to_numpy().copy() if is_numbers and scalar.is_valid else scalar.as_py()
+    found, rows = open_rows(content, key=METADATA_KEY, what="a run", version=FORMAT_VERSION, name=name)
+    header = cast(Header, found)
+    hidden_size = header["model"]["hiddenSize"]
+    places, picture, states, prompt, tokens = [], None, None, None, []
+    end = End("truncated", 0, 0)
+    for row in rows:
+        match row["kind"]:
+            case "queued":
+                places.append(row["place"])
+            case "image":
+                picture = row["picture"]
+            case "states":
+                states = _states(row, "states").reshape(-1, hidden_size)
+            case "prompt":
+                spelt = [PromptToken(token["tokenId"], token["text"]) for token in row["promptTokens"]]
+                prompt = Prompt(spelt, _states(row, "states").reshape(-1, hidden_size))
+            case "token":
+                tokens.append(_token(row))
+            case "end":
+                end = End(row["reason"], row["answerMs"], row["firstTokenMs"], row["message"])
+    return Run(header, places, picture, states, prompt, tokens, end)
 
 
 def _states(row: dict[str, Any], name: str) -> np.ndarray:

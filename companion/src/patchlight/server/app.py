@@ -1,39 +1,55 @@
 """The companion's routes. Each parses, asks the session or the queue, and answers; docs/protocol.md says what they mean.
 
-POST /v1/generate -> read_upload -> a place in the queue -> session.read -> RunStream
+POST /v1/generate, /v1/explain -> read_upload -> a place in the queue -> session.read -> a Job -> RunStream
 """
 
 import asyncio
 import hashlib
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from PIL import Image
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
+from ..explanation_wire import ExplanationWriter
+from ..methods import BudgetExceeded
 from ..pictures import UnreadablePicture, open_upright
-from ..run_header import Header, ImageFacts
-from .description import GENERATE_BODY, describe, file_response, problems, stream_response
-from .live_run import LiveRun, RunStream
+from ..run_header import ImageFacts
+from ..wire import RunWriter
+from .asked import parse_explain, parse_generate
+from .description import (
+    describe,
+    explanation_response,
+    file_response,
+    picture_body,
+    problems,
+    run_response,
+    unembedding_response,
+)
+from .explaining import UNEMBEDDING_IDS
+from .live_run import Job, LiveRun, RunStream
 from .page import CHECKED, FOREVER, Page, PageFiles, is_fresh
 from .problems import Refusal, add_problem_handlers
 from .queue import QueueFull, RunQueue
-from .schemas import Health, ModelFacts
+from .schemas import ARROW_STREAM, ExplainRequest, GenerateRequest, Health, ModelFacts
 from .security import NOTHING_POLICY, Gate
-from .session import ModelSession, PromptTooLong, Question
+from .session import ModelSession, PromptTooLong
 from .settings import ServeSettings
-from .uploads import Upload, discard_upload, read_upload
+from .uploads import Asked, Parse, Upload, discard_upload, read_upload
 
 # So many bodies may be on their way beyond those that there is a place for: slow ones keep nobody out of the queue,
 # and a crowd's pictures do not fill the memory.
 UPLOADS_BESIDE = 16
+# Of `unembedding`: ids with commas between them.
+TOKEN_IDS = r"^[0-9]{1,9}(,[0-9]{1,9})*$"
 
 
 def create_app(
@@ -85,12 +101,33 @@ def _add_routes(app: FastAPI, desk: "_Desk", session: ModelSession, head_files: 
         "/v1/generate",
         operation_id="generate",
         response_class=Response,
-        openapi_extra=GENERATE_BODY,
-        responses=stream_response() | problems(403, 408, 413, 415, 422, 503),
+        openapi_extra=picture_body("GenerateRequest"),
+        responses=run_response() | problems(403, 408, 413, 415, 422, 503),
     )
     async def generate(request: Request) -> Response:
         """Answers one question about one picture, as a stream of rows. Closing the connection ends the answer."""
         return await desk.generate(request)
+
+    @app.post(
+        "/v1/explain",
+        operation_id="explain",
+        response_class=Response,
+        openapi_extra=picture_body("ExplainRequest"),
+        responses=explanation_response() | problems(403, 408, 413, 415, 422, 503),
+    )
+    async def explain(request: Request) -> Response:
+        """Relevancy maps of tokens of an answer, each as it is done. Closing the connection ends it."""
+        return await desk.explain(request)
+
+    @app.get(
+        "/v1/unembedding",
+        operation_id="unembedding",
+        response_class=Response,
+        responses=unembedding_response() | problems(404, 422),
+    )
+    async def unembedding(ids: Annotated[str, Query(pattern=TOKEN_IDS)]) -> Response:
+        """Rows of the vocabulary layer: what a hidden state is multiplied with for the logits of these tokens."""
+        return Response(await desk.unembedding([int(number) for number in ids.split(",")]), media_type=ARROW_STREAM)
 
     @app.post(
         "/v1/runs/{runId}/cancel",
@@ -160,24 +197,36 @@ class _Desk:
                 thread.shutdown(wait=False, cancel_futures=True)
 
     async def generate(self, request: Request) -> Response:
+        return await self._stream(request, parse_generate, self._answer_job)
+
+    async def explain(self, request: Request) -> Response:
+        return await self._stream(request, parse_explain, self._explain_job)
+
+    async def _stream(
+        self, request: Request, parse: Parse[Asked], job_of: Callable[[Upload[Asked], LiveRun], Job[Any]]
+    ) -> Response:
         try:
-            upload = await self._upload(request)
+            upload = await self._upload(request, parse)
             run = LiveRun(self._queue, self._settings)
         except QueueFull as full:
             headers = {"Retry-After": str(full.retry_after_s)}
             raise Refusal(503, "queue-full", str(full), limit=self._settings.queue_length, headers=headers) from None
         try:
-            loop = asyncio.get_running_loop()
-            question, facts = await loop.run_in_executor(self._reading_thread, self._read, upload)
+            job = await asyncio.get_running_loop().run_in_executor(self._reading_thread, job_of, upload, run)
         except BaseException:
             run.leave()
             raise
-        header = self._session.header(question, run_id=run.id, text=upload.request.question, image=facts)
-        picture = upload.picture if upload.request.send_image else None
         self._runs[run.id] = run
-        return RunStream(run, self._produce(run, header, picture, question), self._settings.stall_s)
+        return RunStream(run, self._produce(run, job), self._settings.stall_s)
 
-    async def _upload(self, request: Request) -> Upload:
+    async def unembedding(self, ids: list[int]) -> bytes:
+        if len(ids) > UNEMBEDDING_IDS:
+            detail = f"{len(ids)} ids at once, {UNEMBEDDING_IDS} is the most"
+            raise Refusal(422, "too-many-ids", detail, limit=UNEMBEDDING_IDS, found=len(ids))
+        unembedding = self._session.explainer.unembedding
+        return await asyncio.get_running_loop().run_in_executor(self._reading_thread, unembedding, ids)
+
+    async def _upload(self, request: Request, parse: Parse[Asked]) -> Upload[Asked]:
         """Raises QueueFull, and keeps nothing of the body, where there would be no place for it."""
         try:
             self._queue.ensure_room(also=self._uploading - UPLOADS_BESIDE)
@@ -186,7 +235,7 @@ class _Desk:
             raise
         self._uploading += 1
         try:
-            return await read_upload(request, self._settings)
+            return await read_upload(request, self._settings, parse)
         finally:
             self._uploading -= 1
 
@@ -200,22 +249,56 @@ class _Desk:
             raise Refusal(404, "no-such-run", "there is no such run: it may have ended")
         self._runs[run_id].stop()
 
-    def _read(self, upload: Upload) -> tuple[Question, ImageFacts]:
+    def _answer_job(self, upload: Upload[GenerateRequest], run: LiveRun) -> Job[RunWriter]:
         """On the reading thread: decoded, upright, and as the model will be fed."""
-        try:
-            self._session.check(upload.request)
-            question = self._session.read(upload.request, open_upright(upload.picture))
-        except UnreadablePicture as error:
-            raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
-        except PromptTooLong as error:
-            raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
-        except ValueError as error:
-            raise Refusal(422, "unanswerable", str(error)[:300]) from None
+        asked, session = upload.asked, self._session
+        with _faults_refused():
+            session.check(asked.question)
+            question = session.read(asked, open_upright(upload.picture))
         digest = hashlib.sha256(upload.picture).hexdigest()
-        return question, {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
+        facts: ImageFacts = {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
+        header = session.header(question, run_id=run.id, text=asked.question, image=facts)
 
-    async def _produce(self, run: LiveRun, header: Header, picture: bytes | None, question: Question) -> None:
+        def work(rows: RunWriter, stop: Callable[[], bool], wait_for_room: Callable[[], None]) -> None:
+            if asked.send_image:
+                rows.image(upload.picture)
+            session.answer(question, rows, stop, wait_for_room)
+
+        return Job(partial(RunWriter, header=header), work)
+
+    def _explain_job(self, upload: Upload[ExplainRequest], run: LiveRun) -> Job[ExplanationWriter]:
+        """The same of an explanation, whose memory is reckoned too."""
+        asked, session = upload.asked, self._session
+        with _faults_refused():
+            session.explainer.check(asked)
+            session.check(asked.question)
+            explaining = session.read_explanation(asked, open_upright(upload.picture), lambda: run.is_stopped)
+        header = session.explainer.header(explaining, run.id)
+
+        def work(rows: ExplanationWriter, _: Callable[[], bool], wait_for_room: Callable[[], None]) -> None:
+            session.explain(explaining, rows, wait_for_room)
+
+        return Job(partial(ExplanationWriter, header=header), work)
+
+    async def _produce(self, run: LiveRun, job: Job[Any]) -> None:
         try:
-            await run.produce(header, picture, partial(self._session.answer, question), self._model_thread)
+            await run.produce(job, self._model_thread)
         finally:
             del self._runs[run.id]
+
+
+@contextmanager
+def _faults_refused() -> Iterator[None]:
+    """What a picture, a prompt or an explanation turns out to be too much for, as its refusal."""
+    try:
+        yield
+    except UnreadablePicture as error:
+        raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
+    except PromptTooLong as error:
+        raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
+    except BudgetExceeded as error:
+        limit, found = error.budget_bytes, error.wanted_bytes
+        detail = f"{error} ({found} bytes, {limit} is the most: patchlight serve --explain-memory)"
+        raise Refusal(413, "explanation-too-large", detail, limit=limit, found=found) from None
+    except ValueError as error:
+        raise Refusal(422, "unanswerable", str(error)[:300]) from None

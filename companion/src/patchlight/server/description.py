@@ -7,49 +7,57 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from .schemas import ARROW_STREAM, PROBLEM_JSON, GenerateRequest, Problem
+from .schemas import ARROW_STREAM, PROBLEM_JSON, ExplainRequest, GenerateRequest, Problem
 
 _REFERENCE = "#/components/schemas/{model}"
 
-GENERATE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["request", "image"],
-                    "properties": {
-                        "request": {"$ref": _REFERENCE.format(model="GenerateRequest")},
-                        "image": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "PNG, JPEG or WebP, as a part with a filename.",
+_BINARY = {"type": "string", "format": "binary"}
+
+
+def picture_body(model: str) -> dict[str, Any]:
+    """A body of two parts: the model's JSON, and the picture."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["request", "image"],
+                        "properties": {
+                            "request": {"$ref": _REFERENCE.format(model=model)},
+                            "image": {**_BINARY, "description": "PNG, JPEG or WebP, as a part with a filename."},
                         },
                     },
-                },
-                "encoding": {"request": {"contentType": "application/json"}},
-            }
-        },
-    }
-}
-
-
-def stream_response() -> dict[int | str, dict[str, Any]]:
-    """200 of `generate`."""
-    schema = {"type": "string", "format": "binary"}
-    return {
-        200: {
-            "description": "A run, format version 2 (docs/protocol.md).",
-            "content": {ARROW_STREAM: {"schema": schema}},
+                    "encoding": {"request": {"contentType": "application/json"}},
+                }
+            },
         }
     }
 
 
+def run_response() -> dict[int | str, dict[str, Any]]:
+    """200 of `generate`."""
+    return _arrow_response("A run, format version 2 (docs/protocol.md).")
+
+
+def explanation_response() -> dict[int | str, dict[str, Any]]:
+    """200 of `explain`."""
+    return _arrow_response("An explanation, format version 1 (docs/protocol.md).")
+
+
+def unembedding_response() -> dict[int | str, dict[str, Any]]:
+    """200 of `unembedding`."""
+    return _arrow_response("Rows of the vocabulary layer, format version 1 (docs/protocol.md).")
+
+
+def _arrow_response(description: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"description": description, "content": {ARROW_STREAM: {"schema": _BINARY}}}}
+
+
 def file_response() -> dict[int | str, dict[str, Any]]:
     """200 of a download."""
-    schema = {"type": "string", "format": "binary"}
-    return {200: {"description": "The file.", "content": {"application/octet-stream": {"schema": schema}}}}
+    return {200: {"description": "The file.", "content": {"application/octet-stream": {"schema": _BINARY}}}}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -67,11 +75,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
         found = get_openapi(
             title=app.title,
             version=app.version,
-            description="Streams a vision-language model's answers with its last hidden states.",
+            description="Streams a vision-language model's answers with its last hidden states, and explains them.",
             routes=app.routes,
         )
         _, bodies = models_json_schema(
-            [(GenerateRequest, "validation"), (Problem, "validation")], ref_template=_REFERENCE
+            [(GenerateRequest, "validation"), (ExplainRequest, "validation"), (Problem, "validation")],
+            ref_template=_REFERENCE,
         )
         found["components"]["schemas"] |= bodies["$defs"]
         found["components"]["securitySchemes"] = {

@@ -1,7 +1,7 @@
-"""One run being answered: it waits its turn, has the model's thread, and is streamed to whoever asked.
+"""One answer or explanation being made: it waits its turn, has the model's thread, and is streamed to whoever asked.
 
-POST /v1/generate -> LiveRun (a place in the queue) -> RunStream: `produce` puts rows into the outbox on the event loop
-and then on the model's thread; `_send` takes them to the socket; whichever ends first ends the other.
+POST /v1/generate or /v1/explain -> LiveRun (a place in the queue) -> RunStream: `produce` puts rows into the outbox on
+the event loop and then on the model's thread; `_send` takes them to the socket; whichever ends first ends the other.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, Literal, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..run_header import Header
-from ..wire import End, RunWriter
+from ..row_stream import Sink
 from .outbox import Outbox
 from .queue import RunQueue
 from .schemas import ARROW_STREAM
@@ -27,9 +28,27 @@ log = logging.getLogger("patchlight.server")
 PIECE_BYTES = 64 * 1024
 REASON_CHARS = 500
 
-# Writes a run's rows from `states` to `end`; called on the model's thread. `stop` is asked between tokens, and
-# `wait_for_room` is called after each row.
-Answer = Callable[[RunWriter, Callable[[], bool], Callable[[], None]], None]
+
+class LiveWriter(Protocol):
+    """Rows that begin with `queued` and close with `end`, which `cut` writes where the work does not come to it."""
+
+    def queued(self, place: int) -> None: ...
+    def cut(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None: ...
+    def close(self) -> None: ...
+
+
+W = TypeVar("W", bound=LiveWriter)
+
+
+@dataclass(frozen=True)
+class Job(Generic[W]):
+    """What is to be made, once the request has been read and found good."""
+
+    open_writer: Callable[[Sink], W]
+    """Writes the header."""
+    work: Callable[[W, Callable[[], bool], Callable[[], None]], None]
+    """Writes all rows after `queued`, `end` too, on the model's thread. Its second argument says whether to stop, and
+    is asked between tokens; its third waits for a slow reader, and is called after each row."""
 
 
 class LiveRun:
@@ -41,32 +60,32 @@ class LiveRun:
         self._queue, self._ticket = queue, queue.enter()
         self._stopped = threading.Event()
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """Ends it before its next token, or before its turn."""
         self._stopped.set()
         self._ticket.wake()
 
     def leave(self) -> None:
-        """Gives up its place without an answer."""
+        """Gives up its place with nothing made."""
         self._ticket.leave()
 
-    async def produce(
-        self, header: Header, picture: bytes | None, answer: Answer, model_thread: ThreadPoolExecutor
-    ) -> None:
+    async def produce(self, job: Job[W], model_thread: ThreadPoolExecutor) -> None:
         """All rows, then the end of the outbox. The place is kept until the model's thread is free of this run."""
         handed_over = False
         try:
-            writer = RunWriter(self.outbox, header)
+            writer = job.open_writer(self.outbox)
             async for place in self._ticket.places():
-                if self._stopped.is_set():
-                    writer.end(End("cancelled", 0, 0))
+                if self.is_stopped:
+                    writer.cut("cancelled", 0)
                     writer.close()
                     return
                 writer.queued(place)
-            if picture is not None:
-                writer.image(picture)
             started = time.perf_counter()
-            work = model_thread.submit(self._answer, writer, answer)
+            work = model_thread.submit(self._work, writer, job)
             handed_over = True
             loop = asyncio.get_running_loop()
 
@@ -85,15 +104,14 @@ class LiveRun:
         self._queue.note_run(time.perf_counter() - started)
         self._ticket.leave()
 
-    def _answer(self, writer: RunWriter, answer: Answer) -> None:
+    def _work(self, writer: W, job: Job[W]) -> None:
         """On the model's thread. What goes wrong there ends the stream in good order."""
         started = time.perf_counter()
         try:
-            answer(writer, self._stopped.is_set, self.outbox.wait_for_room)
+            job.work(writer, self._stopped.is_set, self.outbox.wait_for_room)
         except Exception as error:
             log.exception("run %s failed", self.id)
-            elapsed_ms = (time.perf_counter() - started) * 1000
-            writer.end(End("failed", elapsed_ms, 0, reason_in_words(error)))
+            writer.cut("failed", (time.perf_counter() - started) * 1000, reason_in_words(error))
         writer.close()
 
 

@@ -1,16 +1,21 @@
 """What crosses the API as JSON. `companion/openapi.json` is made of these, and the page's types of that."""
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from ..decoding import LEAST_TEMPERATURE
+from ..methods import Method
 
 PROBLEM_JSON = "application/problem+json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 TEMPERATURE_LARGEST = 5.0
 SEED_LARGEST = 2**32 - 1
+# Beyond any vocabulary: the model's own is looked at later.
+TOKEN_ID_LARGEST = 2**31 - 1
+
+TokenId = Annotated[int, Field(ge=0, le=TOKEN_ID_LARGEST)]
 
 
 class _Camel(BaseModel):
@@ -35,13 +40,17 @@ class Health(_Camel):
 
 
 class Limits(_Camel):
-    """What is refused before any work is done. Formats are media types."""
+    """What is refused before any work is done. Formats are media types; `explain_bytes` is what one explanation may
+    take, `unembedding_ids` how many rows may be asked for at once.
+    """
 
     image_bytes: int
     image_pixels: int
     image_formats: list[str]
     question_chars: int
     queue_length: int
+    explain_bytes: int
+    unembedding_ids: int
 
 
 class HeadFile(_Camel):
@@ -85,7 +94,7 @@ class CalibrationFile(_Camel):
 
 class ModelFacts(_Camel):
     """The model that answers, and what may be asked of it. `max_prompt_tokens` counts text tokens, the template's own
-    included; `methods` are those that can be had of its answers.
+    included; `methods` are those that can be had of its answers: FastRM by its head, the others by `explain`.
     """
 
     name: str
@@ -99,7 +108,8 @@ class ModelFacts(_Camel):
     max_new_tokens: int
     max_prompt_tokens: int
     limits: Limits
-    methods: list[Literal["fastrm"]]
+    methods: list[Literal["fastrm"] | Method]
+    unembedding: bool
     head: HeadFacts | None
     calibration: CalibrationFile | None
     train_command: str
@@ -122,6 +132,29 @@ class GenerateRequest(_Camel):
         if 0 < value < LEAST_TEMPERATURE:
             raise ValueError(f"want 0, or {LEAST_TEMPERATURE} or more")
         return value
+
+
+class ExplainRequest(_Camel):
+    """The `request` part. `answer_ids` are all of the answer without its end token, `log_probs` theirs as they were
+    streamed; `token_indices` the places of those to be explained.
+    """
+
+    question: str = Field(json_schema_extra={"minLength": 1})
+    # What is no method at all is refused by its name, as is one that this model does not offer.
+    method: Annotated[str, StringConstraints(max_length=40)]
+    answer_ids: list[TokenId] = Field(min_length=1)
+    log_probs: list[float] | None = None
+    token_indices: list[TokenId] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.log_probs is not None and len(self.log_probs) != len(self.answer_ids):
+            raise ValueError(f"{len(self.log_probs)} logProbs of {len(self.answer_ids)} answerIds")
+        if len(set(self.token_indices)) < len(self.token_indices):
+            raise ValueError("a token is wanted twice")
+        if (last := max(self.token_indices)) >= len(self.answer_ids):
+            raise ValueError(f"token {last} is wanted of an answer of {len(self.answer_ids)}")
+        return self
 
 
 class Problem(_Camel):

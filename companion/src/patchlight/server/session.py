@@ -1,4 +1,6 @@
-"""The loaded model as the app uses it: pictures and questions in, rows of a run out. The tensors end here."""
+"""The loaded model as the app uses it: pictures and questions in, rows of runs and of explanations out. The tensors end
+here.
+"""
 
 import secrets
 import time
@@ -10,13 +12,23 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..decoding import Sampling
+from ..explanation_wire import ExplanationWriter
 from ..loading import Loaded
 from ..pictures import MEDIA_TYPES
 from ..reading import Reading
 from ..run_header import Geometry, Head, Header, ImageFacts
 from ..run_rows import geometry_of, write_answer
 from ..wire import RunWriter
-from .schemas import SEED_LARGEST, CalibrationFile, GenerateRequest, HeadFacts, Limits, ModelFacts
+from .explaining import UNEMBEDDING_IDS, Explainer, Explaining
+from .schemas import (
+    SEED_LARGEST,
+    CalibrationFile,
+    ExplainRequest,
+    GenerateRequest,
+    HeadFacts,
+    Limits,
+    ModelFacts,
+)
 from .settings import ServeSettings
 
 
@@ -38,7 +50,9 @@ class Question(NamedTuple):
 
 
 class ModelSession:
-    """One model. `read` is called on one thread, `answer` on another, each for one question at a time."""
+    """One model. What begins with `check` and `read` is called on one thread, `answer` and `explain` on another, each
+    for one question at a time.
+    """
 
     def __init__(
         self,
@@ -51,6 +65,7 @@ class ModelSession:
         calibration: CalibrationFile | None = None,
     ):
         self._loaded, self._settings = loaded, settings
+        self.explainer = Explainer(loaded, settings)
         # Its own, for a tokenizer that is encoding on one thread refuses to decode on another.
         self._tokenizer = deepcopy(loaded.processor.tokenizer)
         self.facts = ModelFacts(
@@ -69,26 +84,40 @@ class ModelSession:
                 image_formats=list(MEDIA_TYPES.values()),
                 question_chars=settings.question_chars,
                 queue_length=settings.queue_length,
+                explain_bytes=self.explainer.budget_bytes,
+                unembedding_ids=UNEMBEDDING_IDS,
             ),
-            methods=["fastrm"] if head else [],
+            methods=[*(["fastrm"] if head else []), *self.explainer.methods],
+            unembedding=self.explainer.has_unembedding,
             head=head,
             calibration=calibration,
             train_command=train_command,
         )
 
-    def check(self, asked: GenerateRequest) -> None:
+    def check(self, question: str) -> None:
         """Before the picture is decoded: PromptTooLong where the question alone has too many tokens."""
-        found = len(self._loaded.processor.tokenizer(asked.question, add_special_tokens=False)["input_ids"])
+        found = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
         if found > (most := self._settings.prompt_tokens):
             raise PromptTooLong(f"the question has {found} text tokens, {most} is the most", limit=most, found=found)
 
     def read(self, asked: GenerateRequest, image: Image.Image) -> Question:
         """What the model is fed. Raises ValueError where it cannot be asked so, PromptTooLong among them."""
         started = time.perf_counter()
-        loaded = self._loaded
-        reading = loaded.family.read(loaded.model, loaded.processor, image, asked.question)
+        reading = self._reading(asked.question, image)
         sampling = self._sampling(asked, reading)
         return Question(reading, sampling, geometry_of(reading, image), time.perf_counter() - started)
+
+    def read_explanation(self, asked: ExplainRequest, image: Image.Image, stop: Callable[[], bool]) -> Explaining:
+        """What the model is fed, and how it will be explained; `stop` is asked between tokens. Raises as `read` does,
+        and BudgetExceeded.
+        """
+        reading = self._reading(asked.question, image)
+        self._positions_left(reading, len(asked.answer_ids))
+        return self.explainer.prepare(asked, reading, stop)
+
+    def explain(self, explaining: Explaining, rows: ExplanationWriter, wait_for_room: Callable[[], None]) -> None:
+        """Rows from `check` to `end`."""
+        self.explainer.write(explaining, rows, wait_for_room)
 
     def header(self, question: Question, *, run_id: str, text: str, image: ImageFacts) -> Header:
         """What stands before the rows."""
@@ -133,24 +162,35 @@ class ModelSession:
             after_row=wait_for_room,
         )
 
-    def _sampling(self, asked: GenerateRequest, reading: Reading) -> Sampling:
-        """As asked. Where no length is, as long as the model has positions for."""
+    def _reading(self, question: str, image: Image.Image) -> Reading:
+        loaded = self._loaded
+        reading = loaded.family.read(loaded.model, loaded.processor, image, question)
         text = len(reading.prompt_columns)
         if text > (most := self._settings.prompt_tokens):
             raise PromptTooLong(f"the prompt has {text} text tokens, {most} is the most", limit=most, found=text)
-        wanted = asked.max_new_tokens
-        length = wanted or self._settings.new_tokens
+        return reading
+
+    def _positions_left(self, reading: Reading, answer_tokens: int) -> int | None:
+        """For an answer, or None where the model has no bound. Raises PromptTooLong where there are not so many."""
         positions = getattr(self._loaded.model.config.get_text_config(), "max_position_embeddings", None)
-        if positions is not None:
-            columns = reading.inputs["input_ids"].shape[1]
-            left = positions - columns
-            if left < (shortest := wanted or 1):
-                raise PromptTooLong(
-                    f"picture and prompt ({columns}) and the answer ({shortest}) take {columns + shortest} positions: "
-                    f"the model has {positions}",
-                    limit=positions,
-                    found=columns + shortest,
-                )
+        if positions is None:
+            return None
+        columns = reading.inputs["input_ids"].shape[1]
+        if columns + answer_tokens > positions:
+            raise PromptTooLong(
+                f"picture and prompt ({columns}) and the answer ({answer_tokens}) take {columns + answer_tokens} "
+                f"positions: the model has {positions}",
+                limit=positions,
+                found=columns + answer_tokens,
+            )
+        return positions - columns
+
+    def _sampling(self, asked: GenerateRequest, reading: Reading) -> Sampling:
+        """As asked. Where no length is, as long as the model has positions for."""
+        wanted = asked.max_new_tokens
+        left = self._positions_left(reading, wanted or 1)
+        length = wanted or self._settings.new_tokens
+        if left is not None:
             length = min(length, left)
         if asked.temperature == 0:
             return Sampling(max_new_tokens=length)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 MIB = 2**20
+GIB = 2**30
+EXPLAIN_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,8 @@ class ServeSettings:
     """Longest prompt in text tokens, the template's own included."""
     new_tokens: int = 512
     """Longest answer in tokens, and how long it may be where the request does not say."""
+    explain_bytes: int | None = None
+    """What one explanation may take beside the model; none is EXPLAIN_SHARE of what is free once the model is loaded."""
     upload_s: float = 60.0
     """How long one request's body may take to arrive."""
     stall_s: float = 30.0
@@ -51,6 +55,8 @@ class ServeSettings:
         for name in ("image_bytes", "image_pixels", "question_chars", "prompt_tokens", "new_tokens", "buffer_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} {getattr(self, name)}: want at least 1")
+        if self.explain_bytes is not None and self.explain_bytes < 1:
+            raise ValueError(f"explain_bytes {self.explain_bytes}: want at least 1")
         if self.queue_length < 0:
             raise ValueError(f"queue_length {self.queue_length}: want 0 or more")
 

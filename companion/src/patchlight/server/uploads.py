@@ -1,37 +1,45 @@
-"""One question's body: a JSON part and a picture, both bounded, checked in the order of what they cost."""
+"""A body of two parts, a JSON request and a picture, both bounded, checked in the order of what they cost."""
 
 import asyncio
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from fastapi import Request
 from PIL import Image
-from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
 from ..pictures import PictureFacts, UnreadablePicture, look_at
-from .problems import Refusal, faults_in_words
-from .schemas import GenerateRequest
+from .problems import Refusal
 from .settings import ServeSettings
 
 MOST_OBLONG = 100
 REQUEST_BYTES = 64 * 1024
+# An answer's ids and log-probabilities, which come back with what is asked about it.
+REQUEST_BYTES_PER_TOKEN = 48
 # Boundaries and part headers, beside the image and the request.
 FRAMING_BYTES = 16 * 1024
 NAME_CHARS = 200
 
 
-class Upload(NamedTuple):
+Asked = TypeVar("Asked")
+# The JSON part as what it asks, or the refusal that it earns.
+Parse = Callable[[bytes, ServeSettings], Asked]
+
+
+@dataclass(frozen=True)
+class Upload(Generic[Asked]):
     """picture: the file's own bytes, not decoded yet."""
 
-    request: GenerateRequest
+    asked: Asked
     picture: bytes
     media_type: str
     name: str
 
 
-async def read_upload(request: Request, settings: ServeSettings) -> Upload:
+async def read_upload(request: Request, settings: ServeSettings, parse: Parse[Asked]) -> Upload[Asked]:
     """The body, or the refusal that its first fault earns."""
     limit = _most_bytes(settings)
     declared = request.headers.get("content-length", "")
@@ -42,14 +50,14 @@ async def read_upload(request: Request, settings: ServeSettings) -> Upload:
     bounded = Request(request.scope, _bounded(request, limit))
     try:
         async with asyncio.timeout(settings.upload_s):
-            form = await bounded.form(max_files=2, max_fields=2, max_part_size=REQUEST_BYTES)
+            form = await bounded.form(max_files=2, max_fields=2, max_part_size=_request_bytes(settings))
     except TimeoutError:
         raise _too_slow(settings) from None
     except (HTTPException, ValueError, LookupError) as error:
         detail = error.detail if isinstance(error, HTTPException) else str(error)
         raise Refusal(400, "not-multipart", f"the body is no readable multipart form: {detail}") from None
     try:
-        return await _parts(form, settings)
+        return await _parts(form, settings, parse)
     finally:
         await form.close()
 
@@ -65,7 +73,7 @@ async def discard_upload(request: Request, settings: ServeSettings) -> None:
         raise _too_slow(settings) from None
 
 
-async def _parts(form: FormData, settings: ServeSettings) -> Upload:
+async def _parts(form: FormData, settings: ServeSettings, parse: Parse[Asked]) -> Upload[Asked]:
     unknown = sorted(set(form.keys()) - {"request", "image"})
     if unknown or len(form.multi_items()) != len(form.keys()):
         raise Refusal(
@@ -74,7 +82,7 @@ async def _parts(form: FormData, settings: ServeSettings) -> Upload:
     for part in ("request", "image"):
         if part not in form:
             raise Refusal(422, "missing-part", f"the part `{part}` is missing")
-    asked = _parse_request(await _text(form["request"]), settings)
+    asked = parse(await _text(form["request"], _request_bytes(settings)), settings)
     image = form["image"]
     if not isinstance(image, UploadFile):
         raise Refusal(422, "missing-part", "the part `image` is no file: it has no filename")
@@ -92,39 +100,13 @@ async def _parts(form: FormData, settings: ServeSettings) -> Upload:
     return Upload(asked, picture, facts.media_type, name)
 
 
-async def _text(part: str | UploadFile) -> bytes:
+async def _text(part: str | UploadFile, limit: int) -> bytes:
     """The JSON, whether it came as a field or, as browsers send a Blob, as a file."""
     if isinstance(part, str):
         return part.encode(errors="replace")
-    if (part.size or 0) > REQUEST_BYTES:
-        raise _request_too_large(part.size or 0)
+    if (part.size or 0) > limit:
+        raise _request_too_large(limit, part.size or 0)
     return await part.read()
-
-
-def _parse_request(text: bytes, settings: ServeSettings) -> GenerateRequest:
-    try:
-        asked = GenerateRequest.model_validate_json(text)
-    except ValidationError as error:
-        raise Refusal(422, "invalid-request", f"request: {faults_in_words(error.errors())}") from None
-    if not asked.question.strip():
-        raise Refusal(422, "question-empty", "the question is empty")
-    if (chars := len(asked.question)) > settings.question_chars:
-        raise Refusal(
-            422,
-            "question-too-long",
-            f"the question has {chars} characters, {settings.question_chars} is the most",
-            limit=settings.question_chars,
-            found=chars,
-        )
-    if asked.max_new_tokens is not None and asked.max_new_tokens > settings.new_tokens:
-        raise Refusal(
-            422,
-            "too-many-new-tokens",
-            f"maxNewTokens is {asked.max_new_tokens}, {settings.new_tokens} is the most",
-            limit=settings.new_tokens,
-            found=asked.max_new_tokens,
-        )
-    return asked
 
 
 def _look_at(picture: bytes, most_pixels: int) -> PictureFacts:
@@ -166,8 +148,12 @@ def _bounded(request: Request, limit: int):
     return receive
 
 
+def _request_bytes(settings: ServeSettings) -> int:
+    return max(REQUEST_BYTES, REQUEST_BYTES_PER_TOKEN * settings.new_tokens)
+
+
 def _most_bytes(settings: ServeSettings) -> int:
-    return settings.image_bytes + REQUEST_BYTES + FRAMING_BYTES
+    return settings.image_bytes + _request_bytes(settings) + FRAMING_BYTES
 
 
 def _too_slow(settings: ServeSettings) -> Refusal:
@@ -179,6 +165,6 @@ def _body_too_large(limit: int, found: int) -> Refusal:
     return Refusal(413, "body-too-many-bytes", detail, limit=limit, found=found, headers={"Connection": "close"})
 
 
-def _request_too_large(found: int) -> Refusal:
-    detail = f"the part `request` has {found} bytes, {REQUEST_BYTES} is the most"
-    return Refusal(413, "request-too-many-bytes", detail, limit=REQUEST_BYTES, found=found)
+def _request_too_large(limit: int, found: int) -> Refusal:
+    detail = f"the part `request` has {found} bytes, {limit} is the most"
+    return Refusal(413, "request-too-many-bytes", detail, limit=limit, found=found)

@@ -1,0 +1,236 @@
+"""Every way of explaining tokens of a finished answer, behind one call: `explain`.
+
+What each method is, and which choices were made where papers leave them open, is said in its own module and in
+docs/methods.md. FastRM is not among them: it reads states that the page already has (`head.py`).
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from .attention_maps import raw_attention, rollout
+from .chefer_maps import chefer, chefer_incremental
+from .dex_ar import dex_ar
+from .explained_answer import Answer, Explains, Passes, Said
+from .families import extend
+from .gradcam import feature_gradcam, gradcam
+from .loading import Loaded
+from .memory_estimate import columns_that_fit, sizes_of, wanted_bytes
+from .peak_memory import peak_memory
+from .random_maps import random_maps
+from .reading import Reading
+from .token_activation import token_activation
+
+Method = Literal[
+    "chefer",
+    "chefer-incremental",
+    "gradcam",
+    "feature-gradcam",
+    "dex-ar",
+    "tam",
+    "rollout",
+    "attention",
+    "random",
+]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+class Check(NamedTuple):
+    """Whether the pass that is explained says what the model said.
+
+    is_same: at each place the likeliest token of the explained pass is the answer's or, where it is not (a sampled
+    answer), that of the model's ordinary forward pass. largest_difference: of the log-probabilities of the answer's
+    tokens, from those that the caller handed in; where none were, from those of the ordinary forward pass.
+    """
+
+    is_same: bool
+    largest_difference: float
+
+
+class MethodMap(NamedTuple):
+    """One token's map, float32 on the CPU. patches [P] as in `Reading.patch_columns`.
+
+    prompt [m] as in `Reading.prompt_columns` and answer [token_index], of the answer's earlier tokens, where the method
+    weighs text, in the unit of `patches`. grounding: DEX-AR's token weight. ms: this token's own part and an equal
+    share of what all wanted tokens had in common.
+    """
+
+    token_index: int
+    patches: Tensor
+    prompt: Tensor | None
+    answer: Tensor | None
+    grounding: float | None
+    ms: float
+
+
+class Cost(NamedTuple):
+    """What an explanation took, check included, of `tokens` maps that were handed out.
+
+    Passes are the decoder's; a backward pass through a single layer counts as one. peak_bytes above what was in use
+    before, as `peak_memory` measures it.
+    """
+
+    tokens: int
+    ms: float
+    forward_passes: int
+    backward_passes: int
+    peak_bytes: int
+
+
+class BudgetExceeded(ValueError):
+    """The explanation would take more memory than it may; nothing was run."""
+
+    def __init__(self, message: str, wanted_bytes: int, budget_bytes: int):
+        super().__init__(message)
+        self.wanted_bytes, self.budget_bytes = wanted_bytes, budget_bytes
+
+
+def explain(
+    loaded: Loaded,
+    reading: Reading,
+    answer_ids: Sequence[int],
+    method: Method,
+    token_indices: Sequence[int],
+    *,
+    log_probs: Sequence[float] | None = None,
+    budget_bytes: int | None = None,
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Check | MethodMap | Cost]:
+    """One Check (where the method runs the model), a MethodMap for each of `token_indices` in turn, one Cost at the end.
+
+    answer_ids: all T tokens of the answer without its end token, also where few are to be explained; log_probs [T] as
+    they were streamed. `stop` is asked before each token; a stopped explanation still ends with its Cost. `seed` is
+    the random maps' own. Raises ValueError, before anything is run, on an unknown method, an index outside the answer
+    and other impossible requests, and BudgetExceeded where more than `budget_bytes` would be needed at once.
+    """
+    answer = _checked(loaded, reading, answer_ids, method, token_indices, log_probs)
+    if budget_bytes is not None:
+        _check_budget(answer, method, budget_bytes)
+    return _explained(answer, _method(method, seed), log_probs, stop)
+
+
+def _method(name: Method, seed: int) -> Explains:
+    methods: dict[Method, Explains] = {
+        "chefer": chefer,
+        "chefer-incremental": chefer_incremental,
+        "gradcam": gradcam,
+        "feature-gradcam": feature_gradcam,
+        "dex-ar": dex_ar,
+        "tam": token_activation,
+        "rollout": rollout,
+        "attention": raw_attention,
+        "random": random_maps(seed),
+    }
+    return methods[name]
+
+
+def _checked(
+    loaded: Loaded,
+    reading: Reading,
+    answer_ids: Sequence[int],
+    method: str,
+    token_indices: Sequence[int],
+    log_probs: Sequence[float] | None,
+) -> Answer:
+    if method not in METHODS:
+        raise ValueError(f"method {method!r}: want one of {', '.join(METHODS)}")
+    ids, wanted = tuple(answer_ids), tuple(token_indices)
+    if not wanted:
+        raise ValueError("no token to explain: want at least one")
+    for index in wanted:
+        if not 0 <= index < len(ids):
+            raise ValueError(f"token {index} of an answer of {len(ids)} tokens: want 0 to {len(ids) - 1}")
+    if len(set(wanted)) != len(wanted):
+        raise ValueError(f"tokens {list(wanted)}: one is asked for twice")
+    vocabulary = loaded.model.config.get_text_config().vocab_size
+    for token in ids:
+        if not 0 <= token < vocabulary:
+            raise ValueError(f"token id {token}: the model's vocabulary has {vocabulary}")
+    if log_probs is not None and len(log_probs) != len(ids):
+        raise ValueError(f"{len(log_probs)} log-probabilities for an answer of {len(ids)} tokens")
+    extend(reading, ids)  # refuses the picture's own token
+    return Answer(loaded, reading, ids, wanted)
+
+
+def _check_budget(answer: Answer, method: Method, budget_bytes: int) -> None:
+    sizes = sizes_of(answer)
+    wanted = wanted_bytes(method, sizes)
+    if wanted <= budget_bytes:
+        return
+    fits = columns_that_fit(method, sizes, budget_bytes)
+    others = [name for name in METHODS if name != "random" and wanted_bytes(name, sizes) <= budget_bytes]
+    room = f"{fits} columns would fit" if fits else "not even a short prompt would fit"
+    instead = f"these methods fit as it is: {', '.join(others)}" if others else "no other method fits as it is"
+    raise BudgetExceeded(
+        f"{method} over {sizes.N} columns ({sizes.prompt} of the prompt with its picture, {sizes.N - sizes.prompt} of the "
+        f"answer) in {sizes.L} layers of {sizes.H} heads may take {_megabytes(wanted)} at once; "
+        f"{_megabytes(budget_bytes)} are allowed: {room}, and {instead}",
+        wanted,
+        budget_bytes,
+    )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e9:.3g} GB" if size >= 1e9 else f"{size / 1e6:.3g} MB"
+
+
+def _explained(
+    answer: Answer, method: Explains, log_probs: Sequence[float] | None, stop: Callable[[], bool]
+) -> Iterator[Check | MethodMap | Cost]:
+    passes, tokens, spent_ms, shared_ms = Passes(), 0, 0.0, 0.0
+    with peak_memory(answer.loaded.device) as peak, closing(method(answer, passes)) as steps:
+        while not stop():
+            start = time.perf_counter()
+            step = next(steps, None)
+            if step is None:
+                break
+            if isinstance(step, Said):
+                said = step.logits.float().log_softmax(-1).cpu()  # waits for the device
+                shared_ms = _ms_since(start) / len(answer.wanted)
+                event = _check(answer, said, log_probs, passes)
+                spent_ms += _ms_since(start)
+            else:
+                own_ms = _ms_since(start)
+                event = MethodMap(*step, own_ms + shared_ms)
+                tokens, spent_ms = tokens + 1, spent_ms + own_ms
+            peak()
+            yield event
+    yield Cost(tokens, spent_ms, passes.forward, passes.backward, peak())
+
+
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
+
+
+def _check(answer: Answer, said: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
+    """said [T, vocabulary]: log-probabilities of the pass that is explained."""
+    tokens = answer.tokens
+    likeliest, own = said.argmax(-1), said.gather(1, tokens[:, None])[:, 0]
+    if log_probs is not None and torch.equal(likeliest, tokens):
+        return Check(True, _apart(own, torch.tensor(log_probs)))
+    ordinary = _ordinary_log_probs(answer)
+    passes.forward += 1
+    streamed = ordinary.gather(1, tokens[:, None])[:, 0] if log_probs is None else torch.tensor(log_probs)
+    is_same = (likeliest == tokens) | (likeliest == ordinary.argmax(-1))
+    return Check(bool(is_same.all()), _apart(own, streamed))
+
+
+def _apart(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).abs().max())
+
+
+@torch.no_grad()
+def _ordinary_log_probs(answer: Answer) -> Tensor:
+    """[T, vocabulary] on the CPU, by the model's own attention."""
+    model: Any = answer.loaded.model
+    fed = {
+        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
+        for name, value in extend(answer.reading, answer.ids[:-1]).items()
+    }
+    states = model.model(**fed, use_cache=False).last_hidden_state[0]
+    return model.lm_head(states[answer.positions.to(states.device)]).float().log_softmax(-1).cpu()

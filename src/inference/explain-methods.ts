@@ -1,0 +1,146 @@
+// The methods over a traced answer. What their graphs compute is said in gradient_graphs.py, which they are exported from.
+import type { ExplainFacts, ModelManifest } from '../contract/manifest';
+import type { MapBackend, RelevancyMap } from '../contract/run';
+import { dexArMaps } from '../math/dex-ar';
+import { widenHalfs } from '../math/half-floats';
+import { createTokenActivations } from '../math/token-activation';
+import { rowsOf } from './decoder';
+import type { ExplainerMethod } from './explainer-method';
+import type { Graph } from './graph';
+import type { ModelFiles } from './model-files';
+import { type Feeds, type FloatTensor, int64, type Outputs } from './tensor';
+import { columnParts, rowOf, type TracedAnswer, textRows } from './traced-answer';
+
+/** One token's map, but for what is the same of every method. */
+export type Explained = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
+
+/** Of the decoder; one through a single layer counts as one. */
+export interface Passes {
+  forward: number;
+  backward: number;
+}
+
+export interface ExplainMethod {
+  readonly backend: MapBackend;
+  /** Loads what it runs on. */
+  load(): Promise<unknown>;
+  /** Does once what all the wanted tokens share; then one call a token. */
+  prepare(
+    answer: TracedAnswer,
+    wanted: readonly number[],
+    passes: Passes,
+  ): Promise<(tokenIndex: number) => Promise<Explained> | Explained>;
+}
+
+export interface ExplainMethodParts {
+  readonly manifest: ModelManifest;
+  readonly facts: ExplainFacts;
+  readonly files: ModelFiles;
+  /** Made when it is first wanted. */
+  ensureGraph(path: string): Promise<Graph>;
+}
+
+type GraphName = keyof ExplainFacts['graphs'];
+
+export function createExplainMethods(parts: ExplainMethodParts): Record<ExplainerMethod, ExplainMethod> {
+  const { manifest, facts, files, ensureGraph } = parts;
+  const graphOf = (name: GraphName) => ensureGraph(facts.graphs[name]);
+
+  /** All wanted rows in one run. */
+  async function atRows(name: GraphName, answer: TracedAnswer, wanted: readonly number[]): Promise<Outputs> {
+    const rows = wanted.map((t) => rowOf(answer.columns, t));
+    const tokens = wanted.map((t) => answer.answerIds[t]!);
+    const picked = { rows: int64(rows, [rows.length]), tokens: int64(tokens, [tokens.length]) };
+    return runWith(await graphOf(name), { ...answer.passed, ...picked }, []);
+  }
+
+  const allAtOnce = (name: GraphName, output: string, backwardPasses: number): ExplainMethod => ({
+    backend: 'wasm',
+    load: () => graphOf(name),
+    async prepare(answer, wanted, passes) {
+      const found = (await atRows(name, answer, wanted))[output]!;
+      passes.backward += backwardPasses;
+      return (t) => {
+        const place = wanted.indexOf(t);
+        return columnParts(rowsOf(found, place, place + 1).data, answer.columns, t);
+      };
+    },
+  });
+
+  /** A run a token, of its own columns: no row sees what comes after it. */
+  const oneByOne = (name: GraphName, hasText: boolean): ExplainMethod => ({
+    backend: 'wasm',
+    load: () => graphOf(name),
+    async prepare(answer, _, passes) {
+      const graph = await graphOf(name);
+      const { from, count } = answer.columns.patches;
+      return async (t) => {
+        const n = rowOf(answer.columns, t) + 1;
+        const isPatch = new Float32Array(n).fill(1, from, from + count);
+        const feeds = {
+          ...Object.fromEntries(Object.entries(answer.passed).map(([key, rows]) => [key, firstRows(rows, n)])),
+          token: int64([answer.answerIds[t]!], [1]),
+          is_patch: { data: isPatch, dims: [n] },
+        };
+        const { relevancy } = await runWith(graph, feeds, []);
+        passes.backward += 1;
+        const { values, text } = columnParts(relevancy!.data, answer.columns, t);
+        return hasText ? { values, text } : { values };
+      };
+    },
+  });
+
+  return {
+    chefer: oneByOne('chefer', true),
+    'feature-gradcam': oneByOne('feature-gradcam', false),
+    gradcam: allAtOnce('gradcam', 'relevancy', 1),
+    rollout: allAtOnce('attention', 'rollout', 0),
+    attention: allAtOnce('attention', 'attention', 0),
+    'dex-ar': {
+      backend: 'wasm',
+      load: () => graphOf('dex-ar'),
+      async prepare(answer, _, passes) {
+        const every = [...answer.answerIds.keys()];
+        const { data, dims } = (await atRows('dex-ar', answer, every)).gradients!;
+        passes.backward += manifest.model.layers - facts.firstLensLayer;
+        const gradients = { data, dims: dims as [number, number, number, number] };
+        const maps = dexArMaps(gradients, answer.columns.patches, facts.firstLensLayer);
+        return (t) => maps[t]!;
+      },
+    },
+    tam: {
+      backend: 'script',
+      load: async () => {},
+      async prepare({ columns, states, promptIds, answerIds }) {
+        const { hiddenSize: d } = manifest.model;
+        const table = widenHalfs(new Uint16Array(files(facts.unembedding).buffer));
+        const ids = new Set([...promptIds, ...answerIds]);
+        const { from, count } = columns.patches;
+        const activations = createTokenActivations({
+          patchStates: rowsOf(states, from, from + count).data,
+          promptStates: textRows(states, columns).data,
+          queryStates: rowsOf(states, rowOf(columns, 0), states.dims[0]!).data,
+          promptIds,
+          answerIds,
+          hiddenSize: d,
+          unembedding: new Map(Array.from(ids, (id) => [id, table.subarray(id * d, (id + 1) * d)])),
+          grids: [manifest.image.grid],
+        });
+        return (t) => {
+          const { values, prompt, answer } = activations.mapOf(t);
+          return { values, text: { prompt, answer } };
+        };
+      },
+    },
+  };
+}
+
+/** With those of the feeds that the graph asks for. */
+function runWith(graph: Graph, feeds: Feeds, checked: readonly string[]): Promise<Outputs> {
+  return graph.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name]!])), checked);
+}
+
+/** A view, not a copy. */
+function firstRows({ data, dims }: FloatTensor, count: number): FloatTensor {
+  return { data: data.subarray(0, count * dims[1]!), dims: [count, dims[1]!] };
+}

@@ -1,0 +1,147 @@
+// The embedded model's own graphs in onnxruntime-web's WASM build under Node, against maps that Python computed by
+// autograd over whole attention matrices (make_explain_fixture.py). No picture is decoded here: the patches are noise.
+import { readFileSync } from 'node:fs';
+import * as ort from 'onnxruntime-web';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { parseManifest } from '../contract/manifest';
+import type { ExplainEvent, RelevancyMap } from '../contract/run';
+import { concatenate, createDecoder } from './decoder';
+import { type AnswerToExplain, createExplainer, type Explainer } from './explainer';
+import { explainerMethods } from './explainer-method';
+import { createGraph } from './graph';
+import { createPromptTokenizer } from './prompt-tokenizer';
+import { createRuntime } from './runtime';
+
+interface ExpectedMap {
+  readonly values: string;
+  readonly prompt?: string;
+  readonly answer?: string;
+  readonly grounding?: number;
+}
+
+const folder = new URL('../../public/models/patchlight-scenes/', import.meta.url);
+const read = (path: string) => new Uint8Array(readFileSync(new URL(path, folder)));
+const json = (bytes: Uint8Array) => JSON.parse(new TextDecoder().decode(bytes));
+const fixture = json(new Uint8Array(readFileSync(new URL('fixtures/explained-run-1.json', import.meta.url))));
+const { logProbs, maps: expected } = fixture.noise as {
+  logProbs: number[];
+  maps: Record<string, ExpectedMap[]>;
+};
+const asked: Omit<AnswerToExplain, 'method'> = {
+  image: new Blob(['noise']),
+  question: fixture.question,
+  tokens: fixture.tokenIds.map((tokenId: number, t: number) => ({ tokenId, logProb: logProbs[t]! })),
+  tokenIndices: fixture.wanted,
+};
+const still = new AbortController().signal;
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+let explainer: Explainer;
+
+beforeAll(async () => {
+  ort.env.wasm.numThreads = 1;
+  const runtime = createRuntime(ort, { threads: 1 });
+  const manifest = parseManifest(json(read('manifest.json')));
+  const { model, graphs, prompt, image, explain: facts } = manifest;
+  const graph = (path: string) => createGraph(runtime, { name: path, graph: read(path) }, 'wasm');
+  const tokenizer = createPromptTokenizer(
+    { tokenizer: json(read('tokenizer.json')), config: json(read('tokenizer_config.json')) },
+    prompt,
+  );
+  const decoder = createDecoder(await graph(graphs.embed), await graph(graphs.decoder), model);
+  const patches = { data: noise(image.grid.rows * image.grid.cols * model.hiddenSize), dims: [1, 576, 192] };
+  const prefix = concatenate(await decoder.embed(tokenizer.before), patches);
+  const geometry = { sourceWidthPx: 336, sourceHeightPx: 336, preprocessing: '', frames: [] as never };
+  const embedImage = async () => ({ key: 'noise', geometry, prefix });
+  const parts = { manifest, facts: facts!, files: read, explainFiles: read, decoder, embedImage, tokenizer };
+  explainer = createExplainer(runtime, parts);
+});
+
+/** As the fixture's generator makes it. */
+function noise(count: number): Float32Array {
+  const { seed, scale } = fixture.generator;
+  let state = seed;
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return (state / 2 ** 31 - 1) * scale;
+  });
+}
+
+async function explain(method: AnswerToExplain['method'], more: Partial<AnswerToExplain> = {}, signal = still) {
+  const events: ExplainEvent[] = [];
+  for await (const event of explainer.explain({ ...asked, ...more, method }, signal)) events.push(event);
+  const maps = events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
+  return { events, maps };
+}
+
+const unpacked = (base64: string) => new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
+
+function relativeError(found: Float32Array, wanted: Float32Array): number {
+  expect(found.length).toBe(wanted.length);
+  const size = Math.hypot(...wanted);
+  return Math.hypot(...wanted.map((value, i) => value - found[i]!)) / (size || 1);
+}
+
+describe.each(explainerMethods)('%s', (method) => {
+  let maps: readonly RelevancyMap[];
+  beforeAll(async () => {
+    maps = (await explain(method)).maps;
+  });
+
+  test("gives autograd's map of each wanted token", () => {
+    expect(maps.map(({ tokenIndex }) => tokenIndex)).toEqual(fixture.wanted);
+    for (const [i, wanted] of expected[method]!.entries()) {
+      expect(maps[i]!.method).toBe(method);
+      // Weights are the same fp16 numbers on both sides: only the order of float32 sums differs. A difference of two of
+      // them, as GradCAM's head weights are, loses a digit or two.
+      expect(relativeError(maps[i]!.values, unpacked(wanted.values)), `token ${i}`).toBeLessThan(1e-4);
+      if (wanted.grounding !== undefined) expect(maps[i]!.grounding).toBeCloseTo(wanted.grounding, 4);
+    }
+  });
+
+  test('weighs the words where it weighs words', () => {
+    for (const [i, wanted] of expected[method]!.entries()) {
+      const { text } = maps[i]!;
+      expect(text === undefined).toBe(wanted.prompt === undefined);
+      if (text === undefined) continue;
+      expect(relativeError(text.prompt, unpacked(wanted.prompt!))).toBeLessThan(1e-4);
+      expect(relativeError(text.answer, unpacked(wanted.answer!))).toBeLessThan(1e-4);
+    }
+  });
+});
+
+test('one check comes first, one end last, with what it took', async () => {
+  const { events } = await explain('chefer');
+  expect(events.map(({ type }) => type)).toEqual(['check', 'map', 'map', 'map', 'end']);
+  expect(events.at(-1)).toMatchObject({ reason: 'done', cost: { tokens: 3, backwardPasses: 3 } });
+});
+
+test('the check holds the pass to what was streamed', async () => {
+  const checkOf = async (tokens: AnswerToExplain['tokens']) => {
+    const { events } = await explain('rollout', { tokens, tokenIndices: [0] });
+    return events.flatMap((event) => (event.type === 'check' ? [event.check] : []))[0]!;
+  };
+  const same = await checkOf(asked.tokens);
+  expect(same.largestDifference).toBeLessThan(1e-4);
+  const other = await checkOf(asked.tokens.map((token) => ({ ...token, logProb: token.logProb - 0.5 })));
+  expect(other.largestDifference).toBeCloseTo(0.5, 3);
+  // Noise for a picture: the recorded answer is not what the model would say of it.
+  expect(other.isSame).toBe(false);
+});
+
+test("DEX-AR of one token is scaled by the whole answer's gradients", async () => {
+  const { maps } = await explain('dex-ar', { tokenIndices: [fixture.wanted[1]] });
+  expect(maps).toHaveLength(1);
+  expect(relativeError(maps[0]!.values, unpacked(expected['dex-ar']![1]!.values))).toBeLessThan(1e-4);
+});
+
+test('stopped after a map, it ends as cancelled with that one', async () => {
+  const controller = new AbortController();
+  const events: ExplainEvent[] = [];
+  for await (const event of explainer.explain({ ...asked, method: 'chefer' }, controller.signal)) {
+    events.push(event);
+    if (event.type === 'map') controller.abort();
+  }
+  expect(events.map(({ type }) => type)).toEqual(['check', 'map', 'end']);
+  expect(events.at(-1)).toMatchObject({ reason: 'cancelled', cost: { tokens: 1, backwardPasses: 1 } });
+});

@@ -1,0 +1,310 @@
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { CompanionModel } from '../contract/companion';
+import { parseExplainStream } from '../contract/explain-stream';
+import { type MethodId, methodIds } from '../contract/methods';
+import type { AnswerToken, ExplainEvent, RelevancyMap, RunHeader } from '../contract/run';
+import { openRunRows } from '../contract/run-rows';
+import { parseRunStream } from '../contract/run-stream';
+import type { ActivationReply, ActivationRequest } from '../inference/activation-messages';
+import { createActivationService } from '../inference/activation-service';
+import { createCompanionExplainer } from './companion-explainer';
+import { createCompanionHttp } from './companion-http';
+import { createRunStates } from './run-states';
+
+// What a companion over the random model of random-weights.run says of it, byte for byte.
+const fixture = (name: string) =>
+  new Uint8Array(readFileSync(new URL(`../contract/fixtures/${name}`, import.meta.url)));
+const run = fixture('random-weights.run');
+
+const model = {
+  name: 'random-weights',
+  revision: '94c0b4d387c2',
+  limits: { imageBytes: 10_000, imageFormats: ['image/png'], unembeddingIds: 4 },
+  methods: ['fastrm', 'chefer', 'dex-ar', 'tam', 'a-method-of-next-year'],
+  unembedding: true,
+} as unknown as CompanionModel;
+
+interface Answer {
+  readonly header: RunHeader;
+  readonly tokens: readonly AnswerToken[];
+}
+
+async function answerOf(): Promise<Answer> {
+  let header: RunHeader | undefined;
+  const tokens: AnswerToken[] = [];
+  for await (const event of parseRunStream(run)) {
+    if (event.type === 'begin') header = event.header;
+    if (event.type === 'token') tokens.push(event.token);
+  }
+  return { header: header!, tokens };
+}
+
+/** The worker's service behind a worker's own interface, on this thread. */
+let opened = 0;
+class WorkerHere {
+  onmessage: (event: { data: ActivationReply }) => void = () => {};
+  private readonly service = createActivationService((reply) => {
+    setTimeout(() => this.onmessage({ data: structuredClone(reply) }));
+  });
+
+  postMessage(message: ActivationRequest, options: { transfer: Transferable[] }): void {
+    if (message.type === 'open') opened += 1;
+    const data = structuredClone(message, options);
+    setTimeout(() => this.service.receive(data));
+  }
+
+  terminate(): void {}
+}
+
+interface Sent {
+  readonly path: string;
+  readonly request: unknown;
+}
+
+/** The companion's two routes; what they were asked is kept. */
+function companionOf(explain: (signal: AbortSignal) => Response = () => new Response(fixture('chefer.explanation'))) {
+  const sent: Sent[] = [];
+  vi.stubGlobal('fetch', async (url: URL, { body, signal }: RequestInit & { signal: AbortSignal }) => {
+    const request = body instanceof FormData ? JSON.parse(await (body.get('request') as Blob).text()) : undefined;
+    sent.push({ path: url.href.replace('http://box/v1/', ''), request });
+    signal.throwIfAborted();
+    return url.pathname === '/v1/unembedding' ? new Response(fixture('vocabulary.rows')) : explain(signal);
+  });
+  return sent;
+}
+
+function explainerOf(connected: CompanionModel | undefined = model, heldBytes = 10 ** 6) {
+  const states = createRunStates(heldBytes);
+  const explainer = createCompanionExplainer({
+    http: createCompanionHttp('http://box/v1/'),
+    states,
+    model: () => connected,
+  });
+  const hold = async ({ header }: Answer) => {
+    for await (const _ of states.watch(header.id, (await openRunRows(run)).rows));
+  };
+  return { ...explainer, hold };
+}
+
+const never = new AbortController().signal;
+
+async function eventsOf(events: AsyncIterable<ExplainEvent>, onEvent: (event: ExplainEvent) => void = () => {}) {
+  const all: ExplainEvent[] = [];
+  for await (const event of events) {
+    all.push(event);
+    onEvent(event);
+  }
+  return all;
+}
+
+const mapsOf = (events: readonly ExplainEvent[]): RelevancyMap[] =>
+  events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
+
+beforeEach(() => {
+  opened = 0;
+  vi.stubGlobal('Worker', WorkerHere);
+});
+afterEach(() => vi.unstubAllGlobals());
+
+describe('what is offered of an answer', () => {
+  const refusalsOf = (explainer: ReturnType<typeof explainerOf>, header: RunHeader) =>
+    Object.fromEntries(explainer.offers(header).map(({ method, refusal }) => [method, refusal]));
+
+  it('is every method that the page knows, each with what stands against it', async () => {
+    const { header } = await answerOf();
+    const explainer = explainerOf();
+    expect(explainer.offers(header).map(({ method }) => method)).toEqual(methodIds);
+    expect(refusalsOf(explainer, header)).toMatchObject({
+      fastrm: undefined,
+      chefer: undefined,
+      tam: undefined,
+      random: undefined,
+      gradcam: 'This companion offers no GradCAM, attention.',
+      rollout: 'This companion offers no Attention rollout.',
+    });
+  });
+
+  it('is not what another model would say', async () => {
+    const { header } = await answerOf();
+    const refusals = refusalsOf(explainerOf({ ...model, revision: 'another' }), header);
+    const other = 'This answer is of random-weights 94c0b4d387c2; the companion has random-weights another.';
+    expect(refusals).toMatchObject({ fastrm: undefined, chefer: other, tam: other, random: undefined });
+  });
+
+  it('is FastRM where the answer has its maps, and says why where not', async () => {
+    const { header } = await answerOf();
+    const noMaps = { reason: 'random-weights has no FastRM head.' };
+    const bare = { ...header, head: undefined };
+    expect(refusalsOf(explainerOf(), { ...bare, noMaps }).fastrm).toBe(noMaps.reason);
+    expect(refusalsOf(explainerOf(), bare).fastrm).toBe('This answer came without FastRM maps.');
+  });
+
+  it('is TAM by the states of this visit where the companion does not make it, as long as they are held', async () => {
+    const answer = await answerOf();
+    const without = { ...model, methods: ['chefer'] };
+    const explainer = explainerOf(without);
+    const gone = 'The hidden states of this answer are no longer at hand: ask again for TAM.';
+    expect(refusalsOf(explainer, answer.header).tam).toBe(gone);
+    await explainer.hold(answer);
+    expect(refusalsOf(explainer, answer.header).tam).toBeUndefined();
+    const small = explainerOf(without, 1000);
+    await small.hold(answer);
+    expect(refusalsOf(small, answer.header).tam).toBe(gone);
+  });
+});
+
+describe('token activation in this page', () => {
+  it('gives the maps that the companion would give', async () => {
+    const sent = companionOf();
+    const answer = await answerOf();
+    const explainer = explainerOf();
+    await explainer.hold(answer);
+    const request = { method: 'tam', ...answer, tokenIndices: [5, 1] } as const;
+    const events = await eventsOf(explainer.explain(request, never));
+    expect(events.at(-1)).toMatchObject({ reason: 'done', cost: { tokens: 2, forwardPasses: 0, backwardPasses: 0 } });
+
+    const wanted = { method: 'tam', model: answer.header.model, tokenIndices: [5, 1], patches: 16 } as const;
+    const theirs = mapsOf(await eventsOf(parseExplainStream(fixture('tam.explanation'), wanted)));
+    for (const [i, map] of mapsOf(events).entries()) {
+      const other = theirs[i]!;
+      expect(map).toMatchObject({ method: 'tam', tokenIndex: other.tokenIndex, backend: 'script' });
+      // States and rows crossed as fp16, 1e-3 of each; the values are in 0..1.
+      expect(largestDifference(map.values, other.values)).toBeLessThan(5e-3);
+      expect(largestDifference(map.text!.prompt, other.text!.prompt)).toBeLessThan(5e-3);
+      expect(largestDifference(map.text!.answer, other.text!.answer)).toBeLessThan(5e-3);
+    }
+    // As many rows at once as the companion gives, each once.
+    const ids = sent.map(({ path }) => path.replace('unembedding?ids=', '').split(','));
+    expect(Math.max(...ids.map(({ length }) => length))).toBe(4);
+    expect(new Set(ids.flat()).size).toBe(ids.flat().length);
+  });
+
+  it('asks for nothing twice and opens an answer once', async () => {
+    const sent = companionOf();
+    const answer = await answerOf();
+    const explainer = explainerOf();
+    await explainer.hold(answer);
+    const first = await eventsOf(explainer.explain({ method: 'tam', ...answer, tokenIndices: [2] }, never));
+    const requests = sent.length;
+    const again = await eventsOf(explainer.explain({ method: 'tam', ...answer, tokenIndices: [4, 2] }, never));
+    expect(sent.length).toBe(requests);
+    expect(opened).toBe(1);
+    expect(mapsOf(again)[1]?.values).toEqual(mapsOf(first)[0]?.values);
+  });
+
+  it('ends as cancelled where it is stopped', async () => {
+    companionOf();
+    const answer = await answerOf();
+    const explainer = explainerOf();
+    await explainer.hold(answer);
+    const stop = new AbortController();
+    const request = { method: 'tam', ...answer, tokenIndices: [0, 1, 2, 3] } as const;
+    const events = await eventsOf(
+      explainer.explain(request, stop.signal),
+      ({ type }) => type === 'map' && stop.abort(),
+    );
+    expect(events.map(({ type }) => type)).toEqual(['map', 'end']);
+    expect(events[1]).toMatchObject({ reason: 'cancelled', cost: { tokens: 1 } });
+    const early = await eventsOf(explainerOf().explain({ ...request, method: 'random' }, AbortSignal.abort()));
+    expect(early).toMatchObject([{ type: 'end', reason: 'cancelled', cost: { tokens: 0 } }]);
+  });
+});
+
+describe('what the companion explains', () => {
+  it('is asked with the picture, the question and the answer as it was streamed', async () => {
+    const sent = companionOf();
+    const answer = await answerOf();
+    const request = { method: 'chefer', ...answer, tokenIndices: [5, 1] } as const;
+    const events = await eventsOf(explainerOf().explain(request, never));
+    expect(events.map(({ type }) => type)).toEqual(['check', 'map', 'map', 'end']);
+    expect(sent).toEqual([
+      {
+        path: 'explain',
+        request: {
+          question: 'What color is the large sphere?',
+          method: 'chefer',
+          answerIds: [38, 34, 134, 109, 29, 79],
+          logProbs: answer.tokens.map(({ logProb }) => logProb),
+          tokenIndices: [5, 1],
+        },
+      },
+    ]);
+  });
+
+  it('is TAM too where the states are not here', async () => {
+    const sent = companionOf(() => new Response(fixture('tam.explanation')));
+    const request = { method: 'tam' as MethodId, ...(await answerOf()), tokenIndices: [5, 1] };
+    const events = await eventsOf(explainerOf().explain(request, never));
+    expect(mapsOf(events).map(({ backend }) => backend)).toEqual(['python', 'python']);
+    expect(sent.map(({ path }) => path)).toEqual(['explain']);
+  });
+
+  it('ends as cancelled with the maps that came, where it is stopped', async () => {
+    const whole = fixture('chefer.explanation');
+    let isLetGo = false;
+    companionOf(
+      (signal) =>
+        new Response(
+          new ReadableStream({
+            start(controller) {
+              controller.enqueue(whole.slice(0, Math.floor(whole.length * 0.75)));
+              signal.addEventListener('abort', () => {
+                isLetGo = true;
+                controller.error(signal.reason);
+              });
+            },
+          }),
+        ),
+    );
+    const stop = new AbortController();
+    const request = { method: 'chefer', ...(await answerOf()), tokenIndices: [5, 1] } as const;
+    const events = await eventsOf(
+      explainerOf().explain(request, stop.signal),
+      ({ type }) => type === 'map' && stop.abort(),
+    );
+    expect(events.map(({ type }) => type)).toEqual(['check', 'map', 'end']);
+    expect(events[2]).toMatchObject({ reason: 'cancelled', cost: { tokens: 1 } });
+    expect(isLetGo).toBe(true);
+  });
+
+  it('is let go of where nobody reads on', async () => {
+    let isLetGo = false;
+    companionOf((signal) => {
+      signal.addEventListener('abort', () => {
+        isLetGo = true;
+      });
+      return new Response(fixture('chefer.explanation'));
+    });
+    const request = { method: 'chefer', ...(await answerOf()), tokenIndices: [5, 1] } as const;
+    for await (const event of explainerOf().explain(request, never)) if (event.type === 'map') break;
+    expect(isLetGo).toBe(true);
+  });
+
+  it('is refused in its own words', async () => {
+    const detail = 'chefer over 704 columns may take 9.1 GB at once; 8 GB are allowed';
+    companionOf(() => new Response(JSON.stringify({ detail }), { status: 413 }));
+    const request = { method: 'chefer', ...(await answerOf()), tokenIndices: [5, 1] } as const;
+    await expect(eventsOf(explainerOf().explain(request, never))).rejects.toThrow(detail);
+    const gif = { ...request.header, image: { ...request.header.image, mediaType: 'image/gif' } };
+    await expect(eventsOf(explainerOf().explain({ ...request, header: gif }, never))).rejects.toThrow(
+      'gradient.png is image/gif; the companion takes image/png',
+    );
+  });
+
+  it('is not asked for at all where it is not offered', async () => {
+    const sent = companionOf();
+    const answer = await answerOf();
+    const ask = (method: MethodId, connected: CompanionModel | undefined = model) =>
+      eventsOf(explainerOf(connected).explain({ method, ...answer, tokenIndices: [0] }, never));
+    await expect(ask('gradcam')).rejects.toThrow('This companion offers no GradCAM, attention.');
+    await expect(ask('chefer', { ...model, name: 'another' })).rejects.toThrow('the companion has another');
+    await expect(ask('fastrm')).rejects.toThrow('FastRM’s maps come with the answer');
+    expect(sent).toEqual([]);
+  });
+});
+
+function largestDifference(found: Float32Array, wanted: Float32Array): number {
+  expect(found).toHaveLength(wanted.length);
+  return found.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i]!)), 0);
+}

@@ -1,0 +1,38 @@
+import type { ModelManifest } from '../contract/manifest';
+import { type MethodId, methodIds, methods } from '../contract/methods';
+import type { RunHeader } from '../contract/run';
+import { type ExplainerMethod, explainerMethods } from '../inference/client';
+import type { MethodOffer, SourceStatus } from './run-source';
+
+/** What the embedded model can say of a run, its own or a recorded one. `manifest` once it is loaded. */
+export function embeddedOffers(
+  header: RunHeader,
+  status: SourceStatus,
+  manifest: ModelManifest | undefined,
+): readonly MethodOffer[] {
+  return methodIds.map((method) => ({ method, refusal: refusalOf(method, header, status, manifest) }));
+}
+
+export function isExplainerMethod(method: MethodId): method is ExplainerMethod {
+  return explainerMethods.some((one) => one === method);
+}
+
+function refusalOf(
+  method: MethodId,
+  header: RunHeader,
+  status: SourceStatus,
+  manifest: ModelManifest | undefined,
+): string | undefined {
+  if (method === 'random') return undefined;
+  if (method === 'fastrm') return header.head ? undefined : (header.noMaps?.reason ?? 'This run has no FastRM head.');
+  if (!isExplainerMethod(method)) return `${methods[method].name}, is computed by the companion only.`;
+  if (manifest === undefined) {
+    return status.phase === 'failed'
+      ? 'The model in this page could not be loaded.'
+      : 'The model in this page is still loading.';
+  }
+  const { name, revision } = header.model;
+  if (name !== manifest.name || revision !== manifest.revision)
+    return `This run was answered by ${name} (${revision}), the model in this page is ${manifest.name} (${manifest.revision}).`;
+  return manifest.explain ? undefined : `${name} was built without the graphs that explain its answers.`;
+}
