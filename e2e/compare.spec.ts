@@ -3,6 +3,9 @@ import type { Locator, Page } from '@playwright/test';
 import { ask, expect, idle, openPage, selectedTokens, test, token } from './page';
 import { twoFramesRun } from './two-frames';
 
+/** Beside FastRM a method that costs next to nothing, where it does not matter which. */
+const quick = '&methods=fastrm,rollout';
+
 const panel = (page: Page, name: string): Locator => page.getByRole('region', { name, exact: true });
 const readoutOf = (page: Page, name: string): Locator => panel(page, name).locator('.panel-readout');
 const gridOf = (page: Page, name: string): Locator => panel(page, name).getByRole('grid');
@@ -69,14 +72,14 @@ test('FastRM and its teacher stand side by side, and a patch under the pointer t
 });
 
 test('the crosshair walks through all panels from the keyboard', async ({ page }) => {
-  await openCompare(page);
+  await openCompare(page, quick);
   await gridOf(page, 'FastRM').focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('PageUp');
   await page.keyboard.press('ArrowDown');
   await expect(gridOf(page, 'FastRM').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1: 0\.\d\d, rank/);
-  await expect(gridOf(page, 'Chefer, exact').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1:/);
-  await expect(readoutOf(page, 'Chefer, exact')).toContainText('r2 c1');
+  await expect(gridOf(page, 'Attention rollout').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1:/);
+  await expect(readoutOf(page, 'Attention rollout')).toContainText('r2 c1');
 });
 
 test('panels are added, moved, replaced and removed from the keyboard, and stay in the address', async ({ page }) => {
@@ -152,7 +155,7 @@ test('the numbers of agreement follow from the maps as they are saved', async ({
 });
 
 test('values are shown as given, as shares or as ranks, and the legend says which', async ({ page }) => {
-  await openCompare(page);
+  await openCompare(page, quick);
   const legend = page.locator('.compare-legend .legend-scale');
   await expect(legend).toContainText('probabilities');
   await page.getByRole('radio', { name: 'Share of maximum' }).click();
@@ -186,7 +189,7 @@ test('each kind of map is outlined at its own threshold, and the agreement follo
 });
 
 test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by dragging', async ({ page }) => {
-  await openCompare(page);
+  await openCompare(page, quick);
   const widths = () =>
     page.locator('.stage-frame').evaluateAll((frames) => frames.map((frame) => Math.round(frame.clientWidth)));
   const [whole] = await widths();
@@ -196,7 +199,7 @@ test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by drag
   await page.keyboard.press('0');
   await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
 
-  const box = await panel(page, 'Chefer, exact').locator('.zoom-stage').boundingBox();
+  const box = await panel(page, 'Attention rollout').locator('.zoom-stage').boundingBox();
   if (box === null) throw new Error('the panel has no place');
   await page.mouse.move(box.x + 40, box.y + 40);
   const scrolledPx = () => page.evaluate(() => window.scrollY);
@@ -227,7 +230,7 @@ test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by drag
 });
 
 test('the strip shows every token by any method, and a token is picked in it', async ({ page }) => {
-  await openCompare(page);
+  await openCompare(page, quick);
   const cells = page.getByRole('listbox', { name: /Maps of all tokens/ }).getByRole('option');
   await expect(cells).toHaveCount(6);
   await chooseByKeyboard(page, 'Method of the strip', 'Raw attention');
@@ -243,12 +246,12 @@ test('the strip shows every token by any method, and a token is picked in it', a
 });
 
 test('several tokens’ maps are pooled; weighing by grounding wants DEX-AR, says so, and follows', async ({ page }) => {
-  await openCompare(page);
+  await openCompare(page, quick);
   await page.getByRole('radio', { name: 'Whole answer' }).click();
   await idle(page);
-  const mean = await saved(page, 'Chefer, exact');
+  const mean = await saved(page, 'Attention rollout');
   await page.getByRole('radio', { name: 'Maximum', exact: true }).click();
-  expect((await saved(page, 'Chefer, exact')).values).not.toEqual(mean.values);
+  expect((await saved(page, 'Attention rollout')).values).not.toEqual(mean.values);
   await page.getByRole('radio', { name: 'Grounded mean' }).click();
   await expect(panel(page, 'FastRM')).toContainText('DEX-AR has not weighed 6 of these 6 tokens yet');
   await page.getByRole('button', { name: 'Weigh the words' }).click();
@@ -327,7 +330,7 @@ test('maps are computed once: leaving the view and coming back costs nothing', a
 });
 
 test('a run of another model shows the maps that it holds, and why there are no others', async ({ page }) => {
-  await openCompare(page);
+  await openCompare(page, quick);
   const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
   await page.locator('input[type="file"]').setInputFiles(file);
   await idle(page);

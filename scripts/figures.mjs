@@ -9,7 +9,6 @@ import { pathToFileURL } from 'node:url';
 import { root } from './shell.mjs';
 
 const reportFolders = ['public/models/patchlight-scenes/report', 'public/datasets/patchlight-scenes', 'bench/report'];
-const marks = /** @type {const} */ ({ begin: '<!-- figures: begin -->', end: '<!-- figures: end -->' });
 
 /**
  * One report file: what was measured together by one command. A report without `figures` is data for other readers.
@@ -98,15 +97,17 @@ function readReports() {
 }
 
 /**
- * README.md with its section replaced.
- * @param {string} readme
+ * A document with what stands between its marks replaced.
+ * @param {string} text
  * @param {string} section
+ * @param {{ file: string, name: string }} [where] the document, and its marks' name
  */
-export function replaceSection(readme, section) {
-  const from = readme.indexOf(marks.begin);
-  const to = readme.indexOf(marks.end);
-  if (from < 0 || to < from) throw new Error(`README.md lacks ${marks.begin} and ${marks.end}`);
-  return `${readme.slice(0, from + marks.begin.length)}\n${section}\n${readme.slice(to)}`;
+export function replaceSection(text, section, { file, name } = { file: 'README.md', name: 'figures' }) {
+  const marks = { begin: `<!-- ${name}: begin -->`, end: `<!-- ${name}: end -->` };
+  const from = text.indexOf(marks.begin);
+  const to = text.indexOf(marks.end);
+  if (from < 0 || to < from) throw new Error(`${file} lacks ${marks.begin} and ${marks.end}`);
+  return `${text.slice(0, from + marks.begin.length)}\n${section}\n${text.slice(to)}`;
 }
 
 function main() {

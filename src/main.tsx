@@ -25,10 +25,11 @@ function companionUrl(): string | undefined {
 }
 
 const modelUrl = './models/patchlight-scenes/';
+const calibrationUrl = './datasets/patchlight-scenes/calibration.arrow';
 const apiUrl = companionUrl();
 const source =
   apiUrl === undefined
-    ? createEmbeddedSource({ modelUrl, backend: chosenBackend() })
+    ? createEmbeddedSource({ modelUrl, calibrationUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
   library: createRunLibrary(),
@@ -54,7 +55,7 @@ renderPage(root, {
   samplesUrl: './samples/',
   modelUrl,
   statistics: createStatisticsClient(),
-  calibrationUrl: apiUrl === undefined ? './datasets/patchlight-scenes/calibration.arrow' : undefined,
+  recordedCalibrationUrl: calibrationUrl,
 });
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.

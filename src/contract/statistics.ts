@@ -187,6 +187,8 @@ export interface RowsPage {
 
 export interface PoolingRequest {
   readonly subset?: Subset;
+  /** Of each interval; 0: none, their ends are NaN. 200 where left out. */
+  readonly resamples?: number;
   readonly seed?: number;
 }
 

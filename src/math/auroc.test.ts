@@ -33,6 +33,11 @@ describe('AUROC', () => {
     expect(Math.abs(found!.high - high!)).toBeLessThan(0.06 * (high! - low!));
   });
 
+  it('is the value alone where no resamples are asked for', () => {
+    const found = aurocInterval([1, 2], [2, 3], 'below', { resamples: 0, seed: 0 });
+    expect(found).toEqual({ value: 0.875, low: Number.NaN, high: Number.NaN, right: 2, wrong: 2 });
+  });
+
   it('is none where a class is empty', () => {
     expect(aurocInterval([], wrong, 'below', { resamples: 10, seed: 0 })).toBeUndefined();
     expect(auroc(right, [], 'below')).toBeNaN();

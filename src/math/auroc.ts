@@ -22,6 +22,7 @@ export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightS
 /** Past so many different values, cells of equal numbers of answers stand for them in the resamples. */
 const mostCells = 1024;
 
+/** Without resamples the interval's ends are NaN. Undefined where a class is empty. */
 export function aurocInterval(
   right: ArrayLike<number>,
   wrong: ArrayLike<number>,
@@ -31,6 +32,8 @@ export function aurocInterval(
   if (right.length === 0 || wrong.length === 0) return undefined;
   const exact = tieCells(right, wrong);
   const value = orderedShare(exact, rightSide);
+  const n = { right: right.length, wrong: wrong.length };
+  if (resamples === 0) return { value, low: Number.NaN, high: Number.NaN, ...n };
   const cells = exact.right.length > mostCells ? coarser(exact, right.length + wrong.length) : exact;
   const centre = orderedShare(cells, rightSide);
   const random = createRandom(seed);
@@ -48,8 +51,7 @@ export function aurocInterval(
     value,
     low: Math.max(0, sortedPercentile(found, 0.025)),
     high: Math.min(1, sortedPercentile(found, 0.975)),
-    right: right.length,
-    wrong: wrong.length,
+    ...n,
   };
 }
 

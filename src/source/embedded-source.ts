@@ -9,6 +9,7 @@ import type { Question, RunSource, SourceStatus } from './run-source';
 export interface EmbeddedSourceOptions {
   /** Folder of the model's manifest, with the slash at the end; relative to the page. */
   readonly modelUrl: string;
+  readonly calibrationUrl?: string;
   readonly backend: BackendChoice;
 }
 
@@ -17,7 +18,7 @@ export interface EmbeddedSource extends RunSource {
 }
 
 /** The embedded model in its worker, seen as a source of runs. */
-export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
+export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
   const client = createModelClient((reason) => {
     loading = undefined;
     setStatus({ phase: 'failed', reason });
@@ -58,6 +59,7 @@ export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOption
     get status() {
       return status;
     },
+    calibrationUrl,
     hints: {
       placeholder: 'What color is the small cube?',
       suggestions: ['How many objects are there?', 'What color is the large sphere?', 'Describe the image.'],

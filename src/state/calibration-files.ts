@@ -12,7 +12,7 @@ export function calibrationQuery(statistics: StatisticsClient, url: string) {
     queryFn: async ({ signal }): Promise<OpenCalibration> => {
       const response = await fetchOk(url, signal);
       const bytes = await response.arrayBuffer();
-      const name = url.slice(url.lastIndexOf('/') + 1);
+      const name = url.slice(url.lastIndexOf('/') + 1).replace(/\?.*/, '');
       const loaded = await statistics.load({ name, bytes });
       return { loaded, name: loaded.facts?.data.name ?? name, folderUrl: url.slice(0, url.lastIndexOf('/') + 1) };
     },

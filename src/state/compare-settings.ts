@@ -14,7 +14,7 @@ export const pools = ['mean', 'max', 'grounded'] as const;
 export type Pool = (typeof pools)[number];
 
 /** One to four methods, each once; anything else in the address counts as absent. */
-const parseAsMethods = createParser({
+export const parseAsMethods = createParser({
   parse: (text) => {
     const named = parseAsArrayOf(parseAsStringLiteral(methodIds)).parse(text);
     const methods = [...new Set(named)].slice(0, mostPanels);
@@ -24,7 +24,7 @@ const parseAsMethods = createParser({
   eq: (a, b) => a.join() === b.join(),
 });
 
-const parsePair = createParser({
+export const parseAsPair = createParser({
   parse: (text) => {
     const [first, second, ...others] = parseAsMethods.parse(text) ?? [];
     return first !== undefined && second !== undefined && others.length === 0 ? ([first, second] as const) : null;
@@ -37,7 +37,7 @@ const parsers = {
   /** Null: FastRM, and the first that is offered beside it. */
   methods: parseAsMethods,
   /** What is subtracted from what; null: the second panel from the first. */
-  difference: parsePair,
+  difference: parseAsPair,
   values: parseAsStringLiteral(valueScales).withDefault('given'),
   pool: parseAsStringLiteral(pools).withDefault('mean'),
   /** Method of the strip of all tokens' maps; null: the first panel's. */

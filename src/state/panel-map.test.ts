@@ -5,7 +5,7 @@ import { agreementOf, agreementOverAnswer } from './map-agreement';
 import { defaultPair, type Offer, selectOffers } from './method-offers';
 import { comparableValues, type PanelRequest, selectPanelMap } from './panel-map';
 import type { RunSnapshot } from './run-record';
-import { markingMethod, selectTokenMarks } from './token-marks';
+import { selectTokenMarks } from './token-marks';
 
 type Given = Partial<RelevancyMap> & { method: MethodId; tokenIndex: number; patches: readonly number[] };
 
@@ -194,11 +194,6 @@ describe('the marks of tokens', () => {
       { imageShare: 0.5, grounding: 1 },
       { imageShare: undefined, grounding: 0.5 },
     ]);
-  });
-
-  it('come from the first method in sight that weighs words', () => {
-    expect(markingMethod(['fastrm', 'dex-ar', 'tam', 'chefer'])).toBe('tam');
-    expect(markingMethod(['fastrm'])).toBeUndefined();
   });
 
   it('are 0 where no token is grounded at all', () => {

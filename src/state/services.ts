@@ -26,8 +26,8 @@ export interface Services {
   /** The embedded model's folder, with the slash at the end. */
   readonly modelUrl: string;
   readonly statistics: StatisticsClient;
-  /** Address of the calibration that comes with the source's model; undefined where there is none. */
-  readonly calibrationUrl: string | undefined;
+  /** Of the embedded model's calibration: the recorded examples are its answers, whichever source there is. */
+  readonly recordedCalibrationUrl: string;
   /** Checks before it decodes: kind, bytes and pixels. */
   readImage(file: Blob, name: string): Promise<ImageReading>;
   openRecorded(bytes: Uint8Array<ArrayBuffer>): AsyncIterable<RunEvent>;

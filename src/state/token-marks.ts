@@ -1,4 +1,4 @@
-import { type MethodId, methods } from '../contract/methods';
+import type { MethodId } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
 import { imageShare } from '../math/map-scales';
 import type { RunRecord } from './run-record';
@@ -9,11 +9,6 @@ export interface TokenMarks {
   readonly imageShare: number | undefined;
   /** DEX-AR's weight as a share of the greatest one in the answer, 0..1. */
   readonly grounding: number | undefined;
-}
-
-/** The first of the methods that weighs words, of those in sight. */
-export function markingMethod(shown: readonly MethodId[]): MethodId | undefined {
-  return shown.find((method) => methods[method].hasText);
 }
 
 /** One a token, in order. */

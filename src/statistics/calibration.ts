@@ -123,14 +123,14 @@ export function createCalibration(table: CalibrationTable): Calibration {
       };
     },
 
-    async poolings({ subset, seed = 0 }, pause) {
+    async poolings({ subset, seed = 0, resamples = resamplesOfPoolings }, pause) {
       const found: PoolingRow[] = [];
       let mostLeftOut = 0;
       for (const value of offeredValues(table)) {
         await pause();
         const { byClass, leftOut } = gather(value, subset);
         const rightSide = rightSideOf(value);
-        const auroc = aurocInterval(byClass.right, byClass.wrong, rightSide, { resamples: resamplesOfPoolings, seed });
+        const auroc = aurocInterval(byClass.right, byClass.wrong, rightSide, { resamples, seed });
         mostLeftOut = Math.max(mostLeftOut, leftOut);
         if (auroc !== undefined) found.push({ value, pooling: value.pooling, rightSide, auroc });
       }

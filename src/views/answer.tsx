@@ -10,7 +10,7 @@ import { NoMapsNotice } from './no-maps-notice';
 import { Provenance } from './provenance';
 import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
-import { useTokenMarks } from './token-mark';
+import { MarksLegend, useTokenMarks } from './token-mark';
 import { TrustPanel } from './trust/trust-panel';
 import type { Bench } from './use-bench';
 import './answer.css';
@@ -26,7 +26,8 @@ export function Answer({ bench }: { readonly bench: Bench }) {
   const { header, tokens, end } = run;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
 
-  const marks = useTokenMarks(bench);
+  const { method, marks } = useTokenMarks(bench);
+  const hasGrounding = marks.some(({ grounding }) => grounding !== undefined);
 
   return (
     <section className="answer" aria-label="Answer">
@@ -41,6 +42,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
         marks={marks}
         isStreaming={end === undefined}
       />
+      {(method || hasGrounding) && <MarksLegend method={method} hasGrounding={hasGrounding} />}
       <div className="answer-tools">
         <UnitChoice />
         <AnswerHint bench={bench} />

@@ -29,18 +29,16 @@ export function CompareBar({ bench }: { readonly bench: CompareBench }) {
 function PoolChoice({ bench }: { readonly bench: CompareBench }) {
   const { compare, setCompare, selected } = bench;
   return (
-    <div data-off={selected.length < 2 || undefined} className="pool">
-      <Choice
-        label={selected.length < 2 ? 'Several tokens: their' : `${selected.length} tokens: their`}
-        value={compare.pool}
-        onChange={(pool) => void setCompare({ pool })}
-        options={[
-          { value: 'mean', text: 'Mean' },
-          { value: 'max', text: 'Maximum' },
-          { value: 'grounded', text: 'Grounded mean' },
-        ]}
-      />
-    </div>
+    <Choice
+      label={selected.length < 2 ? 'Several tokens: their' : `${selected.length} tokens: their`}
+      value={compare.pool}
+      onChange={(pool) => void setCompare({ pool })}
+      options={[
+        { value: 'mean', text: 'Mean' },
+        { value: 'max', text: 'Maximum' },
+        { value: 'grounded', text: 'Grounded mean' },
+      ]}
+    />
   );
 }
 

@@ -5,7 +5,6 @@ import { type Choices, useChoices } from '../../state/choices';
 import { type Draft, useDraft } from '../../state/draft';
 import { readValues, thresholdOf } from '../../state/panel-map';
 import { setZoom } from '../../state/shared-zoom';
-import { markingMethod } from '../../state/token-marks';
 import { AnswerHint, answerKind, UnitChoice } from '../answer';
 import { AnswerTokens } from '../answer-tokens';
 import { AskForm } from '../ask-form';
@@ -74,8 +73,7 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
   const { record, run, selected, panels, thresholds, frame } = compared;
   const unit = useChoices(selectUnit);
   const picked = useChoices(selectPicked);
-  const marking = markingMethod(panels);
-  const marks = useTokenMarks(compared, marking);
+  const marked = useTokenMarks(compared, panels);
   const [first] = panels;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
   const isOnPatch = (index: number) => {
@@ -93,10 +91,10 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
         unit={unit}
         hasMap={(index) => panels.some((method) => record.mapOf(index, method) !== undefined)}
         isOnPatch={isOnPatch}
-        marks={marks}
+        marks={marked.marks}
         isStreaming={run.end === undefined}
       />
-      <MarksNote bench={compared} />
+      <MarksNote bench={compared} marked={marked} />
       <div className="answer-tools">
         <UnitChoice />
         <AnswerHint bench={bench} />

@@ -85,8 +85,9 @@ export function CostPart({ bench }: { readonly bench: CompareBench }) {
         </>
       )}
       <p className="panel-says">
-        Both axes are logarithmic; lines join medians. FastRM’s maps come with the answer, from states that are there
-        already. What this page measures is this model on this machine: a large model’s gradients cost far more.
+        Both axes are logarithmic; lines join medians. A method’s first explanation also loads it. FastRM’s maps come
+        with the answer, from states that are there already. What this page measures is this model on this machine: a
+        large model’s gradients cost far more.
       </p>
     </section>
   );

@@ -25,7 +25,11 @@ export function PromptWords({ bench }: { readonly bench: CompareBench }) {
           ))}
         </div>
       )}
-      {others.length > 0 && <p className="panel-says">{others.join(', ')}: weighs patches alone, no words.</p>}
+      {others.length > 0 && (
+        <p className="panel-says">
+          {others.join(' and ')} {others.length === 1 ? 'weighs' : 'weigh'} patches alone, no words.
+        </p>
+      )}
     </section>
   );
 }

@@ -11,7 +11,7 @@ interface CalibrationSourceProps {
 
 /** Which table is looked at, and the way to another one. */
 export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps) {
-  const { statistics, calibrationUrl } = useServices();
+  const { statistics, source } = useServices();
   const { reading, problem } = useOwnCalibration();
   return (
     <section className="source" aria-label="Table of answers">
@@ -29,7 +29,7 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
             Parquet, Arrow, or CSV of entropy and correctness; or drop it here
           </Button>
         </FileTrigger>
-        {isOwn && calibrationUrl !== undefined && (
+        {isOwn && source.calibrationUrl !== undefined && (
           <button type="button" className="link-button" onClick={() => dropOwnCalibration(statistics)}>
             Back to the model’s own
           </button>

@@ -152,7 +152,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
               {(row) => (
                 <Row id={row.row} className="samples-row" textValue={row.question}>
                   {columns.map(({ id }) => (
-                    <Cell key={id} className="samples-cell" data-number={isNumber(id) || undefined}>
+                    <Cell key={id} className="samples-cell" data-column={id} data-number={isNumber(id) || undefined}>
                       <CellContent id={id} row={row} calibration={calibration} isWide={isWide} />
                     </Cell>
                   ))}

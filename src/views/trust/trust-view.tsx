@@ -8,7 +8,7 @@ import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } fro
 import { comparisonSentence, formatNats, valueName } from '../../state/trust-words';
 import { useServices } from '../services-context';
 import type { Bench } from '../use-bench';
-import { useRuns } from '../use-run';
+import { useRuns, useSourceStatus } from '../use-run';
 import { useSettledFilter } from '../use-settled';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
@@ -30,7 +30,11 @@ const heroHeightPx = 380;
 
 /** The answers behind the numbers: what entropy says of being right, how far, and of which answers. */
 export function TrustView({ bench }: { readonly bench: Bench | undefined }) {
-  const state = useCalibration();
+  const { source } = useServices();
+  const { phase } = useSourceStatus(); // a companion says with its model whether there is a calibration
+  const isKnown = source.calibrationUrl !== undefined || phase === 'ready' || phase === 'failed';
+  const found = useCalibration(source.calibrationUrl, { isWanted: true });
+  const state: CalibrationState = isKnown ? found : { phase: 'loading' };
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const choice = useEntropyChoice(calibration?.loaded);
   return (

@@ -35,13 +35,14 @@ export interface AnswerTrust {
 
 export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const services = useServices();
-  const { statistics } = services;
+  const { statistics, source, recordedCalibrationUrl } = services;
   const { phase } = useSourceStatus();
   const { data: index } = useQuery(samplesIndexQuery(services));
   const ofAnswer = answerIsComparable(run, record.mapOf);
   // The model's megabytes come first.
   const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
-  const state = useCalibration({ isWanted });
+  const url = run.header.recorded ? recordedCalibrationUrl : source.calibrationUrl;
+  const state = useCalibration(url, { isWanted });
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const loaded = calibration?.loaded;
   const choice = useEntropyChoice(loaded);

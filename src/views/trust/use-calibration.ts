@@ -11,22 +11,21 @@ export type CalibrationState =
   | { readonly phase: 'failed'; readonly reason: string }
   | { readonly phase: 'open'; readonly calibration: OpenCalibration; readonly isOwn: boolean };
 
-/** The user's own table, or the one that comes with the model. */
-export function useCalibration({ isWanted = true }: { readonly isWanted?: boolean } = {}): CalibrationState {
+/** The user's own table, or the one at `url`: undefined where there is none. */
+export function useCalibration(
+  url: string | undefined,
+  { isWanted }: { readonly isWanted: boolean },
+): CalibrationState {
+  const { statistics } = useServices();
   const { open } = useOwnCalibration();
-  const shipped = useShippedCalibration({ isWanted: isWanted && open === undefined });
-  return open ? { phase: 'open', calibration: open, isOwn: true } : shipped;
-}
-
-export function useShippedCalibration({ isWanted }: { readonly isWanted: boolean }): CalibrationState {
-  const { statistics, calibrationUrl } = useServices();
-  const query = useQuery({
-    ...calibrationQuery(statistics, calibrationUrl ?? ''),
-    enabled: isWanted && calibrationUrl !== undefined,
+  const shipped = useQuery({
+    ...calibrationQuery(statistics, url ?? ''),
+    enabled: isWanted && open === undefined && url !== undefined,
   });
-  if (calibrationUrl === undefined) return { phase: 'none' };
-  if (query.data) return { phase: 'open', calibration: query.data, isOwn: false };
-  return query.error ? { phase: 'failed', reason: query.error.message } : { phase: 'loading' };
+  if (open) return { phase: 'open', calibration: open, isOwn: true };
+  if (url === undefined) return { phase: 'none' };
+  if (shipped.data) return { phase: 'open', calibration: shipped.data, isOwn: false };
+  return shipped.error ? { phase: 'failed', reason: shipped.error.message } : { phase: 'loading' };
 }
 
 export interface EntropyChoice {

@@ -20,7 +20,7 @@ import {
   type TrustSubset,
   useTrustChoices,
 } from '../../state/trust-choices';
-import { entropyFormulas, entropyNames, formatAuroc } from '../../state/trust-words';
+import { entropyFormulas, entropyNames } from '../../state/trust-words';
 import { Choice } from '../choice';
 import type { EntropyChoice } from './use-calibration';
 import './value-choices.css';
@@ -84,7 +84,7 @@ export function EntropyChoices({
         {entropyNames[value.kind]}: {entropyFormulas[value.kind]}.{' '}
         {isBest ? (
           bestAuroc &&
-          `Of all that could be chosen, this tells right from wrong best here: AUROC ${formatAuroc(bestAuroc)}.`
+          `Of all that could be chosen, this tells right from wrong best here: AUROC ${bestAuroc.value.toFixed(2)}.`
         ) : (
           <button type="button" className="link-button" onClick={() => setEntropy(undefined)}>
             Back to what separates best
