@@ -230,12 +230,15 @@ class Build:
             samples.append((item.image, ask(item.scene, random, kind).text))
         parity = check_parity(self.hf, self.head_folder, self.out, samples)
         print(parity)
+
+    def weigh(self) -> None:
+        """The size of all that the page may load."""
         size = sum(f.stat().st_size for f in self.out.rglob("*") if f.is_file() and "report" not in f.parts)
         write_report(
             self.report,
             "size",
             "Size of the browser's model folder",
-            COMMAND.format(step="export"),
+            COMMAND.format(step="card"),
             [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
         )
 
@@ -244,6 +247,7 @@ class Build:
 
         What else a build did by hand is written in `training/history.md` beside its checkpoints.
         """
+        self.weigh()
         training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]
         history = self.work / "training" / "history.md"
         run, whole = self.trained(), self.size.stages
