@@ -26,7 +26,7 @@ import { classDensity } from '../math/class-density';
 import { countValues, evenEdges } from '../math/histogram';
 import { gridPoints, scottBandwidth } from '../math/kernel-density';
 import { poolings } from '../math/pooling';
-import { createAnswerValues } from './answer-values';
+import { createAnswerValues, keyOf } from './answer-values';
 import { createTableFilter, extentOf } from './table-filter';
 import { createTableRows } from './table-rows';
 
@@ -59,24 +59,15 @@ export function createCalibration(table: CalibrationTable): Calibration {
   const rows = createTableRows(table, values, filter.leaves);
   const selected = createSelection(table, filter.leaves);
 
-  /** Both classes' finite values of the subset, and how many rows have none or no class. */
-  function gather(value: AnswerValue, subset: Subset | undefined) {
-    const V = values.of(value);
-    const isIn = selected(subset);
-    const isKnown = (row: number) => classOf[row] !== unscoredClass && Number.isFinite(V[row]!);
-    const known = rowsWhere(table.rows, (row) => isIn(row) && isKnown(row));
-    const leftOut = countWhere(table.rows, (row) => isIn(row) && !isKnown(row));
-    const byClass: ByClass<Float64Array> = {
-      right: Float64Array.from(
-        known.filter((row) => classOf[row] === rightClass),
-        (row) => V[row]!,
-      ),
-      wrong: Float64Array.from(
-        known.filter((row) => classOf[row] === wrongClass),
-        (row) => V[row]!,
-      ),
-    };
-    return { known, byClass, leftOut, V };
+  let kept: { readonly key: string; readonly gathered: Gathered } | undefined;
+
+  /** The last one is kept: a slider asks for the same again and again. What the filter leaves changes under it. */
+  function gather(value: AnswerValue, subset: Subset = {}): Gathered {
+    const key = subset.isFiltered === true ? undefined : JSON.stringify([keyOf(value), subset.sets, subset.kinds]);
+    if (key !== undefined && kept?.key === key) return kept.gathered;
+    const gathered = gatherRows(values.of(value), classOf, selected(subset));
+    if (key !== undefined) kept = { key, gathered };
+    return gathered;
   }
 
   return {
@@ -113,7 +104,8 @@ export function createCalibration(table: CalibrationTable): Calibration {
     },
 
     threshold({ value, subset, seed = 0 }) {
-      const { known, byClass, leftOut, V } = gather(value, subset);
+      const { known, byClass, leftOut } = gather(value, subset);
+      const V = values.of(value);
       const side = rightSideOf(value);
       const found = calibrateThreshold(
         Float64Array.from(known, (row) => V[row]!),
@@ -148,7 +140,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
 
     like({ value, subset, at, nearest = 200 }) {
       const { right, wrong } = gather(value, subset).byClass;
-      const { sorted, isRight } = merged(right.sort(), wrong.sort());
+      const { sorted, isRight } = merged(right.toSorted(), wrong.toSorted());
       const found = answersLike(sorted, isRight, at, nearest);
       if (found !== undefined) return found;
       throw new Error(
@@ -233,15 +225,33 @@ function merged(right: Float64Array, wrong: Float64Array): { sorted: Float64Arra
   return { sorted, isRight };
 }
 
-function rowsWhere(rows: number, keeps: (row: number) => boolean): Uint32Array {
-  const found = new Uint32Array(rows);
-  let n = 0;
-  for (let row = 0; row < rows; row++) if (keeps(row)) found[n++] = row;
-  return found.subarray(0, n);
+interface Gathered {
+  /** Rows that have a finite value and a class. */
+  readonly known: Uint32Array;
+  /** Their values. */
+  readonly byClass: ByClass<Float64Array>;
+  /** Rows that lack one of the two. */
+  readonly leftOut: number;
 }
 
-function countWhere(rows: number, counts: (row: number) => boolean): number {
-  let n = 0;
-  for (let row = 0; row < rows; row++) if (counts(row)) n++;
-  return n;
+function gatherRows(V: Float64Array, classOf: Uint8Array, isIn: (row: number) => boolean): Gathered {
+  const known = new Uint32Array(V.length);
+  const right = new Float64Array(V.length);
+  const wrong = new Float64Array(V.length);
+  let rights = 0;
+  let wrongs = 0;
+  let leftOut = 0;
+  for (let row = 0; row < V.length; row++) {
+    if (!isIn(row)) continue;
+    const value = V[row]!;
+    if (classOf[row] === unscoredClass || !Number.isFinite(value)) {
+      leftOut++;
+      continue;
+    }
+    known[rights + wrongs] = row;
+    if (classOf[row] === rightClass) right[rights++] = value;
+    else wrong[wrongs++] = value;
+  }
+  const byClass = { right: right.slice(0, rights), wrong: wrong.slice(0, wrongs) };
+  return { known: known.slice(0, rights + wrongs), byClass, leftOut };
 }
