@@ -48,8 +48,11 @@ type ColumnId = 'question' | 'answer' | 'set' | 'kind' | 'correct' | 'entropy' |
 const selectSearch = (choices: TrustChoices) => choices.search;
 const selectOrder = (choices: TrustChoices) => choices.order;
 
-const rowHeightPx = 58;
-const layoutOptions = { rowHeight: rowHeightPx, headingHeight: 34, loaderHeight: 34 };
+const layouts = {
+  wide: { rowHeight: 58, headingHeight: 34, loaderHeight: 34 },
+  /** The answer stands under its question. */
+  narrow: { rowHeight: 92, headingHeight: 34, loaderHeight: 34 },
+};
 
 /** How many are left, at once; and the search. */
 export function SamplesHead({ filtered, rows }: { readonly filtered: Filtered | undefined; readonly rows: number }) {
@@ -109,7 +112,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
       <p className="samples-note" role="status" data-bad={refusal !== undefined || undefined}>
         {refusal ?? `Open a row, by Enter or a click, to ask its question again and see its maps.`}
       </p>
-      <Virtualizer layout={TableLayout} layoutOptions={layoutOptions}>
+      <Virtualizer layout={TableLayout} layoutOptions={isWide ? layouts.wide : layouts.narrow}>
         <Table
           className="samples-table"
           aria-labelledby="samples-title"

@@ -26,7 +26,8 @@ const selectSubset = (choices: TrustChoices) => choices.subset;
 const selectBins = (choices: TrustChoices) => choices.bins;
 const selectBandwidth = (choices: TrustChoices) => choices.bandwidthFactor;
 
-const heroHeightPx = 380;
+const entropyHeightPx = 380;
+const logProbHeightPx = 250;
 
 /** The answers behind the numbers: what entropy says of being right, how far, and of which answers. */
 export function TrustView({ bench }: { readonly bench: Bench | undefined }) {
@@ -132,12 +133,20 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
   const brushed = useSettledFilter();
   const { subset, key } = useMemo(() => subsetOf(chosen, brushed), [chosen, brushed]);
   const request = { value: choice.value, subset, bandwidthFactor, bins, seed: 0, resamples: 200 };
-  const { data: distribution } = useQuery(distributionQuery(statistics, loaded.table, request, 'hero', key));
+  const { data: distribution } = useQuery(distributionQuery(statistics, loaded.table, request, 'entropy', key));
+  const { data: logProbs } = useQuery({
+    ...distributionQuery(statistics, loaded.table, { ...request, value: meanLogProb }, 'log-prob', key),
+    enabled: loaded.hasLogProbs,
+  });
   const entropy = useThreshold(loaded.table, choice.value, subset, 'entropy', key);
   const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, subset, 'log-prob', key);
   const provenance = useMemo(
     () => calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]),
     [calibration, choice.value, loaded.isPooled, chosen],
+  );
+  const logProbProvenance = useMemo(
+    () => calibrationProvenance(calibration, [valueName(meanLogProb), subsetName(chosen)]),
+    [calibration, chosen],
   );
   return (
     <>
@@ -147,16 +156,31 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
             <EntropyChoices choice={choice} loaded={loaded} />
             <DrawingChoices loaded={loaded} />
           </div>
-          <Hero
+          <Densities
+            title={valueName(choice.value, loaded.isPooled)}
+            value={choice.value}
             distribution={distribution}
-            choice={choice}
             threshold={entropy?.figures?.threshold}
+            heightPx={entropyHeightPx}
+            level={2}
             provenance={provenance}
-            isPooled={loaded.isPooled}
+            fileName="entropy-densities"
           />
         </div>
         <div className="trust-hero-figures">
           {entropy && <FiguresCard entropy={entropy} logProb={logProb} entropyName="Entropy" />}
+          {loaded.hasLogProbs && (
+            <Densities
+              title="Mean log-probability, beside it"
+              value={meanLogProb}
+              distribution={logProbs}
+              threshold={logProb?.figures?.threshold}
+              heightPx={logProbHeightPx}
+              level={3}
+              provenance={logProbProvenance}
+              fileName="log-probability-densities"
+            />
+          )}
         </div>
       </section>
       <LinkedCharts calibration={calibration} entropy={choice.value} provenance={provenance} />
@@ -164,27 +188,19 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
   );
 }
 
-const Hero = memo(function Hero(props: {
+const Densities = memo(function Densities(props: {
+  readonly title: string;
+  readonly value: AnswerValue;
   readonly distribution: Distribution | undefined;
-  readonly choice: EntropyChoice;
   readonly threshold: number | undefined;
+  readonly heightPx: number;
+  readonly level: 2 | 3;
   readonly provenance: readonly string[];
-  readonly isPooled: boolean;
+  readonly fileName: string;
 }) {
-  const { distribution, choice, threshold, provenance, isPooled } = props;
-  if (distribution === undefined) return <div style={{ minHeight: heroHeightPx + 60 }} />;
-  return (
-    <DensityChart
-      title={valueName(choice.value, isPooled)}
-      level={2}
-      value={choice.value}
-      distribution={distribution}
-      threshold={threshold}
-      heightPx={heroHeightPx}
-      provenance={provenance}
-      fileName="entropy-densities"
-    />
-  );
+  const { distribution, heightPx } = props;
+  if (distribution === undefined) return <div style={{ minHeight: heightPx + 60 }} />;
+  return <DensityChart {...props} distribution={distribution} />;
 });
 
 /** `key` changes whenever the subset's answers may. */
