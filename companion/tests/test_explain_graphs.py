@@ -1,6 +1,8 @@
 """The shipped gradient and attention graphs against autograd, and the weights that they share with the decoder."""
 
+import base64
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +13,7 @@ import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from transformers import LlavaForConditionalGeneration
 
 from patchlight.browser_model import BrowserExplainer
@@ -19,14 +22,17 @@ from patchlight.explain_export import METHOD_GRAPHS, TRACE, SharedWeights
 from patchlight.explain_parity import exported_maps, plain_maps, relative_error
 from patchlight.export import GRAPHS, store_weights_in_fp16
 from patchlight.llava_parts import language_model
+from patchlight.loading import LoadOptions, load
+from patchlight.methods import Check, Method, MethodMap, explain
 from patchlight.model import load_model
 from patchlight.pipeline import NAME
 from patchlight.plain_methods import PlainAnswer
 from patchlight.relevancy import explain_tokens
+from patchlight.wire import read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 HF, BROWSER = ROOT / "models" / NAME, ROOT / "public" / "models" / NAME
-METHODS = ("chefer", "gradcam", "feature-gradcam", "dex-ar", "rollout", "attention")
+METHODS: tuple[Method, ...] = ("chefer", "gradcam", "feature-gradcam", "dex-ar", "rollout", "attention")
 
 
 class Case(NamedTuple):
@@ -143,3 +149,33 @@ def test_a_graph_takes_weights_from_another_s_file_as_they_lie_or_transposed(tmp
         np.testing.assert_allclose(run(tmp_path, proto, x), x @ matrix, rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match=r"v \[12, 20\] is not among the weights of whole\.onnx"):
         shared.share_with(product("v", weights + 1))
+
+
+def unpacked(text: str) -> torch.Tensor:
+    return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").copy())
+
+
+@pytest.mark.parametrize("method", [*METHODS, "tam"])
+def test_the_companion_gives_the_maps_that_the_page_is_held_to(method: Method):
+    """e2e/runtime.spec.ts holds the browser to the same file, to 1e-4."""
+    fixture = json.loads((ROOT / "src/inference/fixtures/explained-run-1.json").read_text())
+    run = read_run(ROOT / "public/samples/run-1.run")
+    assert run.picture is not None
+    loaded = load(LoadOptions(model=str(HF), device="cpu"))
+    picture = Image.open(io.BytesIO(run.picture)).convert("RGB")
+    reading = loaded.family.read(loaded.model, loaded.processor, picture, fixture["question"])
+    log_probs = fixture["picture"]["logProbs"]
+    check, *rest = explain(loaded, reading, fixture["tokenIds"], method, fixture["wanted"], log_probs=log_probs)
+    assert isinstance(check, Check)
+    assert check.is_same
+    assert check.largest_difference < 1e-4
+    maps = [event for event in rest if isinstance(event, MethodMap)]
+    assert len(maps) == len(fixture["wanted"])
+    for found, wanted in zip(maps, fixture["picture"]["maps"][method], strict=True):
+        assert relative_error(found.patches.numpy(), unpacked(wanted["values"]).numpy()) < 1e-4
+        assert (found.prompt is None) == ("prompt" not in wanted)
+        if found.prompt is not None and found.answer is not None:
+            assert relative_error(found.prompt.numpy(), unpacked(wanted["prompt"]).numpy()) < 1e-4
+            assert relative_error(found.answer.numpy(), unpacked(wanted["answer"]).numpy()) < 1e-4
+        if found.grounding is not None:
+            assert found.grounding == pytest.approx(wanted["grounding"], rel=1e-3, abs=1e-5)

@@ -25,7 +25,7 @@ from .calibration_file import CalibrationFacts
 from .calibration_folder import SUMMARY_FILE, calibration_rows, write_folder
 from .calibration_scenes import SPLIT, answer_scenes, read_scenes
 from .calibration_sets import SET_MEANINGS, SETS
-from .card import renew_figures, write_card
+from .card import CARD_FILE, renew_figures, write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
 from .explain_export import export_explain_graphs
@@ -219,6 +219,7 @@ class Build:
             scene, rendered = render_seed(split_seed("test", k))
             samples.append((rendered.image, ask(scene, Random(k), KINDS[k % len(KINDS)]).text))
         print(check_explain_parity(self.hf, self.out, samples, limit=self.size.answer_tokens))
+        self.renew_card()
 
     def parity(self) -> None:
         """The exported graphs against PyTorch on questions of unseen scenes."""
@@ -230,6 +231,11 @@ class Build:
             samples.append((item.image, ask(item.scene, random, kind).text))
         parity = check_parity(self.hf, self.head_folder, self.out, samples)
         print(parity)
+
+    def renew_card(self) -> None:
+        """The figures of a card that an earlier build wrote; this build's own is written when all is there."""
+        if (self.out / CARD_FILE).exists():
+            renew_figures(self.out, [self.dataset / SUMMARY_FILE])
 
     def weigh(self) -> None:
         """The size of all that the page may load."""
@@ -313,7 +319,7 @@ class Build:
         }
         rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
         write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
-        renew_figures(self.out, [self.dataset / SUMMARY_FILE])
+        self.renew_card()
 
     def runs(self) -> None:
         """Recorded with the Hugging Face model, named as the page names the same weights in its own graphs."""
