@@ -16,7 +16,9 @@ export function IdleSignal() {
     root.dataset.idle = 'false';
     if (isBusy) return;
     let isCurrent = true;
-    const images = Array.from(document.images, (image) => image.decode().catch(() => {}));
+    const images = Array.from(document.images)
+      .filter(isWanted)
+      .map((image) => image.decode().catch(() => {}));
     Promise.all([document.fonts.ready, ...images]).then(() => {
       // Two frames: one to lay out what the state says, one to have painted it.
       requestAnimationFrame(() =>
@@ -30,4 +32,9 @@ export function IdleSignal() {
     };
   }, [isBusy]);
   return null;
+}
+
+/** A lazy image far below the screen does not begin to load, and is not waited for. */
+function isWanted(image: HTMLImageElement): boolean {
+  return image.loading !== 'lazy' || image.getBoundingClientRect().top < 2 * window.innerHeight;
 }
