@@ -3,6 +3,7 @@
 //   npm run bench                          prints
 //   npm run bench -- --write               writes bench/report/*.json as well, which README.md's figures come from
 //   npm run bench -- --only head --widths 4096 --rounds 3
+//   npm run bench -- --only explain   what each method of explanation takes
 //   npm run bench -- --only page --public <folder>   with another model and other samples than the page's own
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -59,6 +60,12 @@ const builds = {
         closeBundle: () => cpSync('bench/graphs', '.cache/bench-dist/graphs', { recursive: true }),
       },
     ],
+  },
+  explain: {
+    configFile: 'vite.config.ts',
+    root: 'bench/page',
+    publicDir: path.resolve(options.public),
+    build: { outDir: path.join(root, '.cache/bench-explain'), emptyOutDir: true },
   },
 };
 
@@ -127,6 +134,29 @@ async function benchPage(url) {
 }
 
 /** @param {string} url @returns {Promise<Report>} */
+async function benchExplain(url) {
+  const page = await browser.newPage();
+  page.on('pageerror', ({ message }) => console.error(message));
+  await page.goto(url);
+  const job = { modelUrl: 'models/patchlight-scenes/', runUrl: 'samples/run-3.run', rounds: Math.ceil(rounds / 2) };
+  const { tokens, firstMapMs, fastrmMs, tokenMs } = await page.evaluate((given) => window.measureExplain(given), job);
+  await page.close();
+  return {
+    title: `Explaining an answer of ${tokens} tokens in the page: each method's share of a token`,
+    command: 'npm run bench -- --only explain --write',
+    measuredOn,
+    figures: [
+      { label: 'first map, nothing loaded but the model', value: firstMapMs, unit: 'ms' },
+      { label: 'fastrm', value: fastrmMs, unit: 'ms' },
+      ...Object.entries(tokenMs).flatMap(([method, ms]) => [
+        { label: method, value: ms, unit: 'ms' },
+        { label: `${method}, times fastrm`, value: ms / fastrmMs, unit: '×' },
+      ]),
+    ],
+  };
+}
+
+/** @param {string} url @returns {Promise<Report>} */
 async function benchStatistics(url) {
   const page = await browser.newPage();
   page.on('pageerror', ({ message }) => console.error(message));
@@ -185,6 +215,7 @@ async function benchCompanion() {
 const benches = {
   head: () => withServer(builds.head, benchHead),
   page: () => withServer(builds.page, benchPage),
+  explain: () => withServer(builds.explain, benchExplain),
   arrival: benchCompanion,
   statistics: () => withServer(builds.head, benchStatistics),
 };

@@ -1,7 +1,8 @@
 // @ts-check
-// The figures in README.md are rendered from measured reports, so that they cannot drift from them.
-//   node scripts/figures.mjs           writes the section
-//   node scripts/figures.mjs --check   fails where README.md says something else than the reports
+// The figures in README.md (those with a goal) and docs/figures.md (all) are rendered from measured reports, so that they
+// cannot drift from them.
+//   node scripts/figures.mjs           writes both
+//   node scripts/figures.mjs --check   fails where a document says something else than the reports
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -9,7 +10,6 @@ import { pathToFileURL } from 'node:url';
 import { root } from './shell.mjs';
 
 const reportFolders = ['public/models/patchlight-scenes/report', 'public/datasets/patchlight-scenes', 'bench/report'];
-const marks = /** @type {const} */ ({ begin: '<!-- figures: begin -->', end: '<!-- figures: end -->' });
 
 /**
  * One report file: what was measured together by one command. A report without `figures` is data for other readers.
@@ -85,6 +85,22 @@ export function renderFigures(reports) {
   return sections.join('\n\n');
 }
 
+/**
+ * What was wanted beside what was found, a report a group.
+ * @param {readonly Report[]} reports
+ */
+export function renderGoals(reports) {
+  const rows = reports.flatMap(({ title, figures }) => {
+    const held = figures.filter(({ goal }) => goal !== undefined);
+    if (held.length === 0) return [];
+    return [
+      renderRow([`**${title}**`, '', '']),
+      ...held.map((figure) => renderRow([figure.label, renderValue(figure), figure.goal ?? ''])),
+    ];
+  });
+  return ['| | measured | goal |\n|---|---:|---:|', ...rows].join('\n');
+}
+
 function readReports() {
   return reportFolders.flatMap((folder) => {
     const full = path.join(root, folder);
@@ -98,28 +114,38 @@ function readReports() {
 }
 
 /**
- * README.md with its section replaced.
- * @param {string} readme
+ * A document with what stands between its marks replaced.
+ * @param {string} text
  * @param {string} section
+ * @param {{ file: string, name: string }} where the document, and its marks' name
  */
-export function replaceSection(readme, section) {
-  const from = readme.indexOf(marks.begin);
-  const to = readme.indexOf(marks.end);
-  if (from < 0 || to < from) throw new Error(`README.md lacks ${marks.begin} and ${marks.end}`);
-  return `${readme.slice(0, from + marks.begin.length)}\n${section}\n${readme.slice(to)}`;
+export function replaceSection(text, section, { file, name }) {
+  const marks = { begin: `<!-- ${name}: begin -->`, end: `<!-- ${name}: end -->` };
+  const from = text.indexOf(marks.begin);
+  const to = text.indexOf(marks.end);
+  if (from < 0 || to < from) throw new Error(`${file} lacks ${marks.begin} and ${marks.end}`);
+  return `${text.slice(0, from + marks.begin.length)}\n${section}\n${text.slice(to)}`;
 }
 
+/** @type {readonly { file: string, render: (reports: readonly Report[]) => string }[]} */
+const documents = [
+  { file: 'README.md', render: renderGoals },
+  { file: 'docs/figures.md', render: renderFigures },
+];
+
 function main() {
-  const readmeFile = path.join(root, 'README.md');
-  const before = readFileSync(readmeFile, 'utf8');
   const reports = readReports();
-  const after = replaceSection(before, renderFigures(reports));
   console.log(`${reports.length} reports, ${reports.reduce((sum, { figures }) => sum + figures.length, 0)} figures`);
-  if (!process.argv.includes('--check')) {
-    writeFileSync(readmeFile, after);
-  } else if (after !== before) {
-    console.error('README.md does not say what the reports say: run node scripts/figures.mjs');
-    process.exitCode = 1;
+  for (const { file, render } of documents) {
+    const full = path.join(root, file);
+    const before = readFileSync(full, 'utf8');
+    const after = replaceSection(before, render(reports), { file, name: 'figures' });
+    if (!process.argv.includes('--check')) {
+      writeFileSync(full, after);
+    } else if (after !== before) {
+      console.error(`${file} does not say what the reports say: run node scripts/figures.mjs`);
+      process.exitCode = 1;
+    }
   }
 }
 

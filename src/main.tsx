@@ -2,6 +2,7 @@ import { readImage } from './inference/read-image';
 import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
+import { createExplainSession } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
@@ -43,12 +44,14 @@ const reading = {
 const { library } = reading;
 const intake = createImageIntake(reading);
 const asking = createAskSession(source, library, intake);
+const explaining = createExplainSession(source);
 
 renderPage(root, {
   ...reading,
   source,
   intake,
   asking,
+  explaining,
   samplesUrl: './samples/',
   modelUrl,
   statistics: createStatisticsClient(),

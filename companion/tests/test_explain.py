@@ -281,7 +281,8 @@ def test_numbers_that_are_none_are_refused(small: Served):
 def test_an_answer_that_holds_the_picture_s_token_is_refused_by_its_number(small: Served):
     picture_id = tiny("llava").model.config.image_token_id
     with small.client() as client:
-        response = client.post("/v1/explain", **form(**(ASKED | {"answerIds": [5, picture_id, 7]})))
+        asked: dict[str, Any] = ASKED | {"answerIds": [5, picture_id, 7]}
+        response = client.post("/v1/explain", **form(**asked))
     assert refusal(response)[:2] == (422, "unknown-token-id")
     assert str(picture_id) in response.json()["detail"]
 

@@ -116,7 +116,7 @@ def test_what_is_no_calibration_is_refused(tmp_path: Path):
     pq.write_table(pa.table({"a": [1]}), other)
     with pytest.raises(ValueError, match=r"metadata has no patchlight\.calibration"):
         serve_calibration(other, **OF)
-    with pytest.raises(ValueError, match="format version 2; this companion serves 1"):
+    with pytest.raises(ValueError, match="format version 2; want 1"):
         serve_calibration(written(tmp_path / "new.arrow", formatVersion=2), **OF)
 
 

@@ -6,8 +6,7 @@ import { type MethodId, methodIds } from '../contract/methods';
 import type { AnswerToken, ExplainEvent, RelevancyMap, RunHeader } from '../contract/run';
 import { openRunRows } from '../contract/run-rows';
 import { parseRunStream } from '../contract/run-stream';
-import type { ActivationReply, ActivationRequest } from '../inference/activation-messages';
-import { createActivationService } from '../inference/activation-service';
+import { ActivationWorkerHere } from '../inference/activation-client.example';
 import { createCompanionExplainer } from './companion-explainer';
 import { createCompanionHttp } from './companion-http';
 import { createRunStates } from './run-states';
@@ -38,23 +37,6 @@ async function answerOf(): Promise<Answer> {
     if (event.type === 'token') tokens.push(event.token);
   }
   return { header: header!, tokens };
-}
-
-/** The worker's service behind a worker's own interface, on this thread. */
-let opened = 0;
-class WorkerHere {
-  onmessage: (event: { data: ActivationReply }) => void = () => {};
-  private readonly service = createActivationService((reply) => {
-    setTimeout(() => this.onmessage({ data: structuredClone(reply) }));
-  });
-
-  postMessage(message: ActivationRequest, options: { transfer: Transferable[] }): void {
-    if (message.type === 'open') opened += 1;
-    const data = structuredClone(message, options);
-    setTimeout(() => this.service.receive(data));
-  }
-
-  terminate(): void {}
 }
 
 interface Sent {
@@ -102,8 +84,8 @@ const mapsOf = (events: readonly ExplainEvent[]): RelevancyMap[] =>
   events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
 
 beforeEach(() => {
-  opened = 0;
-  vi.stubGlobal('Worker', WorkerHere);
+  ActivationWorkerHere.opened = 0;
+  vi.stubGlobal('Worker', ActivationWorkerHere);
 });
 afterEach(() => vi.unstubAllGlobals());
 
@@ -189,7 +171,7 @@ describe('token activation in this page', () => {
     const requests = sent.length;
     const again = await eventsOf(explainer.explain({ method: 'tam', ...answer, tokenIndices: [4, 2] }, never));
     expect(sent.length).toBe(requests);
-    expect(opened).toBe(1);
+    expect(ActivationWorkerHere.opened).toBe(1);
     expect(mapsOf(again)[1]?.values).toEqual(mapsOf(first)[0]?.values);
   });
 

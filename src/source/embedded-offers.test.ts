@@ -42,7 +42,7 @@ test("another model's run is refused with both names and revisions", () => {
   const other = { ...header, model: { ...header.model, name: 'llava', revision: 'abc' } };
   const { chefer, random, fastrm } = refusals(other, ready, own());
   expect(chefer).toBe(
-    `This run was answered by llava (abc), the model in this page is ${header.model.name} (${header.model.revision}).`,
+    `This answer is of llava abc; the model in this page is ${header.model.name} ${header.model.revision}.`,
   );
   expect([random, fastrm]).toEqual([undefined, undefined]);
 });
@@ -57,7 +57,7 @@ test('a model without such graphs says so; a run without a head says why', () =>
   expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without the graphs');
   const { head: _, ...rest } = header;
   const bare = { ...rest, head: undefined };
-  expect(refusals(bare, ready, own()).fastrm).toBe('This run has no FastRM head.');
+  expect(refusals(bare, ready, own()).fastrm).toBe('This answer came without FastRM maps.');
   expect(refusals({ ...bare, noMaps: { reason: 'No head was found.' } }, ready, own()).fastrm).toBe(
     'No head was found.',
   );

@@ -3,7 +3,7 @@ import { methods } from '../contract/methods';
 import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
 import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/client';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
-import { explainAtRandom } from './random-maps';
+import { explainAtRandom } from './explain-in-page';
 import type { Question, RunSource, SourceStatus } from './run-source';
 
 export interface EmbeddedSourceOptions {
@@ -97,7 +97,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     offers: (header) => embeddedOffers(header, status, ready?.manifest),
     async *explain(request, signal): AsyncGenerator<ExplainEvent> {
       const { method, header, tokens, tokenIndices } = request;
-      if (method === 'random') return yield* explainAtRandom(request);
+      if (method === 'random') return yield* explainAtRandom(request, signal);
       if (!isExplainerMethod(method)) throw new Error(`The model in this page has no ${methods[method].name} to give.`);
       await ensureLoaded();
       const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;

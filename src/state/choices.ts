@@ -12,12 +12,15 @@ export interface Choices {
   readonly pointedToken: number | undefined;
   readonly pointedPatch: Patch | undefined;
   readonly pickedPatch: Patch | undefined;
+  /** The run whose words DEX-AR is to weigh, whether its maps are in sight or not. */
+  readonly weighedRun: string | undefined;
   showRun(runId: string): void;
   select(selection: TokenSelection): void;
   setUnit(unit: TokenUnit): void;
   pointToken(index: number | undefined): void;
   pointPatch(patch: Patch | undefined): void;
   pickPatch(patch: Patch | undefined): void;
+  weighWords(runId: string): void;
 }
 
 export const useChoices = create<Choices>((set) => ({
@@ -27,6 +30,7 @@ export const useChoices = create<Choices>((set) => ({
   pointedToken: undefined,
   pointedPatch: undefined,
   pickedPatch: undefined,
+  weighedRun: undefined,
   showRun: (runId) =>
     set({
       runId,
@@ -40,4 +44,5 @@ export const useChoices = create<Choices>((set) => ({
   pointToken: (pointedToken) => set({ pointedToken }),
   pointPatch: (pointedPatch) => set({ pointedPatch }),
   pickPatch: (pickedPatch) => set({ pickedPatch }),
+  weighWords: (weighedRun) => set({ weighedRun }),
 }));

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { RunHeader } from '../contract/run';
-import { mapAsCsv, mapAsJson, mapCaption } from './map-file';
+import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from './map-file';
 import type { RunSnapshot } from './run-record';
 import { selectFrame } from './shown-frame';
-import type { ShownMap } from './token-selection';
 
 const header: RunHeader = {
   formatVersion: 2,
@@ -45,10 +44,11 @@ const run: RunSnapshot = {
   mapCount: 1,
   end: undefined,
 };
-const map: ShownMap = {
+const map: ExportedMap = {
+  method: 'fastrm',
+  pool: 'mean',
   values: Float32Array.of(0, 0.125, 0.25, 0.5, 0.75, 1),
   tokenIndices: [0],
-  missing: [],
   computeMs: 2,
   backend: 'wasm',
 };
@@ -89,5 +89,19 @@ describe('a map as a file', () => {
   it('is captioned with word, question, method and model', () => {
     const caption = mapCaption(exported, map).join('\n');
     for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
+  });
+
+  it('of another method says which, in what unit, how it was pooled and whether its pass says what was streamed', () => {
+    const check = { isSame: false, largestDifference: 0.5 };
+    const other: ExportedMap = { ...map, method: 'chefer', tokenIndices: [0, 0], pool: 'max', check };
+    expect(JSON.parse(mapAsJson(exported, other))).toMatchObject({
+      method: 'Chefer, exact',
+      unit: 'share of the map’s maximum',
+      pooledBy: 'maximum',
+      reproduction: check,
+    });
+    const caption = mapCaption(exported, other).join('\n');
+    for (const part of ['Chefer, exact', 'maximum of 2 maps', '0.50 of its maximum']) expect(caption).toContain(part);
+    expect(caption).not.toContain('FastRM');
   });
 });

@@ -1,25 +1,45 @@
+import { type MethodId, methods } from '../contract/methods';
+import type { RelevancyMap, ReproductionCheck } from '../contract/run';
 import { ranksDescending } from '../math/map-values';
+import type { Pool } from './compare-settings';
 import type { RunSnapshot } from './run-record';
 import type { ShownFrame } from './shown-frame';
-import type { ShownMap } from './token-selection';
 
-interface Exported {
+export interface Exported {
   readonly run: RunSnapshot;
   readonly frame: ShownFrame;
+  /** In the unit of the map's values. */
   readonly threshold: number;
 }
 
+export interface ExportedMap {
+  readonly method: MethodId;
+  /** Row-major over the frame's grid: probabilities, or shares of the map's greatest value in all frames. */
+  readonly values: Float32Array;
+  readonly tokenIndices: readonly number[];
+  readonly pool: Pool;
+  readonly computeMs: number;
+  readonly backend: RelevancyMap['backend'];
+  readonly check?: ReproductionCheck | undefined;
+}
+
+const poolWords: Record<Pool, string> = { mean: 'mean', max: 'maximum', grounded: 'DEX-AR-weighted mean' };
+
 /** What is needed to know, later, what these numbers are. */
-function provenance({ run, frame, threshold }: Exported, map: ShownMap) {
+function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
   const { header, tokens } = run;
   return {
     question: header.question,
     answer: tokens.map((token) => token.text).join(''),
     tokens: map.tokenIndices.map((index) => ({ index, text: tokens[index]?.text, logProb: tokens[index]?.logProb })),
     averaged: map.tokenIndices.length > 1,
-    method: 'FastRM',
+    ...(map.tokenIndices.length > 1 && { pooledBy: poolWords[map.pool] }),
+    method: methods[map.method].name,
+    methodKind: methods[map.method].kind,
+    unit: methods[map.method].values === 'probability' ? 'probability' : 'share of the map’s maximum',
     model: header.model,
-    head: header.head,
+    ...(map.method === 'fastrm' && { head: header.head }),
+    ...(map.check && { reproduction: map.check }),
     backend: map.backend,
     computeMs: map.computeMs,
     threshold,
@@ -33,7 +53,7 @@ function provenance({ run, frame, threshold }: Exported, map: ShownMap) {
 }
 
 /** Values row-major over the frame's grid. */
-export function mapAsJson(exported: Exported, map: ShownMap): string {
+export function mapAsJson(exported: Exported, map: ExportedMap): string {
   const { grid } = exported.frame.placement;
   const rows = Array.from({ length: grid.rows }, (_, row) =>
     Array.from(map.values.subarray(row * grid.cols, (row + 1) * grid.cols)),
@@ -42,7 +62,7 @@ export function mapAsJson(exported: Exported, map: ShownMap): string {
 }
 
 /** One patch a line, rows and columns counted from 1 as on the page; the lines before it say how it was made. */
-export function mapAsCsv(exported: Exported, map: ShownMap): string {
+export function mapAsCsv(exported: Exported, map: ExportedMap): string {
   const { grid } = exported.frame.placement;
   const ranks = ranksDescending(map.values);
   const notes = Object.entries(provenance(exported, map)).map(([key, value]) => `# ${key}: ${JSON.stringify(value)}`);
@@ -53,13 +73,20 @@ export function mapAsCsv(exported: Exported, map: ShownMap): string {
 }
 
 /** Three lines for below a picture. */
-export function mapCaption({ run, frame, threshold }: Exported, map: ShownMap): string[] {
+export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap): string[] {
   const { header, tokens } = run;
   const words = map.tokenIndices.map((index) => tokens[index]?.text ?? '').join('');
   const { model, head } = header;
+  const isHead = map.method === 'fastrm' && head !== undefined;
+  const facts = [
+    `${methods[map.method].name}${isHead ? ` by ${head.name} ${head.revision}` : ''}`,
+    ...(map.tokenIndices.length > 1 ? [`${poolWords[map.pool]} of ${map.tokenIndices.length} maps`] : []),
+    ...(frame.all.length > 1 ? [`${frame.name} frame`] : []),
+    `outlined at ${threshold.toFixed(2)}${methods[map.method].values === 'probability' ? '' : ' of its maximum'} and above`,
+  ];
   return [
     `“${words.trim()}”  in answer to  ${header.question}`,
-    `FastRM${head ? ` by ${head.name} ${head.revision}` : ''}, ${map.tokenIndices.length > 1 ? `mean of ${map.tokenIndices.length} maps, ` : ''}${frame.all.length > 1 ? `${frame.name} frame, ` : ''}outlined at ${threshold.toFixed(2)} and above`,
+    facts.join(', '),
     `${model.name} ${model.revision}, ${head?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
   ];
 }

@@ -2,6 +2,7 @@ import type { RunEvent, RunImage } from '../contract/run';
 import type { StatisticsClient } from '../contract/statistics';
 import type { RunSource, SourceStatus } from '../source/run-source';
 import type { AskSession } from './ask-session';
+import type { ExplainSession } from './explain-session';
 import type { ImageIntake } from './image-intake';
 import type { ImageShelf } from './image-shelf';
 import type { RunLibrary } from './run-library';
@@ -19,6 +20,7 @@ export interface Services {
   readonly shelf: ImageShelf;
   readonly intake: ImageIntake;
   readonly asking: AskSession;
+  readonly explaining: ExplainSession;
   /** Where the sample index and its files lie, with the slash at the end. */
   readonly samplesUrl: string;
   /** The embedded model's folder, with the slash at the end. */

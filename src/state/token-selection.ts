@@ -60,19 +60,18 @@ export function resolveSelection(
       return selection.indices.filter((index) => index < tokens.length);
     case 'auto': {
       const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
-      const chosen = hasEnded ? leastCertain(tokens, withMap) : withMap.at(-1);
-      return chosen === undefined ? [] : [chosen];
+      if (hasEnded) return mostTelling(withMap.map((index) => tokens[index]!));
+      const newest = withMap.at(-1);
+      return newest === undefined ? [] : [newest];
     }
   }
 }
 
-/** The token that says most, by its own probability. The newest one of a whole answer is its full stop. */
-function leastCertain(tokens: readonly AnswerToken[], indices: readonly number[]): number | undefined {
-  const logProbOf = (index: number) => tokens[index]?.logProb ?? 0;
-  return indices.reduce<number | undefined>(
-    (best, index) => (best === undefined || logProbOf(index) < logProbOf(best) ? index : best),
-    undefined,
-  );
+/** The token that says most, by its own probability; the newest one of a whole answer is its full stop. Empty for no tokens. */
+export function mostTelling(tokens: readonly AnswerToken[]): readonly number[] {
+  const [first, ...others] = tokens;
+  if (first === undefined) return [];
+  return [others.reduce((best, token) => (token.logProb < best.logProb ? token : best), first).index];
 }
 
 /** The map on screen: the mean of the selected tokens' maps, in one frame. */

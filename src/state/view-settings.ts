@@ -2,7 +2,7 @@ import { createParser, parseAsInteger, parseAsString, parseAsStringLiteral, useQ
 import { colourMapNames } from '../theme/colour-maps';
 
 /** 0..1 in two decimals; anything else in the address counts as absent. */
-const parseAsShare = createParser({
+export const parseAsShare = createParser({
   parse: (text) => {
     const value = Number.parseFloat(text);
     return value >= 0 && value <= 1 ? Math.round(value * 100) / 100 : null;

@@ -1,28 +1,30 @@
 import { Fragment, type KeyboardEvent, memo, type PointerEvent, useEffect, useRef } from 'react';
-import type { AnswerToken, RelevancyMap } from '../contract/run';
-import { formatProbability } from '../math/number-format';
+import type { AnswerToken } from '../contract/run';
+import { formatPercent, formatProbability, formatValue } from '../math/number-format';
 import { indicesOf, tokenAfterKey, unbrokenGroups, wordRange } from '../math/token-words';
 import { type Choices, useChoices } from '../state/choices';
+import type { TokenMarks } from '../state/token-marks';
 import { extendSelection, pickToken, type TokenSelection, type TokenUnit, toggleToken } from '../state/token-selection';
+import { TokenMark } from './token-mark';
 
 interface AnswerTokensProps {
   readonly tokens: readonly AnswerToken[];
-  readonly mapOf: (index: number) => RelevancyMap | undefined;
   readonly selected: readonly number[];
   readonly unit: TokenUnit;
-  /** Index of the picked patch in a map: tokens whose map reaches the threshold there are marked. */
-  readonly markPatch: number | undefined;
-  readonly threshold: number;
+  /** Whether a token has its map, where this answer's tokens have maps or are still to get them. */
+  hasMap(index: number): boolean;
+  /** Whether a token rests on the picked patch. */
+  isOnPatch(index: number): boolean;
+  /** What tells grounded tokens apart, one a token, where it is known. */
+  readonly marks?: readonly TokenMarks[];
   readonly isStreaming: boolean;
-  /** Whether this answer's tokens have maps, or are still to get them. */
-  readonly hasMaps: boolean;
 }
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
 /** The answer as a sentence whose tokens can be picked: a listbox with one tab stop. */
 export function AnswerTokens(props: AnswerTokensProps) {
-  const { tokens, mapOf, selected, unit, markPatch, threshold, isStreaming, hasMaps } = props;
+  const { tokens, selected, unit, hasMap, isOnPatch, marks, isStreaming } = props;
   const list = useRef<HTMLDivElement>(null);
   const drag = useRef<{ from: TokenSelection; pointerId: number; moved: boolean } | undefined>(undefined);
   const pointed = useChoices(selectPointed);
@@ -123,21 +125,19 @@ export function AnswerTokens(props: AnswerTokensProps) {
         <Fragment key={group[0]?.index}>
           <Gap before={groups[at - 1]?.at(-1)?.text ?? ''} after={group[0]?.text ?? ''} />
           <span className="token-group">
-            {group.map((token) => {
-              const map = mapOf(token.index);
-              const onPatch = markPatch === undefined ? 0 : (map?.values[markPatch] ?? 0);
-              return (
-                <TokenOption
-                  key={token.index}
-                  token={token}
-                  isSelected={selected.includes(token.index)}
-                  isPointed={pointed === token.index || (pointedWord !== undefined && pointedWord === token.word)}
-                  isTabStop={token.index === tabStop}
-                  hasMap={map !== undefined || !hasMaps}
-                  isMarked={markPatch !== undefined && onPatch >= threshold}
-                />
-              );
-            })}
+            {group.map((token) => (
+              <TokenOption
+                key={token.index}
+                token={token}
+                isSelected={selected.includes(token.index)}
+                isPointed={pointed === token.index || (pointedWord !== undefined && pointedWord === token.word)}
+                isTabStop={token.index === tabStop}
+                hasMap={hasMap(token.index)}
+                isMarked={isOnPatch(token.index)}
+                imageShare={marks?.[token.index]?.imageShare}
+                grounding={marks?.[token.index]?.grounding}
+              />
+            ))}
           </span>
         </Fragment>
       ))}
@@ -182,14 +182,23 @@ interface TokenOptionProps {
   readonly isTabStop: boolean;
   readonly hasMap: boolean;
   readonly isMarked: boolean;
+  readonly imageShare: number | undefined;
+  readonly grounding: number | undefined;
 }
 
 const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
-  const { token, isSelected, isPointed, isTabStop, hasMap, isMarked } = props;
+  const { token, isSelected, isPointed, isTabStop, hasMap, isMarked, imageShare, grounding } = props;
   const probability = Math.exp(token.logProb);
   const special = signOf(token.text);
   const text = special?.sign ?? token.text.trim();
-  const label = `${special?.name ?? text}, ${formatProbability(token.logProb)}${hasMap ? '' : ', no map'}${isMarked ? ', rests on the picked patch' : ''}`;
+  const label = [
+    special?.name ?? text,
+    formatProbability(token.logProb),
+    ...(hasMap ? [] : ['no map']),
+    ...(isMarked ? ['rests on the picked patch'] : []),
+    ...(imageShare === undefined ? [] : [`${formatPercent(imageShare)} of its relevancy on the image`]),
+    ...(grounding === undefined ? [] : [`grounding ${formatValue(grounding)}`]),
+  ].join(', ');
   return (
     <span
       className="token"
@@ -203,6 +212,7 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
       data-map={hasMap}
     >
       {text}
+      <TokenMark imageShare={imageShare} grounding={grounding} />
       <span className="token-bar" aria-hidden="true">
         <span className="token-fill" style={{ width: `${probability * 100}%` }} />
       </span>

@@ -10,6 +10,7 @@ import { NoMapsNotice } from './no-maps-notice';
 import { Provenance } from './provenance';
 import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
+import { MarksLegend, useTokenMarks } from './token-mark';
 import { TrustPanel } from './trust/trust-panel';
 import type { Bench } from './use-bench';
 import './answer.css';
@@ -25,23 +26,26 @@ export function Answer({ bench }: { readonly bench: Bench }) {
   const { header, tokens, end } = run;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
 
+  const { method, marks } = useTokenMarks(bench);
+  const hasGrounding = marks.some(({ grounding }) => grounding !== undefined);
+
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
       <AskedQuestion key={record.id} text={header.question} isRecorded={header.recorded} />
       <AnswerTokens
         tokens={tokens}
-        mapOf={record.mapOf}
         selected={selected}
         unit={unit}
-        markPatch={markPatch}
-        threshold={threshold}
+        hasMap={(index) => record.mapOf(index) !== undefined || header.head === undefined}
+        isOnPatch={(index) => markPatch !== undefined && (record.mapOf(index)?.values[markPatch] ?? 0) >= threshold}
+        marks={marks}
         isStreaming={end === undefined}
-        hasMaps={header.head !== undefined}
       />
+      {(method || hasGrounding) && <MarksLegend method={method} hasGrounding={hasGrounding} />}
       <div className="answer-tools">
         <UnitChoice />
-        <Hint bench={bench} />
+        <AnswerHint bench={bench} />
       </div>
       {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
       <TokenInspector bench={bench} />
@@ -65,7 +69,7 @@ function AskedQuestion({ text, isRecorded }: { readonly text: string; readonly i
 }
 
 /** What a click picks. The whole answer is a selection at once, and a click on a token ends it. */
-const UnitChoice = memo(function UnitChoice() {
+export const UnitChoice = memo(function UnitChoice() {
   const { library } = useServices();
   const unit = useChoices(selectUnit);
   const isWhole = useChoices(selectIsWhole);
@@ -101,7 +105,7 @@ const UnitChoice = memo(function UnitChoice() {
   );
 });
 
-function answerKind({ header, end }: RunSnapshot): string {
+export function answerKind({ header, end }: RunSnapshot): string {
   const isPartial = end !== undefined && isCut(end);
   if (header.recorded) return isPartial ? 'Recorded example, not whole' : 'Recorded example';
   if (end === undefined) return 'Answering';
@@ -109,7 +113,7 @@ function answerKind({ header, end }: RunSnapshot): string {
 }
 
 /** How the answer ended, where that is worth saying, and the way on; else what can be done with its tokens. */
-function Hint({ bench }: { readonly bench: Bench }) {
+export function AnswerHint({ bench }: { readonly bench: Bench }) {
   const { asking } = useServices();
   const { header, end } = bench.run;
   const note = end && endNote(end, header.recorded);

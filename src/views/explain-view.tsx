@@ -7,7 +7,8 @@ import { MapControls } from './map-controls';
 import { MapExport } from './map-export';
 import { MapReadout } from './map-readout';
 import { useServices } from './services-context';
-import { Stage, type StageImage } from './stage';
+import { Stage } from './stage';
+import { StillStage, stageImage } from './still-stage';
 import { EmptyAnswer, UnaskedImage } from './unasked-image';
 import type { Bench } from './use-bench';
 import { useMediaQuery } from './use-media-query';
@@ -105,21 +106,6 @@ function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: bo
       </Collapsible>
     </section>
   );
-}
-
-function stageImage({ record, run }: Bench): StageImage {
-  const { geometry, image } = run.header;
-  return {
-    url: record.imageUrl,
-    alt: `The image asked about: ${image.name}`,
-    widthPx: geometry.sourceWidthPx,
-    heightPx: geometry.sourceHeightPx,
-  };
-}
-
-/** An image with no map: one to be asked about, or the example's before it has been read. */
-function StillStage({ image }: { readonly image: { readonly url: string; readonly alt: string } | undefined }) {
-  return <div className="stage-box">{image && <img className="stage-still" src={image.url} alt={image.alt} />}</div>;
 }
 
 function Collapsible(props: {

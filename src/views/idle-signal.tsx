@@ -1,23 +1,28 @@
 import { useIsFetching } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useAsking } from '../state/ask-session';
+import { type Explaining, useExplaining } from '../state/explain-session';
 import { useIntake } from '../state/image-intake';
 import { useSourceStatus } from './use-run';
+
+const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
 
 /** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
 export function IdleSignal() {
   const fetching = useIsFetching();
   const { asking } = useAsking();
   const { isReading } = useIntake();
+  const isExplaining = useExplaining(selectIsExplaining);
   const { phase } = useSourceStatus();
-  const isBusy = fetching > 0 || isReading || asking.phase !== 'idle' || phase === 'loading' || phase === 'idle';
+  const isLoading = phase === 'loading' || phase === 'idle';
+  const isBusy = fetching > 0 || isReading || asking.phase !== 'idle' || isExplaining || isLoading;
   useEffect(() => {
     const root = document.documentElement;
     root.dataset.idle = 'false';
     if (isBusy) return;
     let isCurrent = true;
     const images = Array.from(document.images)
-      .filter(isWanted)
+      .filter(isToCome)
       .map((image) => image.decode().catch(() => {}));
     Promise.all([document.fonts.ready, ...images]).then(() => {
       // Two frames: one to lay out what the state says, one to have painted it.
@@ -34,7 +39,7 @@ export function IdleSignal() {
   return null;
 }
 
-/** A lazy image far below the screen does not begin to load, and is not waited for. */
-function isWanted(image: HTMLImageElement): boolean {
-  return image.loading !== 'lazy' || image.getBoundingClientRect().top < 2 * window.innerHeight;
+/** A lazy image far below is not fetched before somebody scrolls there: to wait for it would be to wait for ever. */
+function isToCome(image: HTMLImageElement): boolean {
+  return image.loading !== 'lazy' || image.complete || image.getBoundingClientRect().top < 2 * window.innerHeight;
 }

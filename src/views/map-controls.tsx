@@ -9,8 +9,10 @@ import './map-controls.css';
 export const MapControls = memo(function MapControls(props: {
   readonly settings: ViewSettings;
   readonly setSettings: SetViewSettings;
+  /** False where the scale is chosen elsewhere. */
+  readonly hasScale?: boolean;
 }) {
-  const { settings, setSettings } = props;
+  const { settings, setSettings, hasScale = true } = props;
   return (
     <div className="controls">
       <Choice
@@ -19,15 +21,17 @@ export const MapControls = memo(function MapControls(props: {
         onChange={(colours) => setSettings({ colours })}
         options={colourMapNames.map((name) => ({ value: name, text: colourMaps[name].name, swatch: name }))}
       />
-      <Choice
-        label="Scale"
-        value={settings.scale}
-        onChange={(scale) => setSettings({ scale })}
-        options={[
-          { value: 'fixed', text: 'Fixed 0–1' },
-          { value: 'own', text: 'Per map' },
-        ]}
-      />
+      {hasScale && (
+        <Choice
+          label="Scale"
+          value={settings.scale}
+          onChange={(scale) => setSettings({ scale })}
+          options={[
+            { value: 'fixed', text: 'Fixed 0–1' },
+            { value: 'own', text: 'Per map' },
+          ]}
+        />
+      )}
       <Choice
         label="Patches"
         value={settings.patches}

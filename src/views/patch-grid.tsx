@@ -1,4 +1,4 @@
-import { type KeyboardEvent, type PointerEvent, useMemo } from 'react';
+import { type KeyboardEvent, type PointerEvent, useId, useMemo } from 'react';
 import { ranksDescending, summariseMap } from '../math/map-values';
 import { formatValue } from '../math/number-format';
 import {
@@ -10,18 +10,28 @@ import {
   patchIndex,
 } from '../math/patch-geometry';
 import { type Choices, useChoices } from '../state/choices';
-import type { ShownMap } from '../state/token-selection';
 
 const selectPointed = (choices: Choices) => choices.pointedPatch;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
+interface PatchGridProps {
+  /** Row-major over the placement's grid. */
+  readonly values: Float32Array;
+  readonly placement: Placement;
+  /** Of the grid, with what its keys do. */
+  readonly label: string;
+  /** Of a patch's value; its two decimals, unless told otherwise. */
+  readonly formatPatch?: (value: number) => string;
+}
+
 /** Pointer and keyboard over the patches. A grid of one rendered cell: 576 of them would be 576 stops for nobody. */
-export function PatchGrid({ map, placement }: { readonly map: ShownMap; readonly placement: Placement }) {
+export function PatchGrid({ values, placement, label, formatPatch = formatValue }: PatchGridProps) {
   const { grid, crop } = placement;
+  const cellId = useId();
   const pointed = useChoices(selectPointed);
   const picked = useChoices(selectPicked);
   const { pointPatch, pickPatch } = useChoices.getState();
-  const ranks = useMemo(() => ranksDescending(map.values), [map]);
+  const ranks = useMemo(() => ranksDescending(values), [values]);
   const current = pointed ?? picked;
 
   const patchUnder = (event: PointerEvent<HTMLElement>): Patch | undefined => {
@@ -31,8 +41,13 @@ export function PatchGrid({ map, placement }: { readonly map: ShownMap; readonly
     return patchAtPoint(placement, xPx, yPx);
   };
   const togglePick = (patch: Patch | undefined) => pickPatch(patch && isSame(patch, picked) ? undefined : patch);
+  const labelOf = (patch: Patch) => {
+    const index = patchIndex(grid, patch);
+    const value = formatPatch(values[index] ?? 0);
+    return `row ${patch.row + 1}, column ${patch.col + 1}: ${value}, rank ${ranks[index]} of ${ranks.length}`;
+  };
   const onKeyDown = (event: KeyboardEvent) => {
-    const from = current ?? patchAtIndex(grid, summariseMap(map.values).maxIndex);
+    const from = current ?? patchAtIndex(grid, summariseMap(values).maxIndex);
     if (event.key === 'Enter' || event.key === ' ') togglePick(from);
     else {
       const next = patchAfterKey(grid, from, event.key);
@@ -48,14 +63,14 @@ export function PatchGrid({ map, placement }: { readonly map: ShownMap; readonly
       className="patch-grid"
       role="grid"
       tabIndex={0}
-      aria-label="Patches of the map. Arrow keys move, Enter marks the words that rest on a patch."
+      aria-label={label}
       aria-rowcount={grid.rows}
       aria-colcount={grid.cols}
-      aria-activedescendant={current ? 'patch-cell' : undefined}
+      aria-activedescendant={current ? cellId : undefined}
       onKeyDown={onKeyDown}
       onFocus={(event) => {
         const isByKeyboard = event.currentTarget.matches(':focus-visible');
-        if (isByKeyboard && !current) pointPatch(patchAtIndex(grid, summariseMap(map.values).maxIndex));
+        if (isByKeyboard && !current) pointPatch(patchAtIndex(grid, summariseMap(values).maxIndex));
       }}
       onBlur={() => pointPatch(undefined)}
       onPointerMove={(event) => {
@@ -74,7 +89,7 @@ export function PatchGrid({ map, placement }: { readonly map: ShownMap; readonly
             patch={current}
             placement={placement}
             isPicked={isSame(current, picked)}
-            label={patchLabel(map, ranks, patchIndex(grid, current), current)}
+            cell={{ id: cellId, label: labelOf(current) }}
           />
         </div>
       )}
@@ -86,18 +101,13 @@ function isSame(a: Patch | undefined, b: Patch | undefined): boolean {
   return a?.row === b?.row && a?.col === b?.col;
 }
 
-function patchLabel(map: ShownMap, ranks: Uint32Array, index: number, patch: Patch): string {
-  const value = formatValue(map.values[index] ?? 0);
-  return `row ${patch.row + 1}, column ${patch.col + 1}: ${value}, rank ${ranks[index]} of ${ranks.length}`;
-}
-
 function Cursor(props: {
   readonly patch: Patch;
   readonly placement: Placement;
   readonly isPicked: boolean;
-  readonly label?: string;
+  readonly cell?: { readonly id: string; readonly label: string };
 }) {
-  const { patch, isPicked, label } = props;
+  const { patch, isPicked, cell } = props;
   const { rows, cols } = props.placement.grid;
   const style = {
     left: `${(patch.col / cols) * 100}%`,
@@ -106,18 +116,17 @@ function Cursor(props: {
     height: `${100 / rows}%`,
   };
   const picked = isPicked || undefined;
-  if (label === undefined)
-    return <div className="patch-cursor" data-picked={picked} style={style} aria-hidden="true" />;
+  if (cell === undefined) return <div className="patch-cursor" data-picked={picked} style={style} aria-hidden="true" />;
   return (
     // biome-ignore lint/a11y/useSemanticElements: as in the grid
     // biome-ignore lint/a11y/useFocusableInteractive: as in the grid
     <div
       className="patch-cursor"
-      id="patch-cell"
+      id={cell.id}
       role="gridcell"
       aria-colindex={patch.col + 1}
       aria-selected={isPicked}
-      aria-label={label}
+      aria-label={cell.label}
       data-picked={picked}
       style={style}
     />

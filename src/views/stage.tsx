@@ -1,4 +1,4 @@
-import { type CSSProperties, useLayoutEffect, useMemo, useRef } from 'react';
+import { type CSSProperties, type ReactNode, useLayoutEffect, useMemo, useRef } from 'react';
 import { type ColourTable, createColourTable } from '../marks/colour-table';
 import { drawHeatmap } from '../marks/heatmap';
 import { summariseMap } from '../math/map-values';
@@ -28,33 +28,58 @@ interface StageProps {
 
 /** The image with its map, in a box whose size does not depend on the image. */
 export function Stage({ image, placement, map, threshold, settings }: StageProps) {
-  const extent = extentOf(placement);
-  const whole = { xPx: 0, yPx: 0, widthPx: placement.sourceWidthPx, heightPx: placement.sourceHeightPx };
+  const domain = useMemo(() => map && domainOf(map, settings), [map, settings]);
+  const table = useMemo(() => layerTable(settings.colours, settings.layer), [settings.colours, settings.layer]);
   return (
     <div className="stage-box">
-      <div className="stage-frame" style={{ '--ratio': extent.widthPx / extent.heightPx } as CSSProperties}>
-        <img
-          className="stage-image"
-          style={placed(extent, whole)}
-          src={image.url}
-          alt={image.alt}
-          width={image.widthPx}
-          height={image.heightPx}
-        />
-        <Unseen placement={placement} style={placed(extent, whole)} />
-        {map && (
-          <div className="stage-crop" style={placed(extent, placement.crop)}>
-            <MapCanvas map={map} grid={placement.grid} settings={settings} />
-            <Outline map={map} grid={placement.grid} threshold={threshold} />
-            <PatchGrid map={map} placement={placement} />
-          </div>
+      <StageFrame image={image} placement={placement}>
+        {map && domain && (
+          <>
+            <MapCanvas values={map.values} grid={placement.grid} domain={domain} table={table} settings={settings} />
+            <Outline values={map.values} grid={placement.grid} threshold={threshold} />
+            <PatchGrid
+              values={map.values}
+              placement={placement}
+              label="Patches of the map. Arrow keys move, Enter marks the words that rest on a patch."
+            />
+          </>
         )}
-      </div>
+      </StageFrame>
     </div>
   );
 }
 
-function placed(extent: Rect, rect: Rect): CSSProperties {
+/** The image as large as its box allows, its unseen part veiled, and on the shown frame's crop whatever is given. */
+export function StageFrame(props: {
+  readonly image: StageImage;
+  readonly placement: Placement;
+  readonly style?: CSSProperties;
+  readonly children: ReactNode;
+}) {
+  const { image, placement, style, children } = props;
+  const extent = extentOf(placement);
+  const whole = { xPx: 0, yPx: 0, widthPx: placement.sourceWidthPx, heightPx: placement.sourceHeightPx };
+  return (
+    <div className="stage-frame" style={{ '--ratio': extent.widthPx / extent.heightPx, ...style } as CSSProperties}>
+      <img
+        className="stage-image"
+        style={placed(extent, whole)}
+        src={image.url}
+        alt={image.alt}
+        width={image.widthPx}
+        height={image.heightPx}
+      />
+      <Unseen placement={placement} style={placed(extent, whole)} />
+      {children && (
+        <div className="stage-crop" style={placed(extent, placement.crop)}>
+          {children}
+        </div>
+      )}
+    </div>
+  );
+}
+
+export function placed(extent: Rect, rect: Rect): CSSProperties {
   const box = shareBox(extent, rect);
   return {
     left: `${box.left * 100}%`,
@@ -96,15 +121,19 @@ export function layerTable(colours: ViewSettings['colours'], layer: ViewSettings
   return createColourTable(colourMaps[colours].colourAt, layer === 'faded' ? fadedAlpha : 1);
 }
 
-function MapCanvas(props: { readonly map: ShownMap; readonly grid: Grid; readonly settings: ViewSettings }) {
-  const { map, grid, settings } = props;
+export function MapCanvas(props: {
+  readonly values: Float32Array;
+  readonly grid: Grid;
+  readonly domain: readonly [number, number];
+  readonly table: ColourTable;
+  readonly settings: Pick<ViewSettings, 'patches' | 'opacityPercent'>;
+}) {
+  const { values, grid, domain, table, settings } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
-  const table = useMemo(() => layerTable(settings.colours, settings.layer), [settings.colours, settings.layer]);
   // Before the browser paints: the click that chose this map and its pixels share a frame.
   useLayoutEffect(() => {
-    if (canvas.current === null) return;
-    drawHeatmap(canvas.current, { values: map.values, grid, domain: domainOf(map, settings), table });
-  }, [map, grid, settings, table]);
+    if (canvas.current !== null) drawHeatmap(canvas.current, { values, grid, domain, table });
+  }, [values, grid, domain, table]);
   return (
     <canvas
       ref={canvas}
@@ -115,9 +144,9 @@ function MapCanvas(props: { readonly map: ShownMap; readonly grid: Grid; readonl
   );
 }
 
-function Outline(props: { readonly map: ShownMap; readonly grid: Grid; readonly threshold: number }) {
-  const { map, grid, threshold } = props;
-  const path = useMemo(() => outlinePathData(traceOutline(map.values, grid, threshold)), [map, grid, threshold]);
+export function Outline(props: { readonly values: Float32Array; readonly grid: Grid; readonly threshold: number }) {
+  const { values, grid, threshold } = props;
+  const path = useMemo(() => outlinePathData(traceOutline(values, grid, threshold)), [values, grid, threshold]);
   return (
     <svg
       className="stage-outline"

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.ipc
+import pyarrow.parquet as pq
 
 KEY = "patchlight.calibration"
 FORMAT_VERSION = 1
@@ -106,9 +107,25 @@ def write_calibration(path: Path, rows: Sequence[Mapping[str, Any]], facts: Cali
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What a calibration file says of itself."""
+    """What a calibration, in Arrow or Parquet, says of itself. Raises ValueError where it is none, or of another version."""
+    try:
+        with path.open("rb") as file:
+            is_parquet = file.read(4) == b"PAR1"
+        schema = pq.read_schema(path) if is_parquet else _arrow_schema(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ValueError(f"{path} is no calibration: wanted is an Arrow or Parquet file ({error})") from None
+    text = (schema.metadata or {}).get(KEY.encode())
+    if text is None:
+        raise ValueError(f"{path} is no calibration: its metadata has no {KEY}")
+    said = json.loads(text)
+    if (version := said.get("formatVersion")) != FORMAT_VERSION:
+        raise ValueError(f"{path} has format version {version}; want {FORMAT_VERSION}")
+    return said
+
+
+def _arrow_schema(path: Path) -> pa.Schema:
     with pa.ipc.open_file(path) as file:
-        return json.loads((file.schema.metadata or {})[KEY.encode()])
+        return file.schema
 
 
 def _check(rows: Sequence[Mapping[str, Any]], sets: list[str]) -> None:

@@ -41,7 +41,7 @@ from .problems import Refusal, add_problem_handlers
 from .queue import QueueFull, RunQueue
 from .schemas import ARROW_STREAM, ExplainRequest, GenerateRequest, Health, ModelFacts
 from .security import NOTHING_POLICY, Gate
-from .session import ModelSession, PromptTooLong
+from .session import ModelSession, PromptTooLong, UnknownWords
 from .settings import ServeSettings
 from .uploads import Asked, Parse, Upload, discard_upload, read_upload
 
@@ -254,6 +254,7 @@ class _Desk:
         asked, session = upload.asked, self._session
         with _faults_refused():
             session.check(asked.question)
+            session.check_words(asked.question)
             question = session.read(asked, open_upright(upload.picture))
         digest = hashlib.sha256(upload.picture).hexdigest()
         facts: ImageFacts = {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
@@ -296,6 +297,8 @@ def _faults_refused() -> Iterator[None]:
         raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
     except PromptTooLong as error:
         raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
+    except UnknownWords as error:
+        raise Refusal(422, "unknown-words", str(error)) from None
     except BudgetExceeded as error:
         limit, found = error.budget_bytes, error.wanted_bytes
         detail = f"{error} ({found} bytes, {limit} is the most: patchlight serve --explain-memory)"

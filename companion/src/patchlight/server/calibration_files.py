@@ -1,19 +1,11 @@
 """The calibration as it is served: checked, when the server starts, to be of this model and this head."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
-
+from ..calibration_file import CALIBRATION_FILE, read_facts
 from .schemas import CalibrationFile, HeadFacts
-
-CALIBRATION_FILE = "calibration.arrow"
-KEY = b"patchlight.calibration"
-FORMAT_VERSION = 1
 
 
 class ServedCalibration(NamedTuple):
@@ -32,7 +24,7 @@ def default_calibration(head_folder: Path) -> Path | None:
 
 def serve_calibration(path: Path, *, model: str, revision: str, head: HeadFacts | None) -> ServedCalibration:
     """Raises ValueError where it is no calibration (docs/calibration.md), or one of another model or head: both named."""
-    said = _facts(path)
+    said = read_facts(path)
     calibrated, calibrated_head = said["model"], said["head"]
     known = {calibrated["revision"], *calibrated.get("sameAs", [])}
     if calibrated["name"] != model or revision not in known:
@@ -47,27 +39,6 @@ def serve_calibration(path: Path, *, model: str, revision: str, head: HeadFacts 
     address = f"calibration?sha256={digest}"
     facts = CalibrationFile(path=address, bytes=len(content), sha256=digest, n=said["n"])
     return ServedCalibration(facts, path, digest)
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(4) == b"PAR1"
-        schema = pq.read_schema(path) if is_parquet else _arrow_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path} is no calibration: wanted is an Arrow or Parquet file ({error})") from None
-    text = (schema.metadata or {}).get(KEY)
-    if text is None:
-        raise ValueError(f"{path} is no calibration: its metadata has no {KEY.decode()}")
-    said = json.loads(text)
-    if (version := said.get("formatVersion")) != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {version}; this companion serves {FORMAT_VERSION}")
-    return said
-
-
-def _arrow_schema(path: Path) -> pa.Schema:
-    with pa.ipc.open_file(path) as file:
-        return file.schema
 
 
 def _named(what: dict[str, Any]) -> str:

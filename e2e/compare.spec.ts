@@ -1,0 +1,345 @@
+import { readFile } from 'node:fs/promises';
+import type { Locator, Page } from '@playwright/test';
+import { ask, expect, idle, openPage, selectedTokens, test, token } from './page';
+import { twoFramesRun } from './two-frames';
+
+/** Beside FastRM a method that costs next to nothing, where it does not matter which. */
+const quick = '&methods=fastrm,rollout';
+
+const panel = (page: Page, name: string): Locator => page.getByRole('region', { name, exact: true });
+const readoutOf = (page: Page, name: string): Locator => panel(page, name).locator('.panel-readout');
+const gridOf = (page: Page, name: string): Locator => panel(page, name).getByRole('grid');
+const panelNames = (page: Page): Promise<string[]> =>
+  page.locator('[data-panel]').evaluateAll((panels) => panels.map((one) => one.getAttribute('aria-label') ?? ''));
+
+async function openCompare(page: Page, more = ''): Promise<void> {
+  await openPage(page, `/?view=compare${more}`);
+}
+
+/** Chooses from a select without a pointer. */
+async function chooseByKeyboard(page: Page, select: string, method: string): Promise<void> {
+  await page.getByRole('button', { name: new RegExp(select) }).focus();
+  await page.keyboard.press('Enter');
+  await page.keyboard.type(method);
+  await expect(page.getByRole('option', { name: method, exact: true })).toBeFocused();
+  await page.keyboard.press('Enter');
+}
+
+async function saved(page: Page, name: string): Promise<{ values: number[]; threshold: number; method: string }> {
+  const download = page.waitForEvent('download');
+  await panel(page, name).getByRole('button', { name: 'JSON', exact: true }).click();
+  const file = await download;
+  const map = JSON.parse(await readFile(await file.path(), 'utf8')) as {
+    values: number[][];
+    threshold: number;
+    method: string;
+  };
+  return { ...map, values: map.values.flat() };
+}
+
+test('moving between the views loses nothing, and the address keeps the view', async ({ page }) => {
+  await openPage(page);
+  await token(page, 1).click();
+  await page.getByRole('grid').click({ position: { x: 120, y: 120 } });
+  const place = /r\d+ c\d+/.exec(await page.locator('.readout-numbers').innerText())?.[0] ?? '';
+  await page.getByRole('link', { name: 'Compare' }).click();
+  await idle(page);
+  await expect(page).toHaveURL(/view=compare/);
+  expect(await selectedTokens(page)).toContain(1);
+  await page.mouse.move(0, 0);
+  await expect(readoutOf(page, 'FastRM')).toContainText(place);
+  await token(page, 3).click();
+  await page.goBack();
+  await expect(page.locator('.readout-title')).toContainText('Map of');
+  expect(await selectedTokens(page)).toEqual([3]);
+  await expect(page.locator('.readout-numbers')).toContainText(place);
+  await expect(page).not.toHaveURL(/view=/);
+});
+
+test('FastRM and its teacher stand side by side, and a patch under the pointer tells its value in all panels', async ({
+  page,
+}) => {
+  await openCompare(page);
+  expect(await panelNames(page)).toEqual(['FastRM', 'Chefer, exact']);
+  await expect(panel(page, 'Chefer, exact')).toContainText('6 tokens, all explained');
+  await expect(panel(page, 'Chefer, exact')).toContainText(/\d+ forward, \d+ backward/);
+  const box = await gridOf(page, 'Chefer, exact').boundingBox();
+  if (box === null) throw new Error('the map has no place');
+  await page.mouse.move(box.x + (4.5 / 24) * box.width, box.y + (2.5 / 24) * box.height);
+  await expect(readoutOf(page, 'FastRM')).toContainText(/r3 c5 0\.\d\d\s*rank \d+ of 576/);
+  await expect(readoutOf(page, 'Chefer, exact')).toContainText(/r3 c5 0\.\d\d of max\s*rank \d+ of 576/);
+  await expect(readoutOf(page, 'Difference')).toContainText(/r3 c5 [+−]?0\.\d\d\s*rank \d+ of 576/);
+});
+
+test('the crosshair walks through all panels from the keyboard', async ({ page }) => {
+  await openCompare(page, quick);
+  await gridOf(page, 'FastRM').focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('PageUp');
+  await page.keyboard.press('ArrowDown');
+  await expect(gridOf(page, 'FastRM').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1: 0\.\d\d, rank/);
+  await expect(gridOf(page, 'Attention rollout').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1:/);
+  await expect(readoutOf(page, 'Attention rollout')).toContainText('r2 c1');
+});
+
+test('panels are added, moved, replaced and removed from the keyboard, and stay in the address', async ({ page }) => {
+  await openCompare(page);
+  await page.getByRole('button', { name: 'Add a method' }).focus();
+  await page.keyboard.press('Enter');
+  expect(await panelNames(page)).toHaveLength(3);
+  const third = (await panelNames(page))[2] ?? '';
+  await expect(panel(page, third).getByRole('button', { name: /Method of panel 3/ })).toBeFocused();
+
+  await chooseByKeyboard(page, 'Method of panel 3', 'Attention rollout');
+  expect(await panelNames(page)).toEqual(['FastRM', 'Chefer, exact', 'Attention rollout']);
+  await expect(page).toHaveURL(/methods=fastrm,chefer,rollout/);
+
+  await page.getByRole('button', { name: 'Move Attention rollout left' }).focus();
+  await page.keyboard.press('Enter');
+  expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout', 'Chefer, exact']);
+  await expect(page.getByRole('button', { name: 'Move Attention rollout left' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Enter'); // at the edge: nothing
+  expect(await panelNames(page)).toEqual(['Attention rollout', 'FastRM', 'Chefer, exact']);
+
+  // One that another panel has changes places with it.
+  await chooseByKeyboard(page, 'Method of panel 1', 'Chefer, exact');
+  expect(await panelNames(page)).toEqual(['Chefer, exact', 'FastRM', 'Attention rollout']);
+
+  await page.getByRole('button', { name: 'Remove Chefer, exact' }).focus();
+  await page.keyboard.press('Enter');
+  expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
+  await expect(page.getByRole('button', { name: /Method of panel 1/ })).toBeFocused();
+  await idle(page);
+  await page.reload();
+  await idle(page);
+  expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
+  await expect(panel(page, 'Attention rollout')).toContainText('all explained');
+});
+
+test('the numbers of agreement follow from the maps as they are saved', async ({ page }) => {
+  await openCompare(page);
+  await token(page, 2).click();
+  await idle(page);
+  const [first, second] = [await saved(page, 'FastRM'), await saved(page, 'Chefer, exact')];
+  expect([first.method, second.method]).toEqual(['FastRM', 'Chefer, exact']);
+  expect(Math.max(...second.values)).toBe(1);
+  const shown = async (row: RegExp) =>
+    Number((await page.getByRole('row', { name: row }).locator('td').first().innerText()).replace('−', '-'));
+
+  const both = first.values.filter((value, i) => value >= first.threshold && second.values[i]! >= second.threshold);
+  const outlined = (map: typeof first) => map.values.filter((value) => value >= map.threshold).length;
+  expect(await shown(/^F1/)).toBeCloseTo((2 * both.length) / (outlined(first) + outlined(second)), 2);
+
+  const top = (values: number[]) => {
+    const least = [...values].sort((a, b) => b - a)[Math.round(0.1 * values.length) - 1]!;
+    return new Set(values.flatMap((value, i) => (value >= least ? [i] : [])));
+  };
+  const [a, b] = [top(first.values), top(second.values)];
+  const shared = [...a].filter((i) => b.has(i)).length;
+  expect(await shown(/top 10 %/)).toBeCloseTo(shared / (a.size + b.size - shared), 2);
+
+  const ranks = (values: number[]) =>
+    values.map(
+      (value) =>
+        values.filter((other) => other < value).length + (values.filter((other) => other === value).length + 1) / 2,
+    );
+  const pearson = (x: number[], y: number[]) => {
+    const mean = (z: number[]) => z.reduce((sum, value) => sum + value, 0) / z.length;
+    const [mx, my] = [mean(x), mean(y)];
+    const dot = (p: number[], mp: number, q: number[], mq: number) =>
+      p.reduce((sum, value, i) => sum + (value - mp) * (q[i]! - mq), 0);
+    return dot(x, mx, y, my) / Math.sqrt(dot(x, mx, x, mx) * dot(y, my, y, my));
+  };
+  expect(await shown(/Spearman/)).toBeCloseTo(pearson(ranks(first.values), ranks(second.values)), 2);
+});
+
+test('values are shown as given, as shares or as ranks, and the legend says which', async ({ page }) => {
+  await openCompare(page, quick);
+  const legend = page.locator('.compare-legend .legend-scale');
+  await expect(legend).toContainText('probabilities');
+  await page.getByRole('radio', { name: 'Share of maximum' }).click();
+  await expect(legend).toContainText('FastRM’s too');
+  await expect(readoutOf(page, 'FastRM')).toContainText('1.00 of max');
+  await page.getByRole('radio', { name: 'Rank' }).click();
+  await expect(legend).toContainText('ranks');
+  await expect(readoutOf(page, 'FastRM')).toContainText('above 100 %');
+  await expect(panel(page, 'Difference')).toContainText('In percentiles');
+  await expect(page).toHaveURL(/values=rank/);
+});
+
+test('each kind of map is outlined at its own threshold, and the agreement follows', async ({ page }) => {
+  await openCompare(page);
+  const outlineOf = (name: string) => panel(page, name).locator('.outline-line').first().getAttribute('d');
+  const [fastrm, chefer] = [await outlineOf('FastRM'), await outlineOf('Chefer, exact')];
+  const f1 = page.getByRole('row', { name: /^F1/ }).locator('td').first();
+  const before = await f1.innerText();
+  await page.getByRole('slider', { name: /FastRM outlined at probability/ }).focus();
+  await page.keyboard.press('Home');
+  await expect.poll(() => outlineOf('FastRM')).toBe('M0 0L24 0L24 24L0 24Z');
+  expect(await outlineOf('FastRM')).not.toBe(fastrm);
+  expect(await outlineOf('Chefer, exact')).toBe(chefer);
+  await expect(f1).not.toHaveText(before);
+  await page.getByRole('slider', { name: /Others outlined at share/ }).focus();
+  await page.keyboard.press('End');
+  await expect(page).toHaveURL(/share-threshold=1\.00/);
+  await expect.poll(() => outlineOf('Chefer, exact')).not.toBe(chefer);
+  await page.getByRole('button', { name: 'reset' }).last().click();
+  await expect.poll(() => outlineOf('Chefer, exact')).toBe(chefer);
+});
+
+test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by dragging', async ({ page }) => {
+  await openCompare(page, quick);
+  const widths = () =>
+    page.locator('.stage-frame').evaluateAll((frames) => frames.map((frame) => Math.round(frame.clientWidth)));
+  const [whole] = await widths();
+  await gridOf(page, 'FastRM').focus();
+  await page.keyboard.press('+');
+  await expect.poll(async () => new Set(await widths())).toEqual(new Set([Math.round((whole ?? 0) * 1.5)]));
+  await page.keyboard.press('0');
+  await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
+
+  const box = await panel(page, 'Attention rollout').locator('.zoom-stage').boundingBox();
+  if (box === null) throw new Error('the panel has no place');
+  await page.mouse.move(box.x + 40, box.y + 40);
+  const scrolledPx = () => page.evaluate(() => window.scrollY);
+  await page.mouse.wheel(0, 100);
+  await expect.poll(scrolledPx).toBeGreaterThan(0); // the page's own
+  await page.evaluate(() => window.scrollTo(0, 0));
+  expect(await widths()).toEqual([whole, whole, whole]);
+  await page.keyboard.down('Control');
+  await page.mouse.wheel(0, -400);
+  await page.keyboard.up('Control');
+  await expect.poll(async () => (await widths())[0]).toBeGreaterThan((whole ?? 0) * 1.2);
+  expect(new Set(await widths()).size).toBe(1);
+
+  const left = () =>
+    page
+      .locator('.stage-frame')
+      .first()
+      .evaluate((frame) => frame.getBoundingClientRect().left);
+  const before = await left();
+  await page.mouse.move(box.x + 200, box.y + 200);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 150, box.y + 200, { steps: 4 });
+  await page.mouse.up();
+  await expect.poll(left).toBeCloseTo(before - 50, 0);
+  await expect(page.locator('.patch-cursor[data-picked]')).toHaveCount(0); // a drag picks nothing
+  await page.getByRole('button', { name: 'All', exact: true }).click();
+  await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
+});
+
+test('the strip shows every token by any method, and a token is picked in it', async ({ page }) => {
+  await openCompare(page, quick);
+  const cells = page.getByRole('listbox', { name: /Maps of all tokens/ }).getByRole('option');
+  await expect(cells).toHaveCount(6);
+  await chooseByKeyboard(page, 'Method of the strip', 'Raw attention');
+  await idle(page);
+  await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('6 tokens, all explained');
+  await cells.nth(1).click();
+  expect(await page.locator('.tokens [aria-selected="true"]').count()).toBe(1);
+  await page.keyboard.press('ArrowRight');
+  await expect(cells.nth(2)).toBeFocused();
+  await expect(token(page, 2)).toHaveAttribute('aria-selected', 'true');
+  await page.keyboard.press('End');
+  await expect(token(page, 5)).toHaveAttribute('aria-selected', 'true');
+});
+
+test('several tokens’ maps are pooled; weighing by grounding wants DEX-AR, says so, and follows', async ({ page }) => {
+  await openCompare(page, quick);
+  await page.getByRole('radio', { name: 'Whole answer' }).click();
+  await idle(page);
+  const mean = await saved(page, 'Attention rollout');
+  await page.getByRole('radio', { name: 'Maximum', exact: true }).click();
+  expect((await saved(page, 'Attention rollout')).values).not.toEqual(mean.values);
+  await page.getByRole('radio', { name: 'Grounded mean' }).click();
+  await expect(panel(page, 'FastRM')).toContainText('DEX-AR has not weighed 6 of these 6 tokens yet');
+  await page.getByRole('button', { name: 'Weigh the words' }).click();
+  await idle(page);
+  await expect(panel(page, 'FastRM')).not.toContainText('has not weighed');
+  expect((await saved(page, 'FastRM')).values).toHaveLength(576);
+  await expect(token(page, 2)).toHaveAccessibleName(/of its relevancy on the image, grounding [\d.]+/);
+});
+
+test('the words that a token rested on are shaded, and say their share', async ({ page }) => {
+  await openCompare(page);
+  await ask(page, 'What color is the small cube?');
+  const words = page.getByRole('list', { name: 'Words by Chefer, exact' });
+  await expect(words.getByRole('listitem', { name: /^color, [\d.]+ %/ })).toBeVisible();
+  await words.getByRole('listitem').first().focus();
+  await page.keyboard.press('ArrowRight');
+  await expect(words.getByRole('listitem').nth(1)).toBeFocused();
+  await expect(page.locator('.words-readout').first()).toContainText('of all relevancy');
+});
+
+test('a question asked here is answered and compared, and its costs are drawn and listed', async ({ page }) => {
+  await openCompare(page);
+  await ask(page, 'How many spheres are there?');
+  await expect(panel(page, 'Chefer, exact')).toContainText('all explained');
+  await expect(page.locator('.cost-series')).toHaveCount(2);
+  await page.getByText('The same as a table').click();
+  const rows = page.locator('.cost-table tbody tr');
+  await expect(rows.filter({ hasText: 'FastRM' })).toHaveCount(1);
+  await expect(rows.filter({ hasText: 'Chefer, exact' }).first()).toContainText(/ms|s/);
+});
+
+test('a method that waits can be stopped and gone on with; what is there stays', async ({ page }) => {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto('/?view=compare&methods=fastrm,gradcam');
+  const gradcam = panel(page, 'GradCAM, attention');
+  await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });
+  await gradcam.getByRole('button', { name: 'Stop GradCAM, attention' }).click();
+  await expect(gradcam).toContainText('Stopped at 0 of 6');
+  await expect(readoutOf(page, 'FastRM')).toContainText('peak');
+  release();
+  await gradcam.getByRole('button', { name: 'Go on' }).click();
+  await idle(page);
+  await expect(gradcam).toContainText('6 tokens, all explained');
+});
+
+test.describe('where a graph does not come', () => {
+  test.use({ tolerated: /Failed to load resource/ });
+
+  test('the panel says so, and trying again brings the maps', async ({ page }) => {
+    await page.route('**/models/**/explain-gradcam.onnx', (route) => route.abort());
+    await openCompare(page, '&methods=fastrm,gradcam');
+    const gradcam = panel(page, 'GradCAM, attention');
+    await expect(gradcam).toContainText('It failed:');
+    await page.unroute('**/models/**/explain-gradcam.onnx');
+    await gradcam.getByRole('button', { name: 'Try again' }).click();
+    await idle(page);
+    await expect(gradcam).toContainText('6 tokens, all explained');
+  });
+});
+
+test('maps are computed once: leaving the view and coming back costs nothing', async ({ page }) => {
+  await openCompare(page);
+  const cost = panel(page, 'Chefer, exact').locator('.panel-cost');
+  const before = await cost.innerText();
+  await page.getByRole('link', { name: 'Explain' }).click();
+  await page.getByRole('link', { name: 'Compare' }).click();
+  await idle(page);
+  expect(await cost.innerText()).toBe(before);
+});
+
+test('a run of another model shows the maps that it holds, and why there are no others', async ({ page }) => {
+  await openCompare(page, quick);
+  const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
+  await page.locator('input[type="file"]').setInputFiles(file);
+  await idle(page);
+  await expect(panel(page, 'FastRM').locator('canvas.stage-map')).toBeVisible();
+  await page.getByRole('button', { name: /Method of panel 1/ }).click();
+  const chefer = page.getByRole('option', { name: 'Chefer, exact' });
+  await expect(chefer).toHaveAttribute('aria-disabled', 'true');
+  await expect(chefer).toContainText('Not here:');
+  await page.keyboard.press('Escape');
+  await page.getByRole('radio', { name: /Overview/ }).click();
+  await expect(page).toHaveURL(/frame=overview/);
+});

@@ -1,0 +1,51 @@
+import { select } from 'd3-selection';
+import { zoom as createZoom, type D3ZoomEvent, zoomIdentity, zoomTransform } from 'd3-zoom';
+import { mostZoom, type Zoom } from '../math/zoom';
+
+export interface PanZoom {
+  /** Where another element was zoomed, or a button pressed: shows the same here. */
+  update(zoom: Zoom): void;
+  destroy(): void;
+}
+
+/**
+ * Wheel, pinch and drag over a box. The page keeps its own scrolling: a plain wheel and a single finger are taken only
+ * while the box is zoomed in; to zoom in from the whole, the wheel wants Ctrl or Cmd (which is what a trackpad's pinch says too).
+ */
+export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void): PanZoom {
+  const size = () => [element.clientWidth, element.clientHeight] as const;
+  const behaviour = createZoom<HTMLElement, unknown>()
+    .scaleExtent([1, mostZoom])
+    .extent(() => [[0, 0], [...size()]])
+    .filter((event: MouseEvent | WheelEvent | TouchEvent) => {
+      behaviour.translateExtent([[0, 0], [...size()]]);
+      const isZoomed = zoomTransform(element).k > 1;
+      if (event.type === 'wheel') return isZoomed || event.ctrlKey || event.metaKey;
+      if ('touches' in event) return isZoomed || event.touches.length > 1;
+      return isZoomed && event.button === 0 && !event.ctrlKey;
+    })
+    .on('zoom', ({ transform, sourceEvent }: D3ZoomEvent<HTMLElement, unknown>) => {
+      if (!sourceEvent) return; // our own update
+      const [widthPx, heightPx] = size();
+      onZoom({ scale: transform.k, x: transform.x / widthPx, y: transform.y / heightPx });
+    });
+  const selection = select(element).call(behaviour).on('dblclick.zoom', null);
+
+  return {
+    update({ scale, x, y }) {
+      const [widthPx, heightPx] = size();
+      behaviour.translateExtent([
+        [0, 0],
+        [widthPx, heightPx],
+      ]);
+      const shown = zoomTransform(element);
+      const next = zoomIdentity.translate(x * widthPx, y * heightPx).scale(scale);
+      // The element under the pointer has it already; to set it again would end the gesture.
+      const isSame = Math.abs(shown.k - next.k) < 1e-9 && Math.hypot(shown.x - next.x, shown.y - next.y) < 1e-6;
+      if (!isSame) behaviour.transform(selection, next);
+    },
+    destroy() {
+      selection.on('.zoom', null);
+    },
+  };
+}

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import type { RelevancyMap, RunHeader } from '../contract/run';
+import type { MethodTrack } from './explain-session';
+import { selectMeasuredCosts } from './measured-costs';
+import type { RunSnapshot } from './run-record';
+
+function runOf(id: string, isRecorded: boolean) {
+  const tokens = [0, 1].map((index) => ({ index })) as unknown as RunSnapshot['tokens'];
+  const end = { reason: 'stop', answerMs: 1, firstTokenMs: 1 } as const;
+  const snapshot = { header: { id, recorded: isRecorded } as RunHeader, tokens, prompt: [], mapCount: 2, end };
+  return { id, snapshot: () => snapshot, mapOf: () => ({ computeMs: 3 }) as RelevancyMap };
+}
+const cost = (tokens: number, ms: number) => ({
+  tokens,
+  ms,
+  forwardPasses: 1,
+  backwardPasses: 1,
+  peakBytes: undefined,
+});
+const track = (...costs: ReturnType<typeof cost>[]): MethodTrack => ({ check: undefined, stop: undefined, costs });
+
+describe('what was measured', () => {
+  it('is one entry an explanation, and a live answer’s FastRM maps together', () => {
+    const tracks = new Map([
+      ['live chefer', track(cost(1, 10), cost(4, 30))],
+      ['old chefer', track(cost(2, 20))],
+    ]);
+    const costs = selectMeasuredCosts([runOf('old', true), runOf('live', false)], tracks);
+    expect([...costs]).toEqual([
+      ['chefer', [cost(2, 20), cost(1, 10), cost(4, 30)].map(({ tokens, ms }) => ({ tokens, ms }))],
+      ['fastrm', [{ tokens: 2, ms: 6 }]],
+    ]);
+  });
+
+  it('is nothing where nothing was explained here', () => {
+    expect(selectMeasuredCosts([runOf('old', true)], new Map()).size).toBe(0);
+  });
+});

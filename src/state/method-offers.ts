@@ -1,0 +1,40 @@
+import { type MethodId, methodIds } from '../contract/methods';
+import type { MethodOffer } from '../source/run-source';
+import type { RunRecord, RunSnapshot } from './run-record';
+
+export interface Offer {
+  readonly method: MethodId;
+  /** In a sentence; undefined where the method's maps can be looked at. */
+  readonly refusal: string | undefined;
+  /** Whether the source computes maps that are not there yet. */
+  readonly canExplain: boolean;
+}
+
+/** All methods in their order. Maps that a run already holds can be looked at whatever the source says. */
+export function selectOffers(
+  run: RunSnapshot,
+  record: Pick<RunRecord, 'mapOf'>,
+  offered: readonly MethodOffer[],
+): readonly Offer[] {
+  return methodIds.map((method) => {
+    const offer = offered.find((one) => one.method === method);
+    const refusal = offer === undefined ? 'What answers here does not offer it.' : offer.refusal;
+    const isHeld = run.tokens.some(({ index }) => record.mapOf(index, method) !== undefined);
+    return { method, refusal: isHeld ? undefined : refusal, canExplain: refusal === undefined };
+  });
+}
+
+/** FastRM and its teacher. */
+export const usualPair = ['fastrm', 'chefer'] as const satisfies readonly MethodId[];
+
+/** The usual pair; where one cannot be had, the next that can. */
+export function defaultPair(offers: readonly Offer[]): readonly [MethodId, MethodId] {
+  const offered = offers.filter(({ refusal }) => refusal === undefined).map(({ method }) => method);
+  const first = offered[0] ?? usualPair[0];
+  return [first, offered[1] ?? usualPair.find((method) => method !== first) ?? usualPair[1]];
+}
+
+/** The first that is offered and not among `taken`. */
+export function nextOffered(offers: readonly Offer[], taken: readonly MethodId[]): MethodId | undefined {
+  return offers.find(({ method, refusal }) => refusal === undefined && !taken.includes(method))?.method;
+}

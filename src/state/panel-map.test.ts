@@ -1,0 +1,203 @@
+import { describe, expect, it } from 'vitest';
+import type { MethodId } from '../contract/methods';
+import type { RelevancyMap } from '../contract/run';
+import { agreementOf, agreementOverAnswer } from './map-agreement';
+import { defaultPair, type Offer, selectOffers } from './method-offers';
+import { comparableValues, type PanelRequest, selectPanelMap } from './panel-map';
+import type { RunSnapshot } from './run-record';
+import { selectTokenMarks } from './token-marks';
+
+type Given = Partial<RelevancyMap> & { method: MethodId; tokenIndex: number; patches: readonly number[] };
+
+/** A record of plain numbers. */
+function holding(...given: readonly Given[]) {
+  const maps = given.map(
+    ({ patches, ...map }): RelevancyMap => ({
+      values: Float32Array.from(patches),
+      backend: 'wasm',
+      computeMs: 2,
+      ...map,
+    }),
+  );
+  return {
+    mapOf: (index: number, method: MethodId = 'fastrm') =>
+      maps.find((map) => map.tokenIndex === index && map.method === method),
+  };
+}
+
+const request: PanelRequest = {
+  method: 'chefer',
+  indices: [0],
+  pool: 'mean',
+  scale: 'given',
+  thresholds: { classification: 0.5, share: 0.3 },
+  frame: { first: 0, end: 4 },
+};
+
+function mapFor(record: ReturnType<typeof holding>, change: Partial<PanelRequest>) {
+  const drawing = selectPanelMap(record, { ...request, ...change });
+  if (drawing.kind !== 'map') throw new Error(`no map: ${drawing.reason}`);
+  return drawing.map;
+}
+const numbers = (values: Float32Array) => Array.from(values, (value) => Math.round(value * 1000) / 1000);
+
+describe('a panel’s map', () => {
+  const record = holding(
+    { method: 'chefer', tokenIndex: 0, patches: [0, 2, 4, 8] },
+    { method: 'fastrm', tokenIndex: 0, patches: [0.1, 0.2, 0.4, 0.5] },
+  );
+
+  it('gives a magnitude as its share of the maximum and a probability as it is', () => {
+    expect(numbers(mapFor(record, {}).values)).toEqual([0, 0.25, 0.5, 1]);
+    expect(numbers(mapFor(record, { method: 'fastrm' }).values)).toEqual([0.1, 0.2, 0.4, 0.5]);
+  });
+
+  it('puts all on shares of their maximum, or on ranks', () => {
+    expect(numbers(mapFor(record, { method: 'fastrm', scale: 'share' }).values)).toEqual([0.2, 0.4, 0.8, 1]);
+    expect(numbers(mapFor(record, { method: 'fastrm', scale: 'rank' }).values)).toEqual([0, 0.333, 0.667, 1]);
+  });
+
+  it('is outlined at its own threshold, whatever the scale', () => {
+    for (const scale of ['given', 'share', 'rank'] as const) {
+      const fastrm = mapFor(record, { method: 'fastrm', scale });
+      expect([numbers(fastrm.read), fastrm.threshold]).toEqual([[0.1, 0.2, 0.4, 0.5], 0.5]);
+      const chefer = mapFor(record, { scale });
+      expect([numbers(chefer.read), chefer.threshold]).toEqual([[0, 0.25, 0.5, 1], 0.3]);
+    }
+  });
+
+  it('shows one frame, whose shares are of the whole map’s maximum', () => {
+    expect(numbers(mapFor(record, { frame: { first: 0, end: 2 } }).values)).toEqual([0, 0.25]);
+  });
+
+  it('is subtracted in shares, or in ranks where ranks are shown', () => {
+    expect(numbers(comparableValues(mapFor(record, { method: 'fastrm' }), 'given'))).toEqual([0.2, 0.4, 0.8, 1]);
+    const ranked = mapFor(record, { method: 'fastrm', scale: 'rank' });
+    expect(numbers(comparableValues(ranked, 'rank'))).toEqual([0, 0.333, 0.667, 1]);
+  });
+
+  it('has no drawing, and no reason, where nothing is there yet', () => {
+    expect(selectPanelMap(record, { ...request, method: 'tam' })).toEqual({ kind: 'none', reason: undefined });
+    expect(selectPanelMap(record, { ...request, indices: [] })).toEqual({ kind: 'none', reason: undefined });
+  });
+});
+
+describe('several tokens’ maps as one', () => {
+  const maps: Given[] = [
+    { method: 'chefer', tokenIndex: 0, patches: [4, 0, 0, 0] },
+    { method: 'chefer', tokenIndex: 1, patches: [2, 2, 0, 0] },
+  ];
+  const indices = [0, 1, 2];
+
+  it('are their mean or their greatest, of those that are there', () => {
+    const mean = mapFor(holding(...maps), { indices });
+    expect(numbers(mean.values)).toEqual([1, 0.333, 0, 0]);
+    expect([mean.tokenIndices, mean.missing, mean.computeMs]).toEqual([[0, 1], [2], 4]);
+    expect(numbers(mapFor(holding(...maps), { indices, pool: 'max' }).values)).toEqual([1, 0.5, 0, 0]);
+  });
+
+  it('are weighed by DEX-AR’s grounding', () => {
+    const dex = (tokenIndex: number, grounding: number): Given => ({
+      method: 'dex-ar',
+      tokenIndex,
+      grounding,
+      patches: [0, 0, 0, 1],
+    });
+    const weighed = mapFor(holding(...maps, dex(0, 1), dex(1, 3)), { indices: [0, 1], pool: 'grounded' });
+    expect(numbers(weighed.values)).toEqual([1, 0.6, 0, 0]); // 4 * 1/4 + 2 * 3/4 against 2 * 3/4
+    const none = selectPanelMap(holding(...maps, dex(0, 0), dex(1, 0)), {
+      ...request,
+      indices: [0, 1],
+      pool: 'grounded',
+    });
+    expect(none).toEqual({ kind: 'none', reason: expect.stringContaining('weighs each of them 0') });
+  });
+
+  it('are refused in words where DEX-AR has not weighed them', () => {
+    const refused = selectPanelMap(holding(...maps), { ...request, indices: [0, 1], pool: 'grounded' });
+    expect(refused).toEqual({ kind: 'none', reason: 'DEX-AR has not weighed 2 of these 2 tokens yet.' });
+  });
+});
+
+describe('agreement', () => {
+  const record = holding(
+    { method: 'fastrm', tokenIndex: 0, patches: [0.1, 0.2, 0.4, 0.9] },
+    { method: 'chefer', tokenIndex: 0, patches: [0, 2, 4, 8] },
+    { method: 'fastrm', tokenIndex: 1, patches: [0.2, 0.2, 0.2, 0.2] },
+    { method: 'chefer', tokenIndex: 1, patches: [0, 0, 0, 0] },
+    { method: 'fastrm', tokenIndex: 2, patches: [1, 1, 1, 1] },
+  );
+  const thresholds = request.thresholds;
+
+  it('of one token reads each map at its own threshold', () => {
+    const [a, b] = [mapFor(record, { method: 'fastrm' }), mapFor(record, {})];
+    // FastRM has one patch at 0.5 or more, Chefer two at 0.3 of its maximum or more.
+    expect(agreementOf(a, b)).toEqual({ rankCorrelation: 1, topIou: [1, 1, 1], accuracy: 0.75, f1: 2 / 3 });
+  });
+
+  it('over the answer is the mean over the tokens that have both maps, and for which it is defined', () => {
+    const mean = agreementOverAnswer(record, [0, 1, 2], ['fastrm', 'chefer'], thresholds);
+    expect(mean.tokens).toBe(2);
+    expect(mean.rankCorrelation).toEqual({ value: 1, tokens: 1 });
+    expect(mean.accuracy).toEqual({ value: 0.875, tokens: 2 });
+    expect(mean.f1).toEqual({ value: 2 / 3, tokens: 1 });
+  });
+
+  it('of no tokens is of no value', () => {
+    const mean = agreementOverAnswer(record, [], ['fastrm', 'chefer'], thresholds);
+    expect(mean.f1).toEqual({ value: undefined, tokens: 0 });
+  });
+});
+
+describe('what is offered', () => {
+  const run = { tokens: [{ index: 0 }] } as unknown as RunSnapshot;
+
+  it('keeps the source’s reasons, but for maps that are here already', () => {
+    const record = holding({ method: 'fastrm', tokenIndex: 0, patches: [1] });
+    const offers = selectOffers(run, record, [
+      { method: 'fastrm', refusal: 'No head.' },
+      { method: 'tam', refusal: 'No states.' },
+      { method: 'chefer', refusal: undefined },
+    ]);
+    const of = (method: MethodId) => offers.find((offer) => offer.method === method);
+    expect(of('fastrm')).toEqual({ method: 'fastrm', refusal: undefined, canExplain: false });
+    expect(of('tam')).toEqual({ method: 'tam', refusal: 'No states.', canExplain: false });
+    expect(of('chefer')).toEqual({ method: 'chefer', refusal: undefined, canExplain: true });
+    expect(of('rollout')?.refusal).toBeDefined();
+  });
+
+  it('opens with FastRM and its teacher, or with what can be had', () => {
+    const offers = (...had: MethodId[]): Offer[] =>
+      (['fastrm', 'chefer', 'gradcam', 'tam'] as const).map((method) => ({
+        method,
+        refusal: had.includes(method) ? undefined : 'no',
+        canExplain: had.includes(method),
+      }));
+    expect(defaultPair(offers('fastrm', 'chefer', 'tam'))).toEqual(['fastrm', 'chefer']);
+    expect(defaultPair(offers('fastrm', 'tam'))).toEqual(['fastrm', 'tam']);
+    expect(defaultPair(offers('chefer', 'gradcam'))).toEqual(['chefer', 'gradcam']);
+    expect(defaultPair(offers('chefer'))).toEqual(['chefer', 'fastrm']);
+    expect(defaultPair(offers())).toEqual(['fastrm', 'chefer']);
+  });
+});
+
+describe('the marks of tokens', () => {
+  const text = { prompt: Float32Array.of(2, 1), answer: Float32Array.of(1) };
+  const record = holding(
+    { method: 'chefer', tokenIndex: 0, patches: [3, 1], text },
+    { method: 'dex-ar', tokenIndex: 0, patches: [1, 1], grounding: 0.2 },
+    { method: 'dex-ar', tokenIndex: 1, patches: [1, 1], grounding: 0.1 },
+  );
+
+  it('are the share on the image and the grounding weight beside the answer’s greatest', () => {
+    expect(selectTokenMarks(record, 2, 'chefer')).toEqual([
+      { imageShare: 0.5, grounding: 1 },
+      { imageShare: undefined, grounding: 0.5 },
+    ]);
+  });
+
+  it('are 0 where no token is grounded at all', () => {
+    const none = holding({ method: 'dex-ar', tokenIndex: 0, patches: [1], grounding: 0 });
+    expect(selectTokenMarks(none, 1, undefined)).toEqual([{ imageShare: undefined, grounding: 0 }]);
+  });
+});

@@ -1,0 +1,139 @@
+import { type MethodId, methods } from '../../contract/methods';
+import { formatBytes, formatCount, formatMs } from '../../math/number-format';
+import { type Explaining, type MethodTrack, trackOf, useExplaining } from '../../state/explain-session';
+import type { PanelMap } from '../../state/panel-map';
+import { useServices } from '../services-context';
+import type { CompareBench } from './use-compare';
+
+const selectRunning = ({ running }: Explaining) => running;
+const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
+
+/** How far a method is with the answer, what it costs and whether to believe its pass. */
+export function PanelStatus(props: {
+  readonly bench: CompareBench;
+  readonly method: MethodId;
+  readonly map: PanelMap | undefined;
+}) {
+  const { bench, method, map } = props;
+  const track = useExplaining((state) => trackOf(state, bench.record.id, method));
+  return (
+    <div className="panel-status">
+      <Progress bench={bench} method={method} track={track} />
+      <Cost bench={bench} method={method} map={map} track={track} />
+      {track.check?.isSame === false && (
+        <p className="panel-warning">
+          The pass explained does not say what was streamed (log-probabilities differ by up to{' '}
+          {track.check.largestDifference.toPrecision(2)}): do not trust this map.
+        </p>
+      )}
+    </div>
+  );
+}
+
+export function Progress(props: {
+  readonly bench: CompareBench;
+  readonly method: MethodId;
+  readonly track: MethodTrack;
+}) {
+  const { bench, method, track } = props;
+  const { explaining } = useServices();
+  const running = useExplaining(selectRunning);
+  const { record, run, offers } = bench;
+  const all = run.tokens.length;
+  const done = run.tokens.filter(({ index }) => record.mapOf(index, method) !== undefined).length;
+  const offer = offers.find((one) => one.method === method);
+  const isMine = running?.runId === record.id && running.method === method;
+  const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more of its maps can be made here.');
+
+  if (run.end === undefined) return <p className="panel-progress">Maps come when the answer is whole.</p>;
+  if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')}, all explained</p>;
+  if (track.stop?.kind === 'failed' || track.stop?.kind === 'cancelled') {
+    const text = track.stop.kind === 'failed' ? `It failed: ${track.stop.reason}.` : `Stopped at ${done} of ${all}.`;
+    return (
+      <p className="panel-progress" data-bad={track.stop.kind === 'failed' || undefined}>
+        {text}{' '}
+        <button type="button" className="link-button" onClick={() => explaining.resume(record.id, method)}>
+          {track.stop.kind === 'failed' ? 'Try again' : 'Go on'}
+        </button>
+      </p>
+    );
+  }
+  if (refusal !== undefined && !isMine)
+    return (
+      <p className="panel-progress">
+        {done > 0 ? `${done} of ${all}. ` : ''}
+        {refusal}
+      </p>
+    );
+  return (
+    <div className="panel-progress">
+      <span>
+        {isMine ? (running.before > 0 ? `${running.before} before it` : 'Explaining') : 'Waiting'}: {done} of {all}
+      </span>
+      <progress value={done} max={all} aria-label={`${methods[method].name}: tokens explained`} />
+      <button
+        type="button"
+        className="link-button"
+        aria-label={`Stop ${methods[method].name}`}
+        onClick={() => explaining.cancel(record.id, method)}
+      >
+        Stop
+      </button>
+    </div>
+  );
+}
+
+/** Of the map on screen, then of all that was measured of this method in this run. */
+function Cost(props: {
+  readonly bench: CompareBench;
+  readonly method: MethodId;
+  readonly map: PanelMap | undefined;
+  readonly track: MethodTrack;
+}) {
+  const { bench, method, map, track } = props;
+  const { kind, from } = methods[method];
+  const isRecorded = bench.run.header.recorded && track.costs.length === 0;
+  return (
+    <p className="panel-cost mono">
+      <span>{kind}</span>
+      {map && (
+        <span>
+          {backends[map.backend]}, {map.tokenIndices.length === 1 ? 'map' : `${map.tokenIndices.length} maps`}{' '}
+          <span data-volatile>{formatMs(map.computeMs)}</span>
+          {isRecorded && ', as recorded'}
+        </span>
+      )}
+      {track.costs.length > 0 ? (
+        <Passes track={track} />
+      ) : (
+        map && from === 'hidden states' && <span>no pass of its own</span>
+      )}
+    </p>
+  );
+}
+
+function Passes({ track: { costs } }: { readonly track: MethodTrack }) {
+  const sum = (of: (cost: MethodTrack['costs'][number]) => number) =>
+    costs.reduce((total, cost) => total + of(cost), 0);
+  const peaks = costs.map(({ peakBytes }) => peakBytes).filter((bytes) => bytes !== undefined);
+  return (
+    <>
+      <span>
+        {formatCount(
+          sum(({ tokens }) => tokens),
+          'token',
+          'tokens',
+        )}{' '}
+        in <span data-volatile>{formatMs(sum(({ ms }) => ms))}</span>
+      </span>
+      <span>
+        {sum(({ forwardPasses }) => forwardPasses)} forward, {sum(({ backwardPasses }) => backwardPasses)} backward
+      </span>
+      {peaks.length > 0 && (
+        <span>
+          peak <span data-volatile>{formatBytes(Math.max(...peaks))}</span>
+        </span>
+      )}
+    </>
+  );
+}

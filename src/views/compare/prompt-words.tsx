@@ -1,0 +1,162 @@
+import { type KeyboardEvent, useMemo, useState } from 'react';
+import { type MethodId, methods } from '../../contract/methods';
+import type { AnswerToken, PromptToken } from '../../contract/run';
+import { formatPercent } from '../../math/number-format';
+import { promptRelevancy, type WordsRelevancy } from '../../state/prompt-relevancy';
+import type { CompareBench } from './use-compare';
+import './prompt-words.css';
+
+/** What the selected tokens rest on among the words: the prompt's, and the answer's before them. */
+export function PromptWords({ bench }: { readonly bench: CompareBench }) {
+  const { run, panels, selected } = bench;
+  const weighing = panels.filter((method) => methods[method].hasText);
+  const others = panels.filter((method) => !methods[method].hasText).map((method) => methods[method].name);
+  return (
+    <section className="prompt-part" aria-label="Words of the prompt">
+      <div className="part-head">
+        <h2 className="part-title">The words that {selected.length > 1 ? 'these tokens' : 'this token'} rested on</h2>
+      </div>
+      {run.prompt.length === 0 ? (
+        <p className="panel-says">This run does not hold its prompt’s words.</p>
+      ) : (
+        <div className="prompt-methods">
+          {weighing.map((method) => (
+            <WordsOf key={method} bench={bench} method={method} />
+          ))}
+        </div>
+      )}
+      {others.length > 0 && (
+        <p className="panel-says">
+          {others.join(' and ')} {others.length === 1 ? 'weighs' : 'weigh'} patches alone, no words.
+        </p>
+      )}
+    </section>
+  );
+}
+
+function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly method: MethodId }) {
+  const { record, run, selected } = bench;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
+  const words = useMemo(() => promptRelevancy(record, selected, method), [record, run, selected, method]);
+  const isThere = selected.some((index) => record.mapOf(index, method) !== undefined);
+  return (
+    <figure className="words">
+      <figcaption className="words-head">
+        <strong>{methods[method].name}</strong>{' '}
+        {words && (
+          <span className="mono">
+            image {formatPercent(words.imageShare)} · prompt {formatPercent(words.promptShare)} · answer so far{' '}
+            {formatPercent(words.answerShare)}
+          </span>
+        )}
+      </figcaption>
+      {words ? (
+        <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
+      ) : (
+        <p className="panel-says">
+          {isThere ? 'It finds no relevancy for this, neither on patches nor on words.' : 'No map of it yet.'}
+        </p>
+      )}
+    </figure>
+  );
+}
+
+interface ShadedWord {
+  readonly key: string;
+  readonly text: string;
+  readonly share: number;
+  readonly isAnswer: boolean;
+}
+
+/** One tab stop; arrows walk, and the word's share is said below. */
+function ShadedWords(props: {
+  readonly words: WordsRelevancy;
+  readonly prompt: readonly PromptToken[];
+  readonly answer: readonly AnswerToken[];
+  readonly name: string;
+}) {
+  const { words, prompt, answer, name } = props;
+  const [at, setAt] = useState<number>();
+  const [tabStop, setTabStop] = useState(0);
+  const all: readonly ShadedWord[] = [
+    ...prompt.map(({ text }, i) => ({ key: `p${i}`, text, share: words.prompt[i] ?? 0, isAnswer: false })),
+    ...Array.from(words.answer, (share, i) => ({ key: `a${i}`, text: answer[i]?.text ?? '', share, isAnswer: true })),
+  ];
+  const greatest = all.reduce((most, { share }) => Math.max(most, share), 0);
+  const shown = at === undefined ? strongest(all) : all[at];
+  const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
+    const next = nextAfterKey(event.key, at ?? tabStop, all.length);
+    if (next === undefined) return;
+    event.preventDefault();
+    setTabStop(next);
+    event.currentTarget.querySelector<HTMLElement>(`[data-word="${next}"]`)?.focus();
+  };
+  return (
+    <>
+      <ol
+        className="words-text"
+        aria-label={`Words by ${name}`}
+        onKeyDown={onKeyDown}
+        onPointerLeave={() => setAt(undefined)}
+      >
+        {all.map(({ key, text, share, isAnswer }, i) => (
+          <li
+            key={key}
+            className="word"
+            data-word={i}
+            data-answer={isAnswer || undefined}
+            data-first={(isAnswer && !all[i - 1]?.isAnswer) || undefined}
+            tabIndex={i === Math.min(tabStop, all.length - 1) ? 0 : -1}
+            aria-label={`${text.trim() || 'space'}, ${formatShare(share)}`}
+            style={{ '--share': greatest > 0 ? share / greatest : 0 } as React.CSSProperties}
+            onPointerEnter={() => setAt(i)}
+            onFocus={() => {
+              setAt(i);
+              setTabStop(i);
+            }}
+            onBlur={() => setAt(undefined)}
+          >
+            {text.replace(/\n/g, '↵') || '·'}
+          </li>
+        ))}
+      </ol>
+      <p className="words-readout mono">
+        {shown && (
+          <>
+            {at === undefined && 'most: '}“{shown.text.trim() || '␣'}” {formatShare(shown.share)} of all relevancy
+            {shown.isAnswer && ', in the answer itself'}
+          </>
+        )}
+      </p>
+    </>
+  );
+}
+
+function formatShare(share: number): string {
+  const percent = share * 100;
+  return `${percent.toFixed(percent < 10 ? 1 : 0)} %`;
+}
+
+function strongest(words: readonly ShadedWord[]): ShadedWord | undefined {
+  return words.reduce<ShadedWord | undefined>(
+    (best, word) => (best === undefined || word.share > best.share ? word : best),
+    undefined,
+  );
+}
+
+function nextAfterKey(key: string, at: number, count: number): number | undefined {
+  switch (key) {
+    case 'ArrowRight':
+    case 'ArrowDown':
+      return Math.min(count - 1, at + 1);
+    case 'ArrowLeft':
+    case 'ArrowUp':
+      return Math.max(0, at - 1);
+    case 'Home':
+      return 0;
+    case 'End':
+      return count - 1;
+    default:
+      return undefined;
+  }
+}

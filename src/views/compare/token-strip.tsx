@@ -1,0 +1,177 @@
+import { type KeyboardEvent, memo, useLayoutEffect, useMemo, useRef } from 'react';
+import { type MethodId, methods } from '../../contract/methods';
+import type { AnswerToken, RelevancyMap } from '../../contract/run';
+import type { ColourTable } from '../../marks/colour-table';
+import { drawHeatmap } from '../../marks/heatmap';
+import { percentiles, sharesOfMaximum } from '../../math/map-scales';
+import { summariseMap } from '../../math/map-values';
+import { formatCount } from '../../math/number-format';
+import { type Placement, patchAtIndex } from '../../math/patch-geometry';
+import { tokenAfterKey } from '../../math/token-words';
+import { type Choices, useChoices } from '../../state/choices';
+import { trackOf, useExplaining } from '../../state/explain-session';
+import { readValues } from '../../state/panel-map';
+import { extendSelection, pickToken } from '../../state/token-selection';
+import { layerTable, placed, type StageImage } from '../stage';
+import { MethodSelect } from './method-select';
+import { Progress } from './panel-status';
+import type { CompareBench } from './use-compare';
+import './token-strip.css';
+
+const selectPointed = (choices: Choices) => choices.pointedToken;
+
+/** Every token's map of one method, in order: a listbox with one tab stop, like the answer itself. */
+export function TokenStrip({ bench, image }: { readonly bench: CompareBench; readonly image: StageImage }) {
+  const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = bench;
+  const { colours, layer } = settings;
+  const list = useRef<HTMLDivElement>(null);
+  const table = useMemo(() => layerTable(colours, layer), [colours, layer]);
+  const track = useExplaining((state) => trackOf(state, record.id, method));
+  const pointed = useChoices(selectPointed);
+  const tabStop = selected.at(-1) ?? 0;
+  const done = run.tokens.filter(({ index }) => record.mapOf(index, method) !== undefined).length;
+  const isPartial = done < run.tokens.length;
+
+  const choose = (index: number, isExtending: boolean) => {
+    const { selection, select, unit } = useChoices.getState();
+    select(isExtending ? extendSelection(run.tokens, selection, index, unit) : pickToken(run.tokens, index, unit));
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const here = indexUnder(event.target) ?? tabStop;
+    const isPick = event.key === ' ' || event.key === 'Enter';
+    const next = isPick ? here : tokenAfterKey(run.tokens, here, event.key, false);
+    if (next === undefined) return;
+    choose(next, event.shiftKey);
+    list.current?.querySelector<HTMLElement>(`[data-strip="${next}"]`)?.focus();
+    event.preventDefault();
+  };
+
+  return (
+    <section className="strip-part" aria-label="All tokens">
+      <div className="part-head">
+        <h2 className="part-title">Every token by</h2>
+        <MethodSelect
+          label="Method of the strip"
+          method={method}
+          offers={offers}
+          onChange={(strip) => void setCompare({ strip })}
+        />
+        <div className="strip-progress">
+          {isPartial && <strong>Partial: </strong>}
+          <Progress bench={bench} method={method} track={track} />
+        </div>
+      </div>
+      <div
+        ref={list}
+        className="strip"
+        role="listbox"
+        aria-label={`Maps of all tokens, ${methods[method].name}`}
+        aria-multiselectable="true"
+        aria-orientation="horizontal"
+        tabIndex={run.tokens.length === 0 ? 0 : -1}
+        onKeyDown={onKeyDown}
+        onClick={(event) => {
+          const index = indexUnder(event.target);
+          if (index !== undefined) choose(index, event.shiftKey);
+        }}
+      >
+        {run.tokens.map((token) => (
+          <StripCell
+            key={token.index}
+            token={token}
+            map={record.mapOf(token.index, method)}
+            scale={compare.values}
+            image={image}
+            placement={frame.placement}
+            first={frame.placement.first}
+            table={table}
+            opacity={settings.opacityPercent / 100}
+            isSmooth={settings.patches === 'smooth'}
+            isSelected={selected.includes(token.index)}
+            isPointed={pointed === token.index}
+            isTabStop={token.index === tabStop}
+          />
+        ))}
+      </div>
+      <p className="panel-says">
+        {formatCount(run.tokens.length, 'token', 'tokens')}; {stripWords(method, compare.values)}
+      </p>
+    </section>
+  );
+}
+
+function stripWords(method: MethodId, scale: CompareBench['compare']['values']): string {
+  if (scale === 'rank') return 'colours are ranks within each map.';
+  return scale === 'given' && methods[method].values === 'probability'
+    ? 'colours are probabilities, the same in every map.'
+    : 'colours are shares of each map’s own maximum: they say where, not how much.';
+}
+
+function indexUnder(target: EventTarget): number | undefined {
+  const cell = target instanceof Element ? target.closest<HTMLElement>('[data-strip]') : null;
+  return cell ? Number(cell.dataset.strip) : undefined;
+}
+
+interface StripCellProps {
+  readonly token: AnswerToken;
+  readonly map: RelevancyMap | undefined;
+  readonly scale: CompareBench['compare']['values'];
+  readonly image: StageImage;
+  readonly placement: Placement;
+  readonly first: number;
+  readonly table: ColourTable;
+  readonly opacity: number;
+  readonly isSmooth: boolean;
+  readonly isSelected: boolean;
+  readonly isPointed: boolean;
+  readonly isTabStop: boolean;
+}
+
+const StripCell = memo(function StripCell(props: StripCellProps) {
+  const { token, map, scale, image, placement, first, table, opacity, isSmooth } = props;
+  const { isSelected, isPointed, isTabStop } = props;
+  const { grid, crop, sourceWidthPx, sourceHeightPx } = placement;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const values = useMemo(() => {
+    if (map === undefined) return undefined;
+    const shares = () => sharesOfMaximum(map.values);
+    const whole = scale === 'given' ? readValues(map) : shares();
+    const ofFrame = whole.subarray(first, first + grid.rows * grid.cols);
+    return scale === 'rank' ? percentiles(ofFrame) : ofFrame;
+  }, [map, scale, first, grid]);
+  useLayoutEffect(() => {
+    if (canvas.current && values) drawHeatmap(canvas.current, { values, grid, domain: [0, 1], table });
+  }, [values, grid, table]);
+  const text = token.text.trim() || '␣';
+  const peak = values && patchAtIndex(grid, summariseMap(values).maxIndex);
+  return (
+    <div
+      className="strip-cell"
+      role="option"
+      aria-selected={isSelected}
+      aria-label={peak ? `${text}, peak at row ${peak.row + 1}, column ${peak.col + 1}` : `${text}, no map yet`}
+      tabIndex={isTabStop ? 0 : -1}
+      data-strip={token.index}
+      data-pointed={isPointed || undefined}
+    >
+      <span className="strip-picture" style={{ aspectRatio: `${crop.widthPx} / ${crop.heightPx}` }}>
+        <img
+          src={image.url}
+          alt=""
+          style={placed(crop, { xPx: 0, yPx: 0, widthPx: sourceWidthPx, heightPx: sourceHeightPx })}
+        />
+        {values ? (
+          <canvas
+            ref={canvas}
+            className="stage-map"
+            data-patches={isSmooth ? 'smooth' : 'nearest'}
+            style={{ opacity }}
+          />
+        ) : (
+          <span className="strip-empty" />
+        )}
+      </span>
+      <span className="strip-text">{text}</span>
+    </div>
+  );
+});
