@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { appendFileSync, copyFileSync, readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defaultClientConditions, type Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -47,9 +48,36 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
+/** Packages that only a worker imports: the list of licences is made of the page's own modules. */
+const workerPackages = ['onnxruntime-web', 'onnxruntime-common'];
+
+/** The page's own licence beside it, and the workers' packages in the list of the others'. */
+function licences(): Plugin {
+  let folder = '';
+  return {
+    name: 'licences',
+    apply: 'build',
+    configResolved({ build }) {
+      folder = build.outDir;
+    },
+    writeBundle() {
+      copyFileSync('LICENSE', `${folder}/LICENSE`);
+      // Their packages come without the text; it is the same for all that are under it.
+      const permission = readFileSync('node_modules/react/LICENSE', 'utf8').split('\n\n').slice(2).join('\n\n');
+      for (const name of workerPackages) {
+        const { version, license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'));
+        appendFileSync(
+          `${folder}/licences.md`,
+          `\n## ${name} - ${version} (${license})\n\nCopyright (c) Microsoft Corporation\n\n${permission}`,
+        );
+      }
+    },
+  };
+}
+
 export default defineConfig({
   base: './',
-  plugins: [react(), contentSecurityPolicy()],
+  plugins: [react(), contentSecurityPolicy(), licences()],
   server: { headers: isolationHeaders },
   preview: {
     headers: {
@@ -69,6 +97,8 @@ export default defineConfig({
     target: 'es2023',
     modulePreload: { polyfill: false },
     manifest: true,
+    // What the page is built from, with the terms under which it is passed on.
+    license: { fileName: 'licences.md' },
     // Only small pictures become data: URLs; scripts, wasm and fonts stay files of their own origin.
     assetsInlineLimit: (file) => (/\.(svg|png|webp)$/.test(file) ? undefined : false),
     chunkSizeWarningLimit: 1000,
@@ -78,5 +108,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.mjs'],
     exclude: ['bench/**', 'e2e/**', 'node_modules/**', 'dist/**'],
     maxWorkers: 2,
+    // Ten thousand answers' statistics take seconds on a busy machine.
+    testTimeout: 60_000,
   },
 });

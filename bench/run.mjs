@@ -3,6 +3,7 @@
 //   npm run bench                          prints
 //   npm run bench -- --write               writes bench/report/*.json as well, which README.md's figures come from
 //   npm run bench -- --only head --widths 4096 --rounds 3
+//   npm run bench -- --only explain   what each method of explanation takes
 //   npm run bench -- --only page --public <folder>   with another model and other samples than the page's own
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -59,6 +60,12 @@ const builds = {
         closeBundle: () => cpSync('bench/graphs', '.cache/bench-dist/graphs', { recursive: true }),
       },
     ],
+  },
+  explain: {
+    configFile: 'vite.config.ts',
+    root: 'bench/page',
+    publicDir: path.resolve(options.public),
+    build: { outDir: path.join(root, '.cache/bench-explain'), emptyOutDir: true },
   },
 };
 
@@ -126,6 +133,61 @@ async function benchPage(url) {
   };
 }
 
+/** @param {string} url @returns {Promise<Report>} */
+async function benchExplain(url) {
+  const page = await browser.newPage();
+  page.on('pageerror', ({ message }) => console.error(message));
+  await page.goto(url);
+  const job = { modelUrl: 'models/patchlight-scenes/', runUrl: 'samples/run-3.run', rounds: Math.ceil(rounds / 2) };
+  const { tokens, firstMapMs, fastrmMs, tokenMs } = await page.evaluate((given) => window.measureExplain(given), job);
+  await page.close();
+  return {
+    title: `Explaining an answer of ${tokens} tokens in the page: each method's share of a token`,
+    command: 'npm run bench -- --only explain --write',
+    measuredOn,
+    figures: [
+      { label: 'first map, nothing loaded but the model', value: firstMapMs, unit: 'ms' },
+      { label: 'fastrm', value: fastrmMs, unit: 'ms' },
+      ...Object.entries(tokenMs).flatMap(([method, ms]) => [
+        { label: method, value: ms, unit: 'ms' },
+        { label: `${method}, times fastrm`, value: ms / fastrmMs, unit: '×' },
+      ]),
+    ],
+  };
+}
+
+/** @param {string} url @returns {Promise<Report>} */
+async function benchStatistics(url) {
+  const page = await browser.newPage();
+  page.on('pageerror', ({ message }) => console.error(message));
+  await page.goto(url);
+  const job = { bandRows: 10_000, resamples: 200, points: 256, brushRows: 100_000, rounds };
+  const times = await page.evaluate((what) => window.measureStatistics(what), job);
+  await page.close();
+  const bands = `bands of ${job.bandRows} answers, ${job.resamples} resamples, ${job.points} points`;
+  const brush = `a brush step over ${job.brushRows} rows, six charts`;
+  return {
+    title: 'Statistics of a calibration, in their worker, from the page’s call to its answer',
+    command: 'npm run bench -- --only statistics --write',
+    measuredOn,
+    figures: [
+      { label: bands, value: times.bandsMs, unit: 'ms', goal: '150 at most' },
+      { label: `${bands}, every resample smoothed value by value`, value: times.plainBandsMs, unit: 'ms' },
+      { label: 'bands: faster than value by value by', value: times.plainBandsMs / times.bandsMs, unit: '×' },
+      {
+        label: `densities and histograms of ${job.bandRows} answers without bands`,
+        value: times.densityMs,
+        unit: 'ms',
+      },
+      { label: brush, value: times.brushMs, unit: 'ms', goal: '16 at most' },
+      { label: `${brush}: the longest`, value: times.longestBrushMs, unit: 'ms' },
+      { label: `${brush}, every chart filtered anew`, value: times.plainBrushMs, unit: 'ms' },
+      { label: 'brush: faster than filtering anew by', value: times.plainBrushMs / times.brushMs, unit: '×' },
+      { label: `loading ${job.brushRows} rows of CSV`, value: times.loadMs, unit: 'ms' },
+    ],
+  };
+}
+
 /** @returns {Promise<Report>} */
 async function benchCompanion() {
   await build({ ...builds.page, logLevel: 'warn' });
@@ -153,7 +215,9 @@ async function benchCompanion() {
 const benches = {
   head: () => withServer(builds.head, benchHead),
   page: () => withServer(builds.page, benchPage),
+  explain: () => withServer(builds.explain, benchExplain),
   arrival: benchCompanion,
+  statistics: () => withServer(builds.head, benchStatistics),
 };
 
 try {

@@ -15,23 +15,32 @@ import {
 } from './page';
 import { diskPng, turnedJpeg } from './pictures';
 
-test('Enter asks, the answer streams, and the newest token’s map follows until one is picked', async ({ page }) => {
+test('Enter asks, the answer streams, the newest token’s map follows, and the whole answer rests on what says most', async ({
+  page,
+}) => {
   await openPage(page);
   await page.evaluate(() => {
-    const counts: number[] = [];
-    Object.assign(window, { counts });
+    const seen: { count: number; selected: number }[] = [];
+    Object.assign(window, { seen });
     new MutationObserver(() => {
+      const isAnswering = document.querySelector('.answer .eyebrow')?.textContent === 'Answering';
       const count = document.querySelectorAll('[role="option"]').length;
       const selected = document.querySelector<HTMLElement>('[role="option"][aria-selected="true"]')?.dataset.token;
-      if (counts.at(-1) !== count && selected !== undefined) counts.push(count);
+      if (isAnswering && seen.at(-1)?.count !== count && selected !== undefined)
+        seen.push({ count, selected: Number(selected) });
     }).observe(document.body, { subtree: true, childList: true, attributes: true });
   });
   await ask(page, 'Describe the image.');
-  const counts = await page.evaluate(() => (window as unknown as { counts: number[] }).counts);
-  expect(counts.length, 'the answer came in one piece').toBeGreaterThan(3);
+  const seen = await page.evaluate(() => (window as unknown as { seen: { count: number; selected: number }[] }).seen);
+  expect(seen.length, 'the answer came in one piece').toBeGreaterThan(3);
+  // A token is on screen before its map is.
+  for (const { count, selected } of seen) expect([count - 1, count - 2]).toContain(selected);
   const all = await tokens(page).count();
   expect(all).toBeGreaterThan(10);
-  expect(await selectedTokens(page)).toEqual([all - 1]);
+  const shares = await tokens(page).evaluateAll((options) =>
+    options.map((option) => Number.parseFloat(option.querySelector<HTMLElement>('.token-fill')?.style.width ?? '')),
+  );
+  expect(await selectedTokens(page)).toEqual([shares.indexOf(Math.min(...shares))]);
   await expect(page.locator('.provenance')).toContainText(/answer [\d.]+ (ms|s)/);
   await token(page, 1).click();
   expect(await selectedTokens(page)).toEqual([1]);
@@ -125,6 +134,38 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   await expect(page.locator('.readout-note')).toContainText('the 50 % that the model never saw');
 });
 
+test('an upright image is shown whole before it is asked about, and stays in the tray after', async ({ page }) => {
+  await openPage(page);
+  await page.locator('input[type="file"]').setInputFiles({
+    name: 'tall.png',
+    mimeType: 'image/png',
+    buffer: diskPng(300, 1200, [200, 40, 30]),
+  });
+  await expect(page.locator('.readout-title')).toHaveText('tall.png');
+  const still = await page.locator('.stage-still').boundingBox();
+  const box = await page.locator('.stage-box').boundingBox();
+  expect(still).toEqual(box);
+  await ask(page, 'What color is the sphere?');
+  const tray = page.getByRole('group', { name: 'Image to ask about' });
+  await expect(tray.getByRole('button', { name: 'tall.png' })).toHaveAttribute('aria-pressed', 'true');
+});
+
+test.describe('on a phone', () => {
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+
+  test('whoever asks is brought to the answer, with the map above it and no keyboard over it', async ({ page }) => {
+    await openPage(page);
+    await ask(page, 'Describe the image.');
+    await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
+    await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
+    const map = await page.locator('.bench-stage').boundingBox();
+    const question = await page.locator('.answer-question').boundingBox();
+    if (map === null || question === null) throw new Error('map or question has no place');
+    expect(question.y, 'the map covers the question').toBeGreaterThan(map.y + map.height);
+    await expect(questionBox(page)).not.toBeFocused();
+  });
+});
+
 test('a photograph that the camera says is turned is shown and read upright', async ({ page }) => {
   await openPage(page);
   const base64 = await page.evaluate(() => {
@@ -142,6 +183,19 @@ test('a photograph that the camera says is turned is shown and read upright', as
   if (image === null || map === null) throw new Error('image or map has no place');
   expect(image.width / image.height).toBeCloseTo(2 / 3, 1);
   expect(map.width, 'a square over the whole width').toBeCloseTo(image.width, 0);
+});
+
+test('words that are copied with a picture of them are pasted into the question as words', async ({ page }) => {
+  await openPage(page);
+  const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
+  const isLeftToTheBox = await questionBox(page).evaluate((box, data) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([new Uint8Array(data)], 'cells.png', { type: 'image/png' }));
+    clipboardData.setData('text/plain', 'How many objects are there?');
+    return box.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  }, bytes);
+  expect(isLeftToTheBox).toBe(true);
+  await expect(page.locator('.answer .eyebrow')).toHaveText('Recorded example');
 });
 
 test('an image can be pasted and dropped', async ({ page }) => {

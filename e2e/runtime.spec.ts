@@ -1,5 +1,6 @@
 // The inference code in a real browser: its two backends against each other, what it does when one fails, and the
 // whole way from an image to maps against what the Python side saved.
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import { build, type PreviewServer, preview } from 'vite';
@@ -20,7 +21,7 @@ test.use({ launchOptions: { executablePath: (await findBrowser()) ?? '', args: [
 test.describe.configure({ timeout: 120_000 });
 
 const configFile = path.resolve(import.meta.dirname, 'runtime/vite.config.ts');
-const port = 4188;
+const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187) + 100;
 const url = `http://localhost:${port}/`;
 let server: PreviewServer;
 
@@ -113,12 +114,13 @@ test('without cross-origin isolation it runs, on one thread', async ({ page }) =
   expect(await call(page, 'choose', 'wasm')).toMatchObject({ backend: 'wasm', threads: 1 });
 });
 
-test('an answer comes in order: begin, token and map in turn, end', async ({ page }) => {
+test('an answer comes in order: begin, prompt, token and map in turn, end', async ({ page }) => {
   const { events, progress, status } = await call(page, 'answer', await firstImage(page), question);
   const types = events.map(({ type }) => type);
   expect(types[0]).toBe('begin');
   expect(types.at(-1)).toBe('end');
-  const middle = types.slice(1, -1);
+  expect(types[1]).toBe('prompt');
+  const middle = types.slice(2, -1);
   expect(middle.length).toBeGreaterThan(0);
   expect(middle).toEqual(middle.map((_, i) => (i % 2 === 0 ? 'token' : 'map')));
   expect(status).toMatchObject({ phase: 'ready', backend: 'wasm' });
@@ -143,7 +145,7 @@ test('stopping a long answer ends it with the token just read, in the worker too
   };
   const whole = await ask();
   const stopped = await ask(2);
-  expect(stopped.types).toEqual(['begin', 'token', 'map', 'token', 'map', 'end']);
+  expect(stopped.types).toEqual(['begin', 'prompt', 'token', 'map', 'token', 'map', 'end']);
   expect(stopped.end.reason).toBe('cancelled');
   expect(whole.types.length, 'a long answer').toBeGreaterThan(30);
   expect(stopped.end.answerMs, 'the worker did not go on to the end').toBeLessThan(0.7 * whole.end.answerMs);
@@ -219,6 +221,7 @@ test('the answer and its maps are those of the Python side', async ({ page }) =>
     const about = `${file}: ${found.question}`;
     expect(found.texts[1], about).toEqual(found.texts[0]);
     expect(found.words[1], about).toEqual(found.words[0]);
+    expect(found.prompts[1], about).toEqual(found.prompts[0]);
     expect(found.ends[1], about).toEqual(found.ends[0]);
     expect(found.models[1], about).toEqual(found.models[0]);
     const [wanted, came] = found.geometries.map(({ frames }) => frames[0].crop);
@@ -228,4 +231,59 @@ test('the answer and its maps are those of the Python side', async ({ page }) =>
     expect(found.mapDifference, about).toBeLessThan(5e-3);
     expect(found.logProbDifference, about).toBeLessThan(2e-2);
   }
+});
+
+const explained = JSON.parse(
+  readFileSync(path.resolve(import.meta.dirname, '../src/inference/fixtures/explained-run-1.json'), 'utf8'),
+);
+const floats = (base64: string) => Array.from(new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer));
+
+function relativeError(found: readonly number[], wanted: readonly number[]): number {
+  expect(found).toHaveLength(wanted.length);
+  return Math.hypot(...wanted.map((value, i) => value - found[i]!)) / (Math.hypot(...wanted) || 1);
+}
+
+test("a recorded run's maps are autograd's, of a pass that says what was streamed", async ({ page }) => {
+  const { before, after, explained: found } = await call(page, 'explainRun', 'samples/run-1.run', explained.wanted);
+  expect(before.chefer).toContain('still loading');
+  expect(after).toMatchObject({ fastrm: 'none', chefer: 'none', random: 'none' });
+  expect(after['chefer-incremental']).toContain('companion');
+  const methods = found.map(({ method }) => method);
+  expect(methods.toSorted()).toEqual([...Object.keys(explained.picture.maps), 'random'].toSorted());
+  for (const { method, types, check, maps } of found) {
+    expect(maps.map(({ tokenIndex }) => tokenIndex)).toEqual(explained.wanted);
+    if (method === 'random') continue;
+    expect(types).toEqual(['check', ...explained.wanted.map(() => 'map'), 'end']);
+    expect(check!.isSame).toBe(true);
+    expect(check!.largestDifference).toBeLessThan(1e-4);
+    for (const [i, wanted] of explained.picture.maps[method].entries()) {
+      // The same weights in fp16 on both sides: what is left is the order of sums, in the pictures' scaling too.
+      expect(relativeError(maps[i]!.values, floats(wanted.values)), `${method}, map ${i}`).toBeLessThan(1e-4);
+      if (wanted.prompt) expect(relativeError(maps[i]!.text!.prompt, floats(wanted.prompt)), method).toBeLessThan(1e-4);
+    }
+  }
+});
+
+test('a question that comes while an answer is explained waits for one map; stopping keeps the maps that came', async ({
+  page,
+}) => {
+  const { order, tokens } = await call(page, 'askWhileExplaining', 'samples/run-4.run', 'How many cubes are there?', 3);
+  const answered = order.findIndex((what) => what.startsWith('answered There'));
+  expect(answered).toBeGreaterThan(0);
+  expect(answered, 'not after the last map').toBeLessThan(order.lastIndexOf('map'));
+  expect(order.filter((_, i) => i !== answered)).toEqual(['check', 'map', 'map', 'map', 'cancelled']);
+  expect(tokens, 'there was more to explain').toBeGreaterThan(3);
+});
+
+test('what explains answers is fetched when that is first asked for, and kept', async ({ page }) => {
+  const fetched: string[] = [];
+  page.on('request', (request) => fetched.push(new URL(request.url()).pathname.split('/').at(-1)!));
+  const files = () => fetched.splice(0).filter((file) => file.startsWith('explain-'));
+  await call(page, 'loadTwice');
+  expect(files()).toEqual([]);
+  await call(page, 'explainRun', 'samples/run-1.run', [0]);
+  expect(files()).toContain('explain-chefer.onnx');
+  await open(page);
+  await call(page, 'explainRun', 'samples/run-1.run', [0]);
+  expect(files()).toEqual([]);
 });

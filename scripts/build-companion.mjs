@@ -2,7 +2,7 @@
 // Builds the page and puts it inside the Python package, so that a wheel of it serves the page:
 //   node scripts/build-companion.mjs             companion/src/patchlight/page/
 //   node scripts/build-companion.mjs --wheel     and the wheel, in companion/dist/
-import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -28,6 +28,7 @@ if (values.wheel) {
   rmSync(path.join(companion, 'build'), { recursive: true, force: true });
   rmSync(wheels, { recursive: true, force: true });
   mkdirSync(wheels);
+  copyFileSync(path.join(root, 'LICENSE'), path.join(companion, 'LICENSE'));
   await run(venvBin('python'), ['-m', 'pip', 'wheel', '-q', '--no-deps', '-w', wheels, companion]);
   const [wheel] = readdirSync(wheels);
   if (wheel === undefined || !existsSync(path.join(wheels, wheel))) throw new Error(`pip wrote no wheel to ${wheels}`);

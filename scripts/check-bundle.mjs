@@ -42,7 +42,13 @@ console.log(
   `${(total / 1000).toFixed(1).padStart(8)} kB gzipped before the first paint; the budget is ${budgetBytes / 1000} kB`,
 );
 
+const licences = readFileSync(path.join(dist, 'licences.md'), 'utf8');
+const redistributed = ['react', 'onnxruntime-web', '@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'];
+
 const faults = [
+  ...redistributed.flatMap((name) =>
+    licences.includes(`## ${name} - `) ? [] : [`dist/licences.md leaves out ${name}`],
+  ),
   ...(total > budgetBytes ? [`over the budget by ${((total - budgetBytes) / 1000).toFixed(1)} kB`] : []),
   ...(loaded.length === 0 ? ['dist/index.html loads no script'] : []),
   ...strangers.map((file) => `dist/index.html loads ${file}, which the entry does not import`),

@@ -9,11 +9,12 @@ import { root } from './shell.mjs';
 
 /** Which folders a folder may import from, itself apart. `main` is src/main.tsx. */
 export const arrows = /** @type {const} */ ({
-  main: ['views', 'state', 'source', 'inference', 'contract', 'marks', 'math', 'theme'],
+  main: ['views', 'state', 'source', 'inference', 'statistics', 'contract', 'marks', 'math', 'theme'],
   views: ['state', 'marks', 'contract', 'math', 'theme'],
-  state: ['source', 'inference', 'contract', 'math', 'theme'],
+  state: ['source', 'inference', 'statistics', 'contract', 'math', 'theme'],
   source: ['contract', 'math'],
   inference: ['contract', 'math'],
+  statistics: ['contract', 'math'],
   marks: ['math', 'theme'],
   contract: ['math'],
   theme: [],
@@ -23,6 +24,8 @@ export const arrows = /** @type {const} */ ({
 /** Single files that may do what their folder may not, each with its reason. */
 const exceptions = [
   { from: 'source/', to: 'inference/client', why: 'the embedded source speaks to the worker through its client' },
+  { from: 'statistics/', to: 'inference/worker-link', why: 'one way for the page to speak to a worker' },
+  { from: 'statistics/', to: 'inference/macrotask', why: 'messages that wait are heard between two computations' },
   { from: 'source/', to: 'inference/head-client', why: "a companion's states become maps in the head's worker" },
   { from: 'source/', to: 'inference/activation-client', why: 'and token activation maps in a worker of their own' },
 ];
@@ -35,6 +38,7 @@ const packageFolders = [
   },
   { packages: /^onnxruntime-web(\/|$)/, folders: ['inference'] },
   { packages: /^(apache-arrow|flatbuffers)(\/|$)/, folders: ['contract'] },
+  { packages: /^(hyparquet|d3-dsv)(\/|$)/, folders: ['contract'] },
   { packages: /^zod(\/|$)/, folders: ['contract', 'main'] },
   { packages: /^@noble\/hashes(\/|$)/, folders: ['contract'] },
   { packages: /^zustand(\/|$)/, folders: ['state'] },

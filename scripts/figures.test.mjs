@@ -1,6 +1,6 @@
 // @ts-check
 import { describe, expect, it } from 'vitest';
-import { parseReport, renderFigures, replaceSection } from './figures.mjs';
+import { parseReport, renderFigures, renderGoals, replaceSection } from './figures.mjs';
 
 const report = {
   title: 'Answers',
@@ -11,7 +11,9 @@ const report = {
   ],
 };
 
-describe('the figures of README.md', () => {
+const where = { file: 'README.md', name: 'figures' };
+
+describe('the figures of README.md and docs/figures.md', () => {
   it('show each number with its unit, its goal and the command that measures it', () => {
     const text = renderFigures([report]);
     expect(text).toContain('`python -m patchlight.evaluate`');
@@ -19,15 +21,30 @@ describe('the figures of README.md', () => {
     expect(text).toContain('| questions | 2400 |  |');
   });
 
+  it('show in README what has a goal, and leave out what has none', () => {
+    const text = renderGoals([report, { ...report, title: 'Curves', figures: [{ label: 'steps', value: 3 }] }]);
+    expect(text).toContain('| **Answers** |  |  |\n| colour | 91.23 % | ≥ 65 % |');
+    expect(text).not.toContain('questions');
+    expect(text).not.toContain('Curves');
+  });
+
+  it('show what has columns as tables under the figures', () => {
+    const table = { title: 'By set', columns: ['set', 'right'], rows: [['pope|like', 0.93412]] };
+    const parsed = parseReport('a.json', { ...report, tables: [table] });
+    const text = renderFigures(parsed ? [parsed] : []);
+    expect(text).toContain('By set:\n\n| set | right |\n|---|---:|\n| pope\\|like | 0.9341 |');
+    expect(() => parseReport('a.json', { ...report, tables: [{ ...table, rows: [['one cell']] }] })).toThrow('a.json');
+  });
+
   it('replace only what stands between the marks, and the same again changes nothing', () => {
     const readme = 'before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n';
-    const once = replaceSection(readme, 'new');
+    const once = replaceSection(readme, 'new', where);
     expect(once).toBe('before\n<!-- figures: begin -->\nnew\n<!-- figures: end -->\nafter\n');
-    expect(replaceSection(once, 'new')).toBe(once);
+    expect(replaceSection(once, 'new', where)).toBe(once);
   });
 
   it('refuse a README without marks, and a figure without a value', () => {
-    expect(() => replaceSection('nothing here', 'new')).toThrow('README.md lacks');
+    expect(() => replaceSection('nothing here', 'new', where)).toThrow('README.md lacks');
     expect(() => parseReport('a.json', { ...report, figures: [{ label: 'colour' }] })).toThrow('a.json');
   });
 

@@ -45,7 +45,9 @@ const steps = [
   { name: 'imports', needs: ['node'], run: () => run(node, ['scripts/check-imports.mjs']) },
   { name: 'api-types', needs: ['node'], run: () => run(node, ['scripts/api-types.mjs', '--check']) },
   { name: 'figures', needs: ['node'], run: () => run(node, ['scripts/figures.mjs', '--check']) },
+  { name: 'methods-doc', needs: ['node'], run: () => run(node, ['scripts/methods-doc.mjs', '--check']) },
   { name: 'models', needs: ['node'], run: () => run(node, ['scripts/check-models.mjs']) },
+  { name: 'datasets', needs: ['node'], run: () => run(node, ['scripts/check-datasets.mjs']) },
   { name: 'ruff', needs: ['python'], run: () => run(venvBin('ruff'), ['check'], { cwd: companion }) },
   {
     name: 'ruff-format',

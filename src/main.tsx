@@ -6,6 +6,7 @@ import { createExplainSession } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
+import { createStatisticsClient } from './statistics/client';
 import { renderPage } from './views/render-page';
 
 const root = document.getElementById('root');
@@ -23,10 +24,12 @@ function companionUrl(): string | undefined {
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
 }
 
+const modelUrl = './models/patchlight-scenes/';
+const calibrationUrl = './datasets/patchlight-scenes/calibration.arrow';
 const apiUrl = companionUrl();
 const source =
   apiUrl === undefined
-    ? createEmbeddedSource({ modelUrl: './models/patchlight-scenes/', backend: chosenBackend() })
+    ? createEmbeddedSource({ modelUrl, calibrationUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
   library: createRunLibrary(),
@@ -43,7 +46,17 @@ const intake = createImageIntake(reading);
 const asking = createAskSession(source, library, intake);
 const explaining = createExplainSession(source);
 
-renderPage(root, { ...reading, source, intake, asking, explaining, samplesUrl: './samples/' });
+renderPage(root, {
+  ...reading,
+  source,
+  intake,
+  asking,
+  explaining,
+  samplesUrl: './samples/',
+  modelUrl,
+  statistics: createStatisticsClient(),
+  recordedCalibrationUrl: calibrationUrl,
+});
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
 const loadModel = () => void source.load().catch(() => {}); // the status says why

@@ -34,3 +34,8 @@ def test_bernoulli_is_the_mean_of_each_patch_s_own(maps: torch.Tensor):
     wanted = stats.entropy(np.stack([maps.numpy(), 1 - maps.numpy()]), axis=0).mean(1)
     np.testing.assert_allclose(bernoulli(maps), wanted, rtol=1e-12)
     assert bernoulli(torch.tensor([[0.0, 1.0]])).item() == 0
+
+
+def test_a_map_with_a_hole_has_no_entropy():
+    maps = torch.tensor([[0.1, float("nan"), 0.3]])
+    assert all(torch.isnan(entropy(maps)).all() for entropy in (sum_normalised, kernel_density, bernoulli))

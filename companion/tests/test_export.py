@@ -124,6 +124,7 @@ def test_the_manifest_names_every_file_with_its_hash(folders: Folders):
     assert manifest["model"]["hiddenSize"] == manifest["head"]["hiddenSize"] == 192
     assert manifest["model"]["layers"] == 2
     assert manifest["head"]["labellingThreshold"] == 0.3
+    assert "colour" in manifest["prompt"]["neverSeen"]
 
 
 def test_a_head_for_other_states_is_refused(folders: Folders, tmp_path: Path):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -141,12 +142,46 @@ def test_the_shown_table_has_a_column_a_data_set(evaluated: Evaluated):
     assert (evaluated.out / "summary.md").read_text() == table_of([summary], "fastrm")
 
 
+def test_the_shown_table_says_what_entropy_is_worth_where_there_are_answers_enough(evaluated: Evaluated):
+    summary = json.loads((evaluated.out / "summary.json").read_text())
+    assert summary["calibration"]["thresholds"]["entropySum"]["all"]["threshold"] is None
+    assert "entropy" not in table_of([summary], "fastrm")
+    rates = {
+        name: {"value": value} for name, value in (("shareBelow", 0.63), ("rightBelow", 0.84), ("rightAbove", 0.59))
+    }
+    known = {"threshold": rates, "auroc": {"value": 0.7}}
+    thresholds = {"entropySum": {"all": known}, "logProbs": {"all": {**known, "auroc": {"value": 0.8}}}}
+    shown = table_of([{**summary, "calibration": {"thresholds": thresholds}}], "fastrm")
+    assert "| jsonl | 0.630 | 0.840 | 0.590 | 0.700 | 0.800 |" in shown
+
+
 def test_the_table_says_what_was_evaluated_and_what_each_column_means(evaluated: Evaluated):
     schema = pq.read_schema(evaluated.out / "table.parquet")
     facts = json.loads(schema.metadata[b"patchlight.evaluation"])
     assert facts["head"]["teacher"] == "Chefer relevancy, exact"
     assert (facts["method"], facts["data"], facts["samples"]) == ("exact", "jsonl", SAMPLES)
     assert all(schema.field(name).metadata[b"meaning"] for name in schema.names)
+
+
+def test_the_calibration_is_the_table_an_answer_a_row(evaluated: Evaluated):
+    with pyarrow.ipc.open_file(evaluated.out / "calibration.arrow") as file:
+        answers = file.read_all()
+    rows = rows_of(evaluated.out)
+    facts = json.loads(answers.schema.metadata[b"patchlight.calibration"])
+    loaded = load(LoadOptions(model=str(evaluated.model), device="cpu"))
+    assert facts["model"] == {"name": loaded.name, "revision": loaded.revision, "sameAs": []}
+    assert (facts["n"], facts["data"]["sets"]) == (SAMPLES, ["questions"])
+    assert facts["patches"] is None  # Qwen2.5-VL's grid changes with the picture
+    columns = {"logProbs": "logProb", "entropySum": "entropySumNats", "entropyKde": "entropyKdeNats"}
+    for number, answer in enumerate(answers.to_pylist()):
+        some = [row for row in rows if row["sample"] == answer["id"]]
+        assert answer["id"] == f"q{number}"
+        assert answer["tokens"] == [row["text"] for row in some]
+        assert answer["correct"] == (number == 1)
+        assert (evaluated.out / answer["image"]).resolve().samefile(some[0]["imagePath"])
+        assert answer["reference"] in some[0]["rightAnswers"]
+        for name, source in columns.items():
+            assert answer[name] == [row[source] for row in some]
 
 
 def test_it_goes_on_where_it_was(evaluated: Evaluated, tmp_path: Path):

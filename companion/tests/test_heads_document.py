@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from patchlight import cli, latency
+from patchlight import cli, latency, pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "heads.md").read_text()
@@ -38,7 +38,7 @@ def test_every_command_is_one_that_is_taken(monkeypatch: pytest.MonkeyPatch):
     assert len(COMMANDS) >= 13
     for words in COMMANDS:
         place = next(k for k, word in enumerate(words) if "patchlight" in word)
-        run = latency.main if words[place] == "patchlight.latency" else cli.main
+        run = {"patchlight.latency": latency.main, "patchlight.pipeline": pipeline.main}.get(words[place], cli.main)
         with pytest.raises(Parsed):
             run(words[place + 1 :])
 

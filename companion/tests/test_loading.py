@@ -123,6 +123,12 @@ def test_another_family_is_refused_before_its_weights_are_looked_for(tmp_path: P
         load_folder(tmp_path)
 
 
+@pytest.mark.parametrize("model", ["/no/such/folder", "./folder", "~/folder", "a/b/c"])
+def test_a_folder_that_is_not_there_is_called_that(model: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"there is no folder {model}"):
+        load(LoadOptions(model=model))
+
+
 def test_weights_in_pickles_are_not_read(tmp_path: Path) -> None:
     made: Any = saved("llava", tmp_path)
     (tmp_path / "model.safetensors").unlink()

@@ -1,5 +1,7 @@
 """Figures of maps against masks and of maps against maps, each against a plain count or SciPy."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -36,7 +38,7 @@ def test_maps_are_binarised_at_a_share_of_their_maximum_or_at_a_probability():
 def test_spearman_is_scipy_s_also_with_ties():
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randint(0, 6, (5, 40), generator=generator).float() for _ in range(2))
-    wanted = [spearmanr(x, y)[0] for x, y in zip(a, b, strict=True)]
+    wanted: list[Any] = [spearmanr(x, y)[0] for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(spearman(a, b).over, wanted, atol=1e-12)
     assert spearman(torch.zeros(1, 40), b[:1]).over.tolist() == [0.0]
 

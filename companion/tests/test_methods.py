@@ -280,3 +280,15 @@ def test_log_probabilities_of_another_answer_are_refused():
     made = tiny("llava")
     with pytest.raises(ValueError, match="3 log-probabilities for an answer of 4 tokens"):
         explain(loaded(made), read(made), ANSWER, "tam", [0], log_probs=[-1.0] * 3)
+
+
+@pytest.mark.parametrize("name", ["patchlight_observed", "patchlight_recorded"])
+@pytest.mark.parametrize("option", ["softcap", "s_aux"])
+def test_attention_that_adds_to_its_softmax_is_refused_by_name(name: str, option: str):
+    attention: Any = AttentionInterface()[name]
+    module: Any = torch.nn.Linear(1, 1)
+    q = torch.ones(1, 2, 3, 4)
+    with pytest.raises(ValueError, match=f"Linear uses {option}, which relevancy is not defined for here"):
+        attention(module, q, q, q, torch.zeros(1, 1, 3, 3), **{option: 50.0})
+    with pytest.raises(ValueError, match="want a causal decoder"):
+        attention(module, q, q, q, None)

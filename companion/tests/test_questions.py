@@ -15,7 +15,7 @@ from patchlight.questions import (
     normalize_answer,
 )
 from patchlight.scenes import sample_scene
-from patchlight.vocabulary import build_tokenizer
+from patchlight.vocabulary import build_tokenizer, tokens_never_seen
 
 SCENES = [sample_scene(seed) for seed in range(150)]
 
@@ -121,6 +121,16 @@ def test_the_vocabulary_knows_every_word_and_writes_it_back() -> None:
     assert max(lengths) <= 60
     assert tokenizer.tokenize("two spheres") == ["two", "sphere", "##s"]
     assert tokenizer.tokenize("elephant") == ["<unk>"]
+
+
+def test_tokens_that_training_never_showed_are_told_from_those_that_it_did() -> None:
+    tokenizer = build_tokenizer()
+    never_seen = tokens_never_seen(tokenizer)
+    assert {"colour", "grey", "Where", "who", "between"} <= set(never_seen)
+    for seed in range(5000, 5100):
+        question = ask(sample_scene(seed), Random(seed))
+        for sentence in (question.text, question.text[0].lower() + question.text[1:], answer_text(question.words)):
+            assert not set(tokenizer.tokenize(sentence)) & set(never_seen), sentence
 
 
 def test_answers_are_compared_without_case_and_punctuation() -> None:

@@ -67,6 +67,13 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
 # --- what is streamed ---
 
 
+def test_words_that_the_model_has_never_seen_are_named_and_nothing_is_answered(embedded: httpx.Client):
+    answer = embedded.post("/v1/generate", **form("What is the giraffe doing on the cube?"))
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:patchlight:problem:unknown-words")
+    assert "“giraffe”, “doing”" in answer.json()["detail"]
+    assert "cube" not in answer.json()["detail"]
+
+
 @pytest.mark.parametrize("name", ["run-1", "run-3", "run-4"])
 def test_a_streamed_answer_is_the_recorded_one(name: str, embedded: httpx.Client):
     recorded = read_run(SAMPLES / f"{name}.run")

@@ -1,5 +1,13 @@
 // What runtime.spec.ts calls in the browser. Heads run in the page itself, so that a test can lose their device.
-import type { AnswerToken, RunEvent, RunHeader, RunImage } from '../../src/contract/run';
+import type {
+  AnswerToken,
+  ExplainEvent,
+  PromptToken,
+  RelevancyMap,
+  RunEvent,
+  RunHeader,
+  RunImage,
+} from '../../src/contract/run';
 import { sha256Hex } from '../../src/contract/sha256';
 import { chooseHead, createHead, type HeadFiles, largestDifference } from '../../src/inference/head';
 import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
@@ -54,8 +62,12 @@ async function fetchPicture(url: string): Promise<RunImage> {
 async function collect(events: AsyncIterable<RunEvent>) {
   const run = { tokens: [] as AnswerToken[], maps: [] as Float32Array[], end: '' };
   let header: RunHeader | undefined;
+  let prompt: readonly PromptToken[] = [];
   for await (const event of events) {
     switch (event.type) {
+      case 'prompt':
+        prompt = event.tokens;
+        break;
       case 'begin':
         header = event.header;
         break;
@@ -70,7 +82,26 @@ async function collect(events: AsyncIterable<RunEvent>) {
         break;
     }
   }
-  return { header, ...run };
+  return { header, prompt, ...run };
+}
+
+async function openRun(runUrl: string) {
+  return collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer())));
+}
+
+async function readAll<T>(events: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+function plainMap({ values, text, ...map }: RelevancyMap) {
+  const words = text && { prompt: Array.from(text.prompt), answer: Array.from(text.answer) };
+  return { ...map, values: Array.from(values), ...(words && { text: words }) };
+}
+
+function isCheck(event: ExplainEvent): event is Extract<ExplainEvent, { type: 'check' }> {
+  return event.type === 'check';
 }
 
 const tests = {
@@ -149,7 +180,7 @@ const tests = {
 
   /** A saved run of the Python side and the same question asked here. */
   async compareWithRun(runUrl: string) {
-    const recorded = await collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer())));
+    const recorded = await openRun(runUrl);
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
     const { image, question } = recorded.header!;
     const live = await collect(source.ask({ image, text: question }, new AbortController().signal));
@@ -161,11 +192,57 @@ const tests = {
       geometries: [recorded.header!.geometry, live.header!.geometry],
       models: [recorded.header!.model, live.header!.model],
       texts: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ text }) => text)),
+      prompts: [recorded.prompt, live.prompt],
       words: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ word }) => word)),
       ends: [recorded.end, live.end],
       mapDifference: Math.max(...differences),
       logProbDifference: Math.max(...logProbs),
     };
+  },
+
+  /** Tokens of a saved run by each method that the source offers; its refusals before the model is there, and after. */
+  async explainRun(runUrl: string, tokenIndices: readonly number[]) {
+    const { header, tokens } = await openRun(runUrl);
+    const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
+    const refusals = () =>
+      Object.fromEntries(source.offers(header!).map(({ method, refusal }) => [method, refusal ?? 'none']));
+    const before = refusals();
+    await source.load();
+    const after = refusals();
+    const explained = [];
+    for (const { method, refusal } of source.offers(header!)) {
+      if (refusal !== undefined || method === 'fastrm') continue;
+      const request = { method, header: header!, tokens, tokenIndices };
+      const events = await readAll(source.explain(request, new AbortController().signal));
+      const maps = events.flatMap((event) => (event.type === 'map' ? [plainMap(event.map)] : []));
+      explained.push({ method, types: events.map(({ type }) => type), check: events.find(isCheck)?.check, maps });
+    }
+    source.destroy();
+    return { before, after, explained };
+  },
+
+  /** All tokens of a saved run are being explained when a question comes; when `stopAfter` maps are there, they stop. */
+  async askWhileExplaining(runUrl: string, question: string, stopAfter: number) {
+    const { header, tokens } = await openRun(runUrl);
+    const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
+    await source.load();
+    const stop = new AbortController();
+    const tokenIndices = tokens.map(({ index }) => index);
+    const order: string[] = [];
+    let answer: Promise<unknown> | undefined;
+    for await (const event of source.explain(
+      { method: 'chefer', header: header!, tokens, tokenIndices },
+      stop.signal,
+    )) {
+      order.push(event.type === 'end' ? event.reason : event.type);
+      answer ??= collect(source.ask({ image: header!.image, text: question }, new AbortController().signal)).then(
+        (run) => order.push(`answered ${run.tokens.map(({ text }) => text).join('')}`),
+      );
+      if (order.filter((type) => type === 'map').length === stopAfter) stop.abort();
+    }
+    await answer;
+    source.destroy();
+    return { order, tokens: tokens.length };
   },
 
   /** One source asked about one image, stopped at once, asked about another, then about the first again. */

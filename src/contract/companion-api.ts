@@ -9,7 +9,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Calibration
+         * Calibration File
          * @description How the entropy of maps goes with right answers, once that has been measured for this model.
          */
         get: operations["calibration"];
@@ -166,6 +166,21 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * CalibrationFile
+         * @description The calibration of this model and head, of `n` answers (docs/calibration.md). `path` is relative to `/v1/`; it
+         *     changes with the content.
+         */
+        CalibrationFile: {
+            /** Bytes */
+            bytes: number;
+            /** N */
+            n: number;
+            /** Path */
+            path: string;
+            /** Sha256 */
+            sha256: string;
+        };
+        /**
          * ExplainRequest
          * @description The `request` part. `answer_ids` are all of the answer without its end token, `log_probs` theirs as they were
          *     streamed; `token_indices` the places of those to be explained.
@@ -310,8 +325,7 @@ export interface components {
          *     included; `methods` are those that can be had of its answers: FastRM by its head, the others by `explain`.
          */
         ModelFacts: {
-            /** Calibration */
-            calibration: null;
+            calibration: components["schemas"]["CalibrationFile"] | null;
             /** Device */
             device: string;
             /** Dtype */
@@ -380,7 +394,9 @@ export type $defs = Record<string, never>;
 export interface operations {
     calibration: {
         parameters: {
-            query?: never;
+            query?: {
+                sha256?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -416,6 +432,15 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -29,6 +29,8 @@ const head = z.object({
   files: z.object({ graph: file, normGraph: file, weights: file }),
 });
 
+const calibration = z.object({ ...file.shape, n: count });
+
 const model = z.object({
   name: z.string(),
   revision: z.string(),
@@ -45,6 +47,7 @@ const model = z.object({
   /** Whether rows of its vocabulary layer can be had. */
   unembedding: z.boolean(),
   head: z.nullable(head),
+  calibration: z.nullable(calibration),
   trainCommand: z.string(),
 });
 
@@ -52,6 +55,7 @@ const problem = z.object({ detail: z.string() });
 
 export type CompanionModel = z.infer<typeof model>;
 export type CompanionHead = z.infer<typeof head>;
+export type CompanionCalibration = z.infer<typeof calibration>;
 export type CompanionProblem = z.infer<typeof problem>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type ExplainBody = Schemas['ExplainRequest'];

@@ -1,4 +1,4 @@
-import type { ModelManifest } from './manifest';
+import type { ExplainFacts, ModelManifest } from './manifest';
 
 /** A manifest as the exporter writes it, for tests; its hashes belong to nothing. */
 export function exampleManifest(): ModelManifest {
@@ -43,6 +43,7 @@ export function exampleManifest(): ModelManifest {
       eosTokenId: 2,
       imageTokenId: 4,
       unkTokenId: 3,
+      neverSeen: [],
       maxQuestionTokens: 48,
       maxNewTokens: 96,
       caseFallback: 'lower',
@@ -61,6 +62,31 @@ export function exampleManifest(): ModelManifest {
       hiddenSize: 192,
     },
     tokenizer: ['tokenizer.json', 'tokenizer_config.json'],
-    files: Object.fromEntries(paths.map((path) => [path, { sha256: 'a'.repeat(64), bytes: 100 }])),
+    files: listed(paths),
   };
+}
+
+/** With graphs that explain its answers. */
+export function exampleExplainManifest(): ModelManifest & { explain: ExplainFacts } {
+  const graphs = {
+    chefer: 'explain-chefer.onnx',
+    gradcam: 'explain-gradcam.onnx',
+    'feature-gradcam': 'explain-feature-gradcam.onnx',
+    'dex-ar': 'explain-dex-ar.onnx',
+    attention: 'explain-attention.onnx',
+  };
+  const explain = {
+    trace: 'explain-trace.onnx',
+    graphs,
+    weights: 'decoder.onnx',
+    unembedding: 'explain-unembedding.bin',
+    featureLayer: 2,
+    firstLensLayer: 0,
+    files: listed(['explain-trace.onnx', ...Object.values(graphs), 'explain-unembedding.bin']),
+  };
+  return { ...exampleManifest(), explain };
+}
+
+function listed(paths: readonly string[]): ModelManifest['files'] {
+  return Object.fromEntries(paths.map((path) => [path, { sha256: 'a'.repeat(64), bytes: 100 }]));
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseManifest } from './manifest';
-import { exampleManifest } from './manifest.example';
+import { exampleExplainManifest, exampleManifest } from './manifest.example';
 
 test('reads a manifest that fits together', () => {
   const manifest = parseManifest(exampleManifest());
@@ -48,4 +48,22 @@ test.each(['https://elsewhere.example/x.onnx', '/x.onnx', 'a/../../x.onnx'])(
 test('says where a value is missing', () => {
   const { knows: _, ...rest } = exampleManifest();
   expect(() => parseManifest(rest)).toThrow('knows');
+});
+
+test('reads what explains answers, where there is that', () => {
+  expect(parseManifest(exampleManifest()).explain).toBeUndefined();
+  expect(parseManifest(exampleExplainManifest()).explain?.graphs.chefer).toBe('explain-chefer.onnx');
+});
+
+test('refuses an explaining graph without a hash, and weights that are not read at the start', () => {
+  const manifest = exampleExplainManifest();
+  delete manifest.explain.files['explain-trace.onnx'];
+  manifest.explain.weights = 'explain-weights.bin';
+  expect(() => parseManifest(manifest)).toThrow('no hash for explain-weights.bin, explain-trace.onnx');
+});
+
+test('refuses a method without its graph, naming it', () => {
+  const manifest = exampleExplainManifest();
+  const { chefer: _, ...graphs } = manifest.explain.graphs;
+  expect(() => parseManifest({ ...manifest, explain: { ...manifest.explain, graphs } })).toThrow('chefer');
 });

@@ -38,6 +38,8 @@ const prompt = z.object({
   eosTokenId: tokenId,
   imageTokenId: tokenId,
   unkTokenId: tokenId,
+  /** Tokens that the vocabulary has and training never showed: to the model they mean nothing. */
+  neverSeen: z.array(z.string()),
   maxQuestionTokens: count,
   maxNewTokens: count,
   /** A word unknown as typed is tried in lower case, then with a capital. */

@@ -35,6 +35,15 @@ test('falls back to a capital where only that is known', () => {
   expect(reading).toEqual({ kind: 'tokens', ids: [tokenizerJson.model.vocab.Can] });
 });
 
+test('a word that has a token and was never seen is unknown, and taken in the case that was', () => {
+  const prompt = { ...exampleManifest().prompt, neverSeen: ['what', 'colour', 'Where', 'where'] };
+  const { readQuestion, pieceOf } = createPromptTokenizer(files, prompt);
+  const reading = readQuestion('what color is it');
+  expect(reading.kind === 'tokens' && reading.ids.map(pieceOf)).toEqual(['What', 'color', 'is', 'it']);
+  expect(readQuestion('what colour is it')).toEqual({ kind: 'unknown-words', words: ['colour'] });
+  expect(readQuestion('Where is it?')).toEqual({ kind: 'unknown-words', words: ['Where'] });
+});
+
 test('names each unknown word once, as typed', () => {
   expect(tokenizer.readQuestion('Is the Giraffe a giraffe on a skateboard or a Giraffe?')).toEqual({
     kind: 'unknown-words',

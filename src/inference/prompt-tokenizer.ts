@@ -28,7 +28,8 @@ export interface TokenizerFiles {
 export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts): PromptTokenizer {
   const tokenizer = new Tokenizer(files.tokenizer, files.config);
   const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const isKnown = (word: string) => !encode(word).includes(prompt.unkTokenId);
+  const meaningless = new Set(prompt.neverSeen.map((token) => tokenizer.token_to_id(token)));
+  const isKnown = (word: string) => encode(word).every((id) => id !== prompt.unkTokenId && !meaningless.has(id));
   const [before = '', between = '', after = ''] = prompt.template.split(/<image>|\{question\}/);
 
   return {

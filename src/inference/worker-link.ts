@@ -23,15 +23,16 @@ export interface WorkerLink<Request, Reply> {
   disconnect(): void;
 }
 
-/** `onDeath`: the worker is gone, and what it had loaded with it. */
+/** `onDeath`: the worker is gone, and what it had loaded with it. `whose` it is, as sentences name it. */
 export function createWorkerLink<Request, Reply extends { readonly id: number }>(
   start: () => Worker,
   onDeath: (reason: string) => void,
+  whose = 'the model',
 ): WorkerLink<Request, Reply> {
   let connection: Connection<Request, Reply> | undefined;
   return {
     open() {
-      connection ??= createConnection(start(), (reason) => {
+      connection ??= createConnection(start(), whose, (reason) => {
         connection = undefined;
         onDeath(reason);
       });
@@ -51,6 +52,7 @@ interface Connection<Request, Reply> {
 
 function createConnection<Request, Reply extends { readonly id: number }>(
   worker: Worker,
+  whose: string,
   onDeath: (reason: string) => void,
 ): Connection<Request, Reply> {
   const inboxes = new Map<number, Inbox<Reply | Failed>>();
@@ -64,8 +66,8 @@ function createConnection<Request, Reply extends { readonly id: number }>(
     onDeath(reason);
   };
   worker.onmessage = ({ data }: MessageEvent<Reply>) => inboxes.get(data.id)?.put(data);
-  worker.onerror = ({ message }) => die(`the model's worker failed: ${message || 'it could not be started'}`);
-  worker.onmessageerror = () => die("the model's worker sent what could not be read");
+  worker.onerror = ({ message }) => die(`${whose}'s worker failed: ${message || 'it could not be started'}`);
+  worker.onmessageerror = () => die(`${whose}'s worker sent what could not be read`);
   return {
     open() {
       lastId += 1;
@@ -79,7 +81,7 @@ function createConnection<Request, Reply extends { readonly id: number }>(
         close: () => inboxes.delete(id),
       };
     },
-    destroy: () => end('the model was closed'),
+    destroy: () => end(`${whose} was closed`),
   };
 }
 

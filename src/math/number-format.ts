@@ -32,3 +32,27 @@ export function formatPercent(share: number): string {
 export function formatCount(count: number, one: string, many: string): string {
   return `${count} ${count === 1 ? one : many}`;
 }
+
+/** "12,345". */
+export function formatWhole(count: number): string {
+  return count.toLocaleString('en');
+}
+
+/** A number keeps its percent sign on its line. */
+export function unbroken(text: string): string {
+  return text.replaceAll(' %', '\u00a0%');
+}
+
+/** "81 % (79–83 %)", a share with its interval; a dash where there is none. */
+export function formatShare({
+  value,
+  low,
+  high,
+}: {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}): string {
+  if (!Number.isFinite(value)) return '–';
+  return `${formatPercent(value)} (${(low * 100).toFixed(0)}–${formatPercent(high)})`;
+}

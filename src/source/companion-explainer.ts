@@ -11,7 +11,7 @@ import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
 import { widenHalfs } from '../math/half-floats';
 import { type CompanionHttp, ensureTaken } from './companion-http';
-import { explainAtRandom, explainInPage } from './explain-in-page';
+import { explainAtRandom, explainInPage, fastrmRefusal } from './explain-in-page';
 import type { ExplainRequest, MethodOffer } from './run-source';
 import type { HeldStates, RunStates } from './run-states';
 
@@ -168,11 +168,6 @@ async function* endedAtAbort(
     const cost = { tokens, ms: performance.now() - from, forwardPasses: 0, backwardPasses: 0, peakBytes: undefined };
     yield { type: 'end', reason: 'cancelled', cost };
   }
-}
-
-function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
-  if (head !== undefined) return undefined;
-  return noMaps?.reason ?? 'This answer came without FastRM maps.';
 }
 
 function isOf({ model }: RunHeader, { name, revision }: CompanionModel): boolean {

@@ -43,6 +43,7 @@ const model: CompanionModel = {
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam'],
   unembedding: true,
   head,
+  calibration: null,
   trainCommand: 'patchlight train --model random-weights',
 };
 

@@ -175,6 +175,10 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     get status() {
       return status;
     },
+    get calibrationUrl() {
+      const path = connected?.model.calibration?.path;
+      return path && new URL(path, http.apiUrl).href;
+    },
     hints: { placeholder: 'Ask about the image', suggestions: ['Describe the image.'] },
     subscribe(onStatus) {
       listeners.add(onStatus);

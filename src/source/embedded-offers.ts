@@ -2,6 +2,7 @@ import type { ModelManifest } from '../contract/manifest';
 import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { RunHeader } from '../contract/run';
 import { type ExplainerMethod, explainerMethods } from '../inference/client';
+import { fastrmRefusal } from './explain-in-page';
 import type { MethodOffer, SourceStatus } from './run-source';
 
 /** What the embedded model can say of a run, its own or a recorded one. `manifest` once it is loaded. */
@@ -24,7 +25,7 @@ function refusalOf(
   manifest: ModelManifest | undefined,
 ): string | undefined {
   if (method === 'random') return undefined;
-  if (method === 'fastrm') return header.head ? undefined : (header.noMaps?.reason ?? 'This run has no FastRM head.');
+  if (method === 'fastrm') return fastrmRefusal(header);
   if (!isExplainerMethod(method)) return `${methods[method].name}, is computed by the companion only.`;
   if (manifest === undefined) {
     return status.phase === 'failed'
@@ -33,6 +34,6 @@ function refusalOf(
   }
   const { name, revision } = header.model;
   if (name !== manifest.name || revision !== manifest.revision)
-    return `This run was answered by ${name} (${revision}), the model in this page is ${manifest.name} (${manifest.revision}).`;
+    return `This answer is of ${name} ${revision}; the model in this page is ${manifest.name} ${manifest.revision}.`;
   return manifest.explain ? undefined : `${name} was built without the graphs that explain its answers.`;
 }

@@ -3,12 +3,13 @@ import { methods } from '../contract/methods';
 import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
 import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/client';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
-import { explainAtRandom } from './random-maps';
+import { explainAtRandom } from './explain-in-page';
 import type { Question, RunSource, SourceStatus } from './run-source';
 
 export interface EmbeddedSourceOptions {
   /** Folder of the model's manifest, with the slash at the end; relative to the page. */
   readonly modelUrl: string;
+  readonly calibrationUrl?: string;
   readonly backend: BackendChoice;
 }
 
@@ -17,7 +18,7 @@ export interface EmbeddedSource extends RunSource {
 }
 
 /** The embedded model in its worker, seen as a source of runs. */
-export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
+export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
   const client = createModelClient((reason) => {
     loading = undefined;
     setStatus({ phase: 'failed', reason });
@@ -58,6 +59,7 @@ export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOption
     get status() {
       return status;
     },
+    calibrationUrl,
     hints: {
       placeholder: 'What color is the small cube?',
       suggestions: ['How many objects are there?', 'What color is the large sphere?', 'Describe the image.'],
@@ -95,7 +97,7 @@ export function createEmbeddedSource({ modelUrl, backend }: EmbeddedSourceOption
     offers: (header) => embeddedOffers(header, status, ready?.manifest),
     async *explain(request, signal): AsyncGenerator<ExplainEvent> {
       const { method, header, tokens, tokenIndices } = request;
-      if (method === 'random') return yield* explainAtRandom(request);
+      if (method === 'random') return yield* explainAtRandom(request, signal);
       if (!isExplainerMethod(method)) throw new Error(`The model in this page has no ${methods[method].name} to give.`);
       await ensureLoaded();
       const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;

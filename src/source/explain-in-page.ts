@@ -1,4 +1,4 @@
-import type { ExplainEvent, RelevancyMap } from '../contract/run';
+import type { ExplainEvent, RelevancyMap, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import { randomMap } from '../math/random-map';
 import type { ExplainRequest } from './run-source';
@@ -29,4 +29,10 @@ export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): A
     const values = randomMap(header.id, tokenIndex, patchCount(header));
     return { method: 'random', tokenIndex, values, backend: 'script', computeMs: performance.now() - from };
   });
+}
+
+/** FastRM's maps come with the answer: a run that has none says why. */
+export function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
+  if (head !== undefined) return undefined;
+  return noMaps?.reason ?? 'This answer came without FastRM maps.';
 }

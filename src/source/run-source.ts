@@ -68,6 +68,8 @@ export interface RunSource {
   /** Undefined until it is known. */
   readonly model: ModelFacts | undefined;
   readonly status: SourceStatus;
+  /** Of its model's calibration, whose pictures lie beside it where there are any; missing where there is none, or none is known yet. */
+  readonly calibrationUrl?: string | undefined;
   readonly hints: AskingHints;
   subscribe(onStatus: (status: SourceStatus) => void): () => void;
   /** Resolves once `ask` may be called; rejects with the reason. Safe to call again after a failure. */

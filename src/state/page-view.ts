@@ -4,6 +4,7 @@ import { parseAsStringLiteral, useQueryState } from 'nuqs';
 export const pageViews = [
   { id: 'explain', name: 'Explain' },
   { id: 'compare', name: 'Compare' },
+  { id: 'trust', name: 'Trust' },
 ] as const;
 
 export type PageViewId = (typeof pageViews)[number]['id'];

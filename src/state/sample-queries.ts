@@ -1,4 +1,5 @@
 import { queryOptions } from '@tanstack/react-query';
+import { parseHeadReport } from '../contract/head-report';
 import { parseSamplesIndex } from '../contract/samples-index';
 import { collectRun } from './run-library';
 import type { Services } from './services';
@@ -12,6 +13,18 @@ export function samplesIndexQuery({ samplesUrl }: Pick<Services, 'samplesUrl'>) 
     queryFn: async ({ signal }) => {
       const response = await fetchOk(`${samplesUrl}index.json`, signal);
       return parseSamplesIndex(await response.json());
+    },
+    ...forever,
+  });
+}
+
+/** The embedded head's own figures, which lie beside the model. */
+export function headReportQuery({ modelUrl }: Pick<Services, 'modelUrl'>) {
+  return queryOptions({
+    queryKey: ['head-report'],
+    queryFn: async ({ signal }) => {
+      const response = await fetchOk(`${modelUrl}report/head.json`, signal);
+      return parseHeadReport(await response.json());
     },
     ...forever,
   });

@@ -1,4 +1,5 @@
 import type { RunEvent, RunImage } from '../contract/run';
+import type { StatisticsClient } from '../contract/statistics';
 import type { RunSource, SourceStatus } from '../source/run-source';
 import type { AskSession } from './ask-session';
 import type { ExplainSession } from './explain-session';
@@ -22,6 +23,11 @@ export interface Services {
   readonly explaining: ExplainSession;
   /** Where the sample index and its files lie, with the slash at the end. */
   readonly samplesUrl: string;
+  /** The embedded model's folder, with the slash at the end. */
+  readonly modelUrl: string;
+  readonly statistics: StatisticsClient;
+  /** Of the embedded model's calibration: the recorded examples are its answers, whichever source there is. */
+  readonly recordedCalibrationUrl: string;
   /** Checks before it decodes: kind, bytes and pixels. */
   readImage(file: Blob, name: string): Promise<ImageReading>;
   openRecorded(bytes: Uint8Array<ArrayBuffer>): AsyncIterable<RunEvent>;

@@ -54,7 +54,7 @@ describe('selecting answer tokens', () => {
     expect(toggleToken(tokens, one, 1, 'token')).toBe(one);
   });
 
-  it('follows the newest token that has a map while live, and opens a recorded run at what says most', () => {
+  it('follows the newest token that has a map while the answer is written, and rests on what says most', () => {
     expect(resolveSelection({ kind: 'auto' }, tokens, mapOf, false)).toEqual([4]);
     expect(resolveSelection({ kind: 'auto' }, tokens.slice(0, 4), mapOf, false)).toEqual([2]);
     const unsure = tokens.map((token) => ({ ...token, logProb: [-0.1, -0.9, -0.1, -3, -0.4, -0.1][token.index]! }));

@@ -2,7 +2,7 @@ import type { AnswerToken, RelevancyMap } from '../contract/run';
 import { averageMaps } from '../math/map-values';
 import { indicesOf, rangeBetween } from '../math/token-words';
 
-/** `auto` until the user picks: the newest token with a map, or in a recorded run the one that says most. */
+/** `auto` until the user picks: the newest token with a map while the answer is written, then the one that says most. */
 export type TokenSelection =
   | { readonly kind: 'auto' }
   | { readonly kind: 'answer' }
@@ -51,7 +51,7 @@ export function resolveSelection(
   selection: TokenSelection,
   tokens: readonly AnswerToken[],
   mapOf: (index: number) => RelevancyMap | undefined,
-  isRecorded: boolean,
+  hasEnded: boolean,
 ): readonly number[] {
   switch (selection.kind) {
     case 'answer':
@@ -60,14 +60,14 @@ export function resolveSelection(
       return selection.indices.filter((index) => index < tokens.length);
     case 'auto': {
       const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
-      if (isRecorded) return mostTelling(withMap.map((index) => tokens[index]!));
+      if (hasEnded) return mostTelling(withMap.map((index) => tokens[index]!));
       const newest = withMap.at(-1);
       return newest === undefined ? [] : [newest];
     }
   }
 }
 
-/** The token that says most, by its own probability: the one that an example had best open with. Empty for no tokens. */
+/** The token that says most, by its own probability; the newest one of a whole answer is its full stop. Empty for no tokens. */
 export function mostTelling(tokens: readonly AnswerToken[]): readonly number[] {
   const [first, ...others] = tokens;
   if (first === undefined) return [];

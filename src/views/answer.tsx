@@ -1,4 +1,4 @@
-import { memo } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
 import { isCut, type RunEnd } from '../contract/run';
 import { patchIndex } from '../math/patch-geometry';
@@ -11,6 +11,7 @@ import { Provenance } from './provenance';
 import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
 import { MarksLegend, useTokenMarks } from './token-mark';
+import { TrustPanel } from './trust/trust-panel';
 import type { Bench } from './use-bench';
 import './answer.css';
 
@@ -31,7 +32,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <h2 className="answer-question">{header.question}</h2>
+      <AskedQuestion key={record.id} text={header.question} isRecorded={header.recorded} />
       <AnswerTokens
         tokens={tokens}
         selected={selected}
@@ -49,7 +50,21 @@ export function Answer({ bench }: { readonly bench: Bench }) {
       {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
       <TokenInspector bench={bench} />
       <Provenance bench={bench} />
+      <TrustPanel bench={bench} />
     </section>
+  );
+}
+
+/** On a phone the answer stands above the question box, out of sight of whoever has just asked. */
+function AskedQuestion({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (!isRecorded) heading.current?.scrollIntoView({ block: 'nearest' });
+  }, [isRecorded]);
+  return (
+    <h2 ref={heading} className="answer-question">
+      {text}
+    </h2>
   );
 }
 

@@ -1,3 +1,5 @@
+import { useCallback } from 'react';
+import { takeCalibrationFile } from '../state/calibration-files';
 import { usePageView } from '../state/page-view';
 import { Announcer } from './announcer';
 import { Colophon } from './colophon';
@@ -7,21 +9,30 @@ import { Gallery } from './gallery';
 import { IdleSignal } from './idle-signal';
 import { LazyView } from './lazy-view';
 import { Masthead } from './masthead';
+import { useServices } from './services-context';
 import { TokenAddress } from './token-address';
 import { useBench } from './use-bench';
 import './app.css';
 
 const loadCompare = async () => (await import('./compare/compare-view')).CompareView;
+const loadTrust = async () => (await import('./trust/trust-view')).TrustView;
 
 export function App() {
   const bench = useBench();
   const [view] = usePageView();
+  const { intake, statistics } = useServices();
+  const isTable = view === 'trust';
+  const takeTable = useCallback((file: File) => void takeCalibrationFile(statistics, file), [statistics]);
   return (
-    <DropTarget>
+    <DropTarget
+      invitation={isTable ? 'Drop a table of answers to look at it' : 'Drop an image to ask about it'}
+      onFile={isTable ? takeTable : intake.takeFile}
+    >
       <div className="page">
         <Masthead />
         {view === 'explain' && <ExplainView bench={bench} />}
         {view === 'compare' && <LazyView name={view} load={loadCompare} bench={bench} />}
+        {view === 'trust' && <LazyView name={view} load={loadTrust} bench={bench} />}
         <Gallery />
         <Colophon header={bench?.run.header} />
       </div>

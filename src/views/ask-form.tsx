@@ -24,15 +24,18 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const { data: index } = useQuery(samplesIndexQuery(services));
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const imageName = image?.name ?? record?.snapshot().header.image.name;
+  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
   // The suggestions of one image would be asked about the next.
-  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === imageName);
+  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
 
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     services.asking.ask(text);
+    // The keyboard of a phone would cover the answer; a question that was refused is still being typed.
+    const isByTouch = window.matchMedia('(pointer: coarse)').matches;
+    if (isByTouch && useDraft.getState().problem === undefined) input.current?.blur();
   };
 
   useEffect(() => {
@@ -52,7 +55,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
         </h2>
         <Knows header={record?.snapshot().header} />
       </div>
-      <ImageTray images={index?.images ?? []} currentName={imageName} />
+      <ImageTray images={index?.images ?? []} current={current} />
       <form className="ask-line" onSubmit={onSubmit}>
         <input
           ref={input}

@@ -1,10 +1,20 @@
 import { type ReactNode, useEffect, useState } from 'react';
-import { useServices } from './services-context';
 import './drop-target.css';
 
+/** Spreadsheets and slides put a picture of the words beside them: in the question box the words are meant. */
+function isPastedAsText({ target, clipboardData }: ClipboardEvent): boolean {
+  return target instanceof HTMLInputElement && clipboardData?.types.includes('text/plain') === true;
+}
+
+interface DropTargetProps {
+  readonly children: ReactNode;
+  /** What a dropped file will be, in words. */
+  readonly invitation: string;
+  onFile(file: File): void;
+}
+
 /** The whole page takes a dropped or pasted file. */
-export function DropTarget({ children }: { readonly children: ReactNode }) {
-  const { intake } = useServices();
+export function DropTarget({ children, invitation, onFile }: DropTargetProps) {
   const [isOver, setIsOver] = useState(false);
   useEffect(() => {
     const onDragOver = (event: DragEvent) => {
@@ -19,13 +29,13 @@ export function DropTarget({ children }: { readonly children: ReactNode }) {
       event.preventDefault();
       setIsOver(false);
       const file = event.dataTransfer?.files[0];
-      if (file) intake.takeFile(file);
+      if (file) onFile(file);
     };
     const onPaste = (event: ClipboardEvent) => {
       const file = event.clipboardData?.files[0];
-      if (!file) return;
+      if (!file || isPastedAsText(event)) return;
       event.preventDefault();
-      intake.takeFile(file);
+      onFile(file);
     };
     window.addEventListener('dragover', onDragOver);
     window.addEventListener('dragleave', onDragLeave);
@@ -37,13 +47,13 @@ export function DropTarget({ children }: { readonly children: ReactNode }) {
       window.removeEventListener('drop', onDrop);
       window.removeEventListener('paste', onPaste);
     };
-  }, [intake]);
+  }, [onFile]);
   return (
     <>
       {children}
       {isOver && (
         <div className="drop-veil" aria-hidden="true">
-          <p>Drop an image to ask about it</p>
+          <p>{invitation}</p>
         </div>
       )}
     </>

@@ -1,18 +1,22 @@
 import { useRef } from 'react';
 import type { SampleImage } from '../contract/samples-index';
-import { useDraft } from '../state/draft';
 import { useServices } from './services-context';
+
+/** What the next question is about. */
+export interface CurrentImage {
+  readonly name: string;
+  readonly url: string;
+}
 
 /** Sample images, and the ways to bring one of one's own. */
 export function ImageTray(props: {
   readonly images: readonly SampleImage[];
-  readonly currentName: string | undefined;
+  readonly current: CurrentImage | undefined;
 }) {
-  const { images, currentName } = props;
+  const { images, current } = props;
   const { samplesUrl, intake } = useServices();
-  const draftImage = useDraft((draft) => draft.image);
   const picker = useRef<HTMLInputElement>(null);
-  const isOwn = draftImage !== undefined && !images.some((image) => image.file === draftImage.name);
+  const isOwn = images.length > 0 && images.every((image) => image.file !== current?.name);
   return (
     <div className="tray">
       {/* biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here */}
@@ -22,15 +26,15 @@ export function ImageTray(props: {
             key={image.file}
             type="button"
             className="tray-image"
-            aria-pressed={currentName === image.file}
+            aria-pressed={current?.name === image.file}
             onClick={() => intake.takeUrl(`${samplesUrl}${image.file}`, image.file, image.alt)}
           >
             <img src={`${samplesUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
           </button>
         ))}
-        {isOwn && (
+        {isOwn && current && (
           <button type="button" className="tray-image" aria-pressed="true">
-            <img src={draftImage.url} alt={draftImage.alt} width={56} height={56} />
+            <img src={current.url} alt={current.name} width={56} height={56} />
           </button>
         )}
       </div>

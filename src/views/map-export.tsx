@@ -2,6 +2,7 @@ import type { ColourTable } from '../marks/colour-table';
 import { drawFigure } from '../marks/figure';
 import { outlinePathData, traceOutline } from '../math/threshold-outline';
 import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from '../state/map-file';
+import { saveFile } from './save-file';
 import { domainOf, layerTable } from './stage';
 import type { Bench } from './use-bench';
 
@@ -54,7 +55,7 @@ export function SaveMap(props: {
       outline: outlinePathData(traceOutline(map.values, frame.placement.grid, exported.threshold)),
     });
     const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-    if (blob) save(blob, 'image/png', `${file}.png`);
+    if (blob) saveFile(blob, 'image/png', `${file}.png`);
   };
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
@@ -66,14 +67,14 @@ export function SaveMap(props: {
       <button
         type="button"
         className="link-button"
-        onClick={() => save(mapAsCsv(exported, map), 'text/csv', `${file}.csv`)}
+        onClick={() => saveFile(mapAsCsv(exported, map), 'text/csv', `${file}.csv`)}
       >
         CSV
       </button>
       <button
         type="button"
         className="link-button"
-        onClick={() => save(mapAsJson(exported, map), 'application/json', `${file}.json`)}
+        onClick={() => saveFile(mapAsJson(exported, map), 'application/json', `${file}.json`)}
       >
         JSON
       </button>
@@ -87,13 +88,4 @@ function fileName({ run, selected }: Bench, name: string | undefined): string {
   );
   const slug = words.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
   return `patchlight-${slug.slice(0, 60) || 'map'}`;
-}
-
-function save(content: BlobPart, type: string, name: string): void {
-  const url = URL.createObjectURL(new Blob([content], { type }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(url);
 }

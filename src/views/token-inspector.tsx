@@ -1,8 +1,14 @@
 import { formatCount, formatProbability } from '../math/number-format';
 import { type Choices, useChoices } from '../state/choices';
+import { type TrustChoices, useTrustChoices } from '../state/trust-choices';
+import { entropyNames, formatNats } from '../state/trust-words';
+import { useTokenEntropies } from './trust/use-answer-trust';
 import type { Bench } from './use-bench';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
+
+const selectEntropyKind = ({ entropy }: TrustChoices) =>
+  entropy === undefined || entropy.kind === 'given' ? 'sum' : entropy.kind;
 
 const shownAlternatives = 5;
 
@@ -22,6 +28,7 @@ export function TokenInspector({ bench }: { readonly bench: Bench }) {
         </span>
         <strong>{token.text.trim()}</strong>
         <span className="mono">{formatProbability(token.logProb)}</span>
+        <TokenEntropy bench={bench} index={token.index} />
       </p>
       <ol className="alternatives" aria-label="Most likely tokens here">
         {token.alternatives.slice(0, shownAlternatives).map((alternative) => (
@@ -39,6 +46,19 @@ export function TokenInspector({ bench }: { readonly bench: Bench }) {
         ))}
       </ol>
     </div>
+  );
+}
+
+/** Of the token's map, in the sense in use beside the answer. */
+function TokenEntropy({ bench, index }: { readonly bench: Bench; readonly index: number }) {
+  const { data } = useTokenEntropies(bench);
+  const kind = useTrustChoices(selectEntropyKind);
+  const nats = data?.[kind][index];
+  if (nats === undefined || !Number.isFinite(nats)) return null;
+  return (
+    <span className="inspector-entropy" title={`${entropyNames[kind]} entropy of the token’s map`}>
+      entropy <span className="mono">{formatNats(nats)}</span> nats
+    </span>
   );
 }
 

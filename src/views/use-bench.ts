@@ -37,7 +37,9 @@ export function useBench(): Bench | undefined {
   const run = useRunSnapshot(record);
   const selected = useMemo(
     () =>
-      record && run ? resolveSelection(selection, run.tokens, (index) => record.mapOf(index), run.header.recorded) : [],
+      record && run
+        ? resolveSelection(selection, run.tokens, (index) => record.mapOf(index), run.end !== undefined)
+        : [],
     [record, run, selection],
   );
   const geometry = run?.header.geometry;

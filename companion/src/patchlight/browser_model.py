@@ -9,12 +9,22 @@ import onnxruntime
 
 
 class BrowserAnswer(NamedTuple):
-    """Greedy answer without its end token; states [n, d] of every position fed: prompt, then each answer token.
+    """Greedy answer without its end token: ids and log-probabilities in nats, one a token.
 
-    logits [t, V] that chose each token, one of an end token included.
+    states [n, d] of every position fed: prompt (what of it was not read before), then each answer token. logits [t, V]
+    that chose each token, those that chose the end token included.
     """
 
     ids: list[int]
+    log_probs: list[float]
+    states: np.ndarray
+    logits: np.ndarray
+
+
+class Read(NamedTuple):
+    """Positions that the decoder has read: keys and values of each layer, their states [n, d], the last's logits [V]."""
+
+    past: list[np.ndarray]
     states: np.ndarray
     logits: np.ndarray
 
@@ -46,32 +56,53 @@ class BrowserModel:
         [embeds] = _run(self.embed, {"input_ids": np.array([ids], dtype=np.int64)})
         return embeds
 
+    def read(self, embeds: np.ndarray, past: list[np.ndarray] | None = None) -> Read:
+        """[1, s, d] after `past`, which is not written to: several continuations may start from one."""
+        facts = self.manifest["model"]
+        empty = np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)
+        before = [empty] * (2 * facts["layers"]) if past is None else past
+        names = [f"past.{i}.{part}" for i in range(facts["layers"]) for part in ("key", "value")]
+        start, count = before[0].shape[2], embeds.shape[1]
+        feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
+        logits, states, *present = _run(self.decoder, feed | dict(zip(names, before, strict=True)))
+        return Read(present, states[0], logits[0])
+
     def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:
         """Greedy decoding on the merged decoder: the prompt at once with no past, then a token at a time."""
         embeds = np.concatenate([self.embeddings(before), features, self.embeddings(after)], axis=1)
-        facts, eos = self.manifest["model"], self.manifest["prompt"]["eosTokenId"]
-        past = [np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)] * (2 * facts["layers"])
-        names = [f"past.{i}.{part}" for i in range(facts["layers"]) for part in ("key", "value")]
+        return self._go_on(self.read(embeds), limit)
+
+    def answer_after(self, prefix: Read, after: list[int], *, limit: int) -> BrowserAnswer:
+        """The same where what comes before the question has been read, as the page reads each image once."""
+        return self._go_on(self.read(self.embeddings(after), prefix.past), limit)
+
+    def _go_on(self, step: Read, limit: int) -> BrowserAnswer:
+        eos = self.manifest["prompt"]["eosTokenId"]
         ids: list[int] = []
-        states, said = [], []
-        for _ in range(limit):
-            start, count = past[0].shape[2], embeds.shape[1]
-            feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
-            logits, fed, *past = _run(self.decoder, feed | dict(zip(names, past, strict=True)))
-            states.append(fed[0])
-            said.append(logits[0])
-            token = int(logits[0].argmax())
+        log_probs: list[float] = []
+        states, said = [step.states], [step.logits]
+        while len(ids) < limit:
+            token = int(step.logits.argmax())
             if token == eos:
                 break
             ids.append(token)
-            embeds = self.embeddings([token])
-        return BrowserAnswer(ids, np.concatenate(states), np.stack(said))
+            log_probs.append(_log_softmax(step.logits, token))
+            if len(ids) < limit:
+                step = self.read(self.embeddings([token]), step.past)
+                states.append(step.states)
+                said.append(step.logits)
+        return BrowserAnswer(ids, log_probs, np.concatenate(states), np.stack(said))
 
     def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
         """Raw states [T, d] and [P, d] to probabilities [T, P]."""
         [patches] = _run(self.norm, {"patch_states": patch_states})
         [probabilities] = _run(self.head, {"query_states": query_states, "patch_states": patches})
         return probabilities
+
+
+def _log_softmax(logits: np.ndarray, token: int) -> float:
+    shifted = logits.astype(np.float64) - logits.max()
+    return float(shifted[token] - np.log(np.exp(shifted).sum()))
 
 
 class BrowserExplainer:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from .calibration_scenes import CalibrationSize
 from .head_training import HeadConfig
 from .packing import PATCHES
 from .training import StageConfig
@@ -23,6 +24,7 @@ class Size:
     descriptions: int
     head: HeadConfig
     parity_questions: int
+    calibration: CalibrationSize
     explained_questions: int
     """Whose tokens' maps are held to autograd."""
 
@@ -73,6 +75,7 @@ FULL = Size(
     descriptions=200,
     head=_HEAD,
     parity_questions=200,
+    calibration=CalibrationSize(scenes=850),
     explained_questions=40,
 )
 SMOKE = Size(
@@ -97,5 +100,6 @@ SMOKE = Size(
     descriptions=2,
     head=replace(_HEAD, steps=20, batch=8),
     parity_questions=4,
+    calibration=CalibrationSize(scenes=3, answer_tokens=10, checked_answers=2, shard_scenes=2),
     explained_questions=2,
 )

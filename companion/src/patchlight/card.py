@@ -1,11 +1,15 @@
 """The model card: what the model is, how it was made, and every measured figure with its command."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from .questions import KINDS
 from .training import StageConfig
 
+CARD_FILE = "MODEL_CARD.md"
+_FIGURES, _LIMITS = "## What it gets right and wrong", "## Limits"
 _TEXT = """# {name}
 
 A LLaVA-1.5 of {parameters:.1f} million parameters (CLIP vision tower, two-layer projector, Llama language model), trained from
@@ -37,14 +41,14 @@ model, the state at the end of "the small red sphere" must tell how many objects
 
 {notes}
 
-## What it gets right and wrong
+{figures_heading}
 
 {figures}
 
-## Limits
+{limits_heading}
 
 It knows nothing but such scenes: a photograph is answered as if it were one. It has never seen a word outside its
-vocabulary; the page names the words that it does not know. Counting, and telling small cubes from small cylinders,
+vocabulary, nor those in it that the manifest lists as `neverSeen`; the page names the words that it does not know. Counting, and telling small cubes from small cylinders,
 are its weak points (see the table). The relevancy head imitates Chefer's maps of this model and inherits their faults.
 Words that the model had to find in the image rest on their object far more than words that it repeats from the
 question, which need no image: the table of maps tells them apart.
@@ -61,8 +65,9 @@ def write_card(
     prompt: str,
     stages: tuple[StageConfig, ...],
     notes: str,
+    further_reports: Sequence[Path] = (),
 ) -> None:
-    """`out/MODEL_CARD.md`, its figures read from `out/report/*.json`."""
+    """`out/MODEL_CARD.md`, its figures read from `out/report/*.json` and from further reports, where they are there."""
     config = json.loads((hf / "config.json").read_text())
     text, vision = config["text_config"], config["vision_config"]
     weights = (hf / "model.safetensors").stat().st_size
@@ -89,15 +94,38 @@ def write_card(
         revision=revision,
         stages="\n".join(rows),
         notes=notes,
-        figures="\n\n".join(_table(json.loads(file.read_text())) for file in sorted((out / "report").glob("*.json"))),
+        figures_heading=_FIGURES,
+        limits_heading=_LIMITS,
+        figures=_figures(out, further_reports),
     )
-    (out / "MODEL_CARD.md").write_text(body)
+    (out / CARD_FILE).write_text(body)
 
 
-def _table(report: dict[str, object]) -> str:
-    figures = report.get("figures")
-    if not isinstance(figures, list):
+def renew_figures(out: Path, further_reports: Sequence[Path] = ()) -> None:
+    """The card that is there with the figures of the reports that are there now; nothing else of it changes."""
+    path = out / CARD_FILE
+    before, rest = path.read_text().split(f"{_FIGURES}\n", 1)
+    after = rest.split(f"{_LIMITS}\n", 1)[1]
+    path.write_text(f"{before}{_FIGURES}\n\n{_figures(out, further_reports)}\n\n{_LIMITS}\n{after}")
+
+
+def _figures(out: Path, further_reports: Sequence[Path]) -> str:
+    files = [*sorted((out / "report").glob("*.json")), *(file for file in further_reports if file.exists())]
+    return "\n\n".join(_report(json.loads(file.read_text())) for file in files)
+
+
+def _report(report: dict[str, Any]) -> str:
+    if not isinstance(report.get("figures"), list):
         return ""
+    return "\n\n".join([_figure_table(report), *map(_column_table, report.get("tables", []))])
+
+
+def _column_table(table: dict[str, Any]) -> str:
+    rows = [table["columns"], ["---", *["---:"] * (len(table["columns"]) - 1)], *table["rows"]]
+    return "\n".join([f"{table['title']}:", "", *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def _figure_table(report: dict[str, Any]) -> str:
     rows = [
         f"### {report['title']}",
         "",
@@ -105,6 +133,6 @@ def _table(report: dict[str, object]) -> str:
         "",
         "| | measured | wanted |",
         "|---|---:|---|",
-        *(f"| {f['label']} | {f['value']} {f.get('unit', '')} | {f.get('goal', '')} |" for f in figures),
+        *(f"| {f['label']} | {f['value']} {f.get('unit', '')} | {f.get('goal', '')} |" for f in report["figures"]),
     ]
     return "\n".join(row.rstrip() for row in rows)

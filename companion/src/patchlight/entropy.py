@@ -24,7 +24,9 @@ def kernel_density(maps: torch.Tensor) -> torch.Tensor:
     found = torch.full((len(maps),), math.log(n), dtype=torch.float64)
     for row, scores in enumerate(maps):
         width = scores.std() * n ** (-1 / 5) if n > 1 else scores.new_zeros(())
-        if width > 0:
+        if torch.isnan(width):
+            found[row] = math.nan
+        elif width > 0:
             density = torch.exp(-0.5 * ((scores[:, None] - scores) / width) ** 2).sum(1)
             found[row] = _entropy(density / density.sum())
     return found

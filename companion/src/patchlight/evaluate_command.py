@@ -6,7 +6,8 @@ from pathlib import Path
 
 from .data_arguments import add_data_arguments, add_model_arguments, answer_options, data_options, model_options
 
-EPILOG = """Writes table.parquet (a row a sample and token), summary.json and summary.md. Stopped or killed, it goes on
+EPILOG = """Writes table.parquet (a row a sample and token), calibration.arrow (a row an answer, for
+`patchlight serve --calibration`), summary.json and summary.md. Stopped or killed, it goes on
 where it was; under torchrun or accelerate the processes share the work."""
 
 

@@ -66,7 +66,26 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
         times = ["" if ms[kind] is None else f"{ms[kind]:.3g}" for kind in ("decode", "head", "baseline")]
         known = "unknown" if right is None else f"{right:.3f}"
         lines += [_row([summary["data"], str(summary["samples"]), str(summary["tokens"]), known, *times])]
+    lines += _entropy_lines(summaries)
     return "\n".join(lines) + "\n"
+
+
+def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """Whether entropy tells right answers from wrong ones, and log-probability beside it; sum-normalised, pooled by the
+    mean. Of data sets that have enough of both kinds of answer."""
+    heads = ["data set", "below the entropy threshold", "right of these", "right above", "AUROC", "of log-probability"]
+    rows = []
+    for summary in summaries:
+        entropy, log_prob = (
+            summary.get("calibration", {}).get("thresholds", {}).get(column, {}).get("all")
+            for column in ("entropySum", "logProbs")
+        )
+        if entropy is None or log_prob is None or entropy["threshold"] is None:
+            continue
+        shares = (entropy["threshold"][name]["value"] for name in ("shareBelow", "rightBelow", "rightAbove"))
+        known = [*shares, entropy["auroc"]["value"], log_prob["auroc"]["value"]]
+        rows += [_row([summary["data"], *("" if value is None else f"{value:.3f}" for value in known)])]
+    return ["", _row(heads), _rule(len(heads)), *rows] if rows else []
 
 
 def _row(cells: Sequence[str]) -> str:

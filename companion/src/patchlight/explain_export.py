@@ -89,7 +89,6 @@ def explain_section(decoder: ExplainedDecoder, folder: Path) -> dict[str, Any]:
         "graphs": METHOD_GRAPHS,
         "weights": GRAPHS["decoder"],
         "unembedding": UNEMBEDDING,
-        "heads": decoder.heads,
         "featureLayer": feature_layer(decoder),
         "firstLensLayer": FIRST_LENS_LAYER,
         "files": files,

@@ -38,6 +38,7 @@ from .llava_parts import (
     word_embeddings,
 )
 from .model import PROMPT, load_model
+from .vocabulary import tokens_never_seen
 
 GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -245,6 +246,7 @@ def _manifest(
             "eosTokenId": tokenizer.eos_token_id,
             "imageTokenId": model.config.image_token_id,
             "unkTokenId": tokenizer.unk_token_id,
+            "neverSeen": tokens_never_seen(tokenizer),
             "maxQuestionTokens": 48,
             "maxNewTokens": 96,
             "caseFallback": "lower",

@@ -10,7 +10,9 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from .answer_scores import SCORES
+from .calibration_file import CALIBRATION_FILE
 from .datasets import DataOptions, Sample, count_samples
+from .evaluation_calibration import write_evaluation_calibration
 from .evaluation_summary import summarise
 from .evaluation_table import SCHEMA, answer_rows
 from .head import FastRM
@@ -41,8 +43,8 @@ class EvaluateOptions:
 def evaluate_head(
     options: EvaluateOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None
 ) -> dict[str, Any] | None:
-    """Do this rank's shards that are missing. Where none is missing any more, by any rank, the table and the summary
-    are written, and the summary returned.
+    """Do this rank's shards that are missing. Where none is missing any more, by any rank, the table, the calibration
+    and the summary are written, and the summary returned.
 
     Raises ValueError where `out` holds another evaluation, or the head is for other hidden states.
     """
@@ -73,6 +75,7 @@ def evaluate_head(
         return None
     _join(plan, out)
     summary = summarise(out / TABLE_FILE, options.data.kind, total, head.facts.classification_threshold)
+    summary["calibration"] = write_evaluation_calibration(out / TABLE_FILE, out / CALIBRATION_FILE, read_manifest(out))
     (out / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n")
     return summary
 
@@ -117,7 +120,7 @@ def _join(plan: ShardPlan, out: Path) -> None:
 
 def _manifest(options: EvaluateOptions, loaded: Loaded, head: FastRM, total: int) -> dict[str, Any]:
     return {
-        "formatVersion": 1,
+        "formatVersion": 2,
         **model_facts(loaded),
         "head": head_facts(head, head_revision(options.head)),
         "method": options.answers.method,

@@ -81,6 +81,9 @@ _DTYPES = {
 def load(options: LoadOptions) -> Loaded:
     """Raises UnsupportedFamily and DoesNotFit before any weights are read, OSError where files are missing."""
     source: dict[str, Any] = {"trust_remote_code": False, "revision": options.revision}
+    if _is_path(options.model) and not Path(options.model).is_dir():
+        # The hub's client would call it a malformed id.
+        raise FileNotFoundError(f"there is no folder {options.model}")
     config = AutoConfig.from_pretrained(options.model, **source)
     family = family_of(config)
     device = _device(options)
@@ -140,6 +143,11 @@ def folder_revision(folder: Path) -> str:
             while block := weights.read(1 << 24):
                 digest.update(block)
     return digest.hexdigest()[:12]
+
+
+def _is_path(model: str) -> bool:
+    """Whether this can only be a folder: a hub id is a name, or two with a slash between."""
+    return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
 
 
 def _check_room(config: Any, dtype: torch.dtype, device: torch.device, options: LoadOptions) -> None:

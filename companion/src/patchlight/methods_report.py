@@ -7,6 +7,7 @@ model's own, and a token counts where the answer goes in the right answer's word
 
 import argparse
 import json
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -202,7 +203,10 @@ def main(arguments: list[str] | None = None) -> None:
     costs = measure_costs(given.model, config, answers=2 if given.smoke else 8)
     written = report(samples, FastRM.from_pretrained(given.model / "fastrm"), costs, config)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "methods.json").write_text(json.dumps(written, indent=1) + "\n")
+    lines = json.dumps(written, indent=1, ensure_ascii=False)
+    # an estimate on one line: 1.0, 0.9, 1.1
+    lines = re.sub(r"\[\s+(-?[\d.]+),\s+(-?[\d.]+),\s+(-?[\d.]+)\s+\]", r"[\1, \2, \3]", lines)
+    (out / "methods.json").write_text(lines + "\n")
     for sentence in written["verdict"]:
         print(sentence)
     print(out / "methods.json")

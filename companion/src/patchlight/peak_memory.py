@@ -9,14 +9,14 @@ from pathlib import Path
 
 import torch
 
-_EVERY_S = 0.001
+_EVERY_S = 0.002
 
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
     """Gives a function that says, during the context or after it, the highest number of bytes so far above the start.
 
-    A GPU's allocator keeps the peak itself. On a CPU a thread asks the C library each millisecond what is allocated,
+    A GPU's allocator keeps the peak itself. On a CPU a thread asks the C library every other millisecond what is allocated,
     so that shorter peaks are missed; where it cannot be asked (not glibc), the resident set is read instead, which
     also misses what is allocated from memory that the process had kept.
     """

@@ -1,24 +1,31 @@
 """One command from nothing to the page's model: `python -m patchlight.pipeline`.
 
-Scenes, alignment, answers, head samples, head, reports, exports, parity, recorded runs. Each step leaves files and is
-passed over when they are there; training resumes from its last checkpoint and collecting from its last shard.
+Scenes, alignment, answers, head samples, head, reports, exports, parity, calibration, recorded runs. Each step leaves
+files and is passed over when they are there; training resumes from its last checkpoint, collecting and calibrating from
+their last shards.
 `--smoke` runs the same code at a size of two minutes.
 """
 
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from random import Random
 
 import torch
-from transformers import LlavaForConditionalGeneration
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
+from .browser_model import BrowserModel
 from .build_size import FULL, SMOKE, Size
-from .card import write_card
+from .calibration_check import check_answers, check_figures
+from .calibration_file import CalibrationFacts
+from .calibration_folder import SUMMARY_FILE, calibration_rows, write_folder
+from .calibration_scenes import SPLIT, answer_scenes, read_scenes
+from .calibration_sets import SET_MEANINGS, SETS
+from .card import renew_figures, write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
 from .explain_export import export_explain_graphs
@@ -28,6 +35,7 @@ from .head import FastRM, HeadFacts
 from .head_training import train_head
 from .llava_parts import text_config
 from .model import PROMPT, build_model, load_model, save_model
+from .packing import PATCHES
 from .parity import check_parity
 from .pool import ScenePool
 from .questions import KINDS, ask
@@ -59,6 +67,7 @@ STEPS = (
     "head-report",
     "export",
     "explain",
+    "calibration",
     "card",
     "runs",
 )
@@ -67,8 +76,8 @@ STEPS = (
 class Build:
     """The folders of one build and its steps, in order; each step can be asked for alone."""
 
-    def __init__(self, work: Path, hf: Path, out: Path, samples: Path, size: Size, workers: int):
-        self.work, self.hf, self.out, self.sample_folder = work, hf, out, samples
+    def __init__(self, work: Path, hf: Path, out: Path, samples: Path, dataset: Path, size: Size, workers: int):
+        self.work, self.hf, self.out, self.sample_folder, self.dataset = work, hf, out, samples, dataset
         self.size, self.workers = size, workers
         self.head_folder, self.report = hf / "fastrm", out / "report"
         self.tokenizer = build_tokenizer()
@@ -88,6 +97,7 @@ class Build:
             "head-report": self.head_report,
             "export": self.export,
             "explain": self.explain,
+            "calibration": self.calibration,
             "card": self.card,
             "runs": self.runs,
         }
@@ -254,6 +264,7 @@ class Build:
         write_card(
             self.out,
             self.hf,
+            further_reports=[self.dataset / SUMMARY_FILE],
             name=NAME,
             knows=KNOWS,
             revision=revision(self.hf),
@@ -272,6 +283,34 @@ class Build:
             ),
         )
 
+    def calibration(self) -> None:
+        """Answers about unseen scenes with their maps' entropies, and the pictures that they are about."""
+        size, tokenizer = self.size.calibration, AutoTokenizer.from_pretrained(self.hf)
+        browser = BrowserModel(self.out, threads=1)
+        head = browser.manifest["head"]
+        scenes = read_scenes(answer_scenes(browser, tokenizer, self.work / "calibration", size))
+        checked = check_answers(self.hf, self.head_folder, scenes, size.checked_answers, limit=size.answer_tokens)
+        print(checked)
+        facts: CalibrationFacts = {
+            "model": {"name": NAME, "revision": browser.manifest["revision"], "sameAs": [revision(self.hf)]},
+            "head": {"name": head["name"], "revision": head["revision"]},
+            "data": {
+                "name": f"{NAME}, split {SPLIT}",
+                "sets": list(SETS),
+                "about": f"Questions about {len(scenes)} rendered scenes that neither model nor head has seen: "
+                + "; ".join(f"{name} ({meaning})" for name, meaning in SET_MEANINGS.items())
+                + ". An answer is right where it is the reference word for word.",
+            },
+            "command": COMMAND.format(step="calibration"),
+            "patches": PATCHES,
+            "seed": size.seed,
+            "licence": browser.manifest["licence"],
+            "sprites": None,
+        }
+        rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
+        write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
+        renew_figures(self.out, [self.dataset / SUMMARY_FILE])
+
     def runs(self) -> None:
         """Recorded with the Hugging Face model, named as the page names the same weights in its own graphs."""
         shipped = json.loads((self.out / "manifest.json").read_text())["revision"]
@@ -283,7 +322,7 @@ def revision(folder: Path) -> str:
     return sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     root = Path(__file__).resolve().parents[3]
     parser = argparse.ArgumentParser(description="Build the embedded model from nothing.")
     parser.add_argument("--smoke", action="store_true", help="the same code at a size of two minutes")
@@ -291,16 +330,19 @@ def main() -> None:
     parser.add_argument("--hf", type=Path, help="the model in the Hugging Face layout, its head in `fastrm`")
     parser.add_argument("--out", type=Path, help="the browser's model folder")
     parser.add_argument("--samples", type=Path, help="where sample images and recorded runs go")
+    parser.add_argument("--dataset", type=Path, help="where the calibration and its pictures go")
     parser.add_argument("--only", nargs="*", choices=STEPS, help="these steps alone")
     parser.add_argument("--workers", type=int, default=2, help="processes for rendering and collecting")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")
     hf = arguments.hf or (work / "hf" if arguments.smoke else root / "models" / NAME)
     out = arguments.out or (work / "model" if arguments.smoke else root / "public" / "models" / NAME)
     samples = arguments.samples or (work / "runs" if arguments.smoke else root / "public" / "samples")
+    dataset = arguments.dataset or (work / "dataset" if arguments.smoke else root / "public" / "datasets" / NAME)
     if arguments.smoke and arguments.out is None and not arguments.only:
         shutil.rmtree(work, ignore_errors=True)
-    Build(work, hf, out, samples, SMOKE if arguments.smoke else FULL, arguments.workers).run(arguments.only)
+    size = SMOKE if arguments.smoke else FULL
+    Build(work, hf, out, samples, dataset, size, arguments.workers).run(arguments.only)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,12 @@ GRID = IMAGE_PX // PATCH_PX
 EDGE_PX = 32  # how far inside the frame the middle of an object lies
 
 # First seed and number of seeds of each split: disjoint by construction.
-SPLITS = {"train": (0, 1 << 30), "validation": (1 << 30, 1 << 20), "test": ((1 << 30) + (1 << 20), 1 << 20)}
+SPLITS = {
+    "train": (0, 1 << 30),
+    "validation": (1 << 30, 1 << 20),
+    "test": ((1 << 30) + (1 << 20), 1 << 20),
+    "calibration": ((1 << 30) + (2 << 20), 1 << 20),
+}
 
 # sRGB, in the order of COLORS.
 COLOR_SRGB = np.array(

@@ -15,8 +15,10 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from .loading import LoadOptions
+    from .loading import Loaded, LoadOptions
+    from .server.calibration_files import ServedCalibration
     from .server.page import Page
+    from .server.schemas import HeadFacts
     from .server.settings import ServeSettings
 
 TOKEN_VARIABLE = "PATCHLIGHT_TOKEN"
@@ -32,6 +34,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--revision", help="branch, tag or commit on the hub")
     parser.add_argument(
         "--head", type=Path, help="folder of a trained FastRM head; the model's own fastrm/ if left out"
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        help="how far to trust this model's answers (docs/calibration.md); calibration.arrow beside the head if left out",
     )
     parser.add_argument("--knows", help="what the model can answer, in a sentence or two, for the page")
     where = parser.add_argument_group("where")
@@ -121,12 +128,14 @@ def _serve(
     loaded = load(options)
     head_folder = arguments.head or default_head_folder(options.model)
     head = None if head_folder is None else serve_head(head_folder, scratch, hidden_size=loaded.hidden_size)
+    calibration = _calibration(arguments, loaded, head_folder, None if head is None else head.facts)
     session = ModelSession(
         loaded,
         settings,
         head=None if head is None else head.facts,
         knows=arguments.knows or "The companion was not told what this model knows.",
         train_command=train_command(options.model),
+        calibration=None if calibration is None else calibration.facts,
     )
     facts = session.facts
     say(f"{facts.name} ({facts.family}, {facts.dtype} on {facts.device}), hidden size {facts.hidden_size}")
@@ -136,12 +145,39 @@ def _serve(
         say(f"head {head.facts.name} {head.facts.revision}, taught by {head.facts.teacher}")
         if head.trained_on != facts.name:
             say(f"it was trained on {head.trained_on}: its maps of another model's states mean nothing")
+    if calibration is not None:
+        say(f"calibration {calibration.path}, {calibration.facts.n} answers")
     if page is None:
         say("no page is built into this package: the API stands alone")
     if settings.token is not None and len(settings.token) < 16:
         say("the token is short: somebody on the network may guess it")
-    app = create_app(settings, session, head_files=None if head is None else head.files, page=page)
+    app = create_app(
+        settings,
+        session,
+        head_files=None if head is None else head.files,
+        calibration=None if calibration is None else (calibration.path, calibration.sha256),
+        page=page,
+    )
     _run_server(app, settings, listener)
+
+
+def _calibration(
+    arguments: argparse.Namespace, loaded: "Loaded", head_folder: Path | None, head: "HeadFacts | None"
+) -> "ServedCalibration | None":
+    """The one that is named must fit; one that merely lies beside the head is left out where it does not."""
+    from .server.calibration_files import default_calibration, serve_calibration
+
+    named: Path | None = arguments.calibration
+    path = named or (default_calibration(head_folder) if head_folder else None)
+    if path is None:
+        return None
+    try:
+        return serve_calibration(path, model=loaded.name, revision=loaded.revision, head=head)
+    except ValueError as error:
+        if named is not None:
+            raise
+        say(f"no calibration: {error}")
+        return None
 
 
 def _run_server(app: "FastAPI", settings: "ServeSettings", listener: socket.socket) -> None:

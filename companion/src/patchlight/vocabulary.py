@@ -1,13 +1,14 @@
 """The embedded model's tokenizer: WordPiece over the words that its questions and answers are made of."""
 
 from pathlib import Path
+from random import Random
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from .phrases import WORDING
-from .questions import NUMBERS
-from .scenes import COLORS, MATERIALS, SHAPES, SIZES
+from .questions import NUMBERS, answer_text, ask
+from .scenes import COLORS, MATERIALS, SHAPES, SIZES, sample_scene
 
 PAD, BOS, EOS, UNK, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
 SPECIAL = (PAD, BOS, EOS, UNK, IMAGE)
@@ -61,6 +62,22 @@ def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
     if found is None:
         raise ValueError(f"{token!r} is not in the vocabulary")
     return found
+
+
+def tokens_never_seen(tokenizer: PreTrainedTokenizerFast, *, scenes: int = 400) -> list[str]:
+    """Tokens of the vocabulary that no question or answer holds, so that training left them as they were drawn.
+
+    Questions are trained on as written and with a small first letter. The rarest token that is held at all comes
+    some 100 times in so many scenes.
+    """
+    seen: set[str] = set(SPECIAL)
+    for seed in range(scenes):
+        scene, rng = sample_scene(seed), Random(seed)
+        for kind in (None,) * 12 + ("description",):
+            question = ask(scene, rng, kind)
+            small = question.text[0].lower() + question.text[1:]
+            seen.update(tokenizer.tokenize(f"{question.text} {small} {answer_text(question.words)}"))
+    return [word for word in vocabulary_words() if word not in seen]
 
 
 def save_tokenizer(folder: Path) -> None:

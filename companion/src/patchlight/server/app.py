@@ -41,7 +41,7 @@ from .problems import Refusal, add_problem_handlers
 from .queue import QueueFull, RunQueue
 from .schemas import ARROW_STREAM, ExplainRequest, GenerateRequest, Health, ModelFacts
 from .security import NOTHING_POLICY, Gate
-from .session import ModelSession, PromptTooLong
+from .session import ModelSession, PromptTooLong, UnknownWords
 from .settings import ServeSettings
 from .uploads import Asked, Parse, Upload, discard_upload, read_upload
 
@@ -57,9 +57,10 @@ def create_app(
     session: ModelSession,
     *,
     head_files: Mapping[str, tuple[Path, str]] | None = None,
+    calibration: tuple[Path, str] | None = None,
     page: Page | None = None,
 ) -> FastAPI:
-    """head_files: path and SHA-256 by name. Without a page the API stands alone, and `/` is not found."""
+    """head_files: path and SHA-256 by name; calibration: the same of its file. Without a page the API stands alone, and `/` is not found."""
     # A picture that Pillow only warns of is refused; the limit in uploads.py comes before.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     desk = _Desk(settings, session)
@@ -76,6 +77,7 @@ def create_app(
     # Called before a server waits for its connections to end: each open answer ends as cancelled.
     app.state.stop_runs = desk.stop_runs
     _add_routes(app, desk, session, head_files or {})
+    _add_calibration(app, calibration)
     add_problem_handlers(app)
     app.add_middleware(Gate, settings=settings, policy=NOTHING_POLICY if page is None else page.policy)
     app.openapi = partial(describe, app)
@@ -149,21 +151,29 @@ def _add_routes(app: FastAPI, desk: "_Desk", session: ModelSession, head_files: 
         """A file of the exported head, by the path that `model` gives."""
         if file not in head_files:
             raise Refusal(404, "no-such-file", f"the head has no file {file!r}: {', '.join(head_files) or 'no head'}")
-        path, digest = head_files[file]
-        headers = {"ETag": f'"{digest}"', "Cache-Control": FOREVER if sha256 == digest else CHECKED}
-        if is_fresh(request.headers, headers["ETag"]):
-            return NotModifiedResponse(Response(headers=headers).headers)
-        return FileResponse(path, headers=headers, media_type="application/octet-stream")
+        return _send_file(request, *head_files[file], asked=sha256)
 
+
+def _add_calibration(app: FastAPI, calibration: tuple[Path, str] | None) -> None:
     @app.get(
         "/v1/calibration",
         operation_id="calibration",
         response_class=Response,
-        responses=file_response() | problems(404),
+        responses=file_response() | problems(404, 422),
     )
-    async def calibration() -> Response:
+    async def calibration_file(request: Request, sha256: str = "") -> Response:
         """How the entropy of maps goes with right answers, once that has been measured for this model."""
-        raise Refusal(404, "no-calibration", "nobody has calibrated this model yet")
+        if calibration is None:
+            raise Refusal(404, "no-calibration", "nobody has calibrated this model yet: patchlight serve --calibration")
+        return _send_file(request, *calibration, asked=sha256)
+
+
+def _send_file(request: Request, path: Path, digest: str, *, asked: str) -> Response:
+    """To be kept for ever where it was asked for by its digest."""
+    headers = {"ETag": f'"{digest}"', "Cache-Control": FOREVER if asked == digest else CHECKED}
+    if is_fresh(request.headers, headers["ETag"]):
+        return NotModifiedResponse(Response(headers=headers).headers)
+    return FileResponse(path, headers=headers, media_type="application/octet-stream")
 
 
 class _Desk:
@@ -244,6 +254,7 @@ class _Desk:
         asked, session = upload.asked, self._session
         with _faults_refused():
             session.check(asked.question)
+            session.check_words(asked.question)
             question = session.read(asked, open_upright(upload.picture))
         digest = hashlib.sha256(upload.picture).hexdigest()
         facts: ImageFacts = {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
@@ -286,6 +297,8 @@ def _faults_refused() -> Iterator[None]:
         raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
     except PromptTooLong as error:
         raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
+    except UnknownWords as error:
+        raise Refusal(422, "unknown-words", str(error)) from None
     except BudgetExceeded as error:
         limit, found = error.budget_bytes, error.wanted_bytes
         detail = f"{error} ({found} bytes, {limit} is the most: patchlight serve --explain-memory)"

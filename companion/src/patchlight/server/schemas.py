@@ -82,6 +82,16 @@ class HeadFacts(_Camel):
     files: HeadFiles
 
 
+class CalibrationFile(_Camel):
+    """The calibration of this model and head, of `n` answers (docs/calibration.md). `path` is relative to `/v1/`; it
+    changes with the content."""
+
+    path: str
+    bytes: int
+    sha256: str
+    n: int
+
+
 class ModelFacts(_Camel):
     """The model that answers, and what may be asked of it. `max_prompt_tokens` counts text tokens, the template's own
     included; `methods` are those that can be had of its answers: FastRM by its head, the others by `explain`.
@@ -101,7 +111,7 @@ class ModelFacts(_Camel):
     methods: list[Literal["fastrm"] | Method]
     unembedding: bool
     head: HeadFacts | None
-    calibration: None = None
+    calibration: CalibrationFile | None
     train_command: str
 
 

@@ -20,8 +20,20 @@ from ..run_header import Geometry, Head, Header, ImageFacts
 from ..run_rows import geometry_of, write_answer
 from ..wire import RunWriter
 from .explaining import UNEMBEDDING_IDS, Explainer, Explaining
-from .schemas import SEED_LARGEST, ExplainRequest, GenerateRequest, HeadFacts, Limits, ModelFacts
+from .schemas import (
+    SEED_LARGEST,
+    CalibrationFile,
+    ExplainRequest,
+    GenerateRequest,
+    HeadFacts,
+    Limits,
+    ModelFacts,
+)
 from .settings import ServeSettings
+
+
+class UnknownWords(ValueError):
+    """The question holds words that the model's tokenizer does not know; the message names them."""
 
 
 class PromptTooLong(ValueError):
@@ -47,7 +59,14 @@ class ModelSession:
     """
 
     def __init__(
-        self, loaded: Loaded, settings: ServeSettings, *, head: HeadFacts | None, knows: str, train_command: str
+        self,
+        loaded: Loaded,
+        settings: ServeSettings,
+        *,
+        head: HeadFacts | None,
+        knows: str,
+        train_command: str,
+        calibration: CalibrationFile | None = None,
     ):
         self._loaded, self._settings = loaded, settings
         self.explainer = Explainer(loaded, settings)
@@ -75,6 +94,7 @@ class ModelSession:
             methods=[*(["fastrm"] if head else []), *self.explainer.methods],
             unembedding=self.explainer.has_unembedding,
             head=head,
+            calibration=calibration,
             train_command=train_command,
         )
 
@@ -83,6 +103,18 @@ class ModelSession:
         found = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
         if found > (most := self._settings.prompt_tokens):
             raise PromptTooLong(f"the question has {found} text tokens, {most} is the most", limit=most, found=found)
+
+    def check_words(self, question: str) -> None:
+        """Raises UnknownWords where the tokenizer has no token for some: the model would answer as if they were all one."""
+        tokenizer = self._loaded.processor.tokenizer
+        read = tokenizer(question, add_special_tokens=False, return_offsets_mapping=tokenizer.is_fast)
+        if tokenizer.unk_token_id is None or not tokenizer.is_fast:
+            return
+        spans = zip(read["input_ids"], read["offset_mapping"], strict=True)
+        words = [question[start:end] for token, (start, end) in spans if token == tokenizer.unk_token_id]
+        if words:
+            named = ", ".join(f"“{word}”" for word in dict.fromkeys(words))
+            raise UnknownWords(f"the model has never seen {named}: ask with other words")
 
     def read(self, asked: GenerateRequest, image: Image.Image) -> Question:
         """What the model is fed. Raises ValueError where it cannot be asked so, PromptTooLong among them."""

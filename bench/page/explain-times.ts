@@ -1,0 +1,76 @@
+// The embedded model's explanations as the page has them: its source, its worker, a recorded run.
+import type { MethodId } from '../../src/contract/methods';
+import type { AnswerToken, RunHeader } from '../../src/contract/run';
+import { createEmbeddedSource } from '../../src/source/embedded-source';
+import { openRecorded } from '../../src/source/recorded-run';
+
+export interface ExplainJob {
+  /** Relative to the page. */
+  readonly modelUrl: string;
+  readonly runUrl: string;
+  readonly rounds: number;
+}
+
+export interface ExplainTimes {
+  readonly tokens: number;
+  /** From the first request to its first map: files, session, the answer read again, one token. */
+  readonly firstMapMs: number;
+  /** FastRM's while it answers: one token at a time. */
+  readonly fastrmMs: number;
+  /** All of an answer's tokens at once, an equal share for each, reading the answer again included; medians of the rounds. */
+  readonly tokenMs: Readonly<Partial<Record<MethodId, number>>>;
+}
+
+export async function measureExplain({ modelUrl, runUrl, rounds }: ExplainJob): Promise<ExplainTimes> {
+  const { header, tokens } = await readRun(runUrl);
+  const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
+  await source.load();
+  const signal = new AbortController().signal;
+  const from = performance.now();
+  let firstMapMs = Number.NaN;
+  for await (const event of source.explain({ method: 'chefer', header, tokens, tokenIndices: [0] }, signal))
+    if (event.type === 'map') firstMapMs = performance.now() - from;
+
+  let asked = 0;
+  /** Each time of an answer a little shorter: the worker keeps what it read of the last ones. */
+  async function share(method: MethodId): Promise<number> {
+    const part = tokens.slice(0, tokens.length - (asked++ % 4));
+    const tokenIndices = part.map(({ index }) => index);
+    for await (const event of source.explain({ method, header, tokens: part, tokenIndices }, signal))
+      if (event.type === 'end') return event.cost.ms / part.length;
+    throw new Error(`${method} did not end`);
+  }
+
+  const offered = source.offers(header).filter(({ method, refusal }) => refusal === undefined && method !== 'fastrm');
+  const fastrm: number[] = [];
+  const times = new Map<MethodId, number[]>(offered.map(({ method }) => [method, []]));
+  // In turns, so that a machine that is busy for a while slows all of them; the first round is left out.
+  for (let round = 0; round <= rounds; round++) {
+    const maps: number[] = [];
+    for await (const event of source.ask({ image: header.image, text: header.question }, signal))
+      if (event.type === 'map') maps.push(event.map.computeMs);
+    if (round > 0) fastrm.push(median(maps));
+    for (const [method, measured] of times) {
+      const ms = await share(method);
+      if (round > 0) measured.push(ms);
+    }
+  }
+  source.destroy();
+  const tokenMs = Object.fromEntries(Array.from(times, ([method, measured]) => [method, median(measured)]));
+  return { tokens: tokens.length, firstMapMs, fastrmMs: median(fastrm), tokenMs };
+}
+
+async function readRun(url: string): Promise<{ readonly header: RunHeader; readonly tokens: readonly AnswerToken[] }> {
+  const tokens: AnswerToken[] = [];
+  let header: RunHeader | undefined;
+  for await (const event of openRecorded(new Uint8Array(await (await fetch(url)).arrayBuffer()))) {
+    if (event.type === 'begin') header = event.header;
+    if (event.type === 'token') tokens.push(event.token);
+  }
+  if (header === undefined) throw new Error(`${url} has no beginning`);
+  return { header, tokens };
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}

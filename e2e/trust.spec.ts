@@ -1,0 +1,330 @@
+import { readFile } from 'node:fs/promises';
+import AxeBuilder from '@axe-core/playwright';
+import type { Download, Locator, Page } from '@playwright/test';
+import { expect, idle, openPage, questionBox, test, token } from './page';
+import { diskPng } from './pictures';
+
+const sentence = (page: Page): Locator => page.locator('.trust-sentence');
+const count = (page: Page): Locator => page.locator('.samples-count');
+const chart = (page: Page, id: string): Locator => page.locator(`[data-chart="${id}"]`);
+const ofChart = (page: Page, name: string): Locator => page.getByRole('figure', { name, exact: true });
+const cells = (page: Page, column: string): Locator => page.locator(`.samples-cell[data-column="${column}"]`);
+const message = (page: Page): Locator => page.locator('.source-message');
+const filePicker = (page: Page): Locator => page.locator('.source input[type="file"]');
+
+const openEvidence = async (page: Page) => {
+  await page.getByRole('button', { name: 'Show the evidence' }).click();
+  await idle(page);
+};
+
+const csvFile = (name: string, lines: readonly string[]) => ({
+  name,
+  mimeType: 'text/csv',
+  buffer: Buffer.from(`${lines.join('\n')}\n`),
+});
+
+/** Right answers have the lower entropies, by half a nat; the same numbers each time. */
+function entropyCsv(right: number, wrong: number): string[] {
+  const wave = (i: number, mean: number) => (mean + Math.sin(i * 12.9898) * 0.6).toFixed(4);
+  return [
+    'entropy,correct',
+    ...Array.from({ length: right }, (_, i) => `${wave(i, 4.6)},1`),
+    ...Array.from({ length: wrong }, (_, i) => `${wave(i + 0.5, 5.1)},0`),
+  ];
+}
+
+async function leftRows(page: Page): Promise<number> {
+  const text = await count(page).locator('strong').innerText();
+  return Number(text.replaceAll(',', ''));
+}
+
+async function contentOf(download: Download): Promise<string> {
+  return readFile(await download.path(), 'utf8');
+}
+
+test('beside the answer stands how many like it were right, and opened, on what that rests', async ({ page }) => {
+  await openPage(page);
+  await expect(sentence(page)).toHaveText(
+    /^Of [\d,]+ answers like this one \(entropy [\d.]+ to [\d.]+ nats\), \d+\s% \(\d+–\d+\s%\) were right\.$/,
+  );
+  await openEvidence(page);
+  await expect(ofChart(page, 'Entropy of its maps')).toBeVisible();
+  await expect(ofChart(page, 'Mean log-probability')).toBeVisible();
+  await expect(page.locator('.evidence')).toContainText('By the model’s own certainty: of ');
+  await expect(page.locator('.evidence')).toContainText(/AUROC 0\.\d\d \(0\.\d\d–0\.\d\d\) against 0\.\d\d/);
+  await expect(page.locator('.evidence')).toContainText('this tells right from wrong best here');
+  const tokens = page.locator('.token-entropies li');
+  await expect(tokens.first()).toHaveText(/^There \d\.\d\d$/);
+});
+
+test('another entropy is another comparison, and the way back is named', async ({ page }) => {
+  await openPage(page);
+  await openEvidence(page);
+  const before = await sentence(page).innerText();
+  await page.getByRole('radio', { name: 'Bernoulli' }).click();
+  await idle(page);
+  await expect(sentence(page)).not.toHaveText(before);
+  await expect(page.locator('.evidence')).toContainText('Bernoulli: mean binary entropy');
+  await page.getByRole('button', { name: 'Back to what separates best' }).click();
+  await idle(page);
+  await expect(sentence(page)).toHaveText(before);
+});
+
+test('the entropy of a token’s map is told with the token', async ({ page }) => {
+  await openPage(page);
+  await token(page, 1).click();
+  await expect(page.locator('.inspector-head')).toContainText(/entropy \d\.\d\d nats/);
+});
+
+test('of a picture of one’s own the page says that the calibration is of others', async ({ page }) => {
+  await openPage(page);
+  await page.locator('.ask input[type="file"]').setInputFiles({
+    name: 'mine.png',
+    mimeType: 'image/png',
+    buffer: diskPng(336, 336, [200, 40, 30]),
+  });
+  await questionBox(page).fill('What color is the sphere?');
+  await questionBox(page).press('Enter');
+  await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
+  await idle(page);
+  await expect(sentence(page)).toContainText('This picture is your own');
+  await expect(sentence(page)).toContainText('patchlight evaluate');
+});
+
+test.describe('with an error that the test brings about', () => {
+  test.use({ tolerated: /404/ });
+
+  test('without a calibration the page says so, and how to make one', async ({ page }) => {
+    await page.route('**/datasets/**', (route) => route.fulfill({ status: 404, body: 'none' }));
+    await openPage(page, '/?view=trust');
+    await expect(page.locator('.trust .notice')).toContainText('404');
+    await expect(page.locator('.trust .notice')).toContainText('patchlight evaluate');
+  });
+
+  test('a sample whose picture is not there is not asked, and that is said', async ({ page }) => {
+    await page.route('**/datasets/**/images/**', (route) => route.fulfill({ status: 404, body: 'none' }));
+    await openPage(page, '/?view=trust');
+    await page.locator('.samples-row').first().click();
+    await expect(page.locator('.samples-note')).toContainText('is not where the data set should be (404)');
+    await expect(page).toHaveURL(/view=trust/);
+  });
+});
+
+test('a brush filters the other charts and the table: by pointer and by keys', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const all = await leftRows(page);
+  expect(all).toBeGreaterThanOrEqual(10_000);
+  const firstRow = page.locator('.samples-row').first();
+  await chart(page, 'entropy').scrollIntoViewIfNeeded();
+  const ground = chart(page, 'entropy').getByRole('slider', { name: 'Read Entropy at' });
+  const box = await ground.boundingBox();
+  if (box === null) throw new Error('the chart has no place');
+  await page.mouse.move(box.x + box.width * 0.2, box.y + 30);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.5, box.y + 30, { steps: 4 });
+  await page.mouse.up();
+  await idle(page);
+  const brushed = await leftRows(page);
+  expect(brushed).toBeLessThan(all);
+  expect(brushed).toBeGreaterThan(0);
+  await firstRow.scrollIntoViewIfNeeded();
+  const high = chart(page, 'entropy').getByRole('slider', { name: 'Entropy, to' });
+  const from = Number(
+    await chart(page, 'entropy').getByRole('slider', { name: 'Entropy, from' }).getAttribute('aria-valuenow'),
+  );
+  const to = Number(await high.getAttribute('aria-valuenow'));
+  const entropies = await cells(page, 'entropy').allInnerTexts();
+  expect(entropies.length).toBeGreaterThan(3);
+  for (const text of entropies) {
+    expect(Number(text)).toBeGreaterThanOrEqual(from - 0.006);
+    expect(Number(text)).toBeLessThanOrEqual(to + 0.006);
+  }
+  await high.focus();
+  await page.keyboard.press('End');
+  await idle(page);
+  expect(await leftRows(page)).toBeGreaterThan(brushed);
+  await page.keyboard.press('Escape');
+  await idle(page);
+  expect(await leftRows(page)).toBe(all);
+});
+
+test('a chart is read and brushed from the keyboard alone', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const all = await leftRows(page);
+  const ground = chart(page, 'length').getByRole('slider', { name: 'Read Answer length at' });
+  await ground.focus();
+  await page.keyboard.press('Home');
+  await expect(chart(page, 'length').locator('.chart-note')).toContainText(/tokens · [\d,]+ right, [\d,]+ wrong/);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Enter');
+  await idle(page);
+  expect(await leftRows(page)).toBeLessThan(all);
+  await page.keyboard.press('Escape');
+  await idle(page);
+  expect(await leftRows(page)).toBe(all);
+});
+
+test('kinds and sets are picked, answers searched, and all of it is cleared at once', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const all = await leftRows(page);
+  await page.getByRole('checkbox', { name: /^count:/ }).click();
+  await idle(page);
+  const counts = await leftRows(page);
+  expect(counts).toBeLessThan(all);
+  await page.getByRole('searchbox').fill('spheres');
+  await idle(page);
+  await expect.poll(() => leftRows(page)).toBeLessThan(counts);
+  await expect(page.locator('.sample-question').first()).toContainText('spheres');
+  await page.getByRole('searchbox').fill('no such words');
+  await expect(page.locator('.samples-empty')).toContainText('No answer is left');
+  await page.getByRole('button', { name: 'Clear all' }).click();
+  await idle(page);
+  expect(await leftRows(page)).toBe(all);
+});
+
+test('the table is sorted by a column', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  await page.getByRole('columnheader', { name: 'Log-prob.' }).click();
+  await idle(page);
+  const values = (await cells(page, 'logProb').allInnerTexts()).map(Number);
+  expect(values.length).toBeGreaterThan(3);
+  expect(values).toEqual([...values].sort((a, b) => a - b));
+  expect(values[0]).toBeLessThan(-0.1);
+});
+
+test('a row opens as a run: its question is asked again, and its trust is told', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const row = page.locator('.samples-row').first();
+  const question = await row.locator('.sample-question').innerText();
+  const answer = await row.locator('.sample-answer').innerText();
+  await row.click();
+  await expect(page.locator('.answer-question')).toHaveText(question);
+  await idle(page);
+  const said = await page.locator('.tokens').innerText();
+  expect(said.replaceAll(/[\s\d]+/g, '')).toBe(answer.replaceAll(/[\s\d]+/g, ''));
+  await expect(sentence(page)).toContainText('answers like this one');
+});
+
+test('a table of one’s own takes the place of the model’s, and gives it back', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  await filePicker(page).setInputFiles(csvFile('mine.csv', entropyCsv(700, 300)));
+  await expect(page.locator('.source-facts')).toContainText('mine.csv: 1,000 answers, 700 right and 300 wrong');
+  await idle(page);
+  await expect(page.locator('.trust-finding')).toContainText('of those are right');
+  await expect(chart(page, 'logProb')).toHaveCount(0);
+  expect(await leftRows(page)).toBe(1000);
+  await page.locator('.samples-row').first().click();
+  await expect(page.locator('.samples-note')).toContainText('cannot be asked again');
+  await page.getByRole('button', { name: 'Back to the model’s own' }).click();
+  await idle(page);
+  expect(await leftRows(page)).toBeGreaterThan(10_000);
+});
+
+test('a dropped file is taken, and a wrong one changes nothing but says why', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const all = await leftRows(page);
+  await page.evaluate(() => {
+    const data = new DataTransfer();
+    data.items.add(new File(['\u0000\u0001 no table'], 'holiday.png', { type: 'image/png' }));
+    window.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  });
+  await expect(message(page)).toContainText('holiday.png was not loaded.');
+  expect(await leftRows(page)).toBe(all);
+  await filePicker(page).setInputFiles(csvFile('columns.csv', ['height,width', '1,2']));
+  await expect(message(page)).toContainText('columns.csv was not loaded.');
+  expect(await leftRows(page)).toBe(all);
+});
+
+test('one class empty, and too few answers: each is said, and nothing is made up', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  await filePicker(page).setInputFiles(csvFile('right.csv', entropyCsv(200, 0)));
+  await expect(page.locator('.source-facts')).toContainText('200 right and 0 wrong');
+  await idle(page);
+  await expect(page.locator('.trust-hero .chart-note').first()).toContainText('There are no wrong answers.');
+  await expect(page.locator('.trust-finding')).toContainText(/0 wrong answers|no wrong answers/);
+  await expect(page.locator('.figures').first()).not.toContainText('NaN');
+  await filePicker(page).setInputFiles(csvFile('few.csv', entropyCsv(12, 8)));
+  await expect(page.locator('.source-facts')).toContainText('12 right and 8 wrong');
+  await idle(page);
+  await expect(page.locator('.trust-hero .chart-note').first()).toContainText('bands need at least 30');
+  await expect(page.locator('.trust-hero .density-band[d=""]')).toHaveCount(2);
+});
+
+test('a chart has its numbers as a table, and its files say how they came about', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const hero = ofChart(page, 'Entropy, sum-normalised, mean of content tokens');
+  await hero.getByRole('button', { name: /as a table$/ }).click();
+  await expect(hero.getByRole('columnheader', { name: 'right low' })).toBeVisible();
+  expect(await hero.getByRole('row').count()).toBe(257);
+  await hero.getByRole('button', { name: /as a table$/ }).click();
+  const save = async (kind: RegExp) => {
+    await hero.getByRole('button', { name: /^Save/ }).click();
+    const coming = page.waitForEvent('download');
+    await page.getByRole('menuitem', { name: kind }).click();
+    return coming;
+  };
+  const csv = await contentOf(await save(/CSV/));
+  expect(csv).toMatch(/^# Entropy, sum-normalised/);
+  expect(csv).toMatch(/# model patchlight-scenes [0-9a-f]{12}, head fastrm [0-9a-f]{12}/);
+  expect(csv.split('\n').filter((line) => /^[\d.]+,/.test(line)).length).toBe(256);
+  const svg = await contentOf(await save(/SVG/));
+  expect(svg).toContain('<desc>');
+  expect(svg).toContain('patchlight-scenes');
+  expect(svg).not.toContain('class="');
+  const png = await readFile(await (await save(/PNG/)).path());
+  expect(png.subarray(1, 4).toString()).toBe('PNG');
+  expect(png.length).toBeGreaterThan(10_000);
+});
+
+test('moving the bandwidth redraws the densities, and the last move wins', async ({ page }) => {
+  await openPage(page, '/?view=trust');
+  const line = page.locator('.trust-hero .density-line[data-class="right"]').first();
+  const before = await line.getAttribute('d');
+  const thumb = page.getByRole('slider', { name: /Bandwidth/ });
+  await thumb.focus();
+  for (let press = 0; press < 12; press++) await page.keyboard.press('ArrowRight');
+  await idle(page);
+  await expect(line).not.toHaveAttribute('d', before ?? '');
+  for (let press = 0; press < 12; press++) await page.keyboard.press('ArrowLeft');
+  await idle(page);
+  await expect(line).toHaveAttribute('d', before ?? '');
+});
+
+for (const [size, viewport] of Object.entries({
+  desktop: { width: 1440, height: 900 },
+  phone: { width: 390, height: 844 },
+})) {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`axe finds nothing: ${size}, ${colorScheme}`, async ({ page }) => {
+      await page.setViewportSize(viewport);
+      await page.emulateMedia({ colorScheme });
+      await openPage(page, '/?view=trust');
+      await page.getByRole('checkbox', { name: /^count:/ }).click();
+      const ground = chart(page, 'entropy').getByRole('slider', { name: 'Read Entropy at' });
+      await ground.focus();
+      await page.keyboard.press('Enter');
+      await idle(page);
+      const inView = await new AxeBuilder({ page }).analyze();
+      expect(inView.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`)).toEqual(
+        [],
+      );
+      await openPage(page);
+      await openEvidence(page);
+      const inPanel = await new AxeBuilder({ page }).include('.trust-panel').analyze();
+      expect(inPanel.violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`)).toEqual(
+        [],
+      );
+    });
+  }
+}
+
+test('neither view scrolls sideways on a phone', async ({ page }) => {
+  await page.setViewportSize({ width: 320, height: 640 });
+  const overflowPx = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  await openPage(page, '/?view=trust');
+  expect(await overflowPx()).toBeLessThanOrEqual(0);
+  await openPage(page);
+  await openEvidence(page);
+  expect(await overflowPx()).toBeLessThanOrEqual(0);
+});

@@ -1,0 +1,135 @@
+// @ts-check
+// The figures in docs/methods.md are rendered from the report of `python -m patchlight.methods_report`.
+//   node scripts/methods-doc.mjs           writes the section
+//   node scripts/methods-doc.mjs --check   fails where the document says something else than the report
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { replaceSection } from './figures.mjs';
+import { root } from './shell.mjs';
+
+const document = 'docs/methods.md';
+const report = 'public/models/patchlight-scenes/report/methods.json';
+
+/** In the order of src/contract/methods.ts. */
+const names = /** @type {const} */ ({
+  fastrm: 'FastRM',
+  chefer: 'Chefer, exact',
+  'chefer-incremental': 'Chefer, incremental',
+  gradcam: 'GradCAM, attention',
+  'feature-gradcam': 'GradCAM, features',
+  'dex-ar': 'DEX-AR',
+  tam: 'TAM',
+  rollout: 'Attention rollout',
+  attention: 'Raw attention',
+  random: 'Random',
+});
+
+/**
+ * A figure with its 95 % interval: value, low, high; null where there was no token.
+ * @typedef {readonly [number, number, number] | null} Estimate
+ * @typedef {keyof typeof names} Method
+ * @typedef {Record<'pointing' | 'iou' | 'mass' | 'spearman' | 'top' | 'f1', Estimate>} Figures
+ * @typedef {{ words: string, tokens: number, objectShare: number, methods: Record<Method, Figures> }} Group
+ * @typedef {{ msPerToken: number, peakMegabytes: number, forwardPerAnswer: number, backwardPerAnswer: number }} Cost
+ * @typedef {{
+ *   command: string, measuredOn: string, model: string, modelRevision: string,
+ *   facts: Record<string, number>,
+ *   groups: Record<'found' | 'repeated', Group>,
+ *   costs: Record<Method, Cost>,
+ *   emptyMaps: Record<Method, number>,
+ *   pointingBy: readonly { group: 'found' | 'repeated', label: string, tokens: number, methods: Record<Method, Estimate> }[],
+ *   verdict: readonly string[],
+ * }} MethodsReport
+ */
+
+const methods = /** @type {readonly Method[]} */ (Object.keys(names));
+
+/** @param {Estimate} estimate */
+const withInterval = (estimate) =>
+  estimate === null ? '–' : `${estimate[0].toFixed(2)} (${estimate[1].toFixed(2)} to ${estimate[2].toFixed(2)})`;
+
+/** @param {Estimate} estimate */
+const alone = (estimate) => (estimate === null ? '–' : estimate[0].toFixed(2));
+
+/**
+ * @param {readonly string[]} head
+ * @param {readonly (readonly string[])[]} rows
+ */
+const table = (head, rows) =>
+  [head, head.map((_, k) => (k === 0 ? '---' : '---:')), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+/** @param {MethodsReport} data */
+export function renderMethods(data) {
+  const { facts } = data;
+  return [
+    `\`${data.command}\` (${data.measuredOn}; model ${data.model}, revision ${data.modelRevision})`,
+    `${facts.questions} questions about ${facts.scenes} test scenes (from number ${facts.firstScene} on), of which ` +
+      `${facts.answeredInTheRightWords} were answered in the right answer's words. The tokens of these answers that name ` +
+      `an object were explained: ${facts.explainedAnswers} answers, ${facts.tokensPerAnswer} tokens each on average. ` +
+      `The pass that was explained differed from the streamed answer by at most ${facts.largestDifference?.toExponential(1)} ` +
+      `in a token's log-probability. Intervals are 95 %, from ${facts.resamples} resamples of whole scenes. Maps are ` +
+      `binarised at ${facts.binarisedAt} of their maximum, FastRM's at its classification threshold, ` +
+      `${facts.classificationThreshold}.`,
+    '### Verdict',
+    data.verdict.map((sentence) => `- ${sentence}`).join('\n'),
+    ...Object.values(data.groups).flatMap(renderGroup),
+    '### Cost',
+    "Processor time of one core, check included, an answer's object-naming tokens asked for together. FastRM reads " +
+      "states that the answer left behind; all others start from the answer's tokens and encode the picture again.",
+    renderCosts(data),
+    '### Where methods fail: the pointing game by kind of token',
+    ...Object.entries(data.groups).flatMap(([group, { words }]) => [
+      `Of ${words}:`,
+      table(
+        ['', 'tokens', ...methods.map((name) => names[name])],
+        data.pointingBy
+          .filter((row) => row.group === group)
+          .map(({ label, tokens, methods: of }) => [label, String(tokens), ...methods.map((name) => alone(of[name]))]),
+      ),
+    ]),
+  ].join('\n\n');
+}
+
+/** @param {Group} group */
+function renderGroup({ words, tokens, objectShare, methods: of }) {
+  return [
+    `### ${words[0]?.toUpperCase()}${words.slice(1)}`,
+    `${tokens} tokens; the object covers ${(100 * objectShare).toFixed(1)} % of the patches.`,
+    table(
+      ['', 'pointing game', 'IoU', 'mass on the object', 'Spearman with Chefer, exact', 'IoU of the top 10 %', 'F1'],
+      methods.map((name) => {
+        const { pointing, iou, mass, spearman, top, f1 } = of[name];
+        return [names[name], ...[pointing, iou, mass, spearman, top, f1].map(withInterval)];
+      }),
+    ),
+  ];
+}
+
+/** @param {MethodsReport} data */
+function renderCosts({ costs, emptyMaps }) {
+  const head = ['', 'ms a token', 'peak memory', 'forward passes an answer', 'backward passes an answer', 'empty maps'];
+  const rows = methods.map((name) => {
+    const { msPerToken, peakMegabytes, forwardPerAnswer, backwardPerAnswer } = costs[name];
+    const ms = String(Number(msPerToken.toPrecision(3)));
+    const passes = [forwardPerAnswer, backwardPerAnswer].map((count) => count.toFixed(1));
+    return [names[name], ms, `${peakMegabytes.toFixed(1)} MB`, ...passes, `${(100 * emptyMaps[name]).toFixed(1)} %`];
+  });
+  return table(head, rows);
+}
+
+function main() {
+  const file = path.join(root, document);
+  const before = readFileSync(file, 'utf8');
+  const data = /** @type {MethodsReport} */ (JSON.parse(readFileSync(path.join(root, report), 'utf8')));
+  const after = replaceSection(before, renderMethods(data), { file: document, name: 'measured' });
+  if (!process.argv.includes('--check')) {
+    writeFileSync(file, after);
+  } else if (after !== before) {
+    console.error(`${document} does not say what ${report} says: run node scripts/methods-doc.mjs`);
+    process.exitCode = 1;
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) main();

@@ -1,0 +1,42 @@
+// @ts-check
+import { describe, expect, it } from 'vitest';
+import { renderMethods } from './methods-doc.mjs';
+
+const ids = 'fastrm chefer chefer-incremental gradcam feature-gradcam dex-ar tam rollout attention random'.split(' ');
+
+/** @template T @param {T} value */
+const forEach = (value) => Object.fromEntries(ids.map((id) => [id, value]));
+
+const estimate = [0.512, 0.4, 0.623];
+const figures = { pointing: estimate, iou: estimate, mass: estimate, spearman: estimate, top: estimate, f1: null };
+const data = /** @type {any} */ ({
+  command: 'python -m patchlight.methods_report',
+  measuredOn: '2026-01-01',
+  model: 'scenes',
+  modelRevision: 'abc',
+  facts: { questions: 1024, scenes: 128, largestDifference: 0.0000042 },
+  groups: {
+    found: { words: 'words not in the question', tokens: 7, objectShare: 0.054, methods: forEach(figures) },
+    repeated: { words: 'words repeated from the question', tokens: 9, objectShare: 0.05, methods: forEach(figures) },
+  },
+  costs: forEach({ msPerToken: 12.345, peakMegabytes: 56, forwardPerAnswer: 1, backwardPerAnswer: 4.25 }),
+  emptyMaps: forEach(0.2),
+  pointingBy: [{ group: 'found', label: 'the word is a color', tokens: 3, methods: forEach(estimate) }],
+  verdict: ['Raw attention is best.'],
+});
+
+describe('the tables of docs/methods.md', () => {
+  const text = renderMethods(data);
+
+  it('have a row a method in each group, with intervals, and a dash where nothing was scored', () => {
+    expect(text).toContain('### Words not in the question\n\n7 tokens; the object covers 5.4 % of the patches.');
+    expect(text.match(/^\| DEX-AR \| 0\.51 \(0\.40 to 0\.62\) \|.*\| – \|$/gm)).toHaveLength(2);
+  });
+
+  it('tell the cost, the empty maps, the verdict and where methods fail', () => {
+    expect(text).toContain('| TAM | 12.3 | 56.0 MB | 1.0 | 4.3 | 20.0 % |');
+    expect(text).toContain('### Verdict\n\n- Raw attention is best.');
+    expect(text).toContain('| the word is a color | 3 | 0.51 |');
+    expect(text).toContain('at most 4.2e-6 in a token');
+  });
+});

@@ -1,0 +1,34 @@
+import type { ScaleContinuousNumeric } from 'd3-scale';
+
+export interface Tick {
+  /** CSS pixels along the axis. */
+  readonly atPx: number;
+  readonly value: number;
+  readonly label: string;
+}
+
+/** About one tick each `spacingPx`; their labels have as many decimals as tell them apart. */
+export function ticksOf(
+  scale: ScaleContinuousNumeric<number, number>,
+  spacingPx: number,
+  format?: (value: number) => string,
+): Tick[] {
+  const [from = 0, to = 0] = scale.range();
+  const count = Math.max(1, Math.round(Math.abs(to - from) / spacingPx));
+  const label = format ?? scale.tickFormat(count);
+  return scale.ticks(count).map((value) => ({ atPx: scale(value), value, label: label(value) }));
+}
+
+/** Ticks of counts: whole numbers, thousands as "12k". */
+export function countTicks(scale: ScaleContinuousNumeric<number, number>, spacingPx: number): Tick[] {
+  return ticksOf(scale, spacingPx, formatShortCount).filter(({ value }) => Number.isInteger(value));
+}
+
+/** "950", "12k", "1.5M". */
+export function formatShortCount(count: number): string {
+  const size = Math.abs(count);
+  if (size >= 1e6) return `${Number((count / 1e6).toFixed(1))}M`;
+  if (size >= 1e4) return `${Number((count / 1e3).toFixed(0))}k`;
+  if (size >= 1e3) return `${Number((count / 1e3).toFixed(1))}k`;
+  return String(count);
+}

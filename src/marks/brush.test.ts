@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { type BrushOptions, createBrush, draggedRange, keyedRange, type Range } from './brush';
+
+const bounds: Range = [0, 10];
+
+/** As much of an element as the brush needs: ten pixels a unit from its left edge, which lies at 100. */
+class Target extends EventTarget {
+  captured: number | undefined;
+  getBoundingClientRect() {
+    return { left: 100 };
+  }
+  setPointerCapture(id: number) {
+    this.captured = id;
+  }
+}
+
+function part(name: string) {
+  const element = { dataset: { brush: name }, closest: () => element, focus() {} };
+  return element;
+}
+
+function brushOf(range: Range | undefined) {
+  const target = new Target();
+  const calls: [Range | undefined, string][] = [];
+  const options: BrushOptions = {
+    range,
+    bounds,
+    step: 0.5,
+    valueAt: (px) => px / 10,
+    onBrush: (next, phase) => {
+      calls.push([next, phase]);
+    },
+  };
+  const brush = createBrush(target as unknown as HTMLElement, options);
+  const send = (type: string, on: string, fields: object) => {
+    const event = new Event(type, { cancelable: true });
+    Object.defineProperty(event, 'target', { value: part(on) });
+    Object.assign(event, { pointerId: 1, button: 0, ...fields });
+    target.dispatchEvent(event);
+    return event;
+  };
+  return { brush, options, calls, send };
+}
+
+describe('the brush', () => {
+  it('selects from where the pointer went down to where it is, in either direction', () => {
+    const { calls, send } = brushOf(undefined);
+    send('pointerdown', 'ground', { clientX: 140 });
+    send('pointermove', 'ground', { clientX: 170 });
+    send('pointermove', 'ground', { clientX: 120 });
+    send('pointerup', 'ground', { clientX: 120 });
+    expect(calls).toEqual([
+      [[4, 7], 'move'],
+      [[2, 4], 'move'],
+      [[2, 4], 'end'],
+    ]);
+  });
+
+  it('takes a click on the ground as the end of the selection', () => {
+    const { calls, send } = brushOf([2, 4]);
+    send('pointerdown', 'ground', { clientX: 190 });
+    send('pointermove', 'ground', { clientX: 191 });
+    send('pointerup', 'ground', { clientX: 191 });
+    expect(calls).toEqual([[undefined, 'end']]);
+  });
+
+  it('moves the selection as a whole, as far as there is room', () => {
+    const { calls, send } = brushOf([2, 4]);
+    send('pointerdown', 'selection', { clientX: 130 });
+    send('pointermove', 'selection', { clientX: 150 });
+    send('pointerup', 'selection', { clientX: 900 });
+    expect(calls).toEqual([
+      [[4, 6], 'move'],
+      [[8, 10], 'end'],
+    ]);
+  });
+
+  it('keeps a selection that was pressed and not moved', () => {
+    const { calls, send } = brushOf([2, 4]);
+    send('pointerdown', 'selection', { clientX: 130 });
+    send('pointerup', 'selection', { clientX: 130 });
+    expect(calls).toEqual([]);
+  });
+
+  it('ignores a second finger and other buttons', () => {
+    const { calls, send } = brushOf(undefined);
+    send('pointerdown', 'ground', { clientX: 140, button: 2 });
+    send('pointermove', 'ground', { clientX: 170 });
+    send('pointerdown', 'ground', { clientX: 140 });
+    send('pointermove', 'ground', { clientX: 170, pointerId: 2 });
+    expect(calls).toEqual([]);
+  });
+
+  it('takes keys on its handles, and Escape ends the selection', () => {
+    const { calls, send } = brushOf([2, 4]);
+    expect(send('keydown', 'low', { key: 'ArrowRight', shiftKey: false }).defaultPrevented).toBe(true);
+    expect(send('keydown', 'low', { key: 'a', shiftKey: false }).defaultPrevented).toBe(false);
+    send('keydown', 'high', { key: 'Escape', shiftKey: false });
+    expect(calls).toEqual([
+      [[2.5, 4], 'end'],
+      [undefined, 'end'],
+    ]);
+  });
+
+  it('reads its newest options, and nothing once destroyed', () => {
+    const { brush, options, calls, send } = brushOf([2, 4]);
+    brush.update({ ...options, range: [5, 6] });
+    send('keydown', 'high', { key: 'End', shiftKey: false });
+    brush.destroy();
+    send('keydown', 'high', { key: 'End', shiftKey: false });
+    expect(calls).toEqual([[[5, 10], 'end']]);
+  });
+});
+
+describe('a range', () => {
+  it('turns over where one handle is dragged past the other', () => {
+    expect(draggedRange([2, 4], 'low', 5, bounds)).toEqual([4, 7]);
+    expect(draggedRange([2, 4], 'high', -30, bounds)).toEqual([0, 2]);
+  });
+
+  it('is moved by keys: a handle up to the other, with Shift the whole', () => {
+    const by = (key: string, shiftKey = false) => keyedRange([2, 4], 'low', { key, shiftKey }, { bounds, step: 1 });
+    expect(by('ArrowLeft')).toEqual([1, 4]);
+    expect(by('PageUp')).toEqual([4, 4]);
+    expect(by('Home')).toEqual([0, 4]);
+    expect(by('End')).toEqual([4, 4]);
+    expect(by('ArrowRight', true)).toEqual([3, 5]);
+    expect(by('PageDown', true)).toEqual([0, 2]);
+    expect(by('x')).toBeUndefined();
+  });
+});

@@ -1,0 +1,19 @@
+/** The numbers behind a chart, as they are shown, read and written. */
+export interface ChartTable {
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
+/** The notes go before the numbers, a line each, begun by `#`. */
+export function tableAsCsv({ columns, rows }: ChartTable, notes: readonly string[]): string {
+  const lines = [
+    ...notes.map((note) => `# ${note.replaceAll('\n', ' ')}`),
+    ...[columns, ...rows].map((row) => row.map(cellOf).join(',')),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function cellOf(value: string | number): string {
+  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+  return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}

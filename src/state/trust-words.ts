@@ -1,0 +1,83 @@
+import type { TableEntropy } from '../contract/calibration-table';
+import type { AnswersLike, AnswerValue, ThresholdReport } from '../contract/statistics';
+import type { AurocInterval } from '../math/auroc';
+import { formatShare, formatWhole } from '../math/number-format';
+import { poolingNames } from '../math/pooling';
+
+/** As each is written wherever it is named. */
+export const entropyNames: Readonly<Record<TableEntropy, string>> = {
+  sum: 'Sum-normalised',
+  kde: 'KDE',
+  bernoulli: 'Bernoulli',
+  given: 'As the file gives it',
+};
+
+export const entropyFormulas: Readonly<Record<TableEntropy, string>> = {
+  sum: 'p is each patch’s share of the map’s sum',
+  kde: 'p is the kernel density of the map’s own scores',
+  bernoulli: 'mean binary entropy of the patches’ probabilities',
+  given: 'the file does not say how it was computed',
+};
+
+/** Names the number and how it was pooled: "Entropy, sum-normalised, mean of all tokens". */
+export function valueName(value: AnswerValue, isPooled = false): string {
+  switch (value.of) {
+    case 'entropy': {
+      const kind =
+        value.kind === 'given' ? '' : `, ${value.kind === 'sum' ? 'sum-normalised' : entropyNames[value.kind]}`;
+      return `Entropy${kind}${isPooled ? '' : `, ${poolingNames[value.pooling]}`}`;
+    }
+    case 'logProb':
+      return isPooled ? 'Log-probability' : `Log-probability, ${poolingNames[value.pooling]}`;
+    case 'length':
+      return 'Answer length';
+  }
+}
+
+export function valueUnit(value: AnswerValue): string {
+  return value.of === 'length' ? 'tokens' : 'nats';
+}
+
+/** Two decimals, and more where values are small: log-probabilities of certain answers are thousandths of a nat. */
+export function formatNats(value: number): string {
+  if (!Number.isFinite(value)) return '–';
+  const size = Math.abs(value);
+  return value.toFixed(size >= 1 ? 2 : size >= 0.1 ? 3 : 4);
+}
+
+export function formatOf(value: AnswerValue): (number: number) => string {
+  return value.of === 'length' ? (number) => number.toFixed(number % 1 === 0 ? 0 : 1) : formatNats;
+}
+
+/** Fewer neighbours than this say nothing of an answer. */
+export const leastLike = 50;
+
+/** How many of the nearest answers are asked: a twentieth of all, at least a hundred. */
+export function nearestOf(rows: number): number {
+  return Math.max(100, Math.round(rows / 20));
+}
+
+/** "Of 500 answers like this one (entropy 4.90 to 5.10 nats), 81 % were right (79–83 %)." */
+export function likeSentence({ share, from, to }: AnswersLike, name: string): string {
+  const span = `${name} ${formatNats(from)} to ${formatNats(to)} nats`;
+  if (share.n < leastLike)
+    return `Only ${formatWhole(share.n)} calibrated answers can be compared with this one (${span}): too few to say how many of its kind are right.`;
+  return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
+}
+
+export function formatAuroc({ value, low, high }: AurocInterval): string {
+  return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+}
+
+/** Whether entropy tells more than the model's own certainty, from both AUROCs. Empty where one is missing. */
+export function comparisonSentence(entropy: ThresholdReport | undefined, logProb: ThresholdReport | undefined): string {
+  const [a, b] = [entropy?.auroc, logProb?.auroc];
+  if (a === undefined || b === undefined) return '';
+  const isApart = a.low > b.high || b.low > a.high;
+  const [better, other] = a.value > b.value ? [a, b] : [b, a];
+  const numbers = `AUROC ${formatAuroc(better)} against ${formatAuroc(other)}`;
+  if (!isApart) return `Over the calibration both tell right from wrong about equally well: ${numbers}.`;
+  return better === a
+    ? `Over the calibration entropy tells right from wrong better than mean log-probability does: ${numbers}.`
+    : `Over the calibration mean log-probability tells right from wrong better than entropy does: ${numbers}. Where the two disagree, entropy is the weaker sign.`;
+}

@@ -1,0 +1,257 @@
+// One loaded calibration and all that is computed of it.
+import { type CalibrationTable, rightFrom, tableEntropies } from '../contract/calibration-table';
+import type {
+  AnswersLike,
+  AnswerValue,
+  ByClass,
+  Distribution,
+  DistributionRequest,
+  Filtered,
+  FilterRequest,
+  LikeRequest,
+  LoadedCalibration,
+  PoolingRequest,
+  PoolingRow,
+  PoolingTable,
+  RowsPage,
+  RowsRequest,
+  Subset,
+  ThresholdReport,
+  ThresholdRequest,
+} from '../contract/statistics';
+import { answersLike } from '../math/answers-like';
+import { aurocInterval } from '../math/auroc';
+import { calibrateThreshold, type RightSide } from '../math/calibration-threshold';
+import { classDensity } from '../math/class-density';
+import { countValues, evenEdges } from '../math/histogram';
+import { gridPoints, scottBandwidth } from '../math/kernel-density';
+import { poolings } from '../math/pooling';
+import { createAnswerValues, keyOf } from './answer-values';
+import { createTableFilter, extentOf } from './table-filter';
+import { createTableRows } from './table-rows';
+
+export interface Calibration {
+  readonly summary: Omit<LoadedCalibration, 'table'>;
+  distribution(request: DistributionRequest): Distribution;
+  threshold(request: ThresholdRequest): ThresholdReport;
+  /** `pause` lets others in between two of its many steps, and may end it by throwing. */
+  poolings(request: PoolingRequest, pause: () => Promise<void>): Promise<PoolingTable>;
+  like(request: LikeRequest): AnswersLike;
+  filter(request: FilterRequest): Filtered;
+  rows(request: RowsRequest): RowsPage;
+}
+
+/** Of a row: what `correct` comes to. */
+export const wrongClass = 0;
+export const rightClass = 1;
+export const unscoredClass = 2;
+
+const resamplesOfAuroc = 500;
+/** Of each of two dozen. */
+const resamplesOfPoolings = 200;
+
+export function createCalibration(table: CalibrationTable): Calibration {
+  const classOf = Uint8Array.from(table.correct, (score) =>
+    Number.isNaN(score) ? unscoredClass : score >= rightFrom ? rightClass : wrongClass,
+  );
+  const values = createAnswerValues(table);
+  const filter = createTableFilter(table, classOf, values);
+  const rows = createTableRows(table, values, filter.leaves);
+  const selected = createSelection(table, filter.leaves);
+
+  let kept: { readonly key: string; readonly gathered: Gathered } | undefined;
+
+  /** The last one is kept: a slider asks for the same again and again. What the filter leaves changes under it. */
+  function gather(value: AnswerValue, subset: Subset = {}): Gathered {
+    const key = subset.isFiltered === true ? undefined : JSON.stringify([keyOf(value), subset.sets, subset.kinds]);
+    if (key !== undefined && kept?.key === key) return kept.gathered;
+    const gathered = gatherRows(values.of(value), classOf, selected(subset));
+    if (key !== undefined) kept = { key, gathered };
+    return gathered;
+  }
+
+  return {
+    summary: summaryOf(table, classOf),
+
+    distribution({
+      value,
+      subset,
+      bandwidth,
+      bandwidthFactor = 1,
+      points = 256,
+      bins = 40,
+      resamples = 200,
+      seed = 0,
+      extent,
+    }) {
+      const from = performance.now();
+      const { byClass, leftOut } = gather(value, subset);
+      const { right, wrong } = byClass;
+      const [low, high] = extent ?? roomyExtent(right, wrong, bandwidth, bandwidthFactor);
+      const grid = { from: low, to: high, points };
+      const edges = evenEdges(low, high, bins);
+      const options = { grid, bandwidth, bandwidthFactor, resamples, seed };
+      return {
+        grid: gridPoints(grid),
+        densities: {
+          right: classDensity(right, 'right answers', options),
+          wrong: classDensity(wrong, 'wrong answers', { ...options, seed: seed + 1 }),
+        },
+        histograms: { right: countValues(right, edges), wrong: countValues(wrong, edges) },
+        leftOut,
+        computeMs: performance.now() - from,
+      };
+    },
+
+    threshold({ value, subset, seed = 0 }) {
+      const { known, byClass, leftOut } = gather(value, subset);
+      const V = values.of(value);
+      const side = rightSideOf(value);
+      const found = calibrateThreshold(
+        Float64Array.from(known, (row) => V[row]!),
+        Uint8Array.from(known, (row) => classOf[row]!),
+        known,
+        side,
+        seed,
+      );
+      const auroc = aurocInterval(byClass.right, byClass.wrong, side, { resamples: resamplesOfAuroc, seed });
+      return {
+        figures: found.state === 'figures' ? found.figures : undefined,
+        why: found.state === 'refused' ? found.why : undefined,
+        auroc,
+        leftOut,
+      };
+    },
+
+    async poolings({ subset, seed = 0, resamples = resamplesOfPoolings }, pause) {
+      const found: PoolingRow[] = [];
+      let mostLeftOut = 0;
+      for (const value of offeredValues(table)) {
+        await pause();
+        const { byClass, leftOut } = gather(value, subset);
+        const rightSide = rightSideOf(value);
+        const auroc = aurocInterval(byClass.right, byClass.wrong, rightSide, { resamples, seed });
+        mostLeftOut = Math.max(mostLeftOut, leftOut);
+        if (auroc !== undefined) found.push({ value, pooling: value.pooling, rightSide, auroc });
+      }
+      const apart = ({ auroc }: PoolingRow) => Math.abs(auroc.value - 0.5);
+      return { rows: found.toSorted((a, b) => apart(b) - apart(a)), leftOut: mostLeftOut };
+    },
+
+    like({ value, subset, at, nearest = 200 }) {
+      const { right, wrong } = gather(value, subset).byClass;
+      const { sorted, isRight } = merged(right.toSorted(), wrong.toSorted());
+      const found = answersLike(sorted, isRight, at, nearest);
+      if (found !== undefined) return found;
+      throw new Error(
+        Number.isNaN(at) ? 'This answer has no such value.' : 'There are no answers to compare this one with.',
+      );
+    },
+
+    filter: (request) => filter.apply(request),
+    rows: (request) => rows.page(request),
+  };
+}
+
+/** Entropies of right answers are expected to be low, log-probabilities high, answers short. */
+export function rightSideOf({ of }: AnswerValue): RightSide {
+  return of === 'logProb' ? 'above' : 'below';
+}
+
+type PooledValue = Exclude<AnswerValue, { of: 'length' }>;
+
+/** Every pooling of every token value that the table has; of one that has one value an answer, that one. */
+function offeredValues(table: CalibrationTable): PooledValue[] {
+  const offered = table.isPooled ? (['mean'] as const) : poolings;
+  const entropies = offeredEntropies(table).flatMap((kind) =>
+    offered.map((pooling): PooledValue => ({ of: 'entropy', kind, pooling })),
+  );
+  if (table.logProbs === undefined) return entropies;
+  return [...entropies, ...offered.map((pooling): PooledValue => ({ of: 'logProb', pooling }))];
+}
+
+const offeredEntropies = ({ entropies }: CalibrationTable) =>
+  tableEntropies.filter((kind) => entropies[kind] !== undefined);
+
+function summaryOf(table: CalibrationTable, classOf: Uint8Array): Omit<LoadedCalibration, 'table'> {
+  const countOf = (wanted: number) => classOf.reduce((sum, cls) => sum + (cls === wanted ? 1 : 0), 0);
+  return {
+    facts: table.facts,
+    rows: table.rows,
+    isPooled: table.isPooled,
+    entropies: offeredEntropies(table),
+    hasLogProbs: table.logProbs !== undefined,
+    hasContent: table.isContent !== undefined,
+    hasLengths: table.length.some((length) => !Number.isNaN(length)),
+    sets: table.set.names,
+    kinds: table.kind.names,
+    varieties: table.variety.names,
+    unscored: countOf(unscoredClass),
+    right: countOf(rightClass),
+    wrong: countOf(wrongClass),
+  };
+}
+
+function createSelection({ set, kind }: CalibrationTable, leaves: (row: number) => boolean) {
+  return ({ sets, kinds, isFiltered }: Subset = {}): ((row: number) => boolean) => {
+    const hasSet = set.names.map((name) => sets?.includes(name) ?? true);
+    const hasKind = kind.names.map((name) => kinds?.includes(name) ?? true);
+    return (row) => hasSet[set.codes[row]!]! && hasKind[kind.codes[row]!]! && (isFiltered !== true || leaves(row));
+  };
+}
+
+/** What there is, with room for three bandwidths of the wider class. */
+function roomyExtent(
+  right: Float64Array,
+  wrong: Float64Array,
+  bandwidth: number | undefined,
+  factor: number,
+): readonly [number, number] {
+  const [low, high] = extentOf([right, wrong]);
+  const scott = (values: Float64Array) => scottBandwidth(values) * factor || 0;
+  const room = 3 * (bandwidth ?? Math.max(scott(right), scott(wrong)));
+  return [low - room, high + room];
+}
+
+function merged(right: Float64Array, wrong: Float64Array): { sorted: Float64Array; isRight: Uint8Array } {
+  const n = right.length + wrong.length;
+  const sorted = new Float64Array(n);
+  const isRight = new Uint8Array(n);
+  for (let i = 0, r = 0, w = 0; i < n; i++) {
+    const takesRight = w === wrong.length || (r < right.length && right[r]! <= wrong[w]!);
+    isRight[i] = takesRight ? 1 : 0;
+    sorted[i] = takesRight ? right[r++]! : wrong[w++]!;
+  }
+  return { sorted, isRight };
+}
+
+interface Gathered {
+  /** Rows that have a finite value and a class. */
+  readonly known: Uint32Array;
+  /** Their values. */
+  readonly byClass: ByClass<Float64Array>;
+  /** Rows that lack one of the two. */
+  readonly leftOut: number;
+}
+
+function gatherRows(V: Float64Array, classOf: Uint8Array, isIn: (row: number) => boolean): Gathered {
+  const known = new Uint32Array(V.length);
+  const right = new Float64Array(V.length);
+  const wrong = new Float64Array(V.length);
+  let rights = 0;
+  let wrongs = 0;
+  let leftOut = 0;
+  for (let row = 0; row < V.length; row++) {
+    if (!isIn(row)) continue;
+    const value = V[row]!;
+    if (classOf[row] === unscoredClass || !Number.isFinite(value)) {
+      leftOut++;
+      continue;
+    }
+    known[rights + wrongs] = row;
+    if (classOf[row] === rightClass) right[rights++] = value;
+    else wrong[wrongs++] = value;
+  }
+  const byClass = { right: right.slice(0, rights), wrong: wrong.slice(0, wrongs) };
+  return { known: known.slice(0, rights + wrongs), byClass, leftOut };
+}

@@ -1,0 +1,152 @@
+import type { CalibrationTable, CategoryColumn } from '../contract/calibration-table';
+import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from '../contract/statistics';
+import { evenEdges, wholeEdges } from '../math/histogram';
+import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../math/linked-filter';
+import type { AnswerValues } from './answer-values';
+
+/** The charts and the search of one table: kept between requests, so that a brush that moves costs what it moves. */
+export interface TableFilter {
+  apply(request: FilterRequest): Filtered;
+  /** All rows, before anything is filtered. */
+  leaves(row: number): boolean;
+}
+
+const classes = 3;
+const classNames = ['wrong', 'right', 'unscored'];
+
+/** `classOf` [rows]: a place in `classNames`. */
+export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, values: AnswerValues): TableFilter {
+  let shown: Shown | undefined;
+  let linked: LinkedFilter | undefined;
+  let search: string | undefined;
+  let texts: string[] | undefined;
+
+  const columnOf = (chart: FilterChart): LinkedColumn => {
+    if ('value' in chart) {
+      const V = values.of(chart.value);
+      const [from, to] = chart.extent ?? extentOf([V]);
+      const isWhole = chart.value.of === 'length' && chart.extent === undefined;
+      return { values: V, edges: isWhole ? wholeEdges(from, to, chart.bins) : evenEdges(from, to, chart.bins) };
+    }
+    const { codes, names } = categoryOf(chart.category);
+    return { codes, bins: names.length };
+  };
+  const categoryOf = (
+    category: 'set' | 'kind' | 'variety' | 'correct',
+  ): Pick<CategoryColumn, 'names'> & { codes: ArrayLike<number> } =>
+    category === 'correct' ? { names: classNames, codes: classOf } : table[category];
+
+  function ensureLinked(charts: readonly FilterChart[]): { linked: LinkedFilter; shown: Shown } {
+    const key = JSON.stringify(charts);
+    if (linked !== undefined && shown?.key === key) return { linked, shown };
+    const columns = charts.map(columnOf);
+    linked = createLinkedFilter(columns, classOf, classes);
+    shown = { key, columns, choices: charts.map(() => undefined), leftOut: columns.map(leftOutOf) };
+    search = undefined;
+    return { linked, shown };
+  }
+
+  function found(wanted: string): Uint8Array {
+    texts ??= Array.from({ length: table.rows }, (_, row) =>
+      [table.question.at(row), table.answer.at(row), table.reference.at(row)].join('\n').toLowerCase(),
+    );
+    return Uint8Array.from(texts, (text) => (text.includes(wanted) ? 1 : 0));
+  }
+
+  return {
+    apply({ charts, choices, search: wanted }) {
+      const from = performance.now();
+      const now = ensureLinked(charts);
+      charts.forEach((chart, column) => {
+        const choice = choices[chart.id];
+        const key = JSON.stringify(choice);
+        if (now.shown.choices[column] === key) return;
+        now.shown.choices[column] = key;
+        const names = 'category' in chart ? categoryOf(chart.category).names : undefined;
+        choose(now.linked, column, choice, names, now.shown.columns[column]!);
+      });
+      const needle = wanted?.trim().toLowerCase() || undefined;
+      if (needle !== search) {
+        search = needle;
+        now.linked.keepRows(needle === undefined ? undefined : found(needle));
+      }
+      const { byColumn, left } = now.linked.counts();
+      return {
+        charts: charts.map((chart, column) => chartCounts(chart, now.shown, column, byColumn[column]!, categoryOf)),
+        rows: left.reduce((sum, count) => sum + count, 0),
+        wrong: left[0]!,
+        right: left[1]!,
+        computeMs: performance.now() - from,
+      };
+    },
+    leaves: (row) => linked?.leaves(row) ?? true,
+  };
+}
+
+interface Shown {
+  readonly key: string;
+  readonly columns: readonly LinkedColumn[];
+  /** As they were applied. */
+  readonly choices: (string | undefined)[];
+  readonly leftOut: readonly number[];
+}
+
+function choose(
+  linked: LinkedFilter,
+  column: number,
+  choice: FilterChoice | undefined,
+  names: readonly string[] | undefined,
+  source: LinkedColumn,
+) {
+  if (choice === undefined) linked.keepAll(column);
+  else if ('range' in choice) {
+    const [from, to] = choice.range;
+    // The last bin holds the greatest value too.
+    const end = 'edges' in source ? source.edges.at(-1)! : Number.POSITIVE_INFINITY;
+    linked.keepRange(column, from, to >= end ? Number.POSITIVE_INFINITY : to);
+  } else
+    linked.keepCodes(
+      column,
+      Uint8Array.from(names ?? [], (name) => (choice.names.includes(name) ? 1 : 0)),
+    );
+}
+
+function chartCounts(
+  chart: FilterChart,
+  { columns, leftOut }: Shown,
+  column: number,
+  counts: Uint32Array,
+  categoryOf: (category: 'set' | 'kind' | 'variety' | 'correct') => Pick<CategoryColumn, 'names'>,
+): ChartCounts {
+  const source = columns[column]!;
+  const ofClass = (cls: number) => counts.filter((_, slot) => slot % classes === cls);
+  return {
+    id: chart.id,
+    edges: 'edges' in source ? source.edges : undefined,
+    names: 'category' in chart ? categoryOf(chart.category).names : undefined,
+    wrong: ofClass(0),
+    right: ofClass(1),
+    unscored: ofClass(2),
+    leftOut: leftOut[column]!,
+  };
+}
+
+function leftOutOf(column: LinkedColumn): number {
+  if ('codes' in column) return 0;
+  let n = 0;
+  for (let row = 0; row < column.values.length; row++) if (Number.isNaN(column.values[row]!)) n++;
+  return n;
+}
+
+/** From the smallest to the largest finite value; around the one value that there is, or 0 to 1 where there is none. */
+export function extentOf(columns: readonly Float64Array[]): readonly [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const values of columns)
+    for (const value of values) {
+      if (value < low && value !== Number.NEGATIVE_INFINITY) low = value;
+      if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
+    }
+  if (low > high) return [0, 1];
+  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+}

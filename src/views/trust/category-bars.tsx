@@ -1,0 +1,136 @@
+import { useId } from 'react';
+import type { ChartCounts } from '../../contract/statistics';
+import { formatPercent, formatWhole } from '../../math/number-format';
+import { ChartFrame, type Margins } from '../chart-frame';
+import { ClassPattern, patternFill } from '../chart-parts';
+import { useWidth } from '../use-width';
+
+interface CategoryBarsProps {
+  readonly title: string;
+  readonly names: readonly string[];
+  readonly counts: ChartCounts;
+  readonly whole: ChartCounts;
+  /** Those chosen; none chosen leaves all. */
+  readonly chosen: readonly string[];
+  onToggle(name: string): void;
+  onClear(): void;
+  /** Beside a bar stands how many of it are right. */
+  readonly hasShares?: boolean;
+  readonly rowPx?: number;
+  readonly minHeightPx?: number;
+  readonly provenance: readonly string[];
+  readonly fileName: string;
+}
+
+const noReading: Margins = { top: 0, right: 0, bottom: 0, left: 0 };
+
+/** A bar a category, its right answers and then its wrong ones; picking some filters the other charts and the table. */
+export function CategoryBars(props: CategoryBarsProps) {
+  const { title, counts, whole, chosen, onToggle, onClear, provenance, fileName } = props;
+  const { hasShares = true, rowPx = 26, minHeightPx = 0 } = props;
+  const [plot, widthPx] = useWidth<HTMLDivElement>();
+  const rows = props.names
+    .map((name, i) => ({ name, ...rowOf(counts, i), all: totalOf(rowOf(whole, i)) }))
+    .filter(({ all }) => all > 0);
+  const names = rows.map(({ name }) => name);
+  const patternId = useId().replaceAll(':', '');
+  const heightPx = Math.max(minHeightPx, names.length * rowPx);
+  const labelPx = Math.min(110, 12 + 6.6 * Math.max(...names.map((name) => nameOf(name).length)));
+  const numberPx = 92;
+  const room = Math.max(0, widthPx - labelPx - numberPx);
+  const most = Math.max(1, ...rows.map(({ all }) => all));
+  const px = (count: number) => (count / most) * room;
+  return (
+    <ChartFrame
+      title={title}
+      note={
+        chosen.length > 0 ? (
+          <>
+            {chosen.map(nameOf).join(', ')}.{' '}
+            <button type="button" className="link-button" onClick={onClear}>
+              Clear
+            </button>
+          </>
+        ) : (
+          `Pick one or several to filter.${hasShares ? ' Beside the bar: answers, and how many of them are right.' : ''}`
+        )
+      }
+      heightPx={heightPx}
+      widthPx={widthPx}
+      margins={noReading}
+      plot={plot}
+      isInteractive
+      description={`${title}: a bar a category, right and wrong answers.`}
+      table={() => ({
+        columns: [title, 'right', 'wrong', 'without a verdict', 'all before any filter'],
+        rows: rows.map(({ name, right, wrong, unscored, all }) => [nameOf(name), right, wrong, unscored, all]),
+      })}
+      provenance={provenance}
+      fileName={fileName}
+    >
+      <ClassPattern id={patternId} />
+      {rows.map(({ name, right, wrong, unscored, all }, i) => {
+        const isChosen = chosen.includes(name);
+        const text = `${nameOf(name)}: ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`;
+        return (
+          // biome-ignore lint/a11y/useSemanticElements: no input can be a part of a drawing
+          <g
+            key={name}
+            className="category"
+            role="checkbox"
+            tabIndex={0}
+            aria-checked={isChosen}
+            aria-label={text}
+            data-faded={(chosen.length > 0 && !isChosen) || undefined}
+            transform={`translate(0 ${i * rowPx})`}
+            onClick={() => onToggle(name)}
+            onKeyDown={(event) => {
+              if (event.key !== 'Enter' && event.key !== ' ') return;
+              event.preventDefault();
+              onToggle(name);
+            }}
+          >
+            <title>{text}</title>
+            <rect className="category-ground" data-screen-only="" width={widthPx} height={rowPx - 2} />
+            <text
+              className="category-name"
+              data-chosen={isChosen || undefined}
+              x={labelPx - 8}
+              y={rowPx / 2 - 1}
+              dy="0.32em"
+              textAnchor="end"
+            >
+              {isChosen ? '✓ ' : ''}
+              {nameOf(name)}
+            </text>
+            <rect className="bars-before" x={labelPx + 0.5} y={4.5} width={px(all)} height={rowPx - 11} />
+            <rect className="bars" data-class="right" x={labelPx} y={4} width={px(right)} height={rowPx - 10} />
+            <rect
+              className="bars"
+              data-class="wrong"
+              x={labelPx + px(right)}
+              y={4}
+              width={px(wrong)}
+              height={rowPx - 10}
+              fill={patternFill(patternId)}
+            />
+            <text className="axis-number" x={labelPx + px(all) + 8} y={rowPx / 2 - 1} dy="0.32em">
+              {formatWhole(right + wrong + unscored)}
+              {hasShares && right + wrong > 0 && ` · ${formatPercent(right / (right + wrong))}`}
+            </text>
+          </g>
+        );
+      })}
+    </ChartFrame>
+  );
+}
+
+const rowOf = ({ right, wrong, unscored }: ChartCounts, i: number) => ({
+  right: right[i]!,
+  wrong: wrong[i]!,
+  unscored: unscored[i]!,
+});
+
+const totalOf = ({ right, wrong, unscored }: ReturnType<typeof rowOf>) => right + wrong + unscored;
+
+const nameOf = (name: string) => (name === '' ? 'none given' : name);

@@ -1,0 +1,216 @@
+import { scaleLinear, scaleSqrt } from 'd3-scale';
+import { useId, useMemo } from 'react';
+import type { AnswerValue, Distribution } from '../../contract/statistics';
+import { type DensityColumns, densityPaths, greatestDensity, valueAt } from '../../marks/density';
+import { barsPathData, binAt, greatestCount } from '../../marks/histogram';
+import type { ClassDensity } from '../../math/class-density';
+import { formatWhole } from '../../math/number-format';
+import type { ChartTable } from '../../state/chart-table';
+import { formatOf, valueUnit } from '../../state/trust-words';
+import { ChartFrame, type Margins } from '../chart-frame';
+import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../chart-parts';
+import { useWidth } from '../use-width';
+
+const classes = ['right', 'wrong'] as const;
+
+interface DensityChartProps {
+  readonly title: string;
+  readonly value: AnswerValue;
+  readonly distribution: Distribution;
+  /** In the value's unit. */
+  readonly threshold: number | undefined;
+  /** The value of the answer on screen. */
+  readonly answer?: number | undefined;
+  readonly note?: string;
+  readonly heightPx: number;
+  readonly level?: 2 | 3 | 4;
+  readonly provenance: readonly string[];
+  readonly fileName: string;
+}
+
+/** Densities of right and wrong answers with their bands, the threshold through them, and the counts underneath. */
+export function DensityChart(props: DensityChartProps) {
+  const { title, value, distribution, threshold, answer, note, heightPx, level = 3, provenance, fileName } = props;
+  const [plot, widthPx] = useWidth<HTMLDivElement>();
+  const patternId = useId().replaceAll(':', '');
+  const unit = valueUnit(value);
+  const format = formatOf(value);
+  const { grid, densities, histograms } = distribution;
+  const stripPx = Math.round(heightPx * 0.26);
+  const margins: Margins = { top: answer === undefined ? 24 : 42, right: 6, bottom: 38, left: 6 };
+  const stripTopPx = heightPx - margins.bottom - stripPx;
+  const domain: readonly [number, number] = [grid[0] ?? 0, grid.at(-1) ?? 1];
+
+  const drawn = useMemo(() => {
+    const x = scaleLinear(
+      [grid[0] ?? 0, grid.at(-1) ?? 1],
+      [margins.left, Math.max(margins.left, widthPx - margins.right)],
+    );
+    const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
+    const y = scaleLinear([0, greatestDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
+    const { right, wrong } = histograms;
+    const most = greatestCount({ right: right.counts, wrong: wrong.counts });
+    // One scale for both, of square roots: wrong answers may be few beside the right ones.
+    const count = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
+    return {
+      x,
+      basePx: y(0),
+      midPx: count(0),
+      paths: { right: densityPaths(columns.right, x, y), wrong: densityPaths(columns.wrong, x, y) },
+      bars: {
+        right: barsPathData(right.edges, right.counts, x, count),
+        wrong: barsPathData(wrong.edges, wrong.counts, x, count, { sign: -1 }),
+      },
+    };
+  }, [
+    grid,
+    densities,
+    histograms,
+    widthPx,
+    heightPx,
+    stripTopPx,
+    margins.left,
+    margins.right,
+    margins.top,
+    margins.bottom,
+  ]);
+  const { x, paths, bars, basePx, midPx } = drawn;
+  const isAnswerHigh = answer !== undefined && threshold !== undefined && answer > threshold;
+  const step = (domain[1] - domain[0]) / 100;
+  const textAt = (at: number) => {
+    const parts = classes.map((name) => {
+      const found = densities[name];
+      if (found.state === 'none') return `${name}: no density`;
+      const here = valueAt(grid, found.density, at).toFixed(2);
+      const band =
+        found.state === 'banded'
+          ? ` (${valueAt(grid, found.low, at).toFixed(2)}–${valueAt(grid, found.high, at).toFixed(2)})`
+          : '';
+      return `${name} ${here}${band}`;
+    });
+    const bin = binAt(histograms.right.edges, at);
+    const counts =
+      bin === undefined
+        ? ''
+        : ` · in this bin ${formatWhole(histograms.right.counts[bin]!)} right, ${formatWhole(histograms.wrong.counts[bin]!)} wrong`;
+    return `${format(at)} ${unit} · ${parts.join(' · ')}${counts}`;
+  };
+
+  return (
+    <ChartFrame
+      title={title}
+      note={note ?? densityNote(distribution) ?? wholeNote}
+      level={level}
+      heightPx={heightPx}
+      widthPx={widthPx}
+      margins={margins}
+      plot={plot}
+      description={`${title}: densities of right and wrong answers over ${unit}, their counts underneath.`}
+      reading={{
+        axis: unit,
+        domain,
+        step,
+        textAt,
+        format,
+        xOf: x,
+        valueAt: (px) => x.invert(px),
+      }}
+      table={() => densityTable(distribution, unit)}
+      provenance={[
+        ...provenance,
+        ...densityFacts(distribution),
+        ...(threshold === undefined ? [] : [`threshold: ${threshold} ${unit}`]),
+      ]}
+      fileName={fileName}
+    >
+      <ClassPattern id={patternId} />
+      {classes.map((name) => (
+        <path key={name} className="density-band" data-class={name} d={paths[name].band} />
+      ))}
+      {classes.map((name) => (
+        <path key={name} className="density-line" data-class={name} d={paths[name].line} />
+      ))}
+      <line className="axis-rule" x1={margins.left} x2={widthPx - margins.right} y1={basePx} y2={basePx} />
+      <path className="bars" data-class="right" d={bars.right} />
+      <path className="bars" data-class="wrong" d={bars.wrong} fill={patternFill(patternId)} />
+      <line className="axis-line" x1={margins.left} x2={widthPx - margins.right} y1={midPx} y2={midPx} />
+      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label={unit} />
+      <ClassKey
+        xPx={margins.left}
+        yPx={10}
+        patternId={patternId}
+        isLines
+        right={`${formatWhole(densities.right.n)} right`}
+        wrong={`${formatWhole(densities.wrong.n)} wrong`}
+      />
+      {threshold !== undefined && threshold >= domain[0] && threshold <= domain[1] && (
+        <UprightMark
+          kind="threshold"
+          atPx={x(threshold)}
+          label={`threshold ${format(threshold)}`}
+          margins={margins}
+          widthPx={widthPx}
+          heightPx={heightPx}
+          labelYPx={margins.top + 10}
+          side={isAnswerHigh ? 'left' : 'right'}
+        />
+      )}
+      {answer !== undefined && Number.isFinite(answer) && (
+        <UprightMark
+          kind="answer"
+          atPx={x(Math.min(domain[1], Math.max(domain[0], answer)))}
+          label={`this answer ${format(answer)}`}
+          margins={margins}
+          widthPx={widthPx}
+          heightPx={heightPx}
+          labelYPx={34}
+          side={isAnswerHigh ? 'right' : 'left'}
+        />
+      )}
+    </ChartFrame>
+  );
+}
+
+function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
+  switch (found.state) {
+    case 'banded':
+      return { xs, density: found.density, band: { low: found.low, high: found.high } };
+    case 'bare':
+      return { xs, density: found.density };
+    case 'none':
+      return { xs: [], density: [] };
+  }
+}
+
+const wholeNote =
+  'Kernel densities with 95 % bootstrap bands; underneath, how many answers (square-root scale): right upwards, wrong downwards.';
+
+/** Why a part is not drawn; undefined where all is. */
+export function densityNote({ densities }: Distribution): string | undefined {
+  const whys = classes.map((name) => densities[name]).flatMap((found) => (found.state === 'banded' ? [] : [found.why]));
+  return whys.length > 0 ? [...new Set(whys)].join(' ') : undefined;
+}
+
+function densityFacts({ densities, leftOut }: Distribution): string[] {
+  const facts = classes.map((name) => {
+    const found = densities[name];
+    const bandwidth = found.state === 'none' ? '' : `, bandwidth ${Number(found.bandwidth.toPrecision(4))}`;
+    return `${name}: ${found.n} answers${bandwidth}${found.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
+  });
+  return leftOut > 0 ? [...facts, `${leftOut} answers without a value or a verdict are left out`] : facts;
+}
+
+function densityTable({ grid, densities }: Distribution, unit: string): ChartTable {
+  const { right, wrong } = densities;
+  const of = (found: ClassDensity, name: 'density' | 'low' | 'high', i: number) => {
+    if (found.state === 'none' || (found.state === 'bare' && name !== 'density')) return Number.NaN;
+    return found.state === 'banded' ? found[name][i]! : found.density[i]!;
+  };
+  return {
+    columns: [unit, 'right', 'right low', 'right high', 'wrong', 'wrong low', 'wrong high'],
+    rows: Array.from(grid, (at, i) => [
+      at,
+      ...[right, wrong].flatMap((found) => (['density', 'low', 'high'] as const).map((name) => of(found, name, i))),
+    ]),
+  };
+}

@@ -1,0 +1,127 @@
+import type { ThresholdReport } from '../../contract/statistics';
+import { formatPercent, formatWhole } from '../../math/number-format';
+import type { Share } from '../../math/share';
+import { formatNats } from '../../state/trust-words';
+
+interface FiguresCardProps {
+  readonly entropy: ThresholdReport;
+  readonly logProb: ThresholdReport | undefined;
+  readonly entropyName: string;
+}
+
+/** Figures of the FastRM paper, section on entropy: LLaVA-1.5-7B, over the baseline's maps. */
+const paper = {
+  shareBelow: '63 %',
+  rightBelow: '84 · 83 · 86 %',
+  rightAbove: '59 %',
+};
+
+/** The threshold and what it is worth, for entropy and for the model's own certainty, with the paper's figures beside. */
+export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps) {
+  const [a, b] = [entropy.figures, logProb?.figures];
+  const why = [entropy.why, logProb?.why].filter((reason) => reason !== undefined);
+  const rows: readonly Figure[] = [
+    { name: 'Threshold', a: a && `${formatNats(a.threshold)} nats`, b: b && `${formatNats(b.threshold)} nats` },
+    { name: 'Right answers expected', a: a?.rightSide, b: b?.rightSide },
+    { name: 'Answers below it', a: share(a?.shareBelow), b: share(b?.shareBelow), paper: paper.shareBelow },
+    {
+      name: 'Right, of those below',
+      a: share(a?.rightBelow),
+      b: share(b?.rightBelow),
+      paper: paper.rightBelow,
+      isTrusted: { a: a?.rightSide === 'below', b: b?.rightSide === 'below' },
+    },
+    {
+      name: 'Right, of those above',
+      a: share(a?.rightAbove),
+      b: share(b?.rightAbove),
+      paper: paper.rightAbove,
+      isTrusted: { a: a?.rightSide === 'above', b: b?.rightSide === 'above' },
+    },
+    { name: 'True positives', a: share(a?.truePositives), b: share(b?.truePositives) },
+    { name: 'False positives', a: share(a?.falsePositives), b: share(b?.falsePositives) },
+    { name: 'AUROC', a: auroc(entropy), b: auroc(logProb) },
+  ];
+  const checked = a?.shareBelow.n;
+  return (
+    <section className="figures" aria-labelledby="figures-title">
+      <h3 id="figures-title" className="chart-title">
+        What the threshold is worth
+      </h3>
+      <p className="chart-note">
+        {a && checked !== undefined
+          ? `The mean of the two classes’ means, set on ${formatWhole(a.setOn)} answers and checked on ${formatWhole(checked)} others. In brackets: 95 % intervals.`
+          : why.join(' ')}
+      </p>
+      <table>
+        <thead>
+          <tr>
+            <td />
+            <th scope="col">{entropyName}</th>
+            {logProb && <th scope="col">Mean log-probability</th>}
+            <th scope="col">
+              Paper, entropy
+              <br />
+              VQA · GQA · POPE
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.name}>
+              <th scope="row">{row.name}</th>
+              <FigureCell text={row.a} isTrusted={row.isTrusted?.a} />
+              {logProb && <FigureCell text={row.b} isTrusted={row.isTrusted?.b} />}
+              <td className="figures-paper">{row.paper ?? '–'}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {a && why.length > 0 && <p className="chart-note">{why.join(' ')}</p>}
+    </section>
+  );
+}
+
+interface Figure {
+  readonly name: string;
+  readonly a: FigureText | undefined;
+  readonly b: FigureText | undefined;
+  readonly paper?: string;
+  /** Whether this is the side on which right answers are expected. */
+  readonly isTrusted?: { readonly a: boolean; readonly b: boolean };
+}
+
+type FigureText = string | { readonly value: string; readonly interval: string };
+
+function FigureCell({
+  text,
+  isTrusted = false,
+}: {
+  readonly text: FigureText | undefined;
+  readonly isTrusted?: boolean | undefined;
+}) {
+  return (
+    <td data-trusted={isTrusted || undefined}>
+      {text === undefined ? (
+        '–'
+      ) : typeof text === 'string' ? (
+        <b>{text}</b>
+      ) : (
+        <>
+          <b>{text.value}</b> <span className="figures-interval">{text.interval}</span>
+        </>
+      )}
+    </td>
+  );
+}
+
+function share(of: Share | undefined): FigureText | undefined {
+  if (of === undefined || !Number.isFinite(of.value)) return undefined;
+  return { value: formatPercent(of.value), interval: `(${(of.low * 100).toFixed(0)}–${(of.high * 100).toFixed(0)})` };
+}
+
+function auroc(report: ThresholdReport | undefined): FigureText | undefined {
+  if (report?.auroc === undefined) return undefined;
+  const { value, low, high } = report.auroc;
+  return { value: value.toFixed(2), interval: `(${low.toFixed(2)}–${high.toFixed(2)})` };
+}

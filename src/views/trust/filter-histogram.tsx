@@ -1,0 +1,121 @@
+import { scaleLinear, scaleSqrt } from 'd3-scale';
+import { useId, useMemo } from 'react';
+import type { AnswerValue, ChartCounts } from '../../contract/statistics';
+import { countTicks } from '../../marks/axis';
+import type { Range } from '../../marks/brush';
+import { barsPathData, binAt, greatestCount, stepsPathData } from '../../marks/histogram';
+import { formatWhole } from '../../math/number-format';
+import { formatOf, valueUnit } from '../../state/trust-words';
+import { ChartFrame, type Margins } from '../chart-frame';
+import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../chart-parts';
+import { useWidth } from '../use-width';
+
+interface FilterHistogramProps {
+  readonly title: string;
+  readonly value: AnswerValue;
+  readonly edges: Float64Array;
+  /** Under all filters but its own. */
+  readonly counts: ChartCounts;
+  /** Under no filter: drawn as an outline, and what the heights are measured by. */
+  readonly whole: ChartCounts;
+  readonly range: Range | undefined;
+  onBrush(range: Range | undefined): void;
+  readonly heightPx: number;
+  readonly provenance: readonly string[];
+  readonly fileName: string;
+}
+
+/** Right answers upwards, wrong ones downwards; a brush on it filters the other charts and the table. */
+export function FilterHistogram(props: FilterHistogramProps) {
+  const { title, value, edges, counts, whole, range, onBrush, heightPx, provenance, fileName } = props;
+  const [plot, widthPx] = useWidth<HTMLDivElement>();
+  const patternId = useId().replaceAll(':', '');
+  const unit = valueUnit(value);
+  const format = formatOf(value);
+  const bins = edges.length - 1;
+  const domain: Range = [edges[0]!, edges[bins]!];
+  const margins: Margins = { top: 8, right: 4, bottom: 36, left: 34 };
+  const scales = useMemo(() => {
+    const x = scaleLinear(
+      [edges[0]!, edges[edges.length - 1]!],
+      [margins.left, Math.max(margins.left, widthPx - margins.right)],
+    );
+    const most = greatestCount(whole);
+    // Tukey's rootogram: heights are square roots of counts, so that the few wrong answers are seen beside the many right ones.
+    const y = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, margins.top]);
+    return { x, y };
+  }, [edges, whole, widthPx, heightPx, margins.left, margins.right, margins.top, margins.bottom]);
+  const { x, y } = scales;
+  const outline = useMemo(
+    () => stepsPathData(edges, whole.right, x, y) + stepsPathData(edges, whole.wrong, x, y, -1),
+    [edges, whole, x, y],
+  );
+  const ticks = countTicks(y, 34).map((tick) => ({ ...tick, label: tick.label.replace('-', '') }));
+  const textAt = (at: number) => {
+    const bin = binAt(edges, at);
+    if (bin === undefined) return `${format(at)} ${unit}`;
+    const [right, wrong] = [counts.right[bin]!, counts.wrong[bin]!];
+    const share = right + wrong === 0 ? '' : ` · ${((100 * right) / (right + wrong)).toFixed(0)} % right`;
+    return `${format(edges[bin]!)} to ${format(edges[bin + 1]!)} ${unit} · ${formatWhole(right)} right, ${formatWhole(wrong)} wrong${share}`;
+  };
+  return (
+    <ChartFrame
+      title={title}
+      note={
+        range ? (
+          <>
+            {format(range[0])} to {format(range[1])} {unit}.{' '}
+            <button type="button" className="link-button" onClick={() => onBrush(undefined)}>
+              Clear
+            </button>
+          </>
+        ) : counts.leftOut > 0 ? (
+          `Drag over it to filter. ${formatWhole(counts.leftOut)} answers have no value.`
+        ) : (
+          'Drag over it to filter.'
+        )
+      }
+      heightPx={heightPx}
+      widthPx={widthPx}
+      margins={margins}
+      plot={plot}
+      description={`${title}: a histogram of right answers upwards and wrong ones downwards.`}
+      reading={{
+        axis: unit,
+        domain,
+        step: (domain[1] - domain[0]) / bins,
+        textAt,
+        format,
+        xOf: x,
+        valueAt: (px) => x.invert(px),
+      }}
+      brushing={{ range, onBrush }}
+      table={() => ({
+        columns: [`from (${unit})`, `to (${unit})`, 'right', 'wrong', 'all right', 'all wrong'],
+        rows: Array.from({ length: bins }, (_, bin) => [
+          edges[bin]!,
+          edges[bin + 1]!,
+          counts.right[bin]!,
+          counts.wrong[bin]!,
+          whole.right[bin]!,
+          whole.wrong[bin]!,
+        ]),
+      })}
+      provenance={provenance}
+      fileName={fileName}
+    >
+      <ClassPattern id={patternId} />
+      <LeftAxis ticks={ticks} margins={margins} widthPx={widthPx} />
+      <path className="bars-before" d={outline} />
+      <path className="bars" data-class="right" d={barsPathData(edges, counts.right, x, y)} />
+      <path
+        className="bars"
+        data-class="wrong"
+        d={barsPathData(edges, counts.wrong, x, y, { sign: -1 })}
+        fill={patternFill(patternId)}
+      />
+      <line className="axis-line" x1={margins.left} x2={widthPx - margins.right} y1={y(0)} y2={y(0)} />
+      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label={unit} spacingPx={70} />
+    </ChartFrame>
+  );
+}

@@ -1,0 +1,81 @@
+import { scaleLinear } from 'd3-scale';
+import type { HeadReport } from '../../contract/head-report';
+import { ticksOf } from '../../marks/axis';
+import { curvePathData, nearestIndex, peakIndex } from '../../marks/curve';
+import { formatValue } from '../../math/number-format';
+import { ChartFrame, type Margins } from '../chart-frame';
+import { BottomAxis, LeftAxis, UprightMark } from '../chart-parts';
+import { useWidth } from '../use-width';
+
+const margins: Margins = { top: 26, right: 12, bottom: 38, left: 34 };
+const heightPx = 260;
+const notNumber = (values: readonly (number | null)[]) => values.map((value) => value ?? Number.NaN);
+
+/** Accuracy and F1 of binarised maps over the classification threshold, as the paper's figure has them. */
+export function HeadCurve({ report, own }: { readonly report: HeadReport; readonly own: number | undefined }) {
+  const [plot, widthPx] = useWidth<HTMLDivElement>();
+  const { threshold } = report.curve;
+  const accuracy = notNumber(report.curve.accuracy);
+  const f1 = notNumber(report.curve.f1);
+  const x = scaleLinear([0, 1], [margins.left, Math.max(margins.left, widthPx - margins.right)]);
+  const y = scaleLinear([0, 1], [heightPx - margins.bottom, margins.top]);
+  const peak = peakIndex(f1);
+  const textAt = (at: number) => {
+    const i = nearestIndex(threshold, at) ?? 0;
+    return `threshold ${formatValue(threshold[i]!)} · accuracy ${accuracy[i]!.toFixed(3)} · F1 ${f1[i]!.toFixed(3)}`;
+  };
+  return (
+    <ChartFrame
+      title="Accuracy and F1 against the classification threshold"
+      note={`FastRM’s maps against those it imitates, both binarised, on held-out answers. F1 is greatest, ${peak === undefined ? '–' : f1[peak]!.toFixed(2)}, at ${peak === undefined ? '–' : formatValue(threshold[peak]!)}.`}
+      heightPx={heightPx}
+      widthPx={widthPx}
+      margins={margins}
+      plot={plot}
+      description="Two lines over the classification threshold: accuracy and F1."
+      reading={{
+        axis: 'threshold',
+        domain: [0, 1],
+        step: 0.01,
+        textAt,
+        format: formatValue,
+        xOf: x,
+        valueAt: (px) => x.invert(px),
+      }}
+      table={() => ({
+        columns: ['threshold', 'accuracy', 'precision', 'recall', 'F1'],
+        rows: threshold.map((value, i) => [
+          Number(value.toFixed(2)),
+          accuracy[i]!,
+          report.curve.precision[i] ?? Number.NaN,
+          report.curve.recall[i] ?? Number.NaN,
+          f1[i]!,
+        ]),
+      })}
+      provenance={[report.title, `${report.command}, ${report.measuredOn}`, 'Patchlight']}
+      fileName="accuracy-f1"
+    >
+      <LeftAxis ticks={ticksOf(y, 50)} margins={margins} widthPx={widthPx} />
+      <path className="curve" data-curve="accuracy" d={curvePathData(threshold, accuracy, x, y)} />
+      <path className="curve" data-curve="f1" d={curvePathData(threshold, f1, x, y)} />
+      <text className="curve-name" x={x(0.62)} y={y(accuracy[62] ?? 0) + 16}>
+        accuracy
+      </text>
+      <text className="curve-name" data-curve="f1" x={x(0.62) + 4} y={y(f1[62] ?? 0) - 8}>
+        F1
+      </text>
+      {own !== undefined && (
+        <UprightMark
+          kind="threshold"
+          atPx={x(own)}
+          label={`the page’s ${formatValue(own)}`}
+          margins={margins}
+          widthPx={widthPx}
+          heightPx={heightPx}
+          labelYPx={14}
+        />
+      )}
+      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label="classification threshold" />
+    </ChartFrame>
+  );
+}

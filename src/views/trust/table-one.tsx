@@ -1,0 +1,73 @@
+import { figureOf, type HeadReport } from '../../contract/head-report';
+
+/** FastRM paper, Table 1, at a classification threshold of 0.5: VQA, GQA, POPE. */
+const paper = [
+  { name: 'FastRM on LLaVA-1.5-7B', accuracy: [0.981, 0.999, 0.99], f1: [0.57, 0.66, 0.63] },
+  { name: 'FastRM on LLaVA-1.5-13B', accuracy: [0.993, 0.996, 0.998], f1: [0.72, 0.81, 0.84] },
+] as const;
+
+/** How near the head's maps come to those that it imitates, beside the paper's. */
+export function TableOne({ report, model }: { readonly report: HeadReport; readonly model: string }) {
+  const at = (label: string, digits: number) => figureOf(report, label)?.toFixed(digits) ?? '–';
+  const threshold = figureOf(report, 'classification threshold');
+  return (
+    <section className="figures" aria-labelledby="table-one">
+      <h3 id="table-one" className="chart-title">
+        Table 1: maps of FastRM against those it imitates
+      </h3>
+      <p className="chart-note">
+        Both binarised: the labels at 0.3 of a map’s peak, FastRM at 0.5 or where it says. {report.title}.
+      </p>
+      <div className="figures-scroll">
+        <table>
+          <thead>
+            <tr>
+              <td />
+              <th scope="col">Accuracy</th>
+              <th scope="col">F1</th>
+              <th scope="col">On</th>
+            </tr>
+          </thead>
+          <tbody>
+            <tr>
+              <th scope="row">FastRM on {model}</th>
+              <td>
+                <b>{at('accuracy at 0.5', 3)}</b>
+              </td>
+              <td>
+                <b>{at('F1 at 0.5', 2)}</b>
+              </td>
+              <td>its held-out answers</td>
+            </tr>
+            {threshold !== undefined && (
+              <tr>
+                <th scope="row">the same, at its own {threshold}</th>
+                <td>
+                  <b>{at('accuracy at the threshold', 3)}</b>
+                </td>
+                <td>
+                  <b>{at('F1 at the threshold', 2)}</b>
+                </td>
+                <td>its held-out answers</td>
+              </tr>
+            )}
+            <tr>
+              <th scope="row">a map of nothing, of everything</th>
+              <td>{at('accuracy of a constant map (none relevant)', 3)}</td>
+              <td>{at('F1 of a constant map (all patches relevant)', 2)}</td>
+              <td>the same answers</td>
+            </tr>
+            {paper.map(({ name, accuracy, f1 }) => (
+              <tr key={name}>
+                <th scope="row">Paper: {name}</th>
+                <td>{accuracy.join(' / ')}</td>
+                <td>{f1.join(' / ')}</td>
+                <td>VQA / GQA / POPE</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,66 @@
+import { useQuery } from '@tanstack/react-query';
+import { useId } from 'react';
+import { Button, Disclosure, DisclosurePanel } from 'react-aria-components';
+import { unbroken } from '../../math/number-format';
+import { likeSentence } from '../../state/trust-words';
+import type { Bench } from '../use-bench';
+import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
+import './trust-panel.css';
+
+/** Beside the answer: in a sentence, how many answers like this one were right; opened, on what that rests. */
+export function TrustPanel({ bench }: { readonly bench: Bench }) {
+  const trust = useAnswerTrust(bench);
+  const titleId = useId();
+  const hasEvidence = trust.calibration !== undefined && trust.choice !== undefined && trust.entropyNats !== undefined;
+  return (
+    <Disclosure className="trust-panel" isDisabled={!hasEvidence}>
+      {({ isExpanded }) => (
+        <>
+          <div className="trust-panel-head">
+            <h2 id={titleId} className="eyebrow">
+              How far to trust this answer
+            </h2>
+            <Button slot="trigger" className="link-button trust-panel-toggle">
+              {isExpanded ? 'Hide the evidence' : 'Show the evidence'}
+            </Button>
+          </div>
+          <TrustSentence trust={trust} />
+          <DisclosurePanel aria-labelledby={titleId}>
+            {isExpanded && hasEvidence && <LazyEvidence bench={bench} trust={trust} />}
+          </DisclosurePanel>
+        </>
+      )}
+    </Disclosure>
+  );
+}
+
+function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
+  const { comparable, like } = trust;
+  if (comparable.kind === 'waiting') return <p className="trust-sentence">{comparable.why}</p>;
+  if (comparable.kind === 'no')
+    return (
+      <p className="trust-sentence">
+        {comparable.why}{' '}
+        {comparable.isMakeable && (
+          <span>
+            <code className="mono">patchlight evaluate</code> makes a calibration of one’s own.
+          </span>
+        )}
+      </p>
+    );
+  return <p className="trust-sentence">{like ? unbroken(likeSentence(like.entropy, 'entropy')) : ' '}</p>;
+}
+
+/** Its charts are kilobytes that an answer can do without until they are asked for. */
+function LazyEvidence(props: { readonly bench: Bench; readonly trust: AnswerTrust }) {
+  const view = useQuery({
+    queryKey: ['view', 'trust-evidence'],
+    queryFn: async () => ({ View: (await import('./trust-evidence')).TrustEvidence }),
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: Number.POSITIVE_INFINITY,
+    structuralSharing: false,
+    retry: false,
+  });
+  if (view.error) return <p role="alert">This part of the page did not load ({view.error.message}).</p>;
+  return view.data ? <view.data.View {...props} /> : null;
+}

@@ -1,0 +1,93 @@
+import { useQuery } from '@tanstack/react-query';
+import type { MapEntropies } from '../../contract/statistics';
+import {
+  answerEntropy,
+  answerIsComparable,
+  answerLogProb,
+  type Comparable,
+  calibrationFits,
+  type LikeBoth,
+  likeBothQuery,
+  tokenEntropiesQuery,
+} from '../../state/answer-trust';
+import { isSampleOfDataSet } from '../../state/open-sample';
+import { samplesIndexQuery } from '../../state/sample-queries';
+import type { OpenCalibration } from '../../state/statistics-queries';
+import { meanLogProb } from '../../state/trust-choices';
+import { nearestOf } from '../../state/trust-words';
+import { useServices } from '../services-context';
+import type { Bench } from '../use-bench';
+import { useSourceStatus } from '../use-run';
+import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
+
+/** What the page knows of how far this answer can be trusted. */
+export interface AnswerTrust {
+  readonly state: CalibrationState;
+  readonly comparable: Comparable;
+  readonly calibration: OpenCalibration | undefined;
+  readonly choice: EntropyChoice | undefined;
+  readonly entropies: MapEntropies | undefined;
+  /** Of the whole answer, nats; undefined until it is known. */
+  readonly entropyNats: number | undefined;
+  readonly logProbNats: number;
+  readonly like: LikeBoth | undefined;
+}
+
+export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
+  const services = useServices();
+  const { statistics, source, recordedCalibrationUrl } = services;
+  const { phase } = useSourceStatus();
+  const { data: index } = useQuery(samplesIndexQuery(services));
+  const ofAnswer = answerIsComparable(run, record.mapOf);
+  // The model's megabytes come first.
+  const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
+  const url = run.header.recorded ? recordedCalibrationUrl : source.calibrationUrl;
+  const state = useCalibration(url, { isWanted });
+  const calibration = state.phase === 'open' ? state.calibration : undefined;
+  const loaded = calibration?.loaded;
+  const choice = useEntropyChoice(loaded);
+  const { data: entropies } = useTokenEntropies({ run, record });
+  const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
+  const logProbNats = answerLogProb(run);
+  const { image } = run.header;
+  const isKnownImage =
+    run.header.recorded ||
+    isSampleOfDataSet(image.name) ||
+    (index?.images.some(({ file }) => file === image.name) ?? false);
+  const patches = record.mapOf(0)?.values.length ?? 0;
+  const ofCalibration: Comparable = calibration
+    ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
+    : withoutCalibration(state);
+  const comparable = ofAnswer.kind === 'yes' ? ofCalibration : ofAnswer;
+  const nearest = nearestOf(loaded?.rows ?? 0);
+  const like = useQuery({
+    ...likeBothQuery(
+      statistics,
+      loaded?.table ?? -1,
+      { value: choice?.value ?? meanLogProb, at: entropyNats ?? 0, nearest },
+      loaded?.hasLogProbs ? { value: meanLogProb, at: logProbNats, nearest } : undefined,
+    ),
+    enabled:
+      loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
+  }).data;
+  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like };
+}
+
+export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>) {
+  const { statistics } = useServices();
+  const isWhole = run.end !== undefined && run.tokens.length > 0 && run.header.head !== undefined;
+  return useQuery({ ...tokenEntropiesQuery(statistics, record, run), enabled: isWhole });
+}
+
+function withoutCalibration(state: CalibrationState): Comparable {
+  switch (state.phase) {
+    case 'open':
+      return { kind: 'yes' };
+    case 'loading':
+      return { kind: 'waiting', why: 'Comparing it with answers whose truth is known…' };
+    case 'none':
+      return { kind: 'no', why: 'This model comes with no calibration.', isMakeable: true };
+    case 'failed':
+      return { kind: 'no', why: `The model’s calibration could not be read: ${state.reason}`, isMakeable: true };
+  }
+}

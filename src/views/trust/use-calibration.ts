@@ -1,0 +1,52 @@
+import { useQuery } from '@tanstack/react-query';
+import type { LoadedCalibration, PoolingTable } from '../../contract/statistics';
+import { calibrationQuery, useOwnCalibration } from '../../state/calibration-files';
+import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
+import { type EntropyValue, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
+import { useServices } from '../services-context';
+
+export type CalibrationState =
+  | { readonly phase: 'none' }
+  | { readonly phase: 'loading' }
+  | { readonly phase: 'failed'; readonly reason: string }
+  | { readonly phase: 'open'; readonly calibration: OpenCalibration; readonly isOwn: boolean };
+
+/** The user's own table, or the one at `url`: undefined where there is none. */
+export function useCalibration(
+  url: string | undefined,
+  { isWanted }: { readonly isWanted: boolean },
+): CalibrationState {
+  const { statistics } = useServices();
+  const { open } = useOwnCalibration();
+  const shipped = useQuery({
+    ...calibrationQuery(statistics, url ?? ''),
+    enabled: isWanted && open === undefined && url !== undefined,
+  });
+  if (open) return { phase: 'open', calibration: open, isOwn: true };
+  if (url === undefined) return { phase: 'none' };
+  if (shipped.data) return { phase: 'open', calibration: shipped.data, isOwn: false };
+  return shipped.error ? { phase: 'failed', reason: shipped.error.message } : { phase: 'loading' };
+}
+
+export interface EntropyChoice {
+  readonly value: EntropyValue;
+  /** What separates right from wrong best here. */
+  readonly best: EntropyValue;
+  readonly isBest: boolean;
+  readonly poolings: PoolingTable;
+}
+
+const selectEntropy = (choices: TrustChoices) => choices.entropy;
+
+/** The entropy and pooling in use; undefined until it is known which separate best. */
+export function useEntropyChoice(loaded: LoadedCalibration | undefined): EntropyChoice | undefined {
+  const { statistics } = useServices();
+  const chosen = useTrustChoices(selectEntropy);
+  const { data } = useQuery({ ...poolingsQuery(statistics, loaded?.table ?? -1), enabled: loaded !== undefined });
+  if (loaded === undefined || data === undefined) return undefined;
+  const first = data.rows.map(({ value }) => value).find((value) => value.of === 'entropy');
+  const best: EntropyValue = first ?? { of: 'entropy', kind: loaded.entropies[0] ?? 'given', pooling: 'mean' };
+  const isOffered = chosen !== undefined && loaded.entropies.includes(chosen.kind);
+  const value: EntropyValue = isOffered ? { of: 'entropy', ...chosen } : best;
+  return { value, best, isBest: value.kind === best.kind && value.pooling === best.pooling, poolings: data };
+}
