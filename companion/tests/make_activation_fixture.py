@@ -89,7 +89,10 @@ def main() -> None:
     queries[0] = states["promptStates"][-1]
     # The last frame all alike, and far from one token: windows of equal values and of nothing come about.
     states["patchStates"][-4:] = -lm_head[4] * 2
-    maps = [token_activation(*states.values(), queries, lm_head, t) for t in range(len(ANSWER_IDS))]
+    maps = [
+        token_activation(states["patchStates"], states["promptStates"], queries, lm_head, t)
+        for t in range(len(ANSWER_IDS))
+    ]
     fixture = {
         "hiddenSize": HIDDEN,
         "grids": [{"rows": rows, "cols": cols} for rows, cols in GRIDS],
