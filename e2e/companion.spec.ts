@@ -102,6 +102,23 @@ async function answerOnScreen(page: Page): Promise<{ texts: string[]; maps: Save
   return { texts, maps };
 }
 
+test('the comparison has the companion compute what the page cannot, and makes the rest here', async ({
+  opened: page,
+}) => {
+  await ask(page, 'How many spheres are there?');
+  await page.getByRole('link', { name: 'Compare' }).click();
+  await idle(page);
+  const chefer = page.getByRole('region', { name: 'Chefer, exact', exact: true });
+  await expect(chefer).toContainText('tokens, all explained');
+  await expect(chefer.locator('.panel-cost')).toContainText(/Python.*\d+ forward, [1-9]\d* backward/);
+  await expect(chefer).not.toContainText('does not say what was streamed');
+  await page.getByRole('button', { name: 'Method of the strip' }).click();
+  await page.getByRole('option', { name: 'TAM', exact: true }).click();
+  await idle(page);
+  await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('tokens, all explained');
+  await expect(page.locator('.strip canvas')).toHaveCount(await page.locator('.strip-cell').count());
+});
+
 test('the model of the companion is named, with what it runs on, and the page needs its token', async ({
   opened,
   companion,

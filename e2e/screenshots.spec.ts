@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { ask, expect, message, openPage, patches, questionBox, test, token } from './page';
+import { ask, expect, idle, message, openPage, patches, questionBox, test, token } from './page';
 import { diskPng } from './pictures';
 import { twoFramesRun } from './two-frames';
 
@@ -63,5 +63,77 @@ for (const [view, arrange] of Object.entries(views)) {
         });
       });
     }
+  }
+}
+
+interface Comparison {
+  readonly address: string;
+  readonly shots: readonly (readonly [keyof typeof sizes, 'light' | 'dark'])[];
+  arrange?(page: Page): Promise<void>;
+}
+
+/** On a phone the second panel is far below the answer. */
+const showSecond = (page: Page) =>
+  page
+    .locator('.panel')
+    .nth(1)
+    .evaluate((panel) => {
+      if (window.innerWidth < 1000) panel.scrollIntoView();
+    });
+
+const everyShot: Comparison['shots'] = [
+  ['desktop', 'light'],
+  ['desktop', 'dark'],
+  ['phone', 'light'],
+  ['phone', 'dark'],
+];
+
+const comparisons: Record<string, Comparison> = {
+  'two-panels': {
+    address: '',
+    shots: everyShot,
+    arrange: showSecond,
+  },
+  'three-panels': { address: '&methods=fastrm,tam,dex-ar', shots: [everyShot[0]!, everyShot[3]!], arrange: showSecond },
+  'four-panels': {
+    address: '&methods=fastrm,rollout,tam,dex-ar',
+    shots: [everyShot[1]!, everyShot[2]!],
+    arrange: showSecond,
+  },
+  difference: {
+    address: '&methods=fastrm,tam&values=rank',
+    shots: everyShot,
+    arrange: async (page) => {
+      await page
+        .getByRole('grid')
+        .last()
+        .click({ position: { x: 200, y: 180 } });
+      await page.getByRole('button', { name: 'Zoom in' }).click();
+      await page.mouse.move(0, 0);
+      await page.getByRole('region', { name: 'Difference' }).evaluate((panel) => panel.scrollIntoView());
+    },
+  },
+  strip: {
+    address: '&run=run-3.run&strip=tam&methods=fastrm,tam',
+    shots: everyShot,
+    arrange: async (page) => {
+      await token(page, 8).click();
+      await idle(page);
+      await page.mouse.move(0, 0);
+      await page.getByRole('region', { name: 'All tokens' }).evaluate((part) => part.scrollIntoView());
+    },
+  },
+};
+
+for (const [view, { address, shots, arrange }] of Object.entries(comparisons)) {
+  for (const [size, colorScheme] of shots) {
+    test(`comparison, ${view}, ${size}, ${colorScheme}`, async ({ page }) => {
+      await page.setViewportSize(sizes[size]);
+      await page.emulateMedia({ colorScheme });
+      await openPage(page, `/?view=compare${address}`);
+      await arrange?.(page);
+      await page.evaluate(freezeTimes);
+      await expect(page).toHaveScreenshot(`compare-${view}-${size}-${colorScheme}.png`);
+    });
   }
 }
