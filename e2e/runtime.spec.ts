@@ -267,12 +267,15 @@ test("a recorded run's maps are autograd's, of a pass that says what was streame
 test('a question that comes while an answer is explained waits for one map; stopping keeps the maps that came', async ({
   page,
 }) => {
-  const { order, tokens } = await call(page, 'askWhileExplaining', 'samples/run-4.run', 'How many cubes are there?', 3);
+  const { order, tokens } = await call(page, 'askWhileExplaining', 'samples/run-3.run', 'How many cubes are there?', 6);
   const answered = order.findIndex((what) => what.startsWith('answered There'));
   expect(answered).toBeGreaterThan(0);
   expect(answered, 'not after the last map').toBeLessThan(order.lastIndexOf('map'));
-  expect(order.filter((_, i) => i !== answered)).toEqual(['check', 'map', 'map', 'map', 'cancelled']);
-  expect(tokens, 'there was more to explain').toBeGreaterThan(3);
+  expect([order[0], order.at(-1)]).toEqual(['check', 'cancelled']);
+  const maps = order.filter((what) => what === 'map').length;
+  expect(maps).toBeGreaterThanOrEqual(6);
+  expect(maps, `of ${tokens}: the one under way when it was stopped, and what a busy page reads late`).toBeLessThan(12);
+  expect(tokens).toBeGreaterThan(30);
 });
 
 test('what explains answers is fetched when that is first asked for, and kept', async ({ page }) => {

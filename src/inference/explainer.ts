@@ -23,6 +23,8 @@ export interface AnswerToExplain {
 }
 
 export interface Explainer {
+  /** What a method runs on, which `explain` loads too: others may use the model meanwhile. */
+  load(method: ExplainerMethod): Promise<void>;
   /** Stops within a token of `signal`; then its end is `cancelled`. */
   explain(asked: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
 }
@@ -60,6 +62,10 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
   const read = createAnswerReader(() => ensureGraph(facts.trace), decoder, embedImage, tokenizer);
   const answers = createRecent<TracedAnswer>(keptAnswers);
 
+  async function load(method: ExplainerMethod): Promise<void> {
+    await Promise.all([ensureGraph(facts.trace), methods[method].load()]);
+  }
+
   async function* explain(
     { image, question, tokens, method: name, tokenIndices }: AnswerToExplain,
     signal: AbortSignal,
@@ -77,7 +83,7 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
       };
     };
 
-    await Promise.all([ensureGraph(facts.trace), method.load()]);
+    await load(name);
     if (signal.aborted) return yield end('cancelled');
     const answer = await clock.time(async () => {
       const asked = { image, question, tokenIds: tokens.map(({ tokenId }) => tokenId) };
@@ -102,7 +108,7 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     yield end('done');
   }
 
-  return { explain };
+  return { load, explain };
 }
 
 /** Counts what tasks take, and not what comes between them. */

@@ -42,6 +42,7 @@ export function createModelService(reply: (message: WorkerReply) => void): Model
     await turns.run(async () => {});
     if (ensureExplainer === undefined) throw new Error('an explanation was asked for before the model was loaded');
     const explainer = await ensureExplainer();
+    await explainer.load(asked.method);
     const events = explainer.explain(asked, signal);
     for (;;) {
       const next = await turns.run(() => events.next());
