@@ -56,7 +56,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
 }
 
 /** On a phone the answer stands above the question box, out of sight of whoever has just asked. */
-function AskedQuestion({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
+export function AskedQuestion({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (!isRecorded) heading.current?.scrollIntoView({ block: 'nearest' });

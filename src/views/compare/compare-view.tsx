@@ -5,7 +5,7 @@ import { type Choices, useChoices } from '../../state/choices';
 import { type Draft, useDraft } from '../../state/draft';
 import { readValues, thresholdOf } from '../../state/panel-map';
 import { setZoom } from '../../state/shared-zoom';
-import { AnswerHint, answerKind, UnitChoice } from '../answer';
+import { AnswerHint, AskedQuestion, answerKind, UnitChoice } from '../answer';
 import { AnswerTokens } from '../answer-tokens';
 import { AskForm } from '../ask-form';
 import { FrameChoice } from '../frame-choice';
@@ -84,7 +84,7 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <h2 className="answer-question">{run.header.question}</h2>
+      <AskedQuestion key={record.id} text={run.header.question} isRecorded={run.header.recorded} />
       <AnswerTokens
         tokens={run.tokens}
         selected={selected}
