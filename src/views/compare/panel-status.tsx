@@ -1,4 +1,5 @@
 import { type MethodId, methods } from '../../contract/methods';
+import type { ReproductionCheck } from '../../contract/run';
 import { formatBytes, formatCount, formatMs } from '../../math/number-format';
 import { type Explaining, type MethodTrack, trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelMap } from '../../state/panel-map';
@@ -20,13 +21,19 @@ export function PanelStatus(props: {
     <div className="panel-status">
       <Progress bench={bench} method={method} track={track} />
       <Cost bench={bench} method={method} map={map} track={track} />
-      {track.check?.isSame === false && (
-        <p className="panel-warning">
-          The pass explained does not say what was streamed (log-probabilities differ by up to{' '}
-          {track.check.largestDifference.toPrecision(2)}): do not trust this map.
-        </p>
-      )}
+      {track.check && <ReproductionWarning check={track.check} />}
     </div>
+  );
+}
+
+/** Nothing where the pass that was explained says what was streamed. */
+export function ReproductionWarning({ check }: { readonly check: ReproductionCheck }) {
+  if (check.isSame) return null;
+  return (
+    <p className="panel-warning">
+      The pass explained does not say what was streamed (log-probabilities differ by up to{' '}
+      {check.largestDifference.toPrecision(2)}): do not trust this map.
+    </p>
   );
 }
 
