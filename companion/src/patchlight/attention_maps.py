@@ -1,4 +1,4 @@
-"""Two weak baselines from attention alone, both read at row p_t.
+"""Two baselines from attention alone, weak by repute, both read at row p_t; docs/methods.md says what was measured.
 
 Rollout (Abnar and Zuidema 2020): `B_l` = mean over heads of A_l, plus I, its rows normalised; row p_t of `B_L ... B_1`.
 As a row vector: `r = e_{p_t}`, then `r <- r B_l` from the last layer to the first.

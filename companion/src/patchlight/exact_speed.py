@@ -116,7 +116,8 @@ def compare(loaded: Loaded, plain: Loaded, reading: Reading, *, tokens: int, rou
 def eager_twin(loaded: Loaded) -> Loaded:
     """A copy of the model whose language model computes attention the plain way."""
     model: Any = copy.deepcopy(loaded.model)
-    for part in loaded.family.decoder(model).modules():
+    decoder: Any = loaded.family.decoder(model)
+    for part in decoder.modules():
         if hasattr(part, "config"):
             part.config._attn_implementation = "eager"
     return loaded._replace(model=model)

@@ -1,7 +1,8 @@
 """What the figures of `methods_report` say, in sentences: made from them, so that the two cannot drift apart."""
 
-from collections.abc import Mapping
-from typing import Protocol
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 from .method_scores import Estimate
 
@@ -41,16 +42,61 @@ class Figures(Protocol):
     def f1(self) -> Estimate: ...
 
 
-def verdict(groups: Mapping[str, Mapping[str, Figures]]) -> list[str]:
-    """One sentence a finding. Two methods are told apart where the 95 % interval of their paired difference leaves out 0."""
+class Slice(NamedTuple):
+    """The pointing game of each method on some of a group's tokens."""
+
+    label: str
+    tokens: int
+    pointing: Mapping[str, Estimate]
+
+
+# Of fewer tokens than this, nothing is said in words.
+_FEWEST = 50
+
+
+def verdict(groups: Mapping[str, Mapping[str, Figures]], slices: Mapping[str, Sequence[Slice]]) -> list[str]:
+    """One sentence a finding. Two methods are told apart where the 95 % interval of their paired difference leaves out 0.
+
+    groups: `found` and `repeated`; slices: of each of them.
+    """
     sentences = []
     for group, methods in groups.items():
-        if any(estimate.value != estimate.value for estimate in (of.pointing for of in methods.values())):
+        if any(math.isnan(of.pointing.value) for of in methods.values()):
             sentences.append(f"{_GROUPS[group]}: no token was scored.")
             continue
         sentences += [_winner(group, methods, measure) for measure in _MEASURES]
-        sentences += [_failures(group, methods), _distance(group, methods), _incremental(group, methods)]
-    return sentences
+        sentences += [_failures(group, methods), *_weak_spots(group, methods, slices[group])]
+        sentences += [_distance(group, methods), _incremental(group, methods)]
+    return [*sentences, *_both(groups)]
+
+
+def _both(groups: Mapping[str, Mapping[str, Figures]]) -> list[str]:
+    """How each group's winner does in the other one."""
+    best = {group: max(methods, key=lambda name: methods[name].pointing.value) for group, methods in groups.items()}
+    if len(set(best.values())) < 2 or any(math.isnan(groups[g][best[g]].pointing.value) for g in groups):
+        return []
+    found, repeated = best["found"], best["repeated"]
+    return [
+        f"No method points best at both: {NAMES[found]}, best for words that the question does not hold, finds "
+        f"{groups['repeated'][found].pointing.value:.2f} of those repeated from it; {NAMES[repeated]}, best for those, "
+        f"{groups['found'][repeated].pointing.value:.2f} of the others."
+    ]
+
+
+def _weak_spots(group: str, methods: Mapping[str, Figures], slices: Sequence[Slice]) -> list[str]:
+    """Where FastRM, its teacher and the best method find least and most."""
+    large = [one for one in slices if one.tokens >= _FEWEST]
+    if len(large) < 2:
+        return []
+    best = max(methods, key=lambda name: methods[name].pointing.value)
+    parts = []
+    for name in dict.fromkeys((best, "chefer", "fastrm")):
+        order = sorted(large, key=lambda one, name=name: one.pointing[name].value)
+        low, high = order[0], order[-1]
+        parts.append(
+            f"{NAMES[name]} {low.pointing[name].value:.2f} ({low.label}) to {high.pointing[name].value:.2f} ({high.label})"
+        )
+    return [f"{_GROUPS[group]}, the pointing game from the worst kind of token to the best: {'; '.join(parts)}."]
 
 
 def _winner(group: str, methods: Mapping[str, Figures], measure: str) -> str:

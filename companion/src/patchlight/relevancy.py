@@ -226,7 +226,7 @@ def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
     if last is None:
         yield
         return
-    whole = last.forward
+    whole, own = last.forward, last.__dict__.get("forward")  # a model spread over devices has one of its own
 
     def sparse(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -237,7 +237,10 @@ def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
     try:
         yield
     finally:
-        del last.forward
+        if own is None:
+            del last.forward
+        else:
+            last.forward = own
 
 
 def _detach(cache: DynamicCache) -> None:
