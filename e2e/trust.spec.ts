@@ -216,6 +216,12 @@ test('a table of one’s own takes the place of the model’s, and gives it back
   expect(await leftRows(page)).toBe(1000);
   await page.locator('.samples-row').first().click();
   await expect(page.locator('.samples-note')).toContainText('cannot be asked again');
+  // It says of no model whose it is: answers are compared with their own model's calibration all the same.
+  await page.getByRole('link', { name: 'Explain' }).click();
+  await idle(page);
+  await expect(sentence(page)).toContainText('answers like this one');
+  await page.getByRole('link', { name: 'Trust' }).click();
+  await idle(page);
   await page.getByRole('button', { name: 'Back to the model’s own' }).click();
   await idle(page);
   expect(await leftRows(page)).toBeGreaterThan(10_000);

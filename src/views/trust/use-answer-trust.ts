@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
+import { fitOf } from '../../contract/calibration';
 import type { MapEntropies } from '../../contract/statistics';
 import {
   answerEntropy,
@@ -42,7 +43,11 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   // The model's megabytes come first.
   const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
   const url = run.header.recorded ? recordedCalibrationUrl : source.calibrationUrl;
-  const state = useCalibration(url, { isWanted });
+  const state = useCalibration(url, {
+    isWanted,
+    // A table of another model, or of none, is looked at in its own view; this answer is compared with its own.
+    isUsable: ({ facts }) => url === undefined || (facts !== undefined && fitOf(facts, run.header).fits),
+  });
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const loaded = calibration?.loaded;
   const choice = useEntropyChoice(loaded);

@@ -11,13 +11,14 @@ export type CalibrationState =
   | { readonly phase: 'failed'; readonly reason: string }
   | { readonly phase: 'open'; readonly calibration: OpenCalibration; readonly isOwn: boolean };
 
-/** The user's own table, or the one at `url`: undefined where there is none. */
+/** The user's own table where it is usable, or the one at `url`: undefined where there is none. */
 export function useCalibration(
   url: string | undefined,
-  { isWanted }: { readonly isWanted: boolean },
+  { isWanted, isUsable }: { readonly isWanted: boolean; isUsable?(own: LoadedCalibration): boolean },
 ): CalibrationState {
   const { statistics } = useServices();
-  const { open } = useOwnCalibration();
+  const own = useOwnCalibration().open;
+  const open = own && (isUsable?.(own.loaded) ?? true) ? own : undefined;
   const shipped = useQuery({
     ...calibrationQuery(statistics, url ?? ''),
     enabled: isWanted && open === undefined && url !== undefined,
