@@ -104,7 +104,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'Attention multiplied through all layers. A weak baseline.',
+    says: 'Attention multiplied through all layers: a baseline that knows nothing of the token.',
     paper: 'Abnar & Zuidema 2020',
   },
   attention: {
@@ -113,7 +113,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'The last layer’s attention, mean of its heads. A weak baseline.',
+    says: 'The last layer’s attention, mean of its heads: the plainest baseline.',
     paper: 'Vaswani et al. 2017',
   },
   random: {
