@@ -5,6 +5,7 @@ import { indicesOf, tokenAfterKey, unbrokenGroups, wordRange } from '../math/tok
 import { type Choices, useChoices } from '../state/choices';
 import type { TokenMarks } from '../state/token-marks';
 import { extendSelection, pickToken, type TokenSelection, type TokenUnit, toggleToken } from '../state/token-selection';
+import { formatNats } from '../state/trust-words';
 import { TokenMark } from './token-mark';
 
 interface AnswerTokensProps {
@@ -17,6 +18,10 @@ interface AnswerTokensProps {
   isOnPatch(index: number): boolean;
   /** What tells grounded tokens apart, one a token, where it is known. */
   readonly marks?: readonly TokenMarks[];
+  /** Of each token's map, once the answer is whole and has maps. */
+  readonly entropiesNats?: ArrayLike<number> | undefined;
+  /** Whether they stand under the words, in the probabilities' place. */
+  readonly areEntropiesShown?: boolean;
   readonly isStreaming: boolean;
 }
 
@@ -25,6 +30,7 @@ const selectPointed = (choices: Choices) => choices.pointedToken;
 /** The answer as a sentence whose tokens can be picked: a listbox with one tab stop. */
 export function AnswerTokens(props: AnswerTokensProps) {
   const { tokens, selected, unit, hasMap, isOnPatch, marks, isStreaming } = props;
+  const { entropiesNats, areEntropiesShown = false } = props;
   const list = useRef<HTMLDivElement>(null);
   const drag = useRef<{ from: TokenSelection; pointerId: number; moved: boolean } | undefined>(undefined);
   const pointed = useChoices(selectPointed);
@@ -136,6 +142,8 @@ export function AnswerTokens(props: AnswerTokensProps) {
                 isMarked={isOnPatch(token.index)}
                 imageShare={marks?.[token.index]?.imageShare}
                 grounding={marks?.[token.index]?.grounding}
+                entropyNats={entropiesNats?.[token.index]}
+                isEntropyShown={areEntropiesShown}
               />
             ))}
           </span>
@@ -184,10 +192,13 @@ interface TokenOptionProps {
   readonly isMarked: boolean;
   readonly imageShare: number | undefined;
   readonly grounding: number | undefined;
+  readonly entropyNats: number | undefined;
+  readonly isEntropyShown: boolean;
 }
 
 const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
   const { token, isSelected, isPointed, isTabStop, hasMap, isMarked, imageShare, grounding } = props;
+  const { entropyNats, isEntropyShown } = props;
   const probability = Math.exp(token.logProb);
   const special = signOf(token.text);
   const text = special?.sign ?? token.text.trim();
@@ -198,7 +209,10 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
     ...(isMarked ? ['rests on the picked patch'] : []),
     ...(imageShare === undefined ? [] : [`${formatPercent(imageShare)} of its relevancy on the image`]),
     ...(grounding === undefined ? [] : [`grounding ${formatValue(grounding)}`]),
+    ...(entropyNats === undefined ? [] : [`entropy ${formatNats(entropyNats)} nats`]),
   ].join(', ');
+  const percent = probability >= 0.995 ? '' : Math.round(probability * 100);
+  const entropy = entropyNats === undefined ? '' : formatNats(entropyNats);
   return (
     <span
       className="token"
@@ -217,7 +231,7 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
         <span className="token-fill" style={{ width: `${probability * 100}%` }} />
       </span>
       <span className="token-percent mono" aria-hidden="true">
-        {probability >= 0.995 || text.length < 2 ? '' : Math.round(probability * 100)}
+        {text.length < 2 ? '' : isEntropyShown ? entropy : percent}
       </span>
     </span>
   );

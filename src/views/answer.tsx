@@ -1,4 +1,4 @@
-import { memo, useEffect, useRef } from 'react';
+import { memo, useEffect, useRef, useState } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
 import { isCut, type RunEnd } from '../contract/run';
 import { patchIndex } from '../math/patch-geometry';
@@ -12,6 +12,7 @@ import { useServices } from './services-context';
 import { TokenInspector } from './token-inspector';
 import { MarksLegend, useTokenMarks } from './token-mark';
 import { TrustPanel } from './trust/trust-panel';
+import { useTokenNats } from './trust/use-answer-trust';
 import type { Bench } from './use-bench';
 import './answer.css';
 
@@ -28,6 +29,8 @@ export function Answer({ bench }: { readonly bench: Bench }) {
 
   const { method, marks } = useTokenMarks(bench);
   const hasGrounding = marks.some(({ grounding }) => grounding !== undefined);
+  const { nats } = useTokenNats(bench);
+  const [isEvidenceOpen, setIsEvidenceOpen] = useState(false);
 
   return (
     <section className="answer" aria-label="Answer">
@@ -40,6 +43,8 @@ export function Answer({ bench }: { readonly bench: Bench }) {
         hasMap={(index) => record.mapOf(index) !== undefined || header.head === undefined}
         isOnPatch={(index) => markPatch !== undefined && (record.mapOf(index)?.values[markPatch] ?? 0) >= threshold}
         marks={marks}
+        entropiesNats={nats}
+        areEntropiesShown={isEvidenceOpen}
         isStreaming={end === undefined}
       />
       {(method || hasGrounding) && <MarksLegend method={method} hasGrounding={hasGrounding} />}
@@ -50,7 +55,7 @@ export function Answer({ bench }: { readonly bench: Bench }) {
       {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
       <TokenInspector bench={bench} />
       <Provenance bench={bench} />
-      <TrustPanel bench={bench} />
+      <TrustPanel bench={bench} isOpen={isEvidenceOpen} onOpen={setIsEvidenceOpen} />
     </section>
   );
 }

@@ -1,14 +1,10 @@
 import { formatCount, formatProbability } from '../math/number-format';
 import { type Choices, useChoices } from '../state/choices';
-import { type TrustChoices, useTrustChoices } from '../state/trust-choices';
 import { entropyNames, formatNats } from '../state/trust-words';
-import { useTokenEntropies } from './trust/use-answer-trust';
+import { useTokenNats } from './trust/use-answer-trust';
 import type { Bench } from './use-bench';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
-
-const selectEntropyKind = ({ entropy }: TrustChoices) =>
-  entropy === undefined || entropy.kind === 'given' ? 'sum' : entropy.kind;
 
 const shownAlternatives = 5;
 
@@ -51,9 +47,8 @@ export function TokenInspector({ bench }: { readonly bench: Bench }) {
 
 /** Of the token's map, in the sense in use beside the answer. */
 function TokenEntropy({ bench, index }: { readonly bench: Bench; readonly index: number }) {
-  const { data } = useTokenEntropies(bench);
-  const kind = useTrustChoices(selectEntropyKind);
-  const nats = data?.[kind][index];
+  const { kind, nats: all } = useTokenNats(bench);
+  const nats = all?.[index];
   if (nats === undefined || !Number.isFinite(nats)) return null;
   return (
     <span className="inspector-entropy" title={`${entropyNames[kind]} entropy of the token’s map`}>

@@ -149,9 +149,10 @@ function TokenEntropies(props: {
           </li>
         ))}
       </ul>
-      {usesContent && (
-        <p className="evidence-note">Faded: words without content of their own, which do not count here.</p>
-      )}
+      <p className="evidence-note">
+        The same numbers stand under the words of the answer while this is open.
+        {usesContent && ' Faded: words without content of their own, which do not count here.'}
+      </p>
     </div>
   );
 }

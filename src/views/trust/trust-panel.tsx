@@ -8,12 +8,13 @@ import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
 import './trust-panel.css';
 
 /** Beside the answer: in a sentence, how many answers like this one were right; opened, on what that rests. */
-export function TrustPanel({ bench }: { readonly bench: Bench }) {
+export function TrustPanel(props: { readonly bench: Bench; readonly isOpen: boolean; onOpen(isOpen: boolean): void }) {
+  const { bench, isOpen, onOpen } = props;
   const trust = useAnswerTrust(bench);
   const titleId = useId();
   const hasEvidence = trust.calibration !== undefined && trust.choice !== undefined && trust.entropyNats !== undefined;
   return (
-    <Disclosure className="trust-panel" isDisabled={!hasEvidence}>
+    <Disclosure className="trust-panel" isDisabled={!hasEvidence} isExpanded={isOpen} onExpandedChange={onOpen}>
       {({ isExpanded }) => (
         <>
           <div className="trust-panel-head">

@@ -14,7 +14,7 @@ import {
 import { isSampleOfDataSet } from '../../state/open-sample';
 import { samplesIndexQuery } from '../../state/sample-queries';
 import type { OpenCalibration } from '../../state/statistics-queries';
-import { meanLogProb } from '../../state/trust-choices';
+import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import { nearestOf } from '../../state/trust-words';
 import { useServices } from '../services-context';
 import type { Bench } from '../use-bench';
@@ -82,6 +82,15 @@ export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>
   const { statistics } = useServices();
   const isWhole = run.end !== undefined && run.tokens.length > 0 && run.header.head !== undefined;
   return useQuery({ ...tokenEntropiesQuery(statistics, record, run), enabled: isWhole });
+}
+
+const selectEntropyKind = ({ entropy }: TrustChoices) =>
+  entropy === undefined || entropy.kind === 'given' ? 'sum' : entropy.kind;
+
+/** Of each token's map, in the sense in use beside the answer. */
+export function useTokenNats(bench: Pick<Bench, 'run' | 'record'>) {
+  const kind = useTrustChoices(selectEntropyKind);
+  return { kind, nats: useTokenEntropies(bench).data?.[kind] };
 }
 
 function withoutCalibration(state: CalibrationState): Comparable {
