@@ -20,7 +20,9 @@ export function selectOffers(
     const offer = offered.find((one) => one.method === method);
     const refusal = offer === undefined ? 'What answers here does not offer it.' : offer.refusal;
     const isHeld = run.tokens.some(({ index }) => record.mapOf(index, method) !== undefined);
-    return { method, refusal: isHeld ? undefined : refusal, canExplain: refusal === undefined };
+    // FastRM's maps come with the answer: one that did not come then never does.
+    const canExplain = refusal === undefined && method !== 'fastrm';
+    return { method, refusal: isHeld ? undefined : refusal, canExplain };
   });
 }
 
