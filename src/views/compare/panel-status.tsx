@@ -52,10 +52,16 @@ export function Progress(props: {
   const isMine = running?.runId === record.id && running.method === method;
   const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more of its maps can be made here.');
 
-  if (run.end === undefined) return <p className="panel-progress">Maps come when the answer is whole.</p>;
+  if (run.end === undefined) {
+    const says = method === 'fastrm' ? `${done} of ${all} tokens so far` : 'Maps come when the answer is whole.';
+    return <p className="panel-progress">{says}</p>;
+  }
   if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')}, all explained</p>;
   if (track.stop?.kind === 'failed' || track.stop?.kind === 'cancelled') {
-    const text = track.stop.kind === 'failed' ? `It failed: ${track.stop.reason}.` : `Stopped at ${done} of ${all}.`;
+    const text =
+      track.stop.kind === 'failed'
+        ? `It failed: ${track.stop.reason.replace(/\.$/, '')}.`
+        : `Stopped at ${done} of ${all}.`;
     return (
       <p className="panel-progress" data-bad={track.stop.kind === 'failed' || undefined}>
         {text}{' '}
@@ -99,7 +105,8 @@ function Cost(props: {
 }) {
   const { bench, method, map, track } = props;
   const { kind, from } = methods[method];
-  const isRecorded = bench.run.header.recorded && track.costs.length === 0;
+  // A file holds FastRM's maps alone; all others were made here.
+  const isRecorded = bench.run.header.recorded && method === 'fastrm';
   return (
     <p className="panel-cost mono">
       <span>{kind}</span>
