@@ -3,7 +3,7 @@ import type { MethodId } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
 import { agreementOf, agreementOverAnswer } from './map-agreement';
 import { defaultPair, type Offer, selectOffers } from './method-offers';
-import { comparableValues, type PanelRequest, selectPanelMap } from './panel-map';
+import { areOfSameTokens, comparableValues, type PanelRequest, selectPanelMap } from './panel-map';
 import type { RunSnapshot } from './run-record';
 import { selectTokenMarks } from './token-marks';
 
@@ -94,6 +94,15 @@ describe('several tokens’ maps as one', () => {
     expect(numbers(mean.values)).toEqual([1, 0.333, 0, 0]);
     expect([mean.tokenIndices, mean.missing, mean.computeMs]).toEqual([[0, 1], [2], 4]);
     expect(numbers(mapFor(holding(...maps), { indices, pool: 'max' }).values)).toEqual([1, 0.5, 0, 0]);
+  });
+
+  it('are compared only where they are of the same tokens', () => {
+    const record = holding(...maps);
+    const [one, both] = [mapFor(record, { indices: [0] }), mapFor(record, { indices })];
+    expect([areOfSameTokens(one, both), areOfSameTokens(both, mapFor(record, { indices: [0, 1] }))]).toEqual([
+      false,
+      true,
+    ]);
   });
 
   it('are weighed by DEX-AR’s grounding', () => {

@@ -89,6 +89,11 @@ function scaled(scale: ValueScale, read: Float32Array, shares: Float32Array): Fl
   }
 }
 
+/** Else a difference would be one between tokens, and not between methods. */
+export function areOfSameTokens(first: PanelMap, second: PanelMap): boolean {
+  return first.tokenIndices.join() === second.tokenIndices.join();
+}
+
 /** How each patch differs between two maps, -1..1: in percentiles where ranks are shown, else in shares of the maximum. */
 export function comparableValues({ shares, values }: PanelMap, scale: ValueScale): Float32Array {
   return scale === 'rank' ? values : shares;

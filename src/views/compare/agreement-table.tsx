@@ -2,6 +2,7 @@ import { useDeferredValue, useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import { formatCount, formatValue } from '../../math/number-format';
 import { agreementOf, agreementOverAnswer, type MeanOf, topShares } from '../../state/map-agreement';
+import { areOfSameTokens } from '../../state/panel-map';
 import type { Drawings } from './panel-row';
 import type { CompareBench } from './use-compare';
 import { formatSigned } from './values';
@@ -100,7 +101,11 @@ function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, 
   // A threshold being dragged comes first.
   const thresholds = useDeferredValue(bench.thresholds);
   const [a, b] = [drawings.get(first), drawings.get(second)];
-  const here = useMemo(() => (a?.kind === 'map' && b?.kind === 'map' ? agreementOf(a.map, b.map) : undefined), [a, b]);
+  const here = useMemo(
+    () =>
+      a?.kind === 'map' && b?.kind === 'map' && areOfSameTokens(a.map, b.map) ? agreementOf(a.map, b.map) : undefined,
+    [a, b],
+  );
   const mean = useMemo(
     () =>
       agreementOverAnswer(

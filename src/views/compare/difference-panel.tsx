@@ -4,7 +4,7 @@ import { createDivergingTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import { signPathData } from '../../marks/signs';
 import { differenceOf } from '../../math/map-scales';
-import { comparableValues } from '../../state/panel-map';
+import { areOfSameTokens, comparableValues } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
 import { PatchGrid } from '../patch-grid';
 import { MapCanvas, type StageImage } from '../stage';
@@ -39,7 +39,7 @@ export function DifferencePanel(props: {
     [settings.layer],
   );
   const values = useMemo(() => {
-    if (a?.kind !== 'map' || b?.kind !== 'map') return undefined;
+    if (a?.kind !== 'map' || b?.kind !== 'map' || !areOfSameTokens(a.map, b.map)) return undefined;
     return differenceOf(comparableValues(a.map, compare.values), comparableValues(b.map, compare.values));
   }, [a, b, compare.values]);
   const signs = useMemo(() => values && signPathData(values, placement.grid, leastSigned), [values, placement.grid]);
@@ -90,7 +90,11 @@ export function DifferencePanel(props: {
             />
           </>
         ) : (
-          <p className="panel-none">Both maps are needed for their difference</p>
+          <p className="panel-none">
+            {a?.kind === 'map' && b?.kind === 'map'
+              ? 'One of the two lacks a map of some of these tokens: there is no difference yet'
+              : 'Both maps are needed for their difference'}
+          </p>
         )}
       </ZoomStage>
       <PanelReadout values={values} grid={placement.grid} formatPatch={formatSigned} />
