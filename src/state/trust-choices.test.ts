@@ -24,6 +24,13 @@ describe('what is chosen in the data set', () => {
     expect(choices().subset).toEqual({ of: 'all' });
   });
 
+  it('forgets what was brushed of an entropy when another is looked at', () => {
+    choices().brush('entropy', { range: [4, 5] });
+    choices().brush('length', { range: [3, 4] });
+    choices().setEntropy({ kind: 'bernoulli', pooling: 'mean' });
+    expect(choices().brushes).toEqual({ length: { range: [3, 4] } });
+  });
+
   it('keeps a chosen data set when brushes go', () => {
     choices().setSubset({ of: 'set', name: 'vqa-like' });
     choices().brush('entropy', { range: [1, 2] });

@@ -49,7 +49,9 @@ export const useTrustChoices = create<TrustChoices>((set) => ({
   ...ofOneTable,
   bandwidthFactor: 1,
   bins: 40,
-  setEntropy: (entropy) => set({ entropy }),
+  // The brush on its chart is in nats of the former one.
+  setEntropy: (entropy) =>
+    set(({ brushes, subset }) => ({ entropy, ...afterBrushes(brushesWith(brushes, 'entropy', undefined), subset) })),
   setBandwidthFactor: (bandwidthFactor) => set({ bandwidthFactor }),
   setBins: (bins) => set({ bins }),
   setSubset: (subset) => set({ subset }),
