@@ -12,11 +12,14 @@ import { App } from './app';
 import { ErrorBoundary } from './error-boundary';
 import { ServicesProvider } from './services-context';
 
+/** Workers and the page's own files answer without a network too. */
+const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } });
+
 export function renderPage(element: HTMLElement, services: Services): void {
   restoreTheme();
   createRoot(element).render(
     <StrictMode>
-      <QueryClientProvider client={new QueryClient()}>
+      <QueryClientProvider client={queries}>
         <NuqsAdapter>
           <ServicesProvider value={services}>
             <ErrorBoundary>
