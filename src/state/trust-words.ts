@@ -76,7 +76,8 @@ export function comparisonSentence(entropy: ThresholdReport | undefined, logProb
   const isApart = a.low > b.high || b.low > a.high;
   const [better, other] = a.value > b.value ? [a, b] : [b, a];
   const numbers = `AUROC ${formatAuroc(better)} against ${formatAuroc(other)}`;
-  if (!isApart) return `Over the calibration it cannot be told which of the two tells right from wrong better: ${numbers}.`;
+  if (!isApart)
+    return `Over the calibration it cannot be told which of the two tells right from wrong better: ${numbers}.`;
   return better === a
     ? `Over the calibration entropy tells right from wrong better than mean log-probability does: ${numbers}.`
     : `Over the calibration mean log-probability tells right from wrong better than entropy does: ${numbers}. Where the two disagree, entropy is the weaker sign.`;

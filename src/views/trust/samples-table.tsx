@@ -104,7 +104,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
     setRefusal(undefined);
     const opening = await openSample(services, row, calibration.folderUrl);
     if (opening.kind === 'refused') setRefusal(opening.reason);
-    else onOpen();
+    if (opening.kind === 'opened') onOpen();
   };
 
   return (

@@ -70,7 +70,9 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
       statistics,
       loaded?.table ?? -1,
       { value: choice?.value ?? meanLogProb, at: entropyNats ?? 0, nearest },
-      loaded?.hasLogProbs && Number.isFinite(logProbNats) ? { value: meanLogProb, at: logProbNats, nearest } : undefined,
+      loaded?.hasLogProbs && Number.isFinite(logProbNats)
+        ? { value: meanLogProb, at: logProbNats, nearest }
+        : undefined,
     ),
     enabled:
       loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
