@@ -166,6 +166,15 @@ describe('the statistics’ worker', () => {
     expect((await filter({})).rows).toBe(600);
   });
 
+  it('has one bin for lengths that are all the same, in its middle', async () => {
+    const page = createPage();
+    const { table: number } = await page.loadText(`entropy,correct,length\n${'4.5,1,5\n'.repeat(20)}`);
+    const charts = [{ id: 'length', value: { of: 'length' }, bins: 40 }] as const;
+    const found = await page.ask('filter', { table: number, request: { charts, choices: {} } });
+    expect([...found.charts[0]!.edges!]).toEqual([4.5, 5.5]);
+    expect([...found.charts[0]!.right]).toEqual([20]);
+  });
+
   it('lets the latest win: of many, what came before is not computed', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(table);

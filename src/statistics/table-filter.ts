@@ -25,8 +25,14 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     if ('value' in chart) {
       const V = values.of(chart.value);
       const [from, to] = chart.extent ?? extentOf([V]);
+      // Where all are alike, their extent is half a token to either side.
       const isWhole = chart.value.of === 'length' && chart.extent === undefined;
-      return { values: V, edges: isWhole ? wholeEdges(from, to, chart.bins) : evenEdges(from, to, chart.bins) };
+      return {
+        values: V,
+        edges: isWhole
+          ? wholeEdges(Math.floor(from + 0.5), Math.ceil(to - 0.5), chart.bins)
+          : evenEdges(from, to, chart.bins),
+      };
     }
     const { codes, names } = categoryOf(chart.category);
     return { codes, bins: names.length };
