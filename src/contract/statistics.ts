@@ -47,8 +47,8 @@ export type AnswerValue =
 export interface Subset {
   readonly sets?: readonly string[];
   readonly kinds?: readonly string[];
-  /** Those that the table's filter leaves; see `FilterRequest`. */
-  readonly isFiltered?: boolean;
+  /** Those that it leaves. */
+  readonly filter?: FilterRequest;
 }
 
 export interface DistributionRequest {
@@ -151,8 +151,10 @@ export type RowOrder =
   | { readonly by: AnswerValue | 'correct' | 'file'; readonly descending: boolean }
   | { readonly by: 'set' | 'kind' | 'variety' | 'question' | 'answer'; readonly descending: boolean };
 
-/** A part of the filtered rows, in an order. Rows without a value come last. */
+/** A part of the rows, in an order. Rows without a value come last. */
 export interface RowsRequest {
+  /** Those that it leaves; all where left out. */
+  readonly filter?: FilterRequest;
   readonly order: RowOrder;
   readonly offset: number;
   readonly limit: number;
@@ -180,7 +182,7 @@ export interface CalibrationRow {
 }
 
 export interface RowsPage {
-  /** Of all that the filter leaves. */
+  /** Of all that are listed, page by page. */
   readonly total: number;
   readonly rows: readonly CalibrationRow[];
 }

@@ -37,25 +37,17 @@ export function distributionQuery(
   table: number,
   request: DistributionRequest,
   slot: string,
-  /** What else the answer depends on: the filter, where it is of what the filter leaves. */
-  filterKey?: unknown,
 ) {
   return queryOptions({
-    queryKey: ['distribution', slot, table, request, filterKey],
+    queryKey: ['distribution', slot, table, request],
     queryFn: () => statistics.distribution(table, request, slot),
     ...passing,
   });
 }
 
-export function thresholdQuery(
-  statistics: StatisticsClient,
-  table: number,
-  request: ThresholdRequest,
-  slot: string,
-  filterKey?: unknown,
-) {
+export function thresholdQuery(statistics: StatisticsClient, table: number, request: ThresholdRequest, slot: string) {
   return queryOptions({
-    queryKey: ['threshold', slot, table, request, filterKey],
+    queryKey: ['threshold', slot, table, request],
     queryFn: () => statistics.threshold(table, request, slot),
     ...passing,
   });
@@ -72,7 +64,6 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
   return queryOptions({
     queryKey: ['filter', table, request],
     queryFn: async ({ client }): Promise<LinkedCounts> => {
-      // One after the other: a table has one filter, which the rows are then read under.
       const { charts: whole } = await client.fetchQuery({
         queryKey: ['filter', table, { charts, choices: {} }, 'whole'],
         queryFn: () => statistics.filter(table, { charts, choices: {} }),
@@ -107,22 +98,27 @@ export function filterCharts(loaded: LoadedCalibration, entropy: AnswerValue, bi
   ];
 }
 
+/** What brushes and search leave, over the charts. */
+export function filterRequest(
+  charts: FilterRequest['charts'],
+  { brushes, search }: { readonly brushes: FilterRequest['choices']; readonly search: string },
+): FilterRequest {
+  return { charts, choices: brushes, ...(search === '' ? {} : { search }) };
+}
+
 /** Rows a page of the table. */
 const pageRows = 100;
 
-/** What `filter` leaves, page by page, once it is in force: before, rows of another one would come. */
+/** What `filter` leaves, page by page. */
 export function rowsQuery(
   statistics: StatisticsClient,
   table: number,
   filter: FilterRequest,
-  request: Omit<RowsRequest, 'offset' | 'limit'>,
+  request: Omit<RowsRequest, 'filter' | 'offset' | 'limit'>,
 ) {
   return infiniteQueryOptions({
     queryKey: ['rows', table, filter, request],
-    queryFn: async ({ pageParam, client }) => {
-      await client.ensureQueryData(filterQuery(statistics, table, filter));
-      return statistics.rows(table, { ...request, offset: pageParam, limit: pageRows });
-    },
+    queryFn: ({ pageParam }) => statistics.rows(table, { ...request, filter, offset: pageParam, limit: pageRows }),
     initialPageParam: 0,
     getNextPageParam: ({ total }: RowsPage, pages: readonly RowsPage[]) => {
       const loaded = pages.length * pageRows;

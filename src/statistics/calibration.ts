@@ -56,17 +56,19 @@ export function createCalibration(table: CalibrationTable): Calibration {
   );
   const values = createAnswerValues(table);
   const filter = createTableFilter(table, classOf, values);
-  const rows = createTableRows(table, values, filter.leaves);
+  const rows = createTableRows(table, values, filter);
   const selected = createSelection(table, filter.leaves);
 
   let kept: { readonly key: string; readonly gathered: Gathered } | undefined;
 
-  /** The last one is kept: a slider asks for the same again and again. What the filter leaves changes under it. */
+  /** The last one is kept: a slider asks for the same again and again. */
   function gather(value: AnswerValue, subset: Subset = {}): Gathered {
-    const key = subset.isFiltered === true ? undefined : JSON.stringify([keyOf(value), subset.sets, subset.kinds]);
-    if (key !== undefined && kept?.key === key) return kept.gathered;
+    const key = JSON.stringify([keyOf(value), subset]);
+    if (kept?.key === key) return kept.gathered;
+    // A chart may have asked for another filter since.
+    if (subset.filter) filter.force(subset.filter);
     const gathered = gatherRows(values.of(value), classOf, selected(subset));
-    if (key !== undefined) kept = { key, gathered };
+    kept = { key, gathered };
     return gathered;
   }
 
@@ -193,10 +195,10 @@ function summaryOf(table: CalibrationTable, classOf: Uint8Array): Omit<LoadedCal
 }
 
 function createSelection({ set, kind }: CalibrationTable, leaves: (row: number) => boolean) {
-  return ({ sets, kinds, isFiltered }: Subset = {}): ((row: number) => boolean) => {
+  return ({ sets, kinds, filter }: Subset = {}): ((row: number) => boolean) => {
     const hasSet = set.names.map((name) => sets?.includes(name) ?? true);
     const hasKind = kind.names.map((name) => kinds?.includes(name) ?? true);
-    return (row) => hasSet[set.codes[row]!]! && hasKind[kind.codes[row]!]! && (isFiltered !== true || leaves(row));
+    return (row) => hasSet[set.codes[row]!]! && hasKind[kind.codes[row]!]! && (filter === undefined || leaves(row));
   };
 }
 

@@ -149,21 +149,31 @@ describe('the statistics’ worker', () => {
     const kinds = some.charts[1]!;
     expect(kinds.names).toEqual(['colour', 'count']);
     expect(kinds.right[0]).toBe(answers.filter((a) => isIn(a) && a.kind === 'colour' && a.correct === 1).length);
-    const list = (offset: number): Promise<RowsPage> =>
+    const listed = { charts, choices: { entropy: { range }, kind: { names: ['count'] } } };
+    const list = (offset: number, filter: FilterRequest = listed): Promise<RowsPage> =>
       page.ask('rows', {
         table: number,
-        request: { order: { by: value, descending: true }, offset, limit: 5, values: [value, { of: 'length' }] },
+        request: {
+          filter,
+          order: { by: value, descending: true },
+          offset,
+          limit: 5,
+          values: [value, { of: 'length' }],
+        },
       });
     const { total, rows } = await list(2);
     expect(total).toBe(wanted.length);
     const sorted = wanted.map(({ entropy }) => Number(entropy)).toSorted((a, b) => b - a);
     expect(rows.map((row) => row.values[0])).toEqual(sorted.slice(2, 7).map((entropy) => expect.closeTo(entropy, 6)));
     expect((await filter({}, ' IS IT 59')).rows).toBe(11);
-    expect((await list(0)).total).toBe(11);
-    const subset = { isFiltered: true };
-    const { densities } = await page.ask('distribution', { table: number, request: { value, subset } });
-    expect(densities.right.n + densities.wrong.n).toBeLessThanOrEqual(11);
+    const searched = { charts, choices: {}, search: ' IS IT 59' };
+    expect((await list(0, searched)).total).toBe(11);
     expect((await filter({})).rows).toBe(600);
+    // Whatever a chart has asked for meanwhile.
+    const request = { value, subset: { filter: searched } };
+    const { densities } = await page.ask('distribution', { table: number, request });
+    expect(densities.right.n + densities.wrong.n).toBeLessThanOrEqual(11);
+    expect((await list(0)).total).toBe(wanted.length);
   });
 
   it('has one bin for lengths that are all the same, in its middle', async () => {

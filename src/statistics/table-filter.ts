@@ -7,7 +7,9 @@ import type { AnswerValues } from './answer-values';
 /** The charts and the search of one table: kept between requests, so that a brush that moves costs what it moves. */
 export interface TableFilter {
   apply(request: FilterRequest): Filtered;
-  /** All rows, before anything is filtered. */
+  /** For `leaves`; counts nothing. */
+  force(request: FilterRequest): void;
+  /** Of the filter that was applied or forced last; all rows, before there was one. */
   leaves(row: number): boolean;
 }
 
@@ -59,23 +61,29 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     return Uint8Array.from(texts, (text) => (text.includes(wanted) ? 1 : 0));
   }
 
+  function inForce({ charts, choices, search: wanted }: FilterRequest): { linked: LinkedFilter; shown: Shown } {
+    const now = ensureLinked(charts);
+    charts.forEach((chart, column) => {
+      const choice = choices[chart.id];
+      const key = JSON.stringify(choice);
+      if (now.shown.choices[column] === key) return;
+      now.shown.choices[column] = key;
+      const names = 'category' in chart ? categoryOf(chart.category).names : undefined;
+      choose(now.linked, column, choice, names, now.shown.columns[column]!);
+    });
+    const needle = wanted?.trim().toLowerCase() || undefined;
+    if (needle !== search) {
+      search = needle;
+      now.linked.keepRows(needle === undefined ? undefined : found(needle));
+    }
+    return now;
+  }
+
   return {
-    apply({ charts, choices, search: wanted }) {
+    apply(request) {
       const from = performance.now();
-      const now = ensureLinked(charts);
-      charts.forEach((chart, column) => {
-        const choice = choices[chart.id];
-        const key = JSON.stringify(choice);
-        if (now.shown.choices[column] === key) return;
-        now.shown.choices[column] = key;
-        const names = 'category' in chart ? categoryOf(chart.category).names : undefined;
-        choose(now.linked, column, choice, names, now.shown.columns[column]!);
-      });
-      const needle = wanted?.trim().toLowerCase() || undefined;
-      if (needle !== search) {
-        search = needle;
-        now.linked.keepRows(needle === undefined ? undefined : found(needle));
-      }
+      const { charts } = request;
+      const now = inForce(request);
       const { byColumn, left } = now.linked.counts();
       return {
         charts: charts.map((chart, column) => chartCounts(chart, now.shown, column, byColumn[column]!, categoryOf)),
@@ -85,6 +93,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
         computeMs: performance.now() - from,
       };
     },
+    force: (request) => void inForce(request),
     leaves: (row) => linked?.leaves(row) ?? true,
   };
 }

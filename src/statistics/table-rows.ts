@@ -1,8 +1,9 @@
 import type { CalibrationTable } from '../contract/calibration-table';
 import type { CalibrationRow, RowOrder, RowsPage, RowsRequest } from '../contract/statistics';
 import { type AnswerValues, keyOf } from './answer-values';
+import type { TableFilter } from './table-filter';
 
-/** A table's rows as a list: those that the filter leaves, in an order, a part at a time. */
+/** A table's rows as a list: those that a filter leaves, in an order, a part at a time. */
 export interface TableRows {
   page(request: RowsRequest): RowsPage;
 }
@@ -12,7 +13,7 @@ const mostOrders = 8;
 export function createTableRows(
   table: CalibrationTable,
   values: AnswerValues,
-  leaves: (row: number) => boolean,
+  filter: Pick<TableFilter, 'force' | 'leaves'>,
 ): TableRows {
   const orders = new Map<string, Uint32Array>();
 
@@ -28,12 +29,13 @@ export function createTableRows(
   }
 
   return {
-    page({ order, offset, limit, values: shown }) {
+    page({ filter: wanted, order, offset, limit, values: shown }) {
+      if (wanted) filter.force(wanted);
       const columns = shown.map((value) => values.of(value));
       const rows: CalibrationRow[] = [];
       let total = 0;
       for (const row of ensureOrder(order)) {
-        if (!leaves(row)) continue;
+        if (wanted && !filter.leaves(row)) continue;
         if (total >= offset && rows.length < limit)
           rows.push({ ...rowOf(table, row), values: columns.map((column) => column[row]!) });
         total++;

@@ -1,13 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { useCallback, useMemo } from 'react';
-import type { AnswerValue, FilterRequest } from '../../contract/statistics';
+import type { AnswerValue } from '../../contract/statistics';
 import type { Range } from '../../marks/brush';
 import { usePageView } from '../../state/page-view';
-import { filterCharts, filterQuery, type OpenCalibration } from '../../state/statistics-queries';
+import { filterCharts, filterQuery, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { type TrustChoices, toggledNames, useTrustChoices } from '../../state/trust-choices';
 import { valueName } from '../../state/trust-words';
 import { useServices } from '../services-context';
-import { type Settled, useSettledFilter } from '../use-settled';
+import { useSettledFilter } from '../use-settled';
 import { CategoryBars } from './category-bars';
 import { FilterHistogram } from './filter-histogram';
 import { SamplesHead, SamplesTable } from './samples-table';
@@ -42,12 +42,12 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
   const brushes = useTrustChoices(selectBrushes);
   const search = useTrustChoices(selectSearch);
   const charts = useMemo(() => filterCharts(loaded, entropy, bins), [loaded, entropy, bins]);
-  const request = useMemo(() => requestOf(charts, { brushes, search }), [charts, brushes, search]);
+  const request = useMemo(() => filterRequest(charts, { brushes, search }), [charts, brushes, search]);
   const { data } = useQuery(filterQuery(statistics, loaded.table, request));
   const filtered = data?.filtered;
   const whole = data?.whole;
   const settled = useSettledFilter();
-  const settledRequest = useMemo(() => requestOf(charts, settled), [charts, settled]);
+  const settledRequest = useMemo(() => filterRequest(charts, settled), [charts, settled]);
   const onOpen = useCallback(() => {
     setView('explain');
     window.scrollTo({ top: 0 });
@@ -121,9 +121,3 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
     </>
   );
 }
-
-const requestOf = (charts: FilterRequest['charts'], { brushes, search }: Settled): FilterRequest => ({
-  charts,
-  choices: brushes,
-  ...(search === '' ? {} : { search }),
-});

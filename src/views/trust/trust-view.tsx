@@ -1,9 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo } from 'react';
-import type { AnswerValue, Distribution, Subset, ThresholdReport } from '../../contract/statistics';
+import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../contract/statistics';
 import { formatPercent, formatWhole, unbroken } from '../../math/number-format';
 import { headReportQuery } from '../../state/sample-queries';
-import { distributionQuery, type OpenCalibration, thresholdQuery } from '../../state/statistics-queries';
+import {
+  distributionQuery,
+  filterCharts,
+  filterRequest,
+  type OpenCalibration,
+  thresholdQuery,
+} from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
 import { comparisonSentence, formatNats, valueName } from '../../state/trust-words';
 import { useServices } from '../services-context';
@@ -114,12 +120,11 @@ function useThreshold(
   value: AnswerValue | undefined,
   subset: Subset,
   slot: string,
-  key?: unknown,
 ): ThresholdReport | undefined {
   const { statistics } = useServices();
   const request = { value: value ?? meanLogProb, subset, seed: 0 };
   return useQuery({
-    ...thresholdQuery(statistics, table ?? -1, request, slot, key),
+    ...thresholdQuery(statistics, table ?? -1, request, slot),
     enabled: table !== undefined && value !== undefined,
   }).data;
 }
@@ -131,15 +136,19 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
   const bandwidthFactor = useTrustChoices(selectBandwidth);
   const chosen = useTrustChoices(selectSubset);
   const brushed = useSettledFilter();
-  const { subset, key } = useMemo(() => subsetOf(chosen, brushed), [chosen, brushed]);
+  const { value } = choice;
+  const subset = useMemo(
+    () => subsetOf(chosen, () => filterRequest(filterCharts(loaded, value, bins), brushed)),
+    [chosen, loaded, value, bins, brushed],
+  );
   const request = { value: choice.value, subset, bandwidthFactor, bins, seed: 0, resamples: 200 };
-  const { data: distribution } = useQuery(distributionQuery(statistics, loaded.table, request, 'entropy', key));
+  const { data: distribution } = useQuery(distributionQuery(statistics, loaded.table, request, 'entropy'));
   const { data: logProbs } = useQuery({
-    ...distributionQuery(statistics, loaded.table, { ...request, value: meanLogProb }, 'log-prob', key),
+    ...distributionQuery(statistics, loaded.table, { ...request, value: meanLogProb }, 'log-prob'),
     enabled: loaded.hasLogProbs,
   });
-  const entropy = useThreshold(loaded.table, choice.value, subset, 'entropy', key);
-  const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, subset, 'log-prob', key);
+  const entropy = useThreshold(loaded.table, choice.value, subset, 'entropy');
+  const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, subset, 'log-prob');
   const provenance = useMemo(
     () => calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]),
     [calibration, choice.value, loaded.isPooled, chosen],
@@ -203,15 +212,14 @@ const Densities = memo(function Densities(props: {
   return <DensityChart {...props} distribution={distribution} />;
 });
 
-/** `key` changes whenever the subset's answers may. */
-function subsetOf(chosen: TrustSubset, brushed: object): { readonly subset: Subset; readonly key: unknown } {
+function subsetOf(chosen: TrustSubset, brushed: () => FilterRequest): Subset {
   switch (chosen.of) {
     case 'all':
-      return { subset: wholeTable, key: 'all' };
+      return wholeTable;
     case 'set':
-      return { subset: { sets: [chosen.name] }, key: chosen.name };
+      return { sets: [chosen.name] };
     case 'brushed':
-      return { subset: { isFiltered: true }, key: brushed };
+      return { filter: brushed() };
   }
 }
 
