@@ -20,7 +20,7 @@ const startWorker = () => new Worker(new URL('./activation.worker.ts', import.me
 
 /** The worker starts with the first answer. `onDeath`: it is gone, and what was open with it. */
 export function createActivationClient(onDeath: (reason: string) => void): ActivationClient {
-  const link = createWorkerLink<ActivationRequest, ActivationReply>(startWorker, onDeath);
+  const link = createWorkerLink<ActivationRequest, ActivationReply>(startWorker, onDeath, 'token activation');
   let answers = 0;
 
   async function ask<Type extends ActivationReply['type']>(
