@@ -6,7 +6,7 @@ import { drawHeatmap } from '../../marks/heatmap';
 import { percentiles, sharesOfMaximum } from '../../math/map-scales';
 import { summariseMap } from '../../math/map-values';
 import { formatCount } from '../../math/number-format';
-import { type Placement, patchAtIndex } from '../../math/patch-geometry';
+import { type Grid, type Placement, patchAtIndex } from '../../math/patch-geometry';
 import { tokenAfterKey } from '../../math/token-words';
 import { type Choices, useChoices } from '../../state/choices';
 import { trackOf, useExplaining } from '../../state/explain-session';
@@ -107,6 +107,13 @@ function stripWords(method: MethodId, scale: CompareBench['compare']['values']):
     : 'colours are shares of each map’s own maximum: they say where, not how much.';
 }
 
+function peakWords(values: Float32Array, grid: Grid): string {
+  const { min, max, maxIndex } = summariseMap(values);
+  if (min === max) return 'all patches alike';
+  const { row, col } = patchAtIndex(grid, maxIndex);
+  return `peak at row ${row + 1}, column ${col + 1}`;
+}
+
 function indexUnder(target: EventTarget): number | undefined {
   const cell = target instanceof Element ? target.closest<HTMLElement>('[data-strip]') : null;
   return cell ? Number(cell.dataset.strip) : undefined;
@@ -143,13 +150,13 @@ const StripCell = memo(function StripCell(props: StripCellProps) {
     if (canvas.current && values) drawHeatmap(canvas.current, { values, grid, domain: [0, 1], table });
   }, [values, grid, table]);
   const text = token.text.trim() || '␣';
-  const peak = values && patchAtIndex(grid, summariseMap(values).maxIndex);
+  const said = useMemo(() => values && peakWords(values, grid), [values, grid]);
   return (
     <div
       className="strip-cell"
       role="option"
       aria-selected={isSelected}
-      aria-label={peak ? `${text}, peak at row ${peak.row + 1}, column ${peak.col + 1}` : `${text}, no map yet`}
+      aria-label={`${text}, ${said ?? 'no map yet'}`}
       tabIndex={isTabStop ? 0 : -1}
       data-strip={token.index}
       data-pointed={isPointed || undefined}
