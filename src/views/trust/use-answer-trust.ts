@@ -55,10 +55,9 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
+  // The examples' pictures are among the page's own; a file that was opened may be of any picture.
   const isKnownImage =
-    run.header.recorded ||
-    isSampleOfDataSet(image.name) ||
-    (index?.images.some(({ file }) => file === image.name) ?? false);
+    isSampleOfDataSet(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
   const patches = record.mapOf(0)?.values.length ?? 0;
   const ofCalibration: Comparable = calibration
     ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
