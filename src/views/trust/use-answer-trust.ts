@@ -42,7 +42,11 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const ofAnswer = answerIsComparable(run, record.mapOf);
   // The model's megabytes come first.
   const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
-  const url = run.header.recorded ? recordedCalibrationUrl : source.calibrationUrl;
+  const { model } = run.header;
+  const isOfSource = source.model?.name === model.name && source.model.revision === model.revision;
+  // Without one of the source's own, a recorded answer may still be the embedded model's.
+  const url =
+    run.header.recorded && !(isOfSource && source.calibrationUrl) ? recordedCalibrationUrl : source.calibrationUrl;
   const state = useCalibration(url, {
     isWanted,
     // A table of another model, or of none, is looked at in its own view; this answer is compared with its own.
