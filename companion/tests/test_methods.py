@@ -233,6 +233,19 @@ def test_a_stopped_explanation_ends_with_its_cost(method: Method):
     assert cost.peak_bytes >= 0
 
 
+def test_incremental_chefer_stops_between_the_passes_that_one_token_takes():
+    made = tiny("llava")
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 3  # the check, then two of the four passes on the way to the last token
+
+    *_, cost = explain(loaded(made), read(made), ANSWER, "chefer-incremental", [3], stop=stop)
+    assert isinstance(cost, Cost)
+    assert (cost.tokens, cost.backward_passes) == (0, 2)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_the_model_is_left_as_it_was_between_maps_and_after_them(method: Method):
     made = tiny("smolvlm")

@@ -5,7 +5,7 @@ docs/methods.md. FastRM is not among them: it reads states that the page already
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from .attention_maps import raw_attention, rollout
 from .chefer_maps import chefer, chefer_incremental
 from .dex_ar import dex_ar
-from .explained_answer import Answer, Explains, Passes, Said
+from .explained_answer import Answer, Explains, Passes, Pause, Said
 from .families import extend
 from .gradcam import feature_gradcam, gradcam
 from .loading import Loaded
@@ -100,12 +100,12 @@ def explain(
     budget_bytes: int | None = None,
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Check | MethodMap | Cost]:
+) -> Generator[Check | MethodMap | Cost]:
     """One Check (where the method runs the model), a MethodMap for each of `token_indices` in turn, one Cost at the end.
 
     answer_ids: all T tokens of the answer without its end token, also where few are to be explained; log_probs [T] as
-    they were streamed. `stop` is asked before each token; a stopped explanation still ends with its Cost. `seed` is
-    the random maps' own. Raises ValueError, before anything is run, on an unknown method, an index outside the answer
+    they were streamed. `stop` is asked before each token, and between the passes that incremental Chefer makes for one; a
+    stopped explanation still ends with its Cost. `seed` is the random maps' own. Raises ValueError, before anything is run, on an unknown method, an index outside the answer
     and other impossible requests, and BudgetExceeded where more than `budget_bytes` would be needed at once.
     """
     answer = _checked(loaded, reading, answer_ids, method, token_indices, log_probs)
@@ -181,8 +181,8 @@ def _megabytes(size: int) -> str:
 
 def _explained(
     answer: Answer, method: Explains, log_probs: Sequence[float] | None, stop: Callable[[], bool]
-) -> Iterator[Check | MethodMap | Cost]:
-    passes, tokens, spent_ms, shared_ms = Passes(), 0, 0.0, 0.0
+) -> Generator[Check | MethodMap | Cost]:
+    passes, tokens, spent_ms, shared_ms, own_ms = Passes(), 0, 0.0, 0.0, 0.0
     with peak_memory(answer.loaded.device) as peak, closing(method(answer, passes)) as steps:
         while not stop():
             start = time.perf_counter()
@@ -195,9 +195,12 @@ def _explained(
                 event = _check(answer, said, log_probs, passes)
                 spent_ms += _ms_since(start)
             else:
-                own_ms = _ms_since(start)
+                took_ms = _ms_since(start)
+                own_ms, spent_ms = own_ms + took_ms, spent_ms + took_ms
+                if isinstance(step, Pause):
+                    continue
                 event = MethodMap(*step, own_ms + shared_ms)
-                tokens, spent_ms = tokens + 1, spent_ms + own_ms
+                tokens, own_ms = tokens + 1, 0.0
             peak()
             yield event
     yield Cost(tokens, spent_ms, passes.forward, passes.backward, peak())
