@@ -75,7 +75,7 @@ def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bo
 
 def our_maps(loaded: Loaded, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
     """[T, P]: by the one call that the page's maps come from, without its check against the ordinary pass."""
-    log_probs = [0.0] * len(ids)  # handed in, so that no further pass is run where the answer is the model's own
+    log_probs = [0.0] * len(ids)  # handed in, so that no further pass is run
     events = explain(loaded, reading, ids, "chefer", range(len(ids)), log_probs=log_probs)
     return torch.stack([event.patches for event in events if isinstance(event, MethodMap)])
 
