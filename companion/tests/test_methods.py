@@ -196,11 +196,25 @@ def test_the_pass_explained_says_what_was_streamed(method: Method):
     assert check.largest_difference == pytest.approx(0.25, abs=1e-3)
 
 
-def test_a_sampled_answer_is_checked_against_the_ordinary_pass():
+@pytest.mark.parametrize("method", ["chefer", "tam"])
+def test_a_drawn_answer_is_the_same_where_its_tokens_are_as_likely_as_when_they_were_streamed(method: Method):
     made = tiny("llava")
-    check = next(explain(loaded(made), read(made), ANSWER, "chefer", [0], log_probs=[-1.0] * 4))
-    assert isinstance(check, Check)
-    assert check.is_same  # though its tokens are not the likeliest
+    reading = read(made)
+    log_probs: list[float] = []
+    with torch.no_grad():
+        for t, token in enumerate(ANSWER):  # none of them the likeliest
+            logits = plain.prefix_pass(made, reading, ANSWER[:t]).logits
+            assert int(logits.argmax()) != token
+            log_probs.append(float(logits.log_softmax(-1)[token]))
+
+    def checked(streamed: list[float]) -> Check:
+        check = next(explain(loaded(made), reading, ANSWER, method, [0], log_probs=streamed))
+        assert isinstance(check, Check)
+        return check
+
+    assert checked(log_probs).is_same
+    log_probs[2] += 0.1  # the ordinary pass says what the explained one says: neither is what was streamed
+    assert not checked(log_probs).is_same
 
 
 def test_a_model_whose_own_attention_says_something_else_is_told():
@@ -231,6 +245,19 @@ def test_a_stopped_explanation_ends_with_its_cost(method: Method):
     assert isinstance(cost, Cost)
     assert cost.tokens == sum(isinstance(event, MethodMap) for event in before) < 4
     assert cost.peak_bytes >= 0
+
+
+def test_incremental_chefer_stops_between_the_passes_that_one_token_takes():
+    made = tiny("llava")
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 3  # the check, then two of the four passes on the way to the last token
+
+    *_, cost = explain(loaded(made), read(made), ANSWER, "chefer-incremental", [3], stop=stop)
+    assert isinstance(cost, Cost)
+    assert (cost.tokens, cost.backward_passes) == (0, 2)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -9,7 +9,7 @@ import torch
 from patchlight.head import FastRM, HeadFacts
 from patchlight.method_costs import MethodCost
 from patchlight.methods_report import main, report
-from patchlight.methods_samples import NAMES, MethodSamplesConfig, Samples
+from patchlight.methods_samples import NAMES, MethodSamplesConfig, Samples, collect_method_samples
 
 TOKENS, PATCHES = 400, 100
 MODEL = Path(__file__).resolve().parents[2] / "models" / "patchlight-scenes"
@@ -95,6 +95,12 @@ def test_every_kind_of_token_is_told_apart(written: dict):
     for group in ("found", "repeated"):
         rows = [row for row in written["pointingBy"] if row["group"] == group and "patches" in row["label"]]
         assert sum(row["tokens"] for row in rows) == written["groups"][group]["tokens"]
+
+
+def test_maps_of_another_model_are_not_taken_for_this_one_s(tmp_path: Path):
+    (tmp_path / "manifest.json").write_text(json.dumps({"model": "0" * 12}))
+    with pytest.raises(ValueError, match="was begun otherwise \\(model '000000000000', asked for"):
+        collect_method_samples(MODEL, tmp_path, MethodSamplesConfig())
 
 
 @pytest.mark.slow

@@ -130,8 +130,9 @@ export interface ExplainCost {
 }
 
 /**
- * Whether the pass that was explained says what was streamed: the likeliest token at each place is the answer's, and by
- * how much the log-probabilities of the answer's tokens differ at most.
+ * Whether the pass that was explained says what was streamed: at each place the likeliest token is the answer's or, in an
+ * answer that was drawn, the answer's token is as likely as it was when it was streamed, as far as the model's numbers
+ * tell. And by how much the log-probabilities of the answer's tokens differ at most.
  */
 export interface ReproductionCheck {
   readonly isSame: boolean;

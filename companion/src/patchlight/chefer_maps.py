@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import torch
 
-from .explained_answer import Answer, Passes, Said, Weights
+from .explained_answer import Answer, Passes, Pause, Said, Weights
 from .relevancy import exact_row, incremental_steps, observed_pass
 
 
@@ -19,7 +19,7 @@ def chefer(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
         yield answer.weights(t, row)
 
 
-def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
+def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Said | Pause | Weights]:
     """As lvlm-interpret does it: a cached pass and a backward pass for every token up to the last wanted one.
 
     What it says of the whole answer is known only at its end, so a pass with the same attention says it beforehand.
@@ -38,3 +38,4 @@ def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Said | Weigh
             rows[t] = step.row
         while waiting and waiting[0] in rows:
             yield answer.weights(waiting[0], rows[waiting.pop(0)])
+        yield Pause()

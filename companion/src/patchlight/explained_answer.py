@@ -19,6 +19,10 @@ class Said(NamedTuple):
     logits: Tensor
 
 
+class Pause(NamedTuple):
+    """Nothing to give yet: a long way to a map can be left here."""
+
+
 class Weights(NamedTuple):
     """One token's map, float32 on the CPU. patches [P] as in `Reading.patch_columns`; prompt [m] as in
     `Reading.prompt_columns` and answer [token_index], of the earlier answer tokens, where the method weighs text;
@@ -79,9 +83,10 @@ class Answer(NamedTuple):
 
 
 class Explains(Protocol):
-    """A method: `Said` first, where it runs the model, then `Weights` as they are done, in the order of `wanted`.
+    """A method: `Said` first, where it runs the model, then `Weights` as they are done, in the order of `wanted`, and
+    `Pause` where a map takes several passes.
 
     Between what it yields, the model is as it was. It adds to `passes` what it runs.
     """
 
-    def __call__(self, answer: Answer, passes: Passes) -> Generator[Said | Weights]: ...
+    def __call__(self, answer: Answer, passes: Passes) -> Generator[Said | Pause | Weights]: ...

@@ -21,7 +21,8 @@ from tqdm import tqdm
 from .answering import Asked, ask_scenes
 from .decoding import Prefill, Sampling, decode
 from .head import FastRM
-from .loading import Loaded, LoadOptions, load
+from .head_export import head_revision
+from .loading import Loaded, LoadOptions, folder_revision, load
 from .methods import METHODS, Check, Method, MethodMap, explain
 from .phrases import ATTRIBUTES
 from .pool import PooledScene, patch_majority
@@ -84,8 +85,12 @@ class Explainable(NamedTuple):
 
 
 def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesConfig) -> Samples:
-    """Fill `out` with the shards that it lacks, and read them all. Progress is by shard."""
-    claim(out, {**asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES})
+    """Fill `out` with the shards that it lacks, and read them all. Progress is by shard.
+
+    Raises ValueError where `out` holds the maps of another model, head or config.
+    """
+    made_by = {"model": folder_revision(model_folder), "head": head_revision(model_folder / "fastrm")}
+    claim(out, {**made_by, **asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES})
     plan = ShardPlan(out, "safetensors", config.scenes, _SHARD_SCENES)
     plan.sweep(Rank())
     missing = plan.missing(Rank())

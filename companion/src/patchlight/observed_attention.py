@@ -43,7 +43,10 @@ _running = _Running()
 def observe(logit: torch.Tensor, x: torch.Tensor, sink: Sink, *, retain_graph: bool = False) -> None:
     """Run the backward pass of one logit down to the decoder's inputs `x`; each layer's attention goes to `sink`."""
     _running.sink = sink
-    torch.autograd.grad(logit, x, retain_graph=retain_graph)
+    try:
+        torch.autograd.grad(logit, x, retain_graph=retain_graph)
+    finally:
+        del _running.sink  # it may hold matrices of all layers
 
 
 class _ObservedAttention(torch.autograd.Function):

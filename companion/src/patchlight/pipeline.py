@@ -1,8 +1,9 @@
 """One command from nothing to the page's model: `python -m patchlight.pipeline`.
 
-Scenes, alignment, answers, head samples, head, reports, exports, parity, calibration, recorded runs. Each step leaves
-files and is passed over when they are there; training resumes from its last checkpoint, collecting and calibrating from
-their last shards.
+Scenes, alignment, answers, head samples, head, reports, exports, parity, calibration, recorded runs. Scenes, stages of
+training, head samples and the calibration's answers are kept and not made again; what was killed goes on from its last
+checkpoint or shard. All other steps are done anew each time. `export` writes a manifest without the graphs of `explain`,
+which must follow it.
 `--smoke` runs the same code at a size of two minutes.
 """
 

@@ -58,11 +58,12 @@ def observed_pass(
 ) -> ObservedPass:
     """One forward pass over prompt and answer without a cache; `exact_row` reads it, and needs no context to do so."""
     embeds = call.arguments["inputs_embeds"]
-    positions, grad = positions.to(embeds.device), torch.set_grad_enabled(keeps_graph)
-    with observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique()), grad:
+    attention, last_mlp = observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique())
+    with attention, last_mlp, torch.set_grad_enabled(keeps_graph):
         x = embeds.detach().requires_grad_()
         with _lowered(x.device, autocast):
             states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
+        positions = positions.to(states.device)  # in a model spread over devices not the embeddings'
         with without_weight_gradients(call.lm_head):
             logits = call.lm_head(states[0, positions].to(embeds.dtype))
     return ObservedPass(x, positions, logits, states)
@@ -231,7 +232,8 @@ def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
     def sparse(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             out = whole(x)
-        return out.index_put((torch.zeros_like(rows), rows), whole(x[0, rows]))
+        at = rows.to(x.device)
+        return out.index_put((torch.zeros_like(at), at), whole(x[0, at]))
 
     last.forward = sparse
     try:

@@ -1,6 +1,7 @@
 """Explanations of the loaded model's answers: checked, reckoned, written as rows; and its vocabulary layer's rows."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from typing import NamedTuple, cast
 
 from ..explanation_wire import ExplanationEnd, ExplanationHeader, ExplanationWriter, TokenMap
@@ -22,7 +23,7 @@ class Explaining(NamedTuple):
 
     asked: ExplainRequest
     reading: Reading
-    steps: Iterator[Check | MethodMap | Cost]
+    steps: Generator[Check | MethodMap | Cost]
 
 
 class Explainer:
@@ -82,16 +83,17 @@ class Explainer:
 
     def write(self, explaining: Explaining, rows: ExplanationWriter, after_row: Callable[[], None]) -> None:
         """Rows from `check` to `end`."""
-        for step in explaining.steps:
-            match step:
-                case Check():
-                    rows.check(step.is_same, step.largest_difference)
-                case MethodMap():
-                    rows.map(_token_map(step))
-                case Cost():
-                    reason = "done" if step.tokens == len(explaining.asked.token_indices) else "cancelled"
-                    rows.end(ExplanationEnd(reason, *step))
-            after_row()
+        with closing(explaining.steps) as steps:  # a row that is refused leaves them half way, with all that they hold
+            for step in steps:
+                match step:
+                    case Check():
+                        rows.check(step.is_same, step.largest_difference)
+                    case MethodMap():
+                        rows.map(_token_map(step))
+                    case Cost():
+                        reason = "done" if step.tokens == len(explaining.asked.token_indices) else "cancelled"
+                        rows.end(ExplanationEnd(reason, *step))
+                after_row()
 
     def unembedding(self, ids: list[int]) -> bytes:
         """The rows of these tokens. Raises Refusal."""
