@@ -23,7 +23,7 @@ test('Enter asks, the answer streams, the newest token’s map follows, and the 
     const seen: { count: number; selected: number }[] = [];
     Object.assign(window, { seen });
     new MutationObserver(() => {
-      const isAnswering = document.querySelector('.answer .eyebrow')?.textContent === 'Answering';
+      const isAnswering = document.querySelector('.answer > .eyebrow')?.textContent === 'Answering';
       const count = document.querySelectorAll('[role="option"]').length;
       const selected = document.querySelector<HTMLElement>('[role="option"][aria-selected="true"]')?.dataset.token;
       if (isAnswering && seen.at(-1)?.count !== count && selected !== undefined)
@@ -53,7 +53,7 @@ test('Escape stops an answer, and what has come stays', async ({ page }) => {
   // Frame by frame: at a few milliseconds a token, a look every 100 ms would come too late.
   await page.waitForFunction(
     () =>
-      document.querySelector('.answer .eyebrow')?.textContent === 'Answering' &&
+      document.querySelector('.answer > .eyebrow')?.textContent === 'Answering' &&
       document.querySelectorAll('[role="option"]').length > 1,
     undefined,
     { polling: 'raf' },
@@ -67,7 +67,7 @@ test('Escape stops an answer, and what has come stays', async ({ page }) => {
 test('a suggestion is asked with one click, about another sample image', async ({ page }) => {
   await openPage(page);
   await page.getByRole('group', { name: 'Image to ask about' }).getByRole('button').nth(1).click();
-  await expect(page.locator('.answer .eyebrow')).toHaveText('New image');
+  await expect(page.locator('.answer > .eyebrow')).toHaveText('New image');
   const suggestion = page.getByRole('list', { name: 'Suggested questions' }).getByRole('button').first();
   const question = await suggestion.innerText();
   await suggestion.click();
@@ -195,7 +195,7 @@ test('words that are copied with a picture of them are pasted into the question 
     return box.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
   }, bytes);
   expect(isLeftToTheBox).toBe(true);
-  await expect(page.locator('.answer .eyebrow')).toHaveText('Recorded example');
+  await expect(page.locator('.answer > .eyebrow')).toHaveText('Recorded example');
 });
 
 test('an image can be pasted and dropped', async ({ page }) => {

@@ -52,7 +52,7 @@ const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; companion: Co
   baseURL: async ({ companion }, use) => use(companion.origin),
 });
 
-const eyebrow = (page: Page) => page.locator('.answer .eyebrow');
+const eyebrow = (page: Page) => page.locator('.answer > .eyebrow');
 const status = (page: Page) => page.locator('.status');
 const hint = (page: Page) => page.locator('.answer-hint');
 
@@ -166,7 +166,7 @@ slow('maps come while the answer streams, one for each token', async ({ opened: 
   await put(page, 'Describe the image.');
   await page.waitForFunction(
     () =>
-      document.querySelector('.answer .eyebrow')?.textContent === 'Answering' &&
+      document.querySelector('.answer > .eyebrow')?.textContent === 'Answering' &&
       document.querySelector('.token[data-map="true"]') !== null &&
       document.querySelector('canvas.stage-map') !== null,
     undefined,
