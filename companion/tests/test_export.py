@@ -127,6 +127,22 @@ def test_the_manifest_names_every_file_with_its_hash(folders: Folders):
     assert "colour" in manifest["prompt"]["neverSeen"]
 
 
+def test_exporting_again_keeps_what_explains_while_the_decoder_is_the_same(folders: Folders, tmp_path: Path):
+    def export() -> dict[str, object]:
+        out = tmp_path / "browser"
+        export_browser_model(folders.hf, folders.head, out, name="random", knows="Nothing.", training={})
+        return json.loads((out / "manifest.json").read_text())
+
+    path = tmp_path / "browser" / "manifest.json"
+    path.parent.mkdir()
+    of_another = {"explain": {"trace": "x"}, "files": {"decoder.onnx": {"sha256": "another"}}}
+    path.write_text(json.dumps(of_another))
+    manifest = export()
+    assert "explain" not in manifest
+    path.write_text(json.dumps(manifest | {"explain": {"trace": "x"}}))
+    assert export()["explain"] == {"trace": "x"}
+
+
 def test_a_head_for_other_states_is_refused(folders: Folders, tmp_path: Path):
     facts = HeadFacts(hidden_size=192, stage="pre_norm", teacher="none", model="random", model_revision="0")
     FastRM(192).save_pretrained(tmp_path, facts)

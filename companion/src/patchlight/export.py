@@ -63,8 +63,17 @@ def export_browser_model(
     manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), out_folder)
     manifest |= {"name": name, "knows": knows, "training": training}
     path = out_folder / "manifest.json"
+    manifest |= _explanations_of(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return path
+
+
+def _explanations_of(path: Path, decoder_sha256: str) -> dict[str, Any]:
+    """What the manifest that is there says of explaining, where it holds on: its graphs point into the same decoder."""
+    former = json.loads(path.read_text()) if path.exists() else {}
+    decoder = former.get("files", {}).get(GRAPHS["decoder"], {})
+    holds_on = "explain" in former and decoder.get("sha256") == decoder_sha256
+    return {"explain": former["explain"]} if holds_on else {}
 
 
 class _Vision(nn.Module):

@@ -33,6 +33,7 @@ class LiveWriter(Protocol):
     """Rows that begin with `queued` and close with `end`, which `cut` writes where the work does not come to it."""
 
     def queued(self, place: int) -> None: ...
+    def has_passed(self, kind: str, /) -> bool: ...
     def cut(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None: ...
     def close(self) -> None: ...
 
@@ -111,8 +112,10 @@ class LiveRun:
             job.work(writer, self._stopped.is_set, self.outbox.wait_for_room)
         except Exception as error:
             log.exception("run %s failed", self.id)
-            writer.cut("failed", (time.perf_counter() - started) * 1000, reason_in_words(error))
-        writer.close()
+            if not writer.has_passed("end"):
+                writer.cut("failed", (time.perf_counter() - started) * 1000, reason_in_words(error))
+        finally:
+            writer.close()
 
 
 def reason_in_words(error: Exception) -> str:
