@@ -26,8 +26,12 @@ function createPage() {
     if (reply.type === 'superseded') throw new Error('superseded');
     return reply.answer as Questions[Type]['answers'];
   }
-  const loadText = (text: string) =>
-    ask('load', { name: 'table.csv', bytes: new TextEncoder().encode(text).buffer }) as Promise<LoadedCalibration>;
+  const loadText = (text: string, table = 1) =>
+    ask('load', {
+      table,
+      name: 'table.csv',
+      bytes: new TextEncoder().encode(text).buffer,
+    }) as Promise<LoadedCalibration>;
   return { send, ask, loadText };
 }
 
@@ -74,7 +78,7 @@ describe('the statistics’ worker', () => {
 
   it('reads a calibration with its tokens', async () => {
     const page = createPage();
-    const loaded = await page.ask('load', { name: 'calibration.arrow', bytes: fixture() });
+    const loaded = await page.ask('load', { table: 1, name: 'calibration.arrow', bytes: fixture() });
     expect(loaded).toMatchObject({
       entropies: ['sum', 'kde', 'bernoulli'],
       hasContent: true,
@@ -199,7 +203,7 @@ describe('the statistics’ worker', () => {
 
   it('stops a long computation when another takes its place', async () => {
     const page = createPage();
-    const { table: number } = await page.ask('load', { name: 'calibration.arrow', bytes: fixture() });
+    const { table: number } = await page.ask('load', { table: 1, name: 'calibration.arrow', bytes: fixture() });
     const first = page.send('poolings', { table: number, request: {} }, 'poolings');
     // It has begun by then, and has two dozen poolings to go.
     await macrotask();
