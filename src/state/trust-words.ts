@@ -69,6 +69,14 @@ export function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
+/** Of the best among `offered` entropies and poolings, whose AUROC is of the answers that it was chosen on. */
+export function bestSentence({ value }: AurocInterval, offered: number): string {
+  const auroc = `AUROC ${value.toFixed(2)}`;
+  if (offered === 1) return `It tells right from wrong here with an ${auroc}.`;
+  if (value <= 0.5) return `Of all that could be chosen, none tells right from wrong here: ${auroc} at best.`;
+  return `Of all that could be chosen, this tells right from wrong best here: ${auroc}, a little too good, since it was chosen on the same answers.`;
+}
+
 /** Whether entropy tells more than the model's own certainty, from both AUROCs. Empty where one is missing. */
 export function comparisonSentence(entropy: ThresholdReport | undefined, logProb: ThresholdReport | undefined): string {
   const [a, b] = [entropy?.auroc, logProb?.auroc];

@@ -87,8 +87,18 @@ describe('the statistics’ worker', () => {
     const { rows } = await page.ask('poolings', { table: loaded.table, request: {} });
     // Six poolings of three entropies and of the log-probabilities, the best first.
     expect(rows).toHaveLength(24);
-    const apart = rows.map(({ auroc }) => Math.abs(auroc.value - 0.5));
-    expect(apart).toEqual(apart.toSorted((a, b) => b - a));
+    const areas = rows.map(({ auroc }) => auroc.value);
+    expect(areas).toEqual(areas.toSorted((a, b) => b - a));
+  });
+
+  it('puts an entropy that points the wrong way last, however far its AUROC lies from one half', async () => {
+    const page = createPage();
+    // Of sum-normalised entropy every right answer has the higher; KDE's tells a little, and as expected.
+    const rows = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? `6,${3 + (i % 8)},1` : `2,${4 + (i % 8)},0`));
+    const loaded = await page.loadText(`entropySum,entropyKde,correct\n${rows.join('\n')}`);
+    const found = await page.ask('poolings', { table: loaded.table, request: {} });
+    expect(found.rows.map(({ value }) => value.of === 'entropy' && value.kind)).toEqual(['kde', 'sum']);
+    expect(found.rows[1]!.auroc.value).toBe(0);
   });
 
   it('gives densities, bands and histograms of the known answers, and counts the others', async () => {
