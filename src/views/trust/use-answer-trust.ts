@@ -10,10 +10,11 @@ import {
   type LikeBoth,
   likeBothQuery,
   tokenEntropiesQuery,
+  whyUncompared,
 } from '../../state/answer-trust';
 import { isSampleOfDataSet } from '../../state/open-sample';
 import { samplesIndexQuery } from '../../state/sample-queries';
-import type { OpenCalibration } from '../../state/statistics-queries';
+import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import { nearestOf } from '../../state/trust-words';
 import { useServices } from '../services-context';
@@ -32,6 +33,8 @@ export interface AnswerTrust {
   readonly entropyNats: number | undefined;
   readonly logProbNats: number;
   readonly like: LikeBoth | undefined;
+  /** Why there will be no `like`; undefined where there is one or may yet be. */
+  readonly uncompared: string | undefined;
 }
 
 export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
@@ -55,7 +58,11 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const loaded = calibration?.loaded;
   const choice = useEntropyChoice(loaded);
-  const { data: entropies } = useTokenEntropies({ run, record });
+  const { error: choiceError } = useQuery({
+    ...poolingsQuery(statistics, loaded?.table ?? -1),
+    enabled: loaded !== undefined,
+  });
+  const { data: entropies, error: entropiesError } = useTokenEntropies({ run, record });
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
@@ -68,7 +75,7 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
     : withoutCalibration(state);
   const comparable = ofAnswer.kind === 'yes' ? ofCalibration : ofAnswer;
   const nearest = nearestOf(loaded?.rows ?? 0);
-  const like = useQuery({
+  const { data: like, error: likeError } = useQuery({
     ...likeBothQuery(
       statistics,
       loaded?.table ?? -1,
@@ -79,8 +86,10 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
     ),
     enabled:
       loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
-  }).data;
-  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like };
+  });
+  const error = choiceError ?? entropiesError ?? likeError;
+  const uncompared = like ? undefined : whyUncompared(choice?.value.kind, entropyNats, error ?? undefined);
+  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
 }
 
 export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>) {
