@@ -1,6 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { fitOf } from '../../contract/calibration';
+import type { TableEntropy } from '../../contract/calibration-table';
 import type { MapEntropies } from '../../contract/statistics';
+import type { EntropyKind } from '../../math/entropy';
 import {
   answerEntropy,
   answerIsComparable,
@@ -98,13 +100,19 @@ export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>
   return useQuery({ ...tokenEntropiesQuery(statistics, record, run), enabled: isWhole });
 }
 
-const selectEntropyKind = ({ entropy }: TrustChoices) =>
-  entropy === undefined || entropy.kind === 'given' ? 'sum' : entropy.kind;
+const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
 
 /** Of each token's map, in the sense in use beside the answer. */
-export function useTokenNats(bench: Pick<Bench, 'run' | 'record'>) {
-  const kind = useTrustChoices(selectEntropyKind);
-  return { kind, nats: useTokenEntropies(bench).data?.[kind] };
+export function useTokenNats(bench: Bench) {
+  const chosen = useTrustChoices(selectChosen);
+  const { choice, entropies } = useAnswerTrust(bench);
+  const kind = knownKind(choice?.value.kind ?? chosen);
+  return { kind, nats: entropies?.[kind] };
+}
+
+/** A token's entropy can be computed in a known sense alone. */
+function knownKind(kind: TableEntropy | undefined): EntropyKind {
+  return kind === undefined || kind === 'given' ? 'sum' : kind;
 }
 
 function withoutCalibration(state: CalibrationState): Comparable {
