@@ -1,7 +1,7 @@
 import type { TableEntropy } from '../contract/calibration-table';
 import type { AnswersLike, AnswerValue, ThresholdReport } from '../contract/statistics';
 import type { AurocInterval } from '../math/auroc';
-import { formatShare, formatWhole } from '../math/number-format';
+import { formatCount, formatShare, formatWhole } from '../math/number-format';
 import { poolingNames } from '../math/pooling';
 
 /** As each is written wherever it is named. */
@@ -47,6 +47,15 @@ export function formatNats(value: number): string {
 
 export function formatOf(value: AnswerValue): (number: number) => string {
   return value.of === 'length' ? (number) => number.toFixed(number % 1 === 0 ? 0 : 1) : formatNats;
+}
+
+/** What lies between two edges: "4.90 to 5.10 nats", and of lengths, whose edges lie between whole numbers, "2 to 3 tokens". */
+export function spanText(value: AnswerValue, from: number, to: number): string {
+  const [least, most] = [Math.ceil(from), Math.floor(to)];
+  if (value.of === 'length' && least === most) return formatCount(least, 'token', 'tokens');
+  if (value.of === 'length' && least < most) return `${least} to ${most} tokens`;
+  const format = formatOf(value);
+  return `${format(from)} to ${format(to)} ${valueUnit(value)}`;
 }
 
 /** Fewer neighbours than this say nothing of an answer. */
