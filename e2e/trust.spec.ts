@@ -155,7 +155,7 @@ test('a chart is read and brushed from the keyboard alone', async ({ page }) => 
   const ground = chart(page, 'length').getByRole('slider', { name: 'Read Answer length at' });
   await ground.focus();
   await page.keyboard.press('Home');
-  await expect(chart(page, 'length').locator('.chart-note')).toContainText(/tokens · [\d,]+ right, [\d,]+ wrong/);
+  await expect(chart(page, 'length').locator('.chart-note')).toContainText(/tokens? · [\d,]+ right, [\d,]+ wrong/);
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('Enter');

@@ -1,7 +1,9 @@
+import { QueryClient } from '@tanstack/react-query';
 import { readImage } from './inference/read-image';
 import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
+import { forgetCalibrations } from './state/calibration-files';
 import { createExplainSession } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
@@ -45,18 +47,24 @@ const { library } = reading;
 const intake = createImageIntake(reading);
 const asking = createAskSession(source, library, intake);
 const explaining = createExplainSession(source);
+/** Workers and the page's own files answer without a network too. */
+const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } });
 
-renderPage(root, {
-  ...reading,
-  source,
-  intake,
-  asking,
-  explaining,
-  samplesUrl: './samples/',
-  modelUrl,
-  statistics: createStatisticsClient(),
-  recordedCalibrationUrl: calibrationUrl,
-});
+renderPage(
+  root,
+  {
+    ...reading,
+    source,
+    intake,
+    asking,
+    explaining,
+    samplesUrl: './samples/',
+    modelUrl,
+    statistics: createStatisticsClient(() => forgetCalibrations(queries)),
+    recordedCalibrationUrl: calibrationUrl,
+  },
+  queries,
+);
 
 // The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
 const loadModel = () => void source.load().catch(() => {}); // the status says why

@@ -202,7 +202,7 @@ export interface PoolingRow {
   readonly auroc: AurocInterval;
 }
 
-/** Best first, by how far the AUROC lies from one half. */
+/** Best first: the greatest AUROC, in the direction expected. */
 export interface PoolingTable {
   readonly rows: readonly PoolingRow[];
   readonly leftOut: number;

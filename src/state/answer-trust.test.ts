@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CalibrationFacts } from '../contract/calibration';
 import type { RunEnd, RunHeader } from '../contract/run';
-import { answerEntropy, answerIsComparable, answerLogProb, calibrationFits } from './answer-trust';
+import { answerEntropy, answerIsComparable, answerLogProb, calibrationFits, whyUncompared } from './answer-trust';
 import type { RunSnapshot } from './run-record';
 
 const words = ['The', ' cube', ' is', ' red', '.'];
@@ -89,5 +89,17 @@ describe('an answer’s one number', () => {
 
   it('is not known where the table does not say what it holds', () => {
     expect(answerEntropy(entropies, run('stop'), { of: 'entropy', kind: 'given', pooling: 'mean' })).toBeNaN();
+  });
+});
+
+describe('why an answer is compared with none', () => {
+  it('gives the reason of the failure, or that no like number is known, and is silent while it may yet come', () => {
+    expect(whyUncompared('sum', 4, new Error('There are no answers.'))).toBe(
+      'It could not be compared: There are no answers.',
+    );
+    expect(whyUncompared('given', Number.NaN, undefined)).toContain('does not say how its entropy was computed');
+    expect(whyUncompared('sum', Number.NaN, undefined)).toContain('not a number');
+    expect(whyUncompared('sum', 4, undefined)).toBeUndefined();
+    expect(whyUncompared(undefined, undefined, undefined)).toBeUndefined();
   });
 });

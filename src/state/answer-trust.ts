@@ -1,5 +1,6 @@
 import { queryOptions } from '@tanstack/react-query';
 import { type CalibrationFacts, fitOf } from '../contract/calibration';
+import type { TableEntropy } from '../contract/calibration-table';
 import { isCut } from '../contract/run';
 import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '../contract/statistics';
 import { contentTokens } from '../math/content-tokens';
@@ -76,6 +77,20 @@ export function answerEntropy(
 ): number {
   if (kind === 'given') return Number.NaN;
   return poolTokens(entropies[kind], contentTokens(tokens), pooling);
+}
+
+/** Why an answer whose calibration fits is compared with none of it; undefined where that may yet come. */
+export function whyUncompared(
+  kind: TableEntropy | undefined,
+  entropyNats: number | undefined,
+  error: Error | undefined,
+): string | undefined {
+  if (error) return `It could not be compared: ${error.message.replace(/\.$/, '')}.`;
+  if (kind === 'given')
+    return 'The calibration does not say how its entropy was computed, so this answer’s cannot be compared with it.';
+  if (entropyNats !== undefined && !Number.isFinite(entropyNats))
+    return 'The entropy of this answer’s maps is not a number, so it cannot be compared.';
+  return undefined;
 }
 
 export function answerLogProb({ tokens }: RunSnapshot): number {

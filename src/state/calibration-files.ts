@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query';
+import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import { create } from 'zustand';
 import type { StatisticsClient } from '../contract/statistics';
 import { fetchOk } from './sample-queries';
@@ -63,4 +63,28 @@ export function dropOwnCalibration(statistics: StatisticsClient): void {
   useOwnCalibration.setState(none);
   useTrustChoices.getState().startOver();
   if (open) statistics.close(open.loaded.table);
+}
+
+/** A reload that brings the worker down again would bring it down for ever. */
+const maxReloads = 3;
+let reloads = 0;
+
+/** The statistics' worker is gone, and every table with it: the model's own is loaded again, a file has to be chosen again. */
+export function forgetCalibrations(queries: QueryClient): void {
+  const { open } = useOwnCalibration.getState();
+  if (open) {
+    useOwnCalibration.setState({
+      open: undefined,
+      problem: `The page lost ${open.name} when its statistics broke off: load it again.`,
+    });
+    useTrustChoices.getState().startOver();
+  }
+  reloads += 1;
+  // What is still loading is told by itself that it failed.
+  const filters = {
+    queryKey: ['calibration'],
+    predicate: ({ state }: { state: { status: string } }) => state.status === 'success',
+  };
+  if (reloads <= maxReloads) void queries.resetQueries(filters);
+  else queries.removeQueries(filters);
 }

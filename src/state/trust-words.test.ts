@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { shareOf } from '../math/share';
-import { comparisonSentence, likeSentence, nearestOf, valueName } from './trust-words';
+import { bestSentence, comparisonSentence, likeSentence, nearestOf, spanText, valueName } from './trust-words';
 
 const auroc = (value: number, low: number, high: number) => ({ value, low, high, right: 800, wrong: 200 });
 const report = (of: ReturnType<typeof auroc>) => ({ figures: undefined, why: undefined, auroc: of, leftOut: 0 });
@@ -21,6 +21,19 @@ describe('what is said of an answer', () => {
 
   it('asks a twentieth of the answers, and never fewer than a hundred', () => {
     expect([500, 2000, 12_000].map(nearestOf)).toEqual([100, 100, 600]);
+  });
+
+  it('counts lengths in whole tokens', () => {
+    const span = (from: number, to: number) => spanText({ of: 'length' }, from, to);
+    expect([span(0.5, 1.5), span(1.5, 3.5), span(1.2, 4.9)]).toEqual(['1 token', '2 to 3 tokens', '2 to 4 tokens']);
+    expect(spanText({ of: 'logProb', pooling: 'mean' }, -1.5, -0.25)).toBe('-1.50 to -0.250 nats');
+  });
+
+  it('says of the best that it was chosen on the same answers, and praises none that points the wrong way', () => {
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('this tells right from wrong best here: AUROC 0.62');
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('chosen on the same answers');
+    expect(bestSentence(auroc(0.2, 0.18, 0.22), 18)).toContain('none tells right from wrong here: AUROC 0.20');
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 1)).not.toContain('chosen');
   });
 
   it('says which of two signs is the better one, and only where their intervals lie apart', () => {

@@ -1,7 +1,7 @@
 import type { TableEntropy } from '../contract/calibration-table';
 import type { AnswersLike, AnswerValue, ThresholdReport } from '../contract/statistics';
 import type { AurocInterval } from '../math/auroc';
-import { formatShare, formatWhole } from '../math/number-format';
+import { formatCount, formatShare, formatWhole } from '../math/number-format';
 import { poolingNames } from '../math/pooling';
 
 /** As each is written wherever it is named. */
@@ -49,6 +49,15 @@ export function formatOf(value: AnswerValue): (number: number) => string {
   return value.of === 'length' ? (number) => number.toFixed(number % 1 === 0 ? 0 : 1) : formatNats;
 }
 
+/** What lies between two edges: "4.90 to 5.10 nats", and of lengths, whose edges lie between whole numbers, "2 to 3 tokens". */
+export function spanText(value: AnswerValue, from: number, to: number): string {
+  const [least, most] = [Math.ceil(from), Math.floor(to)];
+  if (value.of === 'length' && least === most) return formatCount(least, 'token', 'tokens');
+  if (value.of === 'length' && least < most) return `${least} to ${most} tokens`;
+  const format = formatOf(value);
+  return `${format(from)} to ${format(to)} ${valueUnit(value)}`;
+}
+
 /** Fewer neighbours than this say nothing of an answer. */
 export const leastLike = 50;
 
@@ -67,6 +76,14 @@ export function likeSentence({ share, from, to }: AnswersLike, name: string): st
 
 export function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
+}
+
+/** Of the best among `offered` entropies and poolings, whose AUROC is of the answers that it was chosen on. */
+export function bestSentence({ value }: AurocInterval, offered: number): string {
+  const auroc = `AUROC ${value.toFixed(2)}`;
+  if (offered === 1) return `It tells right from wrong here with an ${auroc}.`;
+  if (value <= 0.5) return `Of all that could be chosen, none tells right from wrong here: ${auroc} at best.`;
+  return `Of all that could be chosen, this tells right from wrong best here: ${auroc}, a little too good, since it was chosen on the same answers.`;
 }
 
 /** Whether entropy tells more than the model's own certainty, from both AUROCs. Empty where one is missing. */

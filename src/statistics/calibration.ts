@@ -136,8 +136,8 @@ export function createCalibration(table: CalibrationTable): Calibration {
         mostLeftOut = Math.max(mostLeftOut, leftOut);
         if (auroc !== undefined) found.push({ value, pooling: value.pooling, rightSide, auroc });
       }
-      const apart = ({ auroc }: PoolingRow) => Math.abs(auroc.value - 0.5);
-      return { rows: found.toSorted((a, b) => apart(b) - apart(a)), leftOut: mostLeftOut };
+      // By the AUROC itself: threshold and sentences take it that right answers lie on the expected side.
+      return { rows: found.toSorted((a, b) => b.auroc.value - a.auroc.value), leftOut: mostLeftOut };
     },
 
     like({ value, subset, at, nearest = 200 }) {

@@ -8,6 +8,7 @@ const startWorker = () => new Worker(new URL('./statistics.worker.ts', import.me
 /** `onDeath`: the worker is gone, and its tables with it. */
 export function createStatisticsClient(onDeath: (reason: string) => void = () => {}): StatisticsClient {
   const link = createWorkerLink<StatisticsRequest, StatisticsReply>(startWorker, onDeath, 'the statistics');
+  let lastTable = 0;
 
   async function ask<Type extends QuestionType>(
     type: Type,
@@ -30,7 +31,10 @@ export function createStatisticsClient(onDeath: (reason: string) => void = () =>
   }
 
   return {
-    load: ({ name, bytes }) => ask('load', { name, bytes }, undefined, [bytes]),
+    load({ name, bytes }) {
+      lastTable += 1;
+      return ask('load', { table: lastTable, name, bytes }, undefined, [bytes]);
+    },
     close: (table) => void ask('close', { table }).catch(() => {}),
     distribution: (table, request, slot = '') =>
       ask('distribution', { table, request }, `distribution ${table} ${slot}`),

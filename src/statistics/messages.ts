@@ -20,7 +20,8 @@ import type { Failed } from '../inference/worker-link';
 
 /** What may be asked, and what is answered. `table` is a loaded one's number. */
 export interface Questions {
-  load: { asks: CalibrationFile; answers: LoadedCalibration };
+  /** The page numbers tables: a worker that takes the place of a dead one would begin again at 1. */
+  load: { asks: CalibrationFile & { readonly table: number }; answers: LoadedCalibration };
   close: { asks: { readonly table: number }; answers: undefined };
   distribution: { asks: OfTable<DistributionRequest>; answers: Distribution };
   threshold: { asks: OfTable<ThresholdRequest>; answers: ThresholdReport };

@@ -64,4 +64,10 @@ describe('the calibration that ships', () => {
       }
     }
   });
+
+  it('is read by the sum-normalised entropy of the content tokens unless another is chosen', async () => {
+    const { rows } = await createCalibration(table).poolings({ resamples: 0 }, async () => {});
+    const best = rows.find(({ value }) => value.of === 'entropy')!.value;
+    expect(best).toEqual({ of: 'entropy', kind: 'sum', pooling: 'content-mean' });
+  });
 });

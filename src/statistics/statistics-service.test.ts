@@ -26,8 +26,12 @@ function createPage() {
     if (reply.type === 'superseded') throw new Error('superseded');
     return reply.answer as Questions[Type]['answers'];
   }
-  const loadText = (text: string) =>
-    ask('load', { name: 'table.csv', bytes: new TextEncoder().encode(text).buffer }) as Promise<LoadedCalibration>;
+  const loadText = (text: string, table = 1) =>
+    ask('load', {
+      table,
+      name: 'table.csv',
+      bytes: new TextEncoder().encode(text).buffer,
+    }) as Promise<LoadedCalibration>;
   return { send, ask, loadText };
 }
 
@@ -74,7 +78,7 @@ describe('the statistics’ worker', () => {
 
   it('reads a calibration with its tokens', async () => {
     const page = createPage();
-    const loaded = await page.ask('load', { name: 'calibration.arrow', bytes: fixture() });
+    const loaded = await page.ask('load', { table: 1, name: 'calibration.arrow', bytes: fixture() });
     expect(loaded).toMatchObject({
       entropies: ['sum', 'kde', 'bernoulli'],
       hasContent: true,
@@ -83,8 +87,18 @@ describe('the statistics’ worker', () => {
     const { rows } = await page.ask('poolings', { table: loaded.table, request: {} });
     // Six poolings of three entropies and of the log-probabilities, the best first.
     expect(rows).toHaveLength(24);
-    const apart = rows.map(({ auroc }) => Math.abs(auroc.value - 0.5));
-    expect(apart).toEqual(apart.toSorted((a, b) => b - a));
+    const areas = rows.map(({ auroc }) => auroc.value);
+    expect(areas).toEqual(areas.toSorted((a, b) => b - a));
+  });
+
+  it('puts an entropy that points the wrong way last, however far its AUROC lies from one half', async () => {
+    const page = createPage();
+    // Of sum-normalised entropy every right answer has the higher; KDE's tells a little, and as expected.
+    const rows = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? `6,${3 + (i % 8)},1` : `2,${4 + (i % 8)},0`));
+    const loaded = await page.loadText(`entropySum,entropyKde,correct\n${rows.join('\n')}`);
+    const found = await page.ask('poolings', { table: loaded.table, request: {} });
+    expect(found.rows.map(({ value }) => value.of === 'entropy' && value.kind)).toEqual(['kde', 'sum']);
+    expect(found.rows[1]!.auroc.value).toBe(0);
   });
 
   it('gives densities, bands and histograms of the known answers, and counts the others', async () => {
@@ -199,7 +213,7 @@ describe('the statistics’ worker', () => {
 
   it('stops a long computation when another takes its place', async () => {
     const page = createPage();
-    const { table: number } = await page.ask('load', { name: 'calibration.arrow', bytes: fixture() });
+    const { table: number } = await page.ask('load', { table: 1, name: 'calibration.arrow', bytes: fixture() });
     const first = page.send('poolings', { table: number, request: {} }, 'poolings');
     // It has begun by then, and has two dozen poolings to go.
     await macrotask();

@@ -19,7 +19,6 @@ export function createStatisticsService(reply: (message: StatisticsReply) => voi
   const tables = new Map<number, Calibration>();
   const waiting: StatisticsRequest[] = [];
   const latest = new Map<string, number>();
-  let lastTable = 0;
   let isBusy = false;
 
   const ensureTable = (table: number): Calibration => {
@@ -36,11 +35,10 @@ export function createStatisticsService(reply: (message: StatisticsReply) => voi
     };
     switch (request.type) {
       case 'load': {
-        const { name, bytes } = request.asked;
+        const { table, name, bytes } = request.asked;
         const calibration = createCalibration(await readCalibrationFile(name, bytes));
-        lastTable += 1;
-        tables.set(lastTable, calibration);
-        return { table: lastTable, ...calibration.summary };
+        tables.set(table, calibration);
+        return { table, ...calibration.summary };
       }
       case 'close':
         tables.delete(request.asked.table);

@@ -13,7 +13,7 @@ import { Button, Menu, MenuItem, MenuTrigger, Popover } from 'react-aria-compone
 import { type Brush, type BrushPart, createBrush, keyedDelta, type Range } from '../marks/brush';
 import { chartAsSvg, svgAsPng } from '../marks/chart-file';
 import { type ChartTable, tableAsCsv } from '../state/chart-table';
-import { saveFile } from './save-file';
+import { saveFile, saveProblem } from './save-file';
 import './chart.css';
 
 /** Room around the plot, inside of the drawing, in CSS pixels. */
@@ -86,6 +86,7 @@ export function ChartFrame(props: ChartFrameProps) {
   } = props;
   const [isTable, setIsTable] = useState(false);
   const [at, setAt] = useState<number>();
+  const [problem, setProblem] = useState<string>();
   const drawing = useRef<SVGSVGElement>(null);
   const saved = useRef<Saved>(undefined);
   useEffect(() => {
@@ -99,8 +100,16 @@ export function ChartFrame(props: ChartFrameProps) {
         <Title id={titleId} className="chart-title">
           {title}
         </Title>
-        <ChartTools title={title} fileName={fileName} saved={saved} isTable={isTable} onTable={setIsTable} />
+        <ChartTools
+          title={title}
+          fileName={fileName}
+          saved={saved}
+          isTable={isTable}
+          onTable={setIsTable}
+          onProblem={setProblem}
+        />
         <p className="chart-note">
+          {problem && <span role="alert">{problem} </span>}
           {reading && at !== undefined && !isTable ? <span className="mono">{reading.textAt(at)}</span> : note}
         </p>
       </figcaption>
@@ -150,10 +159,13 @@ interface ChartToolsProps {
   readonly saved: RefObject<Saved | undefined>;
   readonly isTable: boolean;
   onTable(isTable: boolean): void;
+  /** Why nothing was saved; undefined when the next is being saved. */
+  onProblem(problem: string | undefined): void;
 }
 
 /** Not drawn again with each step of a brush. */
-const ChartTools = memo(function ChartTools({ title, fileName, saved, isTable, onTable }: ChartToolsProps) {
+const ChartTools = memo(function ChartTools(props: ChartToolsProps) {
+  const { title, fileName, saved, isTable, onTable, onProblem } = props;
   const save = async (kind: FileKind) => {
     if (!saved.current) return;
     const { table, provenance, drawing } = saved.current;
@@ -163,6 +175,10 @@ const ChartTools = memo(function ChartTools({ title, fileName, saved, isTable, o
     const svg = chartAsSvg(document, drawing, { title, notes: provenance });
     if (kind === 'svg') saveFile(svg, 'image/svg+xml', name);
     else saveFile(await svgAsPng(document, svg), 'image/png', name);
+  };
+  const onSave = (kind: FileKind) => {
+    onProblem(undefined);
+    save(kind).catch((error) => onProblem(saveProblem(kind === 'csv' ? 'table' : 'picture', error)));
   };
   return (
     <div className="chart-tools">
@@ -182,7 +198,7 @@ const ChartTools = memo(function ChartTools({ title, fileName, saved, isTable, o
         <Popover className="menu-popover" placement="bottom end">
           <Menu
             className="menu"
-            onAction={(key) => void save(key as FileKind)}
+            onAction={(key) => onSave(key as FileKind)}
             disabledKeys={isTable ? ['svg', 'png'] : []}
           >
             <MenuItem id="svg" className="menu-item">

@@ -1,11 +1,14 @@
 import { useIsFetching } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import { useAsking } from '../state/ask-session';
+import { type OwnCalibration, useOwnCalibration } from '../state/calibration-files';
 import { type Explaining, useExplaining } from '../state/explain-session';
 import { useIntake } from '../state/image-intake';
 import { useSourceStatus } from './use-run';
 
 const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
+
+const selectIsReadingTable = ({ reading }: OwnCalibration) => reading !== undefined;
 
 /** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
 export function IdleSignal() {
@@ -13,9 +16,10 @@ export function IdleSignal() {
   const { asking } = useAsking();
   const { isReading } = useIntake();
   const isExplaining = useExplaining(selectIsExplaining);
+  const isReadingTable = useOwnCalibration(selectIsReadingTable);
   const { phase } = useSourceStatus();
   const isLoading = phase === 'loading' || phase === 'idle';
-  const isBusy = fetching > 0 || isReading || asking.phase !== 'idle' || isExplaining || isLoading;
+  const isBusy = fetching > 0 || isReading || isReadingTable || asking.phase !== 'idle' || isExplaining || isLoading;
   useEffect(() => {
     const root = document.documentElement;
     root.dataset.idle = 'false';

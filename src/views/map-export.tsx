@@ -1,8 +1,9 @@
+import { useState } from 'react';
 import type { ColourTable } from '../marks/colour-table';
 import { drawFigure } from '../marks/figure';
 import { outlinePathData, traceOutline } from '../math/threshold-outline';
 import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from '../state/map-file';
-import { saveFile } from './save-file';
+import { saveFile, saveProblem } from './save-file';
 import { domainOf, layerTable } from './stage';
 import type { Bench } from './use-bench';
 
@@ -40,6 +41,7 @@ export function SaveMap(props: {
 }) {
   const { bench, exported, map, look, name } = props;
   const file = fileName(bench, name);
+  const [problem, setProblem] = useState<string>();
   const savePng = async () => {
     const { record, frame, settings } = bench;
     const image = new Image();
@@ -55,13 +57,18 @@ export function SaveMap(props: {
       outline: outlinePathData(traceOutline(map.values, frame.placement.grid, exported.threshold)),
     });
     const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-    if (blob) saveFile(blob, 'image/png', `${file}.png`);
+    if (blob === null) throw new Error('the picture could not be written');
+    saveFile(blob, 'image/png', `${file}.png`);
+  };
+  const onPng = () => {
+    setProblem(undefined);
+    savePng().catch((error) => setProblem(saveProblem('picture', error)));
   };
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
     <p className="export" role="group" aria-label={name === undefined ? 'Save this map' : `Save the map of ${name}`}>
       <span className="control-label">Save this map</span>
-      <button type="button" className="link-button" onClick={() => void savePng()}>
+      <button type="button" className="link-button" onClick={onPng}>
         PNG
       </button>
       <button
@@ -78,6 +85,7 @@ export function SaveMap(props: {
       >
         JSON
       </button>
+      {problem && <span role="alert">{problem}</span>}
     </p>
   );
 }

@@ -2,7 +2,7 @@ import '@fontsource-variable/inter/opsz.css';
 import '@fontsource-variable/jetbrains-mono';
 import '../theme/tokens.css';
 import '../theme/base.css';
-import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { type QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { NuqsAdapter } from 'nuqs/adapters/react';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -12,10 +12,7 @@ import { App } from './app';
 import { ErrorBoundary } from './error-boundary';
 import { ServicesProvider } from './services-context';
 
-/** Workers and the page's own files answer without a network too. */
-const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } });
-
-export function renderPage(element: HTMLElement, services: Services): void {
+export function renderPage(element: HTMLElement, services: Services, queries: QueryClient): void {
   restoreTheme();
   createRoot(element).render(
     <StrictMode>

@@ -7,3 +7,9 @@ export function saveFile(content: BlobPart, type: string, name: string): void {
   link.click();
   URL.revokeObjectURL(url);
 }
+
+/** What the user is told where `what` came to nothing. */
+export function saveProblem(what: 'picture' | 'table', error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return `The ${what} could not be saved: ${reason.replace(/\.$/, '')}.`;
+}

@@ -16,9 +16,13 @@ const scaleWords: Record<ValueScale, string> = {
   rank: 'Colours are ranks: the share of the map’s patches that a patch outranks, whatever the values.',
 };
 
+/** Maps of several frames are ranked frame by frame, as they are shown. */
+const ranksOfFrame =
+  'Colours are ranks: the share of the shown frame’s patches that a patch outranks, whatever the values.';
+
 /** One bar of colours for all panels, in words what it spans, and where each kind of map is outlined. */
 export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
-  const { settings, setSettings, compare, setCompare, thresholds, panels, run } = bench;
+  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = bench;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   useLayoutEffect(() => {
@@ -26,6 +30,7 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
   }, [table]);
   const kinds = new Set(panels.map((method) => methods[method].values));
   const { head } = run.header;
+  const isRankedByFrame = compare.values === 'rank' && frame.all.length > 1;
   return (
     <section className="compare-legend" aria-label="Legend">
       <div>
@@ -37,7 +42,7 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
             </span>
           ))}
         </div>
-        <p className="legend-scale">{scaleWords[compare.values]}</p>
+        <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleWords[compare.values]}</p>
       </div>
       {kinds.has('probability') && (
         <Threshold

@@ -1,6 +1,6 @@
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
-import { ReproductionWarning } from './panel-status';
+import { MissingMaps, ReproductionWarning } from './panel-status';
 
 describe('the check of the pass that was explained', () => {
   it('warns where it does not say what was streamed, with how far it is off', () => {
@@ -11,5 +11,13 @@ describe('the check of the pass that was explained', () => {
 
   it('says nothing where it does', () => {
     expect(renderToStaticMarkup(<ReproductionWarning check={{ isSame: true, largestDifference: 1e-6 }} />)).toBe('');
+  });
+});
+
+describe('a panel of several tokens', () => {
+  it('says how many of them its map lacks, and nothing where it lacks none', () => {
+    const markup = renderToStaticMarkup(<MissingMaps map={{ tokenIndices: [1, 2], missing: [3] }} />);
+    expect(markup).toContain('1 token has no map: this one is of the other 2.');
+    expect(renderToStaticMarkup(<MissingMaps map={{ tokenIndices: [1, 2], missing: [] }} />)).toBe('');
   });
 });

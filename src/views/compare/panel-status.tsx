@@ -20,6 +20,7 @@ export function PanelStatus(props: {
   return (
     <div className="panel-status">
       <Progress bench={bench} method={method} track={track} />
+      {map && <MissingMaps map={map} />}
       <Cost bench={bench} method={method} map={map} track={track} />
       {track.check && <ReproductionWarning check={track.check} />}
     </div>
@@ -36,6 +37,19 @@ export function ReproductionWarning({ check }: { readonly check: ReproductionChe
     </p>
   );
 }
+
+/** Nothing where the panel's map is of all the tokens picked. */
+export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: PanelMapTokens }) {
+  if (missing.length === 0) return null;
+  const others = tokenIndices.length === 1 ? 'the other one' : `the other ${tokenIndices.length}`;
+  return (
+    <p>
+      {formatCount(missing.length, 'token has', 'tokens have')} no map: this one is of {others}.
+    </p>
+  );
+}
+
+type PanelMapTokens = Pick<PanelMap, 'tokenIndices' | 'missing'>;
 
 export function Progress(props: {
   readonly bench: CompareBench;

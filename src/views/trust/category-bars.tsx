@@ -35,7 +35,7 @@ export function CategoryBars(props: CategoryBarsProps) {
   const names = rows.map(({ name }) => name);
   const patternId = useId().replaceAll(':', '');
   const heightPx = Math.max(minHeightPx, names.length * rowPx);
-  const labelPx = Math.min(110, 12 + 6.6 * Math.max(...names.map((name) => nameOf(name).length)));
+  const labelPx = Math.min(110, 12 + 6.6 * Math.max(0, ...names.map((name) => nameOf(name).length)));
   const numberPx = 92;
   const room = Math.max(0, widthPx - labelPx - numberPx);
   const most = Math.max(1, ...rows.map(({ all }) => all));

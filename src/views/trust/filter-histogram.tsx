@@ -5,7 +5,7 @@ import { countTicks } from '../../marks/axis';
 import type { Range } from '../../marks/brush';
 import { barsPathData, binAt, greatestCount, stepsPathData } from '../../marks/histogram';
 import { formatWhole } from '../../math/number-format';
-import { formatOf, valueUnit } from '../../state/trust-words';
+import { formatOf, spanText, valueUnit } from '../../state/trust-words';
 import { ChartFrame, type Margins } from '../chart-frame';
 import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../chart-parts';
 import { useWidth } from '../use-width';
@@ -56,7 +56,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
     if (bin === undefined) return `${format(at)} ${unit}`;
     const [right, wrong] = [counts.right[bin]!, counts.wrong[bin]!];
     const share = right + wrong === 0 ? '' : ` · ${((100 * right) / (right + wrong)).toFixed(0)} % right`;
-    return `${format(edges[bin]!)} to ${format(edges[bin + 1]!)} ${unit} · ${formatWhole(right)} right, ${formatWhole(wrong)} wrong${share}`;
+    return `${spanText(value, edges[bin]!, edges[bin + 1]!)} · ${formatWhole(right)} right, ${formatWhole(wrong)} wrong${share}`;
   };
   return (
     <ChartFrame
@@ -64,7 +64,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
       note={
         range ? (
           <>
-            {format(range[0])} to {format(range[1])} {unit}.{' '}
+            {spanText(value, ...range)}.{' '}
             <button type="button" className="link-button" onClick={() => onBrush(undefined)}>
               Clear
             </button>

@@ -11,8 +11,16 @@ const margins: Margins = { top: 26, right: 12, bottom: 38, left: 34 };
 const heightPx = 260;
 const notNumber = (values: readonly (number | null)[]) => values.map((value) => value ?? Number.NaN);
 
+interface HeadCurveProps {
+  readonly report: HeadReport;
+  /** Whose head it is. */
+  readonly model: string;
+  /** The threshold that the page draws this head's maps with; undefined while it shows another's. */
+  readonly own: number | undefined;
+}
+
 /** Accuracy and F1 of binarised maps over the classification threshold, as the paper's figure has them. */
-export function HeadCurve({ report, own }: { readonly report: HeadReport; readonly own: number | undefined }) {
+export function HeadCurve({ report, model, own }: HeadCurveProps) {
   const [plot, widthPx] = useWidth<HTMLDivElement>();
   const { threshold } = report.curve;
   const accuracy = notNumber(report.curve.accuracy);
@@ -27,7 +35,7 @@ export function HeadCurve({ report, own }: { readonly report: HeadReport; readon
   return (
     <ChartFrame
       title="Accuracy and F1 against the classification threshold"
-      note={`FastRM’s maps against those it imitates, both binarised, on held-out answers. F1 is greatest, ${peak === undefined ? '–' : f1[peak]!.toFixed(2)}, at ${peak === undefined ? '–' : formatValue(threshold[peak]!)}.`}
+      note={`Maps of FastRM on ${model} against those it imitates, both binarised, on held-out answers. F1 is greatest, ${peak === undefined ? '–' : f1[peak]!.toFixed(2)}, at ${peak === undefined ? '–' : formatValue(threshold[peak]!)}.`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}

@@ -36,7 +36,7 @@ export function TrustPanel(props: { readonly bench: Bench; readonly isOpen: bool
 }
 
 function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
-  const { comparable, like } = trust;
+  const { comparable, like, uncompared } = trust;
   if (comparable.kind === 'waiting') return <p className="trust-sentence">{comparable.why}</p>;
   if (comparable.kind === 'no')
     return (
@@ -49,7 +49,9 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
         )}
       </p>
     );
-  return <p className="trust-sentence">{like ? unbroken(likeSentence(like.entropy, 'entropy')) : ' '}</p>;
+  return (
+    <p className="trust-sentence">{like ? unbroken(likeSentence(like.entropy, 'entropy')) : (uncompared ?? ' ')}</p>
+  );
 }
 
 /** Its charts are kilobytes that an answer can do without until they are asked for. */

@@ -254,11 +254,17 @@ function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
     [runs, bench?.run],
   );
   const own = bench?.run.header.head?.classificationThreshold;
+  // The report is of one head; a companion's answer is drawn with another's threshold.
+  const ofReport = bench?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
       <h2 id="paper-title">The maps themselves, as in the paper</h2>
       <div className="trust-pair">
-        {report ? <HeadCurve report={report} own={own} /> : <div className="trust-curve-room" />}
+        {report ? (
+          <HeadCurve report={report} model={embeddedModel} own={ofReport} />
+        ) : (
+          <div className="trust-curve-room" />
+        )}
         <ScoreHistogram maps={maps} threshold={own} />
       </div>
       {report && <TableOne report={report} model={embeddedModel} />}

@@ -1,6 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { fitOf } from '../../contract/calibration';
+import type { TableEntropy } from '../../contract/calibration-table';
 import type { MapEntropies } from '../../contract/statistics';
+import type { EntropyKind } from '../../math/entropy';
 import {
   answerEntropy,
   answerIsComparable,
@@ -10,10 +12,11 @@ import {
   type LikeBoth,
   likeBothQuery,
   tokenEntropiesQuery,
+  whyUncompared,
 } from '../../state/answer-trust';
 import { isSampleOfDataSet } from '../../state/open-sample';
 import { samplesIndexQuery } from '../../state/sample-queries';
-import type { OpenCalibration } from '../../state/statistics-queries';
+import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import { nearestOf } from '../../state/trust-words';
 import { useServices } from '../services-context';
@@ -32,6 +35,8 @@ export interface AnswerTrust {
   readonly entropyNats: number | undefined;
   readonly logProbNats: number;
   readonly like: LikeBoth | undefined;
+  /** Why there will be no `like`; undefined where there is one or may yet be. */
+  readonly uncompared: string | undefined;
 }
 
 export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
@@ -55,7 +60,11 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const loaded = calibration?.loaded;
   const choice = useEntropyChoice(loaded);
-  const { data: entropies } = useTokenEntropies({ run, record });
+  const { error: choiceError } = useQuery({
+    ...poolingsQuery(statistics, loaded?.table ?? -1),
+    enabled: loaded !== undefined,
+  });
+  const { data: entropies, error: entropiesError } = useTokenEntropies({ run, record });
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
@@ -68,7 +77,7 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
     : withoutCalibration(state);
   const comparable = ofAnswer.kind === 'yes' ? ofCalibration : ofAnswer;
   const nearest = nearestOf(loaded?.rows ?? 0);
-  const like = useQuery({
+  const { data: like, error: likeError } = useQuery({
     ...likeBothQuery(
       statistics,
       loaded?.table ?? -1,
@@ -79,8 +88,10 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
     ),
     enabled:
       loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
-  }).data;
-  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like };
+  });
+  const error = choiceError ?? entropiesError ?? likeError;
+  const uncompared = like ? undefined : whyUncompared(choice?.value.kind, entropyNats, error ?? undefined);
+  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
 }
 
 export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>) {
@@ -89,13 +100,19 @@ export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>
   return useQuery({ ...tokenEntropiesQuery(statistics, record, run), enabled: isWhole });
 }
 
-const selectEntropyKind = ({ entropy }: TrustChoices) =>
-  entropy === undefined || entropy.kind === 'given' ? 'sum' : entropy.kind;
+const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
 
 /** Of each token's map, in the sense in use beside the answer. */
-export function useTokenNats(bench: Pick<Bench, 'run' | 'record'>) {
-  const kind = useTrustChoices(selectEntropyKind);
-  return { kind, nats: useTokenEntropies(bench).data?.[kind] };
+export function useTokenNats(bench: Bench) {
+  const chosen = useTrustChoices(selectChosen);
+  const { choice, entropies } = useAnswerTrust(bench);
+  const kind = knownKind(choice?.value.kind ?? chosen);
+  return { kind, nats: entropies?.[kind] };
+}
+
+/** A token's entropy can be computed in a known sense alone. */
+function knownKind(kind: TableEntropy | undefined): EntropyKind {
+  return kind === undefined || kind === 'given' ? 'sum' : kind;
 }
 
 function withoutCalibration(state: CalibrationState): Comparable {

@@ -20,7 +20,7 @@ import {
   type TrustSubset,
   useTrustChoices,
 } from '../../state/trust-choices';
-import { entropyFormulas, entropyNames } from '../../state/trust-words';
+import { bestSentence, entropyFormulas, entropyNames } from '../../state/trust-words';
 import { Choice } from '../choice';
 import type { EntropyChoice } from './use-calibration';
 import './value-choices.css';
@@ -44,6 +44,7 @@ export function EntropyChoices({
     table.rows.find((row) => row.value.of === 'entropy' && row.value.kind === kind && row.value.pooling === pooling)
       ?.auroc;
   const bestAuroc = aurocOf(best.kind, best.pooling);
+  const offered = table.rows.filter((row) => row.value.of === 'entropy').length;
   return (
     <div className="choices">
       {loaded.entropies.length > 1 && (
@@ -83,8 +84,7 @@ export function EntropyChoices({
       <p className="choices-note">
         {entropyNames[value.kind]}: {entropyFormulas[value.kind]}.{' '}
         {isBest ? (
-          bestAuroc &&
-          `Of all that could be chosen, this tells right from wrong best here: AUROC ${bestAuroc.value.toFixed(2)}.`
+          bestAuroc && bestSentence(bestAuroc, offered)
         ) : (
           <button type="button" className="link-button" onClick={() => setEntropy(undefined)}>
             Back to what separates best
