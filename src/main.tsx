@@ -4,7 +4,8 @@ import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
 import { forgetCalibrations } from './state/calibration-files';
-import { createExplainSession } from './state/explain-session';
+import { useChoices } from './state/choices';
+import { createExplainSession, forgetTracks } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
@@ -34,7 +35,7 @@ const source =
     ? createEmbeddedSource({ modelUrl, calibrationUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
 const reading = {
-  library: createRunLibrary(),
+  library: createRunLibrary({ isOnScreen: (id) => useChoices.getState().runId === id, onDrop: forgetTracks }),
   shelf: createImageShelf(),
   readImage,
   // Reading Arrow is 40 kB that the first paint can do without.

@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { CalibrationFacts } from '../contract/calibration';
 import type { RunEnd, RunHeader } from '../contract/run';
-import { answerEntropy, answerIsComparable, answerLogProb, calibrationFits, whyUncompared } from './answer-trust';
-import type { RunSnapshot } from './run-record';
+import type { StatisticsClient } from '../contract/statistics';
+import {
+  answerEntropy,
+  answerIsComparable,
+  answerLogProb,
+  calibrationFits,
+  tokenEntropiesQuery,
+  whyUncompared,
+} from './answer-trust';
+import type { RunRecord, RunSnapshot } from './run-record';
 
 const words = ['The', ' cube', ' is', ' red', '.'];
 const header = {
@@ -101,5 +109,17 @@ describe('why an answer is compared with none', () => {
     expect(whyUncompared('sum', Number.NaN, undefined)).toContain('not a number');
     expect(whyUncompared('sum', 4, undefined)).toBeUndefined();
     expect(whyUncompared(undefined, undefined, undefined)).toBeUndefined();
+  });
+});
+
+describe('the entropies of an answer’s maps', () => {
+  it('are asked again when FastRM has more maps, and not when another method has', () => {
+    const keyOf = (fastrm: number, mapCount: number) => {
+      const mapOf = (index: number) => (index < fastrm ? {} : undefined);
+      const record = { id: 'a', mapOf } as unknown as RunRecord;
+      return tokenEntropiesQuery({} as StatisticsClient, record, { ...run('stop'), mapCount }).queryKey;
+    };
+    expect(keyOf(3, 8)).toEqual(keyOf(3, 3));
+    expect(keyOf(4, 4)).not.toEqual(keyOf(3, 3));
   });
 });

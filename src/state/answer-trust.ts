@@ -54,8 +54,10 @@ export function calibrationFits(
 
 /** Of each token's FastRM map, token by token. The maps stay in the record. */
 export function tokenEntropiesQuery(statistics: StatisticsClient, record: RunRecord, run: RunSnapshot) {
+  // Other methods' maps come and go while FastRM's stay as they are.
+  const mapCount = run.tokens.filter(({ index }) => record.mapOf(index) !== undefined).length;
   return queryOptions({
-    queryKey: ['token-entropies', record.id, run.tokens.length, run.mapCount],
+    queryKey: ['token-entropies', record.id, run.tokens.length, mapCount],
     queryFn: async (): Promise<MapEntropies> => {
       const maps = run.tokens.map(({ index }) => record.mapOf(index)?.values);
       const patches = maps.find((map) => map !== undefined)?.length ?? 0;

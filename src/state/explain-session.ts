@@ -46,6 +46,13 @@ export function trackOf({ tracks }: Pick<Explaining, 'tracks'>, runId: string, m
   return tracks.get(keyOf(runId, method)) ?? untouched;
 }
 
+/** The run is gone, and all that was known of its explaining. */
+export function forgetTracks(runId: string): void {
+  useExplaining.setState(({ tracks }) => ({
+    tracks: new Map([...tracks].filter(([key]) => key.slice(0, key.lastIndexOf(' ')) !== runId)),
+  }));
+}
+
 export interface ExplainSession {
   /** What is looked at now, in order of urgency. It takes the place of what was wanted before; a job that serves nothing of it stops. */
   want(record: RunRecord, wants: readonly Want[]): void;

@@ -13,12 +13,23 @@ export interface RunLibrary {
 /** Runs hold their images and maps (about 2.3 kB a token at 576 patches); past this many the oldest go. */
 const maxRuns = 40;
 
-export function createRunLibrary(): RunLibrary {
+export interface RunKeeping {
+  /** The run on screen stays, however old it is. */
+  isOnScreen?(id: string): boolean;
+  /** What is known of the run elsewhere can go too. */
+  onDrop?(id: string): void;
+}
+
+export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }: RunKeeping = {}): RunLibrary {
   let records: readonly RunRecord[] = [];
   const listeners = new Set<() => void>();
   const replace = (next: readonly RunRecord[]) => {
     records = next;
     for (const listener of listeners) listener();
+  };
+  const letGo = ({ id, imageUrl }: RunRecord) => {
+    URL.revokeObjectURL(imageUrl);
+    onDrop(id);
   };
   return {
     get: (id) => records.find((record) => record.id === id),
@@ -27,14 +38,15 @@ export function createRunLibrary(): RunLibrary {
       if (records.some((record) => record.id === header.id)) throw new Error(`run ${header.id} is here already`);
       const url = URL.createObjectURL(new Blob([header.image.bytes], { type: header.image.mediaType }));
       const record = createRunRecord(header, url, onNextFrame);
-      const kept = records.slice(-(maxRuns - 1));
-      for (const dropped of records.slice(0, records.length - kept.length)) URL.revokeObjectURL(dropped.imageUrl);
-      replace([...kept, record]);
+      const surplus = Math.max(0, records.length - (maxRuns - 1));
+      const dropped = records.filter(({ id }) => !isOnScreen(id)).slice(0, surplus);
+      for (const one of dropped) letGo(one);
+      replace([...records.filter((one) => !dropped.includes(one)), record]);
       return record;
     },
     drop(id) {
       const dropped = records.find((record) => record.id === id);
-      if (dropped) URL.revokeObjectURL(dropped.imageUrl);
+      if (dropped) letGo(dropped);
       replace(records.filter((record) => record !== dropped));
     },
     subscribe(onChange) {
