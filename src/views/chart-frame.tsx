@@ -1,6 +1,5 @@
 import {
   type KeyboardEvent,
-  memo,
   type PointerEvent,
   type ReactNode,
   type RefObject,
@@ -9,11 +8,10 @@ import {
   useRef,
   useState,
 } from 'react';
-import { Button, Menu, MenuItem, MenuTrigger, Popover } from 'react-aria-components';
 import { type Brush, type BrushPart, createBrush, keyedDelta, type Range } from '../marks/brush';
-import { chartAsSvg, svgAsPng } from '../marks/chart-file';
-import { type ChartTable, tableAsCsv } from '../state/chart-table';
-import { saveFile, saveProblem } from './save-file';
+import type { ChartTable } from '../state/chart-table';
+import { ChartTools, type Saved } from './chart-tools';
+import { NumbersTable } from './numbers-table';
 import './chart.css';
 
 /** Room around the plot, inside of the drawing, in CSS pixels. */
@@ -145,79 +143,6 @@ export function ChartFrame(props: ChartFrameProps) {
     </figure>
   );
 }
-
-/** What is saved is what stands there when it is saved. */
-interface Saved {
-  table(): ChartTable;
-  readonly provenance: readonly string[];
-  readonly drawing: SVGSVGElement | null;
-}
-
-interface ChartToolsProps {
-  readonly title: string;
-  readonly fileName: string;
-  readonly saved: RefObject<Saved | undefined>;
-  readonly isTable: boolean;
-  onTable(isTable: boolean): void;
-  /** Why nothing was saved; undefined when the next is being saved. */
-  onProblem(problem: string | undefined): void;
-}
-
-/** Not drawn again with each step of a brush. */
-const ChartTools = memo(function ChartTools(props: ChartToolsProps) {
-  const { title, fileName, saved, isTable, onTable, onProblem } = props;
-  const save = async (kind: FileKind) => {
-    if (!saved.current) return;
-    const { table, provenance, drawing } = saved.current;
-    const name = `patchlight-${fileName}.${kind}`;
-    if (kind === 'csv') return saveFile(tableAsCsv(table(), [title, ...provenance]), 'text/csv', name);
-    if (drawing === null) return;
-    const svg = chartAsSvg(document, drawing, { title, notes: provenance });
-    if (kind === 'svg') saveFile(svg, 'image/svg+xml', name);
-    else saveFile(await svgAsPng(document, svg), 'image/png', name);
-  };
-  const onSave = (kind: FileKind) => {
-    onProblem(undefined);
-    save(kind).catch((error) => onProblem(saveProblem(kind === 'csv' ? 'table' : 'picture', error)));
-  };
-  return (
-    <div className="chart-tools">
-      <button
-        type="button"
-        className="chart-tool"
-        aria-pressed={isTable}
-        aria-label={`${title} as a table`}
-        onClick={() => onTable(!isTable)}
-      >
-        {isTable ? 'Chart' : 'Table'}
-      </button>
-      <MenuTrigger>
-        <Button className="chart-tool" aria-label={`Save ${title}`}>
-          Save
-        </Button>
-        <Popover className="menu-popover" placement="bottom end">
-          <Menu
-            className="menu"
-            onAction={(key) => onSave(key as FileKind)}
-            disabledKeys={isTable ? ['svg', 'png'] : []}
-          >
-            <MenuItem id="svg" className="menu-item">
-              SVG, to be edited
-            </MenuItem>
-            <MenuItem id="png" className="menu-item">
-              PNG, for a slide
-            </MenuItem>
-            <MenuItem id="csv" className="menu-item">
-              CSV, its numbers
-            </MenuItem>
-          </Menu>
-        </Popover>
-      </MenuTrigger>
-    </div>
-  );
-});
-
-type FileKind = 'svg' | 'png' | 'csv';
 
 interface OverlayProps {
   readonly title: string;
@@ -364,42 +289,4 @@ function BrushShape(props: {
       {handle('high', range[1], right, range[0], most)}
     </g>
   );
-}
-
-function NumbersTable(props: { readonly table: ChartTable; readonly titleId: string; readonly heightPx: number }) {
-  const { table, titleId, heightPx } = props;
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and keys must reach it
-    <section className="numbers" style={{ height: heightPx }} tabIndex={0} aria-labelledby={titleId}>
-      <table>
-        <thead>
-          <tr>
-            {table.columns.map((column) => (
-              <th key={column} scope="col">
-                {column}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {table.rows.map((row, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows have no name but their place
-            <tr key={i}>
-              {row.map((cell, j) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: nor have cells
-                <td key={j} data-number={typeof cell === 'number' || undefined}>
-                  {typeof cell === 'number' ? formatCell(cell) : cell}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
-  );
-}
-
-function formatCell(value: number): string {
-  if (!Number.isFinite(value)) return '';
-  return Number.isInteger(value) ? value.toLocaleString('en') : String(Number(value.toPrecision(4)));
 }
