@@ -24,11 +24,6 @@ export function entropyOf(kind: EntropyKind, map: ArrayLike<number>): number {
   }
 }
 
-/** The largest that a map of so many patches can have. */
-export function largestNats(kind: EntropyKind, patches: number): number {
-  return kind === 'bernoulli' ? Math.LN2 : Math.log(patches);
-}
-
 /** p_i = x_i / sum x, of scores that are not negative: 0 to log N. NaN where all are 0. */
 export function sumNormalisedNats(scores: ArrayLike<number>): number {
   let sum = 0;

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createTokenActivations, type TokenActivationInput, tokenActivationMap } from './token-activation';
+import { createTokenActivations, type TokenActivationInput } from './token-activation';
+
+const tokenActivationMap = (input: TokenActivationInput, t: number) => createTokenActivations(input).mapOf(t);
 
 // Written by companion/tests/make_activation_fixture.py, from NumPy in float64.
 const fixture: {

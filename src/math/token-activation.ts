@@ -71,11 +71,6 @@ export function createTokenActivations(input: TokenActivationInput): TokenActiva
   };
 }
 
-/** One token's map; of several tokens, `createTokenActivations` takes less time. */
-export function tokenActivationMap(input: TokenActivationInput, tokenIndex: number): TokenActivationMap {
-  return createTokenActivations(input).mapOf(tokenIndex);
-}
-
 /** a_j = max(0, lm_head(h_j)[id]) of the first `count` states. */
 function activations(states: Float32Array, row: Float32Array, count: number): Float64Array {
   const d = row.length;
