@@ -1,8 +1,9 @@
 import { memo } from 'react';
-import { Label, Slider, SliderThumb, SliderTrack } from 'react-aria-components';
+import { Label, Slider } from 'react-aria-components';
 import type { SetViewSettings, ViewSettings } from '../state/view-settings';
 import { colourMapNames, colourMaps } from '../theme/colour-maps';
 import { Choice } from './choice';
+import { PlainTrack } from './plain-track';
 import './map-controls.css';
 
 /** How the map is drawn. All of it lives in the address. */
@@ -61,10 +62,7 @@ export const MapControls = memo(function MapControls(props: {
         <div className="control-label">
           <Label>Opacity</Label> <span className="mono">{settings.opacityPercent} %</span>
         </div>
-        <SliderTrack className="opacity-track">
-          <div className="opacity-fill" style={{ width: `${settings.opacityPercent}%` }} />
-          <SliderThumb className="opacity-thumb" />
-        </SliderTrack>
+        <PlainTrack share={settings.opacityPercent / 100} />
       </Slider>
     </div>
   );

@@ -1,11 +1,12 @@
 import { useLayoutEffect, useMemo, useRef } from 'react';
-import { Label, Slider, SliderOutput, SliderThumb, SliderTrack } from 'react-aria-components';
+import { Label, Slider, SliderOutput } from 'react-aria-components';
 import { methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import { formatValue } from '../../math/number-format';
 import type { ValueScale } from '../../state/compare-settings';
 import { colourMaps } from '../../theme/colour-maps';
+import { PlainTrack } from '../plain-track';
 import type { CompareBench } from './use-compare';
 
 const ticks = [0, 0.25, 0.5, 0.75, 1];
@@ -91,10 +92,7 @@ function Threshold(props: {
           </button>
         )}
       </div>
-      <SliderTrack className="opacity-track">
-        <div className="opacity-fill" style={{ width: `${value * 100}%` }} />
-        <SliderThumb className="opacity-thumb" />
-      </SliderTrack>
+      <PlainTrack share={value} />
     </Slider>
   );
 }

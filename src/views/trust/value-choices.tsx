@@ -8,8 +8,6 @@ import {
   SelectValue,
   Slider,
   SliderOutput,
-  SliderThumb,
-  SliderTrack,
 } from 'react-aria-components';
 import type { LoadedCalibration } from '../../contract/statistics';
 import { type Pooling, poolingNames, poolings } from '../../math/pooling';
@@ -22,6 +20,7 @@ import {
 } from '../../state/trust-choices';
 import { bestSentence, entropyFormulas, entropyNames } from '../../state/trust-words';
 import { Choice } from '../choice';
+import { PlainTrack } from '../plain-track';
 import type { EntropyChoice } from './use-calibration';
 import './value-choices.css';
 
@@ -144,10 +143,7 @@ export function DrawingChoices({ loaded }: { readonly loaded: LoadedCalibration 
           <Label>Bandwidth, times Scott’s</Label>{' '}
           <SliderOutput className="mono">{bandwidthFactor.toFixed(2)}</SliderOutput>
         </div>
-        <SliderTrack className="bandwidth-track">
-          <div className="bandwidth-fill" style={{ width: `${((bandwidthFactor - 0.25) / 3.75) * 100}%` }} />
-          <SliderThumb className="bandwidth-thumb" />
-        </SliderTrack>
+        <PlainTrack share={(bandwidthFactor - 0.25) / 3.75} />
       </Slider>
     </div>
   );
