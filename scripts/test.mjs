@@ -68,7 +68,7 @@ async function runSmokePipeline() {
   try {
     // From nothing each time: what an older version left behind would be resumed.
     const folders = ['--work', path.join(out, 'work'), '--out', path.join(out, 'model')];
-    await run(venvBin('python'), ['-m', 'patchlight.pipeline', '--smoke', ...folders]);
+    await run(venvBin('python'), ['-m', 'patchlight.embedded.pipeline', '--smoke', ...folders]);
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
