@@ -54,6 +54,7 @@ const steps = [
     needs: ['python'],
     run: () => run(venvBin('ruff'), ['format', '--check', '--diff'], { cwd: companion }),
   },
+  { name: 'py-imports', needs: ['python'], run: () => run(venvBin('lint-imports'), [], { cwd: companion }) },
   { name: 'pyright', needs: ['python'], run: () => run(venvBin('pyright'), [], { cwd: companion }) },
   { name: 'vitest', needs: ['node'], run: () => tool('vitest', ['run']) },
   { name: 'build', needs: ['node', 'build'], run: async () => {} },
