@@ -62,6 +62,12 @@ export const steps = [
     check: true,
     run: ({ run }) => run(venvBin('ruff'), ['format', '--check', '--diff'], { cwd: companion }),
   },
+  {
+    name: 'py-imports',
+    needs: ['python'],
+    check: true,
+    run: ({ run }) => run(venvBin('lint-imports'), [], { cwd: companion }),
+  },
   { name: 'api-types', needs: ['node'], run: ({ run }) => run(node, ['scripts/api-types.mjs', '--check']) },
   { name: 'figures', needs: ['node'], run: ({ run }) => run(node, ['scripts/figures.mjs', '--check']) },
   { name: 'methods-doc', needs: ['node'], run: ({ run }) => run(node, ['scripts/methods-doc.mjs', '--check']) },
@@ -98,7 +104,7 @@ async function runSmokePipeline({ run }) {
   const out = mkdtempSync(path.join(os.tmpdir(), 'patchlight-smoke-'));
   try {
     const folders = ['--work', path.join(out, 'work'), '--out', path.join(out, 'model')];
-    await run(venvBin('python'), ['-m', 'patchlight.pipeline', '--smoke', ...folders]);
+    await run(venvBin('python'), ['-m', 'patchlight.embedded.pipeline', '--smoke', ...folders]);
   } finally {
     rmSync(out, { recursive: true, force: true });
   }
