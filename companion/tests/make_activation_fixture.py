@@ -1,4 +1,4 @@
-"""Writes src/math/fixtures/token-activation.json: `python tests/make_activation_fixture.py`.
+"""Writes src/math/methods/fixtures/token-activation.json: `python tests/make_activation_fixture.py`.
 
 Token activation maps by a plain NumPy reading of docs/methods.md, in float64, of made-up states: what the page's own
 arithmetic is held to. Every matrix is written out where the page's form avoids it: all logits at once, the window's
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-FIXTURE = Path(__file__).resolve().parents[2] / "src" / "math" / "fixtures" / "token-activation.json"
+FIXTURE = Path(__file__).resolve().parents[2] / "src" / "math" / "methods" / "fixtures" / "token-activation.json"
 HIDDEN, VOCABULARY = 10, 7
 GRIDS = [(4, 5), (1, 3), (2, 2)]
 # Ids come twice, within the prompt, within the answer and across: the same string is no interference.

@@ -1,4 +1,4 @@
-"""Writes src/math/fixtures/agreement.json: pairs of maps with SciPy's and numpy's own figures of how far they agree.
+"""Writes src/math/maps/fixtures/agreement.json: pairs of maps and how far they agree by SciPy and NumPy.
 
 Run from anywhere: python companion/tests/make_agreement_fixture.py
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-FIXTURE = Path(__file__).parents[2] / "src/math/fixtures/agreement.json"
+FIXTURE = Path(__file__).parents[2] / "src/math/maps/fixtures/agreement.json"
 SHARES = (0.05, 0.1, 0.2)
 
 

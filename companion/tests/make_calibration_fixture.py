@@ -1,4 +1,6 @@
-"""Writes src/math/fixtures/calibration.json, which both languages' tests read: `python tests/make_calibration_fixture.py`.
+"""Writes src/math/statistics/fixtures/calibration.json, which the tests of both languages read.
+
+Run it as `python tests/make_calibration_fixture.py`.
 
 Inputs are seeded; what they come to is SciPy's word wherever it has one (densities, U, Wilson's interval), else that of
 patchlight.calibration, which its own tests hold to SciPy.
@@ -16,7 +18,7 @@ from scipy import stats
 from patchlight import calibration, entropy
 from patchlight.content_tokens import FUNCTION_WORDS, content_tokens
 
-FIXTURE = Path(__file__).resolve().parents[2] / "src" / "math" / "fixtures" / "calibration.json"
+FIXTURE = Path(__file__).resolve().parents[2] / "src" / "math" / "statistics" / "fixtures" / "calibration.json"
 ANSWERS = (
     (["The", " large", " sphere", " is", " red", "."], [0, 1, 2, 3, 4, 4]),
     (["Yes", ",", " it", "'s", " on", " the", " left", "."], [0, 0, 1, 1, 2, 3, 4, 4]),

@@ -1,9 +1,10 @@
 // The methods over a traced answer. What their graphs compute is said in gradient_graphs.py, which they are exported from.
+
+import { widenHalfs } from '../contract/half-floats';
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { MapBackend, RelevancyMap } from '../contract/run';
-import { dexArMaps } from '../math/dex-ar';
-import { widenHalfs } from '../math/half-floats';
-import { createTokenActivations } from '../math/token-activation';
+import { dexArMaps } from '../math/methods/dex-ar';
+import { createTokenActivations } from '../math/methods/token-activation';
 import { rowsOf } from './decoder';
 import type { ExplainerMethod } from './explainer-method';
 import type { Graph } from './graph';
