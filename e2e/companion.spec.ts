@@ -300,7 +300,9 @@ test.describe('where something fails', () => {
     );
     await page.goto(companion.address);
     await expect(status(page)).toContainText('Not connected to the companion');
-    await expect(message(page)).toHaveText('Not connected: the companion (9.1) speaks protocol 3; this page supports 2.');
+    await expect(message(page)).toHaveText(
+      'Not connected: the companion (9.1) speaks protocol 3; this page supports 2.',
+    );
     await page.unroute('**/v1/health');
     await page.getByRole('button', { name: 'Reconnect' }).click();
     await expect(status(page)).toContainText('on the companion');

@@ -1,6 +1,6 @@
 import { select } from 'd3-selection';
 import { zoom as createZoom, type D3ZoomEvent, zoomIdentity, zoomTransform } from 'd3-zoom';
-import { mostZoom, type Zoom } from '../math/zoom';
+import { maxZoom, type Zoom } from '../math/zoom';
 
 export interface PanZoom {
   /** Where another element was zoomed, or a button pressed: shows the same here. */
@@ -15,7 +15,7 @@ export interface PanZoom {
 export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void): PanZoom {
   const size = () => [element.clientWidth, element.clientHeight] as const;
   const behaviour = createZoom<HTMLElement, unknown>()
-    .scaleExtent([1, mostZoom])
+    .scaleExtent([1, maxZoom])
     .extent(() => [[0, 0], [...size()]])
     .filter((event: MouseEvent | WheelEvent | TouchEvent) => {
       behaviour.translateExtent([[0, 0], [...size()]]);
