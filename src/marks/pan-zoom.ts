@@ -3,14 +3,14 @@ import { zoom as createZoom, type D3ZoomEvent, zoomIdentity, zoomTransform } fro
 import { maxZoom, type Zoom } from '../math/zoom';
 
 export interface PanZoom {
-  /** Where another element was zoomed, or a button pressed: shows the same here. */
+  /** Applies a zoom that was set elsewhere, by another element or a button. */
   update(zoom: Zoom): void;
   destroy(): void;
 }
 
 /**
- * Wheel, pinch and drag over a box. The page keeps its own scrolling: a plain wheel and a single finger are taken only
- * while the box is zoomed in; to zoom in from the whole, the wheel wants Ctrl or Cmd (which is what a trackpad's pinch says too).
+ * Zooms and pans a box by wheel, pinch and drag. To keep the page scrollable, a plain wheel and a single finger are
+ * handled only while the box is zoomed in; otherwise the wheel needs Ctrl or Cmd (a trackpad pinch sends Ctrl).
  */
 export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void): PanZoom {
   const size = () => [element.clientWidth, element.clientHeight] as const;
@@ -40,7 +40,7 @@ export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void
       ]);
       const shown = zoomTransform(element);
       const next = zoomIdentity.translate(x * widthPx, y * heightPx).scale(scale);
-      // The element under the pointer has it already; to set it again would end the gesture.
+      // The element under the pointer already has this zoom; setting it again would interrupt the gesture.
       const isSame = Math.abs(shown.k - next.k) < 1e-9 && Math.hypot(shown.x - next.x, shown.y - next.y) < 1e-6;
       if (!isSame) behaviour.transform(selection, next);
     },
