@@ -15,9 +15,9 @@ export interface ExplainTimes {
   readonly tokens: number;
   /** From the first request to its first map: loads the files, creates a session, reads the answer, explains one token. */
   readonly firstMapMs: number;
-  /** Per token, for FastRM during answering: one token at a time. */
+  /** FastRM's time per token while answering, one token at a time. */
   readonly fastrmMs: number;
-  /** Per token, for all tokens of an answer at once, including reading the answer again; medians of the rounds. */
+  /** Time per token when explaining a complete answer, including reading it again; medians of the rounds. */
   readonly tokenMs: Readonly<Partial<Record<MethodId, number>>>;
 }
 

@@ -21,7 +21,7 @@ export interface StatisticsTimes {
   /** Without bands, as while a slider moves. */
   readonly densityMs: number;
   readonly brushMs: number;
-  /** Maximum instead of median. */
+  /** The longest brush step instead of the median. */
   readonly longestBrushMs: number;
   readonly plainBrushMs: number;
   readonly loadMs: number;

@@ -6,7 +6,7 @@ import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 
 export type ArrowBytes = AsyncIterable<Uint8Array> | Uint8Array;
 
-/** The bytes end before the stream does. */
+/** The bytes end before the end of the stream. */
 export interface Broken {
   readonly kind: 'broken';
   readonly why: string;

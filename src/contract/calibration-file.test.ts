@@ -102,8 +102,8 @@ describe('rejecting an invalid file with a reason', () => {
   it.each([
     ['name,age\nAda,36\n', 'it needs the columns correct and entropy'],
     ['name,age\nAda,36\n', 'its columns are name, age'],
-    ['entropy,correct\n4.5,1\nhigh,0\n', 'column entropy must hold numbers, but is "high" in line 3'],
-    ['entropy,correct\n4.5,7\n', 'column correct must be between 0 and 1, but is 7 in row 0'],
+    ['entropy,correct\n4.5,1\nhigh,0\n', 'column entropy must hold numbers, but line 3 has "high"'],
+    ['entropy,correct\n4.5,7\n', 'column correct must hold values from 0 to 1, but row 0 has 7'],
     ['', 'it is empty'],
     ['\u0000\u0001binary', 'its first bytes match none of them'],
   ])('%j', async (text, reason) => {

@@ -148,7 +148,7 @@ function factsOf(raw: RawTable): CalibrationFacts | undefined {
 
 function scoresOf(correct: Float64Array): Float32Array {
   const row = correct.findIndex((score) => score < 0 || score > 1);
-  if (row >= 0) throw new Error(`column correct must be between 0 and 1, but is ${correct[row]} in row ${row}`);
+  if (row >= 0) throw new Error(`column correct must hold values from 0 to 1, but row ${row} has ${correct[row]}`);
   return Float32Array.from(correct);
 }
 

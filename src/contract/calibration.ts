@@ -29,7 +29,7 @@ const facts = z.object({
   createdAt: z.string(),
   /** The command that made it. */
   command: z.string(),
-  /** Patches per map, if it is the same for all: the maximum entropy is its logarithm. */
+  /** Patches per map, if all maps have the same number; its logarithm is the maximum entropy. */
   patches: z.nullable(count),
   seed: z.int(),
   licence: z.string(),

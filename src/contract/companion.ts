@@ -85,7 +85,7 @@ export function parseCompanionModel(data: unknown): CompanionModel {
   throw new Error(`the companion's description of its model is invalid: ${z.prettifyError(result.error)}`);
 }
 
-/** Returns the problem document of a refused request, or undefined if it is not one. */
+/** Parses the problem document of a refused request; undefined if it is not one. */
 export function parseProblem(data: unknown): CompanionProblem | undefined {
   return problem.safeParse(data).data;
 }

@@ -57,6 +57,6 @@ function csvNumber(text: string, name: string, row: number): number {
   const value = truths.get(plain) ?? Number(text);
   // The header is line 1.
   if (Number.isNaN(value))
-    throw new Error(`column ${name} must hold numbers, but is ${describe(text)} in line ${row + 2}`);
+    throw new Error(`column ${name} must hold numbers, but line ${row + 2} has ${describe(text)}`);
   return value;
 }

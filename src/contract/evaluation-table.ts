@@ -21,7 +21,8 @@ export function isEvaluation({ names }: RawTable): boolean {
 /** Throws if required columns are missing, naming them. */
 export function evaluationAnswers(raw: RawTable): CalibrationTable {
   const missing = requiredColumns.filter((name) => !raw.names.includes(name));
-  if (missing.length > 0) throw new Error(`it looks like an evaluation table, but lacks columns ${missing.join(', ')}`);
+  if (missing.length > 0)
+    throw new Error(`it looks like an evaluation table, but is missing columns: ${missing.join(', ')}`);
   const token = raw.numbers('token');
   // An answer starts at its token 0. An answer without tokens is one row with a missing token.
   const firstRows = Uint32Array.from(Array.from(token.keys()).filter((row) => !(token[row]! > 0)));

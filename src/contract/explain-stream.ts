@@ -195,7 +195,7 @@ function ensureValues(of: string, values: Float32Array, length: number): Float32
 }
 
 function costOf({ tokens, ms, forwardPasses, backwardPasses, peakBytes }: EndCells, maps: number): ExplainCost {
-  // An interrupted explanation reports 0 tokens, whatever it sent; the number of maps received is known here.
+  // An interrupted explanation reports 0 tokens even if it sent maps, so the maps are counted here.
   if (tokens !== maps && tokens !== 0) throw new Error(`The end row counts ${tokens} tokens, but ${maps} maps arrived`);
   return {
     tokens: maps,

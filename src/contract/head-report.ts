@@ -16,7 +16,7 @@ export type HeadReport = z.infer<typeof report>;
 /** Throws if fields are invalid, naming them. */
 export function parseHeadReport(data: unknown): HeadReport {
   const result = report.safeParse(data);
-  if (!result.success) throw new Error(`the head's report: ${z.prettifyError(result.error)}`);
+  if (!result.success) throw new Error(`the head's report is invalid: ${z.prettifyError(result.error)}`);
   return result.data;
 }
 

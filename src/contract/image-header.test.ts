@@ -24,7 +24,7 @@ describe("an image's first bytes", () => {
     expect(parseImageHeader(bytesOf(text))).toEqual({ kind: 'image', mediaType, widthPx: 37, heightPx: 21 });
   });
 
-  it.each(cases)('cut off anywhere never yield a wrong size or an exception: $mediaType', ({ mediaType, text }) => {
+  it.each(cases)('never yield a wrong size or an exception when cut off: $mediaType', ({ mediaType, text }) => {
     const whole = bytesOf(text);
     for (let length = 0; length < whole.length; length++) {
       const header = parseImageHeader(whole.slice(0, length));

@@ -115,9 +115,9 @@ export function parseManifest(data: unknown): ModelManifest {
       `the model's manifest has format version ${JSON.stringify(version.data.formatVersion)}; this page supports ${supportedFormat}`,
     );
   const result = manifest.safeParse(data);
-  if (!result.success) throw new Error(`the model's manifest: ${z.prettifyError(result.error)}`);
+  if (!result.success) throw new Error(`the model's manifest is invalid: ${z.prettifyError(result.error)}`);
   const fault = faultOf(result.data);
-  if (fault !== undefined) throw new Error(`the model's manifest: ${fault}`);
+  if (fault !== undefined) throw new Error(`the model's manifest is invalid: ${fault}`);
   return result.data;
 }
 

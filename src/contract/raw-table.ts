@@ -49,7 +49,7 @@ export function listsOf(rows: number, cellAt: (row: number) => unknown, name: st
   const starts = new Uint32Array(rows + 1);
   const cells = Array.from({ length: rows }, (_, row) => {
     const cell = cellAt(row) ?? [];
-    if (!isArrayLike(cell)) throw new Error(`column ${name} must hold lists, but is ${describe(cell)} in row ${row}`);
+    if (!isArrayLike(cell)) throw new Error(`column ${name} must hold lists, but row ${row} has ${describe(cell)}`);
     starts[row + 1] = starts[row]! + cell.length;
     return cell;
   });
@@ -72,7 +72,7 @@ export function numberOf(cell: unknown, name: string, row: number): number {
       return Number.NaN;
     default:
       if (cell === null) return Number.NaN;
-      throw new Error(`column ${name} must hold numbers, but is ${describe(cell)} in row ${row}`);
+      throw new Error(`column ${name} must hold numbers, but row ${row} has ${describe(cell)}`);
   }
 }
 
@@ -86,5 +86,5 @@ export function isArrayLike(cell: unknown): cell is ArrayLike<unknown> {
 
 export function describe(cell: unknown): string {
   if (typeof cell === 'string') return `"${cell.length > 40 ? `${cell.slice(0, 40)}…` : cell}"`;
-  return isArrayLike(cell) ? 'a list' : typeof cell;
+  return isArrayLike(cell) ? 'a list' : `a value of type ${typeof cell}`;
 }

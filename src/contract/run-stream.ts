@@ -18,9 +18,8 @@ export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEven
         yield { type: 'end', end: truncated(tokens, row.why) };
         return;
       }
-      if (row.kind === 'queued') continue; // a saved stream may hold the queue of its time
-      if (!hasImage && row.kind !== 'image')
-        throw new Error(`This run has no image before its row of kind ${row.kind}`);
+      if (row.kind === 'queued') continue; // a saved stream may contain outdated queue rows
+      if (!hasImage && row.kind !== 'image') throw new Error(`This run has a row of kind ${row.kind} before its image`);
       switch (row.kind) {
         case 'image':
           hasImage = true;

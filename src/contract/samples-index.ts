@@ -26,5 +26,5 @@ export type SampleImage = z.infer<typeof imageEntry>;
 export function parseSamplesIndex(data: unknown): SamplesIndex {
   const result = samplesIndex.safeParse(data);
   if (result.success) return result.data;
-  throw new Error(`samples/index.json: ${z.prettifyError(result.error)}`);
+  throw new Error(`samples/index.json is invalid: ${z.prettifyError(result.error)}`);
 }

@@ -91,7 +91,7 @@ describe('the brush', () => {
     expect(calls).toEqual([]);
   });
 
-  it('handles keys on its handles, and Escape clears the selection', () => {
+  it('moves its handles with keys, and clears the selection with Escape', () => {
     const { calls, send } = brushOf([2, 4]);
     expect(send('keydown', 'low', { key: 'ArrowRight', shiftKey: false }).defaultPrevented).toBe(true);
     expect(send('keydown', 'low', { key: 'a', shiftKey: false }).defaultPrevented).toBe(false);
@@ -118,7 +118,7 @@ describe('a range', () => {
     expect(draggedRange([2, 4], 'high', -30, bounds)).toEqual([0, 2]);
   });
 
-  it('is changed by keys: they move a handle up to the other one, or with Shift the complete range', () => {
+  it('changes with keys: a handle moves up to the other one, or both move with Shift', () => {
     const press = (key: string, shiftKey = false) => keyedRange([2, 4], 'low', { key, shiftKey }, { bounds, step: 1 });
     expect(press('ArrowLeft')).toEqual([1, 4]);
     expect(press('PageUp')).toEqual([4, 4]);

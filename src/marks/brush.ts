@@ -28,7 +28,7 @@ const minDragPx = 3;
 /**
  * A one-dimensional selection by pointer and keyboard on `target`. Descendants are marked with `data-brush`: dragging the
  * `ground` starts a new selection, dragging the `selection` moves it, and `low` and `high` are its handles. Handles move
- * with arrow keys (Shift moves the complete selection), Page Up and Down, Home and End; Escape and Delete clear it.
+ * with arrow keys (with Shift, both move), Page Up and Down, Home and End; Escape and Delete clear the selection.
  */
 export function createBrush(target: HTMLElement | SVGElement, initial: BrushOptions): Brush {
   let options = initial;

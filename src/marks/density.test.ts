@@ -22,7 +22,7 @@ describe('the density', () => {
     expect(densityPaths({ xs: [], density: [] }, x, y)).toEqual({ line: '', band: '' });
   });
 
-  it('has its band included in its maximum', () => {
+  it('has a maximum that includes its band', () => {
     expect(maxDensity([{ xs, density: [0, 1, 0], band: { low: [0, 0, 0], high: [0, 1.5, 0] } }])).toBe(1.5);
     expect(maxDensity([])).toBe(0);
   });

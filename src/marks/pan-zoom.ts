@@ -25,7 +25,7 @@ export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void
       return isZoomed && event.button === 0 && !event.ctrlKey;
     })
     .on('zoom', ({ transform, sourceEvent }: D3ZoomEvent<HTMLElement, unknown>) => {
-      if (!sourceEvent) return; // our own update
+      if (!sourceEvent) return; // caused by `update`
       const [widthPx, heightPx] = size();
       onZoom({ scale: transform.k, x: transform.x / widthPx, y: transform.y / heightPx });
     });

@@ -34,8 +34,8 @@ export function rankCorrelation(a: Float64Array, b: Float64Array): number | unde
 }
 
 /**
- * For each patch, how far it belongs to the strongest `share` (0..1) of the patches: 0..1, summing to
- * `k = max(1, round(share n))`. Patches tied for the last places share them equally, so patch order does not matter.
+ * The degree, 0..1, to which each patch is among the strongest `share` (0..1) of the patches. Degrees sum to
+ * `k = max(1, round(share n))`: patches tied for the last places share them equally, so patch order does not matter.
  */
 export function topMembership(values: Float32Array, share: number): Float64Array {
   const k = Math.max(1, Math.round(share * values.length));

@@ -13,7 +13,7 @@ export interface ThresholdFigures {
   readonly meanWrong: number;
   /** Number of answers that the threshold was set on. */
   readonly setOn: number;
-  /** This and the following shares are of the half it was checked on. A value at the threshold counts as above it. */
+  /** This and the following shares are measured on the other half. A value at the threshold counts as above it. */
   readonly shareBelow: Share;
   readonly rightBelow: Share;
   readonly rightAbove: Share;

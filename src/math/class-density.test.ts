@@ -28,7 +28,7 @@ describe('the density of a class', () => {
     expect(classDensity(values.slice(0, minForBands), 'right answers', options).state).toBe('banded');
   });
 
-  it('is missing for an empty class, too few values, or equal values', () => {
+  it('is not estimated for an empty class, too few values, or equal values', () => {
     const why = (some: Float64Array) => {
       const actual = classDensity(some, 'wrong answers', options);
       return actual.state === 'none' ? actual.why : actual.state;
@@ -38,7 +38,7 @@ describe('the density of a class', () => {
     expect(why(new Float64Array(60).fill(1 / 3))).toBe('All 60 wrong answers have the same value, 0.3333.');
   });
 
-  it('of equal values exists if a bandwidth is set', () => {
+  it('is estimated for equal values if a bandwidth is set', () => {
     const actual = classDensity(new Float64Array(60).fill(1), 'right answers', { ...options, bandwidth: 0.2 });
     if (actual.state !== 'banded') throw new Error(actual.state);
     // All resamples are identical.

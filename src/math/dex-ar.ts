@@ -7,7 +7,7 @@ export interface LensGradients {
   readonly dims: readonly [number, number, number, number];
 }
 
-/** The image's columns among the n. */
+/** The range of image columns within the n columns. */
 export interface PatchColumns {
   readonly from: number;
   readonly count: number;

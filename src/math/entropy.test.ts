@@ -19,7 +19,7 @@ describe('entropies of maps', () => {
     expect(bernoulliNats(flat.fill(0.5))).toBeCloseTo(Math.LN2, 12);
   });
 
-  it('is NaN for a map with a NaN, and the sum-normalised one also for a map of zeros', () => {
+  it('is NaN for maps with NaN; the sum-normalised entropy also for a map of zeros', () => {
     for (const kind of entropyKinds) expect(entropyOf(kind, [0.1, Number.NaN, 0.3])).toBeNaN();
     expect(sumNormalisedNats([0, 0])).toBeNaN();
     expect(kernelDensityNats([0, 0])).toBe(Math.LN2);

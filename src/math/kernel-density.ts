@@ -45,7 +45,7 @@ export function exactDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidt
 /** With this many cells per bandwidth, splitting each value between two cells changes a density by less than 5e-4 of its peak. */
 const cellsPerBandwidth = 16;
 const maxCellsPerStep = 64;
-/** In bandwidths. */
+/** Distance at which the kernel is cut off, in bandwidths. */
 const kernelReach = 5;
 
 /**
@@ -58,7 +58,7 @@ export interface BinnedSamples {
   readonly counts: Uint32Array;
   /** [cells + 1], each value split between the two nearest cells. */
   readonly weights: Float64Array;
-  /** The density of other counts or weights for the same cells, `total` values altogether. */
+  /** The density for other counts or weights of the same cells; `total` is their number of values. */
   density(counts: ArrayLike<number>, total: number): Float64Array;
 }
 

@@ -18,7 +18,7 @@ export type LinkedColumn =
   | { readonly codes: ArrayLike<number>; readonly bins: number };
 
 export interface LinkedCounts {
-  /** Per column [bins * classes], the classes of one bin adjacent; rows in no bin are not counted. */
+  /** One [bins * classes] array per column, with the classes of each bin adjacent; rows in no bin are not counted. */
   readonly byColumn: readonly Uint32Array[];
   /** [classes], rows that all filters keep. */
   readonly left: Uint32Array;

@@ -16,7 +16,7 @@ const unspaced =
 const breakBefore = new RegExp(`^(\\s|${unspaced})`, 'u');
 const breakAfter = new RegExp(`(\\s|${unspaced})$`, 'u');
 
-/** Groups tokens that must stay on one line. Groups are separated by white space or scripts without spaces. */
+/** Groups tokens that must stay on one line. A new group starts at white space and in scripts without spaces. */
 export function unbrokenGroups<Token extends { readonly text: string }>(tokens: readonly Token[]): Token[][] {
   const groups: Token[][] = [];
   for (const token of tokens) {
