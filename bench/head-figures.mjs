@@ -5,7 +5,7 @@
 /** @typedef {import('../scripts/figures.mjs').Figure} Figure */
 /** @typedef {{ hiddenSize: number, patches: number, textTokens: number, answerTokens: number }} Sizes */
 
-/** Goals for the folded form at the widths of LLaVA-1.5, which start at 4096. */
+/** Goals for the folded head at the widths of LLaVA-1.5, 4096 and above. */
 const goals = { minWidth: 4096, batch: '>= 750', single: '>= 180', overProducts: '<= 1.25' };
 
 /**

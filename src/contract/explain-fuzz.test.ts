@@ -40,7 +40,7 @@ it.each(Object.entries(damagesWith(streams['dex-ar'])))(
           : await outcome(endOfExplanation(damage(streams[method].slice(), dice), method), what);
       outcomes.set(how, (outcomes.get(how) ?? 0) + 1);
     }
-    // Reading finishes with the end or an error; an incomplete stream never passes as complete.
+    // Reading finishes with the end event or an error; an incomplete stream never passes as complete.
     expect([...outcomes.keys()].filter((how) => !['end', 'error'].includes(how))).toEqual([]);
     expect(outcomes.get('error') ?? 0, 'the damage rarely has an effect').toBeGreaterThan(perDamage / 10);
   },

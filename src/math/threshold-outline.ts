@@ -14,7 +14,7 @@ const steps = [
 /**
  * Traces the borders of the patches at or above `threshold` as closed loops of grid corners, without collinear ones.
  * Follows patch edges exactly (marching squares would cut corners), keeping the patches on the right: outer borders run
- * clockwise on screen, holes counterclockwise. Patches that touch only at a corner get separate loops.
+ * clockwise on screen, holes anticlockwise. Patches that touch only at a corner get separate loops.
  */
 export function traceOutline(values: Float32Array, grid: Grid, threshold: number): Corner[][] {
   const { rows, cols } = grid;
