@@ -1,5 +1,5 @@
 // One loaded calibration and all that is computed of it.
-import { type CalibrationTable, rightFrom, tableEntropies } from '../contract/calibration-table';
+import { type CalibrationTable, minRightScore, tableEntropies } from '../contract/calibration-table';
 import { answersLike } from '../math/statistics/answers-like';
 import { aurocInterval } from '../math/statistics/auroc';
 import { calibrateThreshold, type RightSide } from '../math/statistics/calibration-threshold';
@@ -52,7 +52,7 @@ const resamplesOfPoolings = 200;
 
 export function createCalibration(table: CalibrationTable): Calibration {
   const classOf = Uint8Array.from(table.correct, (score) =>
-    Number.isNaN(score) ? unscoredClass : score >= rightFrom ? rightClass : wrongClass,
+    Number.isNaN(score) ? unscoredClass : score >= minRightScore ? rightClass : wrongClass,
   );
   const values = createAnswerValues(table);
   const filter = createTableFilter(table, classOf, values);
