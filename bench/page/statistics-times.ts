@@ -48,15 +48,17 @@ export async function measureStatistics(job: StatisticsJob): Promise<StatisticsT
   const large = await load(job.brushRows);
   const request = { value: entropy, resamples, points };
 
-  const bands = await repeated(rounds, (round) => client.distribution(small.table, { ...request, seed: round }));
+  const bands = await repeated(rounds, (round) =>
+    client.compute('distribution', small.table, { ...request, seed: round }),
+  );
   const densities = await repeated(rounds, (round) =>
-    client.distribution(small.table, { ...request, resamples: 0, bandwidthFactor: 0.5 + round / rounds }),
+    client.compute('distribution', small.table, { ...request, resamples: 0, bandwidthFactor: 0.5 + round / rounds }),
   );
   const { unit } = createRandom(1);
   const brushes = await repeated(rounds * 10, () => {
     const from = 3.5 + 0.5 * unit();
     const choices = { entropy: { range: [from, from + 0.5] }, logProb: { range: [-1.5, -0.1] } } as const;
-    return client.filter(large.value.table, { charts, choices });
+    return client.compute('filter', large.value.table, { charts, choices });
   });
   client.destroy();
   const plainBandsMs = await plain({ task: 'bands', rows: job.bandRows, resamples, points });

@@ -6,10 +6,10 @@ import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
 import type { AnswerValue, Distribution } from '../../statistics/api';
 import { formatWhole } from '../../text/number-format';
-import { formatOf, valueUnit } from '../../text/trust-words';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
+import { formatOf, valueUnit } from './trust-words';
 
 const classes = ['right', 'wrong'] as const;
 

@@ -5,10 +5,10 @@ import type { Range } from '../../marks/brush';
 import { barsPathData, binAt, maxCounts, stepsPathData } from '../../marks/histogram';
 import type { AnswerValue, ChartCounts } from '../../statistics/api';
 import { formatWhole } from '../../text/number-format';
-import { formatOf, spanText, valueUnit } from '../../text/trust-words';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
+import { formatOf, spanText, valueUnit } from './trust-words';
 
 interface FilterHistogramProps {
   readonly title: string;

@@ -30,10 +30,10 @@ import type {
   RowOrder,
 } from '../../statistics/api';
 import { formatPercent, formatWhole } from '../../text/number-format';
-import { formatNats } from '../../text/trust-words';
 import { useServices } from '../shared/services-context';
 import { useMediaQuery } from '../shared/use-media-query';
 import { Thumbnail } from './thumbnail';
+import { formatNats } from './trust-words';
 
 interface SamplesTableProps {
   readonly calibration: OpenCalibration;
