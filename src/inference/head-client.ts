@@ -5,6 +5,7 @@ import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './hea
 import type { LoadProgress } from './model-questions';
 
 export type { HeadLoadRequest, HeadMaps, HeadReport } from './head-questions';
+export type { LoadProgress } from './model-questions';
 export type { BackendChoice } from './runtime';
 
 export interface HeadClient {

@@ -10,13 +10,15 @@ import {
   tokenEntropiesQuery,
   whyUncompared,
 } from './answer-trust';
-import type { RunRecord, RunSnapshot } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 const words = ['The', ' cube', ' is', ' red', '.'];
 const header = {
   model: { name: 'm', revision: 'r2' },
   head: { name: 'fastrm', revision: 'h1' },
 } as unknown as RunHeader;
+
+const map = () => ({ values: new Float32Array(576) }) as never;
 
 function run(end: RunEnd['reason'] | undefined, over: Partial<RunHeader> = {}): RunSnapshot {
   return {
@@ -30,7 +32,7 @@ function run(end: RunEnd['reason'] | undefined, over: Partial<RunHeader> = {}): 
       logProb: -index,
       alternatives: [],
     })),
-    mapCount: words.length,
+    mapOf: map,
     end: end && { reason: end, answerMs: 1, firstTokenMs: 1 },
   };
 }
@@ -49,16 +51,15 @@ const facts: CalibrationFacts = {
   sprites: null,
 };
 const known = { patches: 576, isKnownImage: true };
-const map = () => ({ values: new Float32Array(576) }) as never;
 
 describe('whether an answer can be compared', () => {
   it('is only a whole answer, each of whose tokens has a map', () => {
-    expect(answerIsComparable(run('stop'), map).kind).toBe('yes');
-    expect(answerIsComparable(run('length'), map).kind).toBe('yes');
-    expect(answerIsComparable(run(undefined), map).kind).toBe('waiting');
-    expect(answerIsComparable(run('cancelled'), map)).toMatchObject({ kind: 'no', isMakeable: false });
-    expect(answerIsComparable(run('stop', { head: undefined }), map).kind).toBe('no');
-    expect(answerIsComparable(run('stop'), (index) => (index < 3 ? map() : undefined))).toMatchObject({
+    expect(answerIsComparable(run('stop')).kind).toBe('yes');
+    expect(answerIsComparable(run('length')).kind).toBe('yes');
+    expect(answerIsComparable(run(undefined)).kind).toBe('waiting');
+    expect(answerIsComparable(run('cancelled'))).toMatchObject({ kind: 'no', isMakeable: false });
+    expect(answerIsComparable(run('stop', { head: undefined })).kind).toBe('no');
+    expect(answerIsComparable({ ...run('stop'), mapOf: (index) => (index < 3 ? map() : undefined) })).toMatchObject({
       why: '2 of 5 tokens have no map, so the answer’s entropy is not known.',
     });
   });
@@ -114,12 +115,12 @@ describe('why an answer is compared with none', () => {
 
 describe('the entropies of an answer’s maps', () => {
   it('are asked again when FastRM has more maps, and not when another method has', () => {
-    const keyOf = (fastrm: number, mapCount: number) => {
-      const mapOf = (index: number) => (index < fastrm ? {} : undefined);
-      const record = { id: 'a', mapOf } as unknown as RunRecord;
-      return tokenEntropiesQuery({} as StatisticsClient, record, { ...run('stop'), mapCount }).queryKey;
+    const keyOf = (fastrm: number, others: number) => {
+      const mapOf: RunSnapshot['mapOf'] = (index, method = 'fastrm') =>
+        index < (method === 'fastrm' ? fastrm : others) ? map() : undefined;
+      return tokenEntropiesQuery({} as StatisticsClient, { ...run('stop'), mapOf }).queryKey;
     };
-    expect(keyOf(3, 8)).toEqual(keyOf(3, 3));
-    expect(keyOf(4, 4)).not.toEqual(keyOf(3, 3));
+    expect(keyOf(3, 5)).toEqual(keyOf(3, 0));
+    expect(keyOf(4, 0)).not.toEqual(keyOf(3, 0));
   });
 });

@@ -5,7 +5,7 @@ import { isCut } from '../contract/run';
 import { contentTokens } from '../math/statistics/content-tokens';
 import { poolTokens } from '../math/statistics/pooling';
 import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '../statistics/api';
-import type { RunRecord, RunSnapshot } from './run-record';
+import type { RunSnapshot } from './run-record';
 import { fixed } from './statistics-queries';
 import type { EntropyValue } from './trust-choices';
 
@@ -18,14 +18,14 @@ export type Comparable =
   | { readonly kind: 'no'; readonly why: string; readonly isMakeable: boolean };
 
 /** What can be told of the answer alone. */
-export function answerIsComparable(run: RunSnapshot, mapOf: RunRecord['mapOf']): Comparable {
+export function answerIsComparable(run: RunSnapshot): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: false }) as const;
   const { header, tokens, end } = run;
   if (header.head === undefined) return no('This answer has no maps, and so no entropy to judge it by.');
   if (end === undefined) return { kind: 'waiting', why: 'It is told once the answer is whole.' };
   if (isCut(end) || tokens.length === 0)
     return no('This answer was not finished, and a part cannot be compared with whole answers.');
-  const missing = tokens.filter(({ index }) => mapOf(index) === undefined).length;
+  const missing = tokens.filter(({ index }) => run.mapOf(index) === undefined).length;
   if (missing > 0)
     return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is not known.`);
   return { kind: 'yes' };
@@ -52,14 +52,14 @@ export function calibrationFits(
   return { kind: 'yes' };
 }
 
-/** Of each token's FastRM map, token by token. The maps stay in the record. */
-export function tokenEntropiesQuery(statistics: StatisticsClient, record: RunRecord, run: RunSnapshot) {
+/** Of each token's FastRM map, token by token. */
+export function tokenEntropiesQuery(statistics: StatisticsClient, run: RunSnapshot) {
   // Other methods' maps come and go while FastRM's stay as they are.
-  const mapCount = run.tokens.filter(({ index }) => record.mapOf(index) !== undefined).length;
+  const mapCount = run.tokens.filter(({ index }) => run.mapOf(index) !== undefined).length;
   return queryOptions({
-    queryKey: ['token-entropies', record.id, run.tokens.length, mapCount],
+    queryKey: ['token-entropies', run.header.id, run.tokens.length, mapCount],
     queryFn: async (): Promise<MapEntropies> => {
-      const maps = run.tokens.map(({ index }) => record.mapOf(index)?.values);
+      const maps = run.tokens.map(({ index }) => run.mapOf(index)?.values);
       const patches = maps.find((map) => map !== undefined)?.length ?? 0;
       const all = new Float32Array(maps.length * patches).fill(Number.NaN);
       for (const [token, map] of maps.entries()) if (map) all.set(map, token * patches);

@@ -93,7 +93,7 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
       ({ method }) => trackOf(useExplaining.getState(), record.id, method).stop === undefined,
     );
     const missing = (method: MethodId, indices: readonly number[]) =>
-      indices.filter((index) => record.mapOf(index, method) === undefined);
+      indices.filter((index) => !record.hasMap(index, method));
     for (const part of ['first', 'rest'] as const) {
       for (const want of wants) {
         let tokenIndices = missing(want.method, want[part]);

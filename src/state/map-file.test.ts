@@ -41,7 +41,7 @@ const run: RunSnapshot = {
   header,
   prompt: [],
   tokens: [{ index: 0, tokenId: 7, text: ' red', word: 0, logProb: -0.5, alternatives: [] }],
-  mapCount: 1,
+  mapOf: () => undefined,
   end: undefined,
 };
 const map: ExportedMap = {

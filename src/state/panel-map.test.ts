@@ -159,11 +159,11 @@ describe('agreement', () => {
 });
 
 describe('what is offered', () => {
-  const run = { tokens: [{ index: 0 }] } as unknown as RunSnapshot;
+  const tokens = [{ index: 0 }] as unknown as RunSnapshot['tokens'];
 
   it('keeps the source’s reasons, but for maps that are here already', () => {
-    const record = holding({ method: 'fastrm', tokenIndex: 0, patches: [1] });
-    const offers = selectOffers(run, record, [
+    const { mapOf } = holding({ method: 'fastrm', tokenIndex: 0, patches: [1] });
+    const offers = selectOffers({ tokens, mapOf }, [
       { method: 'fastrm', refusal: 'No head.' },
       { method: 'tam', refusal: 'No states.' },
       { method: 'chefer', refusal: undefined },

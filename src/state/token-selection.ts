@@ -93,7 +93,7 @@ export function selectShownMap(
   mapOf: (index: number) => RelevancyMap | undefined,
   frame: { readonly first: number; readonly end: number },
 ): ShownMap | undefined {
-  const maps = indices.map(mapOf).filter((map) => map !== undefined);
+  const maps = indices.map((index) => mapOf(index)).filter((map) => map !== undefined);
   const values = averageMaps(maps.map((map) => map.values.subarray(frame.first, frame.end)));
   const backend = maps[0]?.backend;
   if (values === undefined || backend === undefined) return undefined;

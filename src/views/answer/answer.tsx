@@ -40,8 +40,8 @@ export function Answer({ bench }: { readonly bench: Bench }) {
         tokens={tokens}
         selected={selected}
         unit={unit}
-        hasMap={(index) => record.mapOf(index) !== undefined || header.head === undefined}
-        isOnPatch={(index) => markPatch !== undefined && (record.mapOf(index)?.values[markPatch] ?? 0) >= threshold}
+        hasMap={(index) => run.mapOf(index) !== undefined || header.head === undefined}
+        isOnPatch={(index) => markPatch !== undefined && (run.mapOf(index)?.values[markPatch] ?? 0) >= threshold}
         marks={marks}
         entropiesNats={nats}
         areEntropiesShown={isEvidenceOpen}

@@ -64,13 +64,9 @@ export interface MarkedTokens {
 }
 
 /** From the maps that were looked at in this visit: of the first of `among` that weighs words and has. */
-export function useTokenMarks(
-  { record, run }: Pick<Bench, 'record' | 'run'>,
-  among: readonly MethodId[] = methodIds,
-): MarkedTokens {
-  // `run` is among the dependencies because a new snapshot may have brought maps.
+export function useTokenMarks({ run }: Pick<Bench, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {
-    const method = among.find((one) => run.tokens.some(({ index }) => record.mapOf(index, one)?.text !== undefined));
-    return { method, marks: selectTokenMarks(record, run.tokens.length, method) };
-  }, [record, run, among]);
+    const method = among.find((one) => run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined));
+    return { method, marks: selectTokenMarks(run, run.tokens.length, method) };
+  }, [run, among]);
 }

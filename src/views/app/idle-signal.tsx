@@ -8,7 +8,7 @@ import { useSourceStatus } from '../shared/use-run';
 
 const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
 
-const selectIsReadingTable = ({ reading }: OwnCalibration) => reading !== undefined;
+const selectIsReadingTable = ({ file }: OwnCalibration) => file.phase === 'reading';
 
 /** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
 export function IdleSignal() {

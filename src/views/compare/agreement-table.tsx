@@ -96,7 +96,7 @@ export function AgreementTable(props: {
 }
 
 function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {
-  const { record, run } = bench;
+  const { run } = bench;
   // A threshold being dragged comes first.
   const thresholds = useDeferredValue(bench.thresholds);
   const [a, b] = [drawings.get(first), drawings.get(second)];
@@ -108,12 +108,12 @@ function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, 
   const mean = useMemo(
     () =>
       agreementOverAnswer(
-        record,
+        run,
         run.tokens.map(({ index }) => index),
         [first, second],
         thresholds,
       ),
-    [record, run, first, second, thresholds],
+    [run, first, second, thresholds],
   );
   return { here, mean };
 }

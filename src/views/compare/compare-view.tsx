@@ -77,7 +77,7 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
   const [first] = panels;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
   const isOnPatch = (index: number) => {
-    const map = first && record.mapOf(index, first);
+    const map = first && run.mapOf(index, first);
     if (map === undefined || first === undefined || markPatch === undefined) return false;
     return (readValues(map)[markPatch] ?? 0) >= thresholdOf(first, thresholds);
   };
@@ -89,7 +89,7 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
         tokens={run.tokens}
         selected={selected}
         unit={unit}
-        hasMap={(index) => panels.some((method) => record.mapOf(index, method) !== undefined)}
+        hasMap={(index) => panels.some((method) => run.mapOf(index, method) !== undefined)}
         isOnPatch={isOnPatch}
         marks={marked.marks}
         isStreaming={run.end === undefined}
@@ -117,7 +117,7 @@ function Comparison({ bench }: { readonly bench: Bench }) {
       <Looks bench={compared} />
       <TokenStrip bench={compared} image={image} />
       <PromptWords bench={compared} />
-      <CostPart bench={compared} />
+      <CostPart />
       <Provenance bench={{ ...bench, map: undefined }} />
     </>
   );

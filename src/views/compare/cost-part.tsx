@@ -4,19 +4,17 @@ import { type CostSeries, layOutCostChart } from '../../marks/cost-chart';
 import { type Explaining, useExplaining } from '../../state/explain-session';
 import { selectMeasuredCosts } from '../../state/measured-costs';
 import { formatMs } from '../../text/number-format';
-import { useRuns } from '../shared/use-run';
-import type { CompareBench } from './use-compare';
+import { useRunSnapshots } from '../shared/use-run';
 import './cost-part.css';
 
 const size = { widthPx: 560, heightPx: 260, margin: { top: 14, right: 150, bottom: 40, left: 64 } };
 const selectTracks = ({ tracks }: Explaining) => tracks;
 
 /** Cost against the number of tokens, from what this tab has measured. */
-export function CostPart({ bench }: { readonly bench: CompareBench }) {
+export function CostPart() {
   const tracks = useExplaining(selectTracks);
-  const runs = useRuns();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
-  const costs = useMemo(() => selectMeasuredCosts(runs, tracks), [runs, tracks, bench.run]);
+  const runs = useRunSnapshots();
+  const costs = useMemo(() => selectMeasuredCosts(runs, tracks), [runs, tracks]);
   const series = useMemo(
     () => methodIds.map((method): CostSeries => ({ name: methods[method].name, points: costs.get(method) ?? [] })),
     [costs],

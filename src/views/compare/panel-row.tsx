@@ -72,17 +72,16 @@ export function PanelRow({ bench, image }: { readonly bench: CompareBench; reado
 }
 
 function useDrawings(bench: CompareBench): PanelDrawings {
-  const { record, run, panels, selected, frame, thresholds, compare } = bench;
+  const { run, panels, selected, frame, thresholds, compare } = bench;
   const { pool, values: scale } = compare;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
   return useMemo(
     () =>
       new Map(
         panels.map((method) => [
           method,
-          selectPanelMap(record, { method, indices: selected, pool, scale, thresholds, frame: frame.placement }),
+          selectPanelMap(run, { method, indices: selected, pool, scale, thresholds, frame: frame.placement }),
         ]),
       ),
-    [record, run, panels, selected, pool, scale, thresholds, frame],
+    [run, panels, selected, pool, scale, thresholds, frame],
   );
 }

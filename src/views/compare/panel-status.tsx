@@ -61,7 +61,7 @@ export function Progress(props: {
   const running = useExplaining(selectRunning);
   const { record, run, offers } = bench;
   const all = run.tokens.length;
-  const done = run.tokens.filter(({ index }) => record.mapOf(index, method) !== undefined).length;
+  const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const offer = offers.find((one) => one.method === method);
   const isMine = running?.runId === record.id && running.method === method;
   const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more of its maps can be made here.');

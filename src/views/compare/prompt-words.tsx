@@ -35,10 +35,9 @@ export function PromptWords({ bench }: { readonly bench: CompareBench }) {
 }
 
 function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly method: MethodId }) {
-  const { record, run, selected } = bench;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
-  const words = useMemo(() => promptRelevancy(record, selected, method), [record, run, selected, method]);
-  const isThere = selected.some((index) => record.mapOf(index, method) !== undefined);
+  const { run, selected } = bench;
+  const words = useMemo(() => promptRelevancy(run, selected, method), [run, selected, method]);
+  const isThere = selected.some((index) => run.mapOf(index, method) !== undefined);
   return (
     <figure className="words">
       <figcaption className="words-head">

@@ -29,7 +29,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
   const track = useExplaining((state) => trackOf(state, record.id, method));
   const pointed = useChoices(selectPointed);
   const tabStop = selected.at(-1) ?? 0;
-  const done = run.tokens.filter(({ index }) => record.mapOf(index, method) !== undefined).length;
+  const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const isPartial = done < run.tokens.length;
 
   const choose = (index: number, isExtending: boolean) => {
@@ -79,7 +79,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
           <StripCell
             key={token.index}
             token={token}
-            map={record.mapOf(token.index, method)}
+            map={run.mapOf(token.index, method)}
             scale={compare.values}
             image={image}
             placement={frame.placement}

@@ -30,9 +30,9 @@ export function useCompare(bench: Bench): CompareBench {
   const { source } = useServices();
   const status = useSourceStatus();
   const [compare, setCompare] = useCompareSettings();
-  const { record, run } = bench;
+  const { run } = bench;
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is offered changes with the status
-  const offers = useMemo(() => selectOffers(run, record, source.offers(run.header)), [source, status, run, record]);
+  const offers = useMemo(() => selectOffers(run, source.offers(run.header)), [source, status, run]);
   // While the model loads nothing but FastRM's own maps can be had: what stands in for its teacher would only flash up.
   const isSettled = status.phase === 'ready' || status.phase === 'failed';
   const panels = useMemo(

@@ -36,18 +36,14 @@ export function useBench(): Bench | undefined {
   const record = runId === undefined ? undefined : library.get(runId);
   const run = useRunSnapshot(record);
   const selected = useMemo(
-    () =>
-      record && run
-        ? resolveSelection(selection, run.tokens, (index) => record.mapOf(index), run.end !== undefined)
-        : [],
-    [record, run, selection],
+    () => (run ? resolveSelection(selection, run.tokens, run.mapOf, run.end !== undefined) : []),
+    [run, selection],
   );
   const geometry = run?.header.geometry;
   const frame = useMemo(() => geometry && selectFrame(geometry, settings.frame), [geometry, settings.frame]);
-  // `run` is among the dependencies because a new snapshot may have brought maps.
   const map = useMemo(
-    () => record && run && frame && selectShownMap(selected, (index) => record.mapOf(index), frame.placement),
-    [record, run, selected, frame],
+    () => run && frame && selectShownMap(selected, run.mapOf, frame.placement),
+    [run, selected, frame],
   );
   if (record === undefined || run === undefined || frame === undefined) return undefined;
   const threshold = settings.threshold ?? run.header.head?.classificationThreshold ?? thresholdWithoutHead;

@@ -1,4 +1,4 @@
-import { useCallback, useSyncExternalStore } from 'react';
+import { useCallback, useMemo, useSyncExternalStore } from 'react';
 import type { RunRecord, RunSnapshot } from '../../state/run-record';
 import type { SourceStatus } from '../../state/services';
 import { useServices } from './services-context';
@@ -15,6 +15,32 @@ export function useRunSnapshot(record: RunRecord | undefined): RunSnapshot | und
 export function useRuns(): readonly RunRecord[] {
   const { library } = useServices();
   return useSyncExternalStore(library.subscribe, library.list);
+}
+
+/** What all runs of this visit hold now. */
+export function useRunSnapshots(): readonly RunSnapshot[] {
+  const records = useRuns();
+  const all = useMemo(() => snapshotsOf(records), [records]);
+  return useSyncExternalStore(all.subscribe, all.snapshot);
+}
+
+function snapshotsOf(records: readonly RunRecord[]) {
+  let last: readonly RunSnapshot[] = [];
+  return {
+    subscribe(onChange: () => void): () => void {
+      const stops = records.map((record) => record.subscribe(onChange));
+      return () => {
+        for (const stop of stops) stop();
+      };
+    },
+    /** The same array until one of them changes. */
+    snapshot(): readonly RunSnapshot[] {
+      const now = records.map((record) => record.snapshot());
+      const isSame = now.length === last.length && now.every((run, i) => run === last[i]);
+      if (!isSame) last = now;
+      return last;
+    },
+  };
 }
 
 export function useSourceStatus(): SourceStatus {

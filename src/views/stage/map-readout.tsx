@@ -78,9 +78,9 @@ function PatchNumbers({ bench, patch }: { readonly bench: Bench; readonly patch:
 }
 
 function RestsOnPatch({ bench, patch }: { readonly bench: Bench; readonly patch: Patch }) {
-  const { run, record, frame, threshold } = bench;
+  const { run, frame, threshold } = bench;
   const index = frame.placement.first + patchIndex(frame.placement.grid, patch);
-  const resting = selectTokensOnPatch(run.tokens, (token) => record.mapOf(token), index, threshold);
+  const resting = selectTokensOnPatch(run.tokens, run.mapOf, index, threshold);
   const shown = resting.slice(0, 4);
   return (
     <>

@@ -12,7 +12,7 @@ interface CalibrationSourceProps {
 /** Which table is looked at, and the way to another one. */
 export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps) {
   const { statistics, source } = useServices();
-  const { reading, problem } = useOwnCalibration();
+  const { file } = useOwnCalibration();
   return (
     <section className="source" aria-label="Table of answers">
       <p className="source-facts">{calibration ? <Facts calibration={calibration} /> : ' '}</p>
@@ -35,8 +35,9 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
           </button>
         )}
       </p>
-      <p className="source-message" role="status" data-bad={problem !== undefined || undefined}>
-        {problem ?? (reading !== undefined ? `Reading ${reading}…` : '')}
+      <p className="source-message" role="status" data-bad={file.phase === 'failed' || undefined}>
+        {file.phase === 'failed' && file.reason}
+        {file.phase === 'reading' && `Reading ${file.name}…`}
       </p>
     </section>
   );

@@ -13,7 +13,7 @@ import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport 
 import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import type { Bench } from '../shared/use-bench';
-import { useRuns, useSourceStatus } from '../shared/use-run';
+import { useRunSnapshots, useSourceStatus } from '../shared/use-run';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
 import { FiguresCard } from './figures-card';
@@ -241,17 +241,16 @@ const embeddedModel = 'patchlight-scenes';
 function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
-  const runs = useRuns();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: maps come to the records, which stay the same
+  const runs = useRunSnapshots();
   const maps = useMemo(
     () =>
-      runs.flatMap((record) =>
-        record.snapshot().tokens.flatMap(({ index }) => {
-          const map = record.mapOf(index);
+      runs.flatMap(({ tokens, mapOf }) =>
+        tokens.flatMap(({ index }) => {
+          const map = mapOf(index);
           return map ? [map.values] : [];
         }),
       ),
-    [runs, bench?.run],
+    [runs],
   );
   const own = bench?.run.header.head?.classificationThreshold;
   // The report is of one head; a companion's answer is drawn with another's threshold.

@@ -14,6 +14,7 @@ import {
   whyUncompared,
 } from '../../state/answer-trust';
 import { isSampleOfDataSet } from '../../state/open-sample';
+import type { RunSnapshot } from '../../state/run-record';
 import { samplesIndexQuery } from '../../state/sample-queries';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
@@ -39,12 +40,12 @@ export interface AnswerTrust {
   readonly uncompared: string | undefined;
 }
 
-export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
+export function useAnswerTrust({ run }: Pick<Bench, 'run'>): AnswerTrust {
   const services = useServices();
   const { statistics, source, recordedCalibrationUrl } = services;
   const { phase } = useSourceStatus();
   const { data: index } = useQuery(samplesIndexQuery(services));
-  const ofAnswer = answerIsComparable(run, record.mapOf);
+  const ofAnswer = answerIsComparable(run);
   // The model's megabytes come first.
   const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
   const { model } = run.header;
@@ -64,14 +65,14 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
     ...poolingsQuery(statistics, loaded?.table ?? -1),
     enabled: loaded !== undefined,
   });
-  const { data: entropies, error: entropiesError } = useTokenEntropies({ run, record });
+  const { data: entropies, error: entropiesError } = useTokenEntropies(run);
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
   // The examples' pictures are among the page's own; a file that was opened may be of any picture.
   const isKnownImage =
     isSampleOfDataSet(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
-  const patches = record.mapOf(0)?.values.length ?? 0;
+  const patches = run.mapOf(0)?.values.length ?? 0;
   const ofCalibration: Comparable = calibration
     ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
     : withoutCalibration(state);
@@ -94,10 +95,10 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
 }
 
-export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>) {
+export function useTokenEntropies(run: RunSnapshot) {
   const { statistics } = useServices();
   const isWhole = run.end !== undefined && run.tokens.length > 0 && run.header.head !== undefined;
-  return useQuery({ ...tokenEntropiesQuery(statistics, record, run), enabled: isWhole });
+  return useQuery({ ...tokenEntropiesQuery(statistics, run), enabled: isWhole });
 }
 
 const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
