@@ -15,8 +15,7 @@ FROM python:3.13-slim-bookworm
 # Names an index of PyTorch builds without CUDA, for a smaller image that runs on the CPU.
 ARG PIP_EXTRA_INDEX_URL=
 WORKDIR /patchlight
-COPY companion/pyproject.toml companion/constraints.txt companion/
-COPY --from=page /patchlight/companion/src companion/src
+COPY --from=page /patchlight/companion companion
 COPY LICENSE companion/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install -c companion/constraints.txt './companion[serve]'
