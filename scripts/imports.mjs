@@ -8,6 +8,7 @@
  */
 export const folders = {
   main: ['views/', 'state/', 'source/', 'inference/', 'statistics/'],
+  gallery: ['views/', 'state/shared-zoom', 'statistics/', 'marks/', 'contract/', 'math/', 'theme/'],
   views: ['state/', 'text/', 'marks/', 'statistics/api', 'contract/', 'math/', 'theme/'],
   state: ['source/', 'text/', 'statistics/api', 'contract/', 'math/', 'theme/'],
   text: ['statistics/api', 'contract/', 'math/'],
@@ -47,7 +48,7 @@ export const rooms = {
 export const packages = [
   {
     names: ['react', 'react-dom', 'react-aria', 'react-aria-components', '@react-[a-z]+/[^/]+'],
-    folders: ['main', 'views', 'state'],
+    folders: ['main', 'gallery', 'views', 'state'],
   },
   { names: ['zustand'], folders: ['state'] },
   { names: ['onnxruntime-web'], folders: ['inference'] },
