@@ -9,17 +9,17 @@
 export const folders = {
   main: ['views/', 'state/', 'source/', 'inference/', 'statistics/'],
   gallery: ['views/', 'state/shared-zoom', 'statistics/', 'marks/', 'contract/', 'math/', 'theme/'],
-  views: ['state/', 'text/', 'marks/', 'statistics/api', 'contract/', 'math/', 'theme/'],
-  state: ['source/', 'text/', 'statistics/api', 'contract/', 'math/', 'theme/'],
-  text: ['statistics/api', 'contract/', 'math/'],
-  source: ['inference/[^/]*client', 'contract/', 'math/'],
-  inference: ['workers/', 'contract/', 'math/'],
-  statistics: ['workers/', 'contract/', 'math/'],
+  views: ['state/', 'marks/', 'statistics/api', 'contract/', 'math/', 'text/', 'theme/'],
+  state: ['source/', 'statistics/api', 'contract/', 'math/', 'text/', 'theme/'],
+  source: ['inference/[^/]*client', 'contract/', 'math/', 'text/'],
+  inference: ['workers/', 'contract/', 'math/', 'text/'],
+  statistics: ['workers/', 'contract/', 'math/', 'text/'],
   marks: ['math/', 'theme/'],
-  contract: ['math/'],
-  workers: [],
-  theme: [],
+  contract: ['math/', 'text/'],
+  workers: ['text/'],
   math: [],
+  text: [],
+  theme: [],
 };
 
 /**

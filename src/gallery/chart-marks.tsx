@@ -4,8 +4,6 @@ import type { HeadReport } from '../contract/head-report';
 import { countTicks } from '../marks/axis';
 import type { Range } from '../marks/brush';
 import { chartAsSvg } from '../marks/chart-file';
-import type { AnswerValue, FilterRequest } from '../statistics/api';
-import type { Calibration } from '../statistics/calibration';
 import { BottomAxis, ClassKey, ClassPattern, LeftAxis, UprightMark } from '../views/charts/chart-parts';
 import { CostChart } from '../views/compare/cost-chart';
 import { CategoryBars } from '../views/trust/category-bars';
@@ -13,15 +11,15 @@ import { DensityChart } from '../views/trust/density-chart';
 import { FilterHistogram } from '../views/trust/filter-histogram';
 import { HeadCurve } from '../views/trust/head-curve';
 import { ScoreHistogram } from '../views/trust/score-histogram';
+import { entropy, length, type SampleStatistics } from './sample-answers';
 import { map, otherMap } from './sample-map';
 import '../views/trust/trust.css';
 
-const entropy: AnswerValue = { of: 'entropy', kind: 'given', pooling: 'mean' };
 const provenance = ['Patchlight, gallery of marks'];
 
 /** Axes alone, with the key of the two classes and the upright marks. */
 export function Axes() {
-  const widthPx = 520;
+  const widthPx = 480;
   const heightPx = 190;
   const margins = { top: 34, right: 12, bottom: 40, left: 44 };
   const x = scaleLinear([4, 6.5], [margins.left, widthPx - margins.right]);
@@ -41,13 +39,17 @@ export function Axes() {
   );
 }
 
-export function Densities({ answers, few }: { readonly answers: Calibration; readonly few: Calibration }) {
+interface StatisticsProps {
+  readonly statistics: SampleStatistics;
+}
+
+export function Densities({ statistics }: StatisticsProps) {
   return (
     <div className="gallery-stack">
       <DensityChart
         title="Right and wrong answers"
         value={entropy}
-        distribution={answers.distribution({ value: entropy })}
+        distribution={statistics.distribution}
         threshold={5.25}
         answer={5.6}
         heightPx={260}
@@ -57,7 +59,7 @@ export function Densities({ answers, few }: { readonly answers: Calibration; rea
       <DensityChart
         title="Too few for bands"
         value={entropy}
-        distribution={few.distribution({ value: entropy })}
+        distribution={statistics.fewAnswers}
         threshold={undefined}
         heightPx={170}
         provenance={provenance}
@@ -67,27 +69,16 @@ export function Densities({ answers, few }: { readonly answers: Calibration; rea
   );
 }
 
-const charts: FilterRequest['charts'] = [
-  { id: 'entropy', value: entropy, bins: 30 },
-  { id: 'length', value: { of: 'length' }, bins: 30 },
-  { id: 'kind', category: 'kind' },
-];
-
-/** The chart `id` of those that filter each other, with what others leave of it and what there is in all. */
-function countsOf(answers: Calibration, id: string, choices: FilterRequest['choices']) {
-  const find = (request: FilterRequest) => answers.filter(request).charts.find((chart) => chart.id === id)!;
-  return { counts: find({ charts, choices }), whole: find({ charts, choices: {} }) };
-}
-
-export function Histograms({ answers }: { readonly answers: Calibration }) {
-  const length = countsOf(answers, 'length', { kind: { names: ['count', 'relation'] } });
+export function Histograms({ statistics }: StatisticsProps) {
+  const { counts, whole } = statistics.lengths;
   return (
     <div className="gallery-stack">
       <FilterHistogram
         title="Answer length, of two kinds of question"
-        value={{ of: 'length' }}
-        edges={length.counts.edges!}
-        {...length}
+        value={length}
+        edges={counts.edges!}
+        counts={counts}
+        whole={whole}
         range={undefined}
         onBrush={() => {}}
         heightPx={180}
@@ -100,9 +91,9 @@ export function Histograms({ answers }: { readonly answers: Calibration }) {
 }
 
 /** A brush that works: drag over the plot, or use the arrow keys on a handle. */
-export function Brushes({ answers }: { readonly answers: Calibration }) {
+export function Brushes({ statistics }: StatisticsProps) {
   const [range, setRange] = useState<Range | undefined>([4.9, 5.5]);
-  const { counts, whole } = countsOf(answers, 'entropy', {});
+  const { counts, whole } = statistics.entropies;
   return (
     <FilterHistogram
       title="Entropy"
@@ -119,8 +110,8 @@ export function Brushes({ answers }: { readonly answers: Calibration }) {
   );
 }
 
-export function Categories({ answers }: { readonly answers: Calibration }) {
-  const { counts, whole } = countsOf(answers, 'kind', { entropy: { range: [4.9, 5.5] } });
+export function Categories({ statistics }: StatisticsProps) {
+  const { counts, whole } = statistics.kinds;
   const [chosen, setChosen] = useState<readonly string[]>(['count']);
   return (
     <CategoryBars

@@ -1,10 +1,11 @@
-import { type GalleryData, type GalleryMark, galleryMarks } from './marks';
+import { type GalleryMark, galleryMarks } from './marks';
+import type { SampleStatistics } from './sample-answers';
 import './gallery.css';
 
 export type GalleryTheme = 'light' | 'dark';
 
 interface GalleryProps {
-  readonly data: GalleryData;
+  readonly statistics: SampleStatistics;
   /** The one that is shown alone; undefined for all. */
   readonly mark: string | undefined;
   /** Undefined follows the system. */
@@ -12,7 +13,7 @@ interface GalleryProps {
 }
 
 /** Every mark on fixed data, in the theme that the address names. */
-export function Gallery({ data, mark, theme }: GalleryProps) {
+export function Gallery({ statistics, mark, theme }: GalleryProps) {
   const shown = galleryMarks.filter(({ name }) => mark === undefined || name === mark);
   return (
     <div className="gallery">
@@ -37,7 +38,7 @@ export function Gallery({ data, mark, theme }: GalleryProps) {
       </header>
       <main className="gallery-marks">
         {shown.map((each) => (
-          <Entry key={each.name} mark={each} data={data} />
+          <Entry key={each.name} mark={each} statistics={statistics} />
         ))}
         {shown.length === 0 && <p>There is no mark “{mark}”.</p>}
       </main>
@@ -45,7 +46,7 @@ export function Gallery({ data, mark, theme }: GalleryProps) {
   );
 }
 
-function Entry({ mark, data }: { readonly mark: GalleryMark; readonly data: GalleryData }) {
+function Entry({ mark, statistics }: { readonly mark: GalleryMark; readonly statistics: SampleStatistics }) {
   const { name, about, files, draw } = mark;
   return (
     <section className="gallery-mark" aria-labelledby={name}>
@@ -53,7 +54,7 @@ function Entry({ mark, data }: { readonly mark: GalleryMark; readonly data: Gall
       <p className="gallery-files mono">{files.join(', ')}</p>
       <p className="gallery-about">{about}</p>
       <div className="gallery-drawing" data-name={name}>
-        {draw(data)}
+        {draw(statistics)}
       </div>
     </section>
   );

@@ -5,16 +5,15 @@ import '@fontsource-variable/jetbrains-mono';
 import '../theme/tokens.css';
 import '../theme/base.css';
 import { Gallery } from './gallery';
-import { readFewAnswers, readSampleAnswers } from './sample-answers';
+import { computeSampleStatistics } from './sample-answers';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('gallery.html has no #root');
 
 const query = new URLSearchParams(location.search);
-const asked = query.get('theme');
-const theme = asked === 'light' || asked === 'dark' ? asked : undefined;
+const theme = (['light', 'dark'] as const).find((each) => each === query.get('theme'));
 if (theme) document.documentElement.dataset.theme = theme;
 // A canvas draws its text once, with the fonts that are there.
 await document.fonts.load('16px "Inter Variable"');
-const data = { answers: await readSampleAnswers(), few: await readFewAnswers() };
-createRoot(root).render(<Gallery data={data} mark={query.get('mark') ?? undefined} theme={theme} />);
+const statistics = await computeSampleStatistics();
+createRoot(root).render(<Gallery statistics={statistics} mark={query.get('mark') ?? undefined} theme={theme} />);

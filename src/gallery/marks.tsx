@@ -1,13 +1,7 @@
 import type { ReactNode } from 'react';
-import type { Calibration } from '../statistics/calibration';
 import { Axes, Brushes, Categories, ChartFiles, Costs, Curves, Densities, Histograms } from './chart-marks';
 import { Figures, Heatmaps, Legends, Outlines, Signs, Zooms } from './map-marks';
-
-/** Scored answers for the charts: many, and too few. */
-export interface GalleryData {
-  readonly answers: Calibration;
-  readonly few: Calibration;
-}
+import type { SampleStatistics } from './sample-answers';
 
 export interface GalleryMark {
   /** In the address, and of its screenshots. */
@@ -15,7 +9,7 @@ export interface GalleryMark {
   readonly about: string;
   /** Under `src/`. */
   readonly files: readonly string[];
-  draw(data: GalleryData): ReactNode;
+  draw(statistics: SampleStatistics): ReactNode;
 }
 
 export const galleryMarks: readonly GalleryMark[] = [
@@ -65,25 +59,25 @@ export const galleryMarks: readonly GalleryMark[] = [
     name: 'density',
     about: 'Kernel densities of right and wrong answers with their bands, and their counts underneath.',
     files: ['marks/density.ts', 'marks/histogram.ts'],
-    draw: ({ answers, few }) => <Densities answers={answers} few={few} />,
+    draw: (statistics) => <Densities statistics={statistics} />,
   },
   {
     name: 'histogram',
     about: 'Right answers upwards, wrong ones downwards, the outline without filters; scores of maps.',
     files: ['marks/histogram.ts'],
-    draw: ({ answers }) => <Histograms answers={answers} />,
+    draw: (statistics) => <Histograms statistics={statistics} />,
   },
   {
     name: 'brush',
     about: 'A range selected on an axis, by pointer and by keys.',
     files: ['marks/brush.ts'],
-    draw: ({ answers }) => <Brushes answers={answers} />,
+    draw: (statistics) => <Brushes statistics={statistics} />,
   },
   {
     name: 'categories',
     about: 'One bar per category; choosing one filters the other charts.',
     files: ['views/trust/category-bars.tsx'],
-    draw: ({ answers }) => <Categories answers={answers} />,
+    draw: (statistics) => <Categories statistics={statistics} />,
   },
   {
     name: 'curve',

@@ -1,5 +1,6 @@
 // onnxruntime-web, loaded once: its build, its threads, and the one WebGPU device that sessions share.
 
+import { reasonOf } from '../text/reason-of';
 import { createSerialQueue, type SerialQueue } from '../workers/serial-queue';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 import { findGpuAdapter, requestGpuDevice } from './gpu-adapter';
@@ -76,8 +77,4 @@ export function createRuntime(ort: Ort, parts: RuntimeParts): Runtime {
     },
     abandonDevice,
   };
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
 import type { ModelManifest } from '../contract/manifest';
 import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { RunHeader } from '../contract/run';
-import { type ExplainerMethod, explainerMethods } from '../inference/client';
+import { type ExplainerMethod, explainerMethods } from '../inference/model-client';
 import { fastrmRefusal } from './explain-in-page';
 import type { MethodOffer, SourceStatus } from './run-source';
 

@@ -1,7 +1,7 @@
 import type { ModelManifest } from '../contract/manifest';
 import { methods } from '../contract/methods';
 import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
-import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/client';
+import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/model-client';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
 import { explainAtRandom } from './explain-in-page';
 import type { Question, RunSource, SourceStatus } from './run-source';

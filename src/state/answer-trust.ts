@@ -118,8 +118,8 @@ export function likeBothQuery(
     queryKey: ['like', table, entropy, logProb],
     queryFn: async (): Promise<LikeBoth> => {
       const [ofEntropy, ofLogProb] = await Promise.all([
-        statistics.like(table, entropy, 'entropy'),
-        logProb && statistics.like(table, logProb, 'log-prob'),
+        statistics.compute('like', table, entropy, 'entropy'),
+        logProb && statistics.compute('like', table, logProb, 'log-prob'),
       ]);
       return { entropy: ofEntropy, logProb: ofLogProb };
     },

@@ -40,7 +40,7 @@ export function distributionQuery(
 ) {
   return queryOptions({
     queryKey: ['distribution', slot, table, request],
-    queryFn: () => statistics.distribution(table, request, slot),
+    queryFn: () => statistics.compute('distribution', table, request, slot),
     ...passing,
   });
 }
@@ -48,7 +48,7 @@ export function distributionQuery(
 export function thresholdQuery(statistics: StatisticsClient, table: number, request: ThresholdRequest, slot: string) {
   return queryOptions({
     queryKey: ['threshold', slot, table, request],
-    queryFn: () => statistics.threshold(table, request, slot),
+    queryFn: () => statistics.compute('threshold', table, request, slot),
     ...passing,
   });
 }
@@ -66,10 +66,10 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
     queryFn: async ({ client }): Promise<LinkedCounts> => {
       const { charts: whole } = await client.fetchQuery({
         queryKey: ['filter', table, { charts, choices: {} }, 'whole'],
-        queryFn: () => statistics.filter(table, { charts, choices: {} }),
+        queryFn: () => statistics.compute('filter', table, { charts, choices: {} }),
         ...fixed,
       });
-      return { filtered: await statistics.filter(table, request), whole };
+      return { filtered: await statistics.compute('filter', table, request), whole };
     },
     ...passing,
   });
@@ -80,7 +80,7 @@ export function poolingsQuery(statistics: StatisticsClient, table: number) {
   return queryOptions({
     queryKey: ['poolings', table],
     // Only their order and size are wanted: two dozen intervals would take a second.
-    queryFn: () => statistics.poolings(table, { resamples: 0 }),
+    queryFn: () => statistics.compute('poolings', table, { resamples: 0 }),
     ...fixed,
   });
 }
@@ -118,7 +118,8 @@ export function rowsQuery(
 ) {
   return infiniteQueryOptions({
     queryKey: ['rows', table, filter, request],
-    queryFn: ({ pageParam }) => statistics.rows(table, { ...request, filter, offset: pageParam, limit: pageRows }),
+    queryFn: ({ pageParam }) =>
+      statistics.compute('rows', table, { ...request, filter, offset: pageParam, limit: pageRows }),
     initialPageParam: 0,
     getNextPageParam: ({ total }: RowsPage, pages: readonly RowsPage[]) => {
       const loaded = pages.length * pageRows;

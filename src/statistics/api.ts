@@ -1,5 +1,6 @@
 // What is asked of a calibration, and what is answered: the statistics' worker computes it, views draw it. All of it
-// is plain data, and crosses from the worker as it is.
+// is plain data, and crosses from the worker as it is. A new statistic is a line in `TableStatistics`, a function in
+// calibration.ts, and whatever asks for it.
 
 import type { CalibrationFacts } from '../contract/calibration';
 import type { TableEntropy } from '../contract/calibration-table';
@@ -223,21 +224,33 @@ export interface MapEntropies {
   readonly bernoulli: Float64Array;
 }
 
-/**
- * The page's end of the statistics' worker. Each call rejects with a sentence. A call of the same kind on the same
- * table, in the same `slot` (by default there is one), takes the place of the one before, whose promise rejects with an
- * AbortError. `load` and `entropies` disturb nothing.
- */
+/** What is computed of a loaded table: for each statistic, what is asked and what is answered. */
+export interface TableStatistics {
+  distribution: { asks: DistributionRequest; answers: Distribution };
+  threshold: { asks: ThresholdRequest; answers: ThresholdReport };
+  poolings: { asks: PoolingRequest; answers: PoolingTable };
+  like: { asks: LikeRequest; answers: AnswersLike };
+  filter: { asks: FilterRequest; answers: Filtered };
+  rows: { asks: RowsRequest; answers: RowsPage };
+}
+
+export type StatisticName = keyof TableStatistics;
+
+/** The page's end of the statistics' worker. Each call rejects with a sentence. */
 export interface StatisticsClient {
   /** The bytes are transferred: gone here. */
   load(file: CalibrationFile): Promise<LoadedCalibration>;
   close(table: number): void;
-  distribution(table: number, request: DistributionRequest, slot?: string): Promise<Distribution>;
-  threshold(table: number, request: ThresholdRequest, slot?: string): Promise<ThresholdReport>;
-  poolings(table: number, request: PoolingRequest): Promise<PoolingTable>;
-  like(table: number, request: LikeRequest, slot?: string): Promise<AnswersLike>;
-  filter(table: number, request: FilterRequest): Promise<Filtered>;
-  rows(table: number, request: RowsRequest, slot?: string): Promise<RowsPage>;
+  /**
+   * A later call for the same statistic, table and `slot` takes the place of the one before, whose promise rejects with
+   * an AbortError.
+   */
+  compute<Name extends StatisticName>(
+    name: Name,
+    table: number,
+    request: TableStatistics[Name]['asks'],
+    slot?: string,
+  ): Promise<TableStatistics[Name]['answers']>;
   /** Of maps [tokens, patches] of probabilities; copied. */
   entropies(maps: Float32Array, tokens: number): Promise<MapEntropies>;
   destroy(): void;

@@ -94,7 +94,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
       };
     },
     force: (request) => void inForce(request),
-    leaves: (row) => linked?.leaves(row) ?? true,
+    leaves: (row) => linked?.keeps(row) ?? true,
   };
 }
 

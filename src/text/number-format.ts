@@ -1,9 +1,9 @@
-/** "0.93", and "1.00" for one. */
+/** "0.93", "1.00". */
 export function formatValue(value: number): string {
   return value.toFixed(2);
 }
 
-/** "97 %", "99.4 %" near the ends, "<0.1 %" rather than a zero that is not one. */
+/** "97 %", or "99.4 %" near 0 % and 100 %; "<0.1 %" instead of rounding to zero. */
 export function formatProbability(logProb: number): string {
   const percent = Math.exp(logProb) * 100;
   if (percent >= 99.95) return '100 %';
@@ -11,7 +11,7 @@ export function formatProbability(logProb: number): string {
   return `${percent.toFixed(0)} %`;
 }
 
-/** Decimal megabytes, as file sizes are advertised: "12.4 MB". */
+/** In decimal units: "730 kB", "12.4 MB". */
 export function formatBytes(bytes: number): string {
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
   return `${(bytes / 1e6).toFixed(1)} MB`;
@@ -38,12 +38,12 @@ export function formatWhole(count: number): string {
   return count.toLocaleString('en');
 }
 
-/** A number keeps its percent sign on its line. */
+/** Keeps numbers and their percent signs on one line. */
 export function unbroken(text: string): string {
   return text.replaceAll(' %', '\u00a0%');
 }
 
-/** "81 % (79–83 %)", a share with its interval; a dash where there is none. */
+/** A share with its interval, "81 % (79–83 %)"; a dash if there is no value. */
 export function formatShare({
   value,
   low,

@@ -4,20 +4,20 @@ import { indicesOf, rangeBetween, tokenAfterKey, unbrokenGroups, wordRange } fro
 /** "the cube ##s are red ." */
 const tokens = [0, 1, 1, 2, 3, 4].map((word, index) => ({ index, word }));
 
-describe('tokens and their words', () => {
-  it('finds all sub-tokens of a word from any of them', () => {
+describe('tokens and words', () => {
+  it('finds all tokens of a word from any of them', () => {
     expect(wordRange(tokens, 1)).toEqual({ first: 1, last: 2 });
     expect(wordRange(tokens, 2)).toEqual({ first: 1, last: 2 });
     expect(wordRange(tokens, 0)).toEqual({ first: 0, last: 0 });
   });
 
-  it('selects between two tokens in either direction, widened to words on request', () => {
+  it('selects between two tokens in either direction, optionally by word', () => {
     expect(rangeBetween(tokens, 4, 2, false)).toEqual({ first: 2, last: 4 });
     expect(rangeBetween(tokens, 4, 2, true)).toEqual({ first: 1, last: 4 });
     expect(indicesOf({ first: 2, last: 4 })).toEqual([2, 3, 4]);
   });
 
-  it('keeps sub-tokens and punctuation on the line of their word', () => {
+  it('keeps the tokens and punctuation of a word on one line', () => {
     const texts = ['The', ' cube', 's', ',', ' and', ' more', '.'].map((text) => ({ text }));
     expect(unbrokenGroups(texts).map((group) => group.map(({ text }) => text).join(''))).toEqual([
       'The',
@@ -28,14 +28,14 @@ describe('tokens and their words', () => {
     expect(unbrokenGroups([])).toEqual([]);
   });
 
-  it('lets a line break at line breaks, and between characters of scripts without spaces', () => {
+  it('allows a line break at newlines and between characters of scripts without spaces', () => {
     const groupsOf = (...texts: string[]) =>
       unbrokenGroups(texts.map((text) => ({ text }))).map((group) => group.map(({ text }) => text).join(''));
     expect(groupsOf('Two', ':', '\n\n', '1', '.', ' red')).toEqual(['Two:', '\n\n', '1.', ' red']);
     expect(groupsOf('图中', '有', '三个', '球')).toEqual(['图中', '有', '三个', '球']);
   });
 
-  it('steps by token', () => {
+  it('moves by token', () => {
     expect(tokenAfterKey(tokens, 1, 'ArrowRight', false)).toBe(2);
     expect(tokenAfterKey(tokens, 0, 'ArrowLeft', false)).toBe(0);
     expect(tokenAfterKey(tokens, 5, 'ArrowRight', false)).toBe(5);
@@ -43,7 +43,7 @@ describe('tokens and their words', () => {
     expect(tokenAfterKey(tokens, 3, 'Tab', false)).toBeUndefined();
   });
 
-  it('steps by word over sub-tokens', () => {
+  it('moves by word', () => {
     expect(tokenAfterKey(tokens, 1, 'ArrowRight', true)).toBe(3);
     expect(tokenAfterKey(tokens, 3, 'ArrowLeft', true)).toBe(1);
     expect(tokenAfterKey(tokens, 2, 'Home', true)).toBe(0);

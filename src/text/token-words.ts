@@ -1,4 +1,4 @@
-/** What is needed of an answer token to group it; see the run's own token for the meaning. */
+/** The fields of an answer token needed to group it; see `AnswerToken` for their meaning. */
 export interface WordToken {
   readonly index: number;
   readonly word: number;
@@ -6,29 +6,29 @@ export interface WordToken {
 
 export interface IndexRange {
   readonly first: number;
-  /** Included. */
+  /** Inclusive. */
   readonly last: number;
 }
 
-/** Scripts that are written without spaces: a line may break between any two of their characters. */
+/** Scripts written without spaces: a line may break between any two of their characters. */
 const unspaced =
   '[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}]';
 const breakBefore = new RegExp(`^(\\s|${unspaced})`, 'u');
 const breakAfter = new RegExp(`(\\s|${unspaced})$`, 'u');
 
-/** Tokens by what no line may break: a group ends where white space is, or a script without spaces. */
+/** Groups tokens that must stay on one line. A new group starts at white space and in scripts without spaces. */
 export function unbrokenGroups<Token extends { readonly text: string }>(tokens: readonly Token[]): Token[][] {
   const groups: Token[][] = [];
   for (const token of tokens) {
     const group = groups.at(-1);
-    const before = group?.at(-1)?.text ?? '';
-    if (group === undefined || breakBefore.test(token.text) || breakAfter.test(before)) groups.push([token]);
+    const previous = group?.at(-1)?.text ?? '';
+    if (group === undefined || breakBefore.test(token.text) || breakAfter.test(previous)) groups.push([token]);
     else group.push(token);
   }
   return groups;
 }
 
-/** The sub-tokens of the word that token `index` belongs to. They stand side by side by construction. */
+/** The tokens of the word that token `index` belongs to; they are always adjacent. */
 export function wordRange(tokens: readonly WordToken[], index: number): IndexRange {
   const word = tokens[index]?.word;
   let first = index;
@@ -38,7 +38,7 @@ export function wordRange(tokens: readonly WordToken[], index: number): IndexRan
   return { first, last };
 }
 
-/** From one token to another, whichever comes first, widened to whole words where `byWord`. */
+/** The range between two tokens in either order, extended to complete words if `byWord`. */
 export function rangeBetween(tokens: readonly WordToken[], a: number, b: number, byWord: boolean): IndexRange {
   const first = Math.min(a, b);
   const last = Math.max(a, b);
@@ -50,7 +50,7 @@ export function indicesOf(range: IndexRange): number[] {
   return Array.from({ length: range.last - range.first + 1 }, (_, i) => range.first + i);
 }
 
-/** Where a key leads from token `from`, a word at a time where `byWord`; undefined for other keys. */
+/** The token that a key moves to from token `from`, by word if `byWord`; undefined for other keys. */
 export function tokenAfterKey(
   tokens: readonly WordToken[],
   from: number,
@@ -58,16 +58,16 @@ export function tokenAfterKey(
   byWord: boolean,
 ): number | undefined {
   const last = tokens.length - 1;
-  const here = byWord ? wordRange(tokens, from) : { first: from, last: from };
+  const current = byWord ? wordRange(tokens, from) : { first: from, last: from };
   switch (key) {
     case 'ArrowLeft':
     case 'ArrowUp': {
-      const before = Math.max(0, here.first - 1);
-      return byWord ? wordRange(tokens, before).first : before;
+      const previous = Math.max(0, current.first - 1);
+      return byWord ? wordRange(tokens, previous).first : previous;
     }
     case 'ArrowRight':
     case 'ArrowDown':
-      return here.last >= last ? here.first : here.last + 1;
+      return current.last >= last ? current.first : current.last + 1;
     case 'Home':
       return 0;
     case 'End':

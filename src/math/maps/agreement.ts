@@ -1,6 +1,6 @@
-// How far two maps of one token agree. Maps are values a patch, in any unit: only `countBinary` reads them against thresholds.
+// How well two maps of one token agree. Maps hold one value per patch, in any unit; only `countBinary` uses thresholds.
 
-/** 1 for the least; equal values share the mean of the ranks that they take together. */
+/** Ascending ranks from 1; equal values share their mean rank. */
 export function averageRanks(values: Float32Array): Float64Array {
   const order = Uint32Array.from(values, (_, i) => i).sort((a, b) => values[a]! - values[b]!);
   const ranks = new Float64Array(values.length);
@@ -14,8 +14,8 @@ export function averageRanks(values: Float32Array): Float64Array {
 }
 
 /**
- * Spearman's rank correlation of two maps given as `averageRanks`, -1..1: Pearson's of the ranks, so that ties count as
- * such. Undefined where one of the maps is constant or has fewer than two patches.
+ * Spearman's rank correlation of two maps, -1..1, from their `averageRanks`. Computed as Pearson's correlation of the
+ * ranks, which handles ties. Undefined if either map is constant or has fewer than two patches.
  */
 export function rankCorrelation(a: Float64Array, b: Float64Array): number | undefined {
   requireSameLength(a, b);
@@ -34,8 +34,8 @@ export function rankCorrelation(a: Float64Array, b: Float64Array): number | unde
 }
 
 /**
- * How much of the strongest `share` (0..1) of the patches each patch belongs to, 0..1, `k = max(1, round(share n))` in
- * all. Patches that tie for the last places share them alike, so that the order of the patches decides nothing.
+ * The degree, 0..1, to which each patch is among the strongest `share` (0..1) of the patches. Degrees sum to
+ * `k = max(1, round(share n))`: patches tied for the last places share them equally, so patch order does not matter.
  */
 export function topMembership(values: Float32Array, share: number): Float64Array {
   const k = Math.max(1, Math.round(share * values.length));
@@ -55,7 +55,7 @@ export function topMembership(values: Float32Array, share: number): Float64Array
   return membership;
 }
 
-/** Intersection over union of two memberships, 0..1: sum of the lesser over sum of the greater, which for 0 and 1 is the usual one. */
+/** Intersection over union of two memberships, 0..1: the sum of minima over the sum of maxima (for 0 and 1, the usual IoU). */
 export function membershipIou(a: Float64Array, b: Float64Array): number {
   requireSameLength(a, b);
   let intersection = 0;
@@ -74,7 +74,7 @@ export interface BinaryCounts {
   readonly neither: number;
 }
 
-/** Patches at or above each map's own threshold. */
+/** Counts patches at or above their map's threshold in both maps, in only one, or in neither. */
 export function countBinary(
   first: Float32Array,
   firstThreshold: number,
@@ -94,13 +94,13 @@ export function countBinary(
   return counts;
 }
 
-/** Share of the patches that both maps label alike, 0..1; undefined where there are none. */
+/** Share of patches that both maps label the same, 0..1; undefined if there are no patches. */
 export function accuracyOf({ both, onlyFirst, onlySecond, neither }: BinaryCounts): number | undefined {
   const all = both + onlyFirst + onlySecond + neither;
   return all === 0 ? undefined : (both + neither) / all;
 }
 
-/** 0..1, the same whichever map counts as the label; undefined where neither reaches its threshold anywhere. */
+/** F1 score, 0..1, whichever map is taken as the labels; undefined if no patch reaches either threshold. */
 export function f1Of({ both, onlyFirst, onlySecond }: BinaryCounts): number | undefined {
   const labelled = 2 * both + onlyFirst + onlySecond;
   return labelled === 0 ? undefined : (2 * both) / labelled;

@@ -1,11 +1,12 @@
-/** The mean of several maps, patch by patch; all must have the same length. Undefined for none. */
+/** The mean of several maps at each patch; all must have the same length. Undefined without maps. */
 export function averageMaps(maps: readonly Float32Array[]): Float32Array | undefined {
   const first = maps[0];
   if (first === undefined) return undefined;
   if (maps.length === 1) return first;
   const mean = new Float32Array(first.length);
   for (const map of maps) {
-    if (map.length !== first.length) throw new Error(`maps of ${first.length} and ${map.length} patches have no mean`);
+    if (map.length !== first.length)
+      throw new Error(`cannot average maps of ${first.length} and ${map.length} patches`);
     for (let i = 0; i < mean.length; i++) mean[i] = mean[i]! + map[i]! / maps.length;
   }
   return mean;
@@ -38,19 +39,19 @@ export function countAtOrAbove(values: Float32Array, threshold: number): number 
   return count;
 }
 
-/** 1 for the greatest; equal values share the better rank. */
+/** Ranks from 1 for the maximum; equal values share the better rank. */
 export function ranksDescending(values: Float32Array): Uint32Array {
   const order = Uint32Array.from(values, (_, i) => i).sort((a, b) => values[b]! - values[a]!);
   const ranks = new Uint32Array(values.length);
-  for (let place = 0; place < order.length; place++) {
-    const here = order[place]!;
-    const before = order[place - 1];
-    ranks[here] = before !== undefined && values[before] === values[here] ? ranks[before]! : place + 1;
+  for (let i = 0; i < order.length; i++) {
+    const patch = order[i]!;
+    const previous = order[i - 1];
+    ranks[patch] = previous !== undefined && values[previous] === values[patch] ? ranks[previous]! : i + 1;
   }
   return ranks;
 }
 
-/** How many values fall into each of `bins` equal bins over 0..1; 1 itself falls into the last. */
+/** Counts values in `bins` equal bins over 0..1; the last bin includes 1. */
 export function countBins(values: Float32Array, bins: number): Uint32Array {
   const counts = new Uint32Array(bins);
   for (const value of values) {

@@ -1,6 +1,6 @@
-// Three spaces: the patch grid (row, col), source-image pixels, and shares of the source image (0..1, for CSS percentages).
-// The grid covers `crop` exactly; what lies outside of `crop` the model never saw. A model may read several frames of
-// one image, each with a crop and a grid of its own; a map then has their patches one frame after the other.
+// Three coordinate spaces: the patch grid (row, col), source-image pixels, and shares of the source image (0..1, for CSS
+// percentages). The grid covers `crop` exactly; the model never saw anything outside `crop`. A model may read an image as
+// several frames, each with its own crop and grid; a map then holds their patches frame after frame.
 
 export interface Grid {
   readonly rows: number;
@@ -32,7 +32,7 @@ export interface Frames {
   readonly frames: readonly { readonly crop: Rect; readonly grid: Grid }[];
 }
 
-/** One frame's own placement, and where its patches lie among a map's values: `first` up to, without, `end`. */
+/** The placement of one frame, whose patches are the map values from `first` (inclusive) to `end` (exclusive). */
 export interface FramePlacement extends Placement {
   readonly first: number;
   readonly end: number;
@@ -40,9 +40,9 @@ export interface FramePlacement extends Placement {
 
 export function framePlacement({ sourceWidthPx, sourceHeightPx, frames }: Frames, index: number): FramePlacement {
   const frame = frames[index];
-  if (frame === undefined) throw new Error(`frame ${index} of ${frames.length}`);
+  if (frame === undefined) throw new Error(`frame ${index} is out of range: the image has ${frames.length} frames`);
   const { crop, grid } = frame;
-  const first = frames.slice(0, index).reduce((sum, before) => sum + patchesOf(before.grid), 0);
+  const first = frames.slice(0, index).reduce((sum, previous) => sum + patchesOf(previous.grid), 0);
   return { sourceWidthPx, sourceHeightPx, crop, grid, first, end: first + patchesOf(grid) };
 }
 
@@ -50,7 +50,7 @@ function patchesOf(grid: Grid): number {
   return grid.rows * grid.cols;
 }
 
-/** Row-major, as a frame's part of a map is. */
+/** The patch's index in its frame, row-major. */
 export function patchIndex(grid: Grid, patch: Patch): number {
   return patch.row * grid.cols + patch.col;
 }
@@ -59,7 +59,7 @@ export function patchAtIndex(grid: Grid, index: number): Patch {
   return { row: Math.floor(index / grid.cols), col: index % grid.cols };
 }
 
-/** The patch under a point in source-image pixels; undefined where the model saw nothing. */
+/** The patch under a point in source-image pixels; undefined outside the crop. */
 export function patchAtPoint(placement: Placement, xPx: number, yPx: number): Patch | undefined {
   const { crop, grid } = placement;
   const col = Math.floor(((xPx - crop.xPx) / crop.widthPx) * grid.cols);
@@ -68,7 +68,7 @@ export function patchAtPoint(placement: Placement, xPx: number, yPx: number): Pa
   return inside ? { row, col } : undefined;
 }
 
-/** In source-image pixels. */
+/** The patch's rectangle in source-image pixels. */
 export function patchRect(placement: Placement, patch: Patch): Rect {
   const { crop, grid } = placement;
   const widthPx = crop.widthPx / grid.cols;
@@ -83,7 +83,7 @@ export interface ShareBox {
   readonly height: number;
 }
 
-/** A rectangle of source-image pixels as shares of another one. */
+/** Converts a rectangle in source-image pixels to shares of another rectangle. */
 export function shareBox(of: Rect, rect: Rect): ShareBox {
   return {
     left: (rect.xPx - of.xPx) / of.widthPx,
@@ -93,36 +93,36 @@ export function shareBox(of: Rect, rect: Rect): ShareBox {
   };
 }
 
-/** All of the image, and of the crop where padding takes it past the image; half a pixel of rounding does not. */
+/** The image and its padding: covers the image, and the crop if it extends more than half a pixel beyond. */
 export function extentOf({ sourceWidthPx, sourceHeightPx, crop }: Placement): Rect {
-  const least = (at: number) => (at < -0.5 ? at : 0);
-  const most = (at: number, size: number) => (at > size + 0.5 ? at : size);
-  const [xPx, yPx] = [least(crop.xPx), least(crop.yPx)];
-  const right = most(crop.xPx + crop.widthPx, sourceWidthPx);
-  const bottom = most(crop.yPx + crop.heightPx, sourceHeightPx);
+  const start = (at: number) => (at < -0.5 ? at : 0);
+  const end = (at: number, size: number) => (at > size + 0.5 ? at : size);
+  const [xPx, yPx] = [start(crop.xPx), start(crop.yPx)];
+  const right = end(crop.xPx + crop.widthPx, sourceWidthPx);
+  const bottom = end(crop.yPx + crop.heightPx, sourceHeightPx);
   return { xPx, yPx, widthPx: right - xPx, heightPx: bottom - yPx };
 }
 
-/** Share of the source image that lies outside the crop, 0..1. Half a pixel of rounding is no part of it. */
+/** Share of the source image outside the crop, 0..1. Ignores rounding of less than half a pixel. */
 export function unseenShare(placement: Placement): number {
   const { crop, sourceWidthPx, sourceHeightPx } = placement;
   const right = Math.min(crop.xPx + crop.widthPx, sourceWidthPx);
   const bottom = Math.min(crop.yPx + crop.heightPx, sourceHeightPx);
   const left = Math.max(crop.xPx, 0);
   const top = Math.max(crop.yPx, 0);
-  const lostWidthPx = sourceWidthPx - (right - left);
-  const lostHeightPx = sourceHeightPx - (bottom - top);
-  if (lostWidthPx < 0.5 && lostHeightPx < 0.5) return 0;
+  const unseenWidthPx = sourceWidthPx - (right - left);
+  const unseenHeightPx = sourceHeightPx - (bottom - top);
+  if (unseenWidthPx < 0.5 && unseenHeightPx < 0.5) return 0;
   return 1 - ((right - left) * (bottom - top)) / (sourceWidthPx * sourceHeightPx);
 }
 
-/** Whether some of the patches lie on padding, outside of the image. */
+/** Whether some patches are on padding outside the image. */
 export function hasPadding(placement: Placement): boolean {
   const { widthPx, heightPx } = extentOf(placement);
   return widthPx !== placement.sourceWidthPx || heightPx !== placement.sourceHeightPx;
 }
 
-/** Where an arrow, Home, End, PageUp or PageDown key leads; stays on the grid. Undefined for any other key. */
+/** The patch that an arrow, Home, End, PageUp or PageDown key moves to, within the grid. Undefined for any other key. */
 export function patchAfterKey(grid: Grid, from: Patch, key: string): Patch | undefined {
   const { row, col } = from;
   switch (key) {

@@ -14,7 +14,7 @@ const trace = (...lines: string[]) => {
   return traceOutline(values, grid, 0.5);
 };
 
-/** Shoelace, positive for clockwise on screen (y down). */
+/** Shoelace formula; positive for loops that are clockwise on screen (y down). */
 const area = (loop: readonly Corner[]) =>
   loop.reduce((sum, [x, y], i) => {
     const [nextX, nextY] = loop[(i + 1) % loop.length]!;
@@ -22,7 +22,7 @@ const area = (loop: readonly Corner[]) =>
   }, 0);
 
 describe('the outline of the patches at or above a threshold', () => {
-  it('is nothing where no patch reaches it', () => {
+  it('is empty if no patch reaches the threshold', () => {
     expect(trace('...', '...')).toEqual([]);
   });
 
@@ -37,7 +37,7 @@ describe('the outline of the patches at or above a threshold', () => {
     ]);
   });
 
-  it('has no corner along a straight side, wherever it starts', () => {
+  it('has no corner on a straight side, wherever it starts', () => {
     expect(trace('###', '###')).toEqual([
       [
         [0, 0],
@@ -49,12 +49,12 @@ describe('the outline of the patches at or above a threshold', () => {
     for (const loop of trace('.#.', '###', '.#.')) expect(loop).toHaveLength(12);
   });
 
-  it('keeps patches apart that touch in a corner only', () => {
+  it('separates patches that touch only at a corner', () => {
     expect(trace('#.', '.#').map(area)).toEqual([1, 1]);
     expect(trace('.#', '#.').map(area)).toEqual([1, 1]);
   });
 
-  it('runs around a hole the other way', () => {
+  it('runs around a hole in the opposite direction', () => {
     expect(
       trace('###', '#.#', '###')
         .map(area)
@@ -62,7 +62,7 @@ describe('the outline of the patches at or above a threshold', () => {
     ).toEqual([-1, 9]);
   });
 
-  it('encloses exactly as many patches as are above, on random maps', () => {
+  it('encloses exactly the patches above the threshold, on random maps', () => {
     let seed = 7;
     const random = () => {
       seed = (seed * 16807) % 2147483647;
@@ -76,7 +76,7 @@ describe('the outline of the patches at or above a threshold', () => {
     }
   });
 
-  it('is written as closed SVG paths', () => {
+  it('is converted to closed SVG paths', () => {
     expect(outlinePathData(trace('#'))).toBe('M0 0L1 0L1 1L0 1Z');
   });
 });

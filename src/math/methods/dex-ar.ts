@@ -1,12 +1,13 @@
-// DEX-AR (arXiv 2603.06302): the gradients of each layer's own guess at a token, of the heads that look at the image.
+// DEX-AR (arXiv 2603.06302): gradients of each layer's own prediction of a token, over attention heads that focus on the
+// image.
 
 export interface LensGradients {
-  /** [T, L, h, n]: max(0, ds/dA) at each token's row, 0 in columns behind it. */
+  /** [T, L, h, n]: max(0, ds/dA) in each token's row; 0 in later columns. */
   readonly data: Float32Array;
   readonly dims: readonly [number, number, number, number];
 }
 
-/** Where the image's columns lie among the n. */
+/** The range of image columns within the n columns. */
 export interface PatchColumns {
   readonly from: number;
   readonly count: number;
@@ -15,13 +16,14 @@ export interface PatchColumns {
 export interface DexArMap {
   /** [P] */
   readonly values: Float32Array;
-  /** `max(0, max S_img - max S_txt)` over layers and heads: 0 for a token that looks at the text alone. */
+  /** Grounding weight, `max(0, max S_img - max S_txt)` over layers and heads: 0 for a token that focuses only on text. */
   readonly grounding: number;
 }
 
 /**
- * Every token's map, for G is min-max scaled over all of them: `sum_{l,h} w G` over the layers from `firstLayer` on,
- * `w = max(0, S_img - S_txt)`, S_img the head's largest G at a patch and S_txt at any other column, both before scaling.
+ * Computes the maps of all tokens together, because G is min-max scaled over all of them. A map is `sum_{l,h} w G` over
+ * layers from `firstLayer` on, with `w = max(0, S_img - S_txt)`: S_img is the head's largest G at a patch and S_txt the
+ * largest at any other column, both before scaling.
  */
 export function dexArMaps(
   { data, dims }: LensGradients,
@@ -34,22 +36,22 @@ export function dexArMaps(
   let max = Number.NEGATIVE_INFINITY;
   const sums = Array.from({ length: tokens }, (_, t) => {
     const weighted = new Float64Array(count);
-    const found = { weighted, weights: 0, image: 0, text: 0 };
+    const sum = { weighted, weights: 0, image: 0, text: 0 };
     for (let head = firstLayer * heads; head < layers * heads; head++) {
       const row = data.subarray((t * layers * heads + head) * n, (t * layers * heads + head + 1) * n);
       const image = row.subarray(from, to);
-      const [least, imageMost] = extent(image);
-      const textMost = Math.max(extent(row.subarray(0, from))[1], extent(row.subarray(to))[1]);
-      min = Math.min(min, least);
-      max = Math.max(max, imageMost);
-      found.image = Math.max(found.image, imageMost);
-      found.text = Math.max(found.text, textMost);
-      const weight = Math.max(0, imageMost - textMost);
+      const [imageMin, imageMax] = extent(image);
+      const textMax = Math.max(extent(row.subarray(0, from))[1], extent(row.subarray(to))[1]);
+      min = Math.min(min, imageMin);
+      max = Math.max(max, imageMax);
+      sum.image = Math.max(sum.image, imageMax);
+      sum.text = Math.max(sum.text, textMax);
+      const weight = Math.max(0, imageMax - textMax);
       if (weight === 0) continue;
-      found.weights += weight;
+      sum.weights += weight;
       for (let j = 0; j < count; j++) weighted[j]! += weight * image[j]!;
     }
-    return found;
+    return sum;
   });
   return sums.map(({ weighted, weights, image, text }) => ({
     values: Float32Array.from(weighted, (sum) => (max > min ? (sum - min * weights) / (max - min) : 0)),

@@ -1,17 +1,17 @@
-/** What any method must beat: patch by patch the mean of five uniform numbers, the same for the same run and token. */
+/** The control that every method must beat: the mean of five uniform numbers per patch, seeded by run and token. */
 export function randomMap(runId: string, tokenIndex: number, patches: number): Float32Array {
   const next = uniformNumbers(seedOf(`${runId}/${tokenIndex}`));
   return Float32Array.from({ length: patches }, () => (next() + next() + next() + next() + next()) / 5);
 }
 
-/** FNV-1a, 32 bits, of the UTF-16 units. */
+/** 32-bit FNV-1a hash of the UTF-16 code units. */
 function seedOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return hash >>> 0;
 }
 
-/** 0..1, by the mulberry32 generator. */
+/** The mulberry32 generator, 0..1. */
 function uniformNumbers(seed: number): () => number {
   let state = seed;
   return () => {

@@ -4,7 +4,7 @@ import { createTokenActivations, type TokenActivationInput } from './token-activ
 
 const tokenActivationMap = (input: TokenActivationInput, t: number) => createTokenActivations(input).mapOf(t);
 
-// Written by companion/tests/makers/activation_fixture.py, from NumPy in float64.
+// Written by companion/tests/makers/activation_fixture.py, computed with NumPy in float64.
 const fixture: {
   readonly hiddenSize: number;
   readonly grids: readonly { readonly rows: number; readonly cols: number }[];
@@ -25,46 +25,46 @@ const input: TokenActivationInput = {
   unembedding: new Map(fixture.unembedding.map((row, id) => [id, Float32Array.from(row)])),
 };
 
-const largestDifference = (found: Float32Array, wanted: readonly number[]) => {
-  expect(found).toHaveLength(wanted.length);
-  return Math.max(0, ...wanted.map((value, i) => Math.abs(value - found[i]!)));
+const largestDifference = (actual: Float32Array, expected: readonly number[]) => {
+  expect(actual).toHaveLength(expected.length);
+  return Math.max(0, ...expected.map((value, i) => Math.abs(value - actual[i]!)));
 };
 
 describe('token activation maps', () => {
-  it('are those of the plain form in NumPy', () => {
+  it('match the reference implementation in NumPy', () => {
     const activations = createTokenActivations(input);
-    for (const [t, wanted] of fixture.maps.entries()) {
-      const found = activations.mapOf(t);
-      // Both compute in float64 and end in float32, which holds 0..1 to 6e-8.
+    for (const [t, expected] of fixture.maps.entries()) {
+      const actual = activations.mapOf(t);
+      // Both compute in float64 and round to float32, which is accurate to 6e-8 in 0..1.
       for (const part of ['values', 'prompt', 'answer'] as const) {
-        expect(largestDifference(found[part], wanted[part])).toBeLessThan(1e-7);
+        expect(largestDifference(actual[part], expected[part])).toBeLessThan(1e-7);
       }
     }
   });
 
-  it('do not depend on which tokens were asked for before', () => {
-    const last = createTokenActivations(input);
-    for (const t of [3, 1, 4]) expect(last.mapOf(t)).toEqual(tokenActivationMap(input, t));
+  it('do not depend on which tokens were requested before', () => {
+    const activations = createTokenActivations(input);
+    for (const t of [3, 1, 4]) expect(activations.mapOf(t)).toEqual(tokenActivationMap(input, t));
   });
 
-  it('leave out what a token of the same string accounts for', () => {
-    // Token 1 says what two of the prompt's tokens say: another id in their place takes part of the map away.
+  it('do not subtract the maps of text tokens with the same id', () => {
+    // Two of the prompt's tokens have the same id as token 1; another id in their place removes part of the map.
     const other = { ...input, promptIds: input.promptIds.map((id) => (id === 3 ? 0 : id)) };
     expect(tokenActivationMap(other, 1).values).not.toEqual(tokenActivationMap(input, 1).values);
   });
 
-  it('are nothing where no patch and no word says the token', () => {
+  it('are 0 if no patch and no text token activates the token', () => {
     const silent = { ...input, unembedding: new Map(fixture.unembedding.map((_, id) => [id, new Float32Array(10)])) };
     const { values, prompt, answer } = tokenActivationMap(silent, 2);
     expect([...values, ...prompt, ...answer].every((value) => value === 0)).toBe(true);
   });
 
-  it('say which row and which shape is missing', () => {
+  it('are rejected with the missing row or the wrong shape', () => {
     const without = { ...input, unembedding: new Map([...input.unembedding].filter(([id]) => id !== 2)) };
     expect(() => tokenActivationMap(without, 0)).toThrow('the lm_head row of token id 2 is missing');
     expect(() => createTokenActivations({ ...input, grids: [{ rows: 5, cols: 5 }] })).toThrow(
-      'patch states of 270 values, want 25 x 10',
+      'patch states: expected 25 x 10 values, got 270',
     );
-    expect(() => createTokenActivations(input).mapOf(5)).toThrow('the answer has 5 tokens, none at 5');
+    expect(() => createTokenActivations(input).mapOf(5)).toThrow('token 5 is out of range: the answer has 5 tokens');
   });
 });

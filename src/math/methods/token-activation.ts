@@ -1,37 +1,38 @@
-// TAM, token activation map (Li et al., ICCV 2025): what each patch's own last hidden state would say of an answer
-// token, less what the text before it accounts for. docs/methods.md says where the paper leaves a choice open.
+// TAM, token activation map (Li et al., ICCV 2025): how strongly each patch's last hidden state predicts an answer token,
+// minus what the preceding text explains. docs/methods.md lists the choices that the paper leaves open.
 
 export interface TokenActivationInput {
   /** [P, d], frames in order, each row-major. */
   readonly patchStates: Float32Array;
-  /** [m, d]. */
+  /** [m, d] */
   readonly promptStates: Float32Array;
-  /** [T, d]: row t predicted token t; row 0 is the prompt's last position, which `promptStates` holds too. */
+  /** [T, d]: row t predicted token t; row 0 is the prompt's last position, which `promptStates` also includes. */
   readonly queryStates: Float32Array;
   readonly promptIds: readonly number[];
   readonly answerIds: readonly number[];
   readonly hiddenSize: number;
-  /** The `lm_head` row [d] of each id of prompt and answer. */
+  /** The `lm_head` row [d] of every token id in prompt and answer. */
   readonly unembedding: ReadonlyMap<number, Float32Array>;
-  /** Of the frames. */
+  /** The patch grids of the frames. */
   readonly grids: readonly { readonly rows: number; readonly cols: number }[];
 }
 
-/** values [P] and the text's scores are on one scale, 0 the least and 1 the greatest of them before values are smoothed. */
+/** Patch and text values are on one scale: 0 is their minimum and 1 their maximum, before `values` are smoothed. */
 export interface TokenActivationMap {
+  /** [P] */
   readonly values: Float32Array;
-  /** [m]; the last one is 0, for its position is the first answer token's. */
+  /** [m]; the last one is 0, because its position predicts the first answer token. */
   readonly prompt: Float32Array;
-  /** [t], of the tokens before this one. */
+  /** [t], for the tokens before this one. */
   readonly answer: Float32Array;
 }
 
-/** Every token's map of one answer: an id's activations are computed once, when a token first wants them. */
+/** The maps of one answer's tokens. The activations of a token id are computed once, on first use. */
 export interface TokenActivations {
   mapOf(tokenIndex: number): TokenActivationMap;
 }
 
-/** Throws where the shapes contradict each other; `mapOf` throws where an `lm_head` row is missing. */
+/** Throws if the shapes do not match; `mapOf` throws if an `lm_head` row is missing. */
 export function createTokenActivations(input: TokenActivationInput): TokenActivations {
   ensureShapes(input);
   const { patchStates, promptStates, queryStates, promptIds, answerIds, hiddenSize, grids } = input;
@@ -39,20 +40,22 @@ export function createTokenActivations(input: TokenActivationInput): TokenActiva
   const patchActivations = new Map<number, Float64Array>();
 
   function patchActivationsOf(id: number): Float64Array {
-    const known = patchActivations.get(id);
-    if (known !== undefined) return known;
-    const found = activations(patchStates, unembeddingOf(input, id), patchStates.length / hiddenSize);
-    patchActivations.set(id, found);
-    return found;
+    const cached = patchActivations.get(id);
+    if (cached !== undefined) return cached;
+    const computed = activations(patchStates, unembeddingOf(input, id), patchStates.length / hiddenSize);
+    patchActivations.set(id, computed);
+    return computed;
   }
 
   return {
     mapOf(tokenIndex) {
       const id = answerIds[tokenIndex];
-      if (id === undefined) throw new Error(`the answer has ${answerIds.length} tokens, none at ${tokenIndex}`);
+      if (id === undefined)
+        throw new Error(`token ${tokenIndex} is out of range: the answer has ${answerIds.length} tokens`);
       const row = unembeddingOf(input, id);
-      // Columns before p_t, each once and with the token that it stands for: a prompt token's own, an answer token's the
-      // one that predicted it. So the prompt's last column is the first answer token's, or p_t itself for that one.
+      // The text positions before p_t, each once. A prompt position represents its own token, an answer token is
+      // represented by the position that predicted it. So the prompt's last position represents the first answer token, or
+      // is p_t itself if the map is for that token.
       const textIds = [...promptIds.slice(0, m - 1), ...answerIds.slice(0, tokenIndex)];
       const promptScores = activations(promptStates, row, m - 1);
       const answerScores = activations(queryStates, row, tokenIndex);
@@ -74,12 +77,12 @@ export function createTokenActivations(input: TokenActivationInput): TokenActiva
 /** a_j = max(0, lm_head(h_j)[id]) of the first `count` states. */
 function activations(states: Float32Array, row: Float32Array, count: number): Float64Array {
   const d = row.length;
-  const found = new Float64Array(count);
-  for (let j = 0; j < count; j++) found[j] = Math.max(0, dot(states, j * d, row));
-  return found;
+  const scores = new Float64Array(count);
+  for (let j = 0; j < count; j++) scores[j] = Math.max(0, dot(states, j * d, row));
+  return scores;
 }
 
-/** Four sums at once: one alone waits for each addition. */
+/** Uses four independent sums, because a single one would wait for each addition. */
 function dot(states: Float32Array, from: number, row: Float32Array): number {
   const d = row.length;
   const whole = d - (d % 4);
@@ -94,7 +97,7 @@ function dot(states: Float32Array, from: number, row: Float32Array): number {
   return a + b + (c + e);
 }
 
-/** M - alpha I, none below 0: I is the text's maps weighted by its scores, alpha the least-squares share of it in M. */
+/** max(0, M - alpha I): I is the mean of the text tokens' maps weighted by their scores, alpha its least-squares factor in M. */
 function withoutInterference(
   map: Float64Array,
   scores: Float64Array,
@@ -114,7 +117,7 @@ function withoutInterference(
   return map.map((value, j) => Math.max(0, value - alpha * interference[j]!));
 }
 
-/** The way to 0..1 for all of them together; all equal, they are 0. */
+/** Returns the function that scales all parts together to 0..1; if all values are equal, it returns 0. */
 function sharedScale(parts: readonly Float64Array[]): (value: number) => number {
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const part of parts) {
@@ -126,9 +129,9 @@ function sharedScale(parts: readonly Float64Array[]): (value: number) => number 
   return max > min ? (value) => (value - min) / (max - min) : () => 0;
 }
 
-/** The rank-Gaussian filter over each frame's grid. */
+/** Applies the rank-Gaussian filter to each frame's grid. */
 function smoothed(map: Float64Array, grids: TokenActivationInput['grids']): Float32Array {
-  const found = new Float32Array(map.length);
+  const result = new Float32Array(map.length);
   const window = new Float64Array(9);
   let frame = 0;
   for (const { rows, cols } of grids) {
@@ -139,22 +142,22 @@ function smoothed(map: Float64Array, grids: TokenActivationInput['grids']): Floa
           const c = reflected(col + (k % 3) - 1, cols);
           window[k] = map[frame + r * cols + c]!;
         }
-        found[frame + row * cols + col] = rankGaussian(window.sort());
+        result[frame + row * cols + col] = rankGaussian(window.sort());
       }
     }
     frame += rows * cols;
   }
-  return found;
+  return result;
 }
 
-/** Past an edge the grid is mirrored at its outermost line, which is not doubled. */
+/** Reflects an index beyond the edge at the outermost row or column, which is not repeated. */
 function reflected(at: number, length: number): number {
   if (length === 1) return 0;
   if (at < 0) return -at;
   return at < length ? at : 2 * (length - 1) - at;
 }
 
-/** Nine values, ascending, weighted by their distance from the middle rank: the more alike they are, the more the median counts. */
+/** The mean of nine ascending values, weighted by distance from the median: the less they vary, the more the median counts. */
 function rankGaussian(sorted: Float64Array): number {
   const mean = sorted.reduce((a, b) => a + b, 0) / 9;
   if (mean <= 0) return 0;
@@ -172,7 +175,8 @@ function rankGaussian(sorted: Float64Array): number {
 function unembeddingOf({ unembedding, hiddenSize }: TokenActivationInput, id: number): Float32Array {
   const row = unembedding.get(id);
   if (row === undefined) throw new Error(`the lm_head row of token id ${id} is missing`);
-  if (row.length !== hiddenSize) throw new Error(`lm_head row of ${row.length}, hidden size ${hiddenSize}`);
+  if (row.length !== hiddenSize)
+    throw new Error(`the lm_head row of token id ${id}: expected ${hiddenSize} values, got ${row.length}`);
   return row;
 }
 
@@ -186,14 +190,14 @@ function ensureShapes({
   grids,
 }: TokenActivationInput): void {
   const patches = grids.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
-  const wanted = [
+  const expected = [
     ['patch', patchStates, patches],
     ['prompt', promptStates, promptIds.length],
     ['query', queryStates, answerIds.length],
   ] as const;
-  for (const [what, states, rows] of wanted) {
+  for (const [name, states, rows] of expected) {
     if (states.length === rows * hiddenSize) continue;
-    throw new Error(`${what} states of ${states.length} values, want ${rows} x ${hiddenSize}`);
+    throw new Error(`${name} states: expected ${rows} x ${hiddenSize} values, got ${states.length}`);
   }
   if (promptIds.length === 0) throw new Error('the prompt has no text token');
 }

@@ -1,19 +1,19 @@
 import { type Share, shareOf } from './share';
 
-/** Answers whose values are nearest to one. */
+/** The answers whose values are nearest to a given one. */
 export interface NearestAnswers {
-  /** Right among them. */
+  /** The share that is right. */
   readonly share: Share;
-  /** The values that they span. */
+  /** Range of their values. */
   readonly from: number;
   readonly to: number;
-  /** Share of all answers whose value is at or below this one's. */
+  /** Share of all answers whose value is at or below the given one. */
   readonly rank: number;
 }
 
 /**
- * The `nearest` answers of the smallest distance to `at`, and all that are as near as the last of them. `sorted` holds
- * finite values from the smallest on, `isRight` the same answers. Undefined where there are none.
+ * Finds the `nearest` answers closest to the value `at`, plus all others as close as the last of them. `sorted` holds
+ * finite values in ascending order, `isRight` the same answers' classes. Undefined if there are no answers.
  */
 export function answersLike(
   sorted: Float64Array,
@@ -22,22 +22,22 @@ export function answersLike(
   nearest: number,
 ): NearestAnswers | undefined {
   if (sorted.length === 0 || Number.isNaN(at)) return undefined;
-  const here = countAtOrBelow(sorted, at);
-  let from = here;
-  let to = here;
+  const atOrBelow = countAtOrBelow(sorted, at);
+  let from = atOrBelow;
+  let to = atOrBelow;
   const distanceBefore = () => (from > 0 ? at - sorted[from - 1]! : Number.POSITIVE_INFINITY);
   const distanceAfter = () => (to < sorted.length ? sorted[to]! - at : Number.POSITIVE_INFINITY);
-  let reach = 0;
+  let distance = 0;
   for (;;) {
     const next = Math.min(distanceBefore(), distanceAfter());
-    if (next === Number.POSITIVE_INFINITY || (to - from >= nearest && next > reach)) break;
+    if (next === Number.POSITIVE_INFINITY || (to - from >= nearest && next > distance)) break;
     if (distanceBefore() <= distanceAfter()) from--;
     else to++;
-    reach = next;
+    distance = next;
   }
   let hits = 0;
   for (let i = from; i < to; i++) hits += isRight[i]!;
-  return { share: shareOf(hits, to - from), from: sorted[from]!, to: sorted[to - 1]!, rank: here / sorted.length };
+  return { share: shareOf(hits, to - from), from: sorted[from]!, to: sorted[to - 1]!, rank: atOrBelow / sorted.length };
 }
 
 function countAtOrBelow(sorted: Float64Array, at: number): number {

@@ -3,8 +3,8 @@ import type { RightSide } from './calibration-threshold';
 import { createResampler, sortedPercentile } from './resample';
 
 /**
- * The share of pairs (a right and a wrong answer) that the value puts in the expected order, ties counting half; with
- * a 95 % percentile bootstrap interval, resampled within each class.
+ * AUROC: the share of pairs of a right and a wrong answer that the value puts in the expected order, with ties counting
+ * half. `low` and `high` are a 95 % percentile bootstrap interval, resampled within each class.
  */
 export interface AurocInterval {
   readonly value: number;
@@ -14,15 +14,15 @@ export interface AurocInterval {
   readonly wrong: number;
 }
 
-/** Mann and Whitney's U over n m; NaN where a class is empty. Of finite values. */
+/** The Mann-Whitney U statistic divided by n m, of finite values; NaN if a class is empty. */
 export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightSide: RightSide): number {
   return orderedShare(tieCells(right, wrong), rightSide);
 }
 
-/** Past so many different values, cells of equal numbers of answers stand for them in the resamples. */
-const mostCells = 1024;
+/** With more distinct values than this, resampling groups them into cells of about equally many answers. */
+const maxCells = 1024;
 
-/** Without resamples the interval's ends are NaN. Undefined where a class is empty. */
+/** AUROC with its interval, which is NaN without resamples. Undefined if a class is empty. */
 export function aurocInterval(
   right: ArrayLike<number>,
   wrong: ArrayLike<number>,
@@ -34,28 +34,28 @@ export function aurocInterval(
   const value = orderedShare(exact, rightSide);
   const n = { right: right.length, wrong: wrong.length };
   if (resamples === 0) return { value, low: Number.NaN, high: Number.NaN, ...n };
-  const cells = exact.right.length > mostCells ? coarser(exact, right.length + wrong.length) : exact;
+  const cells = exact.right.length > maxCells ? coarsen(exact, right.length + wrong.length) : exact;
   const centre = orderedShare(cells, rightSide);
   const random = createRandom(seed);
   const resamplers = { right: createResampler(cells.right), wrong: createResampler(cells.wrong) };
   const drawn = { right: new Float64Array(cells.right.length), wrong: new Float64Array(cells.wrong.length) };
-  const found = new Float64Array(resamples);
+  const values = new Float64Array(resamples);
   for (let i = 0; i < resamples; i++) {
     resamplers.right.draw(drawn.right, random);
     resamplers.wrong.draw(drawn.wrong, random);
-    // Answers of one cell count as ties: what that moves the whole by, it moves each resample by.
-    found[i] = orderedShare(drawn, rightSide) - centre + value;
+    // Answers in one cell count as ties. That shifts every resample by about as much as the full set, so correct for it.
+    values[i] = orderedShare(drawn, rightSide) - centre + value;
   }
-  found.sort();
+  values.sort();
   return {
     value,
-    low: Math.max(0, sortedPercentile(found, 0.025)),
-    high: Math.min(1, sortedPercentile(found, 0.975)),
+    low: Math.max(0, sortedPercentile(values, 0.025)),
+    high: Math.min(1, sortedPercentile(values, 0.975)),
     ...n,
   };
 }
 
-/** How many right and wrong answers there are of each value, from the smallest on. */
+/** The number of right and wrong answers for each value, in ascending order of value. */
 interface Cells {
   readonly right: Float64Array;
   readonly wrong: Float64Array;
@@ -77,10 +77,10 @@ function tieCells(right: ArrayLike<number>, wrong: ArrayLike<number>): Cells {
   return { right: counts.right.subarray(0, cells), wrong: counts.wrong.subarray(0, cells) };
 }
 
-function coarser({ right, wrong }: Cells, total: number): Cells {
-  const merged = { right: new Float64Array(mostCells), wrong: new Float64Array(mostCells) };
+function coarsen({ right, wrong }: Cells, total: number): Cells {
+  const merged = { right: new Float64Array(maxCells), wrong: new Float64Array(maxCells) };
   for (let cell = 0, before = 0; cell < right.length; cell++) {
-    const into = Math.min(mostCells - 1, Math.floor((before / total) * mostCells));
+    const into = Math.min(maxCells - 1, Math.floor((before / total) * maxCells));
     merged.right[into] = merged.right[into]! + right[cell]!;
     merged.wrong[into] = merged.wrong[into]! + wrong[cell]!;
     before += right[cell]! + wrong[cell]!;
@@ -94,7 +94,7 @@ function orderedShare({ right, wrong }: Cells, rightSide: RightSide): number {
   let wrongs = 0;
   for (let cell = 0; cell < right.length; cell++) {
     const [r, w] = [right[cell]!, wrong[cell]!];
-    // Right answers below this cell's wrong ones, and half of those beside them.
+    // Count right answers below this cell's wrong ones, and half of those in the same cell.
     pairs += w * (rights + r / 2);
     rights += r;
     wrongs += w;

@@ -7,7 +7,7 @@ export interface BandOptions {
   readonly seed: number;
 }
 
-/** Each [points]. */
+/** Each array is [points]. */
 export interface Bands {
   readonly density: Float64Array;
   readonly low: Float64Array;
@@ -15,9 +15,9 @@ export interface Bands {
 }
 
 /**
- * A kernel density with its pointwise 95 % percentile bootstrap interval, the bandwidth kept. Values are counted in fine
- * cells, resamples drawn of the counts, and each smoothed: within 0.5 % of the peak of the bootstrap that smooths every
- * resample's values one by one, for the same draws (of 350 values; the more there are, the closer).
+ * A kernel density with its pointwise 95 % percentile bootstrap interval at a fixed bandwidth. Values are binned into
+ * fine cells; each resample is drawn from the counts and smoothed. For the same draws of 350 values, the result is within
+ * 0.5 % of the peak of a bootstrap that smooths every value, and closer for more values.
  */
 export function bootstrapBands(
   values: ArrayLike<number>,
@@ -39,9 +39,9 @@ export function bootstrapBands(
   const low = new Float64Array(points);
   const high = new Float64Array(points);
   for (let point = 0; point < points; point++) {
-    const here = byPoint.subarray(point * resamples, (point + 1) * resamples).sort();
-    low[point] = sortedPercentile(here, 0.025);
-    high[point] = sortedPercentile(here, 0.975);
+    const sorted = byPoint.subarray(point * resamples, (point + 1) * resamples).sort();
+    low[point] = sortedPercentile(sorted, 0.025);
+    high[point] = sortedPercentile(sorted, 0.975);
   }
   return { density: binned.density(binned.weights, values.length), low, high };
 }

@@ -1,24 +1,25 @@
 import { mixBits } from '../random';
 import { type Share, shareOf } from './share';
 
-/** On which side of the threshold right answers are expected. */
+/** The side of the threshold where right answers are expected. */
 export type RightSide = 'below' | 'above';
 
-/** A threshold set on one half of the answers, and what it is worth on the other. */
+/** A threshold set on one half of the answers, with its performance on the other half. */
 export interface ThresholdFigures {
   readonly rightSide: RightSide;
-  /** Mean of the two classes' means on the first half, in the value's unit. */
+  /** The midpoint between the two class means on the first half, in the value's unit. */
   readonly threshold: number;
   readonly meanRight: number;
   readonly meanWrong: number;
-  /** Answers that the threshold was set on. */
+  /** Number of answers that the threshold was set on. */
   readonly setOn: number;
-  /** Of the answers that it was checked on; all that follows is of these. A value at the threshold is above it. */
+  /** This and the following shares are measured on the other half. A value at the threshold counts as above it. */
   readonly shareBelow: Share;
   readonly rightBelow: Share;
   readonly rightAbove: Share;
-  /** Right answers on the right side, of all right ones; wrong answers there, of all wrong ones. */
+  /** Right answers on the `rightSide`, out of all right ones. */
   readonly truePositives: Share;
+  /** Wrong answers on the `rightSide`, out of all wrong ones. */
   readonly falsePositives: Share;
 }
 
@@ -26,15 +27,15 @@ export type ThresholdResult =
   | { readonly state: 'figures'; readonly figures: ThresholdFigures }
   | { readonly state: 'refused'; readonly why: string };
 
-/** Fewer right or wrong answers in a half carry no threshold. */
-export const leastForThreshold = 10;
+/** Minimum number of right answers, and of wrong ones, in each half. */
+const minPerClass = 10;
 
-/** Whether the threshold is set on this row, or checked: by its place in the file and the seed alone. */
+/** Whether the threshold is set on this row or checked on it; depends only on the row's position in the file and the seed. */
 export function isSetHalf(row: number, seed: number): boolean {
   return mixBits(row + Math.imul(seed, 0x9e3779b9)) < 0x80000000;
 }
 
-/** values, isRight and rows [n]: of answers whose value and correctness are known; `rows` are their places in the file. */
+/** values, isRight and rows: [n], for answers with a known value and class; `rows` are their positions in the file. */
 export function calibrateThreshold(
   values: ArrayLike<number>,
   isRight: ArrayLike<number>,
@@ -52,11 +53,11 @@ export function calibrateThreshold(
   }
   for (const [half, counts] of Object.entries(halves))
     for (const [side, n] of Object.entries(counts))
-      if (n < leastForThreshold) {
-        const where = half === 'set' ? 'the half that a threshold is set on' : 'the half that it is checked on';
+      if (n < minPerClass) {
+        const purpose = half === 'set' ? 'set' : 'check';
         return {
           state: 'refused',
-          why: `There are ${n} ${side} answers in ${where}; it takes at least ${leastForThreshold}.`,
+          why: `There are ${n} ${side} answers in the half used to ${purpose} the threshold; at least ${minPerClass} are needed.`,
         };
       }
   const { set, checked } = halves;
@@ -67,7 +68,7 @@ export function calibrateThreshold(
   for (let i = 0; i < values.length; i++)
     if (!isSet[i] && values[i]! < threshold) below[isRight[i]! ? 'right' : 'wrong'] += 1;
   const above = { right: checked.right - below.right, wrong: checked.wrong - below.wrong };
-  const trusted = rightSide === 'below' ? below : above;
+  const predictedRight = rightSide === 'below' ? below : above;
   return {
     state: 'figures',
     figures: {
@@ -79,8 +80,8 @@ export function calibrateThreshold(
       shareBelow: shareOf(below.right + below.wrong, checked.right + checked.wrong),
       rightBelow: shareOf(below.right, below.right + below.wrong),
       rightAbove: shareOf(above.right, above.right + above.wrong),
-      truePositives: shareOf(trusted.right, checked.right),
-      falsePositives: shareOf(trusted.wrong, checked.wrong),
+      truePositives: shareOf(predictedRight.right, checked.right),
+      falsePositives: shareOf(predictedRight.wrong, checked.wrong),
     },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../random';
-import { classDensity, leastForBands } from './class-density';
+import { classDensity, minForBands } from './class-density';
 
 const { unit } = createRandom(1);
 const values = Float64Array.from({ length: 200 }, () => unit() + unit());
@@ -13,35 +13,35 @@ const options = {
 };
 
 describe('the density of a class', () => {
-  it('has bands around it', () => {
-    const found = classDensity(values, 'right answers', options);
-    if (found.state !== 'banded') throw new Error(found.state);
-    found.density.forEach((density, i) => {
-      expect(found.low[i]).toBeLessThanOrEqual(density + 1e-9);
-      expect(found.high[i]).toBeGreaterThanOrEqual(density - 1e-9);
+  it('lies within its bands', () => {
+    const actual = classDensity(values, 'right answers', options);
+    if (actual.state !== 'banded') throw new Error(actual.state);
+    actual.density.forEach((density, i) => {
+      expect(actual.low[i]).toBeLessThanOrEqual(density + 1e-9);
+      expect(actual.high[i]).toBeGreaterThanOrEqual(density - 1e-9);
     });
   });
 
-  it('has no bands below a stated number of samples', () => {
-    const found = classDensity(values.slice(0, leastForBands - 1), 'right answers', options);
-    expect(found).toMatchObject({ state: 'bare', why: 'There are 29 right answers; bands need at least 30.' });
-    expect(classDensity(values.slice(0, leastForBands), 'right answers', options).state).toBe('banded');
+  it('has no bands below the minimum number of values', () => {
+    const actual = classDensity(values.slice(0, minForBands - 1), 'right answers', options);
+    expect(actual).toMatchObject({ state: 'bare', why: 'There are 29 right answers; bands need at least 30.' });
+    expect(classDensity(values.slice(0, minForBands), 'right answers', options).state).toBe('banded');
   });
 
-  it('is none for an empty class, a handful, or values that are all the same', () => {
+  it('is not estimated for an empty class, too few values, or equal values', () => {
     const why = (some: Float64Array) => {
-      const found = classDensity(some, 'wrong answers', options);
-      return found.state === 'none' ? found.why : found.state;
+      const actual = classDensity(some, 'wrong answers', options);
+      return actual.state === 'none' ? actual.why : actual.state;
     };
     expect(why(new Float64Array())).toBe('There are no wrong answers.');
     expect(why(values.slice(0, 3))).toBe('There are 3 wrong answers; a density needs at least 5.');
     expect(why(new Float64Array(60).fill(1 / 3))).toBe('All 60 wrong answers have the same value, 0.3333.');
   });
 
-  it('of equal values is drawn where a bandwidth is given', () => {
-    const found = classDensity(new Float64Array(60).fill(1), 'right answers', { ...options, bandwidth: 0.2 });
-    if (found.state !== 'banded') throw new Error(found.state);
-    // Every resample is the same.
-    expect(found.low).toEqual(found.high);
+  it('is estimated for equal values if a bandwidth is set', () => {
+    const actual = classDensity(new Float64Array(60).fill(1), 'right answers', { ...options, bandwidth: 0.2 });
+    if (actual.state !== 'banded') throw new Error(actual.state);
+    // All resamples are identical.
+    expect(actual.low).toEqual(actual.high);
   });
 });

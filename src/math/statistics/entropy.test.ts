@@ -3,11 +3,11 @@ import { bernoulliNats, entropyKinds, entropyOf, kernelDensityNats, sumNormalise
 import fixture from './fixtures/calibration.json';
 
 describe('entropies of maps', () => {
-  it.each(entropyKinds)('%s is what Python finds', (kind) => {
+  it.each(entropyKinds)('%s matches Python', (kind) => {
     fixture.entropies.maps.forEach((map, i) => {
-      const wanted = fixture.entropies[kind][i];
-      // Double precision on both sides; sums of 48 terms in another order.
-      if (typeof wanted === 'number') expect(entropyOf(kind, map)).toBeCloseTo(wanted, 11);
+      const expected = fixture.entropies[kind][i];
+      // Both use float64 but sum 48 terms in different orders.
+      if (typeof expected === 'number') expect(entropyOf(kind, map)).toBeCloseTo(expected, 11);
       else expect(entropyOf(kind, map)).toBeNaN();
     });
   });
@@ -19,7 +19,7 @@ describe('entropies of maps', () => {
     expect(bernoulliNats(flat.fill(0.5))).toBeCloseTo(Math.LN2, 12);
   });
 
-  it('is not defined for a map with a hole, nor the sum-normalised for a map of zeros', () => {
+  it('is NaN for maps with NaN; the sum-normalised entropy also for a map of zeros', () => {
     for (const kind of entropyKinds) expect(entropyOf(kind, [0.1, Number.NaN, 0.3])).toBeNaN();
     expect(sumNormalisedNats([0, 0])).toBeNaN();
     expect(kernelDensityNats([0, 0])).toBe(Math.LN2);

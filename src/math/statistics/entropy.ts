@@ -1,13 +1,13 @@
-// Entropy of a relevancy map, in nats, in three senses; as companion/src/patchlight/calibration/entropy.py,
-// number for number.
+// Three kinds of entropy of a relevancy map, in nats. Returns the same numbers as
+// companion/src/patchlight/calibration/entropy.py.
 import { scottBandwidth } from './kernel-density';
 
-/** What `p` is in the paper's H = -sum p log p; in the order in which they are offered. */
+/** Each defines `p` in the paper's H = -sum p log p differently; in display order. */
 export const entropyKinds = ['sum', 'kde', 'bernoulli'] as const;
 
 export type EntropyKind = (typeof entropyKinds)[number];
 
-/** As each is written wherever it is named. */
+/** Display names. */
 export const entropyNames: Readonly<Record<EntropyKind, string>> = {
   sum: 'sum-normalised',
   kde: 'kernel density',
@@ -25,7 +25,7 @@ export function entropyOf(kind: EntropyKind, map: ArrayLike<number>): number {
   }
 }
 
-/** p_i = x_i / sum x, of scores that are not negative: 0 to log N. NaN where all are 0. */
+/** Entropy of p_i = x_i / sum x for non-negative scores: 0 to log N. NaN if all are 0. */
 export function sumNormalisedNats(scores: ArrayLike<number>): number {
   let sum = 0;
   let weighted = 0;
@@ -34,13 +34,13 @@ export function sumNormalisedNats(scores: ArrayLike<number>): number {
     sum += x;
     weighted += xLog(x);
   }
-  // -sum (x / S) log(x / S), taken apart; an entropy of 0 is not let round below it.
+  // -sum (x / S) log(x / S), expanded; rounding must not make an entropy of 0 negative.
   return Math.max(0, Math.log(sum) - weighted / sum);
 }
 
 /**
- * p the Gaussian kernel density of the scores themselves (Scott's bandwidth) at each score, renormalised: up to log N.
- * Scores that are all the same have no bandwidth; their density is the same everywhere, and H is log N.
+ * Entropy of p_i = the Gaussian kernel density of the scores (Scott's bandwidth) at score i, normalised: up to log N.
+ * Equal scores have no bandwidth; their density is the same everywhere, so the entropy is log N.
  */
 export function kernelDensityNats(scores: ArrayLike<number>): number {
   const n = scores.length;
@@ -48,14 +48,14 @@ export function kernelDensityNats(scores: ArrayLike<number>): number {
   if (!(bandwidth > 0)) return hasNaN(scores) ? Number.NaN : Math.log(n);
   const perBandwidth = Math.SQRT1_2 / bandwidth;
   const scaled = Float64Array.from(scores, (score) => score * perBandwidth);
-  // Each pair once; every score is beside itself.
+  // Computes each pair once. The initial 1 is each score's kernel at itself.
   const density = new Float64Array(n).fill(1);
   for (let i = 0; i < n; i++) {
-    const here = scaled[i]!;
+    const score = scaled[i]!;
     let sum = 0;
     for (let j = 0; j < i; j++) {
-      const off = here - scaled[j]!;
-      const weight = Math.exp(-off * off);
+      const distance = score - scaled[j]!;
+      const weight = Math.exp(-distance * distance);
       sum += weight;
       density[j] = density[j]! + weight;
     }
@@ -64,7 +64,7 @@ export function kernelDensityNats(scores: ArrayLike<number>): number {
   return sumNormalisedNats(density);
 }
 
-/** Mean binary entropy of the patches' probabilities: 0 to log 2. */
+/** Mean binary entropy of the patch probabilities: 0 to log 2. */
 export function bernoulliNats(probabilities: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < probabilities.length; i++) sum -= xLog(probabilities[i]!) + xLog(1 - probabilities[i]!);

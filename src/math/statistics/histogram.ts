@@ -1,8 +1,8 @@
-/** Equal bins; `edges` has one more than `counts`. The last bin holds its upper edge too. */
+/** Equal-width bins; `edges` has one more element than `counts`. The last bin includes its upper edge. */
 export interface Histogram {
   readonly edges: Float64Array;
   readonly counts: Uint32Array;
-  /** Values outside the edges; NaNs are counted nowhere. */
+  /** Number of values outside the edges; NaNs are not counted. */
   readonly outside: number;
 }
 
@@ -10,7 +10,7 @@ export function evenEdges(from: number, to: number, bins: number): Float64Array 
   return Float64Array.from({ length: bins + 1 }, (_, i) => (i === bins ? to : from + ((to - from) * i) / bins));
 }
 
-/** For whole numbers from `from` to `to`: each bin holds equally many of them, and there are at most `bins`. */
+/** Edges for integers from `from` to `to`: at most `bins` bins, each for equally many integers. */
 export function wholeEdges(from: number, to: number, bins: number): Float64Array {
   const numbers = to - from + 1;
   const width = Math.max(1, Math.ceil(numbers / bins));

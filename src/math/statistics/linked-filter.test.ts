@@ -23,7 +23,7 @@ interface Choice {
   readonly even?: boolean;
 }
 
-/** Every chart by filtering all rows anew. */
+/** The reference: filters all rows again for every chart. */
 function plainCounts({ a, b, kinds, even }: Choice) {
   const tests = [
     (row: number) => a === undefined || (A[row]! >= a[0] && A[row]! < a[1]),
@@ -39,8 +39,8 @@ function plainCounts({ a, b, kinds, even }: Choice) {
   const byColumn = bin.map((binOf, column) => {
     const counts = new Array(column === 2 ? 12 : 30).fill(0);
     for (const row of all) {
-      const isLeft = tests.every((test, i) => i === column || test(row));
-      if (isLeft && !Number.isNaN(binOf(row))) counts[binOf(row) * 3 + classOf[row]!] += 1;
+      const isKept = tests.every((test, i) => i === column || test(row));
+      if (isKept && !Number.isNaN(binOf(row))) counts[binOf(row) * 3 + classOf[row]!] += 1;
     }
     return counts;
   });
@@ -49,35 +49,35 @@ function plainCounts({ a, b, kinds, even }: Choice) {
   return { byColumn, left };
 }
 
-const plainly = ({ byColumn, left }: { byColumn: readonly Uint32Array[]; left: Uint32Array }) => ({
+const toPlain = ({ byColumn, left }: { byColumn: readonly Uint32Array[]; left: Uint32Array }) => ({
   byColumn: byColumn.map((counts) => [...counts]),
   left: [...left],
 });
 
 describe('charts that filter each other', () => {
-  it('count what every filter but their own leaves, whatever is moved in which order', () => {
+  it('count the rows that all other filters keep, in whichever order the filters change', () => {
     const filter = createLinkedFilter(columns, classOf, 3);
-    expect(plainly(filter.counts())).toEqual(plainCounts({}));
+    expect(toPlain(filter.counts())).toEqual(plainCounts({}));
     filter.keepRange(0, 0.2, 0.6);
-    expect(plainly(filter.counts())).toEqual(plainCounts({ a: [0.2, 0.6] }));
+    expect(toPlain(filter.counts())).toEqual(plainCounts({ a: [0.2, 0.6] }));
     filter.keepCodes(2, [1, 0, 0, 1]);
     filter.keepRange(1, 0.5, 0.9);
-    expect(plainly(filter.counts())).toEqual(plainCounts({ a: [0.2, 0.6], b: [0.5, 0.9], kinds: [0, 3] }));
+    expect(toPlain(filter.counts())).toEqual(plainCounts({ a: [0.2, 0.6], b: [0.5, 0.9], kinds: [0, 3] }));
     filter.keepRows(classOf.map((_, row) => (row % 2 === 0 ? 1 : 0)));
     filter.keepRange(0, 0.1, 0.3);
-    expect(plainly(filter.counts())).toEqual(plainCounts({ a: [0.1, 0.3], b: [0.5, 0.9], kinds: [0, 3], even: true }));
+    expect(toPlain(filter.counts())).toEqual(plainCounts({ a: [0.1, 0.3], b: [0.5, 0.9], kinds: [0, 3], even: true }));
     filter.keepAll(1);
     filter.keepRows(undefined);
-    expect(plainly(filter.counts())).toEqual(plainCounts({ a: [0.1, 0.3], kinds: [0, 3] }));
+    expect(toPlain(filter.counts())).toEqual(plainCounts({ a: [0.1, 0.3], kinds: [0, 3] }));
   });
 
-  it('say of a row whether all leave it', () => {
+  it('tell whether all filters keep a row', () => {
     const filter = createLinkedFilter(columns, classOf, 3);
     filter.keepRange(0, 0.2, 0.6);
-    for (let row = 0; row < 50; row++) expect(filter.leaves(row)).toBe(A[row]! >= 0.2 && A[row]! < 0.6);
+    for (let row = 0; row < 50; row++) expect(filter.keeps(row)).toBe(A[row]! >= 0.2 && A[row]! < 0.6);
   });
 
-  it('keep the upper end where the range reaches it', () => {
+  it('include the upper edge if the range extends to it', () => {
     const filter = createLinkedFilter([{ values: [0, 0.5, 1], edges: evenEdges(0, 1, 2) }], new Uint8Array(3), 1);
     filter.keepRange(0, 0.5, 1);
     expect([...filter.counts().left]).toEqual([2]);
@@ -85,7 +85,7 @@ describe('charts that filter each other', () => {
     expect([...filter.counts().left]).toEqual([1]);
   });
 
-  it('refuse more than a mask has bits', () => {
+  it('are rejected if there are more than a mask has bits', () => {
     expect(() => createLinkedFilter(new Array(32).fill(columns[0]), classOf, 3)).toThrow('32 charts');
   });
 });

@@ -1,48 +1,47 @@
-/** Charts over the same rows that filter each other: each shows the rows that all filters but its own leave. */
+/** Charts over the same rows that filter each other: each shows the rows that all other charts' filters keep. */
 export interface LinkedFilter {
-  /** Leaves rows whose value is from `low` to below `high`, the last edge included; rows without a value go. */
+  /** Keeps rows with a value in [low, high), or in [low, high] if `high` is the last edge. Drops rows without a value. */
   keepRange(column: number, low: number, high: number): void;
-  /** Leaves rows whose code is marked. */
+  /** Keeps rows whose code is marked. */
   keepCodes(column: number, isKept: ArrayLike<number>): void;
   keepAll(column: number): void;
-  /** A filter of no chart's own. */
+  /** A filter that applies to all charts. */
   keepRows(isKept: Uint8Array | undefined): void;
   counts(): LinkedCounts;
-  /** Whether all filters leave the row. */
-  leaves(row: number): boolean;
+  /** Whether all filters keep the row. */
+  keeps(row: number): boolean;
 }
 
 export type LinkedColumn =
   | { readonly values: ArrayLike<number>; readonly edges: Float64Array }
-  /** `bins` codes, from 0. */
+  /** Codes from 0 to `bins - 1`. */
   | { readonly codes: ArrayLike<number>; readonly bins: number };
 
 export interface LinkedCounts {
-  /** A column: [bins * classes], the classes of one bin side by side; rows in no bin are not counted. */
+  /** One [bins * classes] array per column, with the classes of each bin adjacent; rows in no bin are not counted. */
   readonly byColumn: readonly Uint32Array[];
-  /** [classes], rows that all filters leave. */
+  /** [classes], rows that all filters keep. */
   readonly left: Uint32Array;
 }
 
-/** One bit of a row's mask each, and one for `keepRows`. */
-const mostColumns = 31;
+/** A row's mask has one bit for each column and one for `keepRows`. */
+const maxColumns = 31;
 
 /**
- * classOf [rows], each below `classes`. Every row has a mask of the filters that it fails: a row counts in a chart where
- * that is none, or the chart's own alone. Moving a filter is one pass over the rows, counting another: at 100,000 rows
- * and six charts about a millisecond each.
+ * classOf: [rows], each below `classes`. Every row has a mask of the filters it fails; it counts in a chart if it fails
+ * none, or only that chart's own. Changing a filter takes one pass over the rows and counting another: about a millisecond
+ * each for 100,000 rows and six charts.
  */
 export function createLinkedFilter(
   columns: readonly LinkedColumn[],
   classOf: Uint8Array,
   classes: number,
 ): LinkedFilter {
-  if (columns.length > mostColumns)
-    throw new Error(`${columns.length} charts: at most ${mostColumns} filter each other`);
+  if (columns.length > maxColumns) throw new Error(`cannot link ${columns.length} charts; the limit is ${maxColumns}`);
   const rows = classOf.length;
   const failed = new Int32Array(rows);
   const binCounts = columns.map((column) => ('codes' in column ? column.bins : column.edges.length - 1));
-  // The last slot, which is cut off, takes the rows that are in no bin.
+  // Rows in no bin go into an extra last slot, which is dropped.
   const slots = columns.map((column, i) => slotsOf(column, classOf, classes, binCounts[i]! * classes));
 
   const mark = (column: number, keeps: (row: number) => boolean) => {
@@ -56,20 +55,22 @@ export function createLinkedFilter(
   return {
     keepRange(column, low, high) {
       const source = columns[column];
-      if (source === undefined || 'codes' in source) throw new Error(`chart ${column} has no values to range over`);
+      if (source === undefined || 'codes' in source)
+        throw new Error(`chart ${column} has no values to filter by range`);
       const { values, edges } = source;
       if (high >= edges.at(-1)!) mark(column, (row) => values[row]! >= low && values[row]! <= high);
       else mark(column, (row) => values[row]! >= low && values[row]! < high);
     },
     keepCodes(column, isKept) {
       const source = columns[column];
-      if (source === undefined || !('codes' in source)) throw new Error(`chart ${column} has no categories`);
+      if (source === undefined || !('codes' in source))
+        throw new Error(`chart ${column} has no categories to filter by`);
       const { codes } = source;
       mark(column, (row) => isKept[codes[row]!] === 1);
     },
     keepAll: (column) => mark(column, () => true),
-    keepRows: (isKept) => mark(mostColumns, isKept === undefined ? () => true : (row) => isKept[row] === 1),
-    leaves: (row) => failed[row] === 0,
+    keepRows: (isKept) => mark(maxColumns, isKept === undefined ? () => true : (row) => isKept[row] === 1),
+    keeps: (row) => failed[row] === 0,
     counts() {
       const counted = binCounts.map((bins) => new Uint32Array(bins * classes + 1));
       const left = new Uint32Array(classes);

@@ -4,17 +4,17 @@ import { poolAnswers, poolings, poolTokens } from './pooling';
 
 const numbers = (values: readonly (number | null)[]) => values.map((value) => value ?? Number.NaN);
 
-describe('poolings', () => {
-  it.each(fixture.poolings)('of $values with content $isContent are Python’s', ({ values, isContent, pooled }) => {
+describe('pooling', () => {
+  it.each(fixture.poolings)('of $values with content $isContent matches Python', ({ values, isContent, pooled }) => {
     for (const pooling of poolings) {
-      const found = poolTokens(numbers(values), isContent ?? undefined, pooling);
-      const wanted = pooled[pooling];
-      if (wanted === null) expect(found).toBeNaN();
-      else expect(found).toBeCloseTo(wanted, 14);
+      const actual = poolTokens(numbers(values), isContent ?? undefined, pooling);
+      const expected = pooled[pooling];
+      if (expected === null) expect(actual).toBeNaN();
+      else expect(actual).toBeCloseTo(expected, 14);
     }
   });
 
-  it('take each answer’s own tokens', () => {
+  it('pools the tokens of each answer separately', () => {
     const values = Float32Array.of(1, 3, 5, 7, 2);
     const starts = Uint32Array.of(0, 2, 2, 5);
     const isContent = Uint8Array.of(0, 1, 0, 0, 1);

@@ -1,9 +1,9 @@
-/** How the values of an answer's tokens become one of the answer; in the order in which they are offered. */
+/** How an answer's token values are combined into one value; in display order. */
 export const poolings = ['mean', 'content-mean', 'max', 'min', 'first-content', 'last-content'] as const;
 
 export type Pooling = (typeof poolings)[number];
 
-/** As each is written wherever it is named. */
+/** Display names. */
 export const poolingNames: Readonly<Record<Pooling, string>> = {
   mean: 'mean of all tokens',
   'content-mean': 'mean of content tokens',
@@ -14,8 +14,8 @@ export const poolingNames: Readonly<Record<Pooling, string>> = {
 };
 
 /**
- * One answer's value of its tokens' values: NaNs are left out, and NaN where nothing is left. Without a content token
- * among what is left, the content poolings take all of it; without `isContent`, too.
+ * Combines the token values of one answer into one value. NaNs are ignored; the result is NaN if no value remains. The
+ * content poolings use all tokens if there is no content token with a value, or no `isContent`.
  */
 export function poolTokens(
   values: ArrayLike<number>,
@@ -25,7 +25,7 @@ export function poolTokens(
   return poolRange(values, isContent, pooling, 0, values.length);
 }
 
-/** Of each answer, whose tokens are `starts[row]` to `starts[row + 1]`: [rows]. */
+/** Pools each answer, whose tokens are `starts[row]` to `starts[row + 1]`. Returns [rows]. */
 export function poolAnswers(
   values: ArrayLike<number>,
   starts: ArrayLike<number>,
@@ -44,17 +44,17 @@ function poolRange(
   from: number,
   to: number,
 ): number {
-  const wantsContent = pooling === 'content-mean' || pooling === 'first-content' || pooling === 'last-content';
-  if (wantsContent && isContent !== undefined) {
-    const found = reduce(values, isContent, pooling, from, to);
-    if (!Number.isNaN(found)) return found;
+  const needsContent = pooling === 'content-mean' || pooling === 'first-content' || pooling === 'last-content';
+  if (needsContent && isContent !== undefined) {
+    const pooled = reduce(values, isContent, pooling, from, to);
+    if (!Number.isNaN(pooled)) return pooled;
   }
   return reduce(values, undefined, pooling, from, to);
 }
 
 function reduce(
   values: ArrayLike<number>,
-  counts: ArrayLike<number | boolean> | undefined,
+  isIncluded: ArrayLike<number | boolean> | undefined,
   pooling: Pooling,
   from: number,
   to: number,
@@ -67,7 +67,7 @@ function reduce(
   let last = Number.NaN;
   for (let token = from; token < to; token++) {
     const value = values[token]!;
-    if (Number.isNaN(value) || (counts !== undefined && !counts[token])) continue;
+    if (Number.isNaN(value) || (isIncluded !== undefined && !isIncluded[token])) continue;
     if (n === 0) {
       first = value;
       min = value;

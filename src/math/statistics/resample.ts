@@ -1,22 +1,22 @@
 import { drawPoisson, type Random } from '../random';
 
-/** Draws bootstrap resamples of values that were sorted into cells. */
+/** Draws bootstrap resamples of binned values. */
 export interface Resampler {
-  /** Writes a resample's count of every cell; returns how many values it has. */
+  /** Writes the resample's count for each cell and returns its total number of values. */
   draw(into: Float64Array, random: Random): number;
 }
 
 /**
- * Up to so many values, each is drawn by itself: exactly the bootstrap. Above, each cell's count is drawn from a Poisson
- * distribution instead, and the resample's size varies by its square root (the Poisson bootstrap): with so many values
- * the two cannot be told apart, and a million values cost no more than their cells.
+ * Up to this many values, each is drawn individually (the exact bootstrap). Above it, each cell's count is drawn from a
+ * Poisson distribution (the Poisson bootstrap): the resample's size varies by its square root, which is negligible for
+ * this many values, and the cost depends on the number of cells only.
  */
-export const drawnOneByOne = 20_000;
+export const maxExactDraws = 20_000;
 
 export function createResampler(counts: ArrayLike<number>): Resampler {
   let total = 0;
   for (let cell = 0; cell < counts.length; cell++) total += counts[cell]!;
-  if (total > drawnOneByOne) return { draw: (into, random) => drawCells(counts, into, random) };
+  if (total > maxExactDraws) return { draw: (into, random) => drawCells(counts, into, random) };
   const cellOf = new Uint32Array(total);
   for (let cell = 0, next = 0; cell < counts.length; cell++) {
     cellOf.fill(cell, next, next + counts[cell]!);
@@ -44,15 +44,15 @@ function drawCells(counts: ArrayLike<number>, into: Float64Array, random: Random
   return drawn;
 }
 
-/** Sorts `values`; linear between the two nearest ranks, as NumPy's default. */
+/** Sorts `values` in place. Interpolates linearly between the two nearest ranks, as NumPy does by default. */
 export function percentile(values: Float64Array, share: number): number {
   values.sort();
   return sortedPercentile(values, share);
 }
 
 export function sortedPercentile(sorted: Float64Array, share: number): number {
-  const place = share * (sorted.length - 1);
-  const below = Math.floor(place);
+  const position = share * (sorted.length - 1);
+  const below = Math.floor(position);
   const above = Math.min(sorted.length - 1, below + 1);
-  return sorted[below]! + (sorted[above]! - sorted[below]!) * (place - below);
+  return sorted[below]! + (sorted[above]! - sorted[below]!) * (position - below);
 }

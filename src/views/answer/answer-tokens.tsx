@@ -11,7 +11,7 @@ import {
 } from '../../state/token-selection';
 import { formatPercent, formatProbability, formatValue } from '../../text/number-format';
 import { indicesOf, tokenAfterKey, unbrokenGroups, wordRange } from '../../text/token-words';
-import { formatNats } from '../../text/trust-words';
+import { formatNats } from '../trust/trust-words';
 import { TokenMark } from './token-mark';
 
 interface AnswerTokensProps {

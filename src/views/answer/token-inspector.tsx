@@ -1,7 +1,7 @@
 import { type Choices, useChoices } from '../../state/choices';
 import { formatCount, formatProbability } from '../../text/number-format';
-import { entropyNames, formatNats } from '../../text/trust-words';
 import type { Bench } from '../shared/use-bench';
+import { entropyNames, formatNats } from '../trust/trust-words';
 import { useTokenNats } from '../trust/use-answer-trust';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;

@@ -1,7 +1,7 @@
 import type { Share } from '../../math/statistics/share';
 import type { ThresholdReport } from '../../statistics/api';
 import { formatPercent, formatWhole } from '../../text/number-format';
-import { formatNats } from '../../text/trust-words';
+import { formatNats } from './trust-words';
 
 interface FiguresCardProps {
   readonly entropy: ThresholdReport;

@@ -5,11 +5,11 @@ import { usePageView } from '../../state/page-view';
 import { filterCharts, filterQuery, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { type TrustChoices, toggledNames, useTrustChoices } from '../../state/trust-choices';
 import type { AnswerValue } from '../../statistics/api';
-import { valueName } from '../../text/trust-words';
 import { useServices } from '../shared/services-context';
 import { CategoryBars } from './category-bars';
 import { FilterHistogram } from './filter-histogram';
 import { SamplesHead, SamplesTable } from './samples-table';
+import { valueName } from './trust-words';
 import { useSettledFilter } from './use-settled';
 
 const selectBins = (choices: TrustChoices) => choices.bins;

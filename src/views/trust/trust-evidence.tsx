@@ -6,11 +6,11 @@ import { distributionQuery, type OpenCalibration, thresholdQuery } from '../../s
 import { type EntropyValue, meanLogProb } from '../../state/trust-choices';
 import type { AnswerValue, MapEntropies } from '../../statistics/api';
 import { formatWhole, unbroken } from '../../text/number-format';
-import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from '../../text/trust-words';
 import { useServices } from '../shared/services-context';
 import type { Bench } from '../shared/use-bench';
 import { DensityChart, densityNote } from './density-chart';
 import { calibrationProvenance } from './provenance';
+import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from './trust-words';
 import type { AnswerTrust } from './use-answer-trust';
 import { EntropyChoices } from './value-choices';
 import './trust-evidence.css';

@@ -11,7 +11,6 @@ import {
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
 import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
 import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
-import { comparisonSentence, formatNats, valueName } from '../../text/trust-words';
 import { useServices } from '../shared/services-context';
 import type { Bench } from '../shared/use-bench';
 import { useRuns, useSourceStatus } from '../shared/use-run';
@@ -23,6 +22,7 @@ import { LinkedCharts } from './linked-charts';
 import { calibrationProvenance } from './provenance';
 import { ScoreHistogram } from './score-histogram';
 import { TableOne } from './table-one';
+import { comparisonSentence, formatNats, valueName } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 import { useSettledFilter } from './use-settled';
 import { DrawingChoices, EntropyChoices } from './value-choices';

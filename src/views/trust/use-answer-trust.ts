@@ -18,10 +18,10 @@ import { samplesIndexQuery } from '../../state/sample-queries';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import type { MapEntropies } from '../../statistics/api';
-import { nearestOf } from '../../text/trust-words';
 import { useServices } from '../shared/services-context';
 import type { Bench } from '../shared/use-bench';
 import { useSourceStatus } from '../shared/use-run';
+import { nearestOf } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 
 /** What the page knows of how far this answer can be trusted. */

@@ -18,9 +18,9 @@ import {
   useTrustChoices,
 } from '../../state/trust-choices';
 import type { LoadedCalibration } from '../../statistics/api';
-import { bestSentence, entropyFormulas, entropyNames } from '../../text/trust-words';
 import { Choice } from '../shared/choice';
 import { PlainTrack } from '../shared/plain-track';
+import { bestSentence, entropyFormulas, entropyNames } from './trust-words';
 import type { EntropyChoice } from './use-calibration';
 import './value-choices.css';
 

@@ -1,8 +1,8 @@
-import type { TableEntropy } from '../contract/calibration-table';
-import type { AurocInterval } from '../math/statistics/auroc';
-import { poolingNames } from '../math/statistics/pooling';
-import type { AnswersLike, AnswerValue, ThresholdReport } from '../statistics/api';
-import { formatCount, formatShare, formatWhole } from './number-format';
+import type { TableEntropy } from '../../contract/calibration-table';
+import type { AurocInterval } from '../../math/statistics/auroc';
+import { poolingNames } from '../../math/statistics/pooling';
+import type { AnswersLike, AnswerValue, ThresholdReport } from '../../statistics/api';
+import { formatCount, formatShare, formatWhole } from '../../text/number-format';
 
 /** As each is written wherever it is named. */
 export const entropyNames: Readonly<Record<TableEntropy, string>> = {

@@ -1,8 +1,7 @@
-// What the page and the head's worker say to each other, where the hidden states come from elsewhere.
+// What the page asks the head's worker. The hidden states come from elsewhere.
 import type { StateRows } from '../contract/run-rows';
-import type { Failed } from '../workers/worker-link';
-import type { LoadProgress } from './messages';
 import type { ModelFile } from './model-files';
+import type { LoadProgress } from './model-questions';
 import type { Backend, BackendChoice } from './runtime';
 
 export interface HeadLoadRequest {
@@ -29,15 +28,9 @@ export interface HeadMaps extends HeadReport {
   readonly computeMs: number;
 }
 
-export type HeadRequest =
-  | { readonly type: 'load'; readonly id: number; readonly load: HeadLoadRequest }
+export interface HeadQuestions {
+  load: { asks: HeadLoadRequest; events: LoadProgress; answers: HeadReport };
   /** `image` numbers the image whose patches these are; it takes the place of the one before. */
-  | { readonly type: 'image'; readonly id: number; readonly image: number; readonly patchStates: StateRows }
-  | { readonly type: 'maps'; readonly id: number; readonly image: number; readonly queryStates: StateRows };
-
-export type HeadReply =
-  | { readonly type: 'progress'; readonly id: number; readonly progress: LoadProgress }
-  | { readonly type: 'loaded'; readonly id: number; readonly report: HeadReport }
-  | { readonly type: 'seen'; readonly id: number }
-  | { readonly type: 'maps'; readonly id: number; readonly maps: HeadMaps }
-  | Failed;
+  image: { asks: { readonly image: number; readonly patchStates: StateRows }; answers: undefined };
+  maps: { asks: { readonly image: number; readonly queryStates: StateRows }; answers: HeadMaps };
+}

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { shareOf } from '../math/statistics/share';
+import { shareOf } from '../../math/statistics/share';
 import { bestSentence, comparisonSentence, likeSentence, nearestOf, spanText, valueName } from './trust-words';
 
 const auroc = (value: number, low: number, high: number) => ({ value, low, high, right: 800, wrong: 200 });
