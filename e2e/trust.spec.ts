@@ -102,10 +102,10 @@ test.describe('with an error that the test brings about', () => {
   });
 
   test('a sample whose picture is not there is not asked, and that is said', async ({ page }) => {
-    await page.route('**/datasets/**/images/**', (route) => route.fulfill({ status: 404, body: 'none' }));
+    await page.route('**/datasets/**/images.bin', (route) => route.fulfill({ status: 404, body: 'none' }));
     await openPage(page, '/?view=trust');
     await page.locator('.samples-row').first().click();
-    await expect(page.locator('.samples-note')).toContainText('is not where the data set should be (404)');
+    await expect(page.locator('.samples-note')).toContainText('could not be read: the server answered 404');
     await expect(page).toHaveURL(/view=trust/);
   });
 });
@@ -199,8 +199,13 @@ test('a row opens as a run: its question is asked again, and its trust is told',
   const row = page.locator('.samples-row').first();
   const question = await row.locator('.sample-question').innerText();
   const answer = await row.locator('.sample-answer').innerText();
+  const imageResponse = page.waitForResponse('**/images.bin');
   await row.click();
   await expect(page.locator('.answer-question')).toHaveText(question);
+  // Of 4 MB of images, the bytes of one.
+  const image = await imageResponse;
+  expect(image.status()).toBe(206);
+  expect((await image.body()).length).toBeLessThan(20_000);
   await idle(page);
   const said = await page.locator('.tokens').innerText();
   expect(said.replaceAll(/[\s\d]+/g, '')).toBe(answer.replaceAll(/[\s\d]+/g, ''));

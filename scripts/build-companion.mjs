@@ -6,7 +6,7 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, rmSync } from
 import path from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { ensurePython, venvBin } from './python.mjs';
+import { ensureVenv, venvBin } from './python.mjs';
 import { root, run } from './shell.mjs';
 
 const dist = path.join(root, 'dist');
@@ -23,7 +23,8 @@ cpSync(dist, page, { recursive: true, filter: (source) => path.basename(source) 
 console.log(`the page is in ${path.relative(root, page)}`);
 
 if (values.wheel) {
-  await ensurePython();
+  // pip alone builds it: none of the companion's dependencies are needed.
+  await ensureVenv();
   // What an earlier build left behind would be packed again.
   rmSync(path.join(companion, 'build'), { recursive: true, force: true });
   rmSync(wheels, { recursive: true, force: true });

@@ -8,6 +8,7 @@
  */
 export const folders = {
   main: ['views/', 'state/', 'source/', 'inference/', 'statistics/'],
+  gallery: ['views/', 'state/shared-zoom', 'statistics/', 'marks/', 'contract/', 'math/', 'theme/'],
   views: ['state/', 'marks/', 'statistics/api', 'contract/', 'math/', 'text/', 'theme/'],
   state: ['source/', 'statistics/api', 'contract/', 'math/', 'text/', 'theme/'],
   source: ['inference/[^/]*client', 'contract/', 'math/', 'text/'],
@@ -47,7 +48,7 @@ export const rooms = {
 export const packages = [
   {
     names: ['react', 'react-dom', 'react-aria', 'react-aria-components', '@react-[a-z]+/[^/]+'],
-    folders: ['main', 'views', 'state'],
+    folders: ['main', 'gallery', 'views', 'state'],
   },
   { names: ['zustand'], folders: ['state'] },
   { names: ['onnxruntime-web'], folders: ['inference'] },

@@ -10,6 +10,8 @@ import { root } from './shell.mjs';
 /** A page with one violation of each rule, and what is allowed next to it. */
 const files = {
   'src/main.tsx': "import { createRoot } from 'react-dom/client'; import './views/app/app'; export { createRoot };",
+  'src/gallery/marks.tsx':
+    "import { useRef } from 'react'; import '../marks/heatmap'; import '../source/rows'; export { useRef };",
   'src/math/maps/grid.ts': "import '../random';",
   'src/math/random.ts': '',
   'src/math/statistics/entropy.ts': "import '../maps/grid';",
@@ -49,6 +51,7 @@ const files = {
 
 /** As `rule: from -> to`. */
 const violations = [
+  'from-gallery: src/gallery/marks.tsx -> src/source/rows.ts',
   'from-math: src/math/up.ts -> src/contract/run.ts',
   'from-math: src/math/late.ts -> src/views/app/app.tsx',
   'from-marks: src/marks/heatmap.ts -> src/contract/run.ts',
@@ -59,7 +62,7 @@ const violations = [
   'from-views: src/views/explain/view.tsx -> src/statistics/client.ts',
   'from-views-explain: src/views/explain/view.tsx -> src/views/app/masthead.tsx',
   'from-math-statistics: src/math/statistics/entropy.ts -> src/math/maps/grid.ts',
-  'only-in-main-views-state: src/marks/heatmap.ts -> react',
+  'only-in-main-gallery-views-state: src/marks/heatmap.ts -> react',
   'only-in-state: src/contract/store.ts -> zustand',
   'only-in-inference: src/views/shared/run.ts -> onnxruntime-web',
   'only-in-inference: src/views/shared/wasm.ts -> onnxruntime-web',

@@ -35,6 +35,7 @@ describe('reading a calibration file', () => {
   it('reads Arrow', async () => {
     const table = await read('calibration.arrow');
     expect(table.facts).toMatchObject({ model: { name: 'made-up', sameAs: ['2233'] }, n: 40, patches: 16 });
+    expect(table.facts!.images).toEqual({ file: 'images.bin', index: 'images.json' });
     expect(table.rows).toBe(40);
     expect(table.isPooled).toBe(false);
     // In the metadata's order, not the rows'.

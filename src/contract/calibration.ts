@@ -35,6 +35,8 @@ const facts = z.object({
   licence: z.string(),
   /** Thumbnails in one image next to the file, with `cols` square cells per row. */
   sprites: z.nullable(z.object({ file: z.string(), cols: count, cellPx: count })),
+  /** All images in one file next to the calibration, and the index of where each is in it. */
+  images: z.nullish(z.object({ file: z.string(), index: z.string() })),
 });
 
 export type CalibrationFacts = z.infer<typeof facts>;

@@ -4,6 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { fitOf } from '../contract/calibration';
 import { readCalibrationFile } from '../contract/calibration-file';
 import type { CalibrationTable } from '../contract/calibration-table';
+import { parseImageHeader } from '../contract/image-header';
+import { parseImageIndex } from '../contract/image-index';
 import { type Pooling, poolings } from '../math/statistics/pooling';
 import type { AnswerValue } from './api';
 import { createCalibration } from './calibration';
@@ -36,7 +38,11 @@ describe('the calibration that ships', () => {
     expect(fitOf(table.facts!, { model: { name, revision: '0' }, head }).fits).toBe(false);
     const row = table.rows - 1;
     expect(table.tokensAt(row).join('')).toBe(table.answer.at(row));
-    expect(readFileSync(join(shipped, table.image.at(row)!)).length).toBeGreaterThan(1000);
+    const { file, index } = table.facts!.images!;
+    const { mediaType, images } = parseImageIndex(readJson(join(shipped, index)));
+    const { offset, bytes } = images[table.image.at(row)!]!;
+    const image = readFileSync(join(shipped, file)).subarray(offset, offset + bytes);
+    expect(parseImageHeader(image)).toEqual({ kind: 'image', mediaType, widthPx: 336, heightPx: 336 });
   });
 
   it('comes in the page to what its summary says', async () => {

@@ -266,6 +266,15 @@ def test_files_have_the_types_that_browsers_insist_on(opened: Guarded):
             assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
 
 
+def test_part_of_a_file_is_served_by_range(opened: Guarded):
+    """The page reads one image of a dataset out of a file of all of them."""
+    with httpx.Client(base_url=opened.url) as client:
+        part = client.get("/favicon.svg", headers={"Range": "bytes=1-3"})
+        assert (part.status_code, part.content) == (206, b"svg")
+        assert part.headers["content-range"] == "bytes 1-3/6"
+        assert client.get("/favicon.svg", headers={"Range": "bytes=6-9"}).status_code == 416
+
+
 @pytest.mark.parametrize(
     "path",
     ["/../settings.py", "/%2e%2e/%2e%2e/etc/passwd", "/assets/../../x", "//etc/passwd", "/assets/%00", "/assets"],

@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
 import { memo, useMemo, useState } from 'react';
 import {
   Button,
@@ -85,6 +85,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   const { calibration, entropy, filter, onOpen } = props;
   const { loaded } = calibration;
   const services = useServices();
+  const queries = useQueryClient();
   const order = useTrustChoices(selectOrder);
   const isWide = useMediaQuery('(min-width: 1000px)');
   const [refusal, setRefusal] = useState<string>();
@@ -102,7 +103,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   };
   const open = async (row: CalibrationRow) => {
     setRefusal(undefined);
-    const opening = await openSample(services, row, calibration.folderUrl);
+    const opening = await openSample({ ...services, queries }, row, calibration);
     if (opening.kind === 'refused') setRefusal(opening.reason);
     if (opening.kind === 'opened') onOpen();
   };

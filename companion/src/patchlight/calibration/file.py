@@ -70,6 +70,13 @@ class Sprites(TypedDict):
     cellPx: int
 
 
+class PackedImages(TypedDict):
+    """A file of all images next to the calibration, and the index of where each is in it."""
+
+    file: str
+    index: str
+
+
 class CalibrationFacts(TypedDict):
     """What a calibration is of and how it was made, named as the file has it.
 
@@ -85,6 +92,7 @@ class CalibrationFacts(TypedDict):
     seed: int
     licence: str
     sprites: Sprites | None
+    images: PackedImages | None
 
 
 def write_calibration(path: Path, rows: Sequence[Mapping[str, Any]], facts: CalibrationFacts) -> None:

@@ -317,6 +317,7 @@ class Build:
             "seed": size.seed,
             "licence": browser.manifest["licence"],
             "sprites": None,
+            "images": None,
         }
         rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
         write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)

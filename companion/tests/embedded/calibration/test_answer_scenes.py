@@ -30,6 +30,7 @@ from patchlight.embedded.world.render import render_seed
 from patchlight.embedded.world.scenes import split_seed
 from patchlight.head.shards import Rank
 from patchlight.models.answer_pieces import token_texts
+from tests.helpers.packed_images import read_image
 from tests.helpers.paths import ROOT
 
 HF, BROWSER, DATA = ROOT / "models" / NAME, ROOT / "public" / "models" / NAME, ROOT / "public" / "datasets" / NAME
@@ -53,7 +54,7 @@ def test_answers_and_entropies_are_those_of_the_page_s_graphs(table: Any, browse
     tokenizer = AutoTokenizer.from_pretrained(HF)
     pieces = prompt_pieces(tokenizer)
     for row in (table.slice(k, 1).to_pylist()[0] for k in HANDFUL):
-        pixels = decode_picture((DATA / row["image"]).read_bytes())
+        pixels = decode_picture(read_image(DATA, row["image"]))
         after = [*tokenizer(row["question"], add_special_tokens=False).input_ids, *pieces.after]
         found = browser.answer(browser.image_features(pixels), pieces.before, after, limit=96)
         assert token_texts(tokenizer, found.ids) == row["tokens"]
@@ -70,7 +71,7 @@ def test_answers_and_entropies_are_those_of_the_page_s_graphs(table: Any, browse
 
 
 def test_a_picture_as_it_is_decoded_is_what_the_processor_would_give_the_model(table: Any):
-    content = (DATA / table["image"][0].as_py()).read_bytes()
+    content = read_image(DATA, table["image"][0].as_py())
     processor = CLIPImageProcessorPil(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
     given = processor(Image.open(io.BytesIO(content)), do_rescale=False, do_normalize=False, return_tensors="np")
     assert np.array_equal(given["pixel_values"][0].transpose(1, 2, 0), decode_picture(content))
@@ -81,7 +82,7 @@ def test_pictures_are_of_scenes_of_a_split_of_their_own(table: Any):
     for number in (0, 400, 849):
         assert f"images/{number:04d}.webp" in images
         _, rendered = render_seed(split_seed("calibration", number))
-        shown = decode_picture((DATA / f"images/{number:04d}.webp").read_bytes())
+        shown = decode_picture(read_image(DATA, f"images/{number:04d}.webp"))
         # Of what compression does; another scene is 10 and more away.
         assert np.abs(shown.astype(int) - rendered.image).mean() < 3
 
@@ -113,7 +114,7 @@ def test_thumbnails_are_the_pictures_in_order(table: Any):
         row, col = divmod(cell, SPRITE_COLS)
         x, y = col * CELL_PX, row * CELL_PX
         thumbnail = np.asarray(sheet.crop((x, y, x + CELL_PX, y + CELL_PX)), dtype=float)
-        picture = Image.open(DATA / image).convert("RGB")
+        picture = Image.open(io.BytesIO(read_image(DATA, image))).convert("RGB")
         small = np.asarray(picture.resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS), dtype=float)
         other = np.asarray(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((CELL_PX, CELL_PX)), dtype=float)
         # Compression moves a thumbnail's pixels a little; another picture is far off.

@@ -1,7 +1,8 @@
 """The folder that the page's data set view reads: the embedded model's calibration with the pictures that it is of.
 
 calibration.arrow   an answer a row (docs/calibration.md)
-images/0000.webp    a picture a scene, what the model was shown
+images.bin          one WebP image per scene, back to back: what the model was shown
+images.json         where each of them is in that file, with its SHA-256
 sprites.webp        their thumbnails in one picture
 summary.json        a report: what the calibration comes to
 manifest.json       bytes and SHA-256 of each file
@@ -24,6 +25,7 @@ from ...calibration.summary import calibration_report
 from ...models.pictures import open_upright
 from ...report import figure, write_report
 from .answer_scenes import AnsweredScene
+from .packed_images import IMAGES_FILE, write_images
 
 SPRITES_FILE, SUMMARY_FILE, MANIFEST_FILE = "sprites.webp", "summary.json", "manifest.json"
 SPRITE_COLS, CELL_PX = 32, 48
@@ -43,7 +45,7 @@ def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
                     **answer,
                     "id": f"{name}/{scene.scene:04d}/{number}",
                     "correct": float(answer["correct"]),
-                    "image": image_path(scene),
+                    "image": image_name(scene),
                     "thumbnail": cell,
                     "isContent": content_tokens(answer["tokens"], answer["words"]),
                 }
@@ -51,8 +53,8 @@ def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
     return rows
 
 
-def image_path(scene: AnsweredScene) -> str:
-    """Relative to the folder."""
+def image_name(scene: AnsweredScene) -> str:
+    """In the index of images."""
     return f"images/{scene.scene:04d}.webp"
 
 
@@ -67,16 +69,15 @@ def write_folder(
     """Replace `out` by a whole new folder, written beside it first. `figures` lead the summary, which takes `more`."""
     aside = out.with_name(f".{out.name}.{os.getpid()}")
     shutil.rmtree(aside, ignore_errors=True)
-    (aside / "images").mkdir(parents=True)
+    aside.mkdir(parents=True)
     try:
-        for scene in scenes:
-            (aside / image_path(scene)).write_bytes(scene.webp)
+        images = write_images(aside, {image_name(scene): scene.webp for scene in scenes}, "image/webp")
         (aside / SPRITES_FILE).write_bytes(sprite_sheet([scene.webp for scene in scenes]))
         sprites: Sprites = {"file": SPRITES_FILE, "cols": SPRITE_COLS, "cellPx": CELL_PX}
-        write_calibration(aside / CALIBRATION_FILE, rows, {**facts, "sprites": sprites})
+        write_calibration(aside / CALIBRATION_FILE, rows, {**facts, "sprites": sprites, "images": images})
         report = calibration_report(rows, facts["data"]["sets"])
         sizes = [
-            figure("pictures", _bytes(aside / "images") / 1e6, unit="MB"),
+            figure("pictures", (aside / IMAGES_FILE).stat().st_size / 1e6, unit="MB"),
             figure("all files that the page reads", _bytes(aside) / 1e6, unit="MB", goal="<= 10"),
         ]
         title = f"Is the answer right? What entropy and log-probability say of {len(rows)} answers"
