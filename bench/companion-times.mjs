@@ -14,7 +14,7 @@ import { median } from './page-times.mjs';
  * @returns {Promise<{ address: string, stop: () => void }>}
  */
 export function startCompanion(pageFolder, modelFolder) {
-  const serve = ['-m', 'patchlight.cli', 'serve', '--model', modelFolder, '--page', pageFolder, '--port', '4192'];
+  const serve = ['-m', 'patchlight', 'serve', '--model', modelFolder, '--page', pageFolder, '--port', '4192'];
   const child = spawn(venvBin('python'), serve, {
     cwd: root,
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },

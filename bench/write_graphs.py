@@ -2,8 +2,8 @@
 
     python bench/write_graphs.py 192 4096 5120
 
-Weights are external data that the benchmark's page makes up: `fastrm.bin` as patchlight.head lays it out, `plain.bin`
-with W_q and W_k [d, d] fp16, then b_q and b_k [d] fp32.
+Weights are external data that the benchmark's page makes up: `fastrm.bin` as patchlight.head.folded lays it out,
+`plain.bin` with W_q and W_k [d, d] fp16, then b_q and b_k [d] fp32.
 """
 
 import sys
@@ -12,8 +12,8 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from patchlight.folded_head import BLOB_FILE, weight_layout, write_head_graph
-from patchlight.head import LAYER_NORM_EPSILON
+from patchlight.head.folded import BLOB_FILE, weight_layout, write_head_graph
+from patchlight.head.fastrm import LAYER_NORM_EPSILON
 
 PLAIN_BLOB = "plain.bin"
 

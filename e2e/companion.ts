@@ -40,7 +40,7 @@ export async function startCompanion({
 }: Start = {}): Promise<Companion> {
   const own = port ?? (await freePort());
   const python = path.join(root, '.venv', process.platform === 'win32' ? 'Scripts' : 'bin', 'python');
-  const entry = isSlow ? ['e2e/slow_companion.py'] : ['-m', 'patchlight.cli'];
+  const entry = isSlow ? ['e2e/slow_companion.py'] : ['-m', 'patchlight'];
   const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(own)];
   const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...more], {
     cwd: root,

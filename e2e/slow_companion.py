@@ -5,8 +5,8 @@ can look at, however fast the machine. Everything else is the companion as it is
 import sys
 import time
 
-from patchlight import loading
-from patchlight.cli import main
+from patchlight.models import loading
+from patchlight.cli.main import main
 
 PASS_S = 0.08
 

@@ -4,7 +4,7 @@ import { parseReport, renderFigures, renderGoals, replaceSection } from './figur
 
 const report = {
   title: 'Answers',
-  command: 'python -m patchlight.evaluate',
+  command: 'python -m patchlight.embedded.evaluate',
   figures: [
     { label: 'colour', value: 91.23456, unit: '%', goal: '≥ 65 %' },
     { label: 'questions', value: 2400 },
@@ -16,7 +16,7 @@ const where = { file: 'README.md', name: 'figures' };
 describe('the figures of README.md and docs/figures.md', () => {
   it('show each number with its unit, its goal and the command that measures it', () => {
     const text = renderFigures([report]);
-    expect(text).toContain('`python -m patchlight.evaluate`');
+    expect(text).toContain('`python -m patchlight.embedded.evaluate`');
     expect(text).toContain('| colour | 91.23 % | ≥ 65 % |');
     expect(text).toContain('| questions | 2400 |  |');
   });

@@ -1,5 +1,5 @@
 // @ts-check
-// The figures in docs/methods.md are rendered from the report of `python -m patchlight.methods_report`.
+// The figures in docs/methods.md are rendered from the report of `python -m patchlight.measure.methods_report`.
 //   node scripts/methods-doc.mjs           writes the section
 //   node scripts/methods-doc.mjs --check   fails where the document says something else than the report
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -10,7 +10,7 @@ const forEach = (value) => Object.fromEntries(ids.map((id) => [id, value]));
 const estimate = [0.512, 0.4, 0.623];
 const figures = { pointing: estimate, iou: estimate, mass: estimate, spearman: estimate, top: estimate, f1: null };
 const data = /** @type {any} */ ({
-  command: 'python -m patchlight.methods_report',
+  command: 'python -m patchlight.measure.methods_report',
   measuredOn: '2026-01-01',
   model: 'scenes',
   modelRevision: 'abc',

@@ -54,6 +54,7 @@ const steps = [
     needs: ['python'],
     run: () => run(venvBin('ruff'), ['format', '--check', '--diff'], { cwd: companion }),
   },
+  { name: 'py-imports', needs: ['python'], run: () => run(venvBin('lint-imports'), [], { cwd: companion }) },
   { name: 'pyright', needs: ['python'], run: () => run(venvBin('pyright'), [], { cwd: companion }) },
   { name: 'vitest', needs: ['node'], run: () => tool('vitest', ['run']) },
   { name: 'build', needs: ['node', 'build'], run: async () => {} },
@@ -68,7 +69,7 @@ async function runSmokePipeline() {
   try {
     // From nothing each time: what an older version left behind would be resumed.
     const folders = ['--work', path.join(out, 'work'), '--out', path.join(out, 'model')];
-    await run(venvBin('python'), ['-m', 'patchlight.pipeline', '--smoke', ...folders]);
+    await run(venvBin('python'), ['-m', 'patchlight.embedded.pipeline', '--smoke', ...folders]);
   } finally {
     rmSync(out, { recursive: true, force: true });
   }

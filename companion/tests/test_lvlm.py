@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tiny_models import save, tiny
 
-from patchlight.head import FastRM, HeadFacts
-from patchlight.labels import label_answer
+from patchlight.head.fastrm import FastRM, HeadFacts
+from patchlight.head.labels import label_answer
 from patchlight.lvlm import LVLM
+from tests.helpers.tiny_models import save, tiny
 
 FACTS = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model="tiny", model_revision="0")
 

@@ -1,4 +1,4 @@
-// The table that `patchlight evaluate` writes, a row a sample and token (companion/src/patchlight/evaluation_table.py),
+// The table that `patchlight evaluate` writes, a row a sample and token (companion/src/patchlight/evaluation/table.py),
 // as answers.
 import * as z from 'zod/mini';
 import { contentTokens } from '../math/content-tokens';

@@ -6,8 +6,8 @@ import { parseExplainStream, type WantedExplanation } from './explain-stream';
 import type { ExplainEvent } from './run';
 import { parseUnembedding } from './unembedding';
 
-// Off a companion's socket: companion/tests/make_explanation_fixture.py; companion/tests/test_explain.py holds them to
-// what it says now.
+// Off a companion's socket: companion/tests/makers/explanation_fixture.py; companion/tests/server/test_explain.py holds
+// them to what it says now.
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
 const chefer = fixture('chefer.explanation'); // queued 0, check, maps of tokens 5 and 1, end
 const wanted: WantedExplanation = {

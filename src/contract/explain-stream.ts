@@ -1,4 +1,5 @@
-// An explanation as bytes: an Arrow IPC stream, format version 1, written by companion/src/patchlight/explanation_wire.py.
+// An explanation as bytes: an Arrow IPC stream, format version 1, written by
+// companion/src/patchlight/wire/explanation.py.
 //
 // The schema's metadata holds the header as JSON under `patchlight.explain`. One row is one record batch: `queued`*,
 // `check`, `map`*, `end`; docs/protocol.md says what each holds.

@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { openRunRows, type RunRow } from './run-rows';
 
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
-// Written by companion/tests/make_run_fixture.py, made-up numbers; companion/tests/test_wire.py reads the same ones.
+// Written by companion/tests/makers/run_fixture.py, made-up numbers; companion/tests/wire/test_run.py reads
+// the same ones.
 const live = fixture('live-stream.run');
 
 async function rowsOf(bytes: Uint8Array): Promise<RunRow[]> {

@@ -1,4 +1,4 @@
-// A run as bytes: an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire.py.
+// A run as bytes: an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire/run.py.
 //
 // The schema's metadata holds the header as JSON under `patchlight.run`. One row is one record batch, so that each
 // token is seen as it comes, in this order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`; docs/protocol.md

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { RunEvent } from './run';
 import { parseRunStream } from './run-stream';
 
-// Written by companion/tests/make_run_fixture.py; companion/tests/test_wire.py reads the same numbers from it.
+// Written by companion/tests/makers/run_fixture.py; companion/tests/wire/test_run.py reads the same numbers from it.
 const fixture = new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', 'random-weights.run')));
 
 async function collect(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<RunEvent[]> {

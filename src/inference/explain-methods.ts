@@ -1,4 +1,5 @@
-// The methods over a traced answer. What their graphs compute is said in gradient_graphs.py, which they are exported from.
+// The methods over a traced answer. Their graphs are exported from, and described in,
+// companion/src/patchlight/embedded/browser/gradient_graphs.py.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { MapBackend, RelevancyMap } from '../contract/run';
 import { dexArMaps } from '../math/dex-ar';

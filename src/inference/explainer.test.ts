@@ -1,5 +1,6 @@
 // The embedded model's own graphs in onnxruntime-web's WASM build under Node, against maps that Python computed by
-// autograd over whole attention matrices (make_explain_fixture.py). No picture is decoded here: the patches are noise.
+// autograd over whole attention matrices (companion/tests/makers/explain_fixture.py). No picture is decoded here:
+// the patches are noise.
 import { readFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-web';
 import { beforeAll, describe, expect, test, vi } from 'vitest';

@@ -1,5 +1,5 @@
-// The head's graph, as head.py writes it for any width, in onnxruntime-web's WASM build under Node, against the paper's
-// form in float64: LayerNorm, query and key projections, sigmoid of the scaled product.
+// The head's graph, as companion/src/patchlight/head/folded.py writes it for any width, in onnxruntime-web's WASM build
+// under Node, against the paper's form in float64: LayerNorm, query and key projections, sigmoid of the scaled product.
 import { readFileSync } from 'node:fs';
 import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-web';

@@ -4,7 +4,7 @@ import { bicubicWeights } from './bicubic';
 import fixture from './fixtures/pillow-bicubic.json';
 import { type PixelStrips, prepareImage, resize } from './model-image';
 
-/** The same noise as companion/tests/test_model_image.py, in RGBA. */
+/** The same noise as companion/tests/embedded/training/test_model_image.py, in RGBA. */
 function noise(widthPx: number, heightPx: number): PixelStrips {
   const rgba = new Uint8ClampedArray(widthPx * heightPx * 4).fill(255);
   let state = 1;

@@ -8,7 +8,7 @@ import {
   rankCorrelation,
   topMembership,
 } from './agreement';
-// Written by companion/tests/make_agreement_fixture.py.
+// Written by companion/tests/makers/agreement_fixture.py.
 import fixture from './fixtures/agreement.json';
 
 const map = (...values: number[]) => Float32Array.from(values);

@@ -11,7 +11,7 @@ const ends = /^[^\p{L}\p{N}]+|[^\p{L}\p{N}]+$/gu;
 
 /**
  * Which tokens of an answer carry content: those with a letter or a digit whose word, in lower case and without the
- * punctuation at its ends, is no function word. As companion/src/patchlight/content_tokens.py.
+ * punctuation at its ends, is no function word. As companion/src/patchlight/calibration/content_tokens.py.
  */
 export function contentTokens(tokens: readonly SpokenToken[]): boolean[] {
   const words = new Map<number, string>();

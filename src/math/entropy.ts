@@ -1,4 +1,5 @@
-// Entropy of a relevancy map, in nats, in three senses; as companion/src/patchlight/entropy.py, number for number.
+// Entropy of a relevancy map, in nats, in three senses; as companion/src/patchlight/calibration/entropy.py,
+// number for number.
 import { scottBandwidth } from './kernel-density';
 
 /** What `p` is in the paper's H = -sum p log p; in the order in which they are offered. */

@@ -1,7 +1,7 @@
 /**
  * English words that hold a sentence together and say nothing of a picture; the same list as in
- * companion/src/patchlight/content_tokens.py. Not among them, because questions ask for them: yes, no and not, numbers,
- * and words of place other than the bare in, on and at.
+ * companion/src/patchlight/calibration/content_tokens.py. Not among them, because questions ask for
+ * them: yes, no and not, numbers, and words of place other than the bare in, on and at.
  */
 export const functionWords: ReadonlySet<string> = new Set(
   `a an the this that these those

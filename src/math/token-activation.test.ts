@@ -4,7 +4,7 @@ import { createTokenActivations, type TokenActivationInput } from './token-activ
 
 const tokenActivationMap = (input: TokenActivationInput, t: number) => createTokenActivations(input).mapOf(t);
 
-// Written by companion/tests/make_activation_fixture.py, from NumPy in float64.
+// Written by companion/tests/makers/activation_fixture.py, from NumPy in float64.
 const fixture: {
   readonly hiddenSize: number;
   readonly grids: readonly { readonly rows: number; readonly cols: number }[];

@@ -1,1 +1,27 @@
-"""Patchlight's companion: what must live where vision-language models live."""
+"""Patchlight's Python side: it serves vision-language models to the page, explains their answers, and trains the
+heads that do so quickly.
+
+`from patchlight import FastRM, LVLM` is the library. Both names load on first use, because they need torch and
+`import patchlight` must not.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .head.fastrm import FastRM
+    from .lvlm import LVLM
+
+__all__ = ["LVLM", "FastRM"]
+
+_MODULES = {"FastRM": ".head.fastrm", "LVLM": ".lvlm"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple, overload
 import torch
 from PIL import Image, ImageOps
 
-from .decoding import Prefill, Sampling, decode
-from .loading import Loaded, LoadOptions, load
-from .reading import Frame
+from .models.decoding import Prefill, Sampling, decode
+from .models.loading import Loaded, LoadOptions, load
+from .models.reading import Frame
 
 
 class LastHiddenStates(Sequence[torch.Tensor]):

@@ -19,11 +19,11 @@ from PIL import Image
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
-from ..explanation_wire import ExplanationWriter
-from ..methods import BudgetExceeded
-from ..pictures import UnreadablePicture, open_upright
-from ..run_header import ImageFacts
-from ..wire import RunWriter
+from ..methods.explain import BudgetExceeded
+from ..models.pictures import UnreadablePicture, open_upright
+from ..wire.explanation import ExplanationWriter
+from ..wire.run import RunWriter
+from ..wire.run_header import ImageFacts
 from .asked import parse_explain, parse_generate
 from .description import (
     describe,

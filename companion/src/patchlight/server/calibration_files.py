@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..calibration_file import CALIBRATION_FILE, read_facts
+from ..calibration.file import CALIBRATION_FILE, read_facts
 from .schemas import CalibrationFile, HeadFacts
 
 

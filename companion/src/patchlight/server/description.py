@@ -1,7 +1,7 @@
 """What the API's description says beyond the routes' own types: problem documents, the multipart body, the stream."""
 
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -99,21 +99,3 @@ def describe(app: FastAPI) -> dict[str, Any]:
         found["security"] = [{}, {"bearer": []}, {"cookie": []}]
         app.openapi_schema = found
     return app.openapi_schema
-
-
-def main() -> None:
-    """Writes companion/openapi.json again."""
-    import json
-    from pathlib import Path
-
-    from .app import create_app
-    from .settings import ServeSettings
-
-    # No route is called, so there need be no model behind them.
-    described = create_app(ServeSettings(), cast(Any, None)).openapi()
-    path = Path(__file__).resolve().parents[3] / "openapi.json"
-    path.write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,11 +4,11 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import NamedTuple, cast
 
-from ..explanation_wire import ExplanationEnd, ExplanationHeader, ExplanationWriter, TokenMap
-from ..loading import Loaded, free_bytes
-from ..methods import METHODS, Check, Cost, Method, MethodMap, explain
-from ..reading import Reading
-from ..unembedding import has_unembedding, unembedding_bytes
+from ..methods.explain import METHODS, Check, Cost, Method, MethodMap, explain
+from ..models.loading import Loaded, free_bytes
+from ..models.reading import Reading
+from ..wire.explanation import ExplanationEnd, ExplanationHeader, ExplanationWriter, TokenMap
+from ..wire.unembedding import has_unembedding, unembedding_bytes
 from .problems import Refusal
 from .schemas import ExplainRequest
 from .settings import EXPLAIN_SHARE, GIB, ServeSettings

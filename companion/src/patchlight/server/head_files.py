@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ..head import FACTS_FILE, FastRM
-from ..head_export import export_head
+from ..head.export import export_head
+from ..head.fastrm import FACTS_FILE, FastRM
 from .schemas import HeadFacts, HeadFile, HeadFiles
 
 

@@ -17,7 +17,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from ..row_stream import Sink
+from ..wire.row_stream import Sink
 from .outbox import Outbox
 from .queue import RunQueue
 from .schemas import ARROW_STREAM

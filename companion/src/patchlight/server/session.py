@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..decoding import Sampling
-from ..explanation_wire import ExplanationWriter
-from ..loading import Loaded
-from ..pictures import MEDIA_TYPES
-from ..reading import Reading
-from ..run_header import Geometry, Head, Header, ImageFacts
-from ..run_rows import geometry_of, write_answer
-from ..wire import RunWriter
+from ..models.decoding import Sampling
+from ..models.loading import Loaded
+from ..models.pictures import MEDIA_TYPES
+from ..models.reading import Reading
+from ..wire.explanation import ExplanationWriter
+from ..wire.run import RunWriter
+from ..wire.run_header import Geometry, Head, Header, ImageFacts
+from ..wire.run_rows import geometry_of, write_answer
 from .explaining import UNEMBEDDING_IDS, Explainer, Explaining
 from .schemas import (
     SEED_LARGEST,

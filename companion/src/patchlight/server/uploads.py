@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
-from ..pictures import PictureFacts, UnreadablePicture, look_at
+from ..models.pictures import PictureFacts, UnreadablePicture, look_at
 from .problems import Refusal
 from .settings import ServeSettings
 

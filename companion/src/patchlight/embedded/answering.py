@@ -1,0 +1,188 @@
+"""Questions of the embedded model's own data set put to it: prompts, greedy answers, and the words they name."""
+
+from random import Random
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+from .training.llava_parts import language_model, word_embeddings
+from .training.packed_forward import encode_patches
+from .training.packing import PATCHES, PromptPieces, prompt_pieces
+from .world.pool import PooledScene
+from .world.questions import AnswerWord, Question, answer_text, ask, found_words
+
+
+class Pictured(Protocol):
+    """Anything with an image [336, 336, 3] uint8."""
+
+    @property
+    def image(self) -> np.ndarray: ...
+
+
+class Pictures(Protocol):
+    """Images by number, whatever else comes with them."""
+
+    def __getitem__(self, index: int, /) -> Pictured: ...
+
+
+class Scenes(Protocol):
+    """A pool or a list of rendered scenes."""
+
+    def __getitem__(self, index: int, /) -> PooledScene: ...
+
+
+class Asked(NamedTuple):
+    """A question of scene number `scene` with its tokens.
+
+    prompt_after [.] ids after the image; reference [.] ids of the right answer with the end token; per token of
+    `reference`: targets, the object that it names or -1, and found, whether the question does not hold its word.
+    """
+
+    scene: int
+    question: Question
+    prompt_after: list[int]
+    reference: list[int]
+    targets: list[int]
+    found: list[bool]
+
+
+class Greedy(NamedTuple):
+    """The model's own answer: token ids without the end token, and each token's log-probability."""
+
+    ids: list[int]
+    log_probs: list[float]
+
+
+def ask_scenes(
+    pool: Scenes,
+    scenes: range,
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    per_scene: int,
+    seed: int,
+    description_share: float = 0.0,
+    kind: str | None = None,
+) -> list[Asked]:
+    """`per_scene` different questions of each scene; a function of the scenes and `seed`."""
+    pieces = prompt_pieces(tokenizer)
+    asked: list[Asked] = []
+    for index in scenes:
+        random = Random(seed * 1_000_003 + index)
+        seen: set[str] = set()
+        item = pool[index]
+        while len(seen) < per_scene:
+            wanted = "description" if kind is None and random.random() < description_share else kind
+            question = ask(item.scene, random, wanted)
+            if question.text in seen and kind is None:
+                continue
+            seen.add(question.text if kind is None else f"{question.text}{len(seen)}")
+            asked.append(tokenize(index, question, tokenizer, pieces))
+    return asked
+
+
+def tokenize(scene: int, question: Question, tokenizer: PreTrainedTokenizerFast, pieces: PromptPieces) -> Asked:
+    """Ids of prompt and reference answer, and the object that each answer token names."""
+    encode = tokenizer.backend_tokenizer
+    after = [*encode.encode(question.text, add_special_tokens=False).ids, *pieces.after]
+    reference = encode.encode(answer_text(question.words), add_special_tokens=False).ids
+    targets: list[int] = []
+    found: list[bool] = []
+    for word, is_found in zip(question.words, found_words(question), strict=True):
+        tokens = len(encode.encode(_cased(word, not targets), add_special_tokens=False).ids)
+        targets += [word.target] * tokens
+        found += [is_found] * tokens
+    if len(targets) != len(reference):
+        raise ValueError(f"{len(reference)} answer tokens, {len(targets)} token targets: {question}")
+    return Asked(scene, question, after, [*reference, pieces.eos], [*targets, -1], [*found, False])
+
+
+def _cased(word: AnswerWord, first: bool) -> str:
+    return word.text[0].upper() + word.text[1:] if first else word.text
+
+
+def embed_images(model: LlavaForConditionalGeneration, images: np.ndarray) -> torch.Tensor:
+    """[b, 336, 336, 3] uint8 to projected features [b, 576, d]."""
+    keep = torch.arange(PATCHES).expand(len(images), -1)
+    return encode_patches(model, torch.from_numpy(images), keep)
+
+
+def prompt_embeds(
+    model: LlavaForConditionalGeneration, features: torch.Tensor, pieces: PromptPieces, after: list[int]
+) -> torch.Tensor:
+    """[n, d]: what goes before the image, the image's features [576, d], what comes after."""
+    embed = word_embeddings(model)
+    return torch.cat([embed(torch.tensor(pieces.before)), features, embed(torch.tensor(after))])
+
+
+@torch.inference_mode()
+def greedy_answers(
+    model: LlavaForConditionalGeneration,
+    pool: Pictures,
+    asked: list[Asked],
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    scene_of: dict[int, int] | None = None,
+    limit: int = 80,
+) -> list[Greedy]:
+    """Greedy answers, the questions of one scene side by side on that scene's key-value cache.
+
+    `scene_of` shows the model another scene's image instead (the control that must drop to chance).
+    """
+    pieces = prompt_pieces(tokenizer)
+    by_scene: dict[int, list[int]] = {}
+    for number, item in enumerate(asked):
+        by_scene.setdefault(item.scene, []).append(number)
+    answers: list[Greedy] = [Greedy([], []) for _ in asked]
+    for scene, numbers in by_scene.items():
+        shown = scene if scene_of is None else scene_of[scene]
+        features = embed_images(model, pool[shown].image[None])[0]
+        rows = [asked[n].prompt_after for n in numbers]
+        for n, answer in zip(numbers, _decode(model, features, pieces, rows, limit), strict=True):
+            answers[n] = answer
+    return answers
+
+
+def _decode(
+    model: LlavaForConditionalGeneration,
+    features: torch.Tensor,
+    pieces: PromptPieces,
+    rows: list[list[int]],
+    limit: int,
+) -> list[Greedy]:
+    """Rows share the image's prefix; shorter prompts are padded on the left after it, masked and unnumbered."""
+    embed, decoder = word_embeddings(model), language_model(model)
+    before = torch.cat([embed(torch.tensor(pieces.before)), features])[None]
+    cache = decoder(inputs_embeds=before, use_cache=True).past_key_values
+    count, longest, prefix = len(rows), max(map(len, rows)), before.shape[1]
+    cache.batch_repeat_interleave(count)
+    ids = torch.tensor([[0] * (longest - len(r)) + r for r in rows])
+    real = torch.tensor([[0] * (longest - len(r)) + [1] * len(r) for r in rows])
+    mask = torch.cat([torch.ones(count, prefix, dtype=torch.long), real], dim=1)
+    positions = prefix + (real.cumsum(1) - 1).clamp(min=0)
+    chosen: list[list[int]] = [[] for _ in rows]
+    log_probs: list[list[float]] = [[] for _ in rows]
+    going = [True] * count
+    for _ in range(limit):
+        out = decoder(
+            inputs_embeds=embed(ids),
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        scores = torch.log_softmax(model.lm_head(out.last_hidden_state[:, -1]).float(), dim=-1)
+        best = scores.argmax(-1)
+        for k, token in enumerate(best.tolist()):
+            if going[k] and token == pieces.eos:
+                going[k] = False
+            if going[k]:
+                chosen[k].append(token)
+                log_probs[k].append(scores[k, token].item())
+        if not any(going):
+            break
+        ids = best[:, None]
+        mask = torch.cat([mask, torch.ones(count, 1, dtype=torch.long)], dim=1)
+        positions = positions[:, -1:] + 1
+    return [Greedy(i, p) for i, p in zip(chosen, log_probs, strict=True)]

@@ -1,0 +1,273 @@
+"""The embedded model as the page reads it: three ONNX graphs, the folded head, tokenizer and manifest.
+
+vision.onnx   pixel_values [1, 3, px, px] -> image_features [1, P, d]
+embed.onnx    input_ids [1, s] -> inputs_embeds [1, s, d]
+decoder.onnx  inputs_embeds [1, s, d], position_ids [1, s], past.i.key and past.i.value [1, h, p, hd] (p may be 0)
+              -> logits [1, V] of the last position, last_hidden_state [1, s, d] after the final norm,
+              present.i.key and present.i.value [1, h, p + s, hd]
+Weights are stored in fp16 and widened when the session is made: every sum is float32.
+"""
+
+import hashlib
+import json
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+from torch.export import Dim
+from transformers import AutoProcessor, DynamicCache, LlavaForConditionalGeneration, LlavaProcessor
+from transformers.cache_utils import DynamicLayer
+
+from ...head.export import BROWSER_FILES, head_facts, head_revision
+from ...head.fastrm import FastRM
+from ...head.folded import fold, write_head_graph, write_head_weights
+from ..training.llava_parts import (
+    image_px,
+    key_value_shape,
+    language_model,
+    patch_px,
+    text_config,
+    vision_config,
+    vision_tower,
+    word_embeddings,
+)
+from ..training.model import PROMPT, load_model
+from ..training.vocabulary import tokens_never_seen
+
+GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+OPSET = 18
+FP16_LARGEST = 65504.0
+
+
+def export_browser_model(
+    hf_folder: Path, head_folder: Path, out_folder: Path, *, name: str, knows: str, training: dict[str, Any]
+) -> Path:
+    """Write the model folder and return its manifest's path; a head for other hidden states is refused."""
+    model = load_model(hf_folder, attention="eager")
+    text = text_config(model)
+    head = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
+    (out_folder / "head").mkdir(parents=True, exist_ok=True)
+    export_graphs(model, out_folder)
+    write_head_graph(out_folder / "head", text.hidden_size)
+    write_head_weights(out_folder / "head", fold(head))
+    for file in TOKENIZER_FILES:
+        shutil.copyfile(hf_folder / file, out_folder / file)
+    processor = AutoProcessor.from_pretrained(hf_folder)
+    manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), out_folder)
+    manifest |= {"name": name, "knows": knows, "training": training}
+    path = out_folder / "manifest.json"
+    manifest |= _explanations_of(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
+    path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def _explanations_of(path: Path, decoder_sha256: str) -> dict[str, Any]:
+    """What the manifest that is there says of explaining, where it holds on: its graphs point into the same decoder."""
+    former = json.loads(path.read_text()) if path.exists() else {}
+    decoder = former.get("files", {}).get(GRAPHS["decoder"], {})
+    holds_on = "explain" in former and decoder.get("sha256") == decoder_sha256
+    return {"explain": former["explain"]} if holds_on else {}
+
+
+class _Vision(nn.Module):
+    """Patches through the encoder up to the configured layer, class token dropped, projected."""
+
+    def __init__(self, model: LlavaForConditionalGeneration):
+        super().__init__()
+        self.tower = vision_tower(model)
+        self.projector = model.model.multi_modal_projector
+        layer = model.config.vision_feature_layer
+        if not isinstance(layer, int) or model.config.vision_feature_select_strategy != "default":
+            raise ValueError(f"vision features of layer {layer}: only one layer without its class token is exported")
+        count = len(self.tower.encoder.layers)
+        # Hidden state 0 is what enters the first layer, so that -1 has passed all of them.
+        self.layers = self.tower.encoder.layers[: layer if layer >= 0 else count + 1 + layer]
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        x = self.tower.pre_layrnorm(self.tower.embeddings(pixel_values))
+        for layer in self.layers:
+            x = layer(x, None)
+        return self.projector(x[:, 1:])
+
+
+class _Decoder(nn.Module):
+    """Prefill and decode in one graph: the causal mask follows from how much past there is."""
+
+    def __init__(self, model: LlavaForConditionalGeneration):
+        super().__init__()
+        self.language_model, self.lm_head = language_model(model), model.lm_head
+        if self.language_model.config._attn_implementation != "eager":
+            raise ValueError(f"attention is {self.language_model.config._attn_implementation}: export wants eager")
+
+    def forward(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor, past: list[torch.Tensor]):
+        layers = [DynamicLayer() for _ in past[::2]]
+        for layer, keys, values in zip(layers, past[::2], past[1::2], strict=True):
+            # Set, not updated: an update would join them to an empty tensor of no rank, which has no ONNX form.
+            layer.keys, layer.values, layer.is_initialized = keys, values, True
+            layer.dtype, layer.device = keys.dtype, keys.device
+        cache = DynamicCache()
+        cache.layers.extend(layers)
+        s, p = inputs_embeds.shape[1], past[0].shape[2]
+        seen = torch.arange(p + s) <= p + torch.arange(s)[:, None]
+        mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
+        states = self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=mask,
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state
+        present = [part for layer in layers for part in (layer.keys, layer.values)]
+        return self.lm_head(states[:, -1]), states, *present
+
+
+@torch.no_grad()
+def export_graphs(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    """The three graphs, each in one file."""
+    text, px = text_config(model), image_px(vision_config(model))
+    pasts = [f"past.{i}.{part}" for i in range(text.num_hidden_layers) for part in ("key", "value")]
+    presents = [name.replace("past", "present") for name in pasts]
+    # A sample length of 1 would be taken for a constant.
+    s, p = Dim("s", max=text.max_position_embeddings), Dim("p", max=text.max_position_embeddings)
+    heads, width = key_value_shape(text)
+    past = [torch.randn(1, heads, 7, width) for _ in pasts]
+    _export(
+        _Vision(model), (torch.randn(1, 3, px, px),), folder / GRAPHS["vision"], ["pixel_values"], ["image_features"]
+    )
+    _export(
+        word_embeddings(model),
+        (torch.zeros(1, 3, dtype=torch.long),),
+        folder / GRAPHS["embed"],
+        ["input_ids"],
+        ["inputs_embeds"],
+        ({1: s},),
+    )
+    _export(
+        _Decoder(model),
+        (torch.randn(1, 5, text.hidden_size), torch.arange(7, 12)[None], past),
+        folder / GRAPHS["decoder"],
+        ["inputs_embeds", "position_ids", *pasts],
+        ["logits", "last_hidden_state", *presents],
+        ({1: s}, {1: s}, [{2: p} for _ in pasts]),
+    )
+
+
+def _export(
+    module: nn.Module,
+    sample: tuple[Any, ...],
+    path: Path,
+    inputs: list[str],
+    outputs: list[str],
+    dynamic: tuple[Any, ...] | None = None,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module.eval(),
+            sample,
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic,
+            dynamo=True,
+            opset_version=OPSET,
+            verbose=False,
+        )
+    if program is None:
+        raise RuntimeError(f"{path.name}: the exporter gave no program")
+    proto = program.model_proto
+    store_weights_in_fp16(proto)
+    onnx.checker.check_model(proto)
+    found = [value.name for value in proto.graph.input], [value.name for value in proto.graph.output]
+    if found != (inputs, outputs):
+        raise RuntimeError(f"{path.name}: inputs and outputs are {found}, want {inputs}, {outputs}")
+    path.write_bytes(proto.SerializeToString())
+
+
+def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> None:
+    """Each float32 initializer of more than `larger_than` elements becomes fp16 with a Cast behind it."""
+    casts = []
+    for tensor in proto.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) <= larger_than:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if np.abs(values).max() > FP16_LARGEST:
+            raise ValueError(f"{tensor.name} reaches {np.abs(values).max():g}, above fp16's {FP16_LARGEST:g}")
+        casts.append(helper.make_node("Cast", [f"{tensor.name}.fp16"], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}.fp16"))
+    nodes = [*casts, *proto.graph.node]
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    # Types that were inferred for names now given to other tensors are the runtime's to infer again.
+    del proto.graph.value_info[:]
+
+
+def _manifest(
+    model: LlavaForConditionalGeneration, processor: LlavaProcessor, facts: dict[str, Any], folder: Path
+) -> dict[str, Any]:
+    text, vision, image = text_config(model), vision_config(model), processor.image_processor
+    tokenizer, (heads, width) = processor.tokenizer, key_value_shape(text)
+    px, patch = image_px(vision), patch_px(vision)
+    if image.size != {"shortest_edge": px} or not image.do_center_crop or int(image.resample) != 3:
+        raise ValueError(
+            f"preprocessing {image.size}, resample {image.resample}: want shorter side {px}, bicubic, cropped"
+        )
+    head_files = [f"head/{name}" for name in BROWSER_FILES.values()]
+    files = {}
+    for relative in (*GRAPHS.values(), *head_files, *TOKENIZER_FILES):
+        content = (folder / relative).read_bytes()
+        files[relative] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    revision = hashlib.sha256(b"".join((folder / graph).read_bytes() for graph in GRAPHS.values())).hexdigest()[:12]
+    return {
+        "formatVersion": 1,
+        "name": "",
+        "revision": revision,
+        "licence": "Apache-2.0",
+        "knows": "",
+        "model": {
+            "hiddenSize": text.hidden_size,
+            "layers": text.num_hidden_layers,
+            "kvHeads": heads,
+            "headDim": width,
+            "vocabularySize": text.vocab_size,
+            "maxPositions": text.max_position_embeddings,
+            "hiddenStateStage": "post_norm",
+        },
+        "image": {
+            "sizePx": px,
+            "patchPx": patch,
+            "grid": {"rows": px // patch, "cols": px // patch},
+            "mean": list(image.image_mean),
+            "std": list(image.image_std),
+            "resample": "bicubic",
+            "crop": "center",
+            "description": preprocessing_in_words(px),
+        },
+        "prompt": {
+            "template": PROMPT,
+            "bosTokenId": tokenizer.bos_token_id,
+            "eosTokenId": tokenizer.eos_token_id,
+            "imageTokenId": model.config.image_token_id,
+            "unkTokenId": tokenizer.unk_token_id,
+            "neverSeen": tokens_never_seen(tokenizer),
+            "maxQuestionTokens": 48,
+            "maxNewTokens": 96,
+            "caseFallback": "lower",
+        },
+        "graphs": GRAPHS,
+        "head": {role: f"head/{name}" for role, name in BROWSER_FILES.items()} | facts,
+        "tokenizer": list(TOKENIZER_FILES),
+        "files": files,
+        "training": {},
+    }
+
+
+def preprocessing_in_words(px: int) -> str:
+    """What the page says about the part of the image that the model saw."""
+    return f"shorter side to {px} px (bicubic), centre crop"

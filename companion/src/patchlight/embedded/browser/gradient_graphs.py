@@ -1,0 +1,230 @@
+"""Gradient and attention methods of the embedded model, written so that they can be exported as graphs.
+
+A pass over prompt and answer (`trace`) leaves two states a layer: `x` [n, d], what the layer reads, and `m` [n, d],
+what stands between its attention and its MLP. Everything else is computed again from those, so that one pass serves
+all methods and all tokens. No row sees what comes after it: token t needs the first p_t + 1 rows alone.
+
+Derivatives are autograd's own, of one block at a time (`torch.func.vjp`): the MLP, the mixing of the values, the
+softmax with its projections. Each method's formula stands at its function.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.func import vjp
+from transformers import LlavaForConditionalGeneration
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, rotate_half
+
+from ..training.llava_parts import key_value_shape, language_model, text_config
+
+# One tensor a layer, from the first on.
+States = Sequence[Tensor]
+
+
+class ExplainedDecoder:
+    """A language model's blocks for one sequence of n columns; h heads of width w."""
+
+    def __init__(self, model: LlavaForConditionalGeneration):
+        config, decoder = text_config(model), language_model(model)
+        if config.num_key_value_heads != config.num_attention_heads:
+            raise ValueError(
+                f"{config.num_key_value_heads} key-value heads for {config.num_attention_heads} heads: want as many"
+            )
+        self.layers = [layer for layer in decoder.layers if isinstance(layer, LlamaDecoderLayer)]
+        self.norm, self.rotary = decoder.norm, decoder.rotary_emb
+        self.lm_head: nn.Module = model.lm_head
+        self.heads, self.width = key_value_shape(config)
+
+    @property
+    def top(self) -> int:
+        """The last layer's number."""
+        return len(self.layers) - 1
+
+    def normed(self, layer: int, x: Tensor) -> Tensor:
+        """What queries, keys and values are made of: [n, d]."""
+        return self.layers[layer].input_layernorm(x)
+
+    def values(self, layer: int, normed: Tensor) -> Tensor:
+        """[h, n, w]."""
+        return self._split(self.layers[layer].self_attn.v_proj(normed))
+
+    def attention(self, layer: int, normed: Tensor, rows: Tensor) -> Tensor:
+        """Probabilities [h, k, n] of rows [k] over all columns, 0 behind the row."""
+        part, columns = self.layers[layer].self_attn, torch.arange(normed.shape[0])
+        q = self._rotate(self._split(part.q_proj(normed.index_select(0, rows))), rows)
+        k = self._rotate(self._split(part.k_proj(normed)), columns)
+        unseen = torch.where(columns[None] > rows[:, None], torch.finfo(torch.float32).min, 0.0)
+        return torch.softmax(q @ k.transpose(1, 2) * self.width**-0.5 + unseen, dim=-1)
+
+    def mix(self, layer: int, a: Tensor, v: Tensor) -> Tensor:
+        """What attention [h, k, n] to the values adds to its rows: [k, d]."""
+        mixed = (a @ v).transpose(0, 1).reshape(a.shape[1], self.heads * self.width)
+        return self.layers[layer].self_attn.o_proj(mixed)
+
+    def mlp(self, layer: int, m: Tensor) -> Tensor:
+        """Rows [k, d] behind attention to what the layer hands on."""
+        block = self.layers[layer]
+        return m + block.mlp(block.post_attention_layernorm(m))
+
+    def logits(self, rows: Tensor) -> Tensor:
+        """A layer's rows [k, d], read as if it were the last: [k, V]."""
+        return self.lm_head(self.norm(rows))
+
+    def _split(self, flat: Tensor) -> Tensor:
+        return flat.reshape(flat.shape[0], self.heads, self.width).transpose(0, 1)
+
+    def _rotate(self, x: Tensor, positions: Tensor) -> Tensor:
+        cos, sin = self.rotary(x, positions[None])
+        return x * cos + rotate_half(x) * sin
+
+
+def trace(decoder: ExplainedDecoder, embeds: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
+    """One pass over embeds [n, d]: logits [n, V], last hidden states [n, d] after the norm, and x and m of each layer."""
+    x, every = embeds, torch.arange(embeds.shape[0])
+    xs, ms = [], []
+    for layer in range(decoder.top + 1):
+        normed = decoder.normed(layer, x)
+        a, v = decoder.attention(layer, normed, every), decoder.values(layer, normed)
+        m = x + decoder.mix(layer, a, v)
+        xs.append(x)
+        ms.append(m)
+        x = decoder.mlp(layer, m)
+    states = decoder.norm(x)
+    return decoder.lm_head(states), states, xs, ms
+
+
+def chefer(decoder: ExplainedDecoder, x: States, m: States, token: Tensor) -> Tensor:
+    """Exact Chefer relevancy [n] of the token [1] that the last row predicts. x of all layers, m of all but the last.
+
+    `C_l = mean_h max(0, dS/dA_l * A_l)`, and `r <- r + r C_l` from the last layer to the first, starting at the row
+    (Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6, in row-vector form).
+    """
+    layer = _last_row(decoder, x[-1], token)
+    r = nn.functional.pad(torch.ones(1), (x[-1].shape[0] - 1, 0)) + (layer.a * layer.G).clamp(min=0).mean(0)[0]
+    for number in reversed(range(decoder.top)):
+        layer = _layer_below(decoder, number, x[number], m[number], layer.g_x)
+        r = r + (r @ (layer.a * layer.G).clamp(min=0)).mean(0)
+    return r
+
+
+def feature_gradcam(decoder: ExplainedDecoder, x: States, m: States, token: Tensor, is_patch: Tensor) -> Tensor:
+    """GradCAM [n] on the normalised input of a middle layer. x from that layer on, m of those but the last.
+
+    Channel weights are the mean over patches (is_patch [n], 1 or 0) of `max(0, dS/dF)`; map `max(0, F w)`.
+    """
+    layer = _last_row(decoder, x[-1], token)
+    for place in reversed(range(len(m))):
+        layer = _layer_below(decoder, decoder.top - len(m) + place, x[place], m[place], layer.g_x)
+    w = is_patch @ layer.g_f.clamp(min=0) / is_patch.sum()
+    return (layer.f @ w).clamp(min=0)
+
+
+def gradcam(decoder: ExplainedDecoder, x: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+    """Attention GradCAM [t, n] of tokens [t] that rows [t] predict; x of the last layer.
+
+    `max(0, mean_h w_h A_h)` at the row, `w_h` the mean of dS/dA_h over the (p_t + 1)^2 entries of the prefix, of which
+    only the row's act on S.
+    """
+    f = decoder.normed(decoder.top, x)
+    a, v = decoder.attention(decoder.top, f, rows), decoder.values(decoder.top, f)
+
+    def logits(a: Tensor) -> Tensor:
+        # The last layer's rows do not meet: the sum's gradient holds each row's own.
+        every = decoder.logits(decoder.mlp(decoder.top, x.index_select(0, rows) + decoder.mix(decoder.top, a, v)))
+        return every.gather(1, tokens[:, None]).sum()
+
+    s, back = _vjp(logits, a)
+    [G] = back(torch.ones_like(s))
+    w = (G * _seen(rows, x.shape[0])).sum(-1, keepdim=True) / (rows[:, None] + 1) ** 2
+    return (w * a).mean(0).clamp(min=0)
+
+
+def lens_gradients(decoder: ExplainedDecoder, x: States, m: States, rows: Tensor, tokens: Tensor) -> Tensor:
+    """DEX-AR's `G = max(0, ds/dA_l)` at the row, [t, L, h, n], 0 behind it; x and m of all layers.
+
+    `s = lm_head(norm(h_l[p_t]))[y_t]`: each layer read as if it were the last (arXiv 2603.06302).
+    """
+    found = []
+    for layer, (x_l, m_l) in enumerate(zip(x, m, strict=True)):
+        v = decoder.values(layer, decoder.normed(layer, x_l))
+        at_rows = m_l.index_select(0, rows)
+        # m holds attention's part already: the zeros added to it are what is differentiated.
+        delta = v.new_zeros(decoder.heads, rows.shape[0], x_l.shape[0])
+
+        def score(delta: Tensor, layer: int = layer, v: Tensor = v, at_rows: Tensor = at_rows) -> Tensor:
+            every = decoder.logits(decoder.mlp(layer, at_rows + decoder.mix(layer, delta, v)))
+            return every.gather(1, tokens[:, None]).sum()
+
+        s, back = _vjp(score, delta)
+        [G] = back(torch.ones_like(s))
+        found.append(G.clamp(min=0) * _seen(rows, x_l.shape[0]))
+    return torch.stack(found).permute(2, 0, 1, 3)
+
+
+def attention_maps(decoder: ExplainedDecoder, x: States, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rollout and raw attention of rows [t], both [t, n]; x of all layers.
+
+    Rollout: `B_l = (mean_h A_l + I) / 2`, whose rows sum to 1; row of `B_L ... B_1` (Abnar and Zuidema 2020). Raw: the
+    last layer's, mean over heads.
+    """
+    n = x[0].shape[0]
+    every = torch.arange(n)
+    raw = decoder.attention(decoder.top, decoder.normed(decoder.top, x[-1]), rows).mean(0)
+    rollout = (raw + (every[None] == rows[:, None]).to(raw.dtype)) / 2
+    for layer in reversed(range(decoder.top)):
+        a = decoder.attention(layer, decoder.normed(layer, x[layer]), every)
+        rollout = ((rollout @ a).mean(0) + rollout) / 2
+    return rollout, raw
+
+
+class _Layer(NamedTuple):
+    """The logit's gradients in one layer. a [h, k, n] its attention, G by it; f [n, d] its normalised input, g_f by it;
+    g_x [n, d] by what it reads."""
+
+    a: Tensor
+    G: Tensor
+    f: Tensor
+    g_f: Tensor
+    g_x: Tensor
+
+
+def _last_row(decoder: ExplainedDecoder, x: Tensor, token: Tensor) -> _Layer:
+    """The last layer, where the logit depends on one row of the attention."""
+    n, top = x.shape[0], decoder.top
+
+    def logit(a: Tensor, v: Tensor, row: Tensor) -> Tensor:
+        return decoder.logits(decoder.mlp(top, row + decoder.mix(top, a, v))).index_select(1, token).sum()
+
+    f, back_norm = _vjp(lambda x: decoder.normed(top, x), x)
+    (a, v), back_attend = _vjp(lambda f: _attend(decoder, top, f, torch.arange(n)[-1:]), f)
+    s, back_logit = _vjp(logit, a, v, x[-1:])
+    G, g_v, g_row = back_logit(torch.ones_like(s))
+    [g_f] = back_attend((G, g_v))
+    return _Layer(a, G, f, g_f, back_norm(g_f)[0] + nn.functional.pad(g_row, (0, 0, n - 1, 0)))
+
+
+def _layer_below(decoder: ExplainedDecoder, layer: int, x: Tensor, m: Tensor, g: Tensor) -> _Layer:
+    """The layer whose output's gradient is g [n, d]."""
+    [g_m] = _vjp(lambda m: decoder.mlp(layer, m), m)[1](g)
+    f, back_norm = _vjp(lambda x: decoder.normed(layer, x), x)
+    (a, v), back_attend = _vjp(lambda f: _attend(decoder, layer, f, torch.arange(x.shape[0])), f)
+    G, g_v = _vjp(lambda a, v: decoder.mix(layer, a, v), a, v)[1](g_m)
+    [g_f] = back_attend((G, g_v))
+    return _Layer(a, G, f, g_f, back_norm(g_f)[0] + g_m)
+
+
+def _vjp(function: Callable[..., Any], *at: Tensor) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:
+    """What the function gives, and the way from its output's gradient to those of what it was given."""
+    given, back = vjp(function, *at)[:2]
+    return given, back
+
+
+def _attend(decoder: ExplainedDecoder, layer: int, f: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    return decoder.attention(layer, f, rows), decoder.values(layer, f)
+
+
+def _seen(rows: Tensor, n: int) -> Tensor:
+    """[k, n]: 1 where the row sees the column."""
+    return (torch.arange(n)[None] <= rows[:, None]).float()

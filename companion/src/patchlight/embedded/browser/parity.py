@@ -1,0 +1,119 @@
+"""Does the browser's model say and see what the PyTorch model does? Figures over many questions."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer
+
+from ...head.fastrm import FastRM
+from ..answering import Asked, embed_images, greedy_answers, prompt_embeds
+from ..training.llava_parts import language_model, word_embeddings
+from ..training.model import load_model
+from ..training.packing import PATCHES, prompt_pieces
+from ..world.questions import Question
+from .browser_model import BrowserModel
+
+COMMAND = "python -m patchlight.embedded.pipeline --only export"
+
+
+class Parity(NamedTuple):
+    """PyTorch in float32 against the exported graphs in onnxruntime, over `questions` questions.
+
+    identical_share: greedy answers equal token by token. hidden_error: largest relative L2 difference of one last
+    hidden state, over prompt and answer up to where the answers part. head_error: largest absolute difference of one
+    patch's probability, each side from its own states.
+    """
+
+    questions: int
+    identical_share: float
+    hidden_error: float
+    head_error: float
+
+
+class _Shown(NamedTuple):
+    image: np.ndarray
+
+
+@torch.inference_mode()
+def check_parity(
+    hf_folder: Path,
+    head_folder: Path,
+    model_folder: Path,
+    samples: Sequence[tuple[np.ndarray, str]],
+    *,
+    limit: int = 80,
+) -> Parity:
+    """`samples`: images [336, 336, 3] uint8 with questions. Also written to `model_folder/report/parity.json`."""
+    model = load_model(hf_folder)
+    tokenizer = AutoTokenizer.from_pretrained(hf_folder)
+    head = FastRM.from_pretrained(head_folder)
+    browser = BrowserModel(model_folder)
+    pieces = prompt_pieces(tokenizer)
+    images = [_Shown(image) for image, _ in samples]
+    asked = [
+        Asked(
+            number,
+            Question("", "", text, ()),
+            [*tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids, *pieces.after],
+            [],
+            [],
+            [],
+        )
+        for number, (_, text) in enumerate(samples)
+    ]
+    answers = greedy_answers(model, images, asked, tokenizer, limit=limit)
+    same, hidden_error, head_error = 0, 0.0, 0.0
+    for item, shown, answer in zip(asked, images, answers, strict=True):
+        features = embed_images(model, shown.image[None])[0]
+        prompt = prompt_embeds(model, features, pieces, item.prompt_after)
+        ids = torch.tensor(answer.ids, dtype=torch.long)
+        x = torch.cat([prompt, word_embeddings(model)(ids)])[None]
+        wanted = language_model(model)(inputs_embeds=x, use_cache=False).last_hidden_state[0].numpy()
+        found = browser.answer(browser.image_features(shown.image), pieces.before, item.prompt_after, limit=limit)
+        same += found.ids == answer.ids
+        alike = _common_length(found.ids, answer.ids)
+        n = min(len(prompt) + alike, len(found.states))
+        wanted, states = wanted[:n], found.states[:n]
+        error = np.linalg.norm(states - wanted, axis=1) / np.linalg.norm(wanted, axis=1)
+        hidden_error = max(hidden_error, float(error.max()))
+        patches, queries = slice(len(pieces.before), len(pieces.before) + PATCHES), slice(len(prompt) - 1, n)
+        maps = head(torch.from_numpy(wanted[queries]), torch.from_numpy(wanted[patches])).numpy()
+        difference = np.abs(browser.relevancy(states[queries], states[patches]) - maps)
+        head_error = max(head_error, float(difference.max()))
+    parity = Parity(len(samples), same / len(samples), hidden_error, head_error)
+    _write_report(model_folder / "report" / "parity.json", parity)
+    return parity
+
+
+def _common_length(a: list[int], b: list[int]) -> int:
+    return next((k for k, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _write_report(path: Path, parity: Parity) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figures = [
+        {"label": "questions", "value": parity.questions, "goal": ">= 200"},
+        {"label": "identical greedy answers", "value": round(parity.identical_share, 4), "goal": ">= 0.99"},
+        {
+            "label": "largest relative error of a hidden state",
+            "value": float(f"{parity.hidden_error:.3g}"),
+            "goal": "<= 0.01",
+        },
+        {
+            "label": "largest error of a patch's probability",
+            "value": float(f"{parity.head_error:.3g}"),
+            "goal": "<= 0.005",
+        },
+    ]
+    body = {
+        "title": "The browser's model against PyTorch",
+        "command": COMMAND,
+        "measuredOn": time.strftime("%Y-%m-%d"),
+        "figures": figures,
+    }
+    path.write_text(json.dumps(body, indent=1) + "\n")

@@ -1,0 +1,105 @@
+"""How much of everything a build makes: scenes, training steps, explained answers, questions asked."""
+
+from dataclasses import dataclass, replace
+
+from ..head.training import HeadConfig
+from .calibration.answer_scenes import CalibrationSize
+from .training.packing import PATCHES
+from .training.stages import StageConfig
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much of everything: the full build, or the smoke build that runs the same code."""
+
+    train_scenes: int
+    validation_scenes: int
+    test_scenes: int
+    stages: tuple[StageConfig, ...]
+    collected_scenes: int
+    held_out_scenes: int
+    answer_tokens: int
+    """The longest answer that is explained; one of an untrained model never ends."""
+    questions: int
+    descriptions: int
+    head: HeadConfig
+    parity_questions: int
+    calibration: CalibrationSize
+    explained_questions: int
+    """Whose tokens' maps are held to autograd."""
+
+
+_ASKED = StageConfig(
+    "answer",
+    steps=850,
+    batch_images=16,
+    learning_rate=1e-3,
+    vision_rate=0.5,
+    patches=176,
+    text_tokens=240,
+    align_weight=0.3,
+    mention_weight=0.3,
+    compiled=True,
+)
+_WHOLE = replace(
+    _ASKED,
+    name="whole",
+    steps=2_400,
+    batch_images=8,
+    learning_rate=5e-4,
+    vision_rate=0.4,
+    patches=PATCHES,
+    read_patches=224,
+    text_tokens=480,
+    description_share=0.7,
+    align_weight=1.0,
+)
+# The paper's 2e-5 is for d = 4096; at d = 192 a logit is a sum of 21 times fewer terms, and 2e-5 barely moves.
+# On the questions held out of the samples 3e-3 reached F1 0.581 where 1e-3 reached 0.578.
+_HEAD = HeadConfig(learning_rate=3e-3, schedule="cosine")
+FULL = Size(
+    train_scenes=12_288,
+    validation_scenes=1_024,
+    test_scenes=1_024,
+    stages=(
+        StageConfig("align", 1_400, 16, 1e-3, 1.0, patches=176),
+        replace(_ASKED, name="easy", steps=1_000, patches=112, max_objects=4),
+        _ASKED,
+        _WHOLE,
+        replace(_WHOLE, name="finish", steps=180, learning_rate=1e-4, read_patches=PATCHES, warmup_steps=20),
+    ),
+    collected_scenes=2_912,
+    held_out_scenes=256,
+    answer_tokens=80,
+    questions=2_400,
+    descriptions=200,
+    head=_HEAD,
+    parity_questions=200,
+    calibration=CalibrationSize(scenes=850),
+    explained_questions=40,
+)
+SMOKE = Size(
+    train_scenes=16,
+    validation_scenes=8,
+    test_scenes=8,
+    stages=tuple(
+        replace(
+            stage,
+            steps=2 if stage.text_tokens else 3,
+            batch_images=min(stage.batch_images, 4),
+            text_tokens=stage.text_tokens and 120,
+            warmup_steps=1,
+            compiled=False,
+        )
+        for stage in FULL.stages
+    ),
+    collected_scenes=2,
+    held_out_scenes=2,
+    answer_tokens=10,
+    questions=16,
+    descriptions=2,
+    head=replace(_HEAD, steps=20, batch=8),
+    parity_questions=4,
+    calibration=CalibrationSize(scenes=3, answer_tokens=10, checked_answers=2, shard_scenes=2),
+    explained_questions=2,
+)

@@ -1,0 +1,187 @@
+"""Samples for the FastRM head: the model's own answers, their last hidden states, and exact Chefer relevancy.
+
+Of the embedded model, whose scenes know which object each word names; `head/collection.py` does any model and data
+set. Shards (`head/sample_store.py`, in the block form) hold a fixed range of scenes. Their further columns: scene,
+target [t] and found [t] (see `Asked`; -1 and False in answers that differ from the right one), right, image_share.
+"""
+
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from tqdm import tqdm
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
+
+from ..head.shards import Rank, ShardPlan, claim
+from ..methods.attention_hooks.decoder_call import DecoderCall
+from ..methods.relevancy import explain_tokens
+from .answering import Asked, ask_scenes, embed_images, prompt_embeds
+from .training.llava_parts import language_model, word_embeddings
+from .training.model import load_model
+from .training.packing import PATCHES, PromptPieces, prompt_pieces
+from .world.pool import ScenePool
+
+SHARD_SCENES = 32
+
+
+@dataclass(frozen=True)
+class CollectConfig:
+    """Which questions are explained; the same config always gives the same samples."""
+
+    split: str
+    first_scene: int
+    scenes: int
+    questions_per_scene: int = 4
+    description_share: float = 0.03
+    seed: int = 11
+    autocast: bool = True
+    """Matrix products in bfloat16 (the recursion itself stays in float32)."""
+    max_answer_tokens: int = 80
+
+
+class OwnAnswer(NamedTuple):
+    """The model's greedy answer [t] (without the end token) with relevancy [t, 576] and query states [t, d].
+
+    image_share [t] is the share of each token's relevancy that lies on image columns.
+    """
+
+    ids: list[int]
+    right: bool
+    relevancy: torch.Tensor
+    query_states: torch.Tensor
+    image_states: torch.Tensor
+    image_share: torch.Tensor
+
+
+@torch.no_grad()
+def own_answer(
+    model: LlavaForConditionalGeneration, prompt: torch.Tensor, reference: list[int], eos: int, limit: int
+) -> list[int]:
+    """Greedy answer with its end token, by checking a draft: a right answer costs one forward.
+
+    The draft starts as the reference; where the model would have said something else, its word goes in and the rest
+    is checked again. The result is what greedy decoding gives.
+    """
+    embed, decoder = word_embeddings(model), language_model(model)
+    draft, sure = list(reference), 0
+    while sure < limit:
+        x = torch.cat([prompt, embed(torch.tensor(draft[:-1]))])[None] if len(draft) > 1 else prompt[None]
+        states = decoder(inputs_embeds=x, use_cache=False).last_hidden_state[0, prompt.shape[0] - 1 :]
+        said = model.lm_head(states).argmax(-1).tolist()
+        while sure < len(draft) and said[sure] == draft[sure]:
+            sure += 1
+            if draft[sure - 1] == eos:
+                return draft[:sure]
+        if sure == len(draft):
+            draft.append(eos)
+        else:
+            draft = [*draft[:sure], said[sure], *draft[sure + 1 :]]
+            sure += 1
+            if draft[sure - 1] == eos:
+                return draft[:sure]
+            if sure == len(draft):
+                draft.append(eos)
+    return [*draft[:limit], eos]
+
+
+def explain_answer(
+    model: LlavaForConditionalGeneration,
+    features: torch.Tensor,
+    asked: Asked,
+    pieces: PromptPieces,
+    config: CollectConfig,
+) -> OwnAnswer:
+    """The model's own answer to one question about an image with features [576, d], explained token by token."""
+    prompt = prompt_embeds(model, features, pieces, asked.prompt_after)
+    answer = own_answer(model, prompt, asked.reference, pieces.eos, config.max_answer_tokens)
+    ids = answer[:-1]
+    x = torch.cat([prompt, word_embeddings(model)(torch.tensor(ids, dtype=torch.long))])[None]
+    positions = torch.arange(len(ids)) + prompt.shape[0] - 1
+    call = DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": x})
+    explained = explain_tokens(call, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None)
+    image = slice(len(pieces.before), len(pieces.before) + PATCHES)
+    relevancy = explained.relevancy[:, image]
+    return OwnAnswer(
+        ids,
+        answer == asked.reference,
+        relevancy,
+        explained.query_states,
+        explained.states[image],
+        relevancy.sum(1) / explained.relevancy.sum(1),
+    )
+
+
+def collect(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, *, workers: int) -> None:
+    """Fill `out` with the shards that it lacks; progress is by shard."""
+    claim(out, {**asdict(config), "shard_scenes": SHARD_SCENES, "method": "chefer-exact", "stage": "post_norm"})
+    plan = ShardPlan(out, "safetensors", config.scenes, SHARD_SCENES)
+    plan.sweep(Rank())
+    missing = plan.missing(Rank())
+    if not missing:
+        return
+    with ProcessPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as executor:
+        jobs = [executor.submit(_collect_shard, model_folder, pool_folder, plan, config, s) for s in missing]
+        bar = tqdm(total=len(jobs), desc=f"explain {config.split}", unit="shard")
+        tokens = 0
+        for job in as_completed(jobs):
+            tokens += job.result()
+            bar.update()
+            bar.set_postfix(tokens=tokens)
+
+
+_loaded: dict[Path, LlavaForConditionalGeneration] = {}
+
+
+def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, config: CollectConfig, shard: int) -> int:
+    if model_folder not in _loaded:
+        _loaded[model_folder] = load_model(model_folder)
+    model = _loaded[model_folder]
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    pieces = prompt_pieces(tokenizer)
+    items = plan.items_of(shard)
+    first = config.first_scene + items.start
+    scenes = range(first, config.first_scene + items.stop)
+    pool = ScenePool(pool_folder, config.split, scenes.stop)
+    asked = ask_scenes(
+        pool,
+        scenes,
+        tokenizer,
+        per_scene=config.questions_per_scene,
+        seed=config.seed,
+        description_share=config.description_share,
+    )
+    columns: dict[str, list[torch.Tensor]] = {}
+    states: dict[int, torch.Tensor] = {}
+    with torch.no_grad():
+        features = {i: embed_images(model, np.array(pool[i].image)[None])[0] for i in scenes}
+    for number, item in enumerate(asked):
+        answer = explain_answer(model, features[item.scene], item, pieces, config)
+        states.setdefault(item.scene, answer.image_states.half())
+        t = len(answer.ids)
+        same = answer.ids == item.reference[: len(answer.ids)]
+        peak = answer.relevancy.amax(1)
+        row = {
+            "relevancy": (answer.relevancy / peak.clamp(min=1e-30)[:, None]).half(),
+            "peak": peak,
+            "image_share": answer.image_share,
+            "query_states": answer.query_states.half(),
+            "token": torch.tensor(answer.ids),
+            "target": torch.tensor(item.targets[:t] if same else [-1] * t),
+            "found": torch.tensor(item.found[:t] if same else [False] * t, dtype=torch.bool),
+            "image": torch.full((t,), item.scene - first),
+            "scene": torch.full((t,), item.scene),
+            "question": torch.full((t,), number),
+            "right": torch.full((t,), answer.right),
+        }
+        for name, value in row.items():
+            columns.setdefault(name, []).append(value)
+    tensors = {name: torch.cat(values) for name, values in columns.items()}
+    tensors["image_states"] = torch.stack([states[i] for i in scenes])
+    tensors["question_count"] = torch.tensor(len(asked))
+    plan.write(shard, partial(save_file, tensors))
+    return len(tensors["token"])

@@ -1,0 +1,360 @@
+"""One command from nothing to the page's model: `python -m patchlight.embedded.pipeline`.
+
+Scenes, alignment, answers, head samples, head, reports, exports, parity, calibration, recorded runs. Scenes, stages of
+training, head samples and the calibration's answers are kept and not made again; what was killed goes on from its last
+checkpoint or shard. All other steps are done anew each time. `export` writes a manifest without the graphs of `explain`,
+which must follow it.
+`--smoke` runs the same code at a size of two minutes.
+"""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import torch
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
+
+from ..calibration.file import CalibrationFacts
+from ..head.fastrm import FastRM, HeadFacts
+from ..head.training import train_head
+from ..report import figure, write_report
+from .browser.browser_model import BrowserModel
+from .browser.explain_export import export_explain_graphs
+from .browser.explain_parity import check_explain_parity
+from .browser.export import export_browser_model
+from .browser.parity import check_parity
+from .build_size import FULL, SMOKE, Size
+from .calibration.answer_scenes import SPLIT, answer_scenes, read_scenes
+from .calibration.check import check_answers, check_figures
+from .calibration.folder import SUMMARY_FILE, calibration_rows, write_folder
+from .calibration.question_sets import SET_MEANINGS, SETS
+from .card import CARD_FILE, renew_figures, write_card
+from .collect import CollectConfig, collect
+from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
+from .page_samples import write_samples
+from .training.llava_parts import text_config
+from .training.model import PROMPT, build_model, load_model, save_model
+from .training.packing import PATCHES
+from .training.stages import StageConfig, train_stage
+from .training.supervision import AlignmentHead
+from .training.vocabulary import build_tokenizer
+from .world.pool import ScenePool
+from .world.questions import KINDS, ask
+from .world.render import render_seed
+from .world.scenes import split_seed
+
+NAME = "patchlight-scenes"
+KNOWS = (
+    "Trained from scratch on rendered scenes of spheres, cubes and cylinders in eight colours, two sizes and two "
+    "materials: it answers what, where, how many and whether, and describes a scene. It knows nothing else; a "
+    "photograph is answered as if it were such a scene."
+)
+STEPS = (
+    "scenes",
+    "align",
+    "easy",
+    "answer",
+    "whole",
+    "finish",
+    "model",
+    "answers",
+    "samples",
+    "head",
+    "head-report",
+    "export",
+    "explain",
+    "calibration",
+    "card",
+    "runs",
+)
+
+
+class Build:
+    """The folders of one build and its steps, in order; each step can be asked for alone."""
+
+    def __init__(self, work: Path, hf: Path, out: Path, samples: Path, dataset: Path, size: Size, workers: int):
+        self.work, self.hf, self.out, self.sample_folder, self.dataset = work, hf, out, samples, dataset
+        self.size, self.workers = size, workers
+        self.head_folder, self.report = hf / "fastrm", out / "report"
+        self.tokenizer = build_tokenizer()
+
+    def run(self, only: list[str] | None) -> None:
+        steps: dict[str, Callable[[], None]] = {
+            "scenes": self.scenes,
+            "align": lambda: self.train("align"),
+            "easy": lambda: self.train("easy"),
+            "answer": lambda: self.train("answer"),
+            "whole": lambda: self.train("whole"),
+            "finish": lambda: self.train("finish"),
+            "model": self.model,
+            "answers": self.answers,
+            "samples": self.samples,
+            "head": self.head,
+            "head-report": self.head_report,
+            "export": self.export,
+            "explain": self.explain,
+            "calibration": self.calibration,
+            "card": self.card,
+            "runs": self.runs,
+        }
+        for name in only or STEPS:
+            print(f"== {name}", flush=True)
+            steps[name]()
+
+    def pool(self, split: str) -> ScenePool:
+        counts = {
+            "train": self.size.train_scenes,
+            "validation": self.size.validation_scenes,
+            "test": self.size.test_scenes,
+        }
+        return ScenePool(self.work / "scenes", split, counts[split])
+
+    def scenes(self) -> None:
+        for split in ("train", "validation", "test"):
+            self.pool(split).fill(workers=self.workers)
+
+    def train(self, name: str) -> None:
+        """One stage, starting from the stage before it."""
+        model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
+        names = [stage.name for stage in self.size.stages]
+        place = names.index(name)
+        if place:
+            before = torch.load(
+                self.work / "training" / f"{names[place - 1]}.pt", weights_only=True, map_location="cpu"
+            )
+            model.load_state_dict(before["model"])
+            head.load_state_dict(before["head"])
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        trained_now = train_stage(
+            model,
+            head,
+            self.tokenizer,
+            self.pool("train"),
+            self.size.stages[place],
+            self.work / "training",
+            device=device,
+        )
+        validation = self.work / "training" / f"{name}.validation.json"
+        if not trained_now and validation.exists():
+            return
+        trained = build_model(self.tokenizer)  # not the compiled one, which would be compiled again for other shapes
+        trained.load_state_dict(model.state_dict())
+        torch.nn.Module.to(trained, device)
+        exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
+        print(exact)
+        validation.write_text(json.dumps(exact, indent=1))
+
+    def trained(self) -> tuple[StageConfig, ...]:
+        """The stages as they were run, which a build that was resumed with other sizes may differ from."""
+        files = [self.work / "training" / f"{stage.name}.config.json" for stage in self.size.stages]
+        return tuple(StageConfig(**json.loads(file.read_text())) for file in files)
+
+    def model(self) -> None:
+        """The last stage's weights in the ordinary Hugging Face layout."""
+        model = build_model(self.tokenizer)
+        last = torch.load(
+            self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True, map_location="cpu"
+        )
+        model.load_state_dict(last["model"])
+        save_model(model.eval(), self.hf)
+
+    def loaded(self) -> LlavaForConditionalGeneration:
+        return load_model(self.hf)
+
+    def answers(self) -> None:
+        result = evaluate_answers(
+            self.loaded(),
+            self.hf,
+            self.pool("test"),
+            self.report,
+            questions=self.size.questions,
+            descriptions=self.size.descriptions,
+        )
+        print(json.dumps(result, indent=1))
+
+    def samples(self) -> None:
+        """Training samples from train scenes, held-out samples from test scenes."""
+        size = self.size
+        for folder, config in (
+            ("held-out", CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)),
+            ("samples", CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)),
+        ):
+            collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
+
+    def head(self) -> None:
+        facts = HeadFacts(
+            hidden_size=text_config(self.loaded()).hidden_size,
+            stage="post_norm",
+            teacher="Chefer relevancy, exact",
+            labelling_threshold=self.size.head.labelling_threshold,
+            classification_threshold=0.4,
+            model=NAME,
+            model_revision=revision(self.hf),
+        )
+        train_head(self.work / "samples", self.head_folder, facts, self.size.head)
+
+    def head_report(self) -> None:
+        head = FastRM.from_pretrained(self.head_folder)
+        facts = head.facts
+        best = evaluate_maps(head, self.work / "held-out", self.pool("test"), self.report, facts.labelling_threshold)
+        head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
+
+    def export(self) -> None:
+        training = {
+            stage.name: {"steps": stage.steps, "images": stage.steps * stage.batch_images} for stage in self.trained()
+        }
+        training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
+        export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
+        self.parity()
+
+    def explain(self) -> None:
+        """The graphs of the gradient and attention methods, held to autograd on questions of unseen scenes."""
+        export_explain_graphs(self.hf, self.out)
+        samples = []
+        for k in range(self.size.explained_questions):
+            scene, rendered = render_seed(split_seed("test", k))
+            samples.append((rendered.image, ask(scene, Random(k), KINDS[k % len(KINDS)]).text))
+        print(check_explain_parity(self.hf, self.out, samples, limit=self.size.answer_tokens))
+        self.renew_card()
+
+    def parity(self) -> None:
+        """The exported graphs against PyTorch on questions of unseen scenes."""
+        pool = self.pool("test")
+        samples = []
+        for k in range(self.size.parity_questions):
+            item, random = pool[k % len(pool)], Random(k)
+            kind = KINDS[k % len(KINDS)]
+            samples.append((item.image, ask(item.scene, random, kind).text))
+        parity = check_parity(self.hf, self.head_folder, self.out, samples)
+        print(parity)
+
+    def renew_card(self) -> None:
+        """The figures of a card that an earlier build wrote; this build's own is written when all is there."""
+        if (self.out / CARD_FILE).exists():
+            renew_figures(self.out, [self.dataset / SUMMARY_FILE])
+
+    def weigh(self) -> None:
+        """The size of all that the page may load."""
+        size = sum(f.stat().st_size for f in self.out.rglob("*") if f.is_file() and "report" not in f.parts)
+        write_report(
+            self.report,
+            "size",
+            "Size of the browser's model folder",
+            COMMAND.format(step="card"),
+            [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
+        )
+
+    def card(self) -> None:
+        """The model card, which says so where less was done than a full build does.
+
+        What else a build did by hand is written in `training/history.md` beside its checkpoints.
+        """
+        self.weigh()
+        training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]
+        history = self.work / "training" / "history.md"
+        run, whole = self.trained(), self.size.stages
+        short = [
+            f"{a.steps} of {b.steps} `{b.name}` steps" for a, b in zip(run, whole, strict=True) if a.steps < b.steps
+        ]
+        if training["head"]["tokens"] < 100_000:
+            short.append(f"{training['head']['tokens']} of 100000 explained tokens")
+        for name, label, wanted in (
+            ("answers", "questions", self.size.questions),
+            ("parity", "questions", self.size.parity_questions),
+            ("explain", "questions", self.size.explained_questions),
+        ):
+            figures = json.loads((self.report / f"{name}.json").read_text())["figures"]
+            asked = int(next(f["value"] for f in figures if f["label"] == label))
+            if asked < wanted:
+                short.append(f"{asked} of the {wanted} questions that the command of the {name} table asks")
+        write_card(
+            self.out,
+            self.hf,
+            further_reports=[self.dataset / SUMMARY_FILE],
+            name=NAME,
+            knows=KNOWS,
+            revision=revision(self.hf),
+            prompt=PROMPT,
+            stages=run,
+            notes=(f"**An interim build**, cut short: {', '.join(short)}.\n\n" if short else "")
+            + (f"{history.read_text().strip()}\n\n" if history.exists() else "")
+            + (
+                f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
+                "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
+                f"FastRM head was trained on them: Adam, batch 128, {training['head']['steps']} steps, learning rate "
+                f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096), cosine decay. "
+                "The classification threshold was chosen on half of the held-out scenes and is reported on the other "
+                "half. The page's recorded examples are questions that were settled before the model answered them; which "
+                "of them opens the page was chosen for a map that is easy to see."
+            ),
+        )
+
+    def calibration(self) -> None:
+        """Answers about unseen scenes with their maps' entropies, and the pictures that they are about."""
+        size, tokenizer = self.size.calibration, AutoTokenizer.from_pretrained(self.hf)
+        browser = BrowserModel(self.out, threads=1)
+        head = browser.manifest["head"]
+        scenes = read_scenes(answer_scenes(browser, tokenizer, self.work / "calibration", size))
+        checked = check_answers(self.hf, self.head_folder, scenes, size.checked_answers, limit=size.answer_tokens)
+        print(checked)
+        facts: CalibrationFacts = {
+            "model": {"name": NAME, "revision": browser.manifest["revision"], "sameAs": [revision(self.hf)]},
+            "head": {"name": head["name"], "revision": head["revision"]},
+            "data": {
+                "name": f"{NAME}, split {SPLIT}",
+                "sets": list(SETS),
+                "about": f"Questions about {len(scenes)} rendered scenes that neither model nor head has seen: "
+                + "; ".join(f"{name} ({meaning})" for name, meaning in SET_MEANINGS.items())
+                + ". An answer is right where it is the reference word for word.",
+            },
+            "command": COMMAND.format(step="calibration"),
+            "patches": PATCHES,
+            "seed": size.seed,
+            "licence": browser.manifest["licence"],
+            "sprites": None,
+        }
+        rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
+        write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
+        self.renew_card()
+
+    def runs(self) -> None:
+        """Recorded with the Hugging Face model, named as the page names the same weights in its own graphs."""
+        shipped = json.loads((self.out / "manifest.json").read_text())["revision"]
+        write_samples(self.hf, self.head_folder, self.sample_folder, name=NAME, revision=shipped, knows=KNOWS)
+
+
+def revision(folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 of the folder's weights."""
+    return sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    root = Path(__file__).resolve().parents[4]
+    parser = argparse.ArgumentParser(description="Build the embedded model from nothing.")
+    parser.add_argument("--smoke", action="store_true", help="the same code at a size of two minutes")
+    parser.add_argument("--work", type=Path, help="where scenes, checkpoints and samples go")
+    parser.add_argument("--hf", type=Path, help="the model in the Hugging Face layout, its head in `fastrm`")
+    parser.add_argument("--out", type=Path, help="the browser's model folder")
+    parser.add_argument("--samples", type=Path, help="where sample images and recorded runs go")
+    parser.add_argument("--dataset", type=Path, help="where the calibration and its pictures go")
+    parser.add_argument("--only", nargs="*", choices=STEPS, help="these steps alone")
+    parser.add_argument("--workers", type=int, default=2, help="processes for rendering and collecting")
+    arguments = parser.parse_args(words)
+    work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")
+    hf = arguments.hf or (work / "hf" if arguments.smoke else root / "models" / NAME)
+    out = arguments.out or (work / "model" if arguments.smoke else root / "public" / "models" / NAME)
+    samples = arguments.samples or (work / "runs" if arguments.smoke else root / "public" / "samples")
+    dataset = arguments.dataset or (work / "dataset" if arguments.smoke else root / "public" / "datasets" / NAME)
+    if arguments.smoke and arguments.out is None and not arguments.only:
+        shutil.rmtree(work, ignore_errors=True)
+    size = SMOKE if arguments.smoke else FULL
+    Build(work, hf, out, samples, dataset, size, arguments.workers).run(arguments.only)
+
+
+if __name__ == "__main__":
+    main()

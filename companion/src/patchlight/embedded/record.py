@@ -1,0 +1,119 @@
+"""One question put to a model in its Hugging Face folder, with its FastRM maps, kept as a run:
+`python -m patchlight.embedded.record --model HF --head HEAD --image PICTURE --question TEXT --out FILE.run`.
+"""
+
+import argparse
+import hashlib
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..head.export import head_revision
+from ..head.fastrm import FastRM, HeadFacts
+from ..models.decoding import Sampling
+from ..models.loading import LoadOptions, load
+from ..models.pictures import look_at, open_upright
+from ..wire.run import Map, RunWriter
+from ..wire.run_header import Head, Header
+from ..wire.run_rows import geometry_of, ms_since, write_answer
+
+MAX_NEW_TOKENS = 96
+
+
+def record_run(
+    hf_folder: Path,
+    head_folder: Path,
+    image_path: Path,
+    question: str,
+    out_path: Path,
+    *,
+    name: str | None = None,
+    revision: str | None = None,
+    knows: str = "",
+    max_new_tokens: int = MAX_NEW_TOKENS,
+) -> str:
+    """Answer greedily, write the run, return the answer. Name and revision come from head and weights if not given."""
+    loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
+    head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")
+    picture = image_path.read_bytes()
+    image = open_upright(picture)
+    digest, revision = head_revision(head_folder), revision or loaded.revision
+    started = time.perf_counter()
+    reading = loaded.family.read(loaded.model, loaded.processor, image, question)
+    sampling = Sampling(max_new_tokens=max_new_tokens)
+    header = Header(
+        id=hashlib.sha256(b"\0".join([picture, question.encode(), revision.encode(), digest.encode()])).hexdigest()[
+            :12
+        ],
+        createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+        question=question,
+        image={
+            "mediaType": look_at(picture).media_type,
+            "name": image_path.name,
+            "sha256": hashlib.sha256(picture).hexdigest(),
+        },
+        geometry=geometry_of(reading, image),
+        model={
+            "name": name or head.facts.model,
+            "revision": revision,
+            "hiddenSize": loaded.hidden_size,
+            "stage": "post_norm",
+            "knows": knows,
+            "family": loaded.family.name,
+            "dtype": "float32",
+        },
+        head=_head_facts(head.facts, digest),
+        sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
+        recorded=True,
+    )
+    with out_path.open("wb") as sink, RunWriter(sink, header) as run:
+        run.image(picture)
+        return write_answer(
+            run,
+            model=loaded.model,
+            tokenizer=loaded.processor.tokenizer,
+            reading=reading,
+            sampling=sampling,
+            started=started,
+            map_of=lambda query, patches: _map(head, query, patches),
+        )
+
+
+@torch.inference_mode()
+def _map(head: FastRM, query_state: Tensor, patch_states: Tensor) -> Map:
+    start = time.perf_counter()
+    values = head(query_state[None], patch_states)[0].numpy()
+    return Map(values, "python", ms_since(start))
+
+
+def _head_facts(facts: HeadFacts, revision: str) -> Head:
+    return {
+        "name": facts.name,
+        "revision": revision,
+        "stage": facts.stage,
+        "teacher": facts.teacher,
+        "labellingThreshold": facts.labelling_threshold,
+        "classificationThreshold": facts.classification_threshold,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Answer one question and keep the answer with its maps as a run.")
+    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of the model")
+    parser.add_argument("--head", type=Path, required=True, help="folder of the FastRM head")
+    parser.add_argument("--image", type=Path, required=True)
+    parser.add_argument("--question", required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the run's file")
+    parser.add_argument("--name", help="the model's name in the run")
+    parser.add_argument("--knows", default="", help="what the model can answer, in a sentence or two")
+    given = parser.parse_args()
+    print(
+        record_run(given.model, given.head, given.image, given.question, given.out, name=given.name, knows=given.knows)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The embedded model's forward pass over packed batches: kept patches only, many questions a sequence."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from transformers import LlavaForConditionalGeneration
+
+from ..world.scenes import GRID, PATCH_PX
+from .llava_parts import language_model, vision_tower, word_embeddings
+from .packing import IGNORED, PATCHES, PackedBatch, block_mask
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
+    """Projected features [b, k, d] of the kept patches; with all kept, what `get_image_features` gives."""
+    tower = vision_tower(model)
+    b, k = keep.shape
+    blocks = pixels.view(b, GRID, PATCH_PX, GRID, PATCH_PX, 3).permute(0, 1, 3, 5, 2, 4).reshape(b, PATCHES, -1)
+    blocks = torch.gather(blocks, 1, keep[..., None].expand(-1, -1, blocks.shape[-1])).float().view(b, k, 3, -1)
+    mean = torch.tensor(CLIP_MEAN, device=pixels.device)[:, None] * 255
+    std = torch.tensor(CLIP_STD, device=pixels.device)[:, None] * 255
+    embeddings = tower.embeddings
+    x = F.linear(((blocks - mean) / std).flatten(2), embeddings.patch_embedding.weight.flatten(1))
+    x = x + embeddings.position_embedding.weight[1:][keep]
+    first = (embeddings.class_embedding + embeddings.position_embedding.weight[0]).expand(b, 1, -1)
+    x = tower.pre_layrnorm(torch.cat([first.to(x.dtype), x], dim=1))
+    x = tower.encoder(inputs_embeds=x).last_hidden_state[:, 1:]
+    return model.model.multi_modal_projector(x)
+
+
+class TextStates(NamedTuple):
+    """Hidden states [b, m, d] of the packed text: after the last layer (`post_norm`), half way up, a layer above it."""
+
+    last: torch.Tensor
+    half: torch.Tensor
+    above: torch.Tensor
+
+
+def text_states(model: LlavaForConditionalGeneration, batch: PackedBatch, features: torch.Tensor) -> TextStates:
+    embed = word_embeddings(model)
+    b = features.shape[0]
+    prefix = embed(batch.prefix).expand(b, -1, -1).to(features.dtype)
+    read = features.gather(1, batch.read[..., None].expand(-1, -1, features.shape[-1]))
+    x = torch.cat([prefix, read, embed(batch.text).to(features.dtype)], dim=1)
+    mask = block_mask(batch.group, batch.crowd, len(batch.prefix), features.dtype)
+    out = language_model(model)(
+        inputs_embeds=x,
+        attention_mask=mask,
+        position_ids=batch.positions,
+        use_cache=False,
+        output_hidden_states=True,
+    )
+    length = batch.text.shape[1]
+    half = len(out.hidden_states) // 2
+    return TextStates(
+        out.last_hidden_state[:, -length:],
+        out.hidden_states[half][:, -length:],
+        out.hidden_states[half + 1][:, -length:],
+    )
+
+
+def answer_loss(
+    model: LlavaForConditionalGeneration, batch: PackedBatch, states: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """Cross entropy of the answers' tokens, and the share predicted right (which hides everything that matters)."""
+    said = batch.labels != IGNORED
+    logits = model.lm_head(states[said]).float()
+    target = batch.labels[said]
+    return F.cross_entropy(logits, target), (logits.argmax(-1) == target).float().mean().item()

@@ -1,0 +1,85 @@
+"""The embedded model's tokenizer: WordPiece over the words that its questions and answers are made of."""
+
+from pathlib import Path
+from random import Random
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from ..world.phrases import WORDING
+from ..world.questions import NUMBERS, answer_text, ask
+from ..world.scenes import COLORS, MATERIALS, SHAPES, SIZES, sample_scene
+
+PAD, BOS, EOS, UNK, IMAGE = "<pad>", "<s>", "</s>", "<unk>", "<image>"
+SPECIAL = (PAD, BOS, EOS, UNK, IMAGE)
+
+_FUNCTION_WORDS = """
+    USER ASSISTANT : , . ? ! the a an is are there of in to what how many do you see image scene picture describe count
+    color shape size material made yes no it left right front behind and or with on not any all i can this that does
+    have has object thing which colour grey ball block big tiny shiny matte big little where who please tell me about
+    front background top bottom next near between one zero nothing something only same other many few
+"""
+_SUFFIXES = ("##s", "##lic")
+_SENTENCE_STARTS = (
+    "What How Is Are There Do Count Describe The Yes No A An Which Where Does Can Tell I It This That".split()
+)
+
+
+def vocabulary_words() -> list[str]:
+    """Special tokens first, then every word and suffix, in a fixed order."""
+    words = [*SPECIAL, *_FUNCTION_WORDS.split(), *COLORS, *SHAPES, *SIZES, *MATERIALS, *NUMBERS]
+    words += [word for spoken in WORDING.values() for phrase in spoken for word in phrase.split()]
+    words += [*_SENTENCE_STARTS, *_SUFFIXES]
+    unique = list(dict.fromkeys(words))
+    unique.remove("metallic")  # in two pieces: metal ##lic
+    return unique
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """Words whole where they are known, plurals in two pieces (`sphere ##s`), `<unk>` for what was never seen."""
+    vocabulary = {word: number for number, word in enumerate(vocabulary_words())}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNK))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
+    tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, vocabulary[BOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        unk_token=UNK,
+        pad_token=PAD,
+        additional_special_tokens=[IMAGE],
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
+    """A token's number; a token that the vocabulary does not have is refused, not taken for `<unk>`."""
+    found = tokenizer.backend_tokenizer.token_to_id(token)
+    if found is None:
+        raise ValueError(f"{token!r} is not in the vocabulary")
+    return found
+
+
+def tokens_never_seen(tokenizer: PreTrainedTokenizerFast, *, scenes: int = 400) -> list[str]:
+    """Tokens of the vocabulary that no question or answer holds, so that training left them as they were drawn.
+
+    Questions are trained on as written and with a small first letter. The rarest token that is held at all comes
+    some 100 times in so many scenes.
+    """
+    seen: set[str] = set(SPECIAL)
+    for seed in range(scenes):
+        scene, rng = sample_scene(seed), Random(seed)
+        for kind in (None,) * 12 + ("description",):
+            question = ask(scene, rng, kind)
+            small = question.text[0].lower() + question.text[1:]
+            seen.update(tokenizer.tokenize(f"{question.text} {small} {answer_text(question.words)}"))
+    return [word for word in vocabulary_words() if word not in seen]
+
+
+def save_tokenizer(folder: Path) -> None:
+    """tokenizer.json and its config, as any Hugging Face tool reads them."""
+    build_tokenizer().save_pretrained(folder)

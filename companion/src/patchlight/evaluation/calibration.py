@@ -1,0 +1,87 @@
+"""An evaluation's table as a calibration: its answers, what their tokens' entropies are, and which were right."""
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..calibration.content_tokens import content_tokens
+from ..calibration.file import CalibrationFacts, write_calibration
+from ..calibration.summary import calibration_report
+from ..head.answer_scores import DataKind
+
+_SETS: dict[DataKind, str] = {"vqav2": "VQAv2", "gqa": "GQA", "pope": "POPE", "jsonl": ""}
+_COLUMNS = {"logProbs": "logProb", "entropySum": "entropySumNats", "entropyKde": "entropyKdeNats"} | {
+    "entropyBernoulli": "entropyBernoulliNats"
+}
+_READ = [
+    *("sample", "imagePath", "question", "rightAnswers", "answer", "score", "token", "text", "word", "patches"),
+    *_COLUMNS.values(),
+]
+
+
+def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """`evaluation` is what the evaluation's manifest says; returned is what the calibration comes to. Pictures stay where
+    they are; the file has their paths, relative to itself."""
+    kind: DataKind = evaluation["data"]
+    name = _SETS[kind] or Path(evaluation["questions"]).stem
+    rows = pq.read_table(table, columns=_READ)
+    ids: dict[str, int] = {}
+    answers = []
+    for tokens in _answers(rows):
+        first = tokens[0]
+        said = [row for row in tokens if row["token"] is not None]
+        ids[first["sample"]] = place = ids.get(first["sample"], 0) + 1
+        answers.append(
+            {
+                "id": first["sample"] if place == 1 else f"{first['sample']} ({place})",
+                "set": name,
+                "kind": "",
+                "variety": "",
+                "question": first["question"],
+                "answer": first["answer"],
+                "reference": _most_common(first["rightAnswers"]),
+                "correct": first["score"],
+                "image": os.path.relpath(first["imagePath"], out.parent),
+                "thumbnail": None,
+                "tokens": [row["text"] for row in said],
+                "isContent": content_tokens([row["text"] for row in said], [row["word"] for row in said]),
+                **{column: [row[source] for row in said] for column, source in _COLUMNS.items()},
+            }
+        )
+    facts: CalibrationFacts = {
+        "model": {"name": evaluation["model"], "revision": evaluation["modelRevision"], "sameAs": []},
+        "head": {"name": evaluation["head"]["name"], "revision": evaluation["head"]["revision"]},
+        "data": {"name": name, "sets": [name], "about": f"Questions of {evaluation['questions']}."},
+        "command": f"patchlight evaluate --data {kind} --questions {evaluation['questions']}",
+        "patches": _only(rows["patches"]),
+        "seed": evaluation["seed"] or 0,
+        "licence": "",
+        "sprites": None,
+    }
+    write_calibration(out, answers, facts)
+    report = calibration_report(answers, [])
+    return {name: report[name] for name in ("thresholds", "poolings", "answerLengths")}
+
+
+def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
+    """Each answer's rows; one of no tokens has one row without a token."""
+    index = rows["token"].to_numpy(zero_copy_only=False)
+    starts = [*np.flatnonzero(~(index > 0)).tolist(), len(rows)]
+    for start, stop in pairwise(starts):
+        yield rows.slice(start, stop - start).to_pylist()
+
+
+def _most_common(answers: list[str]) -> str:
+    """What most people said; the first of those that are said as often."""
+    return max(answers, key=answers.count) if answers else ""
+
+
+def _only(column: pa.ChunkedArray) -> int | None:
+    values = column.unique().to_pylist()
+    return values[0] if len(values) == 1 else None

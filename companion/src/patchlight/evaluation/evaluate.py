@@ -1,0 +1,132 @@
+"""A head on a data set: the model's own answers, the head's maps beside those that it imitates, one table of both."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from ..calibration.file import CALIBRATION_FILE
+from ..head.answer_sample import AnswerOptions, answer_sample
+from ..head.answer_scores import SCORES
+from ..head.collection import data_facts, in_shards, model_facts
+from ..head.datasets import DataOptions, Sample, count_samples
+from ..head.export import head_facts, head_revision
+from ..head.fastrm import FastRM
+from ..head.shards import Rank, ShardPlan, claim, read_manifest
+from ..models.loading import Loaded, LoadOptions, load
+from .calibration import write_evaluation_calibration
+from .summary import summarise
+from .table import SCHEMA, answer_rows
+
+TABLE_FILE, SUMMARY_FILE, PARTS = "table.parquet", "summary.json", "parts"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What is evaluated on what."""
+
+    model: LoadOptions
+    head: Path
+    """Folder that `patchlight train` wrote."""
+    data: DataOptions
+    answers: AnswerOptions = field(default_factory=AnswerOptions)
+    """method none leaves the maps that the head imitates out, and with them accuracy and F1."""
+    shard_samples: int = 32
+    skip_bad: bool = False
+    """Samples that cannot be read or explained are passed over; else the first one ends the work."""
+
+
+def evaluate_head(
+    options: EvaluateOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None
+) -> dict[str, Any] | None:
+    """Do this rank's shards that are missing. Where none is missing any more, by any rank, the table, the calibration
+    and the summary are written, and the summary returned.
+
+    Raises ValueError where `out` holds another evaluation, or the head is for other hidden states.
+    """
+    total = count_samples(options.data)
+    if total == 0:
+        raise ValueError(f"{options.data.questions}: no samples")
+    loaded = loaded or load(options.model)
+    head = FastRM.from_pretrained(options.head, hidden_size=loaded.hidden_size, stage="post_norm").to(loaded.device)
+    claim(out, _manifest(options, loaded, head, total))
+    (out / PARTS).mkdir(exist_ok=True)
+    plan = ShardPlan(out / PARTS, "parquet", total, options.shard_samples)
+    plan.sweep(rank)
+    missing = plan.missing(rank)
+    with tqdm(
+        total=sum(len(plan.items_of(shard)) for shard in missing),
+        desc=f"evaluate {options.data.kind}" + (f" {rank.rank}/{rank.ranks}" if rank.ranks > 1 else ""),
+        unit="sample",
+        position=rank.local,
+    ) as bar:
+        for shard, samples in in_shards(plan, missing, options.data):
+            rows: list[dict[str, Any]] = []
+            for sample in samples:
+                rows += _rows(loaded, head, sample, options)
+                bar.update()
+            part = pa.Table.from_pylist(rows, schema=SCHEMA)
+            plan.write(shard, lambda path, part=part: pq.write_table(part, path))
+    if plan.missing(Rank()):
+        return None
+    _join(plan, out)
+    summary = summarise(out / TABLE_FILE, options.data.kind, total, head.facts.classification_threshold)
+    summary["calibration"] = write_evaluation_calibration(out / TABLE_FILE, out / CALIBRATION_FILE, read_manifest(out))
+    (out / SUMMARY_FILE).write_text(json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def differs_from_training(options: EvaluateOptions, loaded: Loaded) -> str | None:
+    """In words, where the head was trained on another model's states than these."""
+    facts = FastRM.from_pretrained(options.head).facts
+    if facts.model_revision == loaded.revision:
+        return None
+    return f"the head was trained on {facts.model} {facts.model_revision}, this is {loaded.name} {loaded.revision}"
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Of an evaluation that was finished."""
+    path = folder / SUMMARY_FILE
+    if not path.exists():
+        raise ValueError(f"{folder}: no {SUMMARY_FILE} here; want a folder that `patchlight evaluate` finished")
+    return json.loads(path.read_text())
+
+
+def _rows(loaded: Loaded, head: FastRM, sample: Sample, options: EvaluateOptions) -> list[dict[str, Any]]:
+    try:
+        answer = answer_sample(loaded, sample, options.answers)
+    except ValueError as reason:
+        if not options.skip_bad:
+            raise
+        tqdm.write(f"passed over: {reason}")
+        return []
+    score = SCORES[options.data.kind](answer.text, sample.answers) if sample.answers else None
+    return answer_rows(options.data.kind, sample, answer, score, head, loaded.processor.tokenizer)
+
+
+def _join(plan: ShardPlan, out: Path) -> None:
+    """All parts, in order, as one table; its metadata says what was evaluated."""
+    schema = SCHEMA.with_metadata({"patchlight.evaluation": json.dumps(read_manifest(out))})
+    aside = out / f".{TABLE_FILE}"
+    with pq.ParquetWriter(aside, schema) as table:
+        for shard in range(len(plan)):
+            table.write_table(pq.read_table(plan.path(shard)).cast(schema))
+    aside.rename(out / TABLE_FILE)
+
+
+def _manifest(options: EvaluateOptions, loaded: Loaded, head: FastRM, total: int) -> dict[str, Any]:
+    return {
+        "formatVersion": 2,
+        **model_facts(loaded),
+        "head": head_facts(head, head_revision(options.head)),
+        "method": options.answers.method,
+        **data_facts(options.data, total),
+        "maxNewTokens": options.answers.max_new_tokens,
+        "suffix": options.answers.suffix,
+        "shardSamples": options.shard_samples,
+        "skipBad": options.skip_bad,
+    }

@@ -1,0 +1,129 @@
+"""Samples for a FastRM head from any model and any data set: its own greedy answers, explained token by token."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..models.loading import Loaded, LoadOptions, load
+from .answer_sample import AnswerOptions, answer_sample
+from .answer_scores import SCORES
+from .datasets import DataOptions, Sample, count_samples, read_samples
+from .labels import TEACHERS
+from .sample_store import ShardContent
+from .shards import Rank, ShardPlan, claim
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectOptions:
+    """What is collected, and how it is laid out."""
+
+    model: LoadOptions
+    data: DataOptions
+    answers: AnswerOptions = field(default_factory=AnswerOptions)
+    shard_samples: int = 32
+    """Samples of one shard: what a kill loses at most, and what one process holds before it writes."""
+    skip_bad: bool = False
+    """Samples that cannot be read or explained are passed over and named in their shard; else the first ends the work."""
+
+    def __post_init__(self) -> None:
+        if self.answers.method == "none":
+            raise ValueError("method none: a head needs labels to learn from")
+        if self.shard_samples < 1:
+            raise ValueError(f"{self.shard_samples} samples a shard: want at least 1")
+
+
+def collect_samples(options: CollectOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None) -> int:
+    """Do this rank's shards that are missing and return how many tokens were explained now.
+
+    Raises ValueError where `out` holds samples of other options. A model that is loaded already may be given.
+    """
+    total = count_samples(options.data)
+    if total == 0:
+        raise ValueError(f"{options.data.questions}: no samples")
+    loaded = loaded or load(options.model)
+    claim(out, collect_manifest(options, loaded, total))
+    plan = ShardPlan(out, "safetensors", total, options.shard_samples)
+    plan.sweep(rank)
+    missing = plan.missing(rank)
+    tokens = 0
+    with tqdm(
+        total=sum(len(plan.items_of(shard)) for shard in missing),
+        desc=f"collect {options.data.kind}" + (f" {rank.rank}/{rank.ranks}" if rank.ranks > 1 else ""),
+        unit="sample",
+        position=rank.local,
+    ) as bar:
+        for shard, samples in in_shards(plan, missing, options.data):
+            content = ShardContent()
+            for sample in samples:
+                _add(content, loaded, sample, options)
+                bar.update()
+                bar.set_postfix(tokens=tokens + content.tokens)
+            plan.write(shard, content.write)
+            tokens += content.tokens
+    return tokens
+
+
+def in_shards(plan: ShardPlan, shards: list[int], data: DataOptions) -> Iterator[tuple[int, list[Sample]]]:
+    """Each shard's samples, from one pass over the data set."""
+    stream, at = read_samples(data), 0
+    for shard in shards:
+        items = plan.items_of(shard)
+        for _ in range(items.start - at):
+            next(stream)
+        yield shard, [next(stream) for _ in items]
+        at = items.stop
+
+
+def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dict[str, Any]:
+    """What the samples are of. Two collections with the same manifest hold the same samples."""
+    method = options.answers.method
+    assert method != "none"
+    return {
+        "formatVersion": 1,
+        **model_facts(loaded),
+        "stage": "post_norm",
+        "teacher": TEACHERS[method],
+        "method": method,
+        **data_facts(options.data, total),
+        "maxNewTokens": options.answers.max_new_tokens,
+        "suffix": options.answers.suffix,
+        "shardSamples": options.shard_samples,
+        "skipBad": options.skip_bad,
+    }
+
+
+def model_facts(loaded: Loaded) -> dict[str, Any]:
+    """A model as a manifest names it."""
+    return {
+        "model": loaded.name,
+        "modelRevision": loaded.revision,
+        "family": loaded.family.name,
+        "dtype": str(loaded.dtype).removeprefix("torch."),
+        "hiddenSize": loaded.hidden_size,
+    }
+
+
+def data_facts(data: DataOptions, total: int) -> dict[str, Any]:
+    """A data set as a manifest names it: by its files' names, which stay when the files are moved."""
+    return {
+        "data": data.kind,
+        "questions": data.questions.name,
+        "annotations": data.annotations.name if data.annotations else None,
+        "samples": total,
+        "seed": data.seed,
+    }
+
+
+def _add(content: ShardContent, loaded: Loaded, sample: Sample, options: CollectOptions) -> None:
+    try:
+        answer = answer_sample(loaded, sample, options.answers)
+    except ValueError as reason:
+        if not options.skip_bad:
+            raise
+        content.skip(sample.id, str(reason))
+        return
+    score = SCORES[options.data.kind](answer.text, sample.answers) if sample.answers else None
+    content.add(sample.id, answer, score)

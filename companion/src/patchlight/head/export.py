@@ -1,0 +1,56 @@
+"""A head as the browser runs it: two weight-free graphs, the folded weights, and a manifest of what they are.
+
+fastrm-norm.onnx  patch_states [P, d] -> normalised [P, d]
+fastrm.onnx       query_states [T, d], patch_states [P, d] normalised -> probabilities [T, P]
+fastrm.bin        what the second graph reads as external data
+manifest.json     facts of the head (camelCase, as the page reads them) and each file's bytes and SHA-256
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from .fastrm import WEIGHTS_FILE, FastRM
+from .folded import BLOB_FILE, GRAPH_FILE, NORM_GRAPH_FILE, fold, write_head_graph, write_head_weights
+
+MANIFEST_FILE = "manifest.json"
+BROWSER_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": BLOB_FILE}
+
+
+def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
+    """Write a trained head's browser folder and return its manifest, whose `files` are given relative to `out`."""
+    head = FastRM.from_pretrained(head_folder)
+    write_head_graph(out, head.hidden_size)
+    write_head_weights(out, fold(head))
+    files = {}
+    for role, name in BROWSER_FILES.items():
+        content = (out / name).read_bytes()
+        files[role] = {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    manifest = {
+        **head_facts(head, head_revision(head_folder)),
+        "model": head.facts.model,
+        "modelRevision": head.facts.model_revision,
+        "files": files,
+    }
+    (out / MANIFEST_FILE).write_text(json.dumps({"formatVersion": 1, **manifest}, indent=2, ensure_ascii=False) + "\n")
+    return manifest
+
+
+def head_facts(head: FastRM, revision: str) -> dict[str, Any]:
+    """What the page says of a head and checks before it runs it."""
+    facts = head.facts
+    return {
+        "name": facts.name,
+        "revision": revision,
+        "stage": facts.stage,
+        "teacher": facts.teacher,
+        "labellingThreshold": facts.labelling_threshold,
+        "classificationThreshold": facts.classification_threshold,
+        "hiddenSize": facts.hidden_size,
+    }
+
+
+def head_revision(head_folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 of the head's weights."""
+    return hashlib.sha256((head_folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:12]

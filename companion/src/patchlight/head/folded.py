@@ -1,0 +1,159 @@
+"""The head as the browser runs it: query and key weights folded into one matrix, in weight-free graphs and one blob.
+
+A token then costs one product with [d, d] and one with the patches, half the weights are left, and nothing of an image
+needs doing beforehand but its LayerNorm.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper
+
+from .fastrm import LAYER_NORM_EPSILON, FastRM
+
+GRAPH_FILE, NORM_GRAPH_FILE, BLOB_FILE = "fastrm.onnx", "fastrm-norm.onnx", "fastrm.bin"
+
+
+class Folded(NamedTuple):
+    """`logit_j = n_q M n_j + v . n_j + w . n_q + s`, where n is LayerNorm without its affine part.
+
+    M [d, d], row: query feature, column: patch feature; v [d]; w [d]; s scalar. All float64, 1/sqrt(d) included.
+    """
+
+    M: np.ndarray
+    v: np.ndarray
+    w: np.ndarray
+    s: float
+
+
+class StoredHead(NamedTuple):
+    """`Folded` rounded once: M = scale * M16, `scale` a power of two that keeps M16 clear of fp16's subnormals."""
+
+    M16: np.ndarray
+    v: np.ndarray
+    w: np.ndarray
+    scale: np.float32
+    s: np.float32
+
+
+def fold(head: FastRM) -> Folded:
+    """Products in float64: folding from rounded factors is where precision was seen to go."""
+
+    def exact(parameter: torch.Tensor) -> np.ndarray:
+        return parameter.detach().double().cpu().numpy()
+
+    gain, shift = exact(head.norm.weight), exact(head.norm.bias)
+    W_q, W_k = exact(head.query.weight), exact(head.key.weight)
+    b_q, b_k = W_q @ shift + exact(head.query.bias), W_k @ shift + exact(head.key.bias)
+    W_q, W_k = W_q * gain / head.hidden_size**0.5, W_k * gain
+    b_q = b_q / head.hidden_size**0.5
+    return Folded(W_q.T @ W_k, b_q @ W_k, W_q.T @ b_k, float(b_q @ b_k))
+
+
+def round_folded(folded: Folded) -> StoredHead:
+    """M to fp16 with its largest entry in [2^13, 2^14); a fresh head's entries are near 1/(3 d), at d = 4096 below
+    fp16's smallest normal number without that scale."""
+    largest = float(np.abs(folded.M).max())
+    exponent = 0 if largest == 0 else 14 - int(np.frexp(largest)[1])
+    return StoredHead(
+        np.ldexp(folded.M, exponent).astype(np.float16),
+        folded.v.astype(np.float32),
+        folded.w.astype(np.float32),
+        np.float32(2.0**-exponent),
+        np.float32(folded.s),
+    )
+
+
+def write_head_weights(folder: Path, folded: Folded) -> Path:
+    """fastrm.bin, little-endian: M16 [d, d] fp16, then fp32 v [d], w [d], scale, s; offsets as in `weight_layout`."""
+    stored = round_folded(folded)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / BLOB_FILE
+    with path.open("wb") as blob:
+        blob.write(stored.M16.astype("<f2").tobytes())
+        for part in (stored.v, stored.w, stored.scale, stored.s):
+            blob.write(np.asarray(part).astype("<f4").tobytes())
+    return path
+
+
+class StoredTensor(NamedTuple):
+    """One tensor's place in fastrm.bin."""
+
+    name: str
+    data_type: int
+    shape: tuple[int, ...]
+    offset: int
+    length: int
+
+
+def weight_layout(hidden_size: int) -> list[StoredTensor]:
+    """Where the graph looks for each tensor, in bytes."""
+    d, tensors, offset = hidden_size, [], 0
+    for name, data_type, width, shape in (
+        ("M16", TensorProto.FLOAT16, 2, (d, d)),
+        ("v", TensorProto.FLOAT, 4, (d,)),
+        ("w", TensorProto.FLOAT, 4, (d, 1)),
+        ("scale", TensorProto.FLOAT, 4, (1,)),
+        ("s", TensorProto.FLOAT, 4, (1,)),
+    ):
+        length = width * int(np.prod(shape))
+        tensors.append(StoredTensor(name, data_type, shape, offset, length))
+        offset += length
+    return tensors
+
+
+def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
+    """Weight-free graphs for any head of one width; the weights are external data in fastrm.bin.
+
+    fastrm-norm.onnx: patch_states [P, d] -> normalised [P, d], once an image.
+    fastrm.onnx: query_states [T, d] raw, patch_states [P, d] normalised -> probabilities [T, P].
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    d = hidden_size
+    unit = helper.make_node(
+        "ConstantOfShape", ["width"], ["unit"], value=helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    )
+    width = helper.make_tensor("width", TensorProto.INT64, [1], [d])
+    patches = helper.make_tensor_value_info("patch_states", TensorProto.FLOAT, ["P", d])
+    queries = helper.make_tensor_value_info("query_states", TensorProto.FLOAT, ["T", d])
+
+    def norm(source: str, target: str) -> onnx.NodeProto:
+        return helper.make_node("LayerNormalization", [source, "unit"], [target], axis=-1, epsilon=LAYER_NORM_EPSILON)
+
+    normalised = helper.make_tensor_value_info("normalised", TensorProto.FLOAT, ["P", d])
+    norm_graph = helper.make_graph(
+        [unit, norm("patch_states", "normalised")], "fastrm-norm", [patches], [normalised], [width]
+    )
+    nodes = [
+        unit,
+        norm("query_states", "n_q"),
+        # The runtime folds this cast once, when the session is made.
+        helper.make_node("Cast", ["M16"], ["M"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["n_q", "M"], ["n_q_M16"]),
+        helper.make_node("Mul", ["n_q_M16", "scale"], ["n_q_M"]),
+        helper.make_node("Add", ["n_q_M", "v"], ["u"]),
+        helper.make_node("MatMul", ["n_q", "w"], ["n_q_w"]),
+        helper.make_node("Add", ["n_q_w", "s"], ["c"]),
+        helper.make_node("Gemm", ["u", "patch_states", "c"], ["logits"], transB=1),
+        helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
+    ]
+    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["T", "P"])
+    external = [_external(tensor) for tensor in weight_layout(d)]
+    graph = helper.make_graph(nodes, "fastrm", [queries, patches], [probabilities], [width, *external])
+    paths = folder / GRAPH_FILE, folder / NORM_GRAPH_FILE
+    for path, content in zip(paths, (graph, norm_graph), strict=True):
+        opset = [helper.make_opsetid("", 18)]
+        model = helper.make_model(content, opset_imports=opset, ir_version=9, producer_name="patchlight")
+        path.write_bytes(model.SerializeToString())
+    return paths
+
+
+def _external(tensor: StoredTensor) -> TensorProto:
+    proto = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.shape)
+    proto.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", BLOB_FILE), ("offset", tensor.offset), ("length", tensor.length)):
+        proto.external_data.add(key=key, value=str(value))
+    return proto

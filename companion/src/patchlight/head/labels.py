@@ -1,0 +1,55 @@
+"""What a FastRM head is taught: relevancy of each patch to each token of an answer, for a model of any family."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from ..methods.attention_hooks.decoder_call import decoder_call
+from ..methods.relevancy import explain_tokens, explain_tokens_incrementally
+from ..models.families.registry import Family, extend
+from ..models.reading import Reading
+
+Method = Literal["exact", "incremental"]
+TEACHERS: dict[Method, str] = {
+    "exact": "Chefer relevancy, exact",
+    "incremental": "Chefer relevancy, incremental",
+}
+_EXPLAIN = {"exact": explain_tokens, "incremental": explain_tokens_incrementally}
+
+
+class Labels(NamedTuple):
+    """Of an answer's T tokens over a reading's P patches, on the CPU.
+
+    relevancy [T, P] float32, patches as in `Reading.patch_columns`; image_share [T] the share of a token's relevancy,
+    over all columns, that lies on patches; likeliest [T] ids, the most likely token at each row of the pass that was
+    differentiated; log_probs [T] of the answer's tokens in that pass. Where `likeliest` is not the answer's token, the
+    pass did not reproduce the answer, and its map explains something that the model did not say.
+    """
+
+    relevancy: torch.Tensor
+    image_share: torch.Tensor
+    likeliest: torch.Tensor
+    log_probs: torch.Tensor
+
+
+def label_answer(
+    model: Any, family: Family, reading: Reading, answer_ids: Sequence[int], *, method: Method = "exact"
+) -> Labels:
+    """Labels of an answer's tokens, given without its end token. One forward pass, then a backward pass a token."""
+    ids = torch.tensor(list(answer_ids), dtype=torch.long)
+    if len(ids) == 0:
+        none = torch.zeros(0)
+        return Labels(torch.zeros(0, len(reading.patch_columns)), none, ids, none)
+    call = decoder_call(model, family.decoder(model), extend(reading, answer_ids))
+    positions = torch.arange(len(ids)) + reading.inputs["input_ids"].shape[1] - 1
+    explained = _EXPLAIN[method](call, positions, ids)
+    rows = explained.relevancy.cpu()
+    relevancy = rows[:, reading.patch_columns]
+    log_probs = explained.logits.float().log_softmax(-1).cpu()
+    return Labels(
+        relevancy,
+        relevancy.sum(1) / rows.sum(1),
+        log_probs.argmax(-1),
+        log_probs.gather(1, ids[:, None])[:, 0],
+    )

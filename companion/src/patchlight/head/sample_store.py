@@ -1,0 +1,223 @@
+"""Stored samples for a FastRM head: hidden states and relevancy of answer tokens, in shards of safetensors.
+
+A shard, with `s` images of `P_i` patches each and `t` tokens in all:
+image_states [sum P_i, d]   last hidden states of the patches, image after image; [s, P, d] where all have P patches
+patches [s] int64           P_i; absent from the block form
+image [t] int64             which of the shard's images a token belongs to
+question [t] int64          which of the shard's questions; question_count [] says how many there are
+query_states [t, d]         the states that predicted the tokens
+relevancy fp16              of a token's patches, scaled to a maximum of 1, token after token; [t, P] in the block form
+peak [t] float32            what the maximum was
+reproduced [t] bool         did the differentiated pass find the answer's token likeliest? absent: it did
+and further columns [t], which differ from collection to collection. States are fp16 where that holds them, else in the
+model's own dtype.
+"""
+
+import json
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from .answer_sample import SampleAnswer
+
+_FLAT = ("image_states", "relevancy")
+_WHOLE = (*_FLAT, "patches", "question_count")
+_OPEN_SHARDS = 256
+
+
+class Padded(NamedTuple):
+    """Values [b, P] (or [b, P, d]) of images with different numbers of patches; mask [b, P] is False on padding."""
+
+    values: torch.Tensor
+    mask: torch.Tensor
+
+
+class ShardContent:
+    """Samples on their way into one shard; `skip` those that cannot be answered."""
+
+    def __init__(self) -> None:
+        self._states: list[torch.Tensor] = []
+        self._relevancy: list[torch.Tensor] = []
+        self._columns: dict[str, list[torch.Tensor]] = {}
+        self._questions: list[dict[str, Any]] = []
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(part) for part in self._columns.get("token", []))
+
+    def add(self, sample_id: str, answer: SampleAnswer, score: float | None) -> None:
+        """An answered and labelled sample, and how right its answer is."""
+        labels, t = answer.labels, len(answer.ids)
+        assert labels is not None
+        self._questions.append({"id": sample_id, "answer": answer.text, "score": score})
+        if t == 0:
+            return
+        # Questions about one picture follow each other, and most models read the picture before the question.
+        if not (self._states and torch.equal(self._states[-1], answer.patch_states)):
+            self._states.append(answer.patch_states)
+        peak = labels.relevancy.amax(1)
+        columns = {
+            "token": torch.tensor(answer.ids, dtype=torch.long),
+            "position": torch.arange(t),
+            "log_prob": torch.tensor(answer.log_probs, dtype=torch.float32),
+            "query_states": answer.query_states,
+            "peak": peak,
+            "image_share": labels.image_share,
+            "reproduced": labels.likeliest == torch.tensor(answer.ids, dtype=torch.long),
+            "image": torch.full((t,), len(self._states) - 1),
+            "question": torch.full((t,), len(self._questions) - 1),
+        }
+        for name, value in columns.items():
+            self._columns.setdefault(name, []).append(value)
+        self._relevancy.append((labels.relevancy / peak.clamp(min=1e-30)[:, None]).half().flatten())
+
+    def skip(self, sample_id: str, reason: str) -> None:
+        self._questions.append({"id": sample_id, "skipped": reason})
+
+    def write(self, path: Path) -> None:
+        """The shard's metadata lists its questions in order: id, answer and score, or why it was skipped."""
+        metadata = {"questions": json.dumps(self._questions, ensure_ascii=False)}
+        tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
+        if tensors:
+            tensors["query_states"] = _storable(tensors["query_states"])
+            tensors["image_states"] = _storable(torch.cat(self._states))
+            tensors["relevancy"] = torch.cat(self._relevancy)
+            tensors["patches"] = torch.tensor([len(states) for states in self._states])
+        tensors["question_count"] = torch.tensor(len(self._questions))
+        save_file(tensors, path, metadata)
+
+
+def shard_questions(path: Path) -> list[dict[str, Any]]:
+    """What `ShardContent.write` said of its questions."""
+    with safe_open(path, "pt") as file:
+        return json.loads((file.metadata() or {}).get("questions", "[]"))
+
+
+class _Images(NamedTuple):
+    """Where one shard's states are: read again from the file whenever they are wanted."""
+
+    path: Path
+    block: bool
+
+
+class HeadSamples:
+    """All shards of a folder as one. Tokens, images and questions are numbered through.
+
+    columns: per token, [t, ...] each. Patch states stay in the shards (a data set's may be larger than memory) unless
+    `hold` is set, or left open and they are at most HOLD_BYTES.
+    """
+
+    HOLD_BYTES = 8 << 30
+
+    def __init__(self, folder: Path, *, hold: bool | None = None):
+        paths = sorted(folder.glob("[0-9]*.safetensors"))
+        if not paths:
+            raise ValueError(f"{folder}: no shards of samples here")
+        columns: dict[str, list[torch.Tensor]] = {}
+        counts, relevancy, self._sources = [], [], []
+        images = questions = size = 0
+        for path in paths:
+            with safe_open(path, "pt") as file:
+                names = set(file.keys())
+                count = int(file.get_tensor("question_count"))
+                if "token" not in names:
+                    questions += count
+                    continue
+                states = file.get_slice("image_states")
+                shape = states.get_shape()
+                block = len(shape) == 3
+                patches = torch.full((shape[0],), shape[1]) if block else file.get_tensor("patches")
+                part = {name: file.get_tensor(name) for name in names if name not in _WHOLE}
+                part.setdefault("reproduced", torch.ones(len(part["token"]), dtype=torch.bool))
+                part["image"] = part["image"] + images
+                part["question"] = part["question"] + questions
+                for name, value in part.items():
+                    columns.setdefault(name, []).append(value)
+                relevancy.append(file.get_tensor("relevancy").flatten())
+                counts.append(patches)
+                self._sources += [(_Images(path, block), number) for number in range(len(patches))]
+                size += int(patches.sum()) * shape[-1] * (4 if states.get_dtype() == "F32" else 2)
+                images, questions = images + len(patches), questions + count
+        if not columns:
+            raise ValueError(f"{folder}: its shards hold no answer tokens")
+        self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
+        self.patches = torch.cat(counts)
+        self.questions = questions
+        self.hidden_size = self.columns["query_states"].shape[-1]
+        self._relevancy = torch.cat(relevancy)
+        self._starts = _starts(self.patches[self.columns["image"]])
+        self._uniform = int(self.patches[0]) if (self.patches == self.patches[0]).all() else None
+        self._image_starts = _starts(self.patches)
+        self._open: dict[Path, Any] = {}
+        self._held: torch.Tensor | None = None
+        if size <= self.HOLD_BYTES if hold is None else hold:
+            self._held = torch.cat([self._read(image) for image in range(len(self.patches))])
+
+    def __len__(self) -> int:
+        return len(self.columns["token"])
+
+    def relevancy(self, tokens: torch.Tensor) -> Padded:
+        """Of token rows [b]: float32 [b, P], 0 on padding."""
+        found = self._padded(self._relevancy, self._starts[tokens], self.columns["image"][tokens])
+        return Padded(found.values.float(), found.mask)
+
+    def patch_states(self, tokens: torch.Tensor) -> Padded:
+        """Of token rows [b]: [b, P, d], 0 on padding, in the dtype that they are stored in: half the way to a GPU."""
+        images = self.columns["image"][tokens]
+        if self._held is not None:
+            return self._padded(self._held, self._image_starts[images], images)
+        parts = {image: self._read(image) for image in images.unique().tolist()}
+        width = int(self.patches[images].max())
+        dtype = reduce(torch.promote_types, (part.dtype for part in parts.values()))
+        values = torch.zeros(len(images), width, self.hidden_size, dtype=dtype)
+        for row, image in zip(values, images.tolist(), strict=True):
+            row[: len(parts[image])] = parts[image]
+        return Padded(values, self._mask(images, width))
+
+    def _padded(self, flat: torch.Tensor, starts: torch.Tensor, images: torch.Tensor) -> Padded:
+        """Rows of `flat`, one run of an image's patches from each start."""
+        if self._uniform is not None:
+            blocks = flat.view(-1, self._uniform, *flat.shape[1:])
+            values = blocks[starts // self._uniform]
+            return Padded(values, torch.ones(values.shape[:2], dtype=torch.bool))
+        width = int(self.patches[images].max())
+        mask = self._mask(images, width)
+        rows = (starts[:, None] + torch.arange(width)).where(mask, 0)
+        values = flat[rows]
+        return Padded(values.masked_fill(~mask.view(*mask.shape, *[1] * (flat.ndim - 1)), 0), mask)
+
+    def _mask(self, images: torch.Tensor, width: int) -> torch.Tensor:
+        return torch.arange(width) < self.patches[images][:, None]
+
+    def _read(self, image: int) -> torch.Tensor:
+        """States [P, d] of one image from its shard."""
+        source, number = self._sources[image]
+        if source.path not in self._open:
+            while len(self._open) >= _OPEN_SHARDS:
+                self._open.pop(next(iter(self._open)))
+            file = safe_open(source.path, "pt").__enter__()
+            starts = None if source.block else _starts(file.get_tensor("patches")).tolist()
+            self._open[source.path] = file, file.get_slice("image_states"), starts
+        _, states, starts = self._open[source.path]
+        if starts is None:
+            return states[number]
+        return states[starts[number] : starts[number] + int(self.patches[image])]
+
+
+def _starts(counts: torch.Tensor) -> torch.Tensor:
+    return counts.cumsum(0) - counts
+
+
+def _storable(states: torch.Tensor) -> torch.Tensor:
+    """fp16, or the dtype that they came in where fp16 would overflow."""
+    half = states.half()
+    return half if half.isfinite().all() else states
+
+
+def token_rows(samples: HeadSamples) -> torch.Tensor:
+    """Tokens worth learning from: their map is not all zero, and it explains what the model said."""
+    return ((samples.columns["peak"] > 0) & samples.columns["reproduced"]).nonzero()[:, 0]

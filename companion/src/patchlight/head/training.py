@@ -1,0 +1,228 @@
+"""The FastRM head's training on stored samples (paper, section 3), with a checkpoint to go on from."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from .fastrm import FastRM, HeadFacts
+from .sample_store import HeadSamples, token_rows
+from .scores import HeadCounts, best_threshold, count, curve_of, labels_of
+
+CHECKPOINT_FILE, CURVE_FILE, CONFIG_FILE = "checkpoint.pt", "head-curve.jsonl", "head-config.json"
+MEASURE_STEPS, MEASURE_TOKENS = 100, 1500
+_BATCH_FLOATS = 1 << 27
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadConfig:
+    """The paper's recipe, and the knobs that it turns in its ablations."""
+
+    steps: int = 3500
+    batch: int = 128
+    """Tokens of one step."""
+    learning_rate: float = 2e-5
+    """For d = 4096. A narrower head wants more: a logit is a sum of d terms, and at d = 192 this barely moves it."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """cosine lets the rate fall to a fiftieth."""
+    labelling_threshold: float = 0.3
+    """Share of a map's maximum from which a patch is labelled relevant."""
+    samples: int | None = None
+    """Tokens to learn from, drawn by the seed from all that are not held out; all of them where not given."""
+    validation_share: float = 0.04
+    """Of the questions collected, held out to see that training went well, and to choose the learning rate and where
+    maps are read."""
+    seed: int = 5
+    checkpoint_steps: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "checkpoint_steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)}: want at least 1")
+        if self.schedule not in ("constant", "cosine"):
+            raise ValueError(f"schedule {self.schedule!r}: want constant or cosine")
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(f"validation_share {self.validation_share}: want 0 or more, below 1")
+        if self.samples is not None and self.samples < 1:
+            raise ValueError(f"{self.samples} samples: want at least 1")
+
+
+class Split(NamedTuple):
+    """Token rows to learn from and token rows held out; no question is in both."""
+
+    training: torch.Tensor
+    held: torch.Tensor
+
+
+def split_tokens(samples: HeadSamples, config: HeadConfig) -> Split:
+    """The last questions are held out, so that a picture asked about several times in a row is on one side."""
+    tokens = token_rows(samples)
+    if len(tokens) == 0:
+        raise ValueError("no token of these samples has a map to learn from")
+    questions = samples.columns["question"][tokens]
+    cut = int(questions.max().item() * (1 - config.validation_share))
+    training, held = tokens[questions <= cut], tokens[questions > cut]
+    if config.samples is not None and config.samples < len(training):
+        order = torch.randperm(len(training), generator=torch.Generator().manual_seed(config.seed))
+        training = training[order[: config.samples].sort().values]
+    return Split(training, held)
+
+
+def train_head(
+    samples: Path | HeadSamples,
+    out: Path,
+    facts: HeadFacts,
+    config: HeadConfig,
+    *,
+    device: str = "cpu",
+    choose_threshold: bool = False,
+) -> FastRM:
+    """Train on all shards of `samples`; curves to `out/head-curve.jsonl`, the head to `out`.
+
+    A training that was killed goes on from its last checkpoint; one with another config is refused. With
+    `choose_threshold` the facts' classification threshold becomes the held-out tokens' best by F1.
+    """
+    samples = samples if isinstance(samples, HeadSamples) else HeadSamples(samples)
+    if samples.hidden_size != facts.hidden_size:
+        raise ValueError(f"the samples are {samples.hidden_size} wide, the facts say {facts.hidden_size}")
+    split = split_tokens(samples, config)
+    out.mkdir(parents=True, exist_ok=True)
+    run = _Run(out, config, split, facts.hidden_size, device)
+    held = split.held[:MEASURE_TOKENS]
+    bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, desc="head", unit="step")
+    for step in bar:
+        run.advance(_loss(run.head, samples, run.pick(split.training), config.labelling_threshold))
+        if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
+            row = run.measured(count_tokens(run.head, samples, held, config.labelling_threshold))
+            bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
+        if run.step % config.checkpoint_steps == 0 and run.step < config.steps:
+            run.save()
+    head = run.head.cpu().eval()
+    if choose_threshold and len(split.held):
+        counts = count_tokens(head, samples, split.held, config.labelling_threshold)
+        facts = replace(facts, classification_threshold=best_threshold(curve_of(counts)))
+    head.save_pretrained(out, facts)
+    shown = {**asdict(config), "tokens": len(split.training), "questions": samples.questions}
+    (out / CONFIG_FILE).write_text(json.dumps(shown, indent=1))
+    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
+    return head
+
+
+class _Run:
+    """A training as far as it has come: everything that a checkpoint holds."""
+
+    def __init__(self, out: Path, config: HeadConfig, split: Split, hidden_size: int, device: str):
+        torch.manual_seed(config.seed)
+        self._path, self._curve, self._config = out / CHECKPOINT_FILE, out / CURVE_FILE, config
+        self._asked = {**asdict(config), "tokens": len(split.training), "held": len(split.held)}
+        self.head = FastRM(hidden_size).to(device)
+        self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate)
+        lowest = config.learning_rate / 50 if config.schedule == "cosine" else config.learning_rate
+        self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, config.steps, lowest)
+        self._random = torch.Generator().manual_seed(config.seed)
+        self.step, self._loss = 0, float("nan")
+        if self._path.exists():
+            self._restore()
+        rows = self._curve.read_text().splitlines() if self._curve.exists() else []
+        kept = [row for row in rows if self.step and json.loads(row)["step"] <= self.step]
+        self._curve.write_text("".join(f"{row}\n" for row in kept))
+
+    def pick(self, training: torch.Tensor) -> torch.Tensor:
+        return training[torch.randint(len(training), (self._config.batch,), generator=self._random)]
+
+    def advance(self, loss: torch.Tensor) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self._schedule.step()
+        self.step, self._loss = self.step + 1, loss.item()
+
+    def measured(self, counts: HeadCounts) -> dict[str, float]:
+        """Add a row to the curve."""
+        curve = curve_of(counts)
+        row = {
+            "step": self.step,
+            "loss": self._loss,
+            "best_f1": curve.f1.max().item(),
+            "best_threshold": best_threshold(curve),
+            "f1_at_half": curve.f1[50].item(),
+            "accuracy_at_half": curve.accuracy[50].item(),
+            "learning_rate": self._schedule.get_last_lr()[0],
+        }
+        with self._curve.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return row
+
+    def save(self) -> None:
+        state = {
+            "asked": self._asked,
+            "step": self.step,
+            "head": self.head.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "random": self._random.get_state(),
+        }
+        aside = self._path.with_suffix(".part")
+        torch.save(state, aside)
+        aside.rename(self._path)
+
+    def _restore(self) -> None:
+        state: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
+        asked = state["asked"]
+        if asked != self._asked:
+            names = [name for name in self._asked if asked.get(name) != self._asked[name]]
+            told = "; ".join(f"{name} {asked.get(name)!r}, asked for {self._asked[name]!r}" for name in names)
+            raise ValueError(f"{self._path} is of another training ({told}): remove it, or choose a new folder")
+        self.step = state["step"]
+        self.head.load_state_dict(state["head"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._random.set_state(state["random"])
+
+
+def _loss(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> torch.Tensor:
+    """Mean binary cross entropy over all patches of all tokens."""
+    relevancy, mask = samples.relevancy(tokens)
+    labels = labels_of(relevancy, labelling_threshold)
+    logits = _logits(head, samples, tokens)
+    chosen = mask.to(logits.device)
+    return F.binary_cross_entropy_with_logits(logits[chosen], labels.to(logits.device)[chosen])
+
+
+@torch.no_grad()
+def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
+    """Probabilities [t, P] for token rows on the CPU; on padding they mean nothing."""
+    width = int(samples.patches[samples.columns["image"][tokens]].max()) if len(tokens) else 0
+    found = torch.zeros(len(tokens), width)
+    for rows in torch.arange(len(tokens)).split(_rows_at_once(samples)):
+        part = _logits(head, samples, tokens[rows]).sigmoid().cpu()
+        found[rows, : part.shape[1]] = part
+    return found
+
+
+@torch.no_grad()
+def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
+    """How the head's maps of these token rows agree with their labels."""
+    parts = []
+    for some in tokens.split(_rows_at_once(samples)):
+        relevancy, mask = samples.relevancy(some)
+        parts.append(count(_logits(head, samples, some).sigmoid().cpu(), relevancy, labelling_threshold, mask))
+    if not parts:
+        none = torch.zeros(1, 1)
+        return count(none, none, labelling_threshold, none.bool())
+    return HeadCounts(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+def _rows_at_once(samples: HeadSamples) -> int:
+    """Tokens whose patches, widened to float32, take half a gigabyte; 256 of a small model's."""
+    return max(1, min(256, _BATCH_FLOATS // (int(samples.patches.max()) * samples.hidden_size)))
+
+
+def _logits(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
+    device = head.query.weight.device
+    query = samples.columns["query_states"][tokens].to(device).float()[:, None]
+    return head.logits(query, samples.patch_states(tokens).values.to(device).float())[:, 0]

@@ -1,0 +1,3 @@
+"""Measurements behind the published figures: how well methods find objects, what they cost in time and memory, and
+what serving costs.
+"""

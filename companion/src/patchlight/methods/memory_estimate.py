@@ -1,0 +1,143 @@
+"""How much memory a method will have in use at once, known before anything is run: an upper bound from shapes alone.
+
+What is counted: the graph that gradients need (attention matrices above all), what one layer needs on its way, the
+matrices that a method keeps, logits, and the vision tower before all that. Weights are not: they are there already.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .answer import Answer
+from .attention_hooks.observe import row_block
+
+
+class Sizes(NamedTuple):
+    """L layers, H heads of width w (H_kv of keys and values), d wide, inner MLP width I, V words; `item` bytes a value.
+
+    prompt, answer and patches are numbers of columns; vision: bytes that encoding the picture takes; block: rows of a
+    backward block.
+    """
+
+    L: int
+    H: int
+    H_kv: int
+    w: int
+    d: int
+    I: int
+    V: int
+    item: int
+    prompt: int
+    answer: int
+    patches: int
+    vision: int
+    block: int
+
+    @property
+    def N(self) -> int:
+        """Columns of prompt and answer, without the answer's last."""
+        return self.prompt + self.answer - 1
+
+
+def sizes_of(answer: Answer) -> Sizes:
+    """The shapes of one answer on its model."""
+    config, item = answer.loaded.model.config, answer.loaded.dtype.itemsize
+    text = config.get_text_config()
+    heads = text.num_attention_heads
+    return Sizes(
+        L=text.num_hidden_layers,
+        H=heads,
+        H_kv=getattr(text, "num_key_value_heads", None) or heads,
+        w=getattr(text, "head_dim", None) or text.hidden_size // heads,
+        d=text.hidden_size,
+        I=text.intermediate_size,
+        V=text.vocab_size,
+        item=item,
+        prompt=answer.prompt_length,
+        answer=len(answer.ids),
+        patches=len(answer.reading.patch_columns),
+        vision=_vision_bytes(config, answer.reading.inputs, item),
+        block=row_block(answer.loaded.device),
+    )
+
+
+def wanted_bytes(method: str, s: Sizes) -> int:
+    """Upper bound of the bytes in use at once; `method` as in `METHODS`.
+
+    What is kept throughout, and the largest of what comes and goes: a layer forward, a layer backward, and the tower,
+    which may run once more for the check.
+    """
+    maps = (s.patches + s.N) * 100
+    if method == "random":
+        return maps
+    rows = s.answer * s.H * s.N * 4  # attention or its slopes at the explained rows
+    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention keeps none, as a rule
+    forward, backward = _layer(s, matrices), 0
+    kept = maps + 3 * s.N * s.d * max(s.item, 4) + 6 * s.answer * s.V * 4
+    match method:
+        case "chefer":
+            kept += s.L * _layer_graph(s, s.N)
+            backward = _backward(s, s.N)
+        case "chefer-incremental":
+            kept += s.L * (s.prompt**2 + 2 * s.answer * s.N) * 4 + 3 * s.L * s.H_kv * s.w * s.N * s.item
+            kept += s.L * _layer_graph(s, s.prompt)
+            backward = _backward(s, s.prompt)
+        case "gradcam" | "dex-ar":
+            forward += _layer_graph(s, s.N, probabilities=0) + 6 * rows
+        case "feature-gradcam":
+            kept += (s.L - s.L // 2) * _layer_graph(s, s.N, probabilities=0)
+            backward = _layer_graph(s, s.N)
+        case "tam":
+            kept += (s.prompt + s.answer) * (s.patches + s.d) * 8 + s.patches * (9 * 32 + s.d * 4)
+        case "rollout":
+            kept += s.L * s.N**2 * 4
+        case "attention":
+            kept += 2 * rows
+    return kept + max(forward, backward, s.vision)
+
+
+def columns_that_fit(method: str, s: Sizes, budget_bytes: int) -> int:
+    """The most columns of prompt and answer, the answer as long as it is; 0 where not even an empty prompt would fit."""
+    low, high = 0, s.prompt
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = wanted_bytes(method, s._replace(prompt=middle)) <= budget_bytes
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return low + s.answer - 1 if low else 0
+
+
+def _layer_graph(s: Sizes, n: int, *, probabilities: int = 1) -> int:
+    """What autograd keeps of one layer over n columns: attention matrices, queries, keys, values, inputs of norms and
+    MLP."""
+    return probabilities * s.H * n * n * 4 + n * (4 * s.H * s.w * s.item + 5 * s.d * 4 + 4 * s.I * s.item)
+
+
+def _backward(s: Sizes, n: int) -> int:
+    """On the way back through one layer: gradients of what its graph keeps, and blocks of rows."""
+    blocks = 4 * s.H * min(n, s.block) * n * 4
+    return blocks + n * (6 * s.H * s.w * s.item + 4 * s.d * 4 + 3 * s.I * s.item)
+
+
+def _layer(s: Sizes, matrices: int) -> int:
+    """One layer on its way forward: scores, masked scores and probabilities, masks, and what its MLP needs."""
+    scores, masks = matrices * s.H * s.N**2 * 4, 24 * s.N**2
+    return scores + masks + s.N * (5 * s.H * s.w * s.item + 5 * s.d * 4 + 4 * s.I * s.item)
+
+
+def _vision_bytes(config: Any, inputs: Mapping[str, Any], item: int) -> int:
+    """Encoding the picture: the tower's kept outputs, and one of its layers on its way."""
+    vision = config.vision_config
+    values = sum(value.numel() for name, value in inputs.items() if name.startswith("pixel_values"))
+    patch = vision.patch_size
+    tokens = -(-values // (3 * patch * patch * getattr(vision, "temporal_patch_size", 1)))
+    width = getattr(vision, "embed_dim", None) or vision.hidden_size
+    inner = getattr(vision, "intermediate_size", None) or int(width * getattr(vision, "mlp_ratio", 4))
+    layers = getattr(vision, "num_hidden_layers", None) or vision.depth
+    heads = getattr(vision, "num_attention_heads", None) or vision.num_heads
+    side = getattr(vision, "image_size", None)
+    together = min(tokens, (side // patch) ** 2 + 1) if isinstance(side, int) else tokens
+    # a class token a tile
+    tokens += -(-tokens // together)
+    kept = (layers + 2) * tokens * width * item
+    layer = tokens * (8 * width + 3 * inner + 4 * config.get_text_config().hidden_size) * max(item, 4)
+    matrices = 2 * heads * tokens * together * 4 if vision._attn_implementation == "eager" else 0
+    return kept + layer + matrices + 2 * values * 4

@@ -1,0 +1,41 @@
+"""Entropies against SciPy's."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from patchlight.calibration.entropy import bernoulli, kernel_density, sum_normalised
+
+
+@pytest.fixture
+def maps() -> torch.Tensor:
+    """Three maps of 40 scores in 0..1, most of them small, as relevancy is."""
+    return torch.from_numpy(np.random.default_rng(0).random((3, 40)) ** 4)
+
+
+def test_sum_normalised_is_the_entropy_of_shares(maps: torch.Tensor):
+    np.testing.assert_allclose(sum_normalised(maps), stats.entropy(maps.numpy(), axis=1), rtol=1e-12)
+    assert sum_normalised(torch.eye(4)).tolist() == [0, 0, 0, 0]
+
+
+def test_kernel_density_is_scott_s_at_the_scores_themselves(maps: torch.Tensor):
+    wanted = [stats.entropy(stats.gaussian_kde(row, "scott")(row)) for row in maps.numpy()]
+    np.testing.assert_allclose(kernel_density(maps), wanted, rtol=1e-10)
+
+
+def test_a_flat_map_has_the_largest_entropy():
+    flat = torch.full((1, 40), 0.3)
+    np.testing.assert_allclose(sum_normalised(flat), np.log(40), rtol=1e-6)
+    np.testing.assert_allclose(kernel_density(flat), np.log(40), rtol=1e-12)
+
+
+def test_bernoulli_is_the_mean_of_each_patch_s_own(maps: torch.Tensor):
+    wanted = stats.entropy(np.stack([maps.numpy(), 1 - maps.numpy()]), axis=0).mean(1)
+    np.testing.assert_allclose(bernoulli(maps), wanted, rtol=1e-12)
+    assert bernoulli(torch.tensor([[0.0, 1.0]])).item() == 0
+
+
+def test_a_map_with_a_hole_has_no_entropy():
+    maps = torch.tensor([[0.1, float("nan"), 0.3]])
+    assert all(torch.isnan(entropy(maps)).all() for entropy in (sum_normalised, kernel_density, bernoulli))

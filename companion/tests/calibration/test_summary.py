@@ -1,0 +1,174 @@
+"""What a calibration comes to, against SciPy and plain counting, and the file's own rules."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.ipc
+import pytest
+from scipy import optimize, stats
+
+from patchlight.calibration.file import KEY, CalibrationFacts, write_calibration
+from patchlight.calibration.statistics import is_set_half
+from patchlight.calibration.summary import (
+    ENTROPY_SUM,
+    LOG_PROB,
+    MEASURES,
+    answer_lengths,
+    calibration_report,
+    separate,
+    separate_together,
+)
+
+FACTS: CalibrationFacts = {
+    "model": {"name": "m", "revision": "1", "sameAs": []},
+    "head": {"name": "h", "revision": "2"},
+    "data": {"name": "d", "sets": ["a", "b"], "about": None},
+    "command": "none",
+    "patches": 576,
+    "seed": 0,
+    "licence": "",
+    "sprites": None,
+}
+
+
+def answers(n: int = 600, *, seed: int = 1) -> list[dict[str, Any]]:
+    """Right answers' entropy is a little lower, their log-probability much higher; both carry something of their own."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for k in range(n):
+        right, t = random.random() < 0.7, int(random.integers(1, 6))
+        entropy = random.normal(4.6 if right else 5.0, 0.5, t)
+        rows.append(
+            {
+                "id": f"q{k}",
+                "set": "ab"[k % 2],
+                "kind": "",
+                "variety": "",
+                "question": "?",
+                "answer": "x" * t,
+                "reference": "x",
+                "correct": float(right),
+                "image": None,
+                "thumbnail": None,
+                "tokens": ["x"] * t,
+                "logProbs": (-random.exponential(0.1 if right else 0.4, t)).tolist(),
+                "isContent": [True] * t,
+                "entropySum": entropy.tolist(),
+                "entropyKde": entropy.tolist(),
+                "entropyBernoulli": entropy.tolist(),
+            }
+        )
+    return rows
+
+
+def means(rows: list[dict[str, Any]], column: str) -> np.ndarray:
+    return np.array([np.mean(row[column]) for row in rows])
+
+
+def is_right(rows: list[dict[str, Any]]) -> np.ndarray:
+    return np.array([row["correct"] >= 0.5 for row in rows])
+
+
+@pytest.mark.parametrize("measure", [ENTROPY_SUM, LOG_PROB])
+def test_auroc_is_mann_and_whitney_s_u(measure: Any):
+    rows = answers()
+    values, right = means(rows, measure.column), is_right(rows)
+    u = stats.mannwhitneyu(values[right], values[~right]).statistic / (right.sum() * (~right).sum())
+    found = separate(rows, measure, "mean").auroc
+    assert found is not None
+    assert found.value == pytest.approx(u if measure.right_side == "above" else 1 - u)
+    assert found.low < found.value < found.high
+
+
+def test_the_threshold_of_a_set_is_set_on_its_rows_of_one_half_and_counted_on_the_other():
+    rows = answers()
+    found = separate(rows, ENTROPY_SUM, "mean", "b")
+    places = np.array([k for k, row in enumerate(rows) if row["set"] == "b"])
+    own = [rows[k] for k in places]
+    values, right, on = means(own, "entropySum"), is_right(own), is_set_half(places, 0)
+    threshold = (values[on & right].mean() + values[on & ~right].mean()) / 2
+    assert found.threshold is not None
+    assert found.threshold.threshold == pytest.approx(threshold)
+    below = ~on & (values < threshold)
+    assert found.threshold.right_below[:2] == ((below & right).sum(), below.sum())
+    assert found.threshold.share_below[:2] == (below.sum(), (~on).sum())
+    assert (found.answers, found.right) == (len(own), right.sum())
+
+
+def test_what_entropy_adds_is_what_another_logistic_regression_finds():
+    rows = answers(2_000)
+    right, on = is_right(rows), is_set_half(np.arange(len(rows)), 0)
+    x = np.column_stack([-means(rows, "entropySum"), -np.log(-means(rows, "logProbs"))])
+    x = (x - x[on].mean(0)) / x[on].std(0)
+
+    def loss(w: np.ndarray) -> float:
+        z = x[on] @ w[1:] + w[0]
+        return float(np.logaddexp(0, np.where(right[on], -z, z)).sum())
+
+    score = x[~on] @ optimize.minimize(loss, np.zeros(3)).x[1:]
+    r = right[~on]
+    wanted = stats.mannwhitneyu(score[r], score[~r]).statistic / (r.sum() * (~r).sum())
+    found = separate_together(rows)
+    assert found is not None
+    assert found.both == pytest.approx(wanted, abs=1e-3)  # one has a ridge, the other has none
+    assert found.both > max(found.entropy, found.log_prob)
+
+
+def test_an_answer_of_unknown_correctness_or_without_tokens_counts_nowhere():
+    rows = answers()
+    before = separate(rows, ENTROPY_SUM, "mean")
+    silent = {**rows[0], "correct": 1.0, "tokens": []} | {measure.column: [] for measure in MEASURES}
+    after = separate([*rows, {**rows[0], "correct": None}, {**silent, "isContent": []}], ENTROPY_SUM, "mean")
+    assert after[:2] == before[:2]
+    assert after.left_out == 1
+
+
+def test_one_class_alone_gives_a_report_without_thresholds():
+    rows = [{**row, "correct": 1.0} for row in answers(40)]
+    report = calibration_report(rows, ["a", "b"])
+    whole = report["thresholds"]["entropySum"]["all"]
+    assert (whole["auroc"], whole["threshold"]) == (None, None)
+    assert "0 wrong answers" in whole["why"]
+    assert report["figures"] == []
+    json.dumps(report, allow_nan=False)
+
+
+def test_lengths_are_counted_by_right_and_wrong():
+    rows = answers()
+    found = answer_lengths(rows)
+    for k, length in enumerate(found["tokens"]):
+        for name, value in (("right", 1.0), ("wrong", 0.0)):
+            assert found[name][k] == sum(len(row["tokens"]) == length and row["correct"] == value for row in rows)
+
+
+def test_a_calibration_reads_as_it_was_written(tmp_path: Path):
+    rows = answers(20)
+    rows[3] |= {"correct": None}
+    write_calibration(tmp_path / "calibration.arrow", rows, FACTS)
+    with pyarrow.ipc.open_file(tmp_path / "calibration.arrow") as file:
+        table = file.read_all()
+    facts = json.loads(table.schema.metadata[KEY.encode()])
+    assert (facts["formatVersion"], facts["n"], facts["model"]) == (1, 20, FACTS["model"])
+    read = table.to_pylist()
+    assert [row["tokens"] for row in read] == [row["tokens"] for row in rows]
+    assert [row["correct"] for row in read] == [row["correct"] for row in rows]
+    assert read[5]["logProbs"] == pytest.approx(rows[5]["logProbs"], rel=1e-6)
+    assert list(tmp_path.iterdir()) == [tmp_path / "calibration.arrow"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"logProbs": []}, "token columns of different lengths"),
+        ({"set": "c"}, "of set 'c', not one of a, b"),
+        ({"id": "q1"}, "same id"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path, change: dict[str, Any], said: str):
+    rows = answers(4)
+    rows[2] |= change
+    with pytest.raises(ValueError, match=said):
+        write_calibration(tmp_path / "calibration.arrow", rows, FACTS)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,242 @@
+"""Data sets as they are published, written small here, and the rules by which their answers are scored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from patchlight.head.answer_scores import (
+    any_match,
+    exact_match,
+    normalised,
+    says_yes,
+    vqa_accuracy,
+    vqa_accuracy_of_nine,
+    yes_or_no,
+)
+from patchlight.head.datasets import DataOptions, Sample, count_samples, read_samples
+from patchlight.head.json_entries import DataError, JsonFile
+from tests.helpers.question_files import TEN, pope, vqa, vqa_questions, write
+
+
+def test_vqav2_names_coco_pictures_and_has_ten_answers_a_question(tmp_path: Path):
+    samples = list(read_samples(vqa(tmp_path)))
+    assert samples[1] == Sample(
+        "458753000",
+        tmp_path / "val2014" / "COCO_val2014_000000458753.jpg",
+        "What is 1?",
+        tuple(f"{word}1" for word in TEN),
+    )
+    assert len(samples) == 3
+
+
+def test_vqav2_answers_are_joined_by_question_whatever_their_order(tmp_path: Path):
+    ordered = list(read_samples(vqa(tmp_path / "a")))
+    shuffled = list(read_samples(vqa(tmp_path / "b", order=[2, 0, 1])))
+    assert [sample.answers for sample in shuffled] == [sample.answers for sample in ordered]
+
+
+def test_vqav2_test_questions_have_no_answers_and_test_pictures(tmp_path: Path):
+    questions = write(tmp_path / "test-dev.json", vqa_questions(1, "test-dev2015"))
+    [sample] = read_samples(DataOptions(kind="vqav2", questions=questions, images=tmp_path))
+    assert sample.image.name == "COCO_test2015_000000458752.jpg"
+    assert sample.answers == ()
+
+
+def test_a_question_without_annotation_is_named(tmp_path: Path):
+    options = vqa(tmp_path, order=[0, 2])
+    with pytest.raises(
+        DataError, match=r"questions\.json:1, entry 1: question 458753000 has no answers in .*annotations"
+    ):
+        list(read_samples(options))
+
+
+def test_gqa_is_keyed_by_question_and_may_be_a_folder_of_files(tmp_path: Path):
+    def entry(number: int) -> dict[str, Any]:
+        return {
+            "semantic": [{"operation": "select", "dependencies": [], "argument": "sky (2486325)"}],
+            "entailed": [],
+            "equivalent": [str(number)],
+            "question": f"Is the sky {number}?",
+            "imageId": f"n{number}",
+            "isBalanced": True,
+            "groups": {"global": None, "local": "06-sky_dark"},
+            "answer": "yes",
+            "types": {"structural": "verify"},
+            "fullAnswer": "Yes, the sky is dark.",
+        }
+
+    one = write(tmp_path / "val_balanced_questions.json", {"201307251": entry(1), "201640614": entry(2)}, indent=1)
+    images = tmp_path / "images"
+    samples = list(read_samples(DataOptions(kind="gqa", questions=one, images=images)))
+    assert samples[1] == Sample("201640614", images / "n2.jpg", "Is the sky 2?", ("yes",))
+    withheld = entry(3)
+    for name in ("answer", "fullAnswer", "semantic"):
+        del withheld[name]
+    write(tmp_path / "all" / "train_all_questions_1.json", {"c": withheld})
+    write(tmp_path / "all" / "train_all_questions_0.json", {"a": entry(1), "b": entry(2)})
+    samples = list(read_samples(DataOptions(kind="gqa", questions=tmp_path / "all", images=images)))
+    assert [(sample.id, sample.answers) for sample in samples] == [("a", ("yes",)), ("b", ("yes",)), ("c", ())]
+
+
+def test_pope_has_three_splits_of_one_line_a_question(tmp_path: Path):
+    for split in ("adversarial", "popular", "random"):
+        pope(tmp_path, split, ["yes", "no"])
+    samples = list(read_samples(DataOptions(kind="pope", questions=tmp_path, images=tmp_path)))
+    assert [sample.id for sample in samples] == [
+        "random/1", "random/2", "popular/1", "popular/2", "adversarial/1", "adversarial/2",
+    ]  # fmt: skip
+    picture = tmp_path / "COCO_val2014_000000310196.jpg"
+    assert samples[3] == Sample("popular/2", picture, "Is there a popular?", ("no",))
+    alone = DataOptions(kind="pope", questions=tmp_path / "coco_pope_popular.json", images=tmp_path)
+    assert [sample.id for sample in read_samples(alone)] == ["popular/1", "popular/2"]
+
+
+def test_plain_lines_name_pictures_beside_their_file(tmp_path: Path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text(
+        '{"image": "a.png", "question": "What?", "answers": ["cat", "a cat"], "id": "first"}\n\n'
+        '{"image": "b/c.png", "question": "Who?", "answers": []}\n'
+    )
+    samples = list(read_samples(DataOptions(kind="jsonl", questions=path)))
+    assert samples == [
+        Sample("first", tmp_path / "a.png", "What?", ("cat", "a cat")),
+        Sample("3", tmp_path / "b" / "c.png", "Who?", ()),
+    ]
+
+
+def test_a_seeded_choice_is_the_same_each_time_and_keeps_the_file_s_order(tmp_path: Path):
+    chosen = vqa(tmp_path, 40, samples=12, seed=5)
+    samples = list(read_samples(chosen))
+    assert samples == list(read_samples(chosen))
+    assert len(samples) == count_samples(chosen) == 12
+    everything = list(read_samples(vqa(tmp_path, 40)))
+    numbers = [everything.index(sample) for sample in samples]
+    assert numbers == sorted(numbers) != list(range(12))
+    assert samples != list(read_samples(vqa(tmp_path, 40, samples=12, seed=6)))
+    assert list(read_samples(vqa(tmp_path, 40, samples=12))) == everything[:12]
+    assert count_samples(vqa(tmp_path, 3, samples=12, seed=1)) == 3
+
+
+def test_samples_come_before_the_file_s_end_is_read(tmp_path: Path):
+    options = vqa(tmp_path, 3)
+    text = options.questions.read_text()
+    options.questions.write_text(text[: text.rindex("{")] + "broken")
+    samples = read_samples(options)
+    assert [next(samples).id, next(samples).id] == ["458752000", "458753000"]
+    with pytest.raises(DataError, match=r"questions\.json:1, column \d+: Expecting value"):
+        next(samples)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"image": "a.png", "question": "What?"}', r"mine\.jsonl:2: no 'answers' among 'image', 'question'"),
+        ('{"image": 7, "question": "What?", "answers": []}', r"mine\.jsonl:2: 'image' is 7, want str"),
+        ('{"image": "a.png"', r"mine\.jsonl:2, column 18: "),
+        ('["a.png"]', r'mine\.jsonl:2: want an object, found \["a\.png"\]'),
+        ('{"image": "a.png", "question": "What?", "answers": [1]}', r"mine\.jsonl:2: 'answers' holds something else"),
+    ],
+)
+def test_a_bad_line_is_named_with_what_is_wrong(tmp_path: Path, line: str, message: str):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"image": "a.png", "question": "What?", "answers": []}\n' + line + "\n")
+    with pytest.raises(DataError, match=message):
+        list(read_samples(DataOptions(kind="jsonl", questions=path)))
+
+
+def test_a_bad_label_and_a_bad_entry_are_named(tmp_path: Path):
+    path = pope(tmp_path, "random", ["yes", "maybe"])
+    with pytest.raises(DataError, match=r"coco_pope_random\.json:2: label 'maybe', want yes or no"):
+        list(read_samples(DataOptions(kind="pope", questions=path, images=tmp_path)))
+    path = write(tmp_path / "gqa.json", {"1": {"imageId": "n1", "question": "?"}, "2": {"question": "?"}}, indent=1)
+    with pytest.raises(DataError, match=r"gqa\.json:6, entry 2: no 'imageId' among 'question'"):
+        list(read_samples(DataOptions(kind="gqa", questions=path, images=tmp_path)))
+    with pytest.raises(DataError, match=r"none\.json: No such file"):
+        list(read_samples(DataOptions(kind="gqa", questions=tmp_path / "none.json", images=tmp_path)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="in this folder"):
+        list(read_samples(DataOptions(kind="pope", questions=tmp_path / "empty", images=tmp_path)))
+
+
+def test_options_that_contradict_each_other_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="want the folder of images"):
+        DataOptions(kind="gqa", questions=tmp_path)
+    with pytest.raises(ValueError, match="only vqav2 keeps its answers"):
+        DataOptions(kind="pope", questions=tmp_path, images=tmp_path, annotations=tmp_path)
+    with pytest.raises(ValueError, match="there is nothing to choose"):
+        DataOptions(kind="jsonl", questions=tmp_path, seed=1)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(before=values, members=st.dictionaries(st.text(), values, max_size=4), indent=st.sampled_from([None, 1]))
+def test_entries_are_those_that_the_library_parses_whole(
+    tmp_path_factory: pytest.TempPathFactory, before: Any, members: dict[str, Any], indent: int | None
+):
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps({"first": before, "wanted": members, "list": list(members.values())}, indent=indent))
+    file = JsonFile(path)
+    assert {entry.key: entry.value for entry in file.entries("wanted")} == members
+    assert [entry.value for entry in file.entries("list")] == list(members.values())
+    assert file.value("first") == before
+    assert file.value("absent") is None
+
+
+def test_vqa_normalisation_is_the_challenge_s():
+    for answer, wanted in {
+        "The two dogs.": "2 dogs",
+        "a  red,blue ball": "red blue ball",
+        "yes, it is": "yes it is",
+        "$1,000": "$1000",
+        "3.5": "3.5",
+        "don't know": "don't know",
+        "dont know": "don't know",
+        "couldntve": "couldntve",
+        "couldnt've": "couldn't've",
+        "None": "0",
+        "UP-side/down": "up side down",
+        "what?!": "what",
+        "new\nline": "new line",
+    }.items():
+        assert normalised(answer) == wanted, answer
+
+
+def test_vqa_accuracy_counts_people_who_agree():
+    people = ["yes"] * 3 + ["no"] * 2 + ["Yes."] + ["maybe"] * 4
+    assert vqa_accuracy("yes", people) == 1
+    assert vqa_accuracy("no", people) == pytest.approx(2 / 3)
+    assert vqa_accuracy("unsure", people) == 0
+    assert vqa_accuracy("", ["", "a", "a"]) == 0
+    assert any_match("A.", ["a"]) == 1
+    assert any_match("a", ["the"]) == 0
+
+
+@given(agree=st.integers(0, 10))
+def test_the_server_s_figure_is_the_mean_over_nine_of_ten_people(agree: int):
+    people = ["yes"] * agree + ["no"] * (10 - agree)
+    nines = [vqa_accuracy("yes", people[:k] + people[k + 1 :]) for k in range(10)]
+    assert vqa_accuracy_of_nine("yes", people) == pytest.approx(sum(nines) / 10)
+
+
+def test_gqa_wants_the_very_word():
+    assert exact_match(" Dark. ", ["dark"]) == 1
+    assert exact_match("dark blue", ["dark"]) == 0
+
+
+def test_pope_reads_yes_and_no_from_a_sentence():
+    assert says_yes("Yes, there is a dog.")
+    assert not says_yes("No.")
+    assert not says_yes("There is not a dog, I think. Yes.")
+    assert says_yes("There is nothing like it")
+    assert yes_or_no("No, there is no dog.", ["no"]) == 1
+    assert yes_or_no("There is a dog.", ["no"]) == 0

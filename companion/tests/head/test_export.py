@@ -1,0 +1,91 @@
+"""`patchlight export`: the folder that the browser reads, against the head that it came from."""
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from patchlight.cli import export as export_command
+from patchlight.head.fastrm import FastRM, HeadFacts
+
+FACTS = HeadFacts(
+    hidden_size=64,
+    stage="post_norm",
+    teacher="Chefer relevancy, incremental",
+    labelling_threshold=0.25,
+    classification_threshold=0.45,
+    model="a/model",
+    model_revision="abc",
+    name="fastrm-64",
+)
+
+
+@pytest.fixture
+def head(tmp_path: Path) -> FastRM:
+    torch.manual_seed(0)
+    head = FastRM(64)
+    with torch.no_grad():
+        head.query.weight *= 6
+        head.norm.bias.normal_(0, 0.3)
+    head.save_pretrained(tmp_path / "head", FACTS)
+    return head.eval()
+
+
+def command(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    export_command.add_parser(parser.add_subparsers(required=True))
+    return parser.parse_args(["export", *words])
+
+
+def test_the_exported_folder_gives_the_head_s_maps_in_the_runtime(
+    head: FastRM, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    arguments = command("--head", str(tmp_path / "head"), "--out", str(tmp_path / "out"))
+    arguments.run(arguments)
+    assert "hidden size 64, post_norm, read at 0.45" in capsys.readouterr().out
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    files = {role: tmp_path / "out" / file["path"] for role, file in manifest["files"].items()}
+    queries, patches = torch.randn(3, 64), torch.randn(17, 64)
+    norm = onnxruntime.InferenceSession(files["normGraph"], providers=["CPUExecutionProvider"])
+    graph = onnxruntime.InferenceSession(files["graph"], providers=["CPUExecutionProvider"])
+    normalised = np.asarray(norm.run(None, {"patch_states": patches.numpy()})[0])
+    found = np.asarray(graph.run(None, {"query_states": queries.numpy(), "patch_states": normalised})[0])
+    with torch.no_grad():
+        wanted = head(queries, patches).numpy()
+    assert wanted.std() > 0.2
+    # fp16 storage of the folded matrix, as reasoned in head/test_fastrm.py
+    assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_its_manifest_says_what_the_head_was_trained_on_and_hashes_each_file(head: FastRM, tmp_path: Path):
+    arguments = command("--head", str(tmp_path / "head"), "--out", str(tmp_path / "out"))
+    arguments.run(arguments)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    weights = (tmp_path / "head" / "head.safetensors").read_bytes()
+    assert {key: value for key, value in manifest.items() if key != "files"} == {
+        "formatVersion": 1,
+        "name": "fastrm-64",
+        "revision": hashlib.sha256(weights).hexdigest()[:12],
+        "stage": "post_norm",
+        "teacher": "Chefer relevancy, incremental",
+        "labellingThreshold": 0.25,
+        "classificationThreshold": 0.45,
+        "hiddenSize": 64,
+        "model": "a/model",
+        "modelRevision": "abc",
+    }
+    assert set(manifest["files"]) == {"graph", "normGraph", "weights"}
+    for file in manifest["files"].values():
+        content = (tmp_path / "out" / file["path"]).read_bytes()
+        assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_a_folder_without_a_head_is_named(tmp_path: Path):
+    arguments = command("--head", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
+    with pytest.raises(FileNotFoundError, match=r"none/head\.json"):
+        arguments.run(arguments)

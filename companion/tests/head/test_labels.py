@@ -1,0 +1,170 @@
+"""Labels of every family against the papers' matrix recursion on the library's own eager attention and autograd."""
+
+from typing import Any, cast
+
+import pytest
+import torch
+from PIL import Image
+from transformers import DynamicCache
+
+from patchlight.head.labels import Method, label_answer
+from patchlight.models.families.registry import extend
+from patchlight.models.reading import Reading
+from tests.helpers.tiny_models import KINDS, Tiny, tiny
+
+ANSWER = [40, 41, 90, 41]
+# One of each text model and each kind of mask; the others differ from these in how they read pictures.
+FAMILIES = ["llava", "llava-siglip-gemma", "llava-next", "qwen2.5-vl", "smolvlm", "gemma3"]
+
+
+def read(made: Tiny) -> Reading:
+    picture = Image.effect_noise((90, 60), 80).convert("RGB")
+    return made.family.read(made.model, made.processor, picture, "What is it?")
+
+
+def eager(model: Any) -> None:
+    model.set_attn_implementation({"text_config": "eager"})
+    for part in model.modules():
+        if hasattr(part, "config"):
+            part.config._attn_implementation = "eager"
+
+
+def recursion(attentions: list[torch.Tensor], gradients: list[torch.Tensor]) -> torch.Tensor:
+    """R [n, n] in float64 by `R <- R + C R`, first layer to last; attentions and gradients [heads, n, n]."""
+    n = attentions[0].shape[-1]
+    R = torch.eye(n, dtype=torch.float64)
+    for a, g in zip(attentions, gradients, strict=True):
+        C = (a.double() * g.double()).clamp(min=0).mean(0)
+        R = R + C @ R
+    return R
+
+
+def plain_exact(made: Tiny, reading: Reading, answer: list[int]) -> torch.Tensor:
+    """[T, n]: one forward of the whole model, all attentions and their gradients kept."""
+    model: Any = made.model
+    eager(model)
+    out = model(**extend(reading, answer), output_attentions=True, use_cache=False)
+    assert len(out.attentions) == model.config.get_text_config().num_hidden_layers
+    prompt, rows = reading.inputs["input_ids"].shape[1], []
+    for t, token in enumerate(answer):
+        gradients = torch.autograd.grad(out.logits[0, prompt - 1 + t, token], out.attentions, retain_graph=True)
+        R = recursion([a[0] for a in out.attentions], [g[0] for g in gradients])
+        rows.append(R[prompt - 1 + t])
+    return torch.stack(rows).detach()
+
+
+def plain_incremental(made: Tiny, reading: Reading, answer: list[int]) -> torch.Tensor:
+    """[T, n]: as lvlm-interpret does it, attention and gradient of each step padded to n x n and added up."""
+    model: Any = made.model
+    eager(model)
+    prompt, layers = reading.inputs["input_ids"].shape[1], model.config.get_text_config().num_hidden_layers
+    n, cache, rows = prompt + len(answer) - 1, DynamicCache(), []
+    heads = model.config.get_text_config().num_attention_heads
+    kept = [torch.zeros(heads, n, n) for _ in range(layers)]
+    slopes = [torch.zeros(heads, n, n) for _ in range(layers)]
+    fed: dict[str, Any] = dict(reading.inputs)
+    for t, token in enumerate(answer):
+        out = model(**fed, past_key_values=cache, output_attentions=True, use_cache=True)
+        gradients = torch.autograd.grad(out.logits[0, -1, token], out.attentions, retain_graph=True)
+        stop = prompt + t
+        for layer in range(layers):
+            start = stop - out.attentions[layer].shape[2]
+            kept[layer][:, start:stop, :stop] = out.attentions[layer][0].detach()
+            slopes[layer][:, start:stop, :stop] = gradients[layer][0]
+        rows.append(recursion(kept, slopes)[stop - 1])
+        fed = {"input_ids": torch.tensor([[token]])}
+    return torch.stack(rows)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_exact_labels_are_the_matrix_recursion_s(kind: str):
+    made = tiny(kind)
+    reading = read(made)
+    labels = label_answer(made.model, made.family, reading, ANSWER)
+    wanted = plain_exact(made, reading, ANSWER)
+    # float32 passes on both sides, summed in different orders; values reach a few tenths
+    torch.testing.assert_close(labels.relevancy.double(), wanted[:, reading.patch_columns], atol=2e-6, rtol=2e-4)
+    assert labels.relevancy.amax(1).min() > 1e-4
+    share = wanted[:, reading.patch_columns].sum(1) / wanted.sum(1)
+    torch.testing.assert_close(labels.image_share.double(), share, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_incremental_labels_are_those_of_a_cached_answer(kind: str):
+    made = tiny(kind)
+    reading = read(made)
+    labels = label_answer(made.model, made.family, reading, ANSWER, method="incremental")
+    wanted = plain_incremental(made, reading, ANSWER)[:, reading.patch_columns]
+    torch.testing.assert_close(labels.relevancy.double(), wanted, atol=2e-6, rtol=2e-4)
+    exact = label_answer(made.model, made.family, reading, ANSWER)
+    torch.testing.assert_close(labels.relevancy[0], exact.relevancy[0], atol=2e-6, rtol=2e-4)
+    apart = (labels.relevancy - exact.relevancy).norm(dim=1) / exact.relevancy.norm(dim=1)
+    assert apart[1:].max() > 1e-3  # another method from the second token on
+    torch.testing.assert_close(labels.log_probs, exact.log_probs, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_know_whether_the_answer_is_the_model_s_own(kind: str):
+    made = tiny(kind)
+    reading = read(made)
+    said: list[int] = []
+    model: Any = made.model
+    with torch.no_grad():
+        model.lm_head.weight[:40] = 0  # says no special token, a picture's own least of all
+        for _ in range(3):
+            logits = model(**extend(reading, said)).logits[0, -1]
+            said.append(int(logits.argmax()))
+    labels = label_answer(model, made.family, reading, said)
+    assert labels.likeliest.tolist() == said
+    other = [said[0], said[1] - 1, said[2]]
+    labels = label_answer(model, made.family, reading, other)
+    assert (labels.likeliest == torch.tensor(other)).tolist()[:2] == [True, False]
+    log_probs = torch.log_softmax(model(**extend(reading, other)).logits[0].detach(), -1)
+    wanted = log_probs[-len(other) - 1 : -1].gather(1, torch.tensor(other)[:, None])[:, 0]
+    torch.testing.assert_close(labels.log_probs, wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_an_empty_answer_has_no_labels():
+    made = tiny("llava")
+    labels = label_answer(made.model, made.family, read(made), [])
+    assert labels.relevancy.shape == (0, 16)
+
+
+def test_an_answer_with_a_picture_s_token_is_refused():
+    made = tiny("qwen2.5-vl")
+    reading = read(made)
+    token = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
+    with pytest.raises(ValueError, match=f"holds token {token}, which stands for a picture"):
+        label_answer(made.model, made.family, reading, [40, token])
+
+
+def test_a_gpu_s_operations_give_the_same_labels(monkeypatch: pytest.MonkeyPatch):
+    made = tiny("gemma3")
+    reading = read(made)
+    wanted = label_answer(made.model, made.family, reading, ANSWER).relevancy
+    monkeypatch.setattr("patchlight.methods.relevancy._COMPILED_DEVICES", set())
+    found = label_answer(made.model, made.family, reading, ANSWER).relevancy
+    assert not torch.equal(found, wanted)  # other sums
+    torch.testing.assert_close(found, wanted, atol=2e-6, rtol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("method", ["exact", "incremental"])
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_gpu_s_labels_are_the_cpu_s(kind: str, method: Method):
+    made = tiny(kind)
+    reading, model = read(made), cast(Any, made.model)
+    wanted = label_answer(model, made.family, reading, ANSWER, method=method).relevancy
+    found = label_answer(model.to("cuda"), made.family, reading, ANSWER, method=method).relevancy
+    # float32 products may be rounded to 10 bits there
+    torch.testing.assert_close(found, wanted, atol=2e-4, rtol=2e-2)
+
+
+def test_half_precision_labels_are_close():
+    made = tiny("llava")
+    reading, model = read(made), cast(Any, made.model)
+    wanted = label_answer(model, made.family, reading, ANSWER).relevancy
+    found = label_answer(model.bfloat16(), made.family, reading, ANSWER).relevancy
+    apart = (found - wanted).norm(dim=1) / wanted.norm(dim=1)
+    # weights and products have 8 bits there, through two layers and back; 0.01 to 0.06 a token was seen
+    assert 1e-4 < apart.max() < 0.15

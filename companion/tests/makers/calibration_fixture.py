@@ -1,0 +1,145 @@
+"""Writes src/math/fixtures/calibration.json, which both languages' tests read:
+`python -m tests.makers.calibration_fixture`.
+
+Inputs are seeded; what they come to is SciPy's word wherever it has one (densities, U, Wilson's interval), else that of
+patchlight.calibration.statistics, which its own tests hold to SciPy.
+"""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from patchlight.calibration import entropy, statistics
+from patchlight.calibration.content_tokens import FUNCTION_WORDS, content_tokens
+from tests.helpers.paths import ROOT
+
+FIXTURE = ROOT / "src" / "math" / "fixtures" / "calibration.json"
+ANSWERS = (
+    (["The", " large", " sphere", " is", " red", "."], [0, 1, 2, 3, 4, 4]),
+    (["Yes", ",", " it", "'s", " on", " the", " left", "."], [0, 0, 1, 1, 2, 3, 4, 4]),
+    (["No", "."], [0, 0]),
+    (["There", " are", " 3", " «cy", "lind", "ers", "»", "."], [0, 1, 2, 3, 3, 3, 3, 3]),
+    (["It’s", " what", " they", " are", "!"], [0, 1, 2, 3, 3]),
+    (["红", "色", "的", "。"], [0, 1, 2, 3]),
+    (["", " Wo", "uld", " would-be", " THE"], [0, 1, 1, 2, 3]),
+)
+
+
+def fixture() -> dict[str, Any]:
+    """The file's content."""
+    random = np.random.default_rng(20)
+    maps = random.random((6, 48)) ** 4
+    maps[1] = 0.3
+    maps[2] = np.eye(48)[5]
+    maps[3] = 0
+    maps[4, 10:] = 0
+    given = torch.from_numpy(maps)
+    right = np.round(random.normal(4.2, 0.5, 240), 5)
+    wrong = np.round(random.normal(4.7, 0.6, 110), 5)
+    grid = np.linspace(2, 7, 33)
+    tied = {"right": np.round(right, 1), "wrong": np.round(wrong, 1)}
+    values = np.concatenate([right, wrong])
+    is_right = np.arange(len(values)) < len(right)
+    rows = random.permutation(1000)[: len(values)]
+    threshold = statistics.calibrate_threshold(values, is_right, rows, "below", seed=7)
+    above = statistics.calibrate_threshold(-values, is_right, rows, "above", seed=7)
+    tokens = [0.5, math.nan, 0.1, 0.9, 0.3]
+    poolings = [
+        {
+            "values": some,
+            "isContent": content,
+            "pooled": {name: statistics.pool(some, content, name) for name in statistics.POOLINGS},
+        }
+        for some, content in (
+            (tokens, [True, True, False, True, True]),
+            (tokens, [False, True, False, False, False]),
+            (tokens, None),
+            ([], []),
+            ([math.nan], [True]),
+        )
+    ]
+    shares = [(0, 10), (10, 10), (3, 7), (841, 1000), (1, 1)]
+    return {
+        "entropies": {
+            "maps": maps.tolist(),
+            "sum": entropy.sum_normalised(given).tolist(),
+            "kde": entropy.kernel_density(given).tolist(),
+            "bernoulli": entropy.bernoulli(given).tolist(),
+        },
+        "right": right.tolist(),
+        "wrong": wrong.tolist(),
+        "density": {
+            "from": 2,
+            "to": 7,
+            "points": 33,
+            "bandwidth": stats.gaussian_kde(right, "scott").factor * right.std(ddof=1),
+            "right": stats.gaussian_kde(right, "scott")(grid).tolist(),
+        },
+        "bands": {
+            name: column.tolist()
+            for name, column in statistics.bands(
+                right, grid, statistics.scott_bandwidth(right), resamples=20_000, seed=1
+            )
+            ._asdict()
+            .items()
+        },
+        "auroc": {
+            name: {
+                "value": 1 - stats.mannwhitneyu(some["right"], some["wrong"]).statistic / (len(right) * len(wrong)),
+                **dict(
+                    zip(
+                        ("low", "high"),
+                        (statistics.auroc_interval(some["right"], some["wrong"], "below", resamples=20_000) or ())[1:],
+                        strict=True,
+                    )
+                ),
+            }
+            for name, some in (("plain", {"right": right, "wrong": wrong}), ("tied", tied))
+        },
+        "shares": [
+            {"hits": hits, "n": n, **_interval(stats.binomtest(hits, n).proportion_ci(method="wilson"))}
+            for hits, n in shares
+        ],
+        "threshold": {"rows": rows.tolist(), "seed": 7, "below": _plain(threshold), "above": _plain(above)},
+        "halves": [
+            {"seed": seed, "isSet": statistics.is_set_half(np.arange(64), seed).tolist()} for seed in (0, 1, 12345)
+        ],
+        "poolings": poolings,
+        "content": [
+            {"texts": texts, "words": words, "isContent": content_tokens(texts, words)} for texts, words in ANSWERS
+        ],
+        "functionWords": sorted(FUNCTION_WORDS),
+    }
+
+
+def _interval(interval: Any) -> dict[str, float]:
+    return {"low": float(interval.low), "high": float(interval.high)}
+
+
+def _plain(found: statistics.Threshold) -> dict[str, Any]:
+    return {
+        name: value._asdict() if isinstance(value, statistics.Share) else value
+        for name, value in found._asdict().items()
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, dict):
+        return {name: without_nan(each) for name, each in value.items()}
+    return [without_nan(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def main() -> None:
+    FIXTURE.parent.mkdir(exist_ok=True)
+    FIXTURE.write_text(json.dumps(without_nan(fixture()), ensure_ascii=False, allow_nan=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()

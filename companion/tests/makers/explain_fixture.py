@@ -1,0 +1,121 @@
+"""Writes src/inference/fixtures/explained-run-1.json: `python -m tests.makers.explain_fixture`.
+
+Maps of some tokens of the recorded run public/samples/run-1.run, by autograd over whole attention matrices
+(`patchlight.embedded.browser.plain_methods`), as the page must give them. Twice: of the run's own picture,
+for a browser, and with the patches' embeddings replaced by noise that any program can make again, for tests that decode no picture.
+"""
+
+import base64
+import io
+import json
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import AutoProcessor
+
+from patchlight.embedded.browser.plain_methods import PlainAnswer
+from patchlight.embedded.training.llava_parts import text_config, word_embeddings
+from patchlight.embedded.training.model import load_model, model_inputs
+from patchlight.embedded.training.packing import PATCHES
+from patchlight.wire.run import read_run
+from tests.helpers.paths import EMBEDDED, ROOT
+from tests.makers.activation_fixture import token_activation
+
+RUN = ROOT / "public" / "samples" / "run-1.run"
+FIXTURE = ROOT / "src" / "inference" / "fixtures" / "explained-run-1.json"
+SEED, SCALE = 1, 0.5
+
+
+def main() -> None:
+    run = read_run(RUN)
+    model, processor = (
+        load_model(EMBEDDED, attention="eager").requires_grad_(False),
+        AutoProcessor.from_pretrained(EMBEDDED),
+    )
+    assert run.picture is not None
+    picture = Image.open(io.BytesIO(run.picture)).convert("RGB")
+    inputs = model_inputs(processor, picture, run.header["question"])
+    token_ids = [token.token_id for token in run.tokens]
+    wanted = sorted({0, len(token_ids) // 2, len(token_ids) - 1})
+    features: Any = model.model.get_image_features(inputs["pixel_values"])
+    d = text_config(model).hidden_size
+    noise = torch.from_numpy(noise_rows(PATCHES, d)).float() * SCALE
+    explained = {
+        name: explain(model, inputs["input_ids"][0], patches, token_ids, wanted)
+        for name, patches in (("picture", features.pooler_output[0]), ("noise", noise))
+    }
+    fixture = {
+        "question": run.header["question"],
+        "tokenIds": token_ids,
+        "generator": {"seed": SEED, "scale": SCALE},
+        "wanted": wanted,
+        **explained,
+    }
+    FIXTURE.write_text(json.dumps(fixture) + "\n")
+
+
+def noise_rows(rows: int, cols: int) -> np.ndarray:
+    """[rows, cols] in -1..1 by a linear congruential generator."""
+    state, found = SEED, np.empty(rows * cols)
+    for i in range(rows * cols):
+        state = (state * 1664525 + 1013904223) % 2**32
+        found[i] = state / 2**31 - 1
+    return found.reshape(rows, cols)
+
+
+def explain(model, prompt_ids, patches, token_ids, wanted):
+    """logProbs [T] of the answer's tokens; methods -> a map a wanted token."""
+    is_image = prompt_ids == model.config.image_token_id
+    prompt_length = len(prompt_ids)
+    embeds = word_embeddings(model)(torch.cat([prompt_ids, torch.tensor(token_ids[:-1])])).detach().clone()
+    is_patch = torch.zeros(len(embeds), dtype=torch.bool)
+    is_patch[:prompt_length] = is_image
+    embeds[is_patch] = patches
+    every = torch.arange(prompt_length - 1, prompt_length - 1 + len(token_ids))
+    ids = torch.tensor(token_ids)
+    plain = PlainAnswer(model, embeds, every, ids, is_patch)
+    log_probs = plain.logits.detach()[every].log_softmax(-1).gather(1, ids[:, None])[:, 0]
+    is_prompt_text = ~is_patch
+    is_prompt_text[prompt_length:] = False
+
+    def parts(columns, t):
+        return {
+            "values": packed(columns[is_patch]),
+            "prompt": packed(columns[is_prompt_text]),
+            "answer": packed(columns[prompt_length : prompt_length + t]),
+        }
+
+    maps = {"chefer": plain.chefer(), "gradcam": plain.gradcam(), "rollout": plain.rollout()}
+    maps |= {"attention": plain.attention()}
+    found: dict[str, list[Any]] = {method: [parts(rows[t], t) for t in wanted] for method, rows in maps.items()}
+    feature = plain.feature_gradcam(text_config(model).num_hidden_layers // 2)
+    found["feature-gradcam"] = [{"values": packed(feature[t][is_patch])} for t in wanted]
+    lens, deltas = plain.dex_ar()
+    found["dex-ar"] = [{"values": packed(lens[t]), "grounding": float(deltas[t])} for t in wanted]
+    states = plain.states.double().numpy()
+    lm_head = model.lm_head.weight.double().numpy()
+    found["tam"] = []
+    for t in wanted:
+        one = token_activation(
+            states[is_patch.numpy()],
+            states[is_prompt_text.numpy()],
+            states[every.numpy()],
+            lm_head,
+            t,
+            prompt_ids=prompt_ids[~is_image].tolist(),
+            answer_ids=token_ids,
+            grids=[(24, 24)],
+        )
+        found["tam"].append({part: packed(torch.tensor(values)) for part, values in one.items()})
+    return {"logProbs": log_probs.tolist(), "maps": found}
+
+
+def packed(values: torch.Tensor) -> str:
+    """Little-endian float32 in base64."""
+    return base64.b64encode(values.detach().numpy().astype("<f4").tobytes()).decode()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""Writes the runs in src/contract/fixtures that both languages' tests read: `python -m tests.makers.run_fixture`.
+
+random-weights.run is a recording of a LLaVA of 4 x 4 patches and hidden size 32 with random weights: small enough to be
+kept, and its answer means nothing. Its numbers change with the library's random streams, so the tests' expected numbers
+are rewritten with it. live-stream.run is what a companion sends, with made-up numbers: two frames, no picture, no head,
+states that fp16 does not hold, an answer that fails in the middle.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGeneration
+
+from patchlight.embedded.record import record_run
+from patchlight.embedded.training.model import build_processor, llava_config
+from patchlight.head.fastrm import FastRM, HeadFacts
+from patchlight.wire.run import Alternative, End, PromptToken, RunWriter, Token
+from patchlight.wire.run_header import Header
+from tests.helpers.paths import ROOT
+
+FIXTURES = ROOT / "src" / "contract" / "fixtures"
+FIXTURE, LIVE_FIXTURE = FIXTURES / "random-weights.run", FIXTURES / "live-stream.run"
+QUESTION = "What color is the large sphere?"
+KNOWS = "Nothing: its weights are random. It exists to test the file format."
+IMAGE_PX, PATCH_PX, HIDDEN, TOKENS = 56, 14, 32, 6
+
+
+def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
+    """Model, processor and head, all random."""
+    processor = build_processor()
+    processor.image_processor.size = {"shortest_edge": IMAGE_PX}
+    processor.image_processor.crop_size = {"height": IMAGE_PX, "width": IMAGE_PX}
+    tokenizer = processor.tokenizer
+    torch.manual_seed(37)
+    vision = CLIPVisionConfig(
+        hidden_size=HIDDEN,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=IMAGE_PX,
+        patch_size=PATCH_PX,
+        projection_dim=HIDDEN,
+    )
+    text = LlamaConfig(
+        hidden_size=HIDDEN,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        vocab_size=len(tokenizer),
+        initializer_range=0.3,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    LlavaForConditionalGeneration(llava_config(vision, text, tokenizer)).save_pretrained(hf_folder)
+    processor.save_pretrained(hf_folder)
+    head = FastRM(HIDDEN)
+    with torch.no_grad():
+        head.query.weight *= 6
+    facts = HeadFacts(
+        hidden_size=HIDDEN,
+        stage="post_norm",
+        teacher="none: random weights",
+        model="random-weights",
+        model_revision="seed 37",
+        name="random-weights-head",
+    )
+    head.save_pretrained(head_folder, facts)
+
+
+def save_picture(path: Path) -> None:
+    """40 x 24 pixels of two gradients: oblong, so that the centre crop leaves something out."""
+    rows, cols = np.mgrid[0:24, 0:40]
+    pixels = np.stack([cols * 6, rows * 10, 255 - cols * 3], axis=-1).astype(np.uint8)
+    Image.fromarray(pixels).save(path, optimize=True)
+
+
+def record_tiny_run(folder: Path, out: Path) -> str:
+    """Model, picture and run from nothing; returns the answer."""
+    save_tiny_model(folder / "hf", folder / "head")
+    save_picture(folder / "gradient.png")
+    return record_run(
+        folder / "hf", folder / "head", folder / "gradient.png", QUESTION, out, knows=KNOWS, max_new_tokens=TOKENS
+    )
+
+
+LIVE_HEADER: Header = {
+    "id": "c0ffee00c0ffee00",
+    "createdAt": "2026-11-22T10:00:00Z",
+    "question": "Is it ¿déjà vu?",
+    "image": {"mediaType": "image/jpeg", "name": "wide.jpg", "sha256": "ab" * 32},
+    "geometry": {
+        "sourceWidthPx": 30,
+        "sourceHeightPx": 16,
+        "preprocessing": "resized to fit 28 x 42 px, padded, tiles of 14 px; the whole image once more at 14 x 28 px",
+        "frames": [
+            {
+                "name": "detail",
+                "crop": {"xPx": 0.0, "yPx": -2.0, "widthPx": 30.0, "heightPx": 20.0},
+                "grid": {"rows": 2, "cols": 3},
+                "modelWidthPx": 42,
+                "modelHeightPx": 28,
+            },
+            {
+                "name": "overview",
+                "crop": {"xPx": 0.0, "yPx": 0.0, "widthPx": 30.0, "heightPx": 16.0},
+                "grid": {"rows": 1, "cols": 2},
+                "modelWidthPx": 28,
+                "modelHeightPx": 14,
+            },
+        ],
+    },
+    "model": {
+        "name": "made-up/two-frames",
+        "revision": "0123456789ab",
+        "hiddenSize": 4,
+        "stage": "post_norm",
+        "knows": "",
+        "family": "LLaVA-NeXT",
+        "dtype": "bfloat16",
+    },
+    "head": None,
+    "sampling": {"maxNewTokens": 8, "temperature": 0.7, "topP": 0.9, "seed": 7},
+    "recorded": False,
+}
+
+
+def write_live_run(out: Path) -> None:
+    """Every kind of row but `image`; the prompt's and the second token's states are past fp16."""
+    states = np.arange(32, dtype=np.float32).reshape(8, 4) / 8
+    alternatives = [Alternative(11, "Nön", -0.5), Alternative(2, "</s>", -1.0)]
+    with out.open("wb") as sink, RunWriter(sink, LIVE_HEADER) as run:
+        for place in (2, 1, 0):
+            run.queued(place)
+        run.states(states)
+        run.prompt([PromptToken(1, "<s>"), PromptToken(9, " Is")], states[:2] + np.float32(70000))
+        run.token(Token(0, 11, "Nön", 0, -0.5, alternatives, states[3], None))
+        run.token(Token(1, 12, "e", 0, -0.25, [Alternative(12, "e", -0.25)], states[3] * -65536, None))
+        run.end(End("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values"))
+
+
+if __name__ == "__main__":
+    write_live_run(LIVE_FIXTURE)
+    with tempfile.TemporaryDirectory() as temporary:
+        print(record_tiny_run(Path(temporary), FIXTURE))

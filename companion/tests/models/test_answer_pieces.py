@@ -1,0 +1,225 @@
+"""Pieces of an answer against the tokenizer's own decoding, for the three kinds of tokenizer that models have."""
+
+import json
+from functools import cache
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from patchlight.embedded.training.vocabulary import build_tokenizer, token_id
+from patchlight.models.answer_pieces import AnswerText, token_texts
+
+CORPUS = [
+    "The large metallic sphere is behind the small red cube, isn't it?",
+    "There are 12 objects: two cubes and a sphere. The cube's colour is blue; the café's is not.",
+    "Là où il y a des cubes, on ne voit pas la sphère.",
+]
+SENTENCES = [
+    *CORPUS,
+    " Two  spaces, and\na new line.\n\n",
+    "日本語の答え。",
+    "Emoji 🙂👩‍👩‍👧 in a row: 🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂",
+    "𠜎𠜱𠝹𠱓𠱸𠲖𠳏 rare characters",
+    "Ünïcödé naïve Ωmega, ĳ",
+    "",
+]
+SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
+
+
+@cache
+def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
+    """As Llama's: spaces are `▁`, what the vocabulary lacks comes as bytes `<0xE2>`; Gemma's decoder does not strip."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    # While it learns, so that no token reaches over a space or a comma.
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation()]
+    )
+    tokenizer.train_from_iterator(CORPUS, trainers.BpeTrainer(vocab_size=220, special_tokens=list(SPECIAL.values())))
+    stored = json.loads(tokenizer.to_str())
+    vocabulary = stored["model"]["vocab"]
+    vocabulary |= {f"<0x{byte:02X}>": len(vocabulary) + byte for byte in range(256)}
+    stored["pre_tokenizer"] = None
+    stored["model"] |= {"byte_fallback": True, "fuse_unk": True}
+    tokenizer = Tokenizer.from_str(json.dumps(stored))
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence([*steps, decoders.Strip(" ", 1, 0)] if strips else steps)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL)
+
+
+@cache
+def byte_level() -> PreTrainedTokenizerFast:
+    """As GPT-2's, Llama 3's and Qwen's: every character is bytes, the corpus' own merged."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=330, special_tokens=list(SPECIAL.values()), initial_alphabet=alphabet)
+    tokenizer.train_from_iterator(CORPUS, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL, clean_up_tokenization_spaces=True)
+
+
+TOKENIZERS = {
+    "sentencepiece": sentencepiece_style,
+    "gemma": lambda: sentencepiece_style(strips=False),
+    "byte-level": byte_level,
+}
+
+
+def ids_of(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+def decoded(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
+    return str(tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
+
+def pieces(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> tuple[list[str], list[int], str]:
+    answer = AnswerText(tokenizer)
+    texts, words = [], []
+    for token in ids:
+        foretold = answer.text_of(token)
+        text, word = answer.add(token)
+        assert token == tokenizer.eos_token_id or foretold == text
+        texts.append(text)
+        words.append(word)
+    assert answer.answer == "".join(texts)
+    return texts, words, answer.rest()
+
+
+@pytest.mark.parametrize("text", SENTENCES, ids=range(len(SENTENCES)))
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_pieces_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    ids = ids_of(tokenizer, text)
+    texts, _, rest = pieces(tokenizer, ids)
+    assert "".join(texts) == decoded(tokenizer, ids)
+    assert rest == ""
+    if text:
+        assert "".join(texts).strip() == text.strip()
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(max_size=60))
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_pieces_of_any_text_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    ids = ids_of(tokenizer, text)
+    texts, _, rest = pieces(tokenizer, ids)
+    assert "".join(texts) + rest == decoded(tokenizer, ids)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_byte_level_tokens_join_even_where_bytes_make_no_character(data: st.DataObject) -> None:
+    tokenizer = byte_level()
+    ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
+    texts, words, rest = pieces(tokenizer, ids)
+    assert "".join(texts) + rest == decoded(tokenizer, ids)
+    assert all(later - earlier in (0, 1) for earlier, later in pairwise(words))
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_any_sentencepiece_tokens_have_pieces_without_an_error(data: st.DataObject) -> None:
+    tokenizer = sentencepiece_style()
+    ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
+    texts, _, rest = pieces(tokenizer, ids)
+    # Replacement signs apart, which a spoilt run of bytes has in other numbers, all of the tokenizer's text is there.
+    kept = ("".join(texts) + rest).replace("\N{REPLACEMENT CHARACTER}", "")
+    wanted = decoded(tokenizer, ids).replace("\N{REPLACEMENT CHARACTER}", "")
+    assert len(kept) >= len(wanted)
+
+
+def test_a_character_in_several_tokens_belongs_to_the_one_that_completes_it() -> None:
+    tokenizer = byte_level()
+    ids = ids_of(tokenizer, "a 🙂!")
+    texts, words, _ = pieces(tokenizer, ids)
+    assert len(ids) == 7
+    assert texts == ["a", " ", "", "", "", "🙂", "!"]
+    assert words == [0, 1, 2, 2, 2, 2, 3]
+
+
+def test_an_answer_that_ends_inside_a_character_says_what_is_left() -> None:
+    for tokenizer in (byte_level(), sentencepiece_style()):
+        ids = ids_of(tokenizer, "a🙂")[:-1]
+        texts, _, rest = pieces(tokenizer, ids)
+        assert "".join(texts) == "a"
+        assert set(rest) == {"\N{REPLACEMENT CHARACTER}"}
+        assert "".join(texts) + rest == decoded(tokenizer, ids)
+
+
+def test_a_spoilt_run_of_bytes_does_not_take_back_what_was_said() -> None:
+    tokenizer = sentencepiece_style()
+    smile, word = ids_of(tokenizer, "🙂"), ids_of(tokenizer, "cube")
+    ids = [*smile, smile[-4], *word]
+    assert "🙂" not in decoded(tokenizer, ids)
+    texts, _, _ = pieces(tokenizer, ids)
+    assert "".join(texts).strip() == "🙂\N{REPLACEMENT CHARACTER} cube"
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece", "byte-level"])
+def test_a_word_is_its_sub_tokens_without_its_punctuation(kind: str) -> None:
+    tokenizer = TOKENIZERS[kind]()
+    ids = ids_of(tokenizer, "The unspherical cube, isn't it?\nNo.")
+    texts, words, _ = pieces(tokenizer, ids)
+    joined = ["".join(t for t, w in zip(texts, words, strict=True) if w == n).strip() for n in range(words[-1] + 1)]
+    assert [word for word in joined if word] == ["The", "unspherical", "cube", ",", "isn't", "it", "?", "No", "."]
+
+
+def test_scripts_without_spaces_have_a_word_a_token() -> None:
+    tokenizer = byte_level()
+    texts, words, _ = pieces(tokenizer, ids_of(tokenizer, "日本語"))
+    assert [text for text in texts if text] == ["日", "本", "語"]
+    assert words[-1] == 2
+
+
+def test_alternatives_are_spelt_as_they_would_read_here() -> None:
+    tokenizer = byte_level()
+    answer = AnswerText(tokenizer)
+    for token in ids_of(tokenizer, "The"):
+        answer.add(token)
+    (space_cube,) = ids_of(tokenizer, " cube")
+    assert answer.text_of(space_cube) == " cube"
+    assert answer.text_of(token_id(tokenizer, "</s>")) == "</s>"
+    assert answer.answer == "The"
+
+
+def test_the_embedded_tokenizer_s_pieces_close_up_as_in_the_browser() -> None:
+    tokenizer = build_tokenizer()
+    ids = ids_of(tokenizer, "There are two spheres: metallic, not red.")
+    texts, words, _ = pieces(tokenizer, ids)
+    assert "".join(texts) == "There are two spheres: metallic, not red."
+    assert texts[3:8] == [" sphere", "s", ":", " metal", "lic"]
+    assert words[3:8] == [3, 3, 4, 5, 5]
+
+
+def test_a_prompt_s_tokens_are_spelt_with_their_markers() -> None:
+    tokenizer = build_tokenizer()
+    ids = list(tokenizer("USER: what color is the cube? ASSISTANT:").input_ids)
+    texts = token_texts(tokenizer, ids)
+    assert texts[0] == "<s>"
+    assert "".join(texts) == "<s> USER: what color is the cube? ASSISTANT:"
+
+
+def test_a_long_answer_is_not_decoded_from_its_start_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = byte_level()
+    ids = ids_of(tokenizer, " ".join(SENTENCES) * 20)
+    longest = 0
+    decode = tokenizer.decode
+
+    def counted(some: list[int], **options: bool) -> str:
+        nonlocal longest
+        longest = max(longest, len(some))
+        return str(decode(some, **options))
+
+    monkeypatch.setattr(tokenizer, "decode", counted)
+    texts, _, _ = pieces(tokenizer, ids)
+    monkeypatch.undo()
+    assert "".join(texts) == decoded(tokenizer, ids)
+    # 16 pieces, each of as many tokens as the corpus' rarest character has bytes.
+    assert longest <= 80 < len(ids)
