@@ -290,7 +290,7 @@ test.describe('where something fails', () => {
       Buffer.from(body.toString('latin1').replace('"formatVersion": 2', '"formatVersion": 7'), 'latin1'),
     );
     await put(page, 'How many objects are there?');
-    await expect(message(page)).toHaveText('No answer: This run has format version 7; this page reads version 2.');
+    await expect(message(page)).toHaveText('No answer: This run has format version 7; this page supports version 2.');
     expect(await tokens(page).count()).toBe(former);
   });
 
@@ -300,7 +300,9 @@ test.describe('where something fails', () => {
     );
     await page.goto(companion.address);
     await expect(status(page)).toContainText('Not connected to the companion');
-    await expect(message(page)).toHaveText('Not connected: the companion (9.1) speaks protocol 3; this page reads 2.');
+    await expect(message(page)).toHaveText(
+      'Not connected: the companion (9.1) speaks protocol 3; this page supports 2.',
+    );
     await page.unroute('**/v1/health');
     await page.getByRole('button', { name: 'Reconnect' }).click();
     await expect(status(page)).toContainText('on the companion');

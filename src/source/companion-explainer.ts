@@ -3,13 +3,13 @@
 //   explain -> tam, states held: vocabulary rows (HTTP, kept) -> the worker's maps
 //           -> any other: POST /v1/explain -> parseExplainStream
 import type { CompanionModel } from '../contract/companion';
-import type { WantedExplanation } from '../contract/explain-stream';
+import type { ExpectedExplanation } from '../contract/explain-stream';
+import { widenHalfs } from '../contract/half-floats';
 import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { ExplainEvent, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
-import { widenHalfs } from '../math/half-floats';
 import { type CompanionHttp, ensureTaken } from './companion-http';
 import { explainAtRandom, explainInPage, fastrmRefusal } from './explain-in-page';
 import type { ExplainRequest, MethodOffer } from './run-source';
@@ -110,7 +110,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
 
   async function* byCompanion(request: ExplainRequest, signal: AbortSignal): AsyncGenerator<ExplainEvent> {
     const { method, header, tokenIndices } = request;
-    const wanted: WantedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
+    const wanted: ExpectedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
     // Reading Arrow is 40 kB that the first paint can do without.
     const { parseExplainStream } = await import('../contract/explain-stream');
     ensureTaken(header.image, model()!);

@@ -183,7 +183,7 @@ describe('connecting', () => {
     [
       'it speaks another protocol',
       { health: () => json({ status: 'ready', version: '9.0', protocol: 3 }) },
-      'the companion (9.0) speaks protocol 3; this page reads 2',
+      'the companion (9.0) speaks protocol 3; this page supports 2',
     ],
     [
       'it wants its token',
@@ -193,12 +193,12 @@ describe('connecting', () => {
     [
       'something else answers',
       { health: () => new Response('<html>') },
-      'what answers at this address is no companion',
+      'the server at this address is not a companion',
     ],
     [
       'its facts make no sense',
       { model: () => json({ ...model, hiddenSize: -1 }) },
-      /of its model cannot be read.*hiddenSize/s,
+      /of its model is invalid.*hiddenSize/s,
     ],
   ])('fails with the reason where %s, and works when tried again', async (_case, change, reason) => {
     const companion = companionOf(change);
@@ -392,13 +392,13 @@ describe('an answer that breaks off', () => {
     companionOf({ generate: () => new Response(bytes as BodyInit) });
     const events = await eventsOf(sourceOf().source.ask(question, never));
     expect(typesOf(events)).toEqual(['begin', 'token', 'map', 'end']);
-    expect(endOf(events)).toMatchObject({ reason: 'failed', message: 'Token 2 comes where token 1 is due' });
+    expect(endOf(events)).toMatchObject({ reason: 'failed', message: 'Expected token 1, got token 2' });
   });
 
   it('throws both numbers where the stream is of another version', async () => {
     companionOf({ generate: () => new Response(streamOf([states], { formatVersion: 3 }) as BodyInit) });
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow(
-      'version 3; this page reads version 2',
+      'version 3; this page supports version 2',
     );
   });
 

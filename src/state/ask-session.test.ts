@@ -282,9 +282,9 @@ describe('asking', () => {
     const library = createRunLibrary();
     async function* events(): AsyncIterable<RunEvent> {
       yield { type: 'begin', header: header('d') };
-      throw new Error('Image states: 1 numbers, the header says 2');
+      throw new Error('Image states: expected 2 values as in the header, got 1');
     }
-    await expect(collectRun(library, events())).rejects.toThrow('1 numbers');
+    await expect(collectRun(library, events())).rejects.toThrow('expected 2 values');
     expect(library.get('d')).toBeUndefined();
   });
 

@@ -2,9 +2,9 @@ import { useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import { trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelDrawing } from '../../state/panel-map';
-import { SaveMap } from '../map-export';
-import { PatchGrid } from '../patch-grid';
-import { layerTable, MapCanvas, Outline, type StageImage } from '../stage';
+import { SaveMap } from '../stage/map-export';
+import { PatchGrid } from '../stage/patch-grid';
+import { layerTable, MapCanvas, Outline, type StageImage } from '../stage/stage';
 import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
 import { PanelStatus } from './panel-status';
@@ -31,7 +31,7 @@ export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onR
   const { frame, settings, offers, panels, compare } = bench;
   const { placement } = frame;
   const { colours, layer } = settings;
-  const { name, says } = methods[method];
+  const { name, description } = methods[method];
   const table = useMemo(() => layerTable(colours, layer), [colours, layer]);
   const check = useExplaining((state) => trackOf(state, bench.record.id, method).check);
   const map = drawing.kind === 'map' ? drawing.map : undefined;
@@ -75,7 +75,7 @@ export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onR
       </ZoomStage>
       <PanelReadout values={map?.values} grid={placement.grid} formatPatch={formatPatch} />
       <PanelStatus bench={bench} method={method} map={map} />
-      <p className="panel-says">{says}</p>
+      <p className="panel-says">{description}</p>
       {map && (
         <SaveMap
           bench={bench}

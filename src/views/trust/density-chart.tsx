@@ -1,15 +1,15 @@
 import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
-import type { AnswerValue, Distribution } from '../../contract/statistics';
-import { type DensityColumns, densityPaths, greatestDensity, valueAt } from '../../marks/density';
-import { barsPathData, binAt, greatestCount } from '../../marks/histogram';
-import type { ClassDensity } from '../../math/class-density';
-import { formatWhole } from '../../math/number-format';
+import { type DensityColumns, densityPaths, maxDensity, valueAt } from '../../marks/density';
+import { barsPathData, binAt, maxCounts } from '../../marks/histogram';
+import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
-import { formatOf, valueUnit } from '../../state/trust-words';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import type { AnswerValue, Distribution } from '../../statistics/api';
+import { formatWhole } from '../../text/number-format';
+import { formatOf, valueUnit } from '../../text/trust-words';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 const classes = ['right', 'wrong'] as const;
 
@@ -47,9 +47,9 @@ export function DensityChart(props: DensityChartProps) {
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
     const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
-    const y = scaleLinear([0, greatestDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
+    const y = scaleLinear([0, maxDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
     const { right, wrong } = histograms;
-    const most = greatestCount({ right: right.counts, wrong: wrong.counts });
+    const most = maxCounts({ right: right.counts, wrong: wrong.counts });
     // One scale for both, of square roots: wrong answers may be few beside the right ones.
     const count = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
     return {

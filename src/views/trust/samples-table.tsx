@@ -17,7 +17,10 @@ import {
   TableLoadMoreItem,
   Virtualizer,
 } from 'react-aria-components';
-import { rightFrom } from '../../contract/calibration-table';
+import { minRightScore } from '../../contract/calibration-table';
+import { openSample } from '../../state/open-sample';
+import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
+import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import type {
   AnswerValue,
   CalibrationRow,
@@ -25,14 +28,11 @@ import type {
   FilterRequest,
   LoadedCalibration,
   RowOrder,
-} from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import { openSample } from '../../state/open-sample';
-import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
-import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { formatNats } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import { useMediaQuery } from '../use-media-query';
+} from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { formatNats } from '../../text/trust-words';
+import { useServices } from '../shared/services-context';
+import { useMediaQuery } from '../shared/use-media-query';
 import { Thumbnail } from './thumbnail';
 
 interface SamplesTableProps {
@@ -213,7 +213,7 @@ function CellContent(props: {
 
 /** The answer, and where it is wrong, a right one. */
 function Answered({ row }: { readonly row: CalibrationRow }) {
-  const isWrong = row.correct < rightFrom;
+  const isWrong = row.correct < minRightScore;
   return (
     <span className="sample-answer">
       {row.answer}
@@ -224,7 +224,7 @@ function Answered({ row }: { readonly row: CalibrationRow }) {
 
 function Verdict({ correct }: { readonly correct: number }) {
   if (Number.isNaN(correct)) return <span className="verdict">unknown</span>;
-  const isRight = correct >= rightFrom;
+  const isRight = correct >= minRightScore;
   const isPart = correct > 0 && correct < 1;
   return (
     <span className="verdict" data-class={isRight ? 'right' : 'wrong'}>
