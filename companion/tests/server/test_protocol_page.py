@@ -24,7 +24,7 @@ def block(language: str) -> str:
     return found
 
 
-@pytest.mark.parametrize(("heading", "fields"), [("Columns", RUN_FIELDS), ("Its columns", EXPLANATION_FIELDS)])
+@pytest.mark.parametrize(("heading", "fields"), [("Columns", RUN_FIELDS), ("Columns of an explanation", EXPLANATION_FIELDS)])
 def test_the_columns_are_those_that_are_written(heading: str, fields: list[pa.Field]):
     section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
     listed = re.findall(r"^\| `(\w+)` \| (\S.*?) \| ", section, re.MULTILINE)
@@ -40,7 +40,7 @@ def test_what_is_said_before_an_explanation_s_rows_is_what_is_written():
 
 
 def test_what_may_be_asked_is_what_the_requests_take():
-    for heading, request in (("Asking", GenerateRequest), ("Explaining", ExplainRequest)):
+    for heading, request in (("Asking a question", GenerateRequest), ("Explaining tokens", ExplainRequest)):
         section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
         listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
         assert listed == [field.alias for field in request.model_fields.values()]
