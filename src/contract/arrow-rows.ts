@@ -1,6 +1,7 @@
 // Arrow IPC streams of rows, whatever they tell: opened, read row by row, cells as plain values. What a row may hold is
 // said by those who read them: run-rows.ts, explain-stream.ts.
 
+import { reasonOf } from '../text/reason-of';
 import './bounded-flatbuffers';
 import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 
@@ -78,8 +79,4 @@ function plain(cell: unknown, what: string): unknown {
   }
   const values: unknown = cell.toArray();
   return Array.isArray(values) ? values.map((item) => item?.toJSON?.() ?? item) : values;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,8 @@
 // `patchlight evaluate` writes (a row a token), or a CSV of a row an answer.
 //
 //   readRawTable -> a table of unknown columns -> calibrationOf -> CalibrationTable
+import { formatBytes } from '../text/number-format';
+import { reasonOf } from '../text/reason-of';
 import { type CalibrationFacts, calibrationKey, parseCalibrationFacts } from './calibration';
 import type { CalibrationTable, CategoryColumn, TableEntropy, TextColumn } from './calibration-table';
 import { evaluationAnswers, evaluationColumns, isEvaluation } from './evaluation-table';
@@ -32,8 +34,8 @@ export async function readCalibrationFile(name: string, file: ArrayBuffer): Prom
     if (run !== undefined) throw new Error('it is a run, one answer with its maps: open it where runs are opened');
     return isEvaluation(raw) ? evaluationAnswers(raw) : answersOf(raw);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${name}, a ${format} of ${formatSize(file.byteLength)}, is no calibration: ${reason}.`);
+    const reason = reasonOf(error);
+    throw new Error(`${name}, a ${format} of ${formatBytes(file.byteLength)}, is no calibration: ${reason}.`);
   }
 }
 
@@ -169,8 +171,4 @@ function missingColumns(raw: RawTable): string {
   const shown = raw.names.slice(0, 12).join(', ') + (raw.names.length > 12 ? ', …' : '');
   const has = raw.names.length === 0 ? 'it has no columns' : `its columns are ${shown}`;
   return `wanted are the columns correct and entropy (or entropySum, entropyKde, entropyBernoulli); ${has}`;
-}
-
-function formatSize(bytes: number): string {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -1,14 +1,13 @@
 // Streams that were damaged on their way, for tests: bits flipped, ends cut off, parts moved or repeated. Whatever came,
 // reading it ends: with its end, as broken, or with an error that says what is wrong.
+
 import { expect } from 'vitest';
+import { createRandom } from '../math/random';
 
 /** Numbers below `limit`, the same in each run. */
 export function createDice(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
+  const { unit } = createRandom(seed);
+  return (limit) => Math.floor(unit() * limit);
 }
 
 export type Dice = ReturnType<typeof createDice>;
