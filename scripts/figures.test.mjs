@@ -22,6 +22,7 @@ describe('the figures of README.md and docs/figures.md', () => {
   });
 
   it('show the interval of a sampled figure', () => {
+    /** @type {import('./figures.mjs').Figure[]} */
     const figures = [{ label: 'right', value: 0.8642, interval: [0.85, 0.87712] }];
     expect(renderFigures([{ ...report, figures }])).toContain('| right | 0.8642 (0.85 to 0.8771) |');
   });

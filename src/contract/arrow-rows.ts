@@ -1,6 +1,7 @@
 // Reads an Arrow IPC stream row by row, with each cell as a plain value. run-rows.ts and explain-stream.ts define which
 // rows are valid.
 
+import { reasonOf } from '../text/reason-of';
 import './bounded-flatbuffers';
 import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 
@@ -80,8 +81,4 @@ function plain(cell: unknown, what: string): unknown {
   }
   const values: unknown = cell.toArray();
   return Array.isArray(values) ? values.map((item) => item?.toJSON?.() ?? item) : values;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

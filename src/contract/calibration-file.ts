@@ -2,6 +2,8 @@
 // that `patchlight evaluate` writes (one row per token), or a CSV with one row per answer.
 //
 //   readRawTable -> a table of unknown columns -> readAnswers or evaluationAnswers -> CalibrationTable
+import { formatBytes } from '../text/number-format';
+import { reasonOf } from '../text/reason-of';
 import { type CalibrationFacts, calibrationKey, parseCalibrationFacts } from './calibration';
 import type { CalibrationTable, CategoryColumn, TableEntropy, TextColumn } from './calibration-table';
 import { evaluationAnswers, evaluationColumns, isEvaluation } from './evaluation-table';
@@ -23,7 +25,7 @@ const knownColumns = new Set([...entropyColumns.map(([, name]) => name), ...othe
 
 /** Throws an error that says what was expected and what the file holds. */
 export async function readCalibrationFile(name: string, file: ArrayBuffer): Promise<CalibrationTable> {
-  let details = formatSize(file.byteLength);
+  let details = formatBytes(file.byteLength);
   try {
     const raw = await readRawTable(file);
     details = `${raw.format}, ${details}`;
@@ -32,8 +34,7 @@ export async function readCalibrationFile(name: string, file: ArrayBuffer): Prom
     if (run !== undefined) throw new Error('it is a run file (one answer with its maps); open it as a run instead');
     return isEvaluation(raw) ? evaluationAnswers(raw) : readAnswers(raw);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${name} (${details}) is not a valid calibration file: ${reason}.`);
+    throw new Error(`${name} (${details}) is not a valid calibration file: ${reasonOf(error)}.`);
   }
 }
 
@@ -171,8 +172,4 @@ function missingColumns(raw: RawTable): string {
   const shown = raw.names.slice(0, 12).join(', ') + (raw.names.length > 12 ? ', …' : '');
   const has = raw.names.length === 0 ? 'it has no columns' : `its columns are ${shown}`;
   return `it needs the columns correct and entropy (or entropySum, entropyKde, entropyBernoulli); ${has}`;
-}
-
-function formatSize(bytes: number): string {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -2,12 +2,9 @@
 import * as z from 'zod/mini';
 import type { components } from './companion-api';
 import { supportedFormat } from './run-header';
+import { count, headFields, sha256, stage } from './shared-fields';
 
 type Schemas = components['schemas'];
-
-const count = z.int().check(z.positive());
-const stage = z.enum(['post_norm', 'pre_norm']);
-const share = z.number().check(z.gte(0), z.lte(1));
 
 const health = z.object({ version: z.string(), protocol: z.int() });
 
@@ -15,16 +12,11 @@ const file = z.object({
   /** Relative to the API's base URL. */
   path: z.string().check(z.regex(/^(?!.*\.\.)[\w-][\w./?=-]*$/)),
   bytes: count,
-  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  sha256,
 });
 
 const head = z.object({
-  name: z.string(),
-  revision: z.string(),
-  stage,
-  teacher: z.string(),
-  labellingThreshold: share,
-  classificationThreshold: share,
+  ...headFields,
   hiddenSize: count,
   files: z.object({ graph: file, normGraph: file, weights: file }),
 });

@@ -1,14 +1,13 @@
 // Damaged streams for fuzz tests: bits flipped, ends cut off, parts moved or repeated. Reading any of them must finish:
 // with the stream's end, as broken, or with an error that says what is wrong.
+
 import { expect } from 'vitest';
+import { createRandom } from '../math/random';
 
 /** Returns a seeded generator of integers below `limit`. */
 export function createDice(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
+  const { unit } = createRandom(seed);
+  return (limit) => Math.floor(unit() * limit);
 }
 
 export type Dice = ReturnType<typeof createDice>;

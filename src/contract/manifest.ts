@@ -1,12 +1,11 @@
 import * as z from 'zod/mini';
+import { count, headFields, sha256, stage } from './shared-fields';
 
 const supportedFormat = 1;
 
-const count = z.int().check(z.positive());
 const tokenId = z.int().check(z.nonnegative());
-const share = z.number().check(z.gt(0), z.lt(1));
+const threshold = z.number().check(z.gt(0), z.lt(1));
 const rgb = z.tuple([z.number(), z.number(), z.number()]);
-const stage = z.enum(['post_norm', 'pre_norm']);
 /** A path inside the model's folder: no scheme, no leading slash, no `..`. */
 const relativePath = z.string().check(z.regex(/^(?!.*\.\.)[\w-][\w./-]*$/));
 
@@ -51,16 +50,13 @@ const head = z.object({
   /** Normalises an image's patches; runs once per image. */
   normGraph: relativePath,
   weights: relativePath,
-  name: z.string(),
-  revision: z.string(),
-  stage,
-  teacher: z.string(),
-  labellingThreshold: share,
-  classificationThreshold: share,
+  ...headFields,
+  labellingThreshold: threshold,
+  classificationThreshold: threshold,
   hiddenSize: count,
 });
 
-const files = z.record(relativePath, z.object({ sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)), bytes: count }));
+const files = z.record(relativePath, z.object({ sha256, bytes: count }));
 
 const layer = z.int().check(z.nonnegative());
 

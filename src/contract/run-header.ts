@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { RunHeader, RunImage } from './run';
+import { count, headFields, share, stage } from './shared-fields';
 
 /** Version of the run stream and of the companion protocol that carries it. */
 export const supportedFormat = 2;
@@ -7,10 +8,7 @@ export const supportedFormat = 2;
 /** The header stored in the stream's metadata: everything except the image's bytes. */
 export type StreamHeader = Omit<RunHeader, 'image' | 'noMaps'> & { readonly image: Omit<RunImage, 'bytes'> };
 
-const count = z.int().check(z.positive());
 const length = z.number().check(z.positive());
-const stage = z.enum(['post_norm', 'pre_norm']);
-const share = z.number().check(z.gte(0), z.lte(1));
 
 const frame = z.object({
   name: z.enum(['image', 'detail', 'overview']),
@@ -47,16 +45,7 @@ const header = z.object({
     family: z.string(),
     dtype: z.string(),
   }),
-  head: z.nullable(
-    z.object({
-      name: z.string(),
-      revision: z.string(),
-      stage,
-      teacher: z.string(),
-      labellingThreshold: share,
-      classificationThreshold: share,
-    }),
-  ),
+  head: z.nullable(z.object(headFields)),
   sampling: z.object({
     maxNewTokens: count,
     temperature: z.number().check(z.nonnegative()),

@@ -8,7 +8,7 @@ import { createDecoder, type DecoderStep, rowsOf } from './decoder';
 import { createExplainer, type Explainer } from './explainer';
 import { createGraph } from './graph';
 import { chooseHead, type Head } from './head';
-import { createImageEmbedder } from './image-embedder';
+import { createImageEmbedder, type HashedImage } from './image-embedder';
 import { mostLikely } from './log-probabilities';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
@@ -25,7 +25,7 @@ export type AnswerEvent =
   | { readonly type: 'end'; readonly end: RunEnd };
 
 export interface ImageQuestion {
-  readonly image: Blob;
+  readonly image: HashedImage;
   readonly question: string;
   readonly maxNewTokens?: number | undefined;
 }
@@ -71,7 +71,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
   }
   let last: ReadImage | undefined;
 
-  async function readImage(image: Blob): Promise<ReadImage> {
+  async function readImage(image: HashedImage): Promise<ReadImage> {
     const { key, geometry, prefix } = await embedImage(image);
     if (last?.key === key) return last;
     last = undefined;

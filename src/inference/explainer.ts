@@ -6,7 +6,7 @@ import type { Decoder } from './decoder';
 import { createExplainMethods } from './explain-methods';
 import type { ExplainerMethod } from './explainer-method';
 import { createGraph, type Graph } from './graph';
-import type { ImageEmbedder } from './image-embedder';
+import type { HashedImage, ImageEmbedder } from './image-embedder';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import { createRecent } from './recent';
@@ -14,7 +14,7 @@ import type { Runtime } from './runtime';
 import { createAnswerReader, keyOf, reproductionOf, type TracedAnswer } from './traced-answer';
 
 export interface AnswerToExplain {
-  readonly image: Blob;
+  readonly image: HashedImage;
   readonly question: string;
   /** All of the answer. */
   readonly tokens: readonly Pick<AnswerToken, 'tokenId' | 'logProb'>[];
@@ -87,7 +87,7 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     if (signal.aborted) return yield end('cancelled');
     const answer = await clock.time(async () => {
       const asked = { image, question, tokenIds: tokens.map(({ tokenId }) => tokenId) };
-      return answers.ensure(await keyOf(asked), () => {
+      return answers.ensure(keyOf(asked), () => {
         passes.forward += 1;
         return read(asked);
       });

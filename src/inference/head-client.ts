@@ -2,10 +2,10 @@
 import type { StateRows } from '../contract/run-rows';
 import { createWorkerLink } from '../workers/worker-link';
 import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
-import type { LoadProgress } from './model-questions';
+import type { LoadProgress } from './load-progress';
 
 export type { HeadLoadRequest, HeadMaps, HeadReport } from './head-questions';
-export type { LoadProgress } from './model-questions';
+export type { LoadProgress } from './load-progress';
 export type { BackendChoice } from './runtime';
 
 export interface HeadClient {

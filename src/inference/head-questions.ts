@@ -1,7 +1,7 @@
 // What the page asks the head's worker. The hidden states come from elsewhere.
 import type { StateRows } from '../contract/run-rows';
+import type { LoadProgress } from './load-progress';
 import type { ModelFile } from './model-files';
-import type { LoadProgress } from './model-questions';
 import type { Backend, BackendChoice } from './runtime';
 
 export interface HeadLoadRequest {

@@ -4,8 +4,8 @@ import type { StateRows } from '../contract/run-rows';
 import type { Handlers } from '../workers/worker-service';
 import { type ChosenHead, chooseHead, type HeadFiles } from './head';
 import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
+import { createLoadReport, type LoadProgress } from './load-progress';
 import { loadModelFiles } from './model-files';
-import type { LoadProgress } from './model-questions';
 import { loadRuntime, planRuntime, type Runtime } from './runtime';
 import type { FloatTensor } from './tensor';
 
@@ -72,20 +72,13 @@ async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadPro
   const plan = await planRuntime(backend);
   const entries = [graph, normGraph, weights];
   const totalBytes = plan.bundle.bytes + entries.reduce((sum, { bytes }) => sum + bytes, 0);
-  let loadedBytes = 0;
-  let what = 'the runtime';
-  const onBytes = (bytes: number) => {
-    loadedBytes += bytes;
-    onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what });
-  };
-  const runtime = await loadRuntime(plan, onBytes);
+  const report = createLoadReport(totalBytes, onProgress);
+  const runtime = await loadRuntime(plan, report.onBytes);
   const files = await loadModelFiles(
     baseUrl,
     { files: Object.fromEntries(entries.map(({ path, sha256, bytes }) => [path, { sha256, bytes }])) },
-    onBytes,
-    () => {
-      what = 'the FastRM head';
-    },
+    report.onBytes,
+    () => report.name('the FastRM head'),
   );
   // The graph names it by its file's name alone.
   const weightsName = new URL(weights.path, baseUrl).pathname.split('/').at(-1) ?? '';

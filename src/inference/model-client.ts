@@ -4,12 +4,15 @@ import { createWorkerLink } from '../workers/worker-link';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
 import { endAtAbort } from './end-at-abort';
 import type { AnswerToExplain } from './explainer';
-import type { BackendReport, LoadedModel, LoadProgress, LoadRequest, ModelQuestions } from './model-questions';
+import type { LoadProgress } from './load-progress';
+import type { BackendReport, LoadedModel, LoadRequest, ModelQuestions } from './model-questions';
 import type { PromptTokenizer } from './prompt-tokenizer';
 
 export type { AnswerEvent } from './embedded-model';
 export { type ExplainerMethod, explainerMethods } from './explainer-method';
-export type { BackendReport, LoadProgress } from './model-questions';
+export type { HashedImage } from './image-embedder';
+export type { LoadProgress } from './load-progress';
+export type { BackendReport } from './model-questions';
 export type { PromptTokenizer, QuestionReading } from './prompt-tokenizer';
 export type { Backend, BackendChoice } from './runtime';
 

@@ -3,6 +3,7 @@ import type { ModelManifest } from '../contract/manifest';
 import type { ExplainEvent } from '../contract/run';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
 import type { AnswerToExplain } from './explainer';
+import type { LoadProgress } from './load-progress';
 import type { TokenizerFiles } from './prompt-tokenizer';
 import type { Backend, BackendChoice } from './runtime';
 
@@ -18,12 +19,6 @@ export interface LoadedModel {
   readonly backend: Backend;
   readonly threads: number;
   readonly note: string | undefined;
-}
-
-export interface LoadProgress {
-  readonly loadedBytes: number;
-  readonly totalBytes: number;
-  readonly what: string;
 }
 
 /** Where the maps of an answer were made. */

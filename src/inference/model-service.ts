@@ -6,8 +6,9 @@ import { createSerialQueue } from '../workers/serial-queue';
 import type { Handlers } from '../workers/worker-service';
 import { type AnswerEvent, createEmbeddedModel, type EmbeddedModel } from './embedded-model';
 import type { Explainer } from './explainer';
+import { createLoadReport, type LoadProgress } from './load-progress';
 import { fetchManifest, loadExplainFiles, loadModelFiles, type ModelFiles } from './model-files';
-import type { LoadedModel, LoadProgress, LoadRequest, ModelQuestions } from './model-questions';
+import type { LoadedModel, LoadRequest, ModelQuestions } from './model-questions';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime } from './runtime';
 
@@ -66,21 +67,14 @@ async function loadModel(
 ): Promise<{ readonly embedded: EmbeddedModel; readonly loaded: LoadedModel }> {
   const [plan, manifest] = await Promise.all([planRuntime(backend), fetchManifest(modelUrl)]);
   const fileBytes = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
-  const totalBytes = fileBytes + plan.bundle.bytes;
-  let loadedBytes = 0;
-  let what = 'the runtime';
-  const report = () => onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what });
-  const onBytes = (bytes: number) => {
-    loadedBytes += bytes;
-    report();
-  };
-  report();
-  const runtime = await loadRuntime(plan, onBytes);
-  const files = await loadModelFiles(modelUrl, manifest, onBytes, (path) => {
-    what = path.startsWith('head/') ? 'the FastRM head' : 'the model';
-  });
-  what = 'the model into memory';
-  report();
+  const report = createLoadReport(fileBytes + plan.bundle.bytes, onProgress);
+  report.show();
+  const runtime = await loadRuntime(plan, report.onBytes);
+  const files = await loadModelFiles(modelUrl, manifest, report.onBytes, (path) =>
+    report.name(path.startsWith('head/') ? 'the FastRM head' : 'the model'),
+  );
+  report.name('the model into memory');
+  report.show();
   const tokenizerFiles = readTokenizer(files, manifest.tokenizer);
   const tokenizer = createPromptTokenizer(tokenizerFiles, manifest.prompt);
   const embedded = await createEmbeddedModel(runtime, { manifest, files, tokenizer });

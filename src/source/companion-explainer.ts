@@ -115,12 +115,10 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const { parseExplainStream } = await import('../contract/explain-stream');
     ensureTaken(header.image, model()!);
     // Also where the reader leaves early: nobody wants the rest.
-    const stop = new AbortController();
-    const abort = () => stop.abort(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+    const left = new AbortController();
     try {
-      if (signal.aborted) abort();
-      for await (const event of parseExplainStream(await http.explain(request, stop.signal), wanted)) {
+      const response = await http.explain(request, AbortSignal.any([signal, left.signal]));
+      for await (const event of parseExplainStream(response, wanted)) {
         if (event.type === 'end' && event.reason === 'cancelled' && !signal.aborted) {
           const { tokens } = event.cost;
           throw new Error(`the companion ended the explanation after ${tokens} of ${tokenIndices.length} tokens`);
@@ -128,8 +126,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
         yield event;
       }
     } finally {
-      signal.removeEventListener('abort', abort);
-      stop.abort();
+      left.abort();
     }
   }
 

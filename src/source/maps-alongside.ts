@@ -6,6 +6,7 @@ import { widenHalfs } from '../contract/half-floats';
 import type { RunEnd, RunEvent } from '../contract/run';
 import type { RunRow, StateRows } from '../contract/run-rows';
 import type { HeadImage, HeadMaps } from '../inference/head-client';
+import { reasonOf } from '../text/reason-of';
 
 export interface AlongsideOptions {
   /** Undefined where no maps can be made. */
@@ -138,8 +139,4 @@ function stacked(states: readonly StateRows[]): StateRows {
     values.set(row, i * first.cols);
   }
   return { values, rows: states.length, cols: first.cols };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query';
+import { queryOptions, skipToken } from '@tanstack/react-query';
 import { type CalibrationFacts, fitOf } from '../contract/calibration';
 import type { TableEntropy } from '../contract/calibration-table';
 import { isCut } from '../contract/run';
@@ -110,19 +110,22 @@ export interface LikeBoth {
 
 export function likeBothQuery(
   statistics: StatisticsClient,
-  table: number,
-  entropy: LikeRequest,
+  table: number | undefined,
+  entropy: LikeRequest | undefined,
   logProb: LikeRequest | undefined,
 ) {
   return queryOptions({
     queryKey: ['like', table, entropy, logProb],
-    queryFn: async (): Promise<LikeBoth> => {
-      const [ofEntropy, ofLogProb] = await Promise.all([
-        statistics.compute('like', table, entropy, 'entropy'),
-        logProb && statistics.compute('like', table, logProb, 'log-prob'),
-      ]);
-      return { entropy: ofEntropy, logProb: ofLogProb };
-    },
+    queryFn:
+      table === undefined || entropy === undefined
+        ? skipToken
+        : async (): Promise<LikeBoth> => {
+            const [ofEntropy, ofLogProb] = await Promise.all([
+              statistics.compute('like', table, entropy, 'entropy'),
+              logProb && statistics.compute('like', table, logProb, 'log-prob'),
+            ]);
+            return { entropy: ofEntropy, logProb: ofLogProb };
+          },
     ...fixed,
   });
 }

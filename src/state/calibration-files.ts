@@ -1,4 +1,4 @@
-import { type QueryClient, queryOptions } from '@tanstack/react-query';
+import { type QueryClient, queryOptions, skipToken } from '@tanstack/react-query';
 import { create } from 'zustand';
 import type { StatisticsClient } from '../statistics/api';
 import { reasonOf } from '../text/reason-of';
@@ -6,21 +6,27 @@ import { fetchOk } from './fetch-ok';
 import type { OpenCalibration } from './statistics-queries';
 import { useTrustChoices } from './trust-choices';
 
-/** The calibration that comes with the model, at `url`. */
-export function calibrationQuery(statistics: StatisticsClient, url: string) {
+/** The calibration that comes with the model, at `url`; undefined if it comes with none. */
+export function calibrationQuery(statistics: StatisticsClient, url: string | undefined) {
   return queryOptions({
     queryKey: ['calibration', url],
-    queryFn: async ({ signal }): Promise<OpenCalibration> => {
-      const response = await fetchOk(url, signal);
-      const bytes = await response.arrayBuffer();
-      const name = url.slice(url.lastIndexOf('/') + 1).replace(/\?.*/, '');
-      const loaded = await statistics.load({ name, bytes });
-      return { loaded, name: loaded.facts?.data.name ?? name, folderUrl: url.slice(0, url.lastIndexOf('/') + 1) };
-    },
+    queryFn: url === undefined ? skipToken : ({ signal }) => loadCalibration(statistics, url, signal),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: Number.POSITIVE_INFINITY,
     retry: false,
   });
+}
+
+async function loadCalibration(
+  statistics: StatisticsClient,
+  url: string,
+  signal: AbortSignal,
+): Promise<OpenCalibration> {
+  const response = await fetchOk(url, signal);
+  const bytes = await response.arrayBuffer();
+  const name = url.slice(url.lastIndexOf('/') + 1).replace(/\?.*/, '');
+  const loaded = await statistics.load({ name, bytes });
+  return { loaded, name: loaded.facts?.data.name ?? name, folderUrl: url.slice(0, url.lastIndexOf('/') + 1) };
 }
 
 /** A table of the user's own, in the place of the one that comes with the model. */

@@ -1,10 +1,12 @@
 // A view says what is looked at; the session has the source explain it, one job after the other:
 // want -> next job (what is wanted first, then the rest) -> source.explain -> maps into the run's record -> next job.
+
 import { create } from 'zustand';
 import type { MethodId } from '../contract/methods';
 import type { ExplainCost, ReproductionCheck } from '../contract/run';
 import type { RunSource } from '../source/run-source';
 import { formatCount } from '../text/number-format';
+import { reasonOf } from '../text/reason-of';
 import type { RunRecord } from './run-record';
 
 /** The tokens that a method's maps are looked at for. */
@@ -172,7 +174,7 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
     } catch (error) {
       if (abort.signal.aborted) return;
       setTrack(id, method, {
-        stop: { kind: 'failed', reason: error instanceof Error ? error.message : String(error) },
+        stop: { kind: 'failed', reason: reasonOf(error) },
       });
     }
   }

@@ -1,5 +1,6 @@
 import { create } from 'zustand';
 import type { RunImage } from '../contract/run';
+import { reasonOf } from '../text/reason-of';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { fetchOk } from './fetch-ok';
@@ -63,7 +64,7 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
       isUsable = true;
     } catch (error) {
       if (mine !== turn) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       useDraft.getState().setProblem({ kind, reason });
     }
     finish(isUsable);

@@ -1,4 +1,4 @@
-import { queryOptions } from '@tanstack/react-query';
+import { queryOptions, skipToken } from '@tanstack/react-query';
 import { parseHeadReport } from '../contract/head-report';
 import { parseSamplesIndex } from '../contract/samples-index';
 import { fetchOk } from './fetch-ok';
@@ -39,14 +39,17 @@ export function headReportQuery({ modelUrl }: Pick<PageFiles, 'modelUrl'>) {
 }
 
 /** Reads a recorded run into the library; the query itself holds no more than its id. */
-export function recordedRunQuery(services: RecordedRuns & Pick<PageFiles, 'samplesUrl'>, file: string) {
+export function recordedRunQuery(services: RecordedRuns & Pick<PageFiles, 'samplesUrl'>, file: string | undefined) {
   return queryOptions({
     queryKey: ['recorded-run', file],
-    queryFn: async ({ signal }) => {
-      const response = await fetchOk(`${services.samplesUrl}${file}`, signal);
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      return openRecordedRun(services, bytes);
-    },
+    queryFn:
+      file === undefined
+        ? skipToken
+        : async ({ signal }) => {
+            const response = await fetchOk(`${services.samplesUrl}${file}`, signal);
+            const bytes = new Uint8Array(await response.arrayBuffer());
+            return openRecordedRun(services, bytes);
+          },
     ...forever,
   });
 }

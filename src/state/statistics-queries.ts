@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, queryOptions, skipToken } from '@tanstack/react-query';
 import type {
   AnswerValue,
   ChartCounts,
@@ -45,10 +45,19 @@ export function distributionQuery(
   });
 }
 
-export function thresholdQuery(statistics: StatisticsClient, table: number, request: ThresholdRequest, slot: string) {
+/** Nothing is asked while the table or the value is not known. */
+export function thresholdQuery(
+  statistics: StatisticsClient,
+  table: number | undefined,
+  request: ThresholdRequest | undefined,
+  slot: string,
+) {
   return queryOptions({
     queryKey: ['threshold', slot, table, request],
-    queryFn: () => statistics.compute('threshold', table, request, slot),
+    queryFn:
+      table === undefined || request === undefined
+        ? skipToken
+        : () => statistics.compute('threshold', table, request, slot),
     ...passing,
   });
 }
@@ -76,11 +85,11 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
 }
 
 /** Which entropy and pooling separate best, over all answers. */
-export function poolingsQuery(statistics: StatisticsClient, table: number) {
+export function poolingsQuery(statistics: StatisticsClient, table: number | undefined) {
   return queryOptions({
     queryKey: ['poolings', table],
     // Only their order and size are wanted: two dozen intervals would take a second.
-    queryFn: () => statistics.compute('poolings', table, { resamples: 0 }),
+    queryFn: table === undefined ? skipToken : () => statistics.compute('poolings', table, { resamples: 0 }),
     ...fixed,
   });
 }

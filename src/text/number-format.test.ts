@@ -13,6 +13,7 @@ describe('number formats', () => {
   it('shows bytes and milliseconds in a suitable unit', () => {
     expect(formatBytes(12_400_000)).toBe('12.4 MB');
     expect(formatBytes(730_000)).toBe('730 kB');
+    expect([formatBytes(40), formatBytes(0)]).toEqual(['1 kB', '0 kB']);
     expect(formatMs(2.41)).toBe('2.4 ms');
     expect(formatMs(184.4)).toBe('184 ms');
     expect(formatMs(1320)).toBe('1.32 s');

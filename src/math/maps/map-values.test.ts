@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { averageMaps, countAtOrAbove, countBins, ranksDescending, summariseMap } from './map-values';
+import { averageMaps, countAtOrAbove, ranksDescending, summariseMap } from './map-values';
 
 const map = (...values: number[]) => Float32Array.from(values);
 
@@ -30,9 +30,5 @@ describe('map values', () => {
 
   it('counts values at or above a threshold', () => {
     expect(countAtOrAbove(map(0.25, 0.5, 0.75), 0.5)).toBe(2);
-  });
-
-  it('counts 0 in the first and 1 in the last bin', () => {
-    expect([...countBins(map(0, 0.24, 0.25, 1), 4)]).toEqual([2, 1, 0, 1]);
   });
 });

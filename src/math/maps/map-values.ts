@@ -50,13 +50,3 @@ export function ranksDescending(values: Float32Array): Uint32Array {
   }
   return ranks;
 }
-
-/** Counts values in `bins` equal bins over 0..1; the last bin includes 1. */
-export function countBins(values: Float32Array, bins: number): Uint32Array {
-  const counts = new Uint32Array(bins);
-  for (const value of values) {
-    const bin = Math.min(bins - 1, Math.max(0, Math.floor(value * bins)));
-    counts[bin] = counts[bin]! + 1;
-  }
-  return counts;
-}

@@ -7,9 +7,8 @@ import type { ValueScale } from '../../state/compare-settings';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import { PlainTrack } from '../shared/plain-track';
+import { LegendAxis, unitTicks } from '../stage/legend-axis';
 import type { CompareBench } from './use-compare';
-
-const ticks = [0, 0.25, 0.5, 0.75, 1];
 
 const scaleWords: Record<ValueScale, string> = {
   given: 'FastRM’s colours are its probabilities, 0 to 1; every other map’s are shares of that map’s own maximum.',
@@ -36,13 +35,7 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
     <section className="compare-legend" aria-label="Legend">
       <div>
         <canvas ref={canvas} className="signed-bar" />
-        <div className="legend-axis mono" aria-hidden="true">
-          {ticks.map((tick) => (
-            <span key={tick} style={{ left: `${tick * 100}%` }}>
-              {tick}
-            </span>
-          ))}
-        </div>
+        <LegendAxis ticks={unitTicks} />
         <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleWords[compare.values]}</p>
       </div>
       {kinds.has('probability') && (

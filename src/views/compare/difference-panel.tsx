@@ -6,6 +6,7 @@ import { signPathData } from '../../marks/signs';
 import { differenceOf } from '../../math/maps/map-scales';
 import { areOfSameTokens, comparableValues, type PanelDrawings } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
+import { LegendAxis, type LegendTick } from '../stage/legend-axis';
 import { PatchGrid } from '../stage/patch-grid';
 import { MapCanvas, type StageImage } from '../stage/stage';
 import { MethodSelect } from './method-select';
@@ -15,7 +16,10 @@ import { formatSigned } from './values';
 import { ZoomStage } from './zoom-stage';
 
 const signedScale = [-1, 1] as const;
-const ticks = [-1, -0.5, 0, 0.5, 1];
+const signedTicks: readonly LegendTick[] = [-1, -0.5, 0, 0.5, 1].map((value) => ({
+  at: (value + 1) / 2,
+  text: value === 0 ? '0' : value > 0 ? `+${value}` : `−${-value}`,
+}));
 /** Differences from here on carry their sign. */
 const leastSigned = 0.2;
 /** The middle of the colours is paper: the image must show through where the two agree. */
@@ -115,13 +119,7 @@ function SignedLegend() {
   return (
     <div className="signed-legend">
       <canvas ref={canvas} className="signed-bar" />
-      <div className="legend-axis mono" aria-hidden="true">
-        {ticks.map((tick) => (
-          <span key={tick} style={{ left: `${(tick + 1) * 50}%` }}>
-            {tick === 0 ? '0' : tick > 0 ? `+${tick}` : `−${-tick}`}
-          </span>
-        ))}
-      </div>
+      <LegendAxis ticks={signedTicks} />
     </div>
   );
 }

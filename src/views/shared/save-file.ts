@@ -1,3 +1,5 @@
+import { reasonOf } from '../../text/reason-of';
+
 /** Hands the user a file. */
 export function saveFile(content: BlobPart, type: string, name: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
@@ -10,6 +12,6 @@ export function saveFile(content: BlobPart, type: string, name: string): void {
 
 /** What the user is told where `what` came to nothing. */
 export function saveProblem(what: 'picture' | 'table', error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = reasonOf(error);
   return `The ${what} could not be saved: ${reason.replace(/\.$/, '')}.`;
 }

@@ -21,7 +21,7 @@ export function useOpeningExample(): OpeningExample {
   const [{ run: wanted }] = useViewSettings();
   const index = useQuery(samplesIndexQuery(services));
   const entry = index.data?.runs.find((run) => run.file === wanted) ?? index.data?.runs[0];
-  const run = useQuery({ ...recordedRunQuery(services, entry?.file ?? ''), enabled: entry !== undefined });
+  const run = useQuery(recordedRunQuery(services, entry?.file));
   const id = run.data;
   useEffect(() => {
     const { runId, showRun, select } = useChoices.getState();

@@ -2,15 +2,18 @@ import { useLayoutEffect, useMemo, useRef } from 'react';
 import { Label, Slider, SliderOutput, SliderThumb, SliderTrack } from 'react-aria-components';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar, histogramPathData } from '../../marks/legend';
-import { countAtOrAbove, countBins } from '../../math/maps/map-values';
+import { countAtOrAbove } from '../../math/maps/map-values';
+import { countValues, evenEdges } from '../../math/statistics/histogram';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import type { Bench } from '../shared/use-bench';
+import { LegendAxis, unitTicks } from './legend-axis';
 import { domainOf } from './stage';
 import './legend.css';
 
-const ticks = [0, 0.25, 0.5, 0.75, 1];
 const histogramBox = { widthPx: 512, heightPx: 26 };
+
+const binEdges = evenEdges(0, 1, 64);
 
 /** Colour bar, histogram and threshold on one axis from 0 to 1, so that the threshold is read where it cuts. */
 export function Legend({ bench }: { readonly bench: Bench }) {
@@ -19,7 +22,7 @@ export function Legend({ bench }: { readonly bench: Bench }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   const domain = useMemo(() => (map ? domainOf(map, settings) : ([0, 1] as const)), [map, settings]);
-  const bars = useMemo(() => map && histogramPathData(countBins(map.values, 64), histogramBox), [map]);
+  const bars = useMemo(() => map && histogramPathData(countValues(map.values, binEdges).counts, histogramBox), [map]);
   useLayoutEffect(() => {
     if (canvas.current) drawColourBar(canvas.current, domain, table);
   }, [domain, table]);
@@ -64,13 +67,7 @@ export function Legend({ bench }: { readonly bench: Bench }) {
         )}
         <SliderThumb className="legend-thumb" aria-label="Classification threshold" />
       </SliderTrack>
-      <div className="legend-axis mono" aria-hidden="true">
-        {ticks.map((tick) => (
-          <span key={tick} style={{ left: `${tick * 100}%` }}>
-            {tick}
-          </span>
-        ))}
-      </div>
+      <LegendAxis ticks={unitTicks} />
       <p className="legend-scale">
         {settings.scale === 'fixed'
           ? 'Colours span 0 to 1 in every map.'

@@ -2,7 +2,7 @@ import { scaleLinear, scaleSymlog } from 'd3-scale';
 import { useMemo } from 'react';
 import { formatShortCount } from '../../marks/axis';
 import { barsPathData, binAt } from '../../marks/histogram';
-import { countBins } from '../../math/maps/map-values';
+import { countValues, evenEdges } from '../../math/statistics/histogram';
 import { formatPercent, formatValue, formatWhole } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, LeftAxis, UprightMark } from '../charts/chart-parts';
@@ -11,7 +11,7 @@ import { useWidth } from '../charts/use-width';
 const margins: Margins = { top: 26, right: 12, bottom: 38, left: 42 };
 const heightPx = 260;
 const bins = 50;
-const edges = Array.from({ length: bins + 1 }, (_, i) => i / bins);
+const edges = evenEdges(0, 1, bins);
 
 /** How relevant patches are, over all maps of this visit: the paper's picture of few that matter among many that do not. */
 export function ScoreHistogram({
@@ -27,7 +27,7 @@ export function ScoreHistogram({
     let patches = 0;
     let above = 0;
     for (const map of maps) {
-      for (const [bin, count] of countBins(map, bins).entries()) counts[bin] = counts[bin]! + count;
+      for (const [bin, count] of countValues(map, edges).counts.entries()) counts[bin] = counts[bin]! + count;
       for (const value of map) if (threshold !== undefined && value >= threshold) above++;
       patches += map.length;
     }

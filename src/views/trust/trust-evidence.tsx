@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
 import { contentTokens } from '../../math/statistics/content-tokens';
 import { usePageView, viewHref } from '../../state/page-view';
-import { distributionQuery, type OpenCalibration, thresholdQuery } from '../../state/statistics-queries';
+import { distributionQuery, type OpenCalibration } from '../../state/statistics-queries';
 import { type EntropyValue, meanLogProb } from '../../state/trust-choices';
 import type { AnswerValue, MapEntropies } from '../../statistics/api';
 import { formatWhole, unbroken } from '../../text/number-format';
@@ -12,14 +12,19 @@ import { DensityChart, densityNote } from './density-chart';
 import { calibrationProvenance } from './provenance';
 import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from './trust-words';
 import type { AnswerTrust } from './use-answer-trust';
+import { useThreshold } from './use-threshold';
 import { EntropyChoices } from './value-choices';
 import './trust-evidence.css';
 
 /** This answer among those of the calibration: by its maps' entropy, and by the model's own certainty. */
 export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonly trust: AnswerTrust }) {
   const { calibration, choice, entropies, entropyNats, logProbNats, like, comparable } = trust;
-  const entropyReport = useThresholdOf(calibration, choice?.value);
-  const logProbReport = useThresholdOf(calibration?.loaded.hasLogProbs ? calibration : undefined, meanLogProb);
+  const entropyReport = useThreshold(calibration?.loaded.table, choice?.value, 'panel entropy');
+  const logProbReport = useThreshold(
+    calibration?.loaded.hasLogProbs ? calibration.loaded.table : undefined,
+    meanLogProb,
+    'panel logProb',
+  );
   if (calibration === undefined || choice === undefined || entropyNats === undefined) return null;
   const { loaded, name } = calibration;
   return (
@@ -80,15 +85,6 @@ function DataSetLink() {
       See all of those answers
     </a>
   );
-}
-
-function useThresholdOf(calibration: OpenCalibration | undefined, value: AnswerValue | undefined) {
-  const { statistics } = useServices();
-  const request = { value: value ?? meanLogProb, subset: {}, seed: 0 };
-  return useQuery({
-    ...thresholdQuery(statistics, calibration?.loaded.table ?? -1, request, `panel ${value?.of}`),
-    enabled: calibration !== undefined && value !== undefined,
-  }).data;
 }
 
 const chartHeightPx = 230;

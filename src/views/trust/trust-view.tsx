@@ -1,13 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo } from 'react';
 import { headReportQuery } from '../../state/sample-queries';
-import {
-  distributionQuery,
-  filterCharts,
-  filterRequest,
-  type OpenCalibration,
-  thresholdQuery,
-} from '../../state/statistics-queries';
+import { distributionQuery, filterCharts, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
 import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
 import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
@@ -25,6 +19,7 @@ import { TableOne } from './table-one';
 import { comparisonSentence, formatNats, valueName } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 import { useSettledFilter } from './use-settled';
+import { useThreshold } from './use-threshold';
 import { DrawingChoices, EntropyChoices } from './value-choices';
 import './trust.css';
 
@@ -81,13 +76,8 @@ function Absence({ state }: { readonly state: CalibrationState }) {
 
 function Headline({ state, choice }: { readonly state: CalibrationState; readonly choice: EntropyChoice | undefined }) {
   const loaded = state.phase === 'open' ? state.calibration.loaded : undefined;
-  const entropy = useThreshold(loaded?.table, choice?.value, wholeTable, 'headline entropy');
-  const logProb = useThreshold(
-    loaded?.hasLogProbs ? loaded.table : undefined,
-    meanLogProb,
-    wholeTable,
-    'headline log-prob',
-  );
+  const entropy = useThreshold(loaded?.table, choice?.value, 'headline entropy');
+  const logProb = useThreshold(loaded?.hasLogProbs ? loaded.table : undefined, meanLogProb, 'headline log-prob');
   const comparison = comparisonSentence(entropy, logProb);
   return (
     <div className="trust-lead">
@@ -115,20 +105,6 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
 
 const wholeTable: Subset = {};
 
-function useThreshold(
-  table: number | undefined,
-  value: AnswerValue | undefined,
-  subset: Subset,
-  slot: string,
-): ThresholdReport | undefined {
-  const { statistics } = useServices();
-  const request = { value: value ?? meanLogProb, subset, seed: 0 };
-  return useQuery({
-    ...thresholdQuery(statistics, table ?? -1, request, slot),
-    enabled: table !== undefined && value !== undefined,
-  }).data;
-}
-
 function Explored({ calibration, choice }: { readonly calibration: OpenCalibration; readonly choice: EntropyChoice }) {
   const { statistics } = useServices();
   const { loaded } = calibration;
@@ -147,8 +123,8 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
     ...distributionQuery(statistics, loaded.table, { ...request, value: meanLogProb }, 'log-prob'),
     enabled: loaded.hasLogProbs,
   });
-  const entropy = useThreshold(loaded.table, choice.value, subset, 'entropy');
-  const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, subset, 'log-prob');
+  const entropy = useThreshold(loaded.table, choice.value, 'entropy', subset);
+  const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, 'log-prob', subset);
   const provenance = useMemo(
     () => calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]),
     [calibration, choice.value, loaded.isPooled, chosen],

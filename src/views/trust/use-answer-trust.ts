@@ -61,10 +61,7 @@ export function useAnswerTrust({ run }: Pick<Bench, 'run'>): AnswerTrust {
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const loaded = calibration?.loaded;
   const choice = useEntropyChoice(loaded);
-  const { error: choiceError } = useQuery({
-    ...poolingsQuery(statistics, loaded?.table ?? -1),
-    enabled: loaded !== undefined,
-  });
+  const { error: choiceError } = useQuery(poolingsQuery(statistics, loaded?.table));
   const { data: entropies, error: entropiesError } = useTokenEntropies(run);
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
@@ -78,18 +75,17 @@ export function useAnswerTrust({ run }: Pick<Bench, 'run'>): AnswerTrust {
     : withoutCalibration(state);
   const comparable = ofAnswer.kind === 'yes' ? ofCalibration : ofAnswer;
   const nearest = nearestOf(loaded?.rows ?? 0);
-  const { data: like, error: likeError } = useQuery({
-    ...likeBothQuery(
+  const isEntropyKnown = choice !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats);
+  const { data: like, error: likeError } = useQuery(
+    likeBothQuery(
       statistics,
-      loaded?.table ?? -1,
-      { value: choice?.value ?? meanLogProb, at: entropyNats ?? 0, nearest },
+      loaded?.table,
+      isEntropyKnown && ofAnswer.kind === 'yes' ? { value: choice.value, at: entropyNats, nearest } : undefined,
       loaded?.hasLogProbs && Number.isFinite(logProbNats)
         ? { value: meanLogProb, at: logProbNats, nearest }
         : undefined,
     ),
-    enabled:
-      loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
-  });
+  );
   const error = choiceError ?? entropiesError ?? likeError;
   const uncompared = like ? undefined : whyUncompared(choice?.value.kind, entropyNats, error ?? undefined);
   return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
