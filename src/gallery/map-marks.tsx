@@ -4,10 +4,11 @@ import { drawFigure } from '../marks/figure';
 import { drawColourBar, histogramPathData } from '../marks/legend';
 import { signPathData } from '../marks/signs';
 import { differenceOf } from '../math/maps/map-scales';
-import { countBins, summariseMap } from '../math/maps/map-values';
+import { summariseMap } from '../math/maps/map-values';
 import type { Placement } from '../math/maps/patch-geometry';
 import { outlinePathData, traceOutline } from '../math/maps/threshold-outline';
 import { wholeView, zoomAbout } from '../math/maps/zoom';
+import { countValues, evenEdges } from '../math/statistics/histogram';
 import { setZoom } from '../state/shared-zoom';
 import { colourMapNames, colourMaps } from '../theme/colour-maps';
 import { divergingColourAt } from '../theme/diverging-colours';
@@ -151,7 +152,7 @@ function ColourBar(props: {
     <Captioned caption={caption}>
       <div className="legend-track">
         <svg className="legend-bins" viewBox="0 0 512 26" preserveAspectRatio="none" aria-hidden="true">
-          <path d={histogramPathData(countBins(map, 64), { widthPx: 512, heightPx: 26 })} />
+          <path d={histogramPathData(countValues(map, evenEdges(0, 1, 64)).counts, { widthPx: 512, heightPx: 26 })} />
         </svg>
         <canvas ref={canvas} className="legend-bar" />
       </div>
