@@ -66,7 +66,7 @@ describe("the head's worker", () => {
   it('says what failed, and goes on with the next', async () => {
     const { ask } = linkOf();
     const patchStates = floats(1, 2, 1, 2);
-    await expect(ask('image', { image: 1, patchStates })).rejects.toThrow('states came before the head was loaded');
+    await expect(ask('image', { image: 1, patchStates })).rejects.toThrow('states arrived before the head was loaded');
     await ask('load', load);
     const broken = floats(1, 2, Number.NaN, 2);
     await expect(ask('image', { image: 1, patchStates: broken })).rejects.toThrow('normalised holds NaN');

@@ -21,7 +21,7 @@ export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadQues
   let image: number | undefined;
 
   const ensureLoaded = () => {
-    if (loaded === undefined) throw new Error('states came before the head was loaded');
+    if (loaded === undefined) throw new Error('states arrived before the head was loaded');
     return loaded;
   };
 

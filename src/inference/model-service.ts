@@ -33,7 +33,7 @@ export function createModelHandlers(): Handlers<ModelQuestions> {
 
     ask: (asked, { signal, emit }) =>
       turns.run(async () => {
-        if (model === undefined) throw new Error('a question came before the model was loaded');
+        if (model === undefined) throw new Error('a question arrived before the model was loaded');
         for await (const event of model.answer(asked, signal)) emit(event, buffersOf(event));
         return { backend: model.backend, note: model.note };
       }),
@@ -41,7 +41,7 @@ export function createModelHandlers(): Handlers<ModelQuestions> {
     async explain(asked, { signal, emit }) {
       // After a load that is under way.
       await turns.run(async () => {});
-      if (ensureExplainer === undefined) throw new Error('an explanation was asked for before the model was loaded');
+      if (ensureExplainer === undefined) throw new Error('an explanation was requested before the model was loaded');
       const explainer = await ensureExplainer();
       await explainer.load(asked.method);
       const events = explainer.explain(asked, signal);
@@ -73,7 +73,7 @@ async function loadModel(
   const files = await loadModelFiles(modelUrl, manifest, report.onBytes, (path) =>
     report.name(path.startsWith('head/') ? 'the FastRM head' : 'the model'),
   );
-  report.name('the model into memory');
+  report.name('the model, into memory');
   report.show();
   const tokenizerFiles = readTokenizer(files, manifest.tokenizer);
   const tokenizer = createPromptTokenizer(tokenizerFiles, manifest.prompt);

@@ -31,7 +31,7 @@ export interface RuntimePlan {
 
 export async function planRuntime(choice: BackendChoice): Promise<RuntimePlan> {
   const adapter = choice === 'wasm' ? undefined : await findGpuAdapter(choice === 'webgpu');
-  const note = choice === 'webgpu' && adapter === undefined ? 'no WebGPU adapter here' : undefined;
+  const note = choice === 'webgpu' && adapter === undefined ? 'no WebGPU adapter' : undefined;
   const suspending = 'Suspending' in WebAssembly;
   return { bundle: chooseOrtBundle({ webgpu: adapter !== undefined, suspending }), adapter, note };
 }

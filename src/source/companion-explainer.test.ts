@@ -126,7 +126,7 @@ describe('what is offered of an answer', () => {
     const answer = await answerOf();
     const without = { ...model, methods: ['chefer'] };
     const explainer = explainerOf(without);
-    const gone = 'The hidden states of this answer are no longer at hand: ask again for TAM.';
+    const gone = 'The hidden states of this answer are no longer stored; ask again to get TAM.';
     expect(refusalsOf(explainer, answer.header).tam).toBe(gone);
     await explainer.hold(answer);
     expect(refusalsOf(explainer, answer.header).tam).toBeUndefined();

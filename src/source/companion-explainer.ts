@@ -45,11 +45,11 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const connected = model();
     if (connected === undefined) return 'The companion is not connected.';
     if (!isOf(header, connected)) {
-      return `This answer is of ${header.model.name} ${header.model.revision}; the companion has ${connected.name} ${connected.revision}.`;
+      return `This answer is from ${header.model.name} ${header.model.revision}; the companion serves ${connected.name} ${connected.revision}.`;
     }
     if (connected.methods.includes(method) || (method === 'tam' && canActivate(header, connected))) return undefined;
-    if (method !== 'tam') return `This companion offers no ${methods[method].name}.`;
-    return 'The hidden states of this answer are no longer at hand: ask again for TAM.';
+    if (method !== 'tam') return `This companion does not offer ${methods[method].name}.`;
+    return 'The hidden states of this answer are no longer stored; ask again to get TAM.';
   }
 
   function canActivate({ id }: RunHeader, { unembedding }: CompanionModel): boolean {
@@ -71,7 +71,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const held = states.of(header.id);
     const answerIds = tokens.map(({ tokenId }) => tokenId);
     if (held === undefined || held.queries.length < answerIds.length) {
-      throw new Error('the hidden states of this answer are not all at hand: ask again for TAM');
+      throw new Error('some hidden states of this answer are missing; ask again to get TAM');
     }
     const unembedding = await vocabularyRows([...held.promptIds, ...answerIds], header, signal);
     const maps = activations.open({
@@ -102,7 +102,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
       const asked = missing.slice(from, from + atOnce);
       const found = await parseUnembedding(await http.unembedding(asked, signal), { ids: asked, hiddenSize });
       const sender = `${found.model.name} ${found.model.revision}`;
-      if (sender !== of) throw new Error(`the companion has ${sender} by now, this answer is of ${of}`);
+      if (sender !== of) throw new Error(`the companion now serves ${sender}, but this answer is from ${of}`);
       for (const id of asked) rows.set(id, found.rows.get(id)!);
     }
     return new Map(ids.map((id) => [id, rows.get(id)!]));
@@ -134,7 +134,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const { method, header } = request;
     const refusal = refusalOf(method, header);
     if (refusal !== undefined) throw new Error(refusal);
-    if (method === 'fastrm') throw new Error('FastRM’s maps come with the answer; there are no others.');
+    if (method === 'fastrm') throw new Error('FastRM maps come with the answer and cannot be computed later.');
     if (method === 'random') return explainAtRandom(request, signal);
     if (method === 'tam' && canActivate(header, model()!)) return byActivation(request, signal);
     return byCompanion(request, signal);

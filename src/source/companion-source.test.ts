@@ -179,7 +179,7 @@ describe('connecting', () => {
   });
 
   it.each([
-    ['nobody answers', { health: gone }, 'the companion does not answer (is patchlight serve still running?)'],
+    ['nobody answers', { health: gone }, 'the companion does not respond (is patchlight serve still running?)'],
     [
       'it speaks another protocol',
       { health: () => json({ status: 'ready', version: '9.0', protocol: 3 }) },
@@ -188,7 +188,7 @@ describe('connecting', () => {
     [
       'it wants its token',
       { health: () => json({ detail: 'this companion wants its token' }, 401) },
-      'the companion wants its token: open the address that patchlight serve printed',
+      'the companion requires its token: open the address that patchlight serve printed',
     ],
     [
       'something else answers',
@@ -266,11 +266,11 @@ describe('an answer', () => {
     ]);
   });
 
-  it('is refused where it is about another picture', async () => {
+  it('is refused where it is about a different image', async () => {
     companionOf({
       generate: () => new Response(streamOf([states], { image: { mediaType: '', name: '', sha256: 'f' } }) as BodyInit),
     });
-    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('about another picture');
+    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('about a different image');
   });
 });
 
@@ -288,7 +288,7 @@ describe('explaining an answer', () => {
       tam: undefined,
       gradcam: 'This companion offers no GradCAM, attention.',
     });
-    expect(refusalsOf(source, { ...header, id: 'of another visit' }).tam).toMatch('no longer at hand');
+    expect(refusalsOf(source, { ...header, id: 'of another visit' }).tam).toMatch('no longer stored');
     expect(refusalsOf(sourceOf().source, header).chefer).toBe('The companion is not connected.');
   });
 
@@ -302,7 +302,7 @@ describe('explaining an answer', () => {
     const explaining = async () => {
       for await (const _ of source.explain(request, never));
     };
-    await expect(explaining()).rejects.toThrow('the companion does not answer');
+    await expect(explaining()).rejects.toThrow('the companion does not respond');
     await vi.waitFor(() => expect(source.status.phase).toBe('failed'));
   });
 });
@@ -384,7 +384,7 @@ describe('an answer that breaks off', () => {
 
   it('throws where not even its turn had come', async () => {
     companionOf({ generate: () => new Response(streamOf(queued.slice(0, 2)) as BodyInit) });
-    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('does not answer');
+    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('does not respond');
   });
 
   it('fails with what is wrong where the bytes contradict themselves, and keeps what came', async () => {
@@ -511,7 +511,7 @@ describe('answers without maps', () => {
     const { files: _, hiddenSize: __, ...inHeader } = newer;
     companion.generate = () => new Response(streamOf([states, prompt, ...answerRows], { head: inHeader }) as BodyInit);
     const first = await eventsOf(source.ask(question, never));
-    expect(headerOf(first).noMaps?.reason).toMatch(/started anew.*head random-weights-head newer.*Ask again for maps/);
+    expect(headerOf(first).noMaps?.reason).toMatch(/restarted.*head random-weights-head newer.*Ask again for maps/);
     const second = await eventsOf(source.ask(question, never));
     expect(mapsOf(second)).toHaveLength(6);
   });

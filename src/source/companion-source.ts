@@ -93,7 +93,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
   function connect(): Promise<void> {
     contacts += 1;
     const attempt = findCompanion(contacts);
-    const progress = { loadedBytes: 0, totalBytes: 0, what: 'the model’s facts' };
+    const progress = { loadedBytes: 0, totalBytes: 0, what: 'the model description' };
     setConnection({ phase: 'connecting', attempt, progress, companion: connection.companion });
     return attempt;
   }
@@ -171,7 +171,8 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     const { openRunRows } = await import('../contract/run-rows');
     const { header, rows } = await openRunRows(await http.generate(question, signal));
     contacts += 1;
-    if (header.image.sha256 !== question.image.sha256) throw new Error('the companion answered about another picture');
+    if (header.image.sha256 !== question.image.sha256)
+      throw new Error('the companion answered about a different image');
     let first = await rows.next();
     while (!first.done && first.value.kind === 'queued' && first.value.place > 0) {
       yield { type: 'queued', before: first.value.place };
@@ -280,7 +281,7 @@ function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionMode
   if (head === null || (head.hiddenSize === hiddenSize && head.stage === stage)) return undefined;
   const reads = `reads ${head.stage} states of size ${head.hiddenSize}`;
   const gives = `${name} gives ${stage} states of size ${hiddenSize}`;
-  return { reason: `The head ${head.name} ${reads}; ${gives}. Answers come without maps.`, trainCommand };
+  return { reason: `Head ${head.name} ${reads}, but ${gives}. Answers come without maps.`, trainCommand };
 }
 
 function noHeadHere(fault: string): Maps {
@@ -296,7 +297,7 @@ function isOf(header: StreamHeader, { name, revision, head }: CompanionModel): b
 /** Its head may be another one too, or read other states. */
 function startedAnew({ model, head }: StreamHeader): Maps {
   const now = `${model.name} ${model.revision}, ${head ? `head ${head.name} ${head.revision}` : 'without a head'}`;
-  const reason = `The companion was started anew since this page connected (${now}).`;
+  const reason = `The companion was restarted since this page connected (${now}).`;
   return {
     kind: 'none',
     why: { reason: `${reason}${head ? ' Ask again for maps.' : ' Its answers come without maps.'}` },

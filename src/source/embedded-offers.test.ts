@@ -54,7 +54,7 @@ test('before the model is there it says whether to wait', () => {
 
 test('a model without such graphs says so; a run without a head says why', () => {
   const { name, revision } = header.model;
-  expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without the graphs');
+  expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without graphs');
   const { head: _, ...rest } = header;
   const bare = { ...rest, head: undefined };
   expect(refusals(bare, ready, own()).fastrm).toBe('This answer came without FastRM maps.');

@@ -101,7 +101,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     async *explain(request, signal): AsyncGenerator<ExplainEvent> {
       const { method, header, tokens, tokenIndices } = request;
       if (method === 'random') return yield* explainAtRandom(request, signal);
-      if (!isExplainerMethod(method)) throw new Error(`The model in this page has no ${methods[method].name} to give.`);
+      if (!isExplainerMethod(method)) throw new Error(`The model in this page does not offer ${methods[method].name}.`);
       await ensureLoaded();
       const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;
       if (refusal !== undefined) throw new Error(refusal);

@@ -79,7 +79,7 @@ describe('whether an answer can be compared', () => {
     expect(whys[0]).toContain('h0');
     expect(whys[1]).toContain('576 patches; this answer’s have 1152');
     expect(whys[2]).toContain('your own');
-    expect(whys[3]).toContain('does not say of which model');
+    expect(whys[3]).toContain('does not name its model');
   });
 });
 

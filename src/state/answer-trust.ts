@@ -21,13 +21,12 @@ export type Comparable =
 export function answerIsComparable(run: RunSnapshot): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: false }) as const;
   const { header, tokens, end } = run;
-  if (header.head === undefined) return no('This answer has no maps, and so no entropy to judge it by.');
-  if (end === undefined) return { kind: 'waiting', why: 'It is told once the answer is whole.' };
+  if (header.head === undefined) return no('This answer has no maps, so it has no entropy to compare.');
+  if (end === undefined) return { kind: 'waiting', why: 'Available when the answer is complete.' };
   if (isCut(end) || tokens.length === 0)
-    return no('This answer was not finished, and a part cannot be compared with whole answers.');
+    return no('This answer is incomplete and cannot be compared with complete answers.');
   const missing = tokens.filter(({ index }) => run.mapOf(index) === undefined).length;
-  if (missing > 0)
-    return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is not known.`);
+  if (missing > 0) return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is unknown.`);
   return { kind: 'yes' };
 }
 
@@ -38,17 +37,15 @@ export function calibrationFits(
   { patches, isKnownImage }: { readonly patches: number; readonly isKnownImage: boolean },
 ): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: true }) as const;
-  if (facts === undefined) return no('The table that was loaded does not say of which model and head it is.');
+  if (facts === undefined) return no('The loaded table does not name its model and head.');
   const fit = fitOf(facts, header);
   if (!fit.fits) return no(fit.reason);
   if (facts.patches !== null && facts.patches !== patches)
     return no(
-      `The calibration is of maps of ${facts.patches} patches; this answer’s have ${patches}, and entropy grows with their number.`,
+      `The calibration’s maps have ${facts.patches} patches and this answer’s have ${patches}; entropy grows with the number of patches.`,
     );
   if (!isKnownImage)
-    return no(
-      `The calibration is of ${facts.data.name}. This picture is your own: whether it is of that kind the page cannot tell, so what held there need not hold here.`,
-    );
+    return no(`No figures for your own image: the calibration was measured on ${facts.data.name} only.`);
   return { kind: 'yes' };
 }
 
@@ -87,9 +84,9 @@ export function whyUncompared(
   entropyNats: number | undefined,
   error: Error | undefined,
 ): string | undefined {
-  if (error) return `It could not be compared: ${error.message.replace(/\.$/, '')}.`;
+  if (error) return `The comparison failed: ${error.message.replace(/\.$/, '')}.`;
   if (kind === 'given')
-    return 'The calibration does not say how its entropy was computed, so this answer’s cannot be compared with it.';
+    return 'The calibration does not say how its entropy was computed, so this answer cannot be compared with it.';
   if (entropyNats !== undefined && !Number.isFinite(entropyNats))
     return 'The entropy of this answer’s maps is not a number, so it cannot be compared.';
   return undefined;

@@ -85,7 +85,7 @@ let reloads = 0;
 export function forgetCalibrations(queries: QueryClient): void {
   const { open } = useOwnCalibration.getState();
   if (open) {
-    const reason = `The page lost ${open.name} when its statistics broke off: load it again.`;
+    const reason = `${open.name} was lost when the statistics worker failed. Load it again.`;
     useOwnCalibration.setState({ open: undefined, file: { phase: 'failed', reason } });
     useTrustChoices.getState().startOver();
   }

@@ -5,7 +5,7 @@ import { parseAsShare } from './view-settings';
 /** Panels beside each other. */
 export const mostPanels = 4;
 
-/** As given: a probability as it is, a magnitude as its share of its map's greatest value. */
+/** Original values: a probability as it is, a magnitude as its share of its map's greatest value. */
 export const valueScales = ['given', 'share', 'rank'] as const;
 export type ValueScale = (typeof valueScales)[number];
 

@@ -167,8 +167,8 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
       // Without this, what never comes would be asked for again and again.
       if (!abort.signal.aborted && (!isDone || outstanding.size > 0)) {
         const reason = isDone
-          ? `${formatCount(outstanding.size, 'token', 'tokens')} came back without a map`
-          : 'it broke off before its end';
+          ? `${formatCount(outstanding.size, 'token', 'tokens')} returned without a map`
+          : 'it was interrupted';
         setTrack(id, method, { stop: { kind: 'failed', reason } });
       }
     } catch (error) {

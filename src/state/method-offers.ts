@@ -17,7 +17,7 @@ export function selectOffers(
 ): readonly Offer[] {
   return methodIds.map((method) => {
     const offer = offered.find((one) => one.method === method);
-    const refusal = offer === undefined ? 'What answers here does not offer it.' : offer.refusal;
+    const refusal = offer === undefined ? 'This model does not offer it.' : offer.refusal;
     const isHeld = run.tokens.some(({ index }) => run.mapOf(index, method) !== undefined);
     // FastRM's maps come with the answer: one that did not come then never does.
     const canExplain = refusal === undefined && method !== 'fastrm';

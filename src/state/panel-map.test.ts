@@ -119,7 +119,7 @@ describe('several tokens’ maps as one', () => {
       indices: [0, 1],
       pool: 'grounded',
     });
-    expect(none).toEqual({ kind: 'none', reason: expect.stringContaining('weighs each of them 0') });
+    expect(none).toEqual({ kind: 'none', reason: expect.stringContaining('gives each weight 0') });
   });
 
   it('are refused in words where DEX-AR has not weighed them', () => {

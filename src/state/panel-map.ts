@@ -118,11 +118,14 @@ function poolMaps(run: Pick<RunSnapshot, 'mapOf'>, maps: readonly RelevancyMap[]
       const known = weights.filter((weight) => weight !== undefined);
       if (known.length < weights.length) {
         const lacking = weights.length - known.length;
-        return { kind: 'refused', reason: `DEX-AR has not weighed ${lacking} of these ${weights.length} tokens yet.` };
+        return {
+          kind: 'refused',
+          reason: `DEX-AR has no weight for ${lacking} of these ${weights.length} tokens yet.`,
+        };
       }
       const mean = weightedMeanOfMaps(values, known);
       if (mean === undefined) {
-        return { kind: 'refused', reason: 'None of these tokens looks at the image: DEX-AR weighs each of them 0.' };
+        return { kind: 'refused', reason: 'None of these tokens depends on the image: DEX-AR gives each weight 0.' };
       }
       return { kind: 'values', values: mean };
     }

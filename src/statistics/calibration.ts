@@ -126,7 +126,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
         mostLeftOut = Math.max(mostLeftOut, leftOut);
         if (auroc !== undefined) found.push({ value, pooling: value.pooling, rightSide, auroc });
       }
-      // By the AUROC itself: threshold and sentences take it that right answers lie on the expected side.
+      // By the AUROC itself: threshold and sentences take it that right answers are on the expected side.
       return { rows: found.toSorted((a, b) => b.auroc.value - a.auroc.value), leftOut: mostLeftOut };
     },
 
@@ -136,7 +136,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
       const found = answersLike(sorted, isRight, at, nearest);
       if (found !== undefined) return found;
       throw new Error(
-        Number.isNaN(at) ? 'This answer has no such value.' : 'There are no answers to compare this one with.',
+        Number.isNaN(at) ? 'This answer does not have this value.' : 'There are no answers to compare this one with.',
       );
     },
 

@@ -16,7 +16,7 @@ function createPage() {
   return { ...client, loadText };
 }
 
-/** Whether a later request took its place. */
+/** Whether a later request replaced it. */
 const outcomeOf = (answer: Promise<unknown>) =>
   answer.then(
     () => 'answer',
@@ -30,7 +30,7 @@ const fixture = (): ArrayBuffer => {
 
 const { unit } = createRandom(6);
 const bell = () => unit() + unit() + unit() + unit() - 2;
-/** Wrong answers lie higher. */
+/** Wrong answers are higher. */
 const answers = Array.from({ length: 600 }, (_, row) => {
   const isRight = unit() < 0.7;
   const entropy = row % 100 === 99 ? 'nan' : (4 + 0.3 * bell() + (isRight ? 0 : 0.3)).toFixed(6);

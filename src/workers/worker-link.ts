@@ -77,7 +77,7 @@ export function createWorkerLink<Q extends QuestionMap<Q>>(
         }
         isPending = false;
         if (reply.kind === 'failed') throw new Error(reply.reason);
-        if (reply.kind === 'superseded') throw new DOMException('a later request took its place', 'AbortError');
+        if (reply.kind === 'superseded') throw new DOMException('a later request replaced it', 'AbortError');
         return reply.answer;
       }
     } finally {

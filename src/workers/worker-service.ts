@@ -30,7 +30,7 @@ export interface ServiceOptions {
 }
 
 /** The reason for an abort. */
-const superseded = Symbol('a later request took its place');
+const superseded = Symbol('a later request replaced it');
 
 export function createWorkerService<Q extends QuestionMap<Q>>(
   handlers: Handlers<Q>,

@@ -20,7 +20,7 @@ interface AnswerTokensProps {
   readonly unit: TokenUnit;
   /** Whether a token has its map, where this answer's tokens have maps or are still to get them. */
   hasMap(index: number): boolean;
-  /** Whether a token rests on the picked patch. */
+  /** Whether a token used the selected patch. */
   isOnPatch(index: number): boolean;
   /** What tells grounded tokens apart, one a token, where it is known. */
   readonly marks?: readonly TokenMarks[];
@@ -212,7 +212,7 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
     special?.name ?? text,
     formatProbability(token.logProb),
     ...(hasMap ? [] : ['no map']),
-    ...(isMarked ? ['rests on the picked patch'] : []),
+    ...(isMarked ? ['used the selected patch'] : []),
     ...(imageShare === undefined ? [] : [`${formatPercent(imageShare)} of its relevancy on the image`]),
     ...(grounding === undefined ? [] : [`grounding ${formatValue(grounding)}`]),
     ...(entropyNats === undefined ? [] : [`entropy ${formatNats(entropyNats)} nats`]),

@@ -73,7 +73,7 @@ export function AskedQuestion({ text, isRecorded }: { readonly text: string; rea
   );
 }
 
-/** What a click picks. The whole answer is a selection at once, and a click on a token ends it. */
+/** What a click selects. The whole answer is a selection at once, and a click on a token ends it. */
 export const UnitChoice = memo(function UnitChoice() {
   const { library } = useServices();
   const unit = useChoices(selectUnit);
@@ -91,7 +91,7 @@ export const UnitChoice = memo(function UnitChoice() {
   return (
     <ToggleButtonGroup
       className="segments"
-      aria-label="What a click picks"
+      aria-label="What a click selects"
       selectionMode="single"
       disallowEmptySelection
       selectedKeys={[isWhole ? 'answer' : unit]}
@@ -112,7 +112,7 @@ export const UnitChoice = memo(function UnitChoice() {
 
 export function answerKind({ header, end }: RunSnapshot): string {
   const isPartial = end !== undefined && isCut(end);
-  if (header.recorded) return isPartial ? 'Recorded example, not whole' : 'Recorded example';
+  if (header.recorded) return isPartial ? 'Recorded example (incomplete)' : 'Recorded example';
   if (end === undefined) return 'Answering';
   return isPartial ? 'Partial answer' : 'Answer';
 }
@@ -128,8 +128,8 @@ export function AnswerHint({ bench }: { readonly bench: Bench }) {
     <p className="answer-hint" data-bad={isBad || undefined}>
       {note ??
         (header.head
-          ? 'Drag over several words for the mean of their maps.'
-          : 'Pick a word for what else the model might have said.')}
+          ? 'Drag across several words to see the mean of their maps.'
+          : 'Select a word to see its alternatives.')}
       {canAskAgain && (
         <>
           {' '}
@@ -145,13 +145,13 @@ export function AnswerHint({ bench }: { readonly bench: Bench }) {
 function endNote({ reason, message }: RunEnd, isRecorded: boolean): string | undefined {
   switch (reason) {
     case 'cancelled':
-      return 'Stopped before its end.';
+      return 'You stopped this answer.';
     case 'length':
-      return sentences('Cut at the longest answer allowed', message);
+      return sentences('Cut off at the maximum answer length', message);
     case 'truncated':
-      return isRecorded ? 'The file ends before the answer does.' : sentences('Broke off', message);
+      return isRecorded ? 'The file ends before the answer is complete.' : sentences('Interrupted', message);
     case 'failed':
-      return sentences('Broke off', message ?? 'the model stopped with an error');
+      return sentences('Interrupted', message ?? 'the model stopped with an error');
     case 'stop':
       return message && sentences(message);
   }

@@ -10,7 +10,7 @@ export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
       <p>{reason}</p>
       {trainCommand !== undefined && (
         <>
-          <p>This trains one, where the companion runs:</p>
+          <p>To train one, run this where the companion runs:</p>
           <Command key={trainCommand} text={trainCommand} />
         </>
       )}

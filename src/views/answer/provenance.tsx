@@ -18,7 +18,7 @@ export function Provenance({ bench }: { readonly bench: Bench }) {
           temperature {sampling.temperature}, top-p {sampling.topP}, seed {sampling.seed}
         </span>
       )}
-      <span>{head ? `head ${head.name} ${shortRevision(head.revision)}, taught by ${head.teacher}` : 'no head'}</span>
+      <span>{head ? `head ${head.name} ${shortRevision(head.revision)}, trained on ${head.teacher}` : 'no head'}</span>
       <span>{head?.stage ?? model.stage} states</span>
       {map && <span>{backends[map.backend]}</span>}
       {run.end && run.end.answerMs > 0 && (

@@ -67,11 +67,11 @@ function SeveralTokens({ bench }: { readonly bench: Bench }) {
       <p className="inspector-head">
         <strong>{formatCount(tokens.length, 'token', 'tokens')}</strong>
         <span>
-          all of them together <span className="mono">{formatProbability(joint)}</span>
+          all of them <span className="mono">{formatProbability(joint)}</span>
         </span>
       </p>
       <p>
-        The map is the mean of theirs, each counted alike. Least certain: <strong>{weakest.text.trim()}</strong>{' '}
+        The map is the unweighted mean of their maps. Least certain: <strong>{weakest.text.trim()}</strong>{' '}
         <span className="mono">{formatProbability(weakest.logProb)}</span>.
       </p>
     </>

@@ -25,7 +25,7 @@ export function App() {
   const takeTable = useCallback((file: File) => void takeCalibrationFile(statistics, file), [statistics]);
   return (
     <DropTarget
-      invitation={isTable ? 'Drop a table of answers to look at it' : 'Drop an image to ask about it'}
+      invitation={isTable ? 'Drop a table of answers to open it' : 'Drop an image to ask about it'}
       onFile={isTable ? takeTable : intake.takeFile}
     >
       <div className="page">

@@ -6,7 +6,7 @@ import './colophon.css';
 
 /** Until the model's own words about itself have been read. */
 const embeddedKnows =
-  'A LLaVA of a few million parameters, trained from scratch on rendered scenes of three to eight spheres, cubes and cylinders.';
+  'This tiny model (a LLaVA with a few million parameters) knows rendered scenes of spheres, cubes and cylinders only.';
 
 /** Who answers, what it knows, and how a map comes about. */
 export const Colophon = memo(function Colophon({ header }: { readonly header: RunHeader | undefined }) {
@@ -22,19 +22,18 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
     <footer className="colophon">
       <section aria-labelledby="who">
         <h2 id="who" className="eyebrow">
-          Which model answers
+          About the model
         </h2>
         <p>
           {model && <strong>{model.name}. </strong>}
-          {model?.knows ?? (isAway ? 'The companion has not said yet.' : embeddedKnows)}
+          {model?.knows ?? (isAway ? 'The companion has not described its model yet.' : embeddedKnows)}
         </p>
         {isAway ? (
           <p>
-            It runs on the companion that served this page{device && `, on ${device}`}
-            {model && `, in ${model.dtype}`}. The recorded examples were answered by the small model that this page also
-            has built in;{' '}
+            It runs on the companion that serves this page{device && `, on ${device}`}
+            {model && `, in ${model.dtype}`}. The recorded examples come from the small model built into this page;{' '}
             <a className="link-button" href="?source=embedded">
-              ask that one instead
+              use that model instead
             </a>
             .
           </p>
@@ -47,27 +46,27 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
           How a map is made
         </h2>
         <p>
-          A gradient method, {head?.teacher ?? 'Chefer relevancy'}, needs the whole model and a backward pass for every
-          word. The FastRM head has learned to predict its outcome from the model’s last hidden states alone: one number
-          between 0 and 1 a patch, for each token, while the answer streams.
+          A gradient method such as {head?.teacher ?? 'Chefer relevancy'} needs a backward pass through the whole model
+          for every token. The FastRM head predicts the result from the model’s last hidden states: one number from 0 to
+          1 per patch for each token, while the answer streams.
         </p>
         <p>
-          Before the model sees an image, it is prepared: {preprocessing ?? 'resized and cropped to a square'}. The map
-          is laid back over your image exactly where those patches were; what was cut off is veiled.
+          Images are preprocessed for the model: {preprocessing ?? 'resized and cropped to a square'}. The map is placed
+          over the same patches of your image; parts that the model did not see are dimmed.
         </p>
       </section>
       <section aria-labelledby="trust">
         <h2 id="trust" className="eyebrow">
-          How far to trust it
+          How far to trust a map
         </h2>
         <p>
-          A map says what the answer rested on, not that the answer is right. It estimates what its teacher would have
-          shown, and errs: read it near the threshold with care.
+          A map shows what the answer rested on, not whether it is right. It is an estimate of the gradient method’s
+          map, so treat values near the threshold with care.
         </p>
         <p>
           {isAway
-            ? 'Image and question go to the companion that served this page, and nowhere else; the maps are made here. Nothing is counted.'
-            : 'Nothing leaves this machine: image, question and answer stay in this page. There is no server, and nothing is counted.'}
+            ? 'Your image and question go to the companion that serves this page and nowhere else; maps are computed here. No usage data is collected.'
+            : 'Nothing leaves this machine: image, question and answer stay in this page. There is no server and no usage data is collected.'}
         </p>
       </section>
     </footer>
@@ -78,13 +77,13 @@ function EmbeddedVocabulary() {
   return (
     <>
       <p>
-        It knows red, green, blue, yellow, purple, cyan, brown and gray; small and large; metal, called shiny, and
-        rubber, called matte. Ask what something is, whether it is there, how many there are, what stands beside it, or
-        “Describe the image.”
+        It knows the colours red, green, blue, yellow, purple, cyan, brown and gray; the sizes small and large; and the
+        materials metal (shiny) and rubber (matte). Ask what something is, whether it is there, how many there are, or
+        what is next to it, or type “Describe the image.”
       </p>
       <p>
-        <strong>It does not know photographs.</strong> Drop one all the same: it will answer as if it were such a scene,
-        and the maps will show on what.
+        <strong>It does not understand photographs.</strong> It answers about one as if it were a rendered scene. For
+        photographs, use your own model.
       </p>
     </>
   );

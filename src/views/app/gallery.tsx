@@ -35,8 +35,8 @@ export const Gallery = memo(function Gallery() {
       .catch((error: unknown) => useDraft.getState().setProblem({ kind: 'file', reason: String(error) }));
 
   return (
-    <nav className="gallery" aria-label="Examples and earlier answers">
-      <h2 className="eyebrow">{own.length > 0 ? 'Your answers, and recorded examples' : 'Recorded examples'}</h2>
+    <nav className="gallery" aria-label="Examples and previous answers">
+      <h2 className="eyebrow">{own.length > 0 ? 'Your answers and recorded examples' : 'Recorded examples'}</h2>
       <ul className="gallery-cards">
         {own.map((record) => (
           <li key={record.id}>

@@ -23,7 +23,7 @@ export function LazyView(props: ViewProps & { readonly name: PageViewId; load():
     <main className="view-waiting">
       {view.error && (
         <p role="alert">
-          This part of the page did not load ({view.error.message}).{' '}
+          This part of the page could not be loaded ({view.error.message}).{' '}
           <button type="button" className="link-button" onClick={() => void view.refetch()}>
             Try again
           </button>

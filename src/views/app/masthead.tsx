@@ -52,7 +52,7 @@ function ModelStatus() {
   const className = isAway ? 'status status-away' : 'status';
   switch (status.phase) {
     case 'idle':
-      return <p className={className}>{isAway ? 'About to connect to the companion' : 'The model is about to load'}</p>;
+      return <p className={className}>{isAway ? 'Connecting to the companion' : 'Waiting to load the model'}</p>;
     case 'loading': {
       const { loadedBytes, totalBytes, what } = status;
       return (
@@ -78,7 +78,7 @@ function ModelStatus() {
       return (
         <p className={className} data-phase="ready" title={status.note}>
           <span className="status-line">
-            <span className="status-what">{isAway ? name : `${name} is ready, in this page`}</span>
+            <span className="status-what">{isAway ? name : `${name} is ready in this page`}</span>
             {isAway && <span className="status-where">on the companion</span>}
             <span className="mono">{status.device ?? (status.backend && backends[status.backend])}</span>
           </span>
@@ -89,7 +89,9 @@ function ModelStatus() {
       return (
         <div className={className} data-phase="failed" role="alert">
           <span className="status-line">
-            <span className="status-what">{isAway ? 'Not connected to the companion' : 'The model did not load'}</span>
+            <span className="status-what">
+              {isAway ? 'Not connected to the companion' : 'The model could not be loaded'}
+            </span>
             <button type="button" className="link-button" onClick={() => void source.load().catch(() => {})}>
               {isAway ? 'Reconnect' : 'Try again'}
             </button>

@@ -11,10 +11,10 @@ export function PageFault({ error, onRetry }: PageFaultProps) {
     <main className="fault">
       <div role="alert">
         <p className="eyebrow">Patchlight</p>
-        <h1>The page could not be drawn.</h1>
+        <h1>This page could not be displayed.</h1>
         <p>
-          Your answers are kept. Show the page again; if it breaks once more, start over with the first example and the
-          settings it came with. Starting over loses the answers of this visit.
+          Your answers are kept. Try to show the page again. If that fails, start over with the first example and the
+          default settings; this discards the answers of this visit.
         </p>
         <p className="fault-actions">
           <button type="button" className="fault-retry" onClick={onRetry}>

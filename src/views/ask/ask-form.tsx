@@ -51,7 +51,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
     <section className="ask" aria-labelledby="ask-heading">
       <div className="ask-head">
         <h2 id="ask-heading" className="eyebrow">
-          Ask your own
+          Ask a question
         </h2>
         <Knows header={record?.snapshot().header} />
       </div>
@@ -132,17 +132,19 @@ function waitingNote(
   { kind, isQuiet, isReading }: { kind: RunSource['kind']; isQuiet: boolean; isReading: boolean },
 ): string {
   if (status.phase === 'failed') {
-    return kind === 'companion' ? `Not connected: ${status.reason}.` : `The model did not load: ${status.reason}`;
+    return kind === 'companion'
+      ? `Not connected: ${status.reason}.`
+      : `The model could not be loaded: ${status.reason}`;
   }
-  if (isQuiet) return 'Nothing new has come for a while. Stop keeps what is here.';
+  if (isQuiet) return 'Nothing new has arrived for a while. Stop keeps what is here.';
   if (asking.phase !== 'queued') return '';
   switch (asking.until) {
     case 'image':
-      return isReading ? 'It will be asked as soon as the image has been read.' : '';
+      return isReading ? 'Your question will be sent when the image has been read.' : '';
     case 'model':
-      if (kind === 'companion') return 'It will be asked as soon as the companion is connected.';
-      return 'It will be asked as soon as the model has loaded.';
+      if (kind === 'companion') return 'Your question will be sent when the companion is connected.';
+      return 'Your question will be sent when the model has loaded.';
     case 'turn':
-      return `In the queue: ${formatCount(asking.before, 'question is', 'questions are')} answered before yours.`;
+      return `Queued: ${formatCount(asking.before, 'question', 'questions')} ahead of yours.`;
   }
 }

@@ -9,20 +9,20 @@ export function problemMessage(problem: Problem): string {
     case 'answer':
       return `No answer: ${problem.reason}.`;
     case 'file':
-      return `That file could not be opened: ${problem.reason}.`;
+      return `The file could not be opened: ${problem.reason}.`;
   }
 }
 
 function questionMessage(problem: QuestionProblem): string {
   switch (problem.kind) {
     case 'empty':
-      return 'Type a question, or take one of those below.';
+      return 'Type a question, or choose one below.';
     case 'too-long':
-      return `The question has ${problem.tokens} tokens; the model takes at most ${problem.limit}.`;
+      return `The question has ${problem.tokens} tokens; the model accepts at most ${problem.limit}.`;
     case 'refused':
       return `${problem.reason.charAt(0).toUpperCase()}${problem.reason.slice(1)}.`;
     case 'unknown-words':
-      return `The model has never seen ${quoted(problem.words)}. It knows spheres, cubes and cylinders, their colours, sizes and materials.`;
+      return `The model does not know ${quoted(problem.words)}. It knows spheres, cubes and cylinders, and their colours, sizes and materials.`;
   }
 }
 

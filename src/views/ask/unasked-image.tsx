@@ -7,11 +7,13 @@ export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly
   return (
     <section className="answer answer-empty" aria-label="Answer">
       <p className="eyebrow">New image</p>
-      <p className="answer-question">What do you want to know about {name}? Type a question below, and press Enter.</p>
+      <p className="answer-question">
+        What would you like to know about {name}? Type a question below and press Enter.
+      </p>
       {hasRun && (
         <p>
           <button type="button" className="link-button" onClick={() => intake.drop()}>
-            Back to the former answer
+            Back to the previous answer
           </button>
         </p>
       )}
@@ -26,7 +28,7 @@ export function EmptyAnswer() {
     <section className="answer answer-empty" aria-label="Answer">
       <p className="eyebrow">{error ? 'No example' : 'Recorded example'}</p>
       <p className="answer-question">
-        {error ? `The recorded example could not be read (${error.message}). You can still ask.` : ' '}
+        {error ? `The recorded example could not be read (${error.message}). You can still ask questions.` : ' '}
       </p>
     </section>
   );

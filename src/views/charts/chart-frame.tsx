@@ -231,7 +231,7 @@ function Overlay(props: OverlayProps) {
         aria-valuenow={read}
         aria-valuetext={reading.textAt(read)}
         aria-description={
-          brushing ? 'Arrow keys read; Enter selects around the cursor; Escape selects everything.' : undefined
+          brushing ? 'Arrow keys move the cursor; Enter selects around it; Escape clears the selection.' : undefined
         }
         onKeyDown={onKeyDown}
         onFocus={(event) => {

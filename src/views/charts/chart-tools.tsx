@@ -61,13 +61,13 @@ export const ChartTools = memo(function ChartTools(props: ChartToolsProps) {
             disabledKeys={isTable ? ['svg', 'png'] : []}
           >
             <MenuItem id="svg" className="menu-item">
-              SVG, to be edited
+              SVG (vector)
             </MenuItem>
             <MenuItem id="png" className="menu-item">
-              PNG, for a slide
+              PNG (image)
             </MenuItem>
             <MenuItem id="csv" className="menu-item">
-              CSV, its numbers
+              CSV (data)
             </MenuItem>
           </Menu>
         </Popover>

@@ -33,7 +33,7 @@ export function AgreementTable(props: {
       name: 'Spearman’s ρ',
       here: show(here?.rankCorrelation, formatSigned),
       mean: showMean(mean.rankCorrelation, formatSigned),
-      note: 'Do they put the patches into the same order? +1 the same, 0 no relation, −1 reversed.',
+      note: 'Do both order the patches alike? +1: same order, 0: unrelated, −1: reversed.',
     },
     ...topShares.map((share, i) => ({
       name: `IoU of the top ${Math.round(share * 100)} %`,
@@ -41,20 +41,20 @@ export function AgreementTable(props: {
       mean: showMean(mean.topIou[i] ?? { value: undefined, tokens: 0 }),
       note:
         i === 0
-          ? 'Of the patches among either’s strongest, the share that is among both’s.'
-          : `By chance ${formatValue(share / (2 - share))}.`,
+          ? 'Overlap of the strongest patches of both maps (intersection over union).'
+          : `Random maps: ${formatValue(share / (2 - share))}.`,
     })),
     {
       name: 'Accuracy',
       here: show(here?.accuracy),
       mean: showMean(mean.accuracy),
-      note: 'Share of patches that both outline, or neither. High for any two maps with few patches outlined.',
+      note: 'Share of patches on which both outlines agree. High for any two maps with few outlined patches.',
     },
     {
       name: 'F1',
       here: show(here?.f1),
       mean: showMean(mean.f1),
-      note: 'Overlap of what is outlined; patches that neither outlines do not count. – where nothing is.',
+      note: 'Overlap of the outlined patches; patches outside both outlines do not count. – if nothing is outlined.',
     },
   ];
   return (
@@ -69,9 +69,9 @@ export function AgreementTable(props: {
               <span className="visually-hidden">Measure</span>
             </th>
             <th scope="col">{selected.length === 1 ? 'this token' : 'selected'}</th>
-            <th scope="col">answer’s mean</th>
+            <th scope="col">mean of the answer</th>
             <th scope="col">
-              <span className="visually-hidden">What it says</span>
+              <span className="visually-hidden">Meaning</span>
             </th>
           </tr>
         </thead>
@@ -87,9 +87,9 @@ export function AgreementTable(props: {
         </tbody>
       </table>
       <p className="panel-says">
-        The mean is over {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}: those that have both maps
-        {bench.frame.all.length > 1 && ', all frames together'}. In brackets, where a measure is not defined for all of
-        them.
+        The mean covers {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}, those with both maps
+        {bench.frame.all.length > 1 && ', all frames together'}. The number in brackets is given if a measure is not
+        defined for all of them.
       </p>
     </section>
   );

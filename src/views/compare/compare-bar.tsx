@@ -15,7 +15,7 @@ export function CompareBar({ bench }: { readonly bench: CompareBench }) {
         value={compare.values}
         onChange={(values) => void setCompare({ values })}
         options={[
-          { value: 'given', text: 'As given' },
+          { value: 'given', text: 'Original values' },
           { value: 'share', text: 'Share of maximum' },
           { value: 'rank', text: 'Rank' },
         ]}
@@ -30,13 +30,13 @@ function PoolChoice({ bench }: { readonly bench: CompareBench }) {
   const { compare, setCompare, selected } = bench;
   return (
     <Choice
-      label={selected.length < 2 ? 'Several tokens: their' : `${selected.length} tokens: their`}
+      label={selected.length < 2 ? 'Combine tokens by' : `${selected.length} tokens: their`}
       value={compare.pool}
       onChange={(pool) => void setCompare({ pool })}
       options={[
         { value: 'mean', text: 'Mean' },
         { value: 'max', text: 'Maximum' },
-        { value: 'grounded', text: 'Grounded mean' },
+        { value: 'grounded', text: 'Grounding-weighted mean' },
       ]}
     />
   );
@@ -48,7 +48,7 @@ function ZoomButtons({ placement }: { readonly placement: Parameters<typeof zoom
   useChoices((choices) => choices.pickedPatch); // it is what the buttons zoom about
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
-    <div className="control" role="group" aria-label="Zoom of all panels">
+    <div className="control" role="group" aria-label="Zoom (all panels)">
       <div className="control-label">
         Zoom <span className="mono">{zoom.scale.toFixed(1)} ×</span>
       </div>

@@ -11,14 +11,13 @@ import { LegendAxis, unitTicks } from '../stage/legend-axis';
 import type { CompareBench } from './use-compare';
 
 const scaleWords: Record<ValueScale, string> = {
-  given: 'FastRM’s colours are its probabilities, 0 to 1; every other map’s are shares of that map’s own maximum.',
-  share: 'Colours are shares of each map’s own maximum, FastRM’s too: every map reaches 1.',
-  rank: 'Colours are ranks: the share of the map’s patches that a patch outranks, whatever the values.',
+  given: 'FastRM: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.',
+  share: 'Colours show shares of each map’s maximum, FastRM included; every map reaches 1.',
+  rank: 'Colours show ranks: the share of the map’s patches with a lower value.',
 };
 
 /** Maps of several frames are ranked frame by frame, as they are shown. */
-const ranksOfFrame =
-  'Colours are ranks: the share of the shown frame’s patches that a patch outranks, whatever the values.';
+const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
 
 /** One bar of colours for all panels, in words what it spans, and where each kind of map is outlined. */
 export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
@@ -40,7 +39,7 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
       </div>
       {kinds.has('probability') && (
         <Threshold
-          label="FastRM outlined at probability"
+          label="FastRM outline: probability"
           value={thresholds.classification}
           usual={head?.classificationThreshold}
           isUsual={settings.threshold === null}
@@ -49,7 +48,7 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
       )}
       {kinds.has('magnitude') && (
         <Threshold
-          label={kinds.has('probability') ? 'Others outlined at share of maximum' : 'Outlined at share of maximum'}
+          label={kinds.has('probability') ? 'Other outlines: share of maximum' : 'Outline: share of maximum'}
           value={thresholds.share}
           usual={head?.labellingThreshold}
           isUsual={compare.shareThreshold === null}

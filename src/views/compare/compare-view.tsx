@@ -40,7 +40,7 @@ export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
       <div className="compare-top">
         <div className="compare-answer">
           <div className="bench-lead compare-lead">
-            <h1>Is that so? One word, several methods, side by side.</h1>
+            <h1>Do other methods agree? One word, several maps, side by side.</h1>
           </div>
           {draftImage ? (
             <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />

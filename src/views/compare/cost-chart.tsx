@@ -14,7 +14,7 @@ export function CostChart({ series }: { readonly series: readonly CostSeries[] }
       <svg
         viewBox={`0 0 ${size.widthPx} ${size.heightPx}`}
         role="img"
-        aria-label="Cost against tokens; the table below has its numbers"
+        aria-label="Time against number of tokens; the table below has the numbers"
       >
         {chart.yTicks.map(({ value, atPx }) => (
           <g key={value} className="cost-tick">

@@ -23,25 +23,25 @@ export function CostPart() {
   return (
     <section className="cost-part" aria-label="Cost">
       <div className="part-head">
-        <h2 className="part-title">What it cost</h2>
+        <h2 className="part-title">Cost</h2>
       </div>
       {!isMeasured ? (
         <p className="panel-says cost-empty">
-          Nothing was measured in this tab yet: recorded maps were made elsewhere. Ask a question, or add a method.
+          No measurements in this tab yet: recorded maps were computed elsewhere. Ask a question or add a method.
         </p>
       ) : (
         <>
           <CostChart series={series} />
           <details className="collapsible">
-            <summary>The same as a table</summary>
+            <summary>Show as table</summary>
             <CostTable costs={costs} />
           </details>
         </>
       )}
       <p className="panel-says">
-        Both axes are logarithmic; lines join medians. A method’s first explanation also loads it. FastRM’s maps come
-        with the answer, from states that are there already. What this page measures is this model on this machine: a
-        large model’s gradients cost far more.
+        Both axes are logarithmic; lines connect medians. A method’s first explanation includes loading it. FastRM’s
+        maps come with the answer, from hidden states that already exist. These are times of this model on this machine;
+        gradients of a large model cost far more.
       </p>
     </section>
   );
@@ -55,7 +55,7 @@ function CostTable({ costs }: { readonly costs: ReturnType<typeof selectMeasured
           <th scope="col">Method</th>
           <th scope="col">Tokens</th>
           <th scope="col">Time</th>
-          <th scope="col">A token</th>
+          <th scope="col">Per token</th>
         </tr>
       </thead>
       <tbody>

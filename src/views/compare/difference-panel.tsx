@@ -65,7 +65,7 @@ export function DifferencePanel(props: {
         />
         <span aria-hidden="true">−</span>
         <MethodSelect
-          label="What is subtracted"
+          label="Operands"
           method={second}
           offers={offers}
           among={panels}
@@ -88,23 +88,23 @@ export function DifferencePanel(props: {
             <PatchGrid
               values={values}
               placement={placement}
-              label="Patches of the difference. Arrow keys move in all panels, plus and minus zoom, 0 shows all."
+              label="Patches of the difference. Arrow keys move in all panels; plus and minus zoom; 0 fits."
               formatPatch={formatSigned}
             />
           </>
         ) : (
           <p className="panel-none">
             {a?.kind === 'map' && b?.kind === 'map'
-              ? 'One of the two lacks a map of some of these tokens: there is no difference yet'
-              : 'Both maps are needed for their difference'}
+              ? 'One method has no map for some of these tokens, so there is no difference yet'
+              : 'A difference needs both maps'}
           </p>
         )}
       </ZoomStage>
       <PanelReadout values={values} grid={placement.grid} formatPatch={formatSigned} />
       <SignedLegend />
       <p className="panel-says">
-        + and {divergingNames.positive}: {methods[first].name} has more. − and {divergingNames.negative}:{' '}
-        {methods[second].name} has more. In {unit}; signs from {leastSigned} on.
+        + and {divergingNames.positive}: {methods[first].name} is higher. − and {divergingNames.negative}:{' '}
+        {methods[second].name} is higher. In {unit}; signs from {leastSigned} on.
       </p>
     </section>
   );

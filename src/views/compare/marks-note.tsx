@@ -17,9 +17,9 @@ export function MarksNote({ bench, marked }: { readonly bench: CompareBench; rea
     <MarksLegend method={method} hasGrounding={isWeighed || isAsked}>
       {!isWeighed && !isAsked && canWeigh && (
         <span>
-          How grounded is each word in the image?{' '}
+          How much does each word depend on the image?{' '}
           <button type="button" className="link-button" onClick={() => useChoices.getState().weighWords(record.id)}>
-            Weigh the words
+            Show per word
           </button>{' '}
           with DEX-AR.
         </span>

@@ -63,7 +63,7 @@ export function PanelRow({ bench, image }: { readonly bench: CompareBench; reado
       <p className="panels-add">
         {panels.length < mostPanels && next !== undefined && (
           <button type="button" className="add-button" onClick={() => add(next)}>
-            + Add a method
+            + Add method
           </button>
         )}
       </p>

@@ -32,7 +32,7 @@ export function ReproductionWarning({ check }: { readonly check: ReproductionChe
   if (check.isSame) return null;
   return (
     <p className="panel-warning">
-      The pass explained does not say what was streamed (log-probabilities differ by up to{' '}
+      The explained pass does not reproduce the streamed answer (log-probabilities differ by up to{' '}
       {check.largestDifference.toPrecision(2)}): do not trust this map.
     </p>
   );
@@ -44,7 +44,7 @@ export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: 
   const others = tokenIndices.length === 1 ? 'the other one' : `the other ${tokenIndices.length}`;
   return (
     <p>
-      {formatCount(missing.length, 'token has', 'tokens have')} no map: this one is of {others}.
+      {formatCount(missing.length, 'token has', 'tokens have')} no map; this one is for {others}.
     </p>
   );
 }
@@ -64,23 +64,23 @@ export function Progress(props: {
   const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const offer = offers.find((one) => one.method === method);
   const isMine = running?.runId === record.id && running.method === method;
-  const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more of its maps can be made here.');
+  const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more maps of this method are available here.');
 
   if (run.end === undefined) {
     const says = method === 'fastrm' ? `${done} of ${all} tokens so far` : 'Maps come when the answer is whole.';
     return <p className="panel-progress">{says}</p>;
   }
-  if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')}, all explained</p>;
+  if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')} done</p>;
   if (track.stop?.kind === 'failed' || track.stop?.kind === 'cancelled') {
     const text =
       track.stop.kind === 'failed'
-        ? `It failed: ${track.stop.reason.replace(/\.$/, '')}.`
-        : `Stopped at ${done} of ${all}.`;
+        ? `Failed: ${track.stop.reason.replace(/\.$/, '')}.`
+        : `Stopped after ${done} of ${all}.`;
     return (
       <p className="panel-progress" data-bad={track.stop.kind === 'failed' || undefined}>
         {text}{' '}
         <button type="button" className="link-button" onClick={() => explaining.resume(record.id, method)}>
-          {track.stop.kind === 'failed' ? 'Try again' : 'Go on'}
+          {track.stop.kind === 'failed' ? 'Try again' : 'Continue'}
         </button>
       </p>
     );
@@ -95,7 +95,8 @@ export function Progress(props: {
   return (
     <div className="panel-progress">
       <span>
-        {isMine ? (running.before > 0 ? `${running.before} before it` : 'Explaining') : 'Waiting'}: {done} of {all}
+        {isMine ? (running.before > 0 ? `${running.before} ahead in the queue` : 'Explaining') : 'Waiting'}: {done} of{' '}
+        {all}
       </span>
       <progress value={done} max={all} aria-label={`${methods[method].name}: tokens explained`} />
       <button
@@ -128,13 +129,13 @@ function Cost(props: {
         <span>
           {backends[map.backend]}, {map.tokenIndices.length === 1 ? 'map' : `${map.tokenIndices.length} maps`}{' '}
           <span data-volatile>{formatMs(map.computeMs)}</span>
-          {isRecorded && ', as recorded'}
+          {isRecorded && ', recorded'}
         </span>
       )}
       {track.costs.length > 0 ? (
         <Passes track={track} />
       ) : (
-        map && from === 'hidden states' && <span>no pass of its own</span>
+        map && from === 'hidden states' && <span>no extra model pass</span>
       )}
     </p>
   );

@@ -65,7 +65,7 @@ export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onR
             <PatchGrid
               values={map.values}
               placement={placement}
-              label={`Patches of ${name}. Arrow keys move in all panels, plus and minus zoom, 0 shows all.`}
+              label={`Patches of ${name}. Arrow keys move in all panels; plus and minus zoom; 0 fits.`}
               formatPatch={formatPatch}
             />
           </>
@@ -91,7 +91,7 @@ export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onR
 
 function noMapYet({ selected, run }: CompareBench): string {
   if (run.tokens.length === 0) return 'No words yet';
-  return selected.length === 1 ? 'No map of this token yet' : 'No maps of these tokens yet';
+  return selected.length === 1 ? 'No map for this token yet' : 'No maps for these tokens yet';
 }
 
 /** Stays in the tab order where it does nothing, so that the focus is not lost at the row's end. */

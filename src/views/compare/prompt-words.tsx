@@ -12,12 +12,12 @@ export function PromptWords({ bench }: { readonly bench: CompareBench }) {
   const weighing = panels.filter((method) => methods[method].hasText);
   const others = panels.filter((method) => !methods[method].hasText).map((method) => methods[method].name);
   return (
-    <section className="prompt-part" aria-label="Words of the prompt">
+    <section className="prompt-part" aria-label="Prompt words">
       <div className="part-head">
-        <h2 className="part-title">The words that {selected.length > 1 ? 'these tokens' : 'this token'} rested on</h2>
+        <h2 className="part-title">Words that {selected.length > 1 ? 'these tokens' : 'this token'} rested on</h2>
       </div>
       {run.prompt.length === 0 ? (
-        <p className="panel-says">This run does not hold its prompt’s words.</p>
+        <p className="panel-says">This run does not contain the words of its prompt.</p>
       ) : (
         <div className="prompt-methods">
           {weighing.map((method) => (
@@ -53,7 +53,7 @@ function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly met
         <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
       ) : (
         <p className="panel-says">
-          {isThere ? 'It finds no relevancy for this, neither on patches nor on words.' : 'No map of it yet.'}
+          {isThere ? 'This method found no relevancy here, on patches or on words.' : 'No map yet.'}
         </p>
       )}
     </figure>
@@ -122,8 +122,8 @@ function ShadedWords(props: {
       <p className="words-readout mono">
         {shown && (
           <>
-            {at === undefined && 'most: '}“{shown.text.trim() || '␣'}” {formatShare(shown.share)} of all relevancy
-            {shown.isAnswer && ', in the answer itself'}
+            {at === undefined && 'most: '}“{shown.text.trim() || '␣'}” {formatShare(shown.share)} of the relevancy
+            {shown.isAnswer && ', in the answer'}
           </>
         )}
       </p>

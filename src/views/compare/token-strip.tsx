@@ -49,7 +49,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
   return (
     <section className="strip-part" aria-label="All tokens">
       <div className="part-head">
-        <h2 className="part-title">Every token by</h2>
+        <h2 className="part-title">All tokens by</h2>
         <MethodSelect
           label="Method of the strip"
           method={method}
@@ -101,15 +101,15 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
 }
 
 function stripWords(method: MethodId, scale: CompareBench['compare']['values']): string {
-  if (scale === 'rank') return 'colours are ranks within each map.';
+  if (scale === 'rank') return 'colours show ranks within each map.';
   return scale === 'given' && methods[method].values === 'probability'
-    ? 'colours are probabilities, the same in every map.'
-    : 'colours are shares of each map’s own maximum: they say where, not how much.';
+    ? 'colours show probabilities on one scale.'
+    : 'colours show shares of each map’s maximum: where, not how much.';
 }
 
 function peakWords(values: Float32Array, grid: Grid): string {
   const { min, max, maxIndex } = summariseMap(values);
-  if (min === max) return 'all patches alike';
+  if (min === max) return 'all patches equal';
   const { row, col } = patchAtIndex(grid, maxIndex);
   return `peak at row ${row + 1}, column ${col + 1}`;
 }

@@ -49,7 +49,7 @@ function Lead() {
   return (
     <div className="bench-lead">
       <h1>See which image patches each word of a vision-language model’s answer rested on.</h1>
-      <p>Pick a word, and its map lights up on the image. Then ask about an image of your own.</p>
+      <p>Select a word to see its map on the image. Then ask about your own image.</p>
     </div>
   );
 }

@@ -13,5 +13,5 @@ export function saveFile(content: BlobPart, type: string, name: string): void {
 /** What the user is told where `what` came to nothing. */
 export function saveProblem(what: 'picture' | 'table', error: unknown): string {
   const reason = reasonOf(error);
-  return `The ${what} could not be saved: ${reason.replace(/\.$/, '')}.`;
+  return `Could not save the ${what}: ${reason.replace(/\.$/, '')}.`;
 }

@@ -37,11 +37,11 @@ export function Legend({ bench }: { readonly bench: Bench }) {
       onChange={(value) => setSettings({ threshold: value === headThreshold ? null : (value as number) })}
     >
       <div className="legend-head">
-        <Label>Outline patches at or above</Label>
+        <Label>Outline patches from</Label>
         <SliderOutput className="mono">{formatValue(threshold)}</SliderOutput>
         {settings.threshold !== null && headThreshold !== undefined && (
           <button type="button" className="link-button legend-reset" onClick={() => setSettings({ threshold: null })}>
-            back to the head’s {formatValue(headThreshold)}
+            reset to the head’s threshold {formatValue(headThreshold)}
           </button>
         )}
         <span className="legend-count mono">
@@ -70,8 +70,8 @@ export function Legend({ bench }: { readonly bench: Bench }) {
       <LegendAxis ticks={unitTicks} />
       <p className="legend-scale">
         {settings.scale === 'fixed'
-          ? 'Colours span 0 to 1 in every map.'
-          : `Colours span this map’s own ${formatValue(domain[0])} to ${formatValue(domain[1])}.`}{' '}
+          ? 'Colours range from 0 to 1 in every map.'
+          : `Colours range over this map’s values, ${formatValue(domain[0])} to ${formatValue(domain[1])}.`}{' '}
         Bars: patches, log scale.
       </p>
     </Slider>

@@ -57,7 +57,7 @@ export function SaveMap(props: {
       outline: outlinePathData(traceOutline(map.values, frame.placement.grid, exported.threshold)),
     });
     const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
-    if (blob === null) throw new Error('the picture could not be written');
+    if (blob === null) throw new Error('the image could not be created');
     saveFile(blob, 'image/png', `${file}.png`);
   };
   const onPng = () => {

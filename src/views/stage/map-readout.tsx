@@ -31,7 +31,7 @@ function mapTitle({ run, selected, map }: Bench): string {
   if (run.tokens.length === 0) return 'No words yet';
   if (map === undefined) return run.header.head ? 'No map for this selection' : 'This run has no maps';
   const isWhole = map.tokenIndices.length === run.tokens.length && run.tokens.length > 1;
-  if (isWhole) return `Mean of all ${run.tokens.length} maps of the answer`;
+  if (isWhole) return `Mean of all ${run.tokens.length} maps`;
   const words = selected.map((index) => run.tokens[index]?.text ?? '');
   const isContiguous = selected.every((index, i) => i === 0 || index === selected[i - 1]! + 1);
   const text = isContiguous ? words.join('').trim() : words.map((word) => word.trim()).join(' + ');
@@ -44,10 +44,10 @@ function mapNote({ run, map, frame }: Bench): string {
   if (run.header.head === undefined) return '';
   const unseen = unseenShare(frame.placement);
   if (unseen > 0) {
-    return `Veiled: the ${formatPercent(unseen)} that the model never saw (${run.header.geometry.preprocessing}).`;
+    return `Dimmed: the ${formatPercent(unseen)} of the image that the model did not see (${run.header.geometry.preprocessing}).`;
   }
-  if (hasPadding(frame.placement)) return 'Outside of the image lies the padding that the model was given with it.';
-  return 'Pick a patch to mark the words that rest on it.';
+  if (hasPadding(frame.placement)) return 'The area outside the image is padding added for the model.';
+  return 'Click the image to see which words used that patch.';
 }
 
 function MapNumbers({ bench }: { readonly bench: Bench }) {
@@ -85,8 +85,8 @@ function RestsOnPatch({ bench, patch }: { readonly bench: Bench; readonly patch:
   return (
     <>
       {resting.length === 0
-        ? `No word reaches ${formatValue(threshold)} on r${patch.row + 1} c${patch.col + 1}. `
-        : `On r${patch.row + 1} c${patch.col + 1} rest `}
+        ? `No word reaches ${formatValue(threshold)} at r${patch.row + 1} c${patch.col + 1}. `
+        : `Words that used r${patch.row + 1} c${patch.col + 1}: `}
       {shown.map(({ index: token, value }, i) => (
         <span key={token}>
           {i > 0 && ', '}

@@ -40,7 +40,7 @@ export function Stage({ image, placement, map, threshold, settings }: StageProps
             <PatchGrid
               values={map.values}
               placement={placement}
-              label="Patches of the map. Arrow keys move, Enter marks the words that rest on a patch."
+              label="Patches of the map. Arrow keys move; Enter marks the words that used a patch."
             />
           </>
         )}

@@ -10,7 +10,7 @@ export function stageImage({ record, run }: Pick<Bench, 'record' | 'run'>): Stag
   const { geometry, image } = run.header;
   return {
     url: record.imageUrl,
-    alt: `The image asked about: ${image.name}`,
+    alt: `Image: ${image.name}`,
     widthPx: geometry.sourceWidthPx,
     heightPx: geometry.sourceHeightPx,
   };

@@ -25,13 +25,13 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
           }}
         >
           <Button className="tray-pick source-pick">
-            <strong>Load a table of your own</strong>
-            Parquet, Arrow, or CSV of entropy and correctness; or drop it here
+            <strong>Load your own table</strong>
+            Parquet, Arrow or CSV with entropy and correctness; or drop it here
           </Button>
         </FileTrigger>
         {isOwn && source.calibrationUrl !== undefined && (
           <button type="button" className="link-button" onClick={() => dropOwnCalibration(statistics)}>
-            Back to the model’s own
+            Back to the model’s calibration
           </button>
         )}
       </p>
@@ -49,14 +49,14 @@ function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
   return (
     <>
       <strong>{name}</strong>: {formatWhole(rows)} answers, {formatWhole(right)} right and {formatWhole(wrong)} wrong
-      {unscored > 0 && `, ${formatWhole(unscored)} without a verdict`}.{' '}
+      {unscored > 0 && `, ${formatWhole(unscored)} not scored`}.{' '}
       {facts ? (
         <>
           Of {facts.model.name} <span className="mono">{facts.model.revision}</span>, head {facts.head.name}{' '}
           <span className="mono">{facts.head.revision}</span>, {facts.createdAt.slice(0, 10)}. {facts.data.about}
         </>
       ) : (
-        'The file does not say of which model.'
+        'The file does not name its model.'
       )}
     </>
   );

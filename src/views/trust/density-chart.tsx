@@ -105,7 +105,7 @@ export function DensityChart(props: DensityChartProps) {
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description={`${title}: densities of right and wrong answers over ${unit}, their counts underneath.`}
+      description={`${title}: densities of right and wrong answers over ${unit}, with counts below.`}
       reading={{
         axis: unit,
         domain,
@@ -183,7 +183,7 @@ function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
 }
 
 const wholeNote =
-  'Kernel densities with 95 % bootstrap bands; underneath, how many answers (square-root scale): right upwards, wrong downwards.';
+  'Kernel densities with 95 % bootstrap bands. Below: number of answers (square-root scale), right upwards, wrong downwards.';
 
 /** Why a part is not drawn; undefined where all is. */
 export function densityNote({ densities }: Distribution): string | undefined {
@@ -197,7 +197,7 @@ function densityFacts({ densities, leftOut }: Distribution): string[] {
     const bandwidth = found.state === 'none' ? '' : `, bandwidth ${Number(found.bandwidth.toPrecision(4))}`;
     return `${name}: ${found.n} answers${bandwidth}${found.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
   });
-  return leftOut > 0 ? [...facts, `${leftOut} answers without a value or a verdict are left out`] : facts;
+  return leftOut > 0 ? [...facts, `${leftOut} answers without a value or score are left out`] : facts;
 }
 
 function densityTable({ grid, densities }: Distribution, unit: string): ChartTable {

@@ -70,16 +70,16 @@ export function FilterHistogram(props: FilterHistogramProps) {
             </button>
           </>
         ) : counts.leftOut > 0 ? (
-          `Drag over it to filter. ${formatWhole(counts.leftOut)} answers have no value.`
+          `Drag to filter. ${formatWhole(counts.leftOut)} answers have no value.`
         ) : (
-          'Drag over it to filter.'
+          'Drag to filter.'
         )
       }
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description={`${title}: a histogram of right answers upwards and wrong ones downwards.`}
+      description={`${title}: histogram, right answers upwards and wrong answers downwards.`}
       reading={{
         axis: unit,
         domain,

@@ -35,12 +35,12 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
   return (
     <ChartFrame
       title="Accuracy and F1 against the classification threshold"
-      note={`Maps of FastRM on ${model} against those it imitates, both binarised, on held-out answers. F1 is greatest, ${peak === undefined ? '–' : f1[peak]!.toFixed(2)}, at ${peak === undefined ? '–' : formatValue(threshold[peak]!)}.`}
+      note={`FastRM’s maps on ${model} against its teacher’s, both binarised, on held-out answers. F1 peaks at ${peak === undefined ? '–' : f1[peak]!.toFixed(2)} (threshold ${peak === undefined ? '–' : formatValue(threshold[peak]!)}).`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description="Two lines over the classification threshold: accuracy and F1."
+      description="Accuracy and F1 against the classification threshold."
       reading={{
         axis: 'threshold',
         domain: [0, 1],

@@ -23,7 +23,7 @@ const titles: Readonly<Record<string, string>> = {
   logProb: 'Mean log-probability',
   length: 'Answer length',
   correct: 'Verdict',
-  set: 'Data set',
+  set: 'Dataset',
   kind: 'Kind of question',
 };
 
@@ -59,11 +59,11 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
     <>
       <section className="linked" aria-labelledby="linked-title">
         <div className="linked-head">
-          <h2 id="linked-title">What the answers are</h2>
+          <h2 id="linked-title">Right and wrong</h2>
           <p className="linked-key">
             <span className="swatch-right" aria-hidden="true" /> right, upwards{' '}
-            <span className="swatch-wrong" aria-hidden="true" /> wrong, downwards, hatched; square-root scale. The
-            outline is all answers.
+            <span className="swatch-wrong" aria-hidden="true" /> wrong (downwards, hatched); square-root scale. The
+            outline shows all answers.
           </p>
           <button
             type="button"

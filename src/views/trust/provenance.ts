@@ -12,7 +12,7 @@ export function calibrationProvenance({ loaded, name }: OpenCalibration, what: r
           `model ${facts.model.name} ${facts.model.revision}, head ${facts.head.name} ${facts.head.revision}`,
           `made ${facts.createdAt} by ${facts.command}`,
         ]
-      : ['the file does not say of which model']),
+      : ['the file does not name its model']),
     'Patchlight',
   ];
 }

@@ -111,7 +111,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   return (
     <>
       <p className="samples-note" role="status" data-bad={refusal !== undefined || undefined}>
-        {refusal ?? `Open a row, by Enter or a click, to ask its question again and see its maps.`}
+        {refusal ?? `Open a row (click or Enter) to ask its question again and see its maps.`}
       </p>
       <Virtualizer layout={TableLayout} layoutOptions={isWide ? layouts.wide : layouts.narrow}>
         <Table
@@ -148,7 +148,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
           <TableBody
             renderEmptyState={() => (
               <p className="samples-empty">
-                {query.isSuccess ? 'No answer is left: widen a brush, or clear the search.' : ''}
+                {query.isSuccess ? 'No answers match. Widen a brush or clear the search.' : ''}
               </p>
             )}
           >

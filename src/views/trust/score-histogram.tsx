@@ -40,13 +40,13 @@ export function ScoreHistogram({
   const powers = Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, i) => 10 ** i);
   return (
     <ChartFrame
-      title="Scores of the maps"
-      note={`${formatWhole(patches)} patches of ${formatWhole(maps.length)} FastRM maps in this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
+      title="Map values"
+      note={`${formatWhole(patches)} patches in ${formatWhole(maps.length)} FastRM maps of this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description="A histogram of patches by relevancy, on a logarithmic scale."
+      description="Histogram of patch relevancy on a logarithmic scale."
       reading={{
         axis: 'relevancy',
         domain: [0, 1],
@@ -76,14 +76,14 @@ export function ScoreHistogram({
         <UprightMark
           kind="threshold"
           atPx={x(threshold)}
-          label={`read at ${formatValue(threshold)}`}
+          label={`threshold ${formatValue(threshold)}`}
           margins={margins}
           widthPx={widthPx}
           heightPx={heightPx}
           labelYPx={14}
         />
       )}
-      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label="relevancy of a patch" />
+      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label="patch relevancy" />
     </ChartFrame>
   );
 }

@@ -31,7 +31,7 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
     <div className="evidence">
       {comparable.kind === 'no' && (
         <p className="evidence-warning">
-          Drawn all the same: this answer among those of {name}, whatever that is worth.
+          Shown for reference only, because this calibration does not apply: this answer among those of {name}.
         </p>
       )}
       <div className="evidence-charts">
@@ -40,7 +40,7 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
           value={choice.value}
           answer={entropyNats}
           threshold={entropyReport?.figures?.threshold}
-          title="Entropy of its maps"
+          title="Entropy of the maps"
           slot="panel entropy"
         />
         {loaded.hasLogProbs && (
@@ -55,15 +55,15 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
         )}
       </div>
       {like?.logProb && (
-        <p>By the model’s own certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
+        <p>By the model’s certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
       )}
       <p>{comparisonSentence(entropyReport, logProbReport)}</p>
       {entropies && <TokenEntropies bench={bench} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">
         Answers like this one are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))} of{' '}
-        {name} whose value is nearest; in brackets stands the 95 % interval of their share. A share of answers is no
-        certainty about this one. <DataSetLink />
+        {name} with the nearest value; the 95 % interval of their share is in brackets. A rate over similar answers is
+        not a guarantee for this one. <DataSetLink />
       </p>
     </div>
   );
@@ -82,7 +82,7 @@ function DataSetLink() {
         window.scrollTo({ top: 0 });
       }}
     >
-      See all of those answers
+      See all answers
     </a>
   );
 }
@@ -146,8 +146,8 @@ function TokenEntropies(props: {
         ))}
       </ul>
       <p className="evidence-note">
-        The same numbers stand under the words of the answer while this is open.
-        {usesContent && ' Faded: words without content of their own, which do not count here.'}
+        The same numbers are under the words of the answer while this is open.
+        {usesContent && ' Faded words carry no content and do not count here.'}
       </p>
     </div>
   );

@@ -44,7 +44,7 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
         {comparable.why}{' '}
         {comparable.isMakeable && (
           <span>
-            <code className="mono">patchlight evaluate</code> makes a calibration of one’s own.
+            <code className="mono">patchlight evaluate</code> writes a calibration for your model.
           </span>
         )}
       </p>
@@ -64,6 +64,6 @@ function LazyEvidence(props: { readonly bench: Bench; readonly trust: AnswerTrus
     structuralSharing: false,
     retry: false,
   });
-  if (view.error) return <p role="alert">This part of the page did not load ({view.error.message}).</p>;
+  if (view.error) return <p role="alert">This part of the page could not be loaded ({view.error.message}).</p>;
   return view.data ? <view.data.View {...props} /> : null;
 }

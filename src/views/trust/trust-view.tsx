@@ -64,11 +64,11 @@ function Absence({ state }: { readonly state: CalibrationState }) {
       <p>
         {state.phase === 'failed'
           ? `The model’s calibration could not be read: ${state.reason}`
-          : 'This model comes with no calibration.'}
+          : 'This model has no calibration.'}
       </p>
       <p>
-        <code className="mono">patchlight evaluate</code> makes one: load the{' '}
-        <code className="mono">calibration.arrow</code> that it writes, or drop it on this page.
+        <code className="mono">patchlight evaluate</code> writes one. Load the{' '}
+        <code className="mono">calibration.arrow</code> file, or drop it on this page.
       </p>
     </div>
   );
@@ -81,7 +81,7 @@ function Headline({ state, choice }: { readonly state: CalibrationState; readonl
   const comparison = comparisonSentence(entropy, logProb);
   return (
     <div className="trust-lead">
-      <h1>How far can an answer be trusted?</h1>
+      <h1>How far can you trust an answer?</h1>
       <p className="trust-finding">{entropy && <Finding report={entropy} />}</p>
       <p>{comparison}</p>
     </div>
@@ -96,7 +96,7 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
   const share = rightSide === 'below' ? shareBelow.value : 1 - shareBelow.value;
   return (
     <>
-      {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers lie {rightSide} an entropy of{' '}
+      {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers are {rightSide} an entropy of{' '}
       {formatNats(threshold)} nats. <strong>{unbroken(formatPercent(trusted.value))} of those are right</strong>, and{' '}
       {unbroken(formatPercent(other.value))} of the others.
     </>
@@ -206,7 +206,7 @@ function subsetName(chosen: TrustSubset): string {
     case 'set':
       return `answers of ${chosen.name}`;
     case 'brushed':
-      return 'answers that the brushes leave';
+      return 'filtered answers';
   }
 }
 
@@ -233,7 +233,7 @@ function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
   const ofReport = bench?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
-      <h2 id="paper-title">The maps themselves, as in the paper</h2>
+      <h2 id="paper-title">The maps, as in the paper</h2>
       <div className="trust-pair">
         {report ? (
           <HeadCurve report={report} model={embeddedModel} own={ofReport} />

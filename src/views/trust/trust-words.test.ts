@@ -29,19 +29,23 @@ describe('what is said of an answer', () => {
     expect(spanText({ of: 'logProb', pooling: 'mean' }, -1.5, -0.25)).toBe('-1.50 to -0.250 nats');
   });
 
-  it('says of the best that it was chosen on the same answers, and praises none that points the wrong way', () => {
-    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('this tells right from wrong best here: AUROC 0.62');
-    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('chosen on the same answers');
-    expect(bestSentence(auroc(0.2, 0.18, 0.22), 18)).toContain('none tells right from wrong here: AUROC 0.20');
-    expect(bestSentence(auroc(0.62, 0.6, 0.64), 1)).not.toContain('chosen');
+  it('calls the best choice optimistic, and recommends none that points the wrong way', () => {
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('Best of 18 choices on these answers (AUROC 0.62');
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('picked on the same data');
+    expect(bestSentence(auroc(0.2, 0.18, 0.22), 18)).toContain(
+      'None of the 18 choices separates right from wrong answers here: AUROC 0.20',
+    );
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 1)).not.toContain('optimistic');
   });
 
   it('says which of two signs is the better one, and only where their intervals lie apart', () => {
     const weak = report(auroc(0.6, 0.58, 0.62));
     const strong = report(auroc(0.8, 0.78, 0.82));
-    expect(comparisonSentence(strong, weak)).toContain('entropy tells right from wrong better');
-    expect(comparisonSentence(weak, strong)).toContain('mean log-probability tells right from wrong better');
-    expect(comparisonSentence(weak, report(auroc(0.61, 0.59, 0.63)))).toContain('cannot be told which');
+    expect(comparisonSentence(strong, weak)).toContain('entropy separates right from wrong answers better');
+    expect(comparisonSentence(weak, strong)).toContain(
+      'mean log-probability separates right from wrong answers better',
+    );
+    expect(comparisonSentence(weak, report(auroc(0.61, 0.59, 0.63)))).toContain('both do equally well');
     expect(comparisonSentence(weak, undefined)).toBe('');
   });
 

@@ -9,7 +9,7 @@ export const entropyNames: Readonly<Record<TableEntropy, string>> = {
   sum: 'Sum-normalised',
   kde: 'KDE',
   bernoulli: 'Bernoulli',
-  given: 'As the file gives it',
+  given: 'As given in the file',
 };
 
 export const entropyFormulas: Readonly<Record<TableEntropy, string>> = {
@@ -70,7 +70,7 @@ export function nearestOf(rows: number): number {
 export function likeSentence({ share, from, to }: AnswersLike, name: string): string {
   const span = `${name} ${formatNats(from)} to ${formatNats(to)} nats`;
   if (share.n < leastLike)
-    return `Only ${formatWhole(share.n)} calibrated answers can be compared with this one (${span}): too few to say how many of its kind are right.`;
+    return `Only ${formatWhole(share.n)} calibrated answers are similar to this one (${span}): too few to estimate how many are right.`;
   return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
 }
 
@@ -81,9 +81,9 @@ export function formatAuroc({ value, low, high }: AurocInterval): string {
 /** Of the best among `offered` entropies and poolings, whose AUROC is of the answers that it was chosen on. */
 export function bestSentence({ value }: AurocInterval, offered: number): string {
   const auroc = `AUROC ${value.toFixed(2)}`;
-  if (offered === 1) return `It tells right from wrong here with an ${auroc}.`;
-  if (value <= 0.5) return `Of all that could be chosen, none tells right from wrong here: ${auroc} at best.`;
-  return `Of all that could be chosen, this tells right from wrong best here: ${auroc}, a little too good, since it was chosen on the same answers.`;
+  if (offered === 1) return `It separates right from wrong answers with ${auroc}.`;
+  if (value <= 0.5) return `None of the ${offered} choices separates right from wrong answers here: ${auroc} at best.`;
+  return `Best of ${offered} choices on these answers (${auroc}; slightly optimistic, as it was picked on the same data).`;
 }
 
 /** Whether entropy tells more than the model's own certainty, from both AUROCs. Empty where one is missing. */
@@ -93,9 +93,8 @@ export function comparisonSentence(entropy: ThresholdReport | undefined, logProb
   const isApart = a.low > b.high || b.low > a.high;
   const [better, other] = a.value > b.value ? [a, b] : [b, a];
   const numbers = `AUROC ${formatAuroc(better)} against ${formatAuroc(other)}`;
-  if (!isApart)
-    return `Over the calibration it cannot be told which of the two tells right from wrong better: ${numbers}.`;
+  if (!isApart) return `Over the calibration, both do equally well: ${numbers}.`;
   return better === a
-    ? `Over the calibration entropy tells right from wrong better than mean log-probability does: ${numbers}.`
-    : `Over the calibration mean log-probability tells right from wrong better than entropy does: ${numbers}. Where the two disagree, entropy is the weaker sign.`;
+    ? `Over the calibration, entropy separates right from wrong answers better than mean log-probability: ${numbers}.`
+    : `Over the calibration, mean log-probability separates right from wrong answers better than entropy: ${numbers}. If they disagree, trust log-probability more.`;
 }

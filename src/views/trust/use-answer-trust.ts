@@ -117,9 +117,9 @@ function withoutCalibration(state: CalibrationState): Comparable {
     case 'open':
       return { kind: 'yes' };
     case 'loading':
-      return { kind: 'waiting', why: 'Comparing it with answers whose truth is known…' };
+      return { kind: 'waiting', why: 'Comparing it with scored answers…' };
     case 'none':
-      return { kind: 'no', why: 'This model comes with no calibration.', isMakeable: true };
+      return { kind: 'no', why: 'This model has no calibration.', isMakeable: true };
     case 'failed':
       return { kind: 'no', why: `The model’s calibration could not be read: ${state.reason}`, isMakeable: true };
   }

@@ -60,7 +60,7 @@ export function EntropyChoices({
           selectedKey={value.pooling}
           onSelectionChange={(key) => setEntropy({ kind: value.kind, pooling: key as Pooling })}
         >
-          <Label className="control-label">Of the tokens</Label>
+          <Label className="control-label">Pooling</Label>
           <Button className="select">
             <SelectValue>{poolingNames[value.pooling]}</SelectValue>
             <span aria-hidden="true">▾</span>
@@ -86,7 +86,7 @@ export function EntropyChoices({
           bestAuroc && bestSentence(bestAuroc, offered)
         ) : (
           <button type="button" className="link-button" onClick={() => setEntropy(undefined)}>
-            Back to what separates best
+            Reset to the best choice
           </button>
         )}
       </p>
