@@ -2,6 +2,7 @@
 // (explain-methods), each a step of its own, between which others may use the model.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ExplainEvent } from '../contract/run';
+import { createRecent } from '../workers/recent';
 import type { Decoder } from './decoder';
 import { createExplainMethods } from './explain-methods';
 import type { ExplainerMethod } from './explainer-method';
@@ -9,7 +10,6 @@ import { createGraph, type Graph } from './graph';
 import type { HashedImage, ImageEmbedder } from './image-embedder';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
-import { createRecent } from './recent';
 import type { Runtime } from './runtime';
 import { createAnswerReader, keyOf, reproductionOf, type TracedAnswer } from './traced-answer';
 
@@ -87,10 +87,11 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     if (signal.aborted) return yield end('cancelled');
     const answer = await clock.time(async () => {
       const asked = { image, question, tokenIds: tokens.map(({ tokenId }) => tokenId) };
-      return answers.ensure(keyOf(asked), () => {
-        passes.forward += 1;
-        return read(asked);
-      });
+      const key = keyOf(asked);
+      const known = answers.get(key);
+      if (known) return known;
+      passes.forward += 1;
+      return answers.keep(key, await read(asked));
     });
     const logProbs = tokens.map(({ logProb }) => logProb);
     yield { type: 'check', check: reproductionOf(answer, logProbs) };

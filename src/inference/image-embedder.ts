@@ -1,11 +1,11 @@
 import type { ModelManifest } from '../contract/manifest';
 import type { ImageGeometry } from '../contract/run';
+import { createRecent } from '../workers/recent';
 import { decodeImage } from './decode-image';
 import { concatenate, type Decoder } from './decoder';
 import type { Graph } from './graph';
 import { type ModelImage, prepareImage } from './model-image';
 import type { PromptTokenizer } from './prompt-tokenizer';
-import { createRecent } from './recent';
 import type { FloatTensor } from './tensor';
 
 export interface EmbeddedImage {
@@ -35,13 +35,15 @@ export function createImageEmbedder(
   facts: ModelManifest['image'],
 ): ImageEmbedder {
   const recent = createRecent<EmbeddedImage>(keptImages);
-  return ({ blob, sha256: key }) =>
-    recent.ensure(key, async () => {
-      const { pixelValues, geometry } = await modelImageOf(blob, facts);
-      const pixels = { data: pixelValues, dims: [1, 3, facts.sizePx, facts.sizePx] };
-      const { image_features } = await vision.run({ pixel_values: pixels }, ['image_features']);
-      return { key, geometry, prefix: concatenate(await decoder.embed(tokenizer.before), image_features!) };
-    });
+  return async ({ blob, sha256: key }) => {
+    const known = recent.get(key);
+    if (known) return known;
+    const { pixelValues, geometry } = await modelImageOf(blob, facts);
+    const pixels = { data: pixelValues, dims: [1, 3, facts.sizePx, facts.sizePx] };
+    const { image_features } = await vision.run({ pixel_values: pixels }, ['image_features']);
+    const prefix = concatenate(await decoder.embed(tokenizer.before), image_features!);
+    return recent.keep(key, { key, geometry, prefix });
+  };
 }
 
 async function modelImageOf(image: Blob, facts: ModelManifest['image']): Promise<ModelImage> {
