@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
 from ..methods.explain import BudgetExceeded
-from ..models.pictures import UnreadablePicture, open_upright
+from ..models.pictures import UnreadableImage, open_upright
 from ..wire.explanation import ExplanationWriter
 from ..wire.run import RunWriter
 from ..wire.run_header import ImageFacts
@@ -293,7 +293,7 @@ def _faults_refused() -> Iterator[None]:
     """What a picture, a prompt or an explanation turns out to be too much for, as its refusal."""
     try:
         yield
-    except UnreadablePicture as error:
+    except UnreadableImage as error:
         raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
     except PromptTooLong as error:
         raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
