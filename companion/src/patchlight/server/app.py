@@ -300,7 +300,7 @@ def _faults_refused() -> Iterator[None]:
     except UnknownWords as error:
         raise Refusal(422, "unknown-words", str(error)) from None
     except BudgetExceeded as error:
-        limit, found = error.budget_bytes, error.wanted_bytes
+        limit, found = error.budget_bytes, error.required_bytes
         detail = f"{error} ({found} bytes, {limit} is the most: patchlight serve --explain-memory)"
         raise Refusal(413, "explanation-too-large", detail, limit=limit, found=found) from None
     except ValueError as error:
