@@ -8,7 +8,7 @@ import torch
 
 from patchlight.measure.latency import LatencyOptions, main, measure_latency
 from patchlight.measure.random_shapes import SHAPES
-from patchlight.models.loading import wanted_bytes
+from patchlight.models.loading import required_bytes
 
 METHODS = [
     "answer",
@@ -49,7 +49,7 @@ def test_a_longer_answer_costs_more_and_memory_holds_the_weights():
 @pytest.mark.parametrize(("shape", "billions"), [("llava-1.5-7b", 7.06), ("llava-1.5-13b", 13.35)])
 def test_the_shapes_are_llava_s(shape: str, billions: float):
     # counted on no device; the published checkpoints have these many weights
-    weights = wanted_bytes(SHAPES[shape](), torch.float16).weights / 2
+    weights = required_bytes(SHAPES[shape](), torch.float16).weights / 2
     assert weights / 1e9 == pytest.approx(billions, abs=0.01)
 
 

@@ -15,7 +15,7 @@ from ..head.export import head_revision
 from ..head.fastrm import FastRM, HeadFacts
 from ..models.decoding import Sampling
 from ..models.loading import LoadOptions, load
-from ..models.pictures import look_at, open_upright
+from ..models.pictures import open_upright, read_image_info
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer
@@ -51,7 +51,7 @@ def record_run(
         createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         question=question,
         image={
-            "mediaType": look_at(picture).media_type,
+            "mediaType": read_image_info(picture).media_type,
             "name": image_path.name,
             "sha256": hashlib.sha256(picture).hexdigest(),
         },

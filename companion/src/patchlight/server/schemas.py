@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from pydantic.alias_generators import to_camel
 
 from ..methods.explain import Method
-from ..models.decoding import LEAST_TEMPERATURE
+from ..models.decoding import MIN_TEMPERATURE
 
 PROBLEM_JSON = "application/problem+json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -129,8 +129,8 @@ class GenerateRequest(_Camel):
     @field_validator("temperature")
     @classmethod
     def _can_be_drawn_with(cls, value: float) -> float:
-        if 0 < value < LEAST_TEMPERATURE:
-            raise ValueError(f"want 0, or {LEAST_TEMPERATURE} or more")
+        if 0 < value < MIN_TEMPERATURE:
+            raise ValueError(f"want 0, or {MIN_TEMPERATURE} or more")
         return value
 
 
