@@ -15,7 +15,7 @@ FACTS = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model="tiny
 
 
 @pytest.mark.parametrize("kind", ["llava", "llava-next"])
-def test_the_papers_snippet_gives_a_map_a_token(kind: str, tmp_path: Path):
+def test_the_paper_s_snippet_returns_one_map_per_token(kind: str, tmp_path: Path):
     made = tiny(kind, seed=1)
     save(made, tmp_path / "model")
     FastRM(32).save_pretrained(tmp_path / "head", FACTS)
@@ -35,9 +35,9 @@ def test_the_papers_snippet_gives_a_map_a_token(kind: str, tmp_path: Path):
     states = out.last_hidden_states
     with torch.no_grad():
         together = proxy(states.query_states, states.patch_states)
-    # one row's products and many rows' are summed in different orders
+    # The order of summation differs between one row and several.
     torch.testing.assert_close(torch.stack(maps), together, rtol=0, atol=1e-6)
-    # these states are those that predicted the tokens
+    # The query states are those that predicted the tokens.
     logits = made.model.lm_head(states.query_states)
     assert logits.argmax(-1).tolist() == out.token_ids
     assert torch.equal(states[1:3].query_states, states.query_states[1:3])

@@ -1,4 +1,4 @@
-"""The package as a library: what `import patchlight` gives, and what it does not load."""
+"""The package as a library: which names `import patchlight` provides, and that it does not import torch."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from patchlight.head.fastrm import FastRM
 from patchlight.lvlm import LVLM
 
 
-def test_the_library_s_names_are_its_classes():
+def test_the_package_provides_its_public_classes():
     assert patchlight.FastRM is FastRM
     assert patchlight.LVLM is LVLM
     assert {"FastRM", "LVLM"} <= set(dir(patchlight))
@@ -18,7 +18,7 @@ def test_the_library_s_names_are_its_classes():
         getattr(patchlight, "FastRn")  # noqa: B009
 
 
-def test_importing_it_loads_no_torch():
+def test_importing_the_package_does_not_import_torch():
     program = """
 import sys
 import patchlight

@@ -1,4 +1,4 @@
-"""`python -m patchlight COMMAND`, for launchers that start modules: torchrun, accelerate."""
+"""Runs `python -m patchlight COMMAND`, for launchers that start modules, such as torchrun and accelerate."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The paper's usage snippet (FastRM v2, Figure 15) as it runs here:
+"""A model that answers from Python, as in the paper's usage snippet (FastRM v2, Figure 15):
 
 model = LVLM.from_pretrained("llava-hf/llava-1.5-7b-hf")
 proxy = FastRM.from_pretrained("heads/llava-1.5-7b")
@@ -21,9 +21,10 @@ from .models.reading import Frame
 
 
 class LastHiddenStates(Sequence[torch.Tensor]):
-    """One tensor [P + 1, d] an answer token: the picture's P patches, then the state that predicted the token.
+    """Last hidden states, one tensor `[P + 1, d]` per answer token: the image's P patches, then the state that
+    predicted the token.
 
-    `FastRM` takes it as it is. Each is put together when it is asked for: the patches' states are stored once.
+    Pass each tensor to `FastRM` as it is. The patch states are stored once; a tensor is concatenated on access.
     """
 
     def __init__(self, patch_states: torch.Tensor, query_states: torch.Tensor):
@@ -46,8 +47,10 @@ class LastHiddenStates(Sequence[torch.Tensor]):
 
 
 class Generated(NamedTuple):
-    """An answer of T tokens, its end token left out. Maps of it have P values: the frames' patches, one frame after
-    the other, each row-major."""
+    """An answer of T tokens, without the end token.
+
+    A map has P values: the patches of all frames, frame after frame, each in row-major order.
+    """
 
     text: str
     token_ids: list[int]
@@ -56,22 +59,26 @@ class Generated(NamedTuple):
 
 
 class LVLM:
-    """A model of any family that Patchlight reads, asked from Python."""
+    """A vision-language model of any supported family."""
 
     def __init__(self, loaded: Loaded):
         self.loaded = loaded
 
     @classmethod
     def from_pretrained(cls, model: str | Path, **options: Any) -> "LVLM":
-        """A hub id or a folder; options are those of `LoadOptions`."""
+        """Load a model by hub id or from a folder. `options` are the fields of `LoadOptions`."""
         return cls(load(LoadOptions(model=str(model), **options)))
 
     def generate(self, image: Image.Image | Path | str, question: str, **options: Any) -> Generated:
-        """Greedy unless told otherwise; options are those of `Sampling`. States are float32 on the model's device."""
+        """Answer a question about an image, greedily by default.
+
+        `options` are the fields of `Sampling`. The returned states are float32 on the model's device. Raises OSError if
+        `image` is a path that cannot be opened.
+        """
         if not isinstance(image, Image.Image):
             image = Image.open(image)
-        picture = ImageOps.exif_transpose(image).convert("RGB")
-        reading = self.loaded.family.read(self.loaded.model, self.loaded.processor, picture, question)
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        reading = self.loaded.family.read(self.loaded.model, self.loaded.processor, upright, question)
         patches, queries, ids = torch.empty(0), [], []
         for event in decode(self.loaded.model, reading, Sampling(**options)):
             if isinstance(event, Prefill):

@@ -1,4 +1,4 @@
-"""Entropies against SciPy's."""
+"""Entropies of maps, compared with SciPy."""
 
 import numpy as np
 import pytest
@@ -10,18 +10,18 @@ from patchlight.calibration.entropy import bernoulli, kernel_density, sum_normal
 
 @pytest.fixture
 def maps() -> torch.Tensor:
-    """Three maps of 40 scores in 0..1, most of them small, as relevancy is."""
+    """Three maps of 40 scores between 0 and 1, most of them small, as in real maps."""
     return torch.from_numpy(np.random.default_rng(0).random((3, 40)) ** 4)
 
 
-def test_sum_normalised_is_the_entropy_of_shares(maps: torch.Tensor):
+def test_sum_normalised_entropy_equals_scipy_s(maps: torch.Tensor):
     np.testing.assert_allclose(sum_normalised(maps), stats.entropy(maps.numpy(), axis=1), rtol=1e-12)
     assert sum_normalised(torch.eye(4)).tolist() == [0, 0, 0, 0]
 
 
-def test_kernel_density_is_scott_s_at_the_scores_themselves(maps: torch.Tensor):
-    wanted = [stats.entropy(stats.gaussian_kde(row, "scott")(row)) for row in maps.numpy()]
-    np.testing.assert_allclose(kernel_density(maps), wanted, rtol=1e-10)
+def test_kernel_density_entropy_equals_scipy_s(maps: torch.Tensor):
+    expected = [stats.entropy(stats.gaussian_kde(row, "scott")(row)) for row in maps.numpy()]
+    np.testing.assert_allclose(kernel_density(maps), expected, rtol=1e-10)
 
 
 def test_a_flat_map_has_the_largest_entropy():
@@ -30,12 +30,12 @@ def test_a_flat_map_has_the_largest_entropy():
     np.testing.assert_allclose(kernel_density(flat), np.log(40), rtol=1e-12)
 
 
-def test_bernoulli_is_the_mean_of_each_patch_s_own(maps: torch.Tensor):
-    wanted = stats.entropy(np.stack([maps.numpy(), 1 - maps.numpy()]), axis=0).mean(1)
-    np.testing.assert_allclose(bernoulli(maps), wanted, rtol=1e-12)
+def test_bernoulli_entropy_is_the_mean_over_patches(maps: torch.Tensor):
+    expected = stats.entropy(np.stack([maps.numpy(), 1 - maps.numpy()]), axis=0).mean(1)
+    np.testing.assert_allclose(bernoulli(maps), expected, rtol=1e-12)
     assert bernoulli(torch.tensor([[0.0, 1.0]])).item() == 0
 
 
-def test_a_map_with_a_hole_has_no_entropy():
+def test_a_map_with_nan_has_no_entropy():
     maps = torch.tensor([[0.1, float("nan"), 0.3]])
     assert all(torch.isnan(entropy(maps)).all() for entropy in (sum_normalised, kernel_density, bernoulli))

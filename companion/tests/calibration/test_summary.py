@@ -1,4 +1,4 @@
-"""What a calibration comes to, against SciPy and plain counting, and the file's own rules."""
+"""Calibration summaries, compared with SciPy and plain counting, and the checks of the calibration file."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,8 @@ from patchlight.calibration.summary import (
     MEASURES,
     answer_lengths,
     calibration_report,
+    combine_measures,
     separate,
-    separate_together,
 )
 
 FACTS: CalibrationFacts = {
@@ -35,7 +35,10 @@ FACTS: CalibrationFacts = {
 
 
 def answers(n: int = 600, *, seed: int = 1) -> list[dict[str, Any]]:
-    """Right answers' entropy is a little lower, their log-probability much higher; both carry something of their own."""
+    """Make answers in which the right ones have slightly lower entropy and much higher log-probability.
+
+    Each measure has information that the other lacks.
+    """
     random = np.random.default_rng(seed)
     rows = []
     for k in range(n):
@@ -73,32 +76,32 @@ def is_right(rows: list[dict[str, Any]]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("measure", [ENTROPY_SUM, LOG_PROB])
-def test_auroc_is_mann_and_whitney_s_u(measure: Any):
+def test_auroc_equals_the_mann_whitney_u(measure: Any):
     rows = answers()
     values, right = means(rows, measure.column), is_right(rows)
     u = stats.mannwhitneyu(values[right], values[~right]).statistic / (right.sum() * (~right).sum())
-    found = separate(rows, measure, "mean").auroc
-    assert found is not None
-    assert found.value == pytest.approx(u if measure.right_side == "above" else 1 - u)
-    assert found.low < found.value < found.high
+    result = separate(rows, measure, "mean").auroc
+    assert result is not None
+    assert result.value == pytest.approx(u if measure.right_side == "above" else 1 - u)
+    assert result.low < result.value < result.high
 
 
-def test_the_threshold_of_a_set_is_set_on_its_rows_of_one_half_and_counted_on_the_other():
+def test_the_threshold_of_one_set_uses_only_its_rows():
     rows = answers()
-    found = separate(rows, ENTROPY_SUM, "mean", "b")
-    places = np.array([k for k, row in enumerate(rows) if row["set"] == "b"])
-    own = [rows[k] for k in places]
-    values, right, on = means(own, "entropySum"), is_right(own), is_set_half(places, 0)
+    result = separate(rows, ENTROPY_SUM, "mean", "b")
+    indices = np.array([k for k, row in enumerate(rows) if row["set"] == "b"])
+    selected = [rows[k] for k in indices]
+    values, right, on = means(selected, "entropySum"), is_right(selected), is_set_half(indices, 0)
     threshold = (values[on & right].mean() + values[on & ~right].mean()) / 2
-    assert found.threshold is not None
-    assert found.threshold.threshold == pytest.approx(threshold)
+    assert result.threshold is not None
+    assert result.threshold.threshold == pytest.approx(threshold)
     below = ~on & (values < threshold)
-    assert found.threshold.right_below[:2] == ((below & right).sum(), below.sum())
-    assert found.threshold.share_below[:2] == (below.sum(), (~on).sum())
-    assert (found.answers, found.right) == (len(own), right.sum())
+    assert result.threshold.right_below[:2] == ((below & right).sum(), below.sum())
+    assert result.threshold.share_below[:2] == (below.sum(), (~on).sum())
+    assert (result.answers, result.right) == (len(selected), right.sum())
 
 
-def test_what_entropy_adds_is_what_another_logistic_regression_finds():
+def test_combined_measures_equal_another_logistic_regression():
     rows = answers(2_000)
     right, on = is_right(rows), is_set_half(np.arange(len(rows)), 0)
     x = np.column_stack([-means(rows, "entropySum"), -np.log(-means(rows, "logProbs"))])
@@ -110,14 +113,14 @@ def test_what_entropy_adds_is_what_another_logistic_regression_finds():
 
     score = x[~on] @ optimize.minimize(loss, np.zeros(3)).x[1:]
     r = right[~on]
-    wanted = stats.mannwhitneyu(score[r], score[~r]).statistic / (r.sum() * (~r).sum())
-    found = separate_together(rows)
-    assert found is not None
-    assert found.both == pytest.approx(wanted, abs=1e-3)  # one has a ridge, the other has none
-    assert found.both > max(found.entropy, found.log_prob)
+    expected = stats.mannwhitneyu(score[r], score[~r]).statistic / (r.sum() * (~r).sum())
+    result = combine_measures(rows)
+    assert result is not None
+    assert result.both == pytest.approx(expected, abs=1e-3)  # only one of the two has a ridge
+    assert result.both > max(result.entropy, result.log_prob)
 
 
-def test_an_answer_of_unknown_correctness_or_without_tokens_counts_nowhere():
+def test_answers_of_unknown_correctness_or_without_tokens_are_left_out():
     rows = answers()
     before = separate(rows, ENTROPY_SUM, "mean")
     silent = {**rows[0], "correct": 1.0, "tokens": []} | {measure.column: [] for measure in MEASURES}
@@ -126,25 +129,25 @@ def test_an_answer_of_unknown_correctness_or_without_tokens_counts_nowhere():
     assert after.left_out == 1
 
 
-def test_one_class_alone_gives_a_report_without_thresholds():
+def test_the_report_of_a_single_class_has_no_thresholds():
     rows = [{**row, "correct": 1.0} for row in answers(40)]
     report = calibration_report(rows, ["a", "b"])
-    whole = report["thresholds"]["entropySum"]["all"]
-    assert (whole["auroc"], whole["threshold"]) == (None, None)
-    assert "0 wrong answers" in whole["why"]
+    all_sets = report["thresholds"]["entropySum"]["all"]
+    assert (all_sets["auroc"], all_sets["threshold"]) == (None, None)
+    assert "0 wrong answers" in all_sets["why"]
     assert report["figures"] == []
     json.dumps(report, allow_nan=False)
 
 
-def test_lengths_are_counted_by_right_and_wrong():
+def test_answer_lengths_are_counted_for_right_and_wrong():
     rows = answers()
-    found = answer_lengths(rows)
-    for k, length in enumerate(found["tokens"]):
+    lengths = answer_lengths(rows)
+    for k, length in enumerate(lengths["tokens"]):
         for name, value in (("right", 1.0), ("wrong", 0.0)):
-            assert found[name][k] == sum(len(row["tokens"]) == length and row["correct"] == value for row in rows)
+            assert lengths[name][k] == sum(len(row["tokens"]) == length and row["correct"] == value for row in rows)
 
 
-def test_a_calibration_reads_as_it_was_written(tmp_path: Path):
+def test_a_calibration_file_round_trips(tmp_path: Path):
     rows = answers(20)
     rows[3] |= {"correct": None}
     write_calibration(tmp_path / "calibration.arrow", rows, FACTS)
@@ -160,16 +163,16 @@ def test_a_calibration_reads_as_it_was_written(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"logProbs": []}, "token columns of different lengths"),
-        ({"set": "c"}, "of set 'c', not one of a, b"),
+        ({"set": "c"}, "set 'c', expected one of a, b"),
         ({"id": "q1"}, "same id"),
     ],
 )
-def test_rows_that_do_not_fit_are_refused(tmp_path: Path, change: dict[str, Any], said: str):
+def test_invalid_rows_are_refused(tmp_path: Path, change: dict[str, Any], message: str):
     rows = answers(4)
     rows[2] |= change
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         write_calibration(tmp_path / "calibration.arrow", rows, FACTS)
     assert not list(tmp_path.iterdir())

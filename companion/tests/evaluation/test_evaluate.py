@@ -1,4 +1,4 @@
-"""`patchlight evaluate` on a tiny random model: the table's numbers against plain ones, the summary against the table."""
+"""`patchlight evaluate` on a tiny random model: the table against plain computation, the summary against the table."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from scipy import stats
 
 from patchlight.cli.main import main
 from patchlight.evaluation.summary import table_of
-from patchlight.head.answer_sample import AnswerOptions, answer_sample, open_picture
+from patchlight.head.answer_sample import AnswerOptions, answer_sample, open_image
 from patchlight.head.datasets import DataOptions, read_samples
 from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.head.labels import label_answer
@@ -36,13 +36,15 @@ FACTS = HeadFacts(
 )
 
 
-class Evaluated(NamedTuple):
+class Evaluation(NamedTuple):
+    """The inputs of an evaluation, and the folder with its results."""
+
     model: Path
     questions: Path
     head: Path
     out: Path
 
-    def words(self, out: Path, *more: str) -> list[str]:
+    def command_line(self, out: Path, *more: str) -> list[str]:
         return [
             "evaluate", "--model", str(self.model), "--head", str(self.head), "--data", "jsonl",
             "--questions", str(self.questions), "--max-new-tokens", str(TOKENS), "--shard-samples", "2",
@@ -51,9 +53,9 @@ class Evaluated(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
-    """Qwen2.5-VL, so that patches differ in number. The second question's answer is right, the others' are not."""
-    folder = tmp_path_factory.mktemp("evaluated")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    """An evaluation of Qwen2.5-VL, whose number of patches varies. Only the second answer is right."""
+    folder = tmp_path_factory.mktemp("evaluation")
     made = tiny("qwen2.5-vl", seed=2)
     with torch.no_grad():
         made.model.lm_head.weight[:9] = 0
@@ -66,38 +68,38 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     questions = write_questions(folder, SAMPLES)
     loaded = load(LoadOptions(model=str(folder / "model"), device="cpu"))
     second = list(read_samples(DataOptions(kind="jsonl", questions=questions)))[1]
-    said = answer_sample(loaded, second, AnswerOptions(method="none", max_new_tokens=TOKENS)).text
+    answer = answer_sample(loaded, second, AnswerOptions(method="none", max_new_tokens=TOKENS)).text
     lines = [json.loads(line) for line in questions.read_text().splitlines()]
-    lines[1]["answers"] = ["no", said]
+    lines[1]["answers"] = ["no", answer]
     questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = Evaluated(folder / "model", questions, folder / "head", folder / "out")
-    assert main(found.words(found.out)) == 0
-    return found
+    evaluation = Evaluation(folder / "model", questions, folder / "head", folder / "out")
+    assert main(evaluation.command_line(evaluation.out)) == 0
+    return evaluation
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
     return pq.read_table(folder / "table.parquet").to_pylist()
 
 
-def test_each_row_says_what_the_model_the_head_and_the_baseline_gave(evaluated: Evaluated):
-    rows = rows_of(evaluated.out)
+def test_rows_match_the_model_the_head_and_the_teacher(evaluation: Evaluation):
+    rows = rows_of(evaluation.out)
     assert len(rows) == SAMPLES * TOKENS
-    loaded, head = load(LoadOptions(model=str(evaluated.model), device="cpu")), FastRM.from_pretrained(evaluated.head)
-    for number, sample in enumerate(read_samples(DataOptions(kind="jsonl", questions=evaluated.questions))):
+    loaded, head = load(LoadOptions(model=str(evaluation.model), device="cpu")), FastRM.from_pretrained(evaluation.head)
+    for number, sample in enumerate(read_samples(DataOptions(kind="jsonl", questions=evaluation.questions))):
         answer = answer_sample(loaded, sample, AnswerOptions(max_new_tokens=TOKENS))
-        reading = loaded.family.read(loaded.model, loaded.processor, open_picture(sample), sample.question)
+        reading = loaded.family.read(loaded.model, loaded.processor, open_image(sample), sample.question)
         labels = label_answer(loaded.model, loaded.family, reading, answer.ids)
         with torch.inference_mode():
             maps = head(answer.query_states, answer.patch_states).numpy()
-        some = rows[number * TOKENS : (number + 1) * TOKENS]
-        assert "".join(row["text"] for row in some).strip() == answer.text == some[0]["answer"]
-        for t, row in enumerate(some):
+        own_rows = rows[number * TOKENS : (number + 1) * TOKENS]
+        assert "".join(row["text"] for row in own_rows).strip() == answer.text == own_rows[0]["answer"]
+        for t, row in enumerate(own_rows):
             assert (row["sample"], row["token"], row["tokenId"]) == (f"q{number}", t, answer.ids[t])
             assert row["score"] == (number == 1)
             assert row["patches"] == maps.shape[1]
             assert row["reproduced"]
             scores, relevancy = maps[t].astype(float), labels.relevancy[t].numpy().astype(float)
-            wanted = {
+            expected = {
                 "logProb": answer.log_probs[t],
                 "entropySumNats": stats.entropy(scores),
                 "entropyKdeNats": stats.entropy(stats.gaussian_kde(scores)(scores)),
@@ -105,19 +107,19 @@ def test_each_row_says_what_the_model_the_head_and_the_baseline_gave(evaluated: 
                 "baselineEntropySumNats": stats.entropy(relevancy),
                 "peak": relevancy.max(),
             }
-            for name, value in wanted.items():
-                # float32 passes run twice, and a density of scores that differ by little
+            for name, value in expected.items():
+                # The float32 passes run twice, and the density is of scores that differ only slightly.
                 assert row[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
-            label, read = relevancy >= 0.4 * relevancy.max(), np.floor(maps[t] * 100) >= 45
-            assert row["positive"] == label.sum()
-            assert row["truePositive"][45] == (label & read).sum()
-            assert row["falsePositive"][45] == (~label & read).sum()
+            labelled, predicted = relevancy >= 0.4 * relevancy.max(), np.floor(maps[t] * 100) >= 45
+            assert row["positive"] == labelled.sum()
+            assert row["truePositive"][45] == (labelled & predicted).sum()
+            assert row["falsePositive"][45] == (~labelled & predicted).sum()
             assert min(row["decodeMs"], row["headMs"], row["baselineMs"]) > 0
 
 
-def test_the_summary_is_the_table_s(evaluated: Evaluated):
-    rows = rows_of(evaluated.out)
-    summary = json.loads((evaluated.out / "summary.json").read_text())
+def test_the_summary_matches_the_table(evaluation: Evaluation):
+    rows = rows_of(evaluation.out)
+    summary = json.loads((evaluation.out / "summary.json").read_text())
     assert (summary["samples"], summary["tokens"], summary["passedOver"]) == (SAMPLES, SAMPLES * TOKENS, 0)
     assert summary["answers"] == {"accuracy": pytest.approx(1 / SAMPLES), "scored": SAMPLES}
     tp, fp = (sum(row[name][50] for row in rows) for name in ("truePositive", "falsePositive"))
@@ -132,18 +134,18 @@ def test_the_summary_is_the_table_s(evaluated: Evaluated):
     assert summary["entropyNats"]["sum"]["mean"] == pytest.approx(np.mean([row["entropySumNats"] for row in rows]))
 
 
-def test_the_shown_table_has_a_column_a_data_set(evaluated: Evaluated):
-    summary = json.loads((evaluated.out / "summary.json").read_text())
-    shown = table_of([{**summary, "data": "vqav2"}, {**summary, "data": "pope"}], "fastrm")
-    assert shown.splitlines()[0] == "|  | accuracy vqav2 | accuracy pope | F1 vqav2 | F1 pope |"
+def test_the_printed_table_has_one_column_per_dataset(evaluation: Evaluation):
+    summary = json.loads((evaluation.out / "summary.json").read_text())
+    table = table_of([{**summary, "data": "vqav2"}, {**summary, "data": "pope"}], "fastrm")
+    assert table.splitlines()[0] == "|  | accuracy vqav2 | accuracy pope | F1 vqav2 | F1 pope |"
     half = summary["maps"]["half"]
     figures = f"{half['accuracy']:.3f} | {half['accuracy']:.3f} | {half['f1']:.2f} | {half['f1']:.2f}"
-    assert f"| fastrm at 0.5 | {figures} |" in shown
-    assert (evaluated.out / "summary.md").read_text() == table_of([summary], "fastrm")
+    assert f"| fastrm at 0.5 | {figures} |" in table
+    assert (evaluation.out / "summary.md").read_text() == table_of([summary], "fastrm")
 
 
-def test_the_shown_table_says_what_entropy_is_worth_where_there_are_answers_enough(evaluated: Evaluated):
-    summary = json.loads((evaluated.out / "summary.json").read_text())
+def test_the_printed_table_has_entropy_if_there_are_enough_answers(evaluation: Evaluation):
+    summary = json.loads((evaluation.out / "summary.json").read_text())
     assert summary["calibration"]["thresholds"]["entropySum"]["all"]["threshold"] is None
     assert "entropy" not in table_of([summary], "fastrm")
     rates = {
@@ -151,58 +153,58 @@ def test_the_shown_table_says_what_entropy_is_worth_where_there_are_answers_enou
     }
     known = {"threshold": rates, "auroc": {"value": 0.7}}
     thresholds = {"entropySum": {"all": known}, "logProbs": {"all": {**known, "auroc": {"value": 0.8}}}}
-    shown = table_of([{**summary, "calibration": {"thresholds": thresholds}}], "fastrm")
-    assert "| jsonl | 0.630 | 0.840 | 0.590 | 0.700 | 0.800 |" in shown
+    table = table_of([{**summary, "calibration": {"thresholds": thresholds}}], "fastrm")
+    assert "| jsonl | 0.630 | 0.840 | 0.590 | 0.700 | 0.800 |" in table
 
 
-def test_the_table_says_what_was_evaluated_and_what_each_column_means(evaluated: Evaluated):
-    schema = pq.read_schema(evaluated.out / "table.parquet")
+def test_the_table_s_metadata_describe_the_evaluation_and_each_column(evaluation: Evaluation):
+    schema = pq.read_schema(evaluation.out / "table.parquet")
     facts = json.loads(schema.metadata[b"patchlight.evaluation"])
     assert facts["head"]["teacher"] == "Chefer relevancy, exact"
     assert (facts["method"], facts["data"], facts["samples"]) == ("exact", "jsonl", SAMPLES)
     assert all(schema.field(name).metadata[b"meaning"] for name in schema.names)
 
 
-def test_the_calibration_is_the_table_an_answer_a_row(evaluated: Evaluated):
-    with pyarrow.ipc.open_file(evaluated.out / "calibration.arrow") as file:
+def test_the_calibration_has_the_table_s_values_with_one_row_per_answer(evaluation: Evaluation):
+    with pyarrow.ipc.open_file(evaluation.out / "calibration.arrow") as file:
         answers = file.read_all()
-    rows = rows_of(evaluated.out)
+    rows = rows_of(evaluation.out)
     facts = json.loads(answers.schema.metadata[b"patchlight.calibration"])
-    loaded = load(LoadOptions(model=str(evaluated.model), device="cpu"))
+    loaded = load(LoadOptions(model=str(evaluation.model), device="cpu"))
     assert facts["model"] == {"name": loaded.name, "revision": loaded.revision, "sameAs": []}
     assert (facts["n"], facts["data"]["sets"]) == (SAMPLES, ["questions"])
-    assert facts["patches"] is None  # Qwen2.5-VL's grid changes with the picture
+    assert facts["patches"] is None  # Qwen2.5-VL's grid depends on the image
     columns = {"logProbs": "logProb", "entropySum": "entropySumNats", "entropyKde": "entropyKdeNats"}
     for number, answer in enumerate(answers.to_pylist()):
-        some = [row for row in rows if row["sample"] == answer["id"]]
+        own_rows = [row for row in rows if row["sample"] == answer["id"]]
         assert answer["id"] == f"q{number}"
-        assert answer["tokens"] == [row["text"] for row in some]
+        assert answer["tokens"] == [row["text"] for row in own_rows]
         assert answer["correct"] == (number == 1)
-        assert (evaluated.out / answer["image"]).resolve().samefile(some[0]["imagePath"])
-        assert answer["reference"] in some[0]["rightAnswers"]
+        assert (evaluation.out / answer["image"]).resolve().samefile(own_rows[0]["imagePath"])
+        assert answer["reference"] in own_rows[0]["rightAnswers"]
         for name, source in columns.items():
-            assert answer[name] == [row[source] for row in some]
+            assert answer[name] == [row[source] for row in own_rows]
 
 
-def test_it_goes_on_where_it_was(evaluated: Evaluated, tmp_path: Path):
+def test_a_second_run_fills_in_what_is_missing(evaluation: Evaluation, tmp_path: Path):
     out = tmp_path / "out"
-    assert main(evaluated.words(out)) == 0
+    assert main(evaluation.command_line(out)) == 0
     kept = (out / "parts" / "00000.parquet").stat().st_mtime_ns
     (out / "parts" / "00001.parquet").unlink()
     (out / "table.parquet").unlink()
-    assert main(evaluated.words(out)) == 0
+    assert main(evaluation.command_line(out)) == 0
     assert (out / "parts" / "00000.parquet").stat().st_mtime_ns == kept
     times = ("decodeMs", "headMs", "baselineMs")
-    ours, theirs = (
+    actual, expected = (
         [{name: value for name, value in row.items() if name not in times} for row in rows_of(folder)]
-        for folder in (out, evaluated.out)
+        for folder in (out, evaluation.out)
     )
-    assert ours == theirs
+    assert actual == expected
 
 
-def test_without_a_baseline_there_are_answers_and_entropies(evaluated: Evaluated, tmp_path: Path):
+def test_method_none_gives_answers_and_entropies_only(evaluation: Evaluation, tmp_path: Path):
     out = tmp_path / "out"
-    assert main(evaluated.words(out, "--method", "none")) == 0
+    assert main(evaluation.command_line(out, "--method", "none")) == 0
     row = rows_of(out)[0]
     assert row["positive"] is row["peak"] is row["baselineMs"] is None
     assert row["entropySumNats"] > 0
@@ -211,31 +213,33 @@ def test_without_a_baseline_there_are_answers_and_entropies(evaluated: Evaluated
     assert summary["answers"]["accuracy"] == pytest.approx(1 / SAMPLES)
 
 
-def test_an_answer_of_no_tokens_counts_as_an_answer(evaluated: Evaluated, tmp_path: Path):
+def test_an_answer_without_tokens_counts_as_an_answer(evaluation: Evaluation, tmp_path: Path):
     made = tiny("qwen2.5-vl", seed=2)
     with torch.no_grad():
         weight = made.model.lm_head.weight
         weight.zero_()
-    made.model.generation_config.eos_token_id = 0  # the likeliest of all zeros
-    save(made, tmp_path / "mute")
-    mute = evaluated._replace(model=tmp_path / "mute")
-    assert main(mute.words(tmp_path / "out")) == 0
+    made.model.generation_config.eos_token_id = 0  # greedy decoding picks id 0 if all logits are equal
+    save(made, tmp_path / "silent")
+    silent = evaluation._replace(model=tmp_path / "silent")
+    assert main(silent.command_line(tmp_path / "out")) == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert (summary["samples"], summary["tokens"]) == (SAMPLES, 0)
     assert summary["answers"]["accuracy"] == 0
 
 
-def test_a_head_for_other_states_is_refused(evaluated: Evaluated, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_head_for_another_hidden_size_is_refused(
+    evaluation: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     other = HeadFacts(**{**vars(FACTS), "hidden_size": 16})
     FastRM(16).save_pretrained(tmp_path / "head", other)
-    wrong = evaluated._replace(head=tmp_path / "head")
-    assert main(wrong.words(tmp_path / "out")) == 2
-    assert "reads hidden size 16, the model gives 32" in capsys.readouterr().err
+    wrong = evaluation._replace(head=tmp_path / "head")
+    assert main(wrong.command_line(tmp_path / "out")) == 2
+    assert "expects hidden size 16, the model has 32" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_processes_share_it_and_the_last_writes_the_table(evaluated: Evaluated, tmp_path: Path):
+def test_processes_share_the_work_and_the_last_writes_the_table(evaluation: Evaluation, tmp_path: Path):
     out = tmp_path / "out"
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "patchlight"]
-    subprocess.run([*words, *evaluated.words(out)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert [row["sample"] for row in rows_of(out)] == [row["sample"] for row in rows_of(evaluated.out)]
+    subprocess.run([*words, *evaluation.command_line(out)], check=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert [row["sample"] for row in rows_of(out)] == [row["sample"] for row in rows_of(evaluation.out)]

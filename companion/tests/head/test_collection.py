@@ -1,4 +1,4 @@
-"""`patchlight collect` on tiny random models: what it stores, and that nothing is lost or doubled."""
+"""`patchlight collect` on tiny random models: what it stores, and that interrupted work loses and repeats nothing."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from patchlight.cli.main import main
-from patchlight.head.answer_sample import open_picture
+from patchlight.head.answer_sample import open_image
 from patchlight.head.answer_scores import SCORES
 from patchlight.head.datasets import DataOptions, read_samples
 from patchlight.head.labels import label_answer
@@ -29,35 +29,37 @@ SAMPLES = 11
 TOKENS = 4
 
 
-# The command, but half-way through writing its third file the process gets the signal that cannot be caught.
+# Runs the command, but kills the process with SIGKILL halfway through writing its third shard.
 KILLED_AT_THE_THIRD_SHARD = """
 import os, signal, sys
 from patchlight.head import shards
 from patchlight.cli.main import main
 
-write, begun = shards.ShardPlan.write, 0
+write, started = shards.ShardPlan.write, 0
 
 def killed(plan, shard, fill):
-    global begun
-    begun += 1
+    global started
+    started += 1
 
     def half(path):
         fill(path)
         path.write_bytes(path.read_bytes()[:1000])
         os.kill(os.getpid(), signal.SIGKILL)
 
-    write(plan, shard, half if begun == 3 else fill)
+    write(plan, shard, half if started == 3 else fill)
 
 shards.ShardPlan.write = killed
 main(sys.argv[1:])
 """
 
 
-class Asked(NamedTuple):
+class Job(NamedTuple):
+    """A model and its questions file."""
+
     model: Path
     questions: Path
 
-    def words(self, out: Path, *more: str) -> list[str]:
+    def command_line(self, out: Path, *more: str) -> list[str]:
         return [
             "collect", "--model", str(self.model), "--data", "jsonl", "--questions", str(self.questions),
             "--max-new-tokens", str(TOKENS), "--shard-samples", "2", "--device", "cpu", "--out", str(out), *more,
@@ -65,65 +67,65 @@ class Asked(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
-    """Qwen2.5-VL: its grid follows the picture, so that samples have different numbers of patches."""
-    folder = tmp_path_factory.mktemp("asked")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """Uses Qwen2.5-VL, whose patch grid depends on the image size, so samples differ in their number of patches."""
+    folder = tmp_path_factory.mktemp("job")
     made = tiny("qwen2.5-vl", seed=2)
     with torch.no_grad():
-        made.model.lm_head.weight[:9] = 0  # says no special token, so that every answer has TOKENS tokens
+        made.model.lm_head.weight[:9] = 0  # no special token is ever chosen, so every answer has TOKENS tokens
     save(made, folder / "model")
-    return Asked(folder / "model", write_questions(folder, SAMPLES))
+    return Job(folder / "model", write_questions(folder, SAMPLES))
 
 
 @pytest.fixture(scope="module")
-def collected(asked: Asked, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def collected(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("collected") / "samples"
-    assert main(asked.words(out)) == 0
+    assert main(job.command_line(out)) == 0
     return out
 
 
-def command(words: Sequence[str], **environment: str) -> "subprocess.Popen[bytes]":
+def start(command_line: Sequence[str], **environment: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-m", "patchlight", *words],
+        [sys.executable, "-m", "patchlight", *command_line],
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
 
 
-def assert_same_shards(found: Path, wanted: Path) -> None:
-    """The same files, tensor by tensor, and no others."""
-    names = sorted(path.name for path in wanted.iterdir())
-    assert sorted(path.name for path in found.iterdir()) == names
+def assert_same_shards(actual: Path, expected: Path) -> None:
+    """Check that two folders have the same files with the same tensors."""
+    names = sorted(path.name for path in expected.iterdir())
+    assert sorted(path.name for path in actual.iterdir()) == names
     for name in names:
         if name.endswith(".safetensors"):
-            ours, theirs = load_file(found / name), load_file(wanted / name)
-            assert ours.keys() == theirs.keys()
-            for key in theirs:
-                # the order of sums may differ between processes; fp16 holds 11 bits
-                torch.testing.assert_close(ours[key].float(), theirs[key].float(), rtol=2e-3, atol=1e-4)
-            assert shard_questions(found / name) == shard_questions(wanted / name)
+            actual_tensors, expected_tensors = load_file(actual / name), load_file(expected / name)
+            assert actual_tensors.keys() == expected_tensors.keys()
+            for key, tensor in expected_tensors.items():
+                # The order of summation may differ between processes; fp16 has a significand of 11 bits.
+                torch.testing.assert_close(actual_tensors[key].float(), tensor.float(), rtol=2e-3, atol=1e-4)
+            assert shard_questions(actual / name) == shard_questions(expected / name)
         else:
-            assert (found / name).read_text() == (wanted / name).read_text()
+            assert (actual / name).read_text() == (expected / name).read_text()
 
 
-def test_samples_hold_the_model_s_own_answer_its_states_and_its_labels(asked: Asked, collected: Path):
+def test_samples_store_answer_tokens_states_and_labels(job: Job, collected: Path):
     samples = HeadSamples(collected)
-    loaded = load(LoadOptions(model=str(asked.model), device="cpu"))
+    loaded = load(LoadOptions(model=str(job.model), device="cpu"))
     assert len(samples) == SAMPLES * TOKENS
     assert len(set(samples.patches.tolist())) > 1
-    for number, sample in enumerate(read_samples(DataOptions(kind="jsonl", questions=asked.questions))):
+    for number, sample in enumerate(read_samples(DataOptions(kind="jsonl", questions=job.questions))):
         tokens = (samples.columns["question"] == number).nonzero()[:, 0]
-        reading = loaded.family.read(loaded.model, loaded.processor, open_picture(sample), sample.question)
+        reading = loaded.family.read(loaded.model, loaded.processor, open_image(sample), sample.question)
         prefill, *steps = decode(loaded.model, reading, Sampling(max_new_tokens=TOKENS))
         assert isinstance(prefill, Prefill)
         ids = [step.token_id for step in steps if not isinstance(step, Prefill)]
         assert samples.columns["token"][tokens].tolist() == ids
         states = samples.patch_states(tokens)
-        # stored in fp16, which holds 11 bits
-        for found in states.values:
+        # Stored in fp16, whose significand has 11 bits.
+        for stored in states.values:
             torch.testing.assert_close(
-                found[: len(prefill.patch_states)].float(), prefill.patch_states, rtol=1e-3, atol=1e-3
+                stored[: len(prefill.patch_states)].float(), prefill.patch_states, rtol=1e-3, atol=1e-3
             )
         labels = label_answer(loaded.model, loaded.family, reading, ids)
         maps = samples.relevancy(tokens)
@@ -135,12 +137,12 @@ def test_samples_hold_the_model_s_own_answer_its_states_and_its_labels(asked: As
     assert len(token_rows(samples)) == len(samples)
 
 
-def test_a_picture_asked_about_twice_in_a_row_is_stored_once(collected: Path):
-    # six pictures, of which the shards of two samples hold one each
+def test_consecutive_questions_about_one_image_store_its_states_once(collected: Path):
+    # There are six images, and each shard of two samples needs only one of them.
     assert len(HeadSamples(collected).patches) == 6
 
 
-def test_states_read_from_the_shards_are_those_that_are_held(collected: Path):
+def test_states_are_the_same_from_shards_and_from_memory(collected: Path):
     held, read = HeadSamples(collected, hold=True), HeadSamples(collected, hold=False)
     tokens = torch.tensor([0, 17, 43, 5])
     for one, other in ((held.patch_states(tokens), read.patch_states(tokens)),):
@@ -150,9 +152,9 @@ def test_states_read_from_the_shards_are_those_that_are_held(collected: Path):
         assert one.values[~one.mask].abs().max() == 0
 
 
-def test_the_manifest_says_whose_samples_they_are(asked: Asked, collected: Path):
+def test_the_manifest_describes_model_and_dataset(job: Job, collected: Path):
     manifest = json.loads((collected / "manifest.json").read_text())
-    loaded = load(LoadOptions(model=str(asked.model), device="cpu"))
+    loaded = load(LoadOptions(model=str(job.model), device="cpu"))
     assert manifest["modelRevision"] == loaded.revision
     assert (manifest["teacher"], manifest["stage"]) == ("Chefer relevancy, exact", "post_norm")
     assert (manifest["samples"], manifest["hiddenSize"], manifest["dtype"]) == (SAMPLES, 32, "float32")
@@ -160,34 +162,36 @@ def test_the_manifest_says_whose_samples_they_are(asked: Asked, collected: Path)
     assert [entry["id"] for entry in entries] == [f"q{k}" for k in range(SAMPLES)]
 
 
-def test_other_options_do_not_go_into_the_same_folder(
-    asked: Asked, collected: Path, capsys: pytest.CaptureFixture[str]
+def test_a_folder_collected_with_other_options_is_refused(
+    job: Job, collected: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(asked.words(collected, "--method", "incremental")) == 2
-    assert "'Chefer relevancy, exact', asked for 'Chefer relevancy, incremental'" in capsys.readouterr().err
+    assert main(job.command_line(collected, "--method", "incremental")) == 2
+    assert "'Chefer relevancy, exact', now 'Chefer relevancy, incremental'" in capsys.readouterr().err
 
 
-def test_a_killed_collection_goes_on_with_nothing_lost_or_doubled(asked: Asked, collected: Path, tmp_path: Path):
+def test_a_killed_collection_resumes_without_losing_or_repeating_samples(job: Job, collected: Path, tmp_path: Path):
     out = tmp_path / "samples"
-    killed = subprocess.run([sys.executable, "-c", KILLED_AT_THE_THIRD_SHARD, *asked.words(out)], capture_output=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_AT_THE_THIRD_SHARD, *job.command_line(out)], capture_output=True
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     done = {path.name: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
     assert sorted(done) == ["00000.safetensors", "00001.safetensors"]
     [half] = out.glob(".00002.*")
     assert half.stat().st_size == 1000
-    assert main(asked.words(out)) == 0
+    assert main(job.command_line(out)) == 0
     assert_same_shards(out, collected)
     assert done.items() <= {path.name: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}.items()
 
 
-def test_two_processes_share_the_work_by_rank(asked: Asked, collected: Path, tmp_path: Path):
+def test_two_processes_share_the_work_by_rank(job: Job, collected: Path, tmp_path: Path):
     out = tmp_path / "samples"
-    processes = [command(asked.words(out), RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank)) for rank in (0, 1)]
-    told = [process.communicate(timeout=100)[0].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], told
-    # three shards of two samples each; the last shard, rank 1's, holds one
-    assert f"{6 * TOKENS} tokens explained now" in told[0]
-    assert f"{5 * TOKENS} tokens explained now" in told[1]
+    processes = [start(job.command_line(out), RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank)) for rank in (0, 1)]
+    outputs = [process.communicate(timeout=600)[0].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    # Each rank has three shards of two samples, except that rank 1's last shard has one.
+    assert f"labelled {6 * TOKENS} tokens" in outputs[0]
+    assert f"labelled {5 * TOKENS} tokens" in outputs[1]
     assert_same_shards(out, collected)
 
 
@@ -199,30 +203,30 @@ def test_two_processes_share_the_work_by_rank(asked: Asked, collected: Path, tmp
         ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "patchlight"],
     ],
 )
-def test_the_usual_launchers_start_it(asked: Asked, collected: Path, tmp_path: Path, launcher: list[str]):
+def test_torchrun_and_accelerate_can_launch_it(job: Job, collected: Path, tmp_path: Path, launcher: list[str]):
     out = tmp_path / "samples"
-    words = [sys.executable, "-m", *launcher, *asked.words(out)]
-    told = subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
-    assert b"collect jsonl 1/2" in told.stderr + told.stdout
+    words = [sys.executable, "-m", *launcher, *job.command_line(out)]
+    done = subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
+    assert b"collect jsonl 1/2" in done.stderr + done.stdout
     assert_same_shards(out, collected)
 
 
-def test_a_picture_that_cannot_be_opened_ends_the_work_or_is_passed_over(
-    asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_an_unreadable_image_is_an_error_or_skipped_on_request(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     questions = write_questions(tmp_path, 4)
-    (tmp_path / "1.png").write_bytes(b"no picture")
-    bad = Asked(asked.model, questions)
-    assert main(bad.words(tmp_path / "strict")) == 2
-    assert "1.png: not a readable picture (sample q2)" in capsys.readouterr().err
-    assert main(bad.words(tmp_path / "lenient", "--skip-bad")) == 0
+    (tmp_path / "1.png").write_bytes(b"not an image")
+    bad = Job(job.model, questions)
+    assert main(bad.command_line(tmp_path / "strict")) == 2
+    assert "1.png: cannot read this image (sample q2)" in capsys.readouterr().err
+    assert main(bad.command_line(tmp_path / "lenient", "--skip-bad")) == 0
     [good, skipped] = sorted((tmp_path / "lenient").glob("*.safetensors"))
     assert [entry["id"] for entry in shard_questions(good)] == ["q0", "q1"]
-    assert ["not a readable picture" in entry["skipped"] for entry in shard_questions(skipped)] == [True, True]
+    assert ["cannot read this image" in entry["skipped"] for entry in shard_questions(skipped)] == [True, True]
     assert len(HeadSamples(tmp_path / "lenient")) == 2 * TOKENS
 
 
-def test_the_published_formats_are_collected_from(tmp_path: Path):
+def test_every_published_dataset_format_can_be_collected(tmp_path: Path):
     made = tiny("llava", seed=4)
     with torch.no_grad():
         made.model.lm_head.weight[:4] = 0
@@ -245,23 +249,24 @@ def test_the_published_formats_are_collected_from(tmp_path: Path):
         words += ["--annotations", str(data.annotations)] if data.annotations else []
         assert main([*words, "--out", str(tmp_path / "out" / data.kind)]) == 0
         entries = shard_questions(tmp_path / "out" / data.kind / "00000.safetensors")
-        wanted = list(read_samples(data))
-        assert [entry["id"] for entry in entries] == [sample.id for sample in wanted]
+        samples = list(read_samples(data))
+        assert [entry["id"] for entry in entries] == [sample.id for sample in samples]
         score = SCORES[data.kind]
         assert [e["score"] for e in entries] == [
-            score(e["answer"], s.answers) for e, s in zip(entries, wanted, strict=True)
+            score(e["answer"], s.answers) for e, s in zip(entries, samples, strict=True)
         ]
         if data.kind == "pope":
-            assert [entry["score"] for entry in entries] == [1, 0]  # noise says neither no nor not, which reads as yes
+            # A random answer contains neither "no" nor "not", so it counts as yes.
+            assert [entry["score"] for entry in entries] == [1, 0]
 
 
-def test_rightness_is_scored_by_the_data_set_s_rule(asked: Asked, tmp_path: Path):
+def test_answers_are_scored_by_the_rule_of_their_dataset(job: Job, tmp_path: Path):
     questions = write_questions(tmp_path, 1)
     out = tmp_path / "first"
-    assert main(Asked(asked.model, questions).words(out)) == 0
+    assert main(Job(job.model, questions).command_line(out)) == 0
     [entry] = shard_questions(out / "00000.safetensors")
     assert entry["score"] == 0
     line = json.loads(questions.read_text())
     questions.write_text(json.dumps({**line, "answers": ["other", entry["answer"]]}))
-    assert main(Asked(asked.model, questions).words(tmp_path / "second")) == 0
+    assert main(Job(job.model, questions).command_line(tmp_path / "second")) == 0
     assert shard_questions(tmp_path / "second" / "00000.safetensors")[0]["score"] == 1

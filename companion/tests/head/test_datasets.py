@@ -1,4 +1,4 @@
-"""Data sets as they are published, written small here, and the rules by which their answers are scored."""
+"""Small files in the published dataset formats, and the rules that score answers."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ from patchlight.head.json_entries import DataError, JsonFile
 from tests.helpers.question_files import TEN, pope, vqa, vqa_questions, write
 
 
-def test_vqav2_names_coco_pictures_and_has_ten_answers_a_question(tmp_path: Path):
+def test_vqav2_has_coco_image_names_and_ten_answers_per_question(tmp_path: Path):
     samples = list(read_samples(vqa(tmp_path)))
     assert samples[1] == Sample(
         "458753000",
@@ -33,20 +33,20 @@ def test_vqav2_names_coco_pictures_and_has_ten_answers_a_question(tmp_path: Path
     assert len(samples) == 3
 
 
-def test_vqav2_answers_are_joined_by_question_whatever_their_order(tmp_path: Path):
+def test_vqav2_answers_are_joined_by_question_in_any_order(tmp_path: Path):
     ordered = list(read_samples(vqa(tmp_path / "a")))
     shuffled = list(read_samples(vqa(tmp_path / "b", order=[2, 0, 1])))
     assert [sample.answers for sample in shuffled] == [sample.answers for sample in ordered]
 
 
-def test_vqav2_test_questions_have_no_answers_and_test_pictures(tmp_path: Path):
+def test_vqav2_test_questions_have_test_images_and_no_answers(tmp_path: Path):
     questions = write(tmp_path / "test-dev.json", vqa_questions(1, "test-dev2015"))
     [sample] = read_samples(DataOptions(kind="vqav2", questions=questions, images=tmp_path))
     assert sample.image.name == "COCO_test2015_000000458752.jpg"
     assert sample.answers == ()
 
 
-def test_a_question_without_annotation_is_named(tmp_path: Path):
+def test_the_error_for_a_question_without_annotation_has_its_id_and_location(tmp_path: Path):
     options = vqa(tmp_path, order=[0, 2])
     with pytest.raises(
         DataError, match=r"questions\.json:1, entry 1: question 458753000 has no answers in .*annotations"
@@ -54,7 +54,7 @@ def test_a_question_without_annotation_is_named(tmp_path: Path):
         list(read_samples(options))
 
 
-def test_gqa_is_keyed_by_question_and_may_be_a_folder_of_files(tmp_path: Path):
+def test_gqa_is_read_from_a_file_or_a_folder_of_files(tmp_path: Path):
     def entry(number: int) -> dict[str, Any]:
         return {
             "semantic": [{"operation": "select", "dependencies": [], "argument": "sky (2486325)"}],
@@ -82,21 +82,21 @@ def test_gqa_is_keyed_by_question_and_may_be_a_folder_of_files(tmp_path: Path):
     assert [(sample.id, sample.answers) for sample in samples] == [("a", ("yes",)), ("b", ("yes",)), ("c", ())]
 
 
-def test_pope_has_three_splits_of_one_line_a_question(tmp_path: Path):
+def test_pope_is_read_from_one_split_or_a_folder_of_three(tmp_path: Path):
     for split in ("adversarial", "popular", "random"):
         pope(tmp_path, split, ["yes", "no"])
     samples = list(read_samples(DataOptions(kind="pope", questions=tmp_path, images=tmp_path)))
     assert [sample.id for sample in samples] == [
         "random/1", "random/2", "popular/1", "popular/2", "adversarial/1", "adversarial/2",
     ]  # fmt: skip
-    picture = tmp_path / "COCO_val2014_000000310196.jpg"
-    assert samples[3] == Sample("popular/2", picture, "Is there a popular?", ("no",))
+    image = tmp_path / "COCO_val2014_000000310196.jpg"
+    assert samples[3] == Sample("popular/2", image, "Is there a popular?", ("no",))
     alone = DataOptions(kind="pope", questions=tmp_path / "coco_pope_popular.json", images=tmp_path)
     assert [sample.id for sample in read_samples(alone)] == ["popular/1", "popular/2"]
 
 
-def test_plain_lines_name_pictures_beside_their_file(tmp_path: Path):
-    path = tmp_path / "mine.jsonl"
+def test_jsonl_image_paths_are_relative_to_the_questions_file(tmp_path: Path):
+    path = tmp_path / "own.jsonl"
     path.write_text(
         '{"image": "a.png", "question": "What?", "answers": ["cat", "a cat"], "id": "first"}\n\n'
         '{"image": "b/c.png", "question": "Who?", "answers": []}\n'
@@ -108,7 +108,7 @@ def test_plain_lines_name_pictures_beside_their_file(tmp_path: Path):
     ]
 
 
-def test_a_seeded_choice_is_the_same_each_time_and_keeps_the_file_s_order(tmp_path: Path):
+def test_a_seeded_choice_is_reproducible_and_keeps_file_order(tmp_path: Path):
     chosen = vqa(tmp_path, 40, samples=12, seed=5)
     samples = list(read_samples(chosen))
     assert samples == list(read_samples(chosen))
@@ -121,7 +121,7 @@ def test_a_seeded_choice_is_the_same_each_time_and_keeps_the_file_s_order(tmp_pa
     assert count_samples(vqa(tmp_path, 3, samples=12, seed=1)) == 3
 
 
-def test_samples_come_before_the_file_s_end_is_read(tmp_path: Path):
+def test_samples_are_yielded_before_the_end_of_the_file_is_parsed(tmp_path: Path):
     options = vqa(tmp_path, 3)
     text = options.questions.read_text()
     options.questions.write_text(text[: text.rindex("{")] + "broken")
@@ -134,26 +134,32 @@ def test_samples_come_before_the_file_s_end_is_read(tmp_path: Path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"image": "a.png", "question": "What?"}', r"mine\.jsonl:2: no 'answers' among 'image', 'question'"),
-        ('{"image": 7, "question": "What?", "answers": []}', r"mine\.jsonl:2: 'image' is 7, want str"),
-        ('{"image": "a.png"', r"mine\.jsonl:2, column 18: "),
-        ('["a.png"]', r'mine\.jsonl:2: want an object, found \["a\.png"\]'),
-        ('{"image": "a.png", "question": "What?", "answers": [1]}', r"mine\.jsonl:2: 'answers' holds something else"),
+        (
+            '{"image": "a.png", "question": "What?"}',
+            r"own\.jsonl:2: field 'answers' is missing; found 'image', 'question'",
+        ),
+        ('{"image": 7, "question": "What?", "answers": []}', r"own\.jsonl:2: 'image' is 7, expected a string"),
+        ('{"image": "a.png"', r"own\.jsonl:2, column 18: "),
+        ('["a.png"]', r'own\.jsonl:2: expected an object, found \["a\.png"\]'),
+        (
+            '{"image": "a.png", "question": "What?", "answers": [1]}',
+            r"own\.jsonl:2: 'answers' must be a list of strings",
+        ),
     ],
 )
-def test_a_bad_line_is_named_with_what_is_wrong(tmp_path: Path, line: str, message: str):
-    path = tmp_path / "mine.jsonl"
+def test_the_error_for_a_bad_line_has_its_number_and_the_problem(tmp_path: Path, line: str, message: str):
+    path = tmp_path / "own.jsonl"
     path.write_text('{"image": "a.png", "question": "What?", "answers": []}\n' + line + "\n")
     with pytest.raises(DataError, match=message):
         list(read_samples(DataOptions(kind="jsonl", questions=path)))
 
 
-def test_a_bad_label_and_a_bad_entry_are_named(tmp_path: Path):
+def test_errors_for_bad_labels_entries_and_paths_have_their_location(tmp_path: Path):
     path = pope(tmp_path, "random", ["yes", "maybe"])
-    with pytest.raises(DataError, match=r"coco_pope_random\.json:2: label 'maybe', want yes or no"):
+    with pytest.raises(DataError, match=r"coco_pope_random\.json:2: 'label' is 'maybe', expected yes or no"):
         list(read_samples(DataOptions(kind="pope", questions=path, images=tmp_path)))
     path = write(tmp_path / "gqa.json", {"1": {"imageId": "n1", "question": "?"}, "2": {"question": "?"}}, indent=1)
-    with pytest.raises(DataError, match=r"gqa\.json:6, entry 2: no 'imageId' among 'question'"):
+    with pytest.raises(DataError, match=r"gqa\.json:6, entry 2: field 'imageId' is missing; found 'question'"):
         list(read_samples(DataOptions(kind="gqa", questions=path, images=tmp_path)))
     with pytest.raises(DataError, match=r"none\.json: No such file"):
         list(read_samples(DataOptions(kind="gqa", questions=tmp_path / "none.json", images=tmp_path)))
@@ -162,12 +168,12 @@ def test_a_bad_label_and_a_bad_entry_are_named(tmp_path: Path):
         list(read_samples(DataOptions(kind="pope", questions=tmp_path / "empty", images=tmp_path)))
 
 
-def test_options_that_contradict_each_other_are_refused(tmp_path: Path):
-    with pytest.raises(ValueError, match="want the folder of images"):
+def test_contradictory_options_are_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="pass the folder of images"):
         DataOptions(kind="gqa", questions=tmp_path)
     with pytest.raises(ValueError, match="only vqav2 keeps its answers"):
         DataOptions(kind="pope", questions=tmp_path, images=tmp_path, annotations=tmp_path)
-    with pytest.raises(ValueError, match="there is nothing to choose"):
+    with pytest.raises(ValueError, match="seed 1 has no effect without a number of samples"):
         DataOptions(kind="jsonl", questions=tmp_path, seed=1)
 
 
@@ -180,20 +186,20 @@ values = st.recursive(
 
 @settings(max_examples=40, deadline=None)
 @given(before=values, members=st.dictionaries(st.text(), values, max_size=4), indent=st.sampled_from([None, 1]))
-def test_entries_are_those_that_the_library_parses_whole(
+def test_entries_equal_those_of_the_json_module(
     tmp_path_factory: pytest.TempPathFactory, before: Any, members: dict[str, Any], indent: int | None
 ):
     path = tmp_path_factory.getbasetemp() / "any.json"
-    path.write_text(json.dumps({"first": before, "wanted": members, "list": list(members.values())}, indent=indent))
+    path.write_text(json.dumps({"first": before, "members": members, "list": list(members.values())}, indent=indent))
     file = JsonFile(path)
-    assert {entry.key: entry.value for entry in file.entries("wanted")} == members
+    assert {entry.key: entry.value for entry in file.entries("members")} == members
     assert [entry.value for entry in file.entries("list")] == list(members.values())
     assert file.value("first") == before
     assert file.value("absent") is None
 
 
-def test_vqa_normalisation_is_the_challenge_s():
-    for answer, wanted in {
+def test_normalisation_follows_the_vqa_challenge():
+    for answer, expected in {
         "The two dogs.": "2 dogs",
         "a  red,blue ball": "red blue ball",
         "yes, it is": "yes it is",
@@ -208,7 +214,7 @@ def test_vqa_normalisation_is_the_challenge_s():
         "what?!": "what",
         "new\nline": "new line",
     }.items():
-        assert normalised(answer) == wanted, answer
+        assert normalised(answer) == expected, answer
 
 
 def test_vqa_accuracy_counts_people_who_agree():
@@ -222,18 +228,18 @@ def test_vqa_accuracy_counts_people_who_agree():
 
 
 @given(agree=st.integers(0, 10))
-def test_the_server_s_figure_is_the_mean_over_nine_of_ten_people(agree: int):
+def test_the_challenge_server_s_accuracy_is_the_mean_over_nine_of_ten_people(agree: int):
     people = ["yes"] * agree + ["no"] * (10 - agree)
     nines = [vqa_accuracy("yes", people[:k] + people[k + 1 :]) for k in range(10)]
     assert vqa_accuracy_of_nine("yes", people) == pytest.approx(sum(nines) / 10)
 
 
-def test_gqa_wants_the_very_word():
+def test_gqa_requires_an_exact_match():
     assert exact_match(" Dark. ", ["dark"]) == 1
     assert exact_match("dark blue", ["dark"]) == 0
 
 
-def test_pope_reads_yes_and_no_from_a_sentence():
+def test_pope_finds_yes_or_no_in_a_sentence():
     assert says_yes("Yes, there is a dog.")
     assert not says_yes("No.")
     assert not says_yes("There is not a dog, I think. Yes.")

@@ -1,4 +1,4 @@
-"""`patchlight export`: the folder that the browser reads, against the head that it came from."""
+"""`patchlight export`: the exported folder against the head it was made from."""
 
 import argparse
 import hashlib
@@ -36,33 +36,33 @@ def head(tmp_path: Path) -> FastRM:
     return head.eval()
 
 
-def command(*words: str) -> argparse.Namespace:
+def command(*options: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     export_command.add_parser(parser.add_subparsers(required=True))
-    return parser.parse_args(["export", *words])
+    return parser.parse_args(["export", *options])
 
 
-def test_the_exported_folder_gives_the_head_s_maps_in_the_runtime(
+def test_the_exported_graphs_reproduce_the_head_s_maps(
     head: FastRM, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     arguments = command("--head", str(tmp_path / "head"), "--out", str(tmp_path / "out"))
     arguments.run(arguments)
-    assert "hidden size 64, post_norm, read at 0.45" in capsys.readouterr().out
+    assert "hidden size 64, post_norm, classification threshold 0.45" in capsys.readouterr().out
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     files = {role: tmp_path / "out" / file["path"] for role, file in manifest["files"].items()}
     queries, patches = torch.randn(3, 64), torch.randn(17, 64)
     norm = onnxruntime.InferenceSession(files["normGraph"], providers=["CPUExecutionProvider"])
     graph = onnxruntime.InferenceSession(files["graph"], providers=["CPUExecutionProvider"])
     normalised = np.asarray(norm.run(None, {"patch_states": patches.numpy()})[0])
-    found = np.asarray(graph.run(None, {"query_states": queries.numpy(), "patch_states": normalised})[0])
+    actual = np.asarray(graph.run(None, {"query_states": queries.numpy(), "patch_states": normalised})[0])
     with torch.no_grad():
-        wanted = head(queries, patches).numpy()
-    assert wanted.std() > 0.2
-    # fp16 storage of the folded matrix, as reasoned in head/test_fastrm.py
-    assert np.abs(found - wanted).max() < 1e-3
+        expected = head(queries, patches).numpy()
+    assert expected.std() > 0.2
+    # The folded matrix is stored in fp16; head/test_fastrm.py derives this tolerance.
+    assert np.abs(actual - expected).max() < 1e-3
 
 
-def test_its_manifest_says_what_the_head_was_trained_on_and_hashes_each_file(head: FastRM, tmp_path: Path):
+def test_the_manifest_has_the_head_s_facts_and_a_hash_of_each_file(head: FastRM, tmp_path: Path):
     arguments = command("--head", str(tmp_path / "head"), "--out", str(tmp_path / "out"))
     arguments.run(arguments)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
@@ -85,7 +85,7 @@ def test_its_manifest_says_what_the_head_was_trained_on_and_hashes_each_file(hea
         assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_a_folder_without_a_head_is_named(tmp_path: Path):
+def test_the_error_for_a_folder_without_a_head_has_its_path(tmp_path: Path):
     arguments = command("--head", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
     with pytest.raises(FileNotFoundError, match=r"none/head\.json"):
         arguments.run(arguments)

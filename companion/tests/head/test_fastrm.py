@@ -1,7 +1,7 @@
-"""The head's forms against each other: the paper's order, the cheap order, folded in float64, stored in fp16, in ONNX.
+"""The forms of the head against each other: the paper's order, the cheap order, folded in float64, stored as fp16 ONNX.
 
-Probabilities are compared, since they are what is read. Logits here have a deviation of about 2 (the query weights are
-scaled up), so that the sigmoid is neither flat nor all but linear.
+The tests compare probabilities, since those are the head's output. Query weights are scaled up so that logits have a
+standard deviation of about 2, where the sigmoid is neither saturated nor nearly linear.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ WIDTHS = [192, 1024, pytest.param(4096, marks=pytest.mark.slow)]
 
 
 class Case(NamedTuple):
-    """A random head with states: queries [5, d], patches [40, d]."""
+    """A random head with hidden states: queries `[5, d]`, patches `[40, d]`."""
 
     head: FastRM
     queries: torch.Tensor
@@ -36,13 +36,13 @@ def make_case(d: int) -> Case:
         head.norm.weight.uniform_(0.5, 1.5)
         head.norm.bias.normal_(0, 0.3)
         head.query.weight *= 6
-    # Columns of very different size, as real hidden states have them.
+    # Columns differ widely in scale, as they do in real hidden states.
     spread = torch.logspace(-1, 1, d)[torch.randperm(d)]
     return Case(head, torch.randn(5, d) * spread, torch.randn(40, d) * spread)
 
 
 def reference(case: Case) -> np.ndarray:
-    """The paper's form in float64."""
+    """Return the probabilities of the paper's form in float64."""
     with torch.no_grad():
         double = FastRM(case.head.hidden_size).double()
         double.load_state_dict(case.head.state_dict())
@@ -57,18 +57,18 @@ def run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> l
     return [np.asarray(output) for output in session.run(None, feed)]
 
 
-def largest_error(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(np.abs(found - wanted).max())
+def largest_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(actual - expected).max())
 
 
 @pytest.mark.parametrize("d", WIDTHS)
-def test_cheap_order_equals_the_papers(d: int):
+def test_cheap_order_equals_the_paper_s(d: int):
     case = make_case(d)
-    wanted = reference(case)
-    assert wanted.std() > 0.2
+    expected = reference(case)
+    assert expected.std() > 0.2
     with torch.no_grad():
-        error = largest_error(case.head(case.queries, case.patches).numpy(), wanted)
-    # float32 sums over d terms.
+        error = largest_error(case.head(case.queries, case.patches).numpy(), expected)
+    # Rounding error of float32 sums over d terms.
     assert error < 1e-5
 
 
@@ -90,18 +90,18 @@ def test_fp16_storage_in_the_runtime_stays_within_a_thousandth(d: int, tmp_path:
     head = onnxruntime.InferenceSession(tmp_path / "fastrm.onnx", providers=["CPUExecutionProvider"])
     [patches] = run(norm, {"patch_states": case.patches.numpy()})
     assert largest_error(patches, plain_norm(case.patches)) < 1e-5
-    wanted = reference(case)
+    expected = reference(case)
     [batch] = run(head, {"query_states": case.queries.numpy(), "patch_states": patches})
-    # Each of M's entries is off by up to 2^-11 of itself; the errors' signs are random, so a logit of deviation 2 is off
-    # by about 2^-11 * 2 / sqrt(3) and its probability by a quarter of that. Five deviations of it.
-    assert largest_error(batch, wanted) < 1e-3
+    # Each entry of M has a relative error of up to 2^-11 with random sign. A logit with standard deviation 2 is then
+    # off by about 2^-11 * 2 / sqrt(3), its probability by a quarter of that. The tolerance is over five times as much.
+    assert largest_error(batch, expected) < 1e-3
     for t in range(len(case.queries)):
         [one] = run(head, {"query_states": case.queries[t : t + 1].numpy(), "patch_states": patches})
-        # Other kernels serve one row than many; same numbers but for the order of sums.
+        # One row runs in another kernel than several do, which may change the order of summation.
         assert largest_error(one, batch[t : t + 1]) < 1e-5
 
 
-def test_small_weights_do_not_fall_into_fp16s_subnormals():
+def test_scaling_keeps_small_weights_out_of_fp16_subnormals():
     case = make_case(192)
     with torch.no_grad():
         case.head.query.weight *= 1e-6
@@ -122,51 +122,51 @@ def test_each_sample_may_have_its_own_patches():
             torch.testing.assert_close(together[k], head(queries[k : k + 1], patches[k])[0], rtol=0, atol=1e-6)
 
 
-def test_a_saved_head_gives_the_same_numbers_again(tmp_path: Path):
+def test_a_loaded_head_equals_the_saved_one(tmp_path: Path):
     case = make_case(192)
     case.head.save_pretrained(tmp_path, FACTS)
-    again = FastRM.from_pretrained(tmp_path, hidden_size=192, stage="post_norm")
-    assert again.facts == FACTS
+    loaded = FastRM.from_pretrained(tmp_path, hidden_size=192, stage="post_norm")
+    assert loaded.facts == FACTS
     with torch.no_grad():
-        assert torch.equal(again(case.queries, case.patches), case.head(case.queries, case.patches))
+        assert torch.equal(loaded(case.queries, case.patches), case.head(case.queries, case.patches))
 
 
-def test_a_head_for_other_hidden_states_is_refused_by_name(tmp_path: Path):
+def test_a_head_for_other_hidden_states_is_refused(tmp_path: Path):
     make_case(192).head.save_pretrained(tmp_path, FACTS)
-    with pytest.raises(ValueError, match=r"reads post_norm hidden states, the model gives pre_norm"):
+    with pytest.raises(ValueError, match=r"expects post_norm hidden states, the model returns pre_norm"):
         FastRM.from_pretrained(tmp_path, stage="pre_norm")
-    with pytest.raises(ValueError, match=r"reads hidden size 192, the model gives 256"):
+    with pytest.raises(ValueError, match=r"expects hidden size 192, the model has 256"):
         FastRM.from_pretrained(tmp_path, hidden_size=256)
 
 
-def test_one_token_s_states_give_its_map_as_in_the_papers_snippet():
+def test_one_token_s_states_give_its_map_as_in_the_paper_s_snippet():
     case = make_case(192)
     with torch.no_grad():
-        wanted = case.head(case.queries, case.patches)
-        for query, row in zip(case.queries, wanted, strict=True):
+        expected = case.head(case.queries, case.patches)
+        for query, row in zip(case.queries, expected, strict=True):
             hidden_states = torch.cat([case.patches, query[None]])
             relevancy_map = case.head(hidden_states)
             assert relevancy_map.shape == (40,)
-            # one row's products and many rows' are summed in different orders
+            # The order of summation differs between one row and several.
             torch.testing.assert_close(relevancy_map, row, rtol=0, atol=1e-6)
 
 
-def test_patches_may_be_picked_from_the_whole_sequence():
+def test_patches_may_be_selected_from_the_complete_sequence():
     case = make_case(192)
     columns = torch.arange(40).flip(0) * 2 + 3
     sequence = torch.randn(2, 90, 192)
     sequence[:, columns] = case.patches
     sequence[:, -1] = case.queries[:2]
     with torch.no_grad():
-        found = case.head(sequence, patch_columns=columns)
-        torch.testing.assert_close(found, case.head(case.queries[:2], case.patches), rtol=0, atol=1e-6)
+        maps = case.head(sequence, patch_columns=columns)
+        torch.testing.assert_close(maps, case.head(case.queries[:2], case.patches), rtol=0, atol=1e-6)
 
 
-def test_states_that_do_not_fit_are_refused_with_their_numbers():
+def test_states_of_the_wrong_shape_are_refused():
     head = make_case(192).head
-    with pytest.raises(ValueError, match="hidden states are 256 wide, the head reads 192"):
+    with pytest.raises(ValueError, match="hidden states have width 256, the head expects 192"):
         head(torch.randn(41, 256))
-    with pytest.raises(ValueError, match=r"hidden states \[192\]: want the patches' rows"):
+    with pytest.raises(ValueError, match=r"hidden states have shape \[192\], expected \[\.\.\., P \+ 1, 192\]"):
         head(torch.randn(192))
-    with pytest.raises(ValueError, match="a fresh head has no facts"):
+    with pytest.raises(ValueError, match="an untrained head has no facts"):
         _ = head.facts

@@ -1,4 +1,4 @@
-"""Labels of every family against the papers' matrix recursion on the library's own eager attention and autograd."""
+"""Labels of every family against the papers' matrix recursion on Transformers' eager attention and autograd."""
 
 from typing import Any, cast
 
@@ -13,13 +13,13 @@ from patchlight.models.reading import Reading
 from tests.helpers.tiny_models import KINDS, Tiny, tiny
 
 ANSWER = [40, 41, 90, 41]
-# One of each text model and each kind of mask; the others differ from these in how they read pictures.
+# One family for each text model and kind of mask; the other families differ only in how they read images.
 FAMILIES = ["llava", "llava-siglip-gemma", "llava-next", "qwen2.5-vl", "smolvlm", "gemma3"]
 
 
 def read(made: Tiny) -> Reading:
-    picture = Image.effect_noise((90, 60), 80).convert("RGB")
-    return made.family.read(made.model, made.processor, picture, "What is it?")
+    image = Image.effect_noise((90, 60), 80).convert("RGB")
+    return made.family.read(made.model, made.processor, image, "What is it?")
 
 
 def eager(model: Any) -> None:
@@ -30,7 +30,7 @@ def eager(model: Any) -> None:
 
 
 def recursion(attentions: list[torch.Tensor], gradients: list[torch.Tensor]) -> torch.Tensor:
-    """R [n, n] in float64 by `R <- R + C R`, first layer to last; attentions and gradients [heads, n, n]."""
+    """Return R `[n, n]` in float64 by `R <- R + C R`, first layer to last, from `[heads, n, n]` per layer."""
     n = attentions[0].shape[-1]
     R = torch.eye(n, dtype=torch.float64)
     for a, g in zip(attentions, gradients, strict=True):
@@ -40,7 +40,7 @@ def recursion(attentions: list[torch.Tensor], gradients: list[torch.Tensor]) -> 
 
 
 def plain_exact(made: Tiny, reading: Reading, answer: list[int]) -> torch.Tensor:
-    """[T, n]: one forward of the whole model, all attentions and their gradients kept."""
+    """Return exact relevancy `[T, n]` from one forward pass, with the attentions and gradients of all layers."""
     model: Any = made.model
     eager(model)
     out = model(**extend(reading, answer), output_attentions=True, use_cache=False)
@@ -54,7 +54,9 @@ def plain_exact(made: Tiny, reading: Reading, answer: list[int]) -> torch.Tensor
 
 
 def plain_incremental(made: Tiny, reading: Reading, answer: list[int]) -> torch.Tensor:
-    """[T, n]: as lvlm-interpret does it, attention and gradient of each step padded to n x n and added up."""
+    """Return incremental relevancy `[T, n]` as lvlm-interpret computes it: the attention and gradient of each step are
+    accumulated in n x n matrices.
+    """
     model: Any = made.model
     eager(model)
     prompt, layers = reading.inputs["input_ids"].shape[1], model.config.get_text_config().num_hidden_layers
@@ -77,51 +79,51 @@ def plain_incremental(made: Tiny, reading: Reading, answer: list[int]) -> torch.
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_exact_labels_are_the_matrix_recursion_s(kind: str):
+def test_exact_labels_equal_the_matrix_recursion(kind: str):
     made = tiny(kind)
     reading = read(made)
     labels = label_answer(made.model, made.family, reading, ANSWER)
-    wanted = plain_exact(made, reading, ANSWER)
-    # float32 passes on both sides, summed in different orders; values reach a few tenths
-    torch.testing.assert_close(labels.relevancy.double(), wanted[:, reading.patch_columns], atol=2e-6, rtol=2e-4)
+    expected = plain_exact(made, reading, ANSWER)
+    # Both sides are float32 passes with different orders of summation; values reach a few tenths.
+    torch.testing.assert_close(labels.relevancy.double(), expected[:, reading.patch_columns], atol=2e-6, rtol=2e-4)
     assert labels.relevancy.amax(1).min() > 1e-4
-    share = wanted[:, reading.patch_columns].sum(1) / wanted.sum(1)
+    share = expected[:, reading.patch_columns].sum(1) / expected.sum(1)
     torch.testing.assert_close(labels.image_share.double(), share, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_incremental_labels_are_those_of_a_cached_answer(kind: str):
+def test_incremental_labels_equal_those_of_decoding_with_a_cache(kind: str):
     made = tiny(kind)
     reading = read(made)
     labels = label_answer(made.model, made.family, reading, ANSWER, method="incremental")
-    wanted = plain_incremental(made, reading, ANSWER)[:, reading.patch_columns]
-    torch.testing.assert_close(labels.relevancy.double(), wanted, atol=2e-6, rtol=2e-4)
+    expected = plain_incremental(made, reading, ANSWER)[:, reading.patch_columns]
+    torch.testing.assert_close(labels.relevancy.double(), expected, atol=2e-6, rtol=2e-4)
     exact = label_answer(made.model, made.family, reading, ANSWER)
     torch.testing.assert_close(labels.relevancy[0], exact.relevancy[0], atol=2e-6, rtol=2e-4)
-    apart = (labels.relevancy - exact.relevancy).norm(dim=1) / exact.relevancy.norm(dim=1)
-    assert apart[1:].max() > 1e-3  # another method from the second token on
+    difference = (labels.relevancy - exact.relevancy).norm(dim=1) / exact.relevancy.norm(dim=1)
+    assert difference[1:].max() > 1e-3  # the methods differ from the second token on
     torch.testing.assert_close(labels.log_probs, exact.log_probs, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_know_whether_the_answer_is_the_model_s_own(kind: str):
+def test_labels_show_whether_the_model_would_give_this_answer(kind: str):
     made = tiny(kind)
     reading = read(made)
-    said: list[int] = []
+    answer: list[int] = []
     model: Any = made.model
     with torch.no_grad():
-        model.lm_head.weight[:40] = 0  # says no special token, a picture's own least of all
+        model.lm_head.weight[:40] = 0  # no special token is ever chosen, in particular no image token
         for _ in range(3):
-            logits = model(**extend(reading, said)).logits[0, -1]
-            said.append(int(logits.argmax()))
-    labels = label_answer(model, made.family, reading, said)
-    assert labels.likeliest.tolist() == said
-    other = [said[0], said[1] - 1, said[2]]
+            logits = model(**extend(reading, answer)).logits[0, -1]
+            answer.append(int(logits.argmax()))
+    labels = label_answer(model, made.family, reading, answer)
+    assert labels.likeliest.tolist() == answer
+    other = [answer[0], answer[1] - 1, answer[2]]
     labels = label_answer(model, made.family, reading, other)
     assert (labels.likeliest == torch.tensor(other)).tolist()[:2] == [True, False]
     log_probs = torch.log_softmax(model(**extend(reading, other)).logits[0].detach(), -1)
-    wanted = log_probs[-len(other) - 1 : -1].gather(1, torch.tensor(other)[:, None])[:, 0]
-    torch.testing.assert_close(labels.log_probs, wanted, atol=1e-4, rtol=1e-4)
+    expected = log_probs[-len(other) - 1 : -1].gather(1, torch.tensor(other)[:, None])[:, 0]
+    torch.testing.assert_close(labels.log_probs, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_an_empty_answer_has_no_labels():
@@ -130,7 +132,7 @@ def test_an_empty_answer_has_no_labels():
     assert labels.relevancy.shape == (0, 16)
 
 
-def test_an_answer_with_a_picture_s_token_is_refused():
+def test_an_answer_with_an_image_token_is_refused():
     made = tiny("qwen2.5-vl")
     reading = read(made)
     token = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
@@ -138,33 +140,34 @@ def test_an_answer_with_a_picture_s_token_is_refused():
         label_answer(made.model, made.family, reading, [40, token])
 
 
-def test_a_gpu_s_operations_give_the_same_labels(monkeypatch: pytest.MonkeyPatch):
+def test_labels_without_compiled_kernels_are_the_same(monkeypatch: pytest.MonkeyPatch):
+    """The path that a GPU takes, run on the CPU."""
     made = tiny("gemma3")
     reading = read(made)
-    wanted = label_answer(made.model, made.family, reading, ANSWER).relevancy
+    expected = label_answer(made.model, made.family, reading, ANSWER).relevancy
     monkeypatch.setattr("patchlight.methods.relevancy._COMPILED_DEVICES", set())
-    found = label_answer(made.model, made.family, reading, ANSWER).relevancy
-    assert not torch.equal(found, wanted)  # other sums
-    torch.testing.assert_close(found, wanted, atol=2e-6, rtol=1e-4)
+    actual = label_answer(made.model, made.family, reading, ANSWER).relevancy
+    assert not torch.equal(actual, expected)  # the sums are in another order
+    torch.testing.assert_close(actual, expected, atol=2e-6, rtol=1e-4)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["exact", "incremental"])
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_a_gpu_s_labels_are_the_cpu_s(kind: str, method: Method):
+def test_labels_on_a_gpu_equal_those_on_the_cpu(kind: str, method: Method):
     made = tiny(kind)
     reading, model = read(made), cast(Any, made.model)
-    wanted = label_answer(model, made.family, reading, ANSWER, method=method).relevancy
-    found = label_answer(model.to("cuda"), made.family, reading, ANSWER, method=method).relevancy
-    # float32 products may be rounded to 10 bits there
-    torch.testing.assert_close(found, wanted, atol=2e-4, rtol=2e-2)
+    expected = label_answer(model, made.family, reading, ANSWER, method=method).relevancy
+    actual = label_answer(model.to("cuda"), made.family, reading, ANSWER, method=method).relevancy
+    # A GPU may round float32 products to 10 bits (TF32).
+    torch.testing.assert_close(actual, expected, atol=2e-4, rtol=2e-2)
 
 
 def test_half_precision_labels_are_close():
     made = tiny("llava")
     reading, model = read(made), cast(Any, made.model)
-    wanted = label_answer(model, made.family, reading, ANSWER).relevancy
-    found = label_answer(model.bfloat16(), made.family, reading, ANSWER).relevancy
-    apart = (found - wanted).norm(dim=1) / wanted.norm(dim=1)
-    # weights and products have 8 bits there, through two layers and back; 0.01 to 0.06 a token was seen
-    assert 1e-4 < apart.max() < 0.15
+    expected = label_answer(model, made.family, reading, ANSWER).relevancy
+    actual = label_answer(model.bfloat16(), made.family, reading, ANSWER).relevancy
+    error = (actual - expected).norm(dim=1) / expected.norm(dim=1)
+    # bfloat16 has 8 bits, through two layers forward and backward; errors of 0.01 to 0.06 per token were measured.
+    assert 1e-4 < error.max() < 0.15

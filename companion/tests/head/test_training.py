@@ -1,4 +1,7 @@
-"""`patchlight train` on samples of a planted head: it learns it, goes on after a kill, and counts rightly."""
+"""`patchlight train` on labels that a known head made: it recovers the head, resumes when killed, and counts correctly.
+
+`planted_head` is that known head.
+"""
 
 import argparse
 import json
@@ -38,7 +41,7 @@ def planted_head() -> FastRM:
 
 
 def write_samples(folder: Path, *, questions: int = 40, ragged: bool = True) -> HeadSamples:
-    """Two shards; a question has a picture of its own and three tokens, whose maps the planted head gives."""
+    """Write two shards. Each question has its own image and three tokens, whose maps come from the planted head."""
     folder.mkdir(exist_ok=True)
     head, random = planted_head(), torch.Generator().manual_seed(1)
     for shard in range(2):
@@ -70,24 +73,24 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("ragged", [True, False])
-def test_a_head_learns_a_planted_one(tmp_path: Path, ragged: bool):
+def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     samples = write_samples(tmp_path / "samples", questions=240, ragged=ragged)
     config = HeadConfig(steps=300, batch=64, learning_rate=1e-2, schedule="cosine", validation_share=0.2)
     head = train_head(samples, tmp_path / "head", FACTS, config, choose_threshold=True)
     held = split_tokens(samples, config).held
     assert len(held) > 100
-    found = curve_of(count_tokens(head, samples, held, 0.3))
-    fresh = curve_of(count_tokens(FastRM(D), samples, held, 0.3))
-    # 0.93 to 0.95 over three seeds; a fresh head has 0.65 to 0.67, which is a map of ones'
-    assert found.f1.max() > 0.9 > fresh.f1.max() + 0.2
-    again = FastRM.from_pretrained(tmp_path / "head")
-    assert again.facts.classification_threshold == best_threshold(found)
+    trained = curve_of(count_tokens(head, samples, held, 0.3))
+    untrained = curve_of(count_tokens(FastRM(D), samples, held, 0.3))
+    # 0.93 to 0.95 over three seeds; an untrained head reaches 0.65 to 0.67, as does a map of ones.
+    assert trained.f1.max() > 0.9 > untrained.f1.max() + 0.2
+    saved = FastRM.from_pretrained(tmp_path / "head")
+    assert saved.facts.classification_threshold == best_threshold(trained)
     assert not (tmp_path / "head" / "checkpoint.pt").exists()
 
 
-def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
-    whole = train_head(samples, tmp_path / "whole", FACTS, SMALL)
+    uninterrupted = train_head(samples, tmp_path / "uninterrupted", FACTS, SMALL)
     steps = 0
     step = torch.optim.Adam.step
 
@@ -105,20 +108,20 @@ def test_a_killed_training_ends_as_one_that_was_not(tmp_path: Path, monkeypatch:
     assert [row["step"] for row in rows(tmp_path / "killed")] == [4, 8, 12, 16]
     steps = 100
     resumed = train_head(samples, tmp_path / "killed", FACTS, SMALL)
-    assert steps == 120  # it went on after step 10
-    for ours, theirs in zip(resumed.parameters(), whole.parameters(), strict=True):
-        assert torch.equal(ours, theirs)
+    assert steps == 120  # it resumed after step 10
+    for actual, expected in zip(resumed.parameters(), uninterrupted.parameters(), strict=True):
+        assert torch.equal(actual, expected)
     assert [row["step"] for row in rows(tmp_path / "killed")] == [4, 8, 12, 16, 20, 24, 28, 30]
 
 
-def test_another_training_s_checkpoint_is_refused_by_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_checkpoint_with_other_options_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
     with monkeypatch.context() as patch:
         patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 12))
         with pytest.raises(KeyboardInterrupt):
             train_head(samples, tmp_path / "head", FACTS, SMALL)
     other = HeadConfig(**{**vars(SMALL), "learning_rate": 1e-3})
-    with pytest.raises(ValueError, match=r"learning_rate 0\.01, asked for 0\.001"):
+    with pytest.raises(ValueError, match=r"learning_rate: 0\.01, now 0\.001"):
         train_head(samples, tmp_path / "head", FACTS, other)
 
 
@@ -135,7 +138,7 @@ def failing_after(function: Any, calls: int) -> Any:
     return call
 
 
-def test_padding_takes_no_part_in_the_loss(tmp_path: Path):
+def test_padding_does_not_affect_the_loss(tmp_path: Path):
     samples, head = write_samples(tmp_path / "samples"), planted_head()
     tokens = torch.tensor([0, 4, 7, 50])
     each = []
@@ -158,23 +161,23 @@ def test_states_that_overflow_fp16_keep_the_model_s_dtype(tmp_path: Path, size: 
     content.add("one", SampleAnswer("", [3, 4], [0.0, 0.0], states, states[:2], (), labels, True, 0, 0), None)
     content.write(tmp_path / "00000.safetensors")
     samples = HeadSamples(tmp_path)
-    found = samples.patch_states(torch.tensor([1])).values[0]
-    assert found.dtype == samples.columns["query_states"].dtype == dtype
-    assert torch.equal(found.float(), states.float())  # bfloat16 has fewer bits than fp16
+    stored = samples.patch_states(torch.tensor([1])).values[0]
+    assert stored.dtype == samples.columns["query_states"].dtype == dtype
+    assert torch.equal(stored.float(), states.float())  # exact, since bfloat16 has fewer bits than fp16
 
 
-def test_predictions_are_the_head_s_own(tmp_path: Path):
+def test_predictions_equal_the_head_s_output(tmp_path: Path):
     samples, head = write_samples(tmp_path / "samples"), planted_head()
     tokens = torch.tensor([3, 60, 8])
     predicted = predict(head, samples, tokens)
     for row, token in zip(predicted, tokens, strict=True):
         patches = samples.patch_states(token[None]).values[0].float()
         with torch.no_grad():
-            wanted = head(torch.cat([patches, samples.columns["query_states"][token][None].float()]))
-        torch.testing.assert_close(row[: len(wanted)], wanted, rtol=0, atol=1e-6)
+            expected = head(torch.cat([patches, samples.columns["query_states"][token][None].float()]))
+        torch.testing.assert_close(row[: len(expected)], expected, rtol=0, atol=1e-6)
 
 
-def test_the_knobs_choose_tokens_and_hold_questions_out(tmp_path: Path):
+def test_options_limit_the_training_tokens_and_hold_questions_out(tmp_path: Path):
     samples = write_samples(tmp_path / "samples")
     everything = split_tokens(samples, SMALL)
     question = samples.columns["question"]
@@ -186,7 +189,7 @@ def test_the_knobs_choose_tokens_and_hold_questions_out(tmp_path: Path):
     assert torch.equal(few.held, everything.held)
 
 
-def test_tokens_that_explain_nothing_are_not_learnt_from(tmp_path: Path):
+def test_tokens_without_a_usable_map_are_left_out(tmp_path: Path):
     samples = write_samples(tmp_path / "samples")
     samples.columns["peak"][5] = 0
     samples.columns["reproduced"][7] = False
@@ -194,30 +197,28 @@ def test_tokens_that_explain_nothing_are_not_learnt_from(tmp_path: Path):
     assert {5, 7}.isdisjoint(torch.cat(split).tolist())
 
 
-def test_counts_over_thresholds_are_those_of_plain_comparison():
+def test_counts_at_each_threshold_equal_plain_comparison():
     random = np.random.default_rng(0)
     predicted, relevancy = random.random((5, 30)), random.random((5, 30)) ** 3
     mask = random.random((5, 30)) < 0.8
     counts = count(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask))
     labels = relevancy >= 0.3 * relevancy.max(1, keepdims=True)
     for step in range(101):
-        # compared as they are binned, since 0.29 * 100 is 28.999 in floats
-        read = np.floor(predicted * 100) >= step
-        assert counts.true_positive[:, step].tolist() == (read & labels & mask).sum(1).tolist()
-        assert counts.false_positive[:, step].tolist() == (read & ~labels & mask).sum(1).tolist()
+        # Compare in the same bins, since 0.29 * 100 is 28.999 in floating point.
+        positive = np.floor(predicted * 100) >= step
+        assert counts.true_positive[:, step].tolist() == (positive & labels & mask).sum(1).tolist()
+        assert counts.false_positive[:, step].tolist() == (positive & ~labels & mask).sum(1).tolist()
     assert counts.positive.tolist() == (labels & mask).sum(1).tolist()
     assert counts.total.tolist() == mask.sum(1).tolist()
     curve = measure(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask))
-    read = (np.floor(predicted * 100) >= 40)[mask]
-    right, true = labels[mask] == read, (labels[mask] & read).sum()
-    assert curve.accuracy[40].item() == pytest.approx(right.mean())
-    precision, recall = true / read.sum(), true / labels[mask].sum()
+    positive = (np.floor(predicted * 100) >= 40)[mask]
+    correct, true_positive = labels[mask] == positive, (labels[mask] & positive).sum()
+    assert curve.accuracy[40].item() == pytest.approx(correct.mean())
+    precision, recall = true_positive / positive.sum(), true_positive / labels[mask].sum()
     assert curve.f1[40].item() == pytest.approx(2 * precision * recall / (precision + recall))
 
 
-def test_the_command_trains_by_the_paper_s_recipe_unless_told_otherwise(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_the_command_uses_the_paper_s_recipe_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_samples(tmp_path / "samples")
     words = ["train", "--samples", str(tmp_path / "samples"), "--out", str(tmp_path / "head")]
     assert main([*words, "--steps", "3", "--batch", "4", "--device", "cpu", "--labelling-threshold", "0.2"]) == 0
@@ -226,13 +227,13 @@ def test_the_command_trains_by_the_paper_s_recipe_unless_told_otherwise(
     facts = FastRM.from_pretrained(tmp_path / "head").facts
     assert (facts.teacher, facts.labelling_threshold, facts.model_revision) == ("a planted head", 0.2, "r")
     assert main([*words[:3], "--samples", str(tmp_path / "none"), "--out", str(tmp_path / "b")]) == 2
-    assert "no manifest.json here" in capsys.readouterr().err
+    assert "has no manifest.json" in capsys.readouterr().err
     (tmp_path / "samples" / "manifest.json").write_text('{"hiddenSize": 24}')
     assert main(words) == 2
-    assert "manifest.json does not say the stage: was this folder filled by" in capsys.readouterr().err
+    assert "manifest.json has no stage: pass a folder that `patchlight collect` wrote" in capsys.readouterr().err
 
 
-def test_the_command_that_the_server_names_is_one_that_exists():
+def test_the_training_command_that_the_server_suggests_is_valid():
     collect, train = (shlex.split(part) for part in train_command("a/model").split("&&"))
     for module, words in ((collect_command, collect), (train_command_module, train)):
         parser = argparse.ArgumentParser()

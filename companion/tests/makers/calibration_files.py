@@ -1,8 +1,8 @@
-"""Writes the calibrations in src/contract/fixtures that the page's tests read:
-`python -m tests.makers.calibration_files`.
+"""Writes calibration fixtures for the page's tests to src/contract/fixtures.
 
-Forty made-up answers of two sets, as docs/calibration.md has them in Arrow and Parquet, and the same answers as the
-table that `patchlight evaluate` writes. Their entropies are those of random maps, and mean nothing.
+Run `python -m tests.makers.calibration_files`. The fixtures are forty made-up answers of two sets: as calibration files
+in Arrow and Parquet (docs/calibration.md), and as the table that `patchlight evaluate` writes. The maps are random, so
+their entropies are meaningless.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.helpers.paths import ROOT
 FIXTURES = ROOT / "src" / "contract" / "fixtures"
 KEY = "patchlight.calibration"
 ANSWERS, PATCHES = 40, 16
-SAID = (
+TEXTS_AND_WORDS = (
     (["The", " cube", " is", " red", "."], [0, 1, 2, 3, 3]),
     (["Yes", "."], [0, 0]),
     (["There", " are", " two", " sph", "eres", "."], [0, 1, 2, 3, 3, 3]),
@@ -64,11 +64,11 @@ _EVALUATION = {
 
 
 def calibration_rows() -> list[dict[str, Any]]:
-    """An answer each."""
+    """Return the rows of the calibration file, one per answer."""
     random = np.random.default_rng(5)
     rows = []
     for number in range(ANSWERS):
-        texts, words = SAID[number % len(SAID)]
+        texts, words = TEXTS_AND_WORDS[number % len(TEXTS_AND_WORDS)]
         maps = torch.from_numpy(random.random((len(texts), PATCHES)))
         rows.append(
             {
@@ -94,7 +94,7 @@ def calibration_rows() -> list[dict[str, Any]]:
 
 
 def evaluation_rows() -> list[dict[str, Any]]:
-    """The same answers, a token each."""
+    """Return the rows of the evaluation table for the same answers, one per token."""
     rows = []
     for number, answer in enumerate(calibration_rows()):
         shared = {
@@ -108,7 +108,7 @@ def evaluation_rows() -> list[dict[str, Any]]:
             "tokens": len(answer["tokens"]),
             "patches": PATCHES,
         }
-        words = SAID[number % len(SAID)][1]
+        words = TEXTS_AND_WORDS[number % len(TEXTS_AND_WORDS)][1]
         rows += [
             {
                 **shared,
@@ -126,7 +126,7 @@ def evaluation_rows() -> list[dict[str, Any]]:
 def main() -> None:
     table = pa.Table.from_pylist(calibration_rows(), schema=SCHEMA)
     with pa.ipc.new_file(FIXTURES / "calibration.arrow", SCHEMA) as file:
-        # In two batches, as larger ones come.
+        # Two batches, since larger files have several.
         file.write_table(table, max_chunksize=24)
     pq.write_table(table, FIXTURES / "calibration.parquet")
     evaluation = evaluation_table.SCHEMA.with_metadata(_EVALUATION)

@@ -1,8 +1,7 @@
-"""Writes src/math/statistics/fixtures/calibration.json, which both languages' tests read:
-`python -m tests.makers.calibration_fixture`.
+"""Writes src/math/statistics/fixtures/calibration.json, which the Python and TypeScript tests compare with.
 
-Inputs are seeded; what they come to is SciPy's word wherever it has one (densities, U, Wilson's interval), else that of
-patchlight.calibration.statistics, which its own tests hold to SciPy.
+Run `python -m tests.makers.calibration_fixture`. Inputs are seeded. Expected values come from SciPy if it has the
+statistic (densities, U, Wilson intervals), else from patchlight.calibration.statistics, whose tests compare with SciPy.
 """
 
 import json
@@ -30,14 +29,14 @@ ANSWERS = (
 
 
 def fixture() -> dict[str, Any]:
-    """The file's content."""
+    """Return the content of the file."""
     random = np.random.default_rng(20)
     maps = random.random((6, 48)) ** 4
     maps[1] = 0.3
     maps[2] = np.eye(48)[5]
     maps[3] = 0
     maps[4, 10:] = 0
-    given = torch.from_numpy(maps)
+    tensor = torch.from_numpy(maps)
     right = np.round(random.normal(4.2, 0.5, 240), 5)
     wrong = np.round(random.normal(4.7, 0.6, 110), 5)
     grid = np.linspace(2, 7, 33)
@@ -50,11 +49,11 @@ def fixture() -> dict[str, Any]:
     tokens = [0.5, math.nan, 0.1, 0.9, 0.3]
     poolings = [
         {
-            "values": some,
+            "values": token_values,
             "isContent": content,
-            "pooled": {name: statistics.pool(some, content, name) for name in statistics.POOLINGS},
+            "pooled": {name: statistics.pool(token_values, content, name) for name in statistics.POOLINGS},
         }
-        for some, content in (
+        for token_values, content in (
             (tokens, [True, True, False, True, True]),
             (tokens, [False, True, False, False, False]),
             (tokens, None),
@@ -66,9 +65,9 @@ def fixture() -> dict[str, Any]:
     return {
         "entropies": {
             "maps": maps.tolist(),
-            "sum": entropy.sum_normalised(given).tolist(),
-            "kde": entropy.kernel_density(given).tolist(),
-            "bernoulli": entropy.bernoulli(given).tolist(),
+            "sum": entropy.sum_normalised(tensor).tolist(),
+            "kde": entropy.kernel_density(tensor).tolist(),
+            "bernoulli": entropy.bernoulli(tensor).tolist(),
         },
         "right": right.tolist(),
         "wrong": wrong.tolist(),
@@ -89,16 +88,16 @@ def fixture() -> dict[str, Any]:
         },
         "auroc": {
             name: {
-                "value": 1 - stats.mannwhitneyu(some["right"], some["wrong"]).statistic / (len(right) * len(wrong)),
+                "value": 1 - stats.mannwhitneyu(case["right"], case["wrong"]).statistic / (len(right) * len(wrong)),
                 **dict(
                     zip(
                         ("low", "high"),
-                        (statistics.auroc_interval(some["right"], some["wrong"], "below", resamples=20_000) or ())[1:],
+                        (statistics.auroc_interval(case["right"], case["wrong"], "below", resamples=20_000) or ())[1:],
                         strict=True,
                     )
                 ),
             }
-            for name, some in (("plain", {"right": right, "wrong": wrong}), ("tied", tied))
+            for name, case in (("plain", {"right": right, "wrong": wrong}), ("tied", tied))
         },
         "shares": [
             {"hits": hits, "n": n, **_interval(stats.binomtest(hits, n).proportion_ci(method="wilson"))}
@@ -120,15 +119,15 @@ def _interval(interval: Any) -> dict[str, float]:
     return {"low": float(interval.low), "high": float(interval.high)}
 
 
-def _plain(found: statistics.Threshold) -> dict[str, Any]:
+def _plain(threshold: statistics.Threshold) -> dict[str, Any]:
     return {
         name: value._asdict() if isinstance(value, statistics.Share) else value
-        for name, value in found._asdict().items()
+        for name, value in threshold._asdict().items()
     }
 
 
 def without_nan(value: Any) -> Any:
-    """JSON has no NaN: null stands for it."""
+    """Replace NaN by None, since JSON has no NaN."""
     if isinstance(value, float):
         return None if math.isnan(value) else value
     if isinstance(value, dict):

@@ -99,7 +99,7 @@ def test_every_kind_of_token_is_told_apart(written: dict):
 
 def test_maps_of_another_model_are_not_taken_for_this_one_s(tmp_path: Path):
     (tmp_path / "manifest.json").write_text(json.dumps({"model": "0" * 12}))
-    with pytest.raises(ValueError, match="was begun otherwise \\(model '000000000000', asked for"):
+    with pytest.raises(ValueError, match="was started with other options \\(model: '000000000000', now"):
         collect_method_samples(EMBEDDED, tmp_path, MethodSamplesConfig())
 
 

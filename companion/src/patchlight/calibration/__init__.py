@@ -1,3 +1,3 @@
-"""How the entropy of relevancy maps relates to right and wrong answers: entropies, thresholds, intervals, and the
-calibration file that holds them.
+"""Calibration: how the entropy of relevancy maps relates to right and wrong answers. Entropies, thresholds, intervals,
+and the calibration file.
 """

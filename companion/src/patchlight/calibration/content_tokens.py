@@ -1,5 +1,8 @@
-"""Which tokens of an answer carry content: what the poolings of their values go by. The same rule and list as in
-src/math/statistics/content-tokens.ts and src/math/statistics/function-words.ts."""
+"""Finds the content tokens of an answer, to which some poolings are limited.
+
+The rule and the word list are those of src/math/statistics/content-tokens.ts and
+src/math/statistics/function-words.ts.
+"""
 
 from collections.abc import Sequence
 
@@ -18,20 +21,23 @@ FUNCTION_WORDS = frozenset(
     i'll you'll he'll she'll we'll they'll
     """.split()
 )
-"""English words that hold a sentence together and say nothing of a picture. Not among them, because questions ask for
-them: yes, no and not, numbers, and words of place other than the bare in, on and at."""
+"""English words that carry grammar rather than content. Excluded, because questions ask for them: yes, no and not,
+numbers, and words of place except plain in, on and at."""
 
 
 def content_tokens(texts: Sequence[str], words: Sequence[int]) -> list[bool]:
-    """A token carries content where it has a letter or a digit and its word, in lower case and without the punctuation
-    at its ends, is no function word. `words` number the words that the tokens belong to."""
-    whole: dict[int, str] = {}
+    """Return for each token whether it is a content token.
+
+    A content token has a letter or a digit, and its word (in lower case, without surrounding punctuation) is not a
+    function word. words: for each token, the number of its word.
+    """
+    joined: dict[int, str] = {}
     for text, word in zip(texts, words, strict=True):
-        whole[word] = whole.get(word, "") + text
-    function = {word for word, text in whole.items() if _plain(text) in FUNCTION_WORDS}
-    return [word not in function and any(map(str.isalnum, text)) for text, word in zip(texts, words, strict=True)]
+        joined[word] = joined.get(word, "") + text
+    function_words = {word for word, text in joined.items() if _plain(text) in FUNCTION_WORDS}
+    return [word not in function_words and any(map(str.isalnum, text)) for text, word in zip(texts, words, strict=True)]
 
 
 def _plain(text: str) -> str:
-    inside = [place for place, character in enumerate(text) if character.isalnum()]
-    return text[inside[0] : inside[-1] + 1].lower().replace("’", "'") if inside else ""
+    letters = [index for index, character in enumerate(text) if character.isalnum()]
+    return text[letters[0] : letters[-1] + 1].lower().replace("’", "'") if letters else ""

@@ -1,6 +1,6 @@
-"""Entropy of relevancy maps, in nats, in the three senses that the FastRM paper's formula leaves open.
+"""Entropy of relevancy maps, in nats, in three readings of the FastRM paper's formula.
 
-`H = -sum_i p(x_i) log p(x_i)` over the N patches' scores; the paper does not say what `p` is.
+`H = -sum_i p(x_i) log p(x_i)` over the scores of N patches; the paper does not define `p`.
 """
 
 import math
@@ -9,31 +9,35 @@ import torch
 
 
 def sum_normalised(maps: torch.Tensor) -> torch.Tensor:
-    """`p_i = x_i / sum x` for maps [t, N] of scores that are not negative: [t], 0 to log N. NaN where all are 0."""
+    """Return the entropy `[t]` of maps `[t, N]` with `p_i = x_i / sum x`: 0 to log N.
+
+    Scores must not be negative. NaN if all are 0.
+    """
     maps = maps.double()
     return _entropy(maps / maps.sum(-1, keepdim=True))
 
 
 def kernel_density(maps: torch.Tensor) -> torch.Tensor:
-    """`p` the Gaussian kernel density of a map's own scores (Scott's bandwidth) at each score, renormalised: [t].
+    """Return the entropy `[t]` of maps `[t, N]`, with `p` the Gaussian kernel density of a map's scores (Scott's
+    bandwidth), evaluated at each score and renormalised.
 
-    Scores that are all the same have no bandwidth; their density is the same everywhere, and H is log N.
+    Equal scores have no bandwidth; their density is uniform, so H is log N.
     """
     maps = maps.double()
     n = maps.shape[-1]
-    found = torch.full((len(maps),), math.log(n), dtype=torch.float64)
+    entropies = torch.full((len(maps),), math.log(n), dtype=torch.float64)
     for row, scores in enumerate(maps):
         width = scores.std() * n ** (-1 / 5) if n > 1 else scores.new_zeros(())
         if torch.isnan(width):
-            found[row] = math.nan
+            entropies[row] = math.nan
         elif width > 0:
             density = torch.exp(-0.5 * ((scores[:, None] - scores) / width) ** 2).sum(1)
-            found[row] = _entropy(density / density.sum())
-    return found
+            entropies[row] = _entropy(density / density.sum())
+    return entropies
 
 
 def bernoulli(probabilities: torch.Tensor) -> torch.Tensor:
-    """Mean binary entropy of the patches' probabilities [t, N]: [t], 0 to log 2."""
+    """Return the mean binary entropy `[t]` of patch probabilities `[t, N]`: 0 to log 2."""
     p = probabilities.double()
     return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).mean(-1)
 

@@ -1,4 +1,4 @@
-"""A calibration as a file: answers with their maps' entropies, as docs/calibration.md describes it."""
+"""Writes and reads calibration files: scored answers with the entropies of their maps (docs/calibration.md)."""
 
 import json
 import os
@@ -41,21 +41,22 @@ _TOKEN_COLUMNS = [column.name for column in SCHEMA if pa.types.is_list(column.ty
 
 
 class Named(TypedDict):
-    """A head, or a model, by name and revision."""
+    """Name and revision of a head or a model."""
 
     name: str
     revision: str
 
 
 class NamedModel(Named):
-    """`sameAs` are the revisions that the same weights go by elsewhere: an export to ONNX has one of its own."""
+    """A model. sameAs: other revisions of the same weights, such as that of an ONNX export."""
 
     sameAs: list[str]
 
 
 class DataFacts(TypedDict):
-    """`sets` are the values of the column `set` in the order in which they are shown; `about` is a sentence for the
-    page: what was asked about which pictures."""
+    """A dataset. sets: the values of the column `set`, in display order. about: a sentence for the page that describes
+    the questions and images.
+    """
 
     name: str
     sets: list[str]
@@ -63,7 +64,7 @@ class DataFacts(TypedDict):
 
 
 class Sprites(TypedDict):
-    """Thumbnails in one picture beside the calibration: square cells, `cols` a row."""
+    """Thumbnails in one image next to the calibration file: square cells, `cols` per row."""
 
     file: str
     cols: int
@@ -78,10 +79,10 @@ class PackedImages(TypedDict):
 
 
 class CalibrationFacts(TypedDict):
-    """What a calibration is of and how it was made, named as the file has it.
+    """What a calibration covers and how it was made, with the field names of the file.
 
-    patches: of every map, None where pictures differ in it. seed: of the questions' choice. licence: of questions and
-    pictures, "" where it is not known.
+    patches: number per map, None if it varies by image. seed: of the choice of questions. licence: of questions and
+    images, "" if unknown.
     """
 
     model: NamedModel
@@ -96,39 +97,43 @@ class CalibrationFacts(TypedDict):
 
 
 def write_calibration(path: Path, rows: Sequence[Mapping[str, Any]], facts: CalibrationFacts) -> None:
-    """Rows have the columns of SCHEMA; the file is there whole, or not at all.
+    """Write a calibration file atomically. Rows have the columns of SCHEMA.
 
-    Raises ValueError where a row's token columns differ in length, an id comes twice, or a set is not in `facts`.
+    Raises ValueError if the token columns of a row differ in length, an id occurs twice, or a set is missing from
+    `facts`.
     """
     _check(rows, facts["data"]["sets"])
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    about = {"formatVersion": FORMAT_VERSION, **facts, "n": len(rows), "createdAt": created}
-    schema = SCHEMA.with_metadata({KEY: json.dumps(about, ensure_ascii=False)})
+    metadata = {"formatVersion": FORMAT_VERSION, **facts, "n": len(rows), "createdAt": created}
+    schema = SCHEMA.with_metadata({KEY: json.dumps(metadata, ensure_ascii=False)})
     table = pa.Table.from_pylist(list(rows), schema=schema)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with pa.ipc.new_file(aside, table.schema) as file:
+        with pa.ipc.new_file(temporary, table.schema) as file:
             file.write_table(table.combine_chunks())
-        aside.rename(path)
+        temporary.rename(path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What a calibration, in Arrow or Parquet, says of itself. Raises ValueError where it is none, or of another version."""
+    """Read the metadata of a calibration file, Arrow or Parquet.
+
+    Raises ValueError if it is not a calibration file or has another format version.
+    """
     try:
         with path.open("rb") as file:
             is_parquet = file.read(4) == b"PAR1"
         schema = pq.read_schema(path) if is_parquet else _arrow_schema(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path} is no calibration: wanted is an Arrow or Parquet file ({error})") from None
+        raise ValueError(f"{path} is not a calibration file: expected Arrow or Parquet ({error})") from None
     text = (schema.metadata or {}).get(KEY.encode())
     if text is None:
-        raise ValueError(f"{path} is no calibration: its metadata has no {KEY}")
-    said = json.loads(text)
-    if (version := said.get("formatVersion")) != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {version}; want {FORMAT_VERSION}")
-    return said
+        raise ValueError(f"{path} is not a calibration file: its metadata has no {KEY}")
+    facts = json.loads(text)
+    if (version := facts.get("formatVersion")) != FORMAT_VERSION:
+        raise ValueError(f"{path} has format version {version}, this program reads version {FORMAT_VERSION}")
+    return facts
 
 
 def _arrow_schema(path: Path) -> pa.Schema:
@@ -138,10 +143,10 @@ def _arrow_schema(path: Path) -> pa.Schema:
 
 def _check(rows: Sequence[Mapping[str, Any]], sets: list[str]) -> None:
     if len({row["id"] for row in rows}) < len(rows):
-        raise ValueError("two answers have the same id")
+        raise ValueError("two answers have the same id: ids must be unique")
     for row in rows:
         if row["set"] not in sets:
-            raise ValueError(f"answer {row['id']} is of set {row['set']!r}, not one of {', '.join(sets)}")
+            raise ValueError(f"answer {row['id']} has set {row['set']!r}, expected one of {', '.join(sets)}")
         lengths = {name: len(row[name]) for name in _TOKEN_COLUMNS}
         if len(set(lengths.values())) > 1:
-            raise ValueError(f"answer {row['id']}: token columns of different lengths: {lengths}")
+            raise ValueError(f"answer {row['id']} has token columns of different lengths: {lengths}")

@@ -1,6 +1,6 @@
-"""How far entropy tells right answers from wrong ones: thresholds, AUROC, densities with bands.
+"""Measures how well a score separates right from wrong answers: thresholds, AUROC, densities with bands.
 
-The page computes the same in src/math; src/math/statistics/fixtures/calibration.json holds both to the same numbers.
+The page computes the same in src/math/statistics; the tests of both compare with its fixtures/calibration.json.
 """
 
 import math
@@ -10,15 +10,16 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 RightSide = Literal["below", "above"]
-"""On which side of a threshold right answers are expected: below for entropies, above for log-probabilities."""
+"""The side of a threshold on which right answers are expected: below for entropies, above for log-probabilities."""
 
 Pooling = Literal["mean", "content-mean", "max", "min", "first-content", "last-content"]
 
-LEAST_FOR_BANDS = 30
-"""Fewer values have no bands."""
-LEAST_FOR_THRESHOLD = 10
-"""Fewer right or wrong answers in a half carry no threshold."""
-MOST_CELLS = 1024
+MIN_FOR_BANDS = 30
+"""Fewest values for which bands are computed."""
+MIN_FOR_THRESHOLD = 10
+"""Fewest right and fewest wrong answers per half for which a threshold is computed."""
+MAX_CELLS = 1024
+"""Most cells of values that the bootstrap of the AUROC resamples."""
 _Z95 = 1.959963984540054
 _HASH_STEP = 0x9E3779B9
 
@@ -34,7 +35,7 @@ POOLINGS: tuple[Pooling, ...] = tuple(_POOL)
 
 
 class Share(NamedTuple):
-    """So many of n, with Wilson's score interval (95 %, 1927, no continuity correction)."""
+    """hits / n with its 95 % Wilson score interval (Wilson 1927, no continuity correction)."""
 
     hits: int
     n: int
@@ -44,8 +45,10 @@ class Share(NamedTuple):
 
 
 class Auroc(NamedTuple):
-    """The share of pairs of a right and a wrong answer in the expected order, ties counting half, and its 95 %
-    percentile bootstrap interval, resampled within each class."""
+    """Share of right-wrong pairs in the expected order, with ties counted as half.
+
+    low, high: 95 % percentile bootstrap interval, resampled within each class.
+    """
 
     value: float
     low: float
@@ -53,10 +56,11 @@ class Auroc(NamedTuple):
 
 
 class Threshold(NamedTuple):
-    """Set on one half of the answers (`set_on` of them); the shares are of the other half.
+    """A threshold set on one half of the answers, with shares measured on the other half.
 
-    threshold, mean_right, mean_wrong: in the values' unit, the first the mean of the other two. true_positives: right
-    answers on the right side, of all right ones; false_positives: wrong ones there, of all wrong ones.
+    threshold: the mean of mean_right and mean_wrong, all in the unit of the values. set_on: number of answers that it
+    was set on. true_positives: share of the right answers on `right_side`. false_positives: share of the wrong answers
+    on `right_side`.
     """
 
     right_side: RightSide
@@ -72,7 +76,7 @@ class Threshold(NamedTuple):
 
 
 class Bands(NamedTuple):
-    """Each [points]: a kernel density and its pointwise 95 % bootstrap interval."""
+    """A kernel density and its pointwise 95 % bootstrap interval, `[points]` each."""
 
     density: np.ndarray
     low: np.ndarray
@@ -80,7 +84,7 @@ class Bands(NamedTuple):
 
 
 def share_of(hits: int, n: int) -> Share:
-    """NaN, from 0 to 1, of nothing."""
+    """Return hits / n with its interval; NaN with interval [0, 1] if n is 0."""
     if n == 0:
         return Share(hits, n, math.nan, 0.0, 1.0)
     p, z2 = hits / n, _Z95**2
@@ -90,47 +94,50 @@ def share_of(hits: int, n: int) -> Share:
 
 
 def pool(values: Sequence[float] | np.ndarray, is_content: Sequence[bool] | None, pooling: Pooling) -> float:
-    """One answer's value of its tokens': NaNs are left out, NaN where nothing is left.
+    """Pool the token values of an answer into one value, ignoring NaN. NaN if there is no other value.
 
-    The content poolings take all tokens where none of what is left carries content.
+    Content poolings use all tokens if no content token has a value.
     """
-    given = np.asarray(values, dtype=np.float64)
-    known = ~np.isnan(given)
-    if "content" in pooling and is_content is not None and (known & np.asarray(is_content, dtype=bool)).any():
-        known = known & np.asarray(is_content, dtype=bool)
-    return _POOL[pooling](given[known]) if known.any() else math.nan
+    array = np.asarray(values, dtype=np.float64)
+    used = ~np.isnan(array)
+    if "content" in pooling and is_content is not None and (used & np.asarray(is_content, dtype=bool)).any():
+        used = used & np.asarray(is_content, dtype=bool)
+    return _POOL[pooling](array[used]) if used.any() else math.nan
 
 
 def scott_bandwidth(values: np.ndarray) -> float:
-    """Deviation (n - 1) times n^(-1/5); NaN for fewer than two values, and for values that are all the same."""
+    """Return the standard deviation (n - 1) times n^(-1/5); NaN for fewer than two values or equal values."""
     if len(values) < 2 or np.ptp(values) == 0:
         return math.nan
     return float(values.std(ddof=1) * len(values) ** (-1 / 5))
 
 
 def density(values: np.ndarray, grid: np.ndarray, bandwidth: float) -> np.ndarray:
-    """Gaussian kernel density at each grid point: [points]."""
+    """Return the Gaussian kernel density `[points]` of values `[n]` at the grid points `[points]`."""
     kernels = np.exp(-0.5 * ((grid[:, None] - values) / bandwidth) ** 2)
     return kernels.sum(1) / (len(values) * bandwidth * math.sqrt(2 * math.pi))
 
 
 def bands(values: np.ndarray, grid: np.ndarray, bandwidth: float, *, resamples: int = 200, seed: int = 0) -> Bands:
-    """The bandwidth is kept. Raises ValueError for fewer than LEAST_FOR_BANDS values."""
-    if len(values) < LEAST_FOR_BANDS:
-        raise ValueError(f"{len(values)} values: bands need at least {LEAST_FOR_BANDS}")
+    """Return the kernel density with bootstrap bands. All resamples use the given bandwidth.
+
+    Raises ValueError for fewer than MIN_FOR_BANDS values.
+    """
+    if len(values) < MIN_FOR_BANDS:
+        raise ValueError(f"bands need at least {MIN_FOR_BANDS} values, got {len(values)}")
     generator = np.random.default_rng(seed)
     kernels = np.exp(-0.5 * ((grid[:, None] - values) / bandwidth) ** 2)
     scale = len(values) * bandwidth * math.sqrt(2 * math.pi)
-    found = np.empty((resamples, len(grid)))
-    for drawn in found:
-        times = np.bincount(generator.integers(len(values), size=len(values)), minlength=len(values))
-        drawn[:] = kernels @ times / scale
-    low, high = np.percentile(found, [2.5, 97.5], axis=0)
+    densities = np.empty((resamples, len(grid)))
+    for row in densities:
+        counts = np.bincount(generator.integers(len(values), size=len(values)), minlength=len(values))
+        row[:] = kernels @ counts / scale
+    low, high = np.percentile(densities, [2.5, 97.5], axis=0)
     return Bands(kernels.sum(1) / scale, low, high)
 
 
 def auroc(right: np.ndarray, wrong: np.ndarray, right_side: RightSide) -> float:
-    """Mann and Whitney's U over n m; NaN where a class is empty."""
+    """Return the AUROC: the Mann-Whitney U divided by the number of pairs. NaN if a class is empty."""
     if len(right) == 0 or len(wrong) == 0:
         return math.nan
     counts = _cells(right, wrong)
@@ -140,27 +147,34 @@ def auroc(right: np.ndarray, wrong: np.ndarray, right_side: RightSide) -> float:
 def auroc_interval(
     right: np.ndarray, wrong: np.ndarray, right_side: RightSide, *, resamples: int = 1000, seed: int = 0
 ) -> Auroc | None:
-    """None where a class is empty. Past MOST_CELLS different values, cells of equal numbers of answers are resampled;
-    what that moves the whole by is taken from each resample."""
+    """Return the AUROC with its bootstrap interval, or None if a class is empty.
+
+    If there are more than MAX_CELLS distinct values, they are grouped into cells with equal numbers of answers. The
+    resampled AUROCs are corrected for the difference that this grouping makes to the AUROC of all answers.
+    """
     value = auroc(right, wrong, right_side)
     if math.isnan(value):
         return None
     rights, wrongs = _cells(right, wrong)
-    if len(rights) > MOST_CELLS:
+    if len(rights) > MAX_CELLS:
         total = rights + wrongs
-        place = ((np.cumsum(total) - total) * MOST_CELLS // total.sum()).astype(int)
-        rights, wrongs = (np.bincount(place, counts, minlength=MOST_CELLS) for counts in (rights, wrongs))
+        cell = ((np.cumsum(total) - total) * MAX_CELLS // total.sum()).astype(int)
+        rights, wrongs = (np.bincount(cell, counts, minlength=MAX_CELLS) for counts in (rights, wrongs))
     centre = _ordered(rights[None], wrongs[None], right_side)[0]
     generator = np.random.default_rng(seed)
-    drawn_rights, drawn_wrongs = (
+    resampled_rights, resampled_wrongs = (
         generator.multinomial(int(counts.sum()), counts / counts.sum(), size=resamples) for counts in (rights, wrongs)
     )
-    low, high = np.percentile(_ordered(drawn_rights, drawn_wrongs, right_side) - centre + value, [2.5, 97.5])
+    resampled = _ordered(resampled_rights, resampled_wrongs, right_side)
+    low, high = np.percentile(resampled - centre + value, [2.5, 97.5])
     return Auroc(value, max(0.0, float(low)), min(1.0, float(high)))
 
 
 def is_set_half(rows: np.ndarray, seed: int) -> np.ndarray:
-    """Whether a threshold is set on a row, by its place in the file and the seed alone (Wellons' lowbias32)."""
+    """Return whether each row belongs to the half that thresholds are set on.
+
+    Depends only on the seed and the row's index in the file (a hash, Wellons' lowbias32).
+    """
     x = (rows.astype(np.uint64) + np.uint64(seed * _HASH_STEP % 2**32)).astype(np.uint32)
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
     x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
@@ -170,17 +184,18 @@ def is_set_half(rows: np.ndarray, seed: int) -> np.ndarray:
 def calibrate_threshold(
     values: np.ndarray, is_right: np.ndarray, rows: np.ndarray, right_side: RightSide, *, seed: int = 0
 ) -> Threshold:
-    """Mean of the two classes' means, set on one half and checked on the other. `rows`: the answers' places in the file.
+    """Set a threshold, the mean of the two class means, on one half of the answers and check it on the other.
 
-    Raises ValueError where a half has fewer than LEAST_FOR_THRESHOLD right or wrong answers.
+    rows: the answers' indices in the file. Raises ValueError if a half has fewer than MIN_FOR_THRESHOLD right or wrong
+    answers.
     """
     on = is_set_half(rows, seed)
-    for half, where in ((on, "set on"), (~on, "checked on")):
+    for half, use in ((on, "set on"), (~on, "checked on")):
         for side, name in ((is_right, "right"), (~is_right, "wrong")):
-            if (n := int((half & side).sum())) < LEAST_FOR_THRESHOLD:
+            if (n := int((half & side).sum())) < MIN_FOR_THRESHOLD:
                 raise ValueError(
-                    f"there are {n} {name} answers in the half that a threshold is {where}; "
-                    f"it takes at least {LEAST_FOR_THRESHOLD}"
+                    f"the half that the threshold is {use} has {n} {name} answers; it needs at least "
+                    f"{MIN_FOR_THRESHOLD}"
                 )
     mean_right, mean_wrong = float(values[on & is_right].mean()), float(values[on & ~is_right].mean())
     threshold = (mean_right + mean_wrong) / 2
@@ -205,14 +220,14 @@ def _share(hits: np.ndarray, of: np.ndarray) -> Share:
 
 
 def _cells(right: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How many of each there are of every value, from the smallest on."""
+    """Count right and wrong answers per distinct value, in ascending order of the values."""
     values = np.unique(np.concatenate([right, wrong]))
-    counts = [np.bincount(np.searchsorted(values, some), minlength=len(values)) for some in (right, wrong)]
+    counts = [np.bincount(np.searchsorted(values, group), minlength=len(values)) for group in (right, wrong)]
     return counts[0].astype(np.float64), counts[1].astype(np.float64)
 
 
 def _ordered(right: np.ndarray, wrong: np.ndarray, right_side: RightSide) -> np.ndarray:
-    """Of counts a cell, [resamples, cells] each: [resamples]."""
+    """Return the AUROC `[resamples]` of counts per cell, `[resamples, cells]` each."""
     before = np.cumsum(right, axis=1) - right
     below = (wrong * (before + right / 2)).sum(1) / (right.sum(1) * wrong.sum(1))
     return below if right_side == "below" else 1 - below

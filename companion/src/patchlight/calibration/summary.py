@@ -1,4 +1,4 @@
-"""What a calibration comes to, as the paper's Table 1 has it: how many answers are right on either side of a threshold."""
+"""Summarises a calibration as in the FastRM paper's Table 1: the share of right answers on each side of a threshold."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,19 +22,19 @@ from .statistics import (
 )
 
 RIGHT = 0.5
-"""An answer that scores this much counts as right."""
+"""Answers with at least this score count as right."""
 SEED = 0
-"""Of the halves and of the bootstrap; the page's own default."""
+"""Seed of the split into halves and of the bootstrap; the page has the same default."""
 
 
 PAPER = (
-    "In the paper 63 % of LLaVA-1.5's answers lie below; 84, 83 and 86 % of these are right on VQA, GQA and POPE, and "
-    "59 % of those above"
+    "In the paper, 63 % of LLaVA-1.5's answers are below the threshold; 84, 83 and 86 % of these are right on VQA, GQA "
+    "and POPE, and 59 % of those above"
 )
 
 
 class Measure(NamedTuple):
-    """Something that may tell right answers from wrong ones; `column` of a calibration file holds it token by token."""
+    """A value that may separate right from wrong answers. column: where a calibration file has it, one per token."""
 
     column: str
     name: str
@@ -59,8 +59,8 @@ POOLING_NAMES: dict[Pooling, str] = {
 }
 
 
-class Together(NamedTuple):
-    """AUROC on the half that nothing was fitted to, of each measure alone and of a logistic sum of both."""
+class Combination(NamedTuple):
+    """AUROC on the half that was not used for fitting: of each measure alone and of both in a logistic regression."""
 
     answers: int
     entropy: float
@@ -69,10 +69,10 @@ class Together(NamedTuple):
 
 
 class Separation(NamedTuple):
-    """How well one number an answer tells right from wrong.
+    """How well one value per answer separates right from wrong.
 
-    auroc None where a class is empty; threshold None where there are too few answers, and `why` says so. left_out:
-    answers without a value.
+    answers: number of answers with a value. right: how many of them are right. left_out: number of answers without a
+    value. auroc: None if a class is empty. threshold: None if there are too few answers; `why` then gives the reason.
     """
 
     answers: int
@@ -84,8 +84,10 @@ class Separation(NamedTuple):
 
 
 def separate(rows: Sequence[Mapping[str, Any]], measure: Measure, pooling: Pooling, set_name: str = "") -> Separation:
-    """Of the answers whose correctness is known, of one set or of all. `rows` are a whole file's, in its order: an
-    answer's place decides on which half it is."""
+    """Measure how well `measure` separates the scored answers of one set, or of all sets if `set_name` is empty.
+
+    rows: all rows of a calibration file in order, since the index of an answer decides in which half it is.
+    """
     chosen = [k for k, row in enumerate(rows) if row["correct"] is not None and set_name in ("", row["set"])]
     values = np.array([pool(rows[k][measure.column], rows[k]["isContent"], pooling) for k in chosen])
     is_right = np.array([rows[k]["correct"] >= RIGHT for k in chosen], dtype=bool)
@@ -100,65 +102,68 @@ def separate(rows: Sequence[Mapping[str, Any]], measure: Measure, pooling: Pooli
     return Separation(len(used), int(right.sum()), int((~known).sum()), interval, threshold, why)
 
 
-def separate_together(rows: Sequence[Mapping[str, Any]]) -> Together | None:
-    """What entropy adds to log-probability: both pooled by the mean, joined by a logistic regression that is fitted to
-    one half and measured on the other. None where a half lacks right or wrong answers.
+def combine_measures(rows: Sequence[Mapping[str, Any]]) -> Combination | None:
+    """Measure what entropy adds to log-probability.
 
-    Log-probabilities crowd at 0, so their logarithm goes in; of either measure alone only the order counts.
+    Both are pooled by the mean and combined by a logistic regression, fitted to one half and measured on the other.
+    Returns None if a half has no right or no wrong answers. Log-probabilities crowd near 0, so the regression uses the
+    logarithm of their magnitude; this does not change the AUROC of log-probability alone, which depends on order only.
     """
-    places, values, is_right = [], [], []
+    indices, values, is_right = [], [], []
     for k, row in enumerate(rows):
         pair = [pool(row[measure.column], row["isContent"], "mean") for measure in (ENTROPY_SUM, LOG_PROB)]
         if row["correct"] is not None and np.isfinite(pair).all():
-            places.append(k)
+            indices.append(k)
             values.append([-pair[0], -math.log(max(-pair[1], 1e-9))])
             is_right.append(row["correct"] >= RIGHT)
-    on, right = is_set_half(np.array(places, dtype=np.int64), SEED), np.array(is_right, dtype=bool)
+    on, right = is_set_half(np.array(indices, dtype=np.int64), SEED), np.array(is_right, dtype=bool)
     if min((half & side).sum() for half in (on, ~on) for side in (right, ~right)) == 0:
         return None
     columns = np.array(values)
     columns = (columns - columns[on].mean(0)) / np.maximum(columns[on].std(0), 1e-12)
     score = columns @ _logistic(columns[on], right[on])
 
-    def measured(column: np.ndarray) -> float:
+    def other_half_auroc(column: np.ndarray) -> float:
         return auroc(column[~on & right], column[~on & ~right], "above")
 
-    return Together(int((~on).sum()), measured(columns[:, 0]), measured(columns[:, 1]), measured(score))
+    entropy, log_prob = columns.T
+    return Combination(int((~on).sum()), other_half_auroc(entropy), other_half_auroc(log_prob), other_half_auroc(score))
 
 
 def answer_lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
-    """How many right and wrong answers have each number of tokens."""
+    """Count right and wrong answers by their number of tokens."""
     lengths = sorted({len(row["tokens"]) for row in rows})
     counts = {name: dict.fromkeys(lengths, 0) for name in ("right", "wrong")}
     for row in rows:
         if row["correct"] is not None:
             counts["right" if row["correct"] >= RIGHT else "wrong"][len(row["tokens"])] += 1
-    return {"tokens": lengths, **{name: list(found.values()) for name, found in counts.items()}}
+    return {"tokens": lengths, **{name: list(by_length.values()) for name, by_length in counts.items()}}
 
 
 def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -> dict[str, Any]:
-    """`figures` and `tables` for reading, and all their numbers under `thresholds` and `poolings`; `answerLengths` by
-    set."""
+    """Return a report: `figures` and `tables` for display, all their numbers under `thresholds` and `poolings`, and
+    `answerLengths` by set.
+    """
     names = [*sets, ""]
-    shown = {
+    separations = {
         measure.column: {name: separate(rows, measure, "mean", name) for name in names}
         for measure in (ENTROPY_SUM, LOG_PROB)
     }
     poolings: dict[str, dict[Pooling, Separation]] = {
         measure.column: {pooling: separate(rows, measure, pooling) for pooling in POOLINGS} for measure in MEASURES
     }
-    together = separate_together(rows)
     return {
-        "figures": _figures(together),
+        "figures": _figures(combine_measures(rows)),
         "tables": [
-            *(_threshold_table(measure, shown[measure.column]) for measure in (ENTROPY_SUM, LOG_PROB)),
+            *(_threshold_table(measure, separations[measure.column]) for measure in (ENTROPY_SUM, LOG_PROB)),
             _pooling_table(poolings),
         ],
         "thresholds": {
-            column: {name or "all": _plain(found) for name, found in by_set.items()} for column, by_set in shown.items()
+            column: {name or "all": _plain(separation) for name, separation in by_set.items()}
+            for column, by_set in separations.items()
         },
         "poolings": {
-            column: {pooling: _plain(found) for pooling, found in by_pooling.items()}
+            column: {pooling: _plain(separation) for pooling, separation in by_pooling.items()}
             for column, by_pooling in poolings.items()
         },
         "answerLengths": {
@@ -169,7 +174,9 @@ def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -
 
 
 def _logistic(columns: np.ndarray, is_right: np.ndarray) -> np.ndarray:
-    """Weights [k] of columns [n, k], by Newton's method with a ridge of 1; the constant is left out of what is returned."""
+    """Fit a logistic regression with a ridge of 1 by Newton's method; return the weights `[k]` of columns `[n, k]`
+    without the intercept.
+    """
     x, w = np.column_stack([np.ones(len(columns)), columns]), np.zeros(columns.shape[1] + 1)
     for _ in range(50):
         p = 1 / (1 + np.exp(-x @ w))
@@ -180,13 +187,13 @@ def _logistic(columns: np.ndarray, is_right: np.ndarray) -> np.ndarray:
     return w[1:]
 
 
-def _figures(together: Together | None) -> list[dict[str, object]]:
-    if together is None:
+def _figures(combination: Combination | None) -> list[dict[str, object]]:
+    if combination is None:
         return []
     return [
-        figure("AUROC of entropy (sum-normalised, mean), on half of the answers", together.entropy),
-        figure("AUROC of log-probability (mean), on the same half", together.log_prob),
-        figure("AUROC of both, joined by a logistic regression on the other half", together.both),
+        figure("AUROC of entropy (sum-normalised, mean), on one half of the answers", combination.entropy),
+        figure("AUROC of log-probability (mean), on the same half", combination.log_prob),
+        figure("AUROC of both, combined by a logistic regression fitted to the other half", combination.both),
     ]
 
 
@@ -195,31 +202,31 @@ def _threshold_table(measure: Measure, by_set: dict[str, Separation]) -> dict[st
     other = "above" if side == "below" else "below"
     paper = f". {PAPER}" if measure == ENTROPY_SUM else ""
     rows = []
-    for name, found in by_set.items():
-        accuracy = f"{found.right / found.answers:.3f}" if found.answers else ""
-        line = [name or "all", str(found.answers), accuracy]
-        t = found.threshold
+    for name, separation in by_set.items():
+        accuracy = f"{separation.right / separation.answers:.3f}" if separation.answers else ""
+        line = [name or "all", str(separation.answers), accuracy]
+        t = separation.threshold
         if t is None:
             line += [""] * 6
         else:
             share = t.share_below if side == "below" else _rest(t.share_below)
-            there, elsewhere = (t.right_below, t.right_above)[:: 1 if side == "below" else -1]
-            line += [f"{t.threshold:.3f}", f"{share.value:.3f}", _rate(there), _rate(elsewhere)]
+            on_side, on_other = (t.right_below, t.right_above)[:: 1 if side == "below" else -1]
+            line += [f"{t.threshold:.3f}", f"{share.value:.3f}", _rate(on_side), _rate(on_other)]
             line += [f"{t.true_positives.value:.3f}", f"{t.false_positives.value:.3f}"]
-        rows.append([*line, _interval(found.auroc)])
+        rows.append([*line, _interval(separation.auroc)])
     return {
-        "title": f"{measure.name.capitalize()}, {POOLING_NAMES['mean']}. The threshold (nats) is set on one half of the "
-        f"answers and checked on the other; 95 % intervals{paper}",
+        "title": f"{measure.name.capitalize()}, {POOLING_NAMES['mean']}. The threshold (nats) is set on one half of "
+        f"the answers and checked on the other; with 95 % intervals{paper}",
         "columns": [
             "set",
             "answers",
-            "right",
+            "share right",
             "threshold",
             f"share {side}",
-            f"right {side}",
-            f"right {other}",
-            f"of right ones, {side}",
-            f"of wrong ones, {side}",
+            f"right if {side}",
+            f"right if {other}",
+            f"share of right answers {side}",
+            f"share of wrong answers {side}",
             "AUROC",
         ],
         "rows": rows,
@@ -228,8 +235,8 @@ def _threshold_table(measure: Measure, by_set: dict[str, Separation]) -> dict[st
 
 def _pooling_table(poolings: Mapping[str, Mapping[Pooling, Separation]]) -> dict[str, Any]:
     return {
-        "title": "AUROC of every entropy and way of pooling tokens, all sets; entropy is expected to be lower for right "
-        "answers, log-probability to be higher, and 0.5 says nothing",
+        "title": "AUROC of every measure and pooling, all sets. Right answers are expected to have lower entropy and "
+        "higher log-probability; 0.5 means no separation",
         "columns": ["pooling", *(measure.name for measure in MEASURES)],
         "rows": [
             [name, *(_interval(poolings[measure.column][pooling].auroc) for measure in MEASURES)]
@@ -246,12 +253,12 @@ def _rate(share: Share) -> str:
     return "" if share.n == 0 else f"{share.value:.3f} ({share.low:.3f} to {share.high:.3f})"
 
 
-def _interval(found: Auroc | None) -> str:
-    return "" if found is None else f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
+def _interval(area: Auroc | None) -> str:
+    return "" if area is None else f"{area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
 
 
 def _plain(value: Any) -> Any:
-    """NamedTuples as objects, names in the page's own case; NaN as null."""
+    """Convert to JSON: NamedTuples become objects with camelCase names, NaN becomes null."""
     if isinstance(value, (Separation, Threshold, Share, Auroc)):
         return {_camel(name): _plain(each) for name, each in value._asdict().items()}
     if isinstance(value, float):

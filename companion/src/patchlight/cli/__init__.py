@@ -1,3 +1,3 @@
-"""The `patchlight` command. `main` parses the command line; each command has a module of its own, which imports what
-is heavy only when it runs.
+"""The `patchlight` program. `main` parses the command line; each command is a module, which imports heavy packages only
+when it runs.
 """

@@ -1,4 +1,4 @@
-"""`patchlight collect`: samples to train a head on. Heavy imports wait until the command runs."""
+"""`patchlight collect`: collects samples to train a head on. Heavy packages are imported when the command runs."""
 
 import argparse
 import os
@@ -6,24 +6,31 @@ from pathlib import Path
 
 from .data_arguments import add_data_arguments, add_model_arguments, answer_options, data_options, model_options
 
-EPILOG = """Stopped or killed, it goes on where it was when it is started again with the same options. Under
-`torchrun --nproc_per_node 4 -m patchlight collect ...` or `accelerate launch` each process does every fourth shard."""
+EPILOG = """To resume after a stop or a crash, run the same command again. To use several GPUs, start it with
+`torchrun --nproc_per_node 4 -m patchlight collect ...` or `accelerate launch`; the processes share the shards."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Put `collect` among the commands; `run(arguments)` does it."""
-    parser = subparsers.add_parser("collect", help="answer a data set and label each token for a head", epilog=EPILOG)
+    """Add the `collect` command. Its arguments have a `run` function."""
+    parser = subparsers.add_parser(
+        "collect",
+        help="collect training samples for a head",
+        description="Answer the questions of a dataset with a model and label every answer token.",
+        epilog=EPILOG,
+    )
     add_model_arguments(parser)
     add_data_arguments(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the shards; finished ones are kept")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the samples; finished shards are kept")
     parser.add_argument(
         "--method",
         default="exact",
         choices=("exact", "incremental"),
-        help="Chefer relevancy to learn from; the paper's was most likely the incremental one (default: %(default)s)",
+        help="Chefer relevancy that labels the tokens; the paper most likely used incremental (default: %(default)s)",
     )
-    parser.add_argument("--shard-samples", type=int, default=32, help="questions of one file (default: %(default)s)")
-    parser.add_argument("--skip-bad", action="store_true", help="pass over samples that cannot be read or explained")
+    parser.add_argument("--shard-samples", type=int, default=32, help="questions per shard (default: %(default)s)")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="skip samples that cannot be read or explained (default: stop)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -41,4 +48,4 @@ def run(arguments: argparse.Namespace) -> None:
     )
     tokens = collect_samples(options, arguments.out, rank)
     done = len(list(arguments.out.glob("[0-9]*.safetensors")))
-    print(f"{tokens} tokens explained now; {done} shards in {arguments.out}")
+    print(f"labelled {tokens} tokens; {arguments.out} now has {done} shards")

@@ -1,4 +1,4 @@
-"""Arguments that `collect` and `evaluate` share: which model, which questions, how they are answered."""
+"""Arguments that `collect` and `evaluate` share: the model, the dataset, and how questions are answered."""
 
 import argparse
 from pathlib import Path
@@ -12,29 +12,45 @@ if TYPE_CHECKING:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that select and load a model."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model", required=True, help="hub id, or a folder in Hugging Face's layout")
-    group.add_argument("--revision", help="branch, tag or commit on the hub")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (default: %(default)s)")
-    group.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
-    group.add_argument("--device-map", help="spread one model over several GPUs: auto, balanced, sequential")
+    group.add_argument("--model", required=True, help="Hugging Face model id, or a folder with a model")
+    group.add_argument("--revision", help="branch, tag or commit of the model")
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, mps, cuda, or one GPU such as cuda:1 (default: %(default)s)"
+    )
+    group.add_argument(
+        "--dtype",
+        default="auto",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        help="number format of the weights (default: %(default)s)",
+    )
+    group.add_argument("--device-map", help="spread the model over several GPUs: auto, balanced or sequential")
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("data set")
+    """Add the options that select questions and bound their answers."""
+    group = parser.add_argument_group("dataset")
+    group.add_argument("--data", required=True, choices=("vqav2", "gqa", "pope", "jsonl"), help="format of the dataset")
     group.add_argument(
-        "--data", required=True, choices=("vqav2", "gqa", "pope", "jsonl"), help="format of the questions"
+        "--questions", type=Path, required=True, help="questions file; for gqa and pope, also a folder of them"
     )
-    group.add_argument("--questions", type=Path, required=True, help="questions file; for gqa and pope also a folder")
-    group.add_argument("--annotations", type=Path, help="VQAv2's annotations file")
-    group.add_argument("--images", type=Path, help="folder of the pictures (jsonl: its file's own unless given)")
-    group.add_argument("--samples", type=int, help="how many questions (default: all)")
-    group.add_argument("--seed", type=int, help="choose them at random by this seed (default: the first ones)")
-    group.add_argument("--suffix", default="", help='put behind each question, such as "Answer with a single word."')
-    group.add_argument("--max-new-tokens", type=int, default=100, help="longest answer (default: %(default)s)")
+    group.add_argument("--annotations", type=Path, help="annotations file (vqav2 only)")
+    group.add_argument(
+        "--images", type=Path, help="folder of the images; required except for jsonl (default: the questions' folder)"
+    )
+    group.add_argument("--samples", type=int, help="number of questions (default: all)")
+    group.add_argument("--seed", type=int, help="pick the questions at random with this seed (default: the first ones)")
+    group.add_argument(
+        "--suffix", default="", help='text appended to each question, such as "Answer with a single word."'
+    )
+    group.add_argument(
+        "--max-new-tokens", type=int, default=100, help="maximum answer length in tokens (default: %(default)s)"
+    )
 
 
 def model_options(arguments: argparse.Namespace, rank: "Rank") -> "LoadOptions":
+    """Return the model options, with a GPU for this rank."""
     from ..models.loading import LoadOptions
 
     return LoadOptions(
@@ -47,6 +63,7 @@ def model_options(arguments: argparse.Namespace, rank: "Rank") -> "LoadOptions":
 
 
 def data_options(arguments: argparse.Namespace) -> "DataOptions":
+    """Return the dataset options."""
     from ..head.datasets import DataOptions
 
     return DataOptions(
@@ -60,6 +77,7 @@ def data_options(arguments: argparse.Namespace) -> "DataOptions":
 
 
 def answer_options(arguments: argparse.Namespace) -> "AnswerOptions":
+    """Return how questions are answered and labelled."""
     from ..head.answer_sample import AnswerOptions
 
     return AnswerOptions(method=arguments.method, max_new_tokens=arguments.max_new_tokens, suffix=arguments.suffix)

@@ -1,4 +1,4 @@
-"""`patchlight evaluate`: a head on a data set. Heavy imports wait until the command runs."""
+"""`patchlight evaluate`: evaluates a head on a dataset. Heavy packages are imported when the command runs."""
 
 import argparse
 import os
@@ -6,28 +6,41 @@ from pathlib import Path
 
 from .data_arguments import add_data_arguments, add_model_arguments, answer_options, data_options, model_options
 
-EPILOG = """Writes table.parquet (a row a sample and token), calibration.arrow (a row an answer, for
-`patchlight serve --calibration`), summary.json and summary.md. Stopped or killed, it goes on
-where it was; under torchrun or accelerate the processes share the work."""
+EPILOG = """Writes table.parquet (one row per answer token), calibration.arrow (one row per answer, for
+`patchlight serve --calibration`), summary.json and summary.md. To resume after a stop or a crash, run the
+same command again. To use several GPUs, start it with torchrun or `accelerate launch`."""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Put `evaluate` among the commands; `run(arguments)` does it."""
-    parser = subparsers.add_parser("evaluate", help="measure a head on a data set", epilog=EPILOG)
+    """Add the `evaluate` command. Its arguments have a `run` function."""
+    parser = subparsers.add_parser(
+        "evaluate",
+        help="evaluate a head on a dataset and make a calibration",
+        description="Answer the questions of a dataset and compare the head's maps with the method that it imitates.",
+        epilog=EPILOG,
+    )
     add_model_arguments(parser)
     add_data_arguments(parser)
     parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the table; finished parts are kept")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the results; finished parts are kept")
     parser.add_argument(
         "--method",
         choices=("exact", "incremental", "none"),
-        help="relevancy to compare with (default: what the head was trained on); none is far faster",
+        help="Chefer relevancy to compare with; none skips the comparison and is much faster (default: the head's "
+        "teacher)",
     )
     parser.add_argument(
-        "--beside", type=Path, nargs="+", default=[], help="finished evaluations to show beside this one"
+        "--beside",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="results of finished evaluations to show in the same table",
     )
-    parser.add_argument("--shard-samples", type=int, default=32, help="questions of one part (default: %(default)s)")
-    parser.add_argument("--skip-bad", action="store_true", help="pass over samples that cannot be read or explained")
+    parser.add_argument("--shard-samples", type=int, default=32, help="questions per part (default: %(default)s)")
+    parser.add_argument(
+        "--skip-bad", action="store_true", help="skip samples that cannot be read or explained (default: stop)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -44,7 +57,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.method is None:
         methods = [method for method, teacher in TEACHERS.items() if teacher == facts.teacher]
         if not methods:
-            raise ValueError(f"the head's teacher is {facts.teacher!r}: say by --method what to compare it with")
+            raise ValueError(
+                f"the head's teacher is {facts.teacher!r}, which is not available here: choose exact, incremental or "
+                "none with --method"
+            )
         arguments.method = methods[0]
     rank = Rank.of(os.environ)
     options = EvaluateOptions(
@@ -57,11 +73,11 @@ def run(arguments: argparse.Namespace) -> None:
     )
     loaded = load(options.model)
     if warning := differs_from_training(options, loaded):
-        print(f"note: {warning}")
+        print(f"warning: {warning}")
     summary = evaluate_head(options, arguments.out, rank, loaded=loaded)
     if summary is None:
-        print(f"this process is done; the last one to finish writes the table in {arguments.out}")
+        print(f"this process is done; the last process to finish writes the table to {arguments.out}")
         return
-    shown = table_of([*beside, summary], facts.name)
-    (arguments.out / "summary.md").write_text(shown)
-    print(shown, end="")
+    table = table_of([*beside, summary], facts.name)
+    (arguments.out / "summary.md").write_text(table)
+    print(table, end="")

@@ -1,14 +1,18 @@
-"""`patchlight export`: a trained head's folder for the browser. Heavy imports wait until the command runs."""
+"""`patchlight export`: exports a trained head for the browser. Heavy packages are imported when the command runs."""
 
 import argparse
 from pathlib import Path
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Put `export` among the commands; `run(arguments)` does it."""
-    parser = subparsers.add_parser("export", help="write a trained head as the browser runs it")
+    """Add the `export` command. Its arguments have a `run` function."""
+    parser = subparsers.add_parser(
+        "export",
+        help="export a trained head for the browser",
+        description="Export a trained head as two ONNX graphs, a weights file and a manifest.",
+    )
     parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the two graphs, the weights, the manifest")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the exported files")
     parser.set_defaults(run=run)
 
 
@@ -19,6 +23,6 @@ def run(arguments: argparse.Namespace) -> None:
     for role, file in manifest["files"].items():
         print(f"{role:<10} {file['path']:<18} {file['bytes']:>12} bytes  sha256 {file['sha256'][:12]}")
     print(
-        f"{manifest['name']} for {manifest['model']}: hidden size {manifest['hiddenSize']}, {manifest['stage']}, "
-        f"read at {manifest['classificationThreshold']}; in {arguments.out}"
+        f"exported {manifest['name']} for {manifest['model']} to {arguments.out}: hidden size "
+        f"{manifest['hiddenSize']}, {manifest['stage']}, classification threshold {manifest['classificationThreshold']}"
     )

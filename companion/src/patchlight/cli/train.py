@@ -1,32 +1,47 @@
-"""`patchlight train`: a FastRM head from collected samples. Heavy imports wait until the command runs."""
+"""`patchlight train`: trains a FastRM head on collected samples. Heavy packages are imported when the command runs."""
 
 import argparse
 import os
 from pathlib import Path
+from typing import Any
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Put `train` among the commands; `run(arguments)` does it."""
+    """Add the `train` command. Its arguments have a `run` function."""
     parser = subparsers.add_parser(
         "train",
         help="train a head on collected samples",
-        epilog="The defaults are the FastRM paper's recipe. Stopped or killed, it goes on from its last checkpoint.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description="Train a FastRM head on samples from `patchlight collect`.",
+        epilog="The defaults are the FastRM paper's recipe. To resume from the last checkpoint after a stop or a "
+        "crash, run the same command again.",
     )
-    parser.add_argument("--samples", type=Path, required=True, help="folder that `patchlight collect` filled")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the head, its facts and its curve")
-    parser.add_argument("--steps", type=int, default=3500)
-    parser.add_argument("--batch", type=int, default=128, help="tokens a step")
-    parser.add_argument("--learning-rate", type=float, default=2e-5, help="for d = 4096; narrower models want more")
-    parser.add_argument("--schedule", choices=("constant", "cosine"), default="constant")
-    parser.add_argument("--labelling-threshold", type=float, default=0.3, help="share of a map's maximum")
-    parser.add_argument("--classification-threshold", type=float, help="best F1 on held-out tokens where not given")
-    parser.add_argument("--tokens", type=int, help="tokens to learn from; all where not given")
-    parser.add_argument("--validation-share", type=float, default=0.04, help="of the questions, held out")
-    parser.add_argument("--seed", type=int, default=5)
-    parser.add_argument("--checkpoint-steps", type=int, default=500)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
-    parser.add_argument("--name", default="fastrm", help="of the head")
+
+    def add(name: str, description: str, **options: Any) -> None:
+        parser.add_argument(name, help=f"{description} (default: %(default)s)", **options)
+
+    parser.add_argument("--samples", type=Path, required=True, help="folder that `patchlight collect` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the head and its learning curve")
+    add("--steps", "training steps", type=int, default=3500)
+    add("--batch", "tokens per step", type=int, default=128)
+    add("--learning-rate", "the default suits d = 4096; narrower models need more", type=float, default=2e-5)
+    add(
+        "--schedule",
+        "learning rate schedule; cosine decays to 1/50",
+        choices=("constant", "cosine"),
+        default="constant",
+    )
+    add("--labelling-threshold", "share of a map's maximum that makes a patch relevant", type=float, default=0.3)
+    parser.add_argument(
+        "--classification-threshold",
+        type=float,
+        help="threshold to store with the head (default: the one with the best F1 on held-out tokens)",
+    )
+    parser.add_argument("--tokens", type=int, help="number of tokens to train on, drawn at random (default: all)")
+    add("--validation-share", "share of the questions to hold out", type=float, default=0.04)
+    add("--seed", "seed of initial weights, batches and --tokens", type=int, default=5)
+    add("--checkpoint-steps", "steps between checkpoints", type=int, default=500)
+    add("--device", "auto, cpu, mps, cuda, or one GPU such as cuda:1", default="auto")
+    add("--name", "name of the head", default="fastrm")
     parser.set_defaults(run=run)
 
 
@@ -39,12 +54,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     rank = Rank.of(os.environ)
     if rank.ranks > 1:
-        raise ValueError(f"{rank.ranks} processes: a head is small, and one process trains it")
+        raise ValueError(f"started with {rank.ranks} processes: train the head in one, without torchrun or accelerate")
     manifest = read_manifest(arguments.samples)
     for name in ("hiddenSize", "stage", "teacher", "model", "modelRevision"):
         if name not in manifest:
             place = arguments.samples / MANIFEST_FILE
-            raise ValueError(f"{place} does not say the {name}: was this folder filled by `patchlight collect`?")
+            raise ValueError(f"{place} has no {name}: pass a folder that `patchlight collect` wrote")
     config = HeadConfig(
         steps=arguments.steps,
         batch=arguments.batch,
@@ -77,4 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
         device=device,
         choose_threshold=arguments.classification_threshold is None,
     )
-    print(f"{head.facts.name} for {head.facts.model}, read at {head.facts.classification_threshold}: {arguments.out}")
+    print(
+        f"trained {head.facts.name} for {head.facts.model}, classification threshold "
+        f"{head.facts.classification_threshold}: {arguments.out}"
+    )

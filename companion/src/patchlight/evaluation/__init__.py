@@ -1,3 +1,3 @@
-"""Evaluation of a head on a data set: the table of its maps next to those of its teacher, the summary, and the
-calibration derived from it.
+"""Evaluation of a head on a dataset: the table of its maps next to those of its teacher, the summary, and the
+calibration derived from the table.
 """

@@ -1,4 +1,4 @@
-"""An evaluation's table as a calibration: its answers, what their tokens' entropies are, and which were right."""
+"""Turns the table of an evaluation into a calibration file: scored answers with the entropies of their tokens' maps."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -26,8 +26,10 @@ _READ = [
 
 
 def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """`evaluation` is what the evaluation's manifest says; returned is what the calibration comes to. Pictures stay where
-    they are; the file has their paths, relative to itself."""
+    """Write a calibration file from an evaluation's table and return its thresholds, poolings and answer lengths.
+
+    evaluation: the evaluation's manifest. Images are not copied; the file stores their paths relative to itself.
+    """
     kind: DataKind = evaluation["data"]
     name = _SETS[kind] or Path(evaluation["questions"]).stem
     rows = pq.read_table(table, columns=_READ)
@@ -35,11 +37,11 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
     answers = []
     for tokens in _answers(rows):
         first = tokens[0]
-        said = [row for row in tokens if row["token"] is not None]
-        ids[first["sample"]] = place = ids.get(first["sample"], 0) + 1
+        answer_tokens = [row for row in tokens if row["token"] is not None]
+        ids[first["sample"]] = occurrence = ids.get(first["sample"], 0) + 1
         answers.append(
             {
-                "id": first["sample"] if place == 1 else f"{first['sample']} ({place})",
+                "id": first["sample"] if occurrence == 1 else f"{first['sample']} ({occurrence})",
                 "set": name,
                 "kind": "",
                 "variety": "",
@@ -49,15 +51,17 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
                 "correct": first["score"],
                 "image": os.path.relpath(first["imagePath"], out.parent),
                 "thumbnail": None,
-                "tokens": [row["text"] for row in said],
-                "isContent": content_tokens([row["text"] for row in said], [row["word"] for row in said]),
-                **{column: [row[source] for row in said] for column, source in _COLUMNS.items()},
+                "tokens": [row["text"] for row in answer_tokens],
+                "isContent": content_tokens(
+                    [row["text"] for row in answer_tokens], [row["word"] for row in answer_tokens]
+                ),
+                **{column: [row[source] for row in answer_tokens] for column, source in _COLUMNS.items()},
             }
         )
     facts: CalibrationFacts = {
         "model": {"name": evaluation["model"], "revision": evaluation["modelRevision"], "sameAs": []},
         "head": {"name": evaluation["head"]["name"], "revision": evaluation["head"]["revision"]},
-        "data": {"name": name, "sets": [name], "about": f"Questions of {evaluation['questions']}."},
+        "data": {"name": name, "sets": [name], "about": f"Questions from {evaluation['questions']}."},
         "command": f"patchlight evaluate --data {kind} --questions {evaluation['questions']}",
         "patches": _only(rows["patches"]),
         "seed": evaluation["seed"] or 0,
@@ -71,7 +75,7 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
 
 
 def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
-    """Each answer's rows; one of no tokens has one row without a token."""
+    """Yield the rows of each answer. An answer without tokens has one row, whose token is null."""
     index = rows["token"].to_numpy(zero_copy_only=False)
     starts = [*np.flatnonzero(~(index > 0)).tolist(), len(rows)]
     for start, stop in pairwise(starts):
@@ -79,7 +83,7 @@ def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
 
 
 def _most_common(answers: list[str]) -> str:
-    """What most people said; the first of those that are said as often."""
+    """Return the most common answer; the first one if there are several."""
     return max(answers, key=answers.count) if answers else ""
 
 

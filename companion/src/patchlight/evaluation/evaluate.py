@@ -1,4 +1,4 @@
-"""A head on a data set: the model's own answers, the head's maps beside those that it imitates, one table of both."""
+"""Evaluates a head on a dataset: the model answers, and a table compares the head's maps with those of its teacher."""
 
 import json
 from dataclasses import dataclass, field
@@ -27,30 +27,32 @@ TABLE_FILE, SUMMARY_FILE, PARTS = "table.parquet", "summary.json", "parts"
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """What is evaluated on what."""
+    """What to evaluate and on which dataset."""
 
     model: LoadOptions
     head: Path
     """Folder that `patchlight train` wrote."""
     data: DataOptions
     answers: AnswerOptions = field(default_factory=AnswerOptions)
-    """method none leaves the maps that the head imitates out, and with them accuracy and F1."""
+    """With method "none", the teacher's maps are skipped, and with them accuracy and F1."""
     shard_samples: int = 32
+    """Samples per part: the most that is lost if the process is killed."""
     skip_bad: bool = False
-    """Samples that cannot be read or explained are passed over; else the first one ends the work."""
+    """Skip samples that cannot be read or explained. If False, the first one raises."""
 
 
 def evaluate_head(
     options: EvaluateOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None
 ) -> dict[str, Any] | None:
-    """Do this rank's shards that are missing. Where none is missing any more, by any rank, the table, the calibration
-    and the summary are written, and the summary returned.
+    """Evaluate this rank's missing shards. Once no rank has any left, write the table, the calibration file and the
+    summary.
 
-    Raises ValueError where `out` holds another evaluation, or the head is for other hidden states.
+    Returns the summary, or None if other ranks are still working. Raises ValueError if `out` holds another evaluation,
+    the dataset is empty, or the head was trained for other hidden states.
     """
     total = count_samples(options.data)
     if total == 0:
-        raise ValueError(f"{options.data.questions}: no samples")
+        raise ValueError(f"{options.data.questions} contains no samples")
     loaded = loaded or load(options.model)
     head = FastRM.from_pretrained(options.head, hidden_size=loaded.hidden_size, stage="post_norm").to(loaded.device)
     claim(out, _manifest(options, loaded, head, total))
@@ -81,18 +83,21 @@ def evaluate_head(
 
 
 def differs_from_training(options: EvaluateOptions, loaded: Loaded) -> str | None:
-    """In words, where the head was trained on another model's states than these."""
+    """Return a warning if the head was trained on another model, else None."""
     facts = FastRM.from_pretrained(options.head).facts
     if facts.model_revision == loaded.revision:
         return None
-    return f"the head was trained on {facts.model} {facts.model_revision}, this is {loaded.name} {loaded.revision}"
+    return (
+        f"the head was trained on {facts.model} {facts.model_revision}, but this model is {loaded.name} "
+        f"{loaded.revision}: its maps may be meaningless"
+    )
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """Of an evaluation that was finished."""
+    """Read the summary of a finished evaluation. Raises ValueError if there is none."""
     path = folder / SUMMARY_FILE
     if not path.exists():
-        raise ValueError(f"{folder}: no {SUMMARY_FILE} here; want a folder that `patchlight evaluate` finished")
+        raise ValueError(f"{folder} has no {SUMMARY_FILE}: pass the folder of a finished `patchlight evaluate`")
     return json.loads(path.read_text())
 
 
@@ -102,20 +107,20 @@ def _rows(loaded: Loaded, head: FastRM, sample: Sample, options: EvaluateOptions
     except ValueError as reason:
         if not options.skip_bad:
             raise
-        tqdm.write(f"passed over: {reason}")
+        tqdm.write(f"skipped: {reason}")
         return []
     score = SCORES[options.data.kind](answer.text, sample.answers) if sample.answers else None
     return answer_rows(options.data.kind, sample, answer, score, head, loaded.processor.tokenizer)
 
 
 def _join(plan: ShardPlan, out: Path) -> None:
-    """All parts, in order, as one table; its metadata says what was evaluated."""
+    """Join all parts, in order, into one table, with the evaluation's manifest as metadata."""
     schema = SCHEMA.with_metadata({"patchlight.evaluation": json.dumps(read_manifest(out))})
-    aside = out / f".{TABLE_FILE}"
-    with pq.ParquetWriter(aside, schema) as table:
+    temporary = out / f".{TABLE_FILE}"
+    with pq.ParquetWriter(temporary, schema) as table:
         for shard in range(len(plan)):
             table.write_table(pq.read_table(plan.path(shard)).cast(schema))
-    aside.rename(out / TABLE_FILE)
+    temporary.rename(out / TABLE_FILE)
 
 
 def _manifest(options: EvaluateOptions, loaded: Loaded, head: FastRM, total: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an evaluation's table comes to, as the paper's Table 1 has it: accuracy and F1 a data set."""
+"""Summarises the table of an evaluation as in the FastRM paper's Table 1: accuracy and F1 per dataset."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +13,13 @@ from ..head.answer_scores import vqa_accuracy_of_nine
 from ..head.scores import THRESHOLDS, HeadCounts, HeadCurve, best_threshold, curve_of
 
 RIGHT = 0.5
-"""An answer that scores this much counts as right where only right and wrong are told apart."""
+"""Answers with at least this score count as right."""
 
 
-def summarise(table: Path, data: str, asked: int, classification_threshold: float) -> dict[str, Any]:
-    """Figures of one data set's table; those of maps are over tokens whose baseline explains what was said.
+def summarise(table: Path, data: str, total: int, classification_threshold: float) -> dict[str, Any]:
+    """Summarise one dataset's table. Scores of maps cover the tokens that the teacher's differentiated pass reproduced.
 
-    asked: samples of the evaluation; those that the table lacks were passed over.
+    total: number of samples in the evaluation; those missing from the table were skipped.
     """
     rows = pq.read_table(table)
     index = _floats(rows, "token")
@@ -29,7 +29,7 @@ def summarise(table: Path, data: str, asked: int, classification_threshold: floa
     summary: dict[str, Any] = {
         "data": data,
         "samples": len(first),
-        "passedOver": asked - len(first),
+        "passedOver": total - len(first),
         "tokens": len(rows),
         "answers": _answers(first.filter(pa.array(np.isfinite(_floats(first, "score")))), data),
         "entropyNats": {
@@ -44,36 +44,50 @@ def summarise(table: Path, data: str, asked: int, classification_threshold: floa
 
 
 def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
-    """Markdown. The paper's Table 1 (accuracy and F1 of the head's maps a data set, at 0.5), then the same at the head's
-    own threshold and at the data set's best, and of the constant maps that are easily mistaken for good ones."""
+    """Format summaries as Markdown.
+
+    The first table is the paper's Table 1 (accuracy and F1 of the head's maps per dataset, at 0.5), extended by the
+    head's classification threshold, each dataset's best threshold, and constant maps, whose scores are easily mistaken
+    for good ones.
+    """
     lines = []
-    if shown := [summary for summary in summaries if "maps" in summary]:
-        sets = [summary["data"] for summary in shown]
+    if with_maps := [summary for summary in summaries if "maps" in summary]:
+        sets = [summary["data"] for summary in with_maps]
         lines += [_row(["", *(f"accuracy {data}" for data in sets), *(f"F1 {data}" for data in sets)])]
         lines += [_rule(2 * len(sets) + 1)]
-        for kind, words in (("half", ""), ("chosen", ", its own"), ("best", ", best F1")):
-            found = [summary["maps"][kind] for summary in shown]
-            at = "/".join(f"{value:g}" for value in sorted({row["threshold"] for row in found}))
-            figures = [f"{row['accuracy']:.3f}" for row in found] + [f"{row['f1']:.2f}" for row in found]
-            lines += [_row([f"{name} at {at}{words}", *figures])]
-        constant = [summary["maps"]["constant"] for summary in shown]
+        for kind, note in (("half", ""), ("chosen", ", the head's threshold"), ("best", ", best F1")):
+            scores = [summary["maps"][kind] for summary in with_maps]
+            at = "/".join(f"{value:g}" for value in sorted({row["threshold"] for row in scores}))
+            figures = [f"{row['accuracy']:.3f}" for row in scores] + [f"{row['f1']:.2f}" for row in scores]
+            lines += [_row([f"{name} at {at}{note}", *figures])]
+        constant = [summary["maps"]["constant"] for summary in with_maps]
         accuracy = [f"{row['accuracyNoneRelevant']:.3f}" for row in constant]
-        lines += [_row(["none, or all, relevant", *accuracy, *(f"{row['f1AllRelevant']:.2f}" for row in constant)]), ""]
-    heads = ["data set", "samples", "tokens", "answers right", "answer, ms a token", "head", "baseline"]
-    lines += [_row(heads), _rule(len(heads))]
+        f1 = [f"{row['f1AllRelevant']:.2f}" for row in constant]
+        lines += [_row(["constant map (accuracy: no patch, F1: all patches)", *accuracy, *f1]), ""]
+    columns = ["dataset", "samples", "tokens", "answers right", "answer, ms per token", "head", "baseline"]
+    lines += [_row(columns), _rule(len(columns))]
     for summary in summaries:
         right, ms = summary["answers"].get("accuracy"), summary["msPerToken"]
         times = ["" if ms[kind] is None else f"{ms[kind]:.3g}" for kind in ("decode", "head", "baseline")]
-        known = "unknown" if right is None else f"{right:.3f}"
-        lines += [_row([summary["data"], str(summary["samples"]), str(summary["tokens"]), known, *times])]
+        share = "unknown" if right is None else f"{right:.3f}"
+        lines += [_row([summary["data"], str(summary["samples"]), str(summary["tokens"]), share, *times])]
     lines += _entropy_lines(summaries)
     return "\n".join(lines) + "\n"
 
 
 def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
-    """Whether entropy tells right answers from wrong ones, and log-probability beside it; sum-normalised, pooled by the
-    mean. Of data sets that have enough of both kinds of answer."""
-    heads = ["data set", "below the entropy threshold", "right of these", "right above", "AUROC", "of log-probability"]
+    """Format how well entropy (sum-normalised, mean) and log-probability separate right from wrong answers.
+
+    Datasets with too few right or wrong answers are left out; without any others there are no lines.
+    """
+    columns = [
+        "dataset",
+        "share below the entropy threshold",
+        "right if below",
+        "right if above",
+        "AUROC of entropy",
+        "AUROC of log-probability",
+    ]
     rows = []
     for summary in summaries:
         entropy, log_prob = (
@@ -83,9 +97,9 @@ def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
         if entropy is None or log_prob is None or entropy["threshold"] is None:
             continue
         shares = (entropy["threshold"][name]["value"] for name in ("shareBelow", "rightBelow", "rightAbove"))
-        known = [*shares, entropy["auroc"]["value"], log_prob["auroc"]["value"]]
-        rows += [_row([summary["data"], *("" if value is None else f"{value:.3f}" for value in known)])]
-    return ["", _row(heads), _rule(len(heads)), *rows] if rows else []
+        values = [*shares, entropy["auroc"]["value"], log_prob["auroc"]["value"]]
+        rows += [_row([summary["data"], *("" if value is None else f"{value:.3f}" for value in values)])]
+    return ["", _row(columns), _rule(len(columns)), *rows] if rows else []
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -97,18 +111,18 @@ def _rule(columns: int) -> str:
 
 
 def _answers(first: pa.Table, data: str) -> dict[str, Any]:
-    """Of the first token's row of each answer whose score is known."""
+    """Summarise the scored answers. first: one row per answer, that of its first token."""
     if len(first) == 0:
         return {}
-    found = {"accuracy": _mean(_floats(first, "score")), "scored": len(first)}
+    summary = {"accuracy": _mean(_floats(first, "score")), "scored": len(first)}
     if data == "vqav2":
         pairs = zip(first["answer"].to_pylist(), first["rightAnswers"].to_pylist(), strict=True)
-        found["accuracyOfNine"] = float(np.mean([vqa_accuracy_of_nine(said, right) for said, right in pairs]))
-    return found
+        summary["accuracyOfNine"] = float(np.mean([vqa_accuracy_of_nine(answer, right) for answer, right in pairs]))
+    return summary
 
 
 def _split(values: np.ndarray, score: np.ndarray) -> dict[str, float | None]:
-    """Means over tokens: of all answers, of right and of wrong ones."""
+    """Return the means over tokens of all, of right and of wrong answers."""
     return {"mean": _mean(values), "right": _mean(values[score >= RIGHT]), "wrong": _mean(values[score < RIGHT])}
 
 
@@ -136,7 +150,7 @@ def _maps(used: pa.Table, classification_threshold: float) -> dict[str, Any]:
 
 
 def _counts(column: pa.ChunkedArray) -> torch.Tensor:
-    """[1, 101]: a sum over all rows of lists of 101."""
+    """Sum a column of lists of 101 counts over all rows: `[1, 101]`."""
     total = np.zeros(len(THRESHOLDS), dtype=np.int64)
     for chunk in column.chunks:
         total += chunk.flatten().to_numpy().reshape(-1, len(THRESHOLDS)).sum(0)
@@ -144,16 +158,16 @@ def _counts(column: pa.ChunkedArray) -> torch.Tensor:
 
 
 def _at(curve: HeadCurve, threshold: float) -> dict[str, float]:
-    place = round(threshold * 100)
-    return {"threshold": threshold, **{name: getattr(curve, name)[place].item() for name in curve._fields}}
+    index = round(threshold * 100)
+    return {"threshold": threshold, **{name: getattr(curve, name)[index].item() for name in curve._fields}}
 
 
 def _floats(rows: pa.Table, name: str) -> np.ndarray:
-    """A column, NaN where it is null."""
+    """Return a column as float64, with NaN for null."""
     return rows[name].to_numpy(zero_copy_only=False).astype(np.float64)
 
 
 def _mean(values: np.ndarray) -> float | None:
-    """None where there is nothing to take the mean of."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else None
+    """Return the mean of the finite values, or None if there are none."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else None

@@ -1,4 +1,4 @@
-"""One evaluated answer as rows of the table: a row a sample and token."""
+"""Turns an evaluated answer into rows of the evaluation table, one per token."""
 
 import time
 from collections.abc import Sequence
@@ -15,38 +15,42 @@ from ..head.scores import STEPS, count
 from ..models.answer_pieces import AnswerText
 
 _counts = pa.list_(pa.int32(), STEPS)
-# (name, type, meaning); the meaning goes into the file as the field's metadata
+# Name, type and meaning of each column. The meaning is stored as the field's metadata.
 _FIELDS = (
-    ("data", pa.string(), "data set"),
-    ("sample", pa.string(), "the data set's own id"),
-    ("image", pa.string(), "file name of the picture"),
-    ("imagePath", pa.string(), "where the picture was read"),
-    ("question", pa.string(), "as the data set has it"),
-    ("rightAnswers", pa.list_(pa.string()), "the data set's; empty where they are withheld"),
-    ("answer", pa.string(), "the model's own, greedy"),
-    ("score", pa.float32(), "how right the answer is by the data set's rule, 0 to 1; null where that is not known"),
-    ("ended", pa.bool_(), "the answer ended by itself"),
-    ("token", pa.int32(), "index in the answer; null in the one row of an answer of no tokens"),
-    ("tokens", pa.int32(), "tokens of the answer"),
-    ("tokenId", pa.int32(), "vocabulary id"),
-    ("text", pa.string(), "the token as it reads in the answer"),
-    ("word", pa.int32(), "number of the word that it belongs to"),
-    ("logProb", pa.float32(), "log-probability of the token, nats, raw logits"),
-    ("patches", pa.int32(), "patches of the picture"),
-    ("entropySumNats", pa.float32(), "of the head's map, p = score / sum of scores"),
-    ("entropyKdeNats", pa.float32(), "of the head's map, p = kernel density of the scores"),
-    ("entropyBernoulliNats", pa.float32(), "of the head's map, mean binary entropy of its probabilities"),
-    ("baselineEntropySumNats", pa.float32(), "as entropySumNats, of the relevancy map that the head imitates"),
-    ("baselineEntropyKdeNats", pa.float32(), "as entropyKdeNats, of that map"),
-    ("peak", pa.float32(), "largest relevancy of a patch"),
-    ("imageShare", pa.float32(), "share of all relevancy that lies on patches"),
-    ("reproduced", pa.bool_(), "the differentiated pass found this token likeliest; else its map explains another"),
-    ("positive", pa.int32(), "patches that the labelling threshold calls relevant"),
-    ("truePositive", _counts, "of those, how many the head names at classification thresholds 0, 0.01, ... 1"),
-    ("falsePositive", _counts, "how many others it names at those thresholds"),
-    ("decodeMs", pa.float32(), "the answer's time without any map, over its tokens"),
-    ("headMs", pa.float32(), "the head's maps of the answer, over its tokens"),
-    ("baselineMs", pa.float32(), "the relevancy maps of the answer, over its tokens"),
+    ("data", pa.string(), "dataset"),
+    ("sample", pa.string(), "the dataset's id of the sample"),
+    ("image", pa.string(), "file name of the image"),
+    ("imagePath", pa.string(), "path that the image was read from"),
+    ("question", pa.string(), "the dataset's question, without suffix"),
+    ("rightAnswers", pa.list_(pa.string()), "the dataset's answers; empty if they are withheld"),
+    ("answer", pa.string(), "the model's answer, decoded greedily"),
+    ("score", pa.float32(), "score of the answer by the dataset's rule, 0 to 1; null if unknown"),
+    ("ended", pa.bool_(), "whether the answer ended with an end token"),
+    ("token", pa.int32(), "index of the token in the answer; null if the answer has no tokens (one row)"),
+    ("tokens", pa.int32(), "number of tokens in the answer"),
+    ("tokenId", pa.int32(), "vocabulary id of the token"),
+    ("text", pa.string(), "text that the token adds to the answer"),
+    ("word", pa.int32(), "number of the token's word"),
+    ("logProb", pa.float32(), "log-probability of the token in nats, from raw logits"),
+    ("patches", pa.int32(), "number of patches"),
+    ("entropySumNats", pa.float32(), "entropy of the head's map in nats, p = score / sum of scores"),
+    ("entropyKdeNats", pa.float32(), "entropy of the head's map in nats, p = kernel density of the scores"),
+    ("entropyBernoulliNats", pa.float32(), "mean binary entropy of the probabilities in the head's map, in nats"),
+    ("baselineEntropySumNats", pa.float32(), "like entropySumNats, for the teacher's map"),
+    ("baselineEntropyKdeNats", pa.float32(), "like entropyKdeNats, for the teacher's map"),
+    ("peak", pa.float32(), "maximum of the teacher's map"),
+    ("imageShare", pa.float32(), "share of the teacher's relevancy that is on patches"),
+    (
+        "reproduced",
+        pa.bool_(),
+        "whether this token was the most likely in the differentiated pass; else the map explains another",
+    ),
+    ("positive", pa.int32(), "number of patches labelled relevant"),
+    ("truePositive", _counts, "patches labelled and predicted relevant, at classification thresholds 0, 0.01, ... 1"),
+    ("falsePositive", _counts, "patches predicted but not labelled relevant, at the same thresholds"),
+    ("decodeMs", pa.float32(), "time of the answer without maps in ms, per token"),
+    ("headMs", pa.float32(), "time of the head's maps in ms, per token"),
+    ("baselineMs", pa.float32(), "time of the teacher's maps in ms, per token"),
 )
 SCHEMA = pa.schema([pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in _FIELDS])
 
@@ -54,7 +58,7 @@ SCHEMA = pa.schema([pa.field(name, kind, metadata={"meaning": meaning}) for name
 def answer_rows(
     data: str, sample: Sample, answer: SampleAnswer, score: float | None, head: FastRM, tokenizer: Any
 ) -> list[dict[str, Any]]:
-    """The rows of one answer."""
+    """Return the rows of one answer: one per token, or a single row without token columns if it has no tokens."""
     t = len(answer.ids)
     shared = {
         "data": data,

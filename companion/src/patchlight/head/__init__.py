@@ -1,3 +1,3 @@
-"""FastRM heads: the head itself and its folded form for the browser, and the steps that make one. Those are reading a
-data set, collecting labelled samples in shards, and training.
+"""FastRM heads: the head, its folded form for the browser, and the steps that make one (reading a dataset, collecting
+labelled samples in shards, training).
 """

@@ -1,4 +1,4 @@
-"""One sample of a data set, answered by a model in its own words and explained token by token."""
+"""Answers one sample of a dataset with a model and explains the answer token by token."""
 
 import time
 from dataclasses import dataclass
@@ -20,23 +20,23 @@ class AnswerOptions:
     """How samples are answered and explained."""
 
     method: Method | Literal["none"] = "exact"
-    """exact or incremental Chefer relevancy; none leaves the gradients out."""
+    """Chefer relevancy, exact or incremental; "none" skips the labels and their gradients."""
     max_new_tokens: int = 100
-    """The longest answer; the paper's measurements stop at 100."""
+    """Maximum answer length in tokens; the paper's measurements stop at 100."""
     suffix: str = ""
-    """Put behind each question, such as "Answer the question using up to two words." """
+    """Appended to each question, for example "Answer the question using up to two words." """
 
     def __post_init__(self) -> None:
         if self.method not in ("exact", "incremental", "none"):
-            raise ValueError(f"method {self.method!r}: want exact, incremental or none")
+            raise ValueError(f"unknown method {self.method!r}: use exact, incremental or none")
 
 
 class SampleAnswer(NamedTuple):
-    """T answer tokens, the end token left out, over P patches; everything on the CPU.
+    """A model's answer of T tokens (end token excluded) over P patches. All tensors are on the CPU.
 
-    ids, texts and log_probs: T each; patch_states [P, d] and query_states [T, d] in the model's dtype, as the answer's
-    own cached passes gave them; labels None where no method was asked for. ended: by an end token. decode_ms of the
-    whole answer, end token included; label_ms of all its labels.
+    ids, log_probs: one per token. patch_states `[P, d]` and query_states `[T, d]` come from the cached passes that made
+    the answer, in the model's dtype. labels: None if the method is "none". ended: the model produced an end token.
+    decode_ms: time for the complete answer, end token included. label_ms: time for all labels.
     """
 
     text: str
@@ -52,10 +52,13 @@ class SampleAnswer(NamedTuple):
 
 
 def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> SampleAnswer:
-    """Greedy, then explained. DataError names a picture that cannot be opened; ValueError what cannot be explained."""
+    """Answer a sample greedily, then label each token.
+
+    Raises DataError if the image cannot be opened, ValueError if the answer cannot be explained.
+    """
     model = loaded.model
     question = f"{sample.question} {options.suffix}".rstrip()
-    reading = loaded.family.read(model, loaded.processor, open_picture(sample), question)
+    reading = loaded.family.read(model, loaded.processor, open_image(sample), question)
     start = time.perf_counter()
     patches, steps = torch.empty(0), []
     for event in decode(model, reading, Sampling(max_new_tokens=options.max_new_tokens, alternatives=1)):
@@ -85,15 +88,15 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
     )
 
 
-def open_picture(sample: Sample) -> Image.Image:
-    """Upright, RGB."""
+def open_image(sample: Sample) -> Image.Image:
+    """Open a sample's image as RGB, with its EXIF orientation applied. Raises DataError if it cannot be read."""
     try:
-        with Image.open(sample.image) as picture:
-            return ImageOps.exif_transpose(picture).convert("RGB")
+        with Image.open(sample.image) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
     except FileNotFoundError:
-        raise DataError(f"{sample.image}: no such picture (sample {sample.id})") from None
+        raise DataError(f"{sample.image}: image not found (sample {sample.id})") from None
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
-        raise DataError(f"{sample.image}: not a readable picture (sample {sample.id}): {error}") from None
+        raise DataError(f"{sample.image}: cannot read this image (sample {sample.id}): {error}") from None
 
 
 def _query_states(steps: list[Step], patches: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""How right an answer is, by each data set's own rule: 0 to 1."""
+"""Scores answers from 0 to 1 by each dataset's own rule."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ _ARTICLES = {"a", "an", "the"}
 _NUMBERS = {
     word: str(value) for value, word in enumerate("zero one two three four five six seven eight nine ten".split())
 } | {"none": "0"}
-# The challenge mends contractions that lack one apostrophe. Those that begin with I are left out: words are in lower
-# case by then, so that its table never matches them.
+# The challenge restores one missing apostrophe in a contraction. Its entries that begin with a capital I are left out:
+# words are in lower case at that point, so they never match.
 _CONTRACTIONS = {
     word[:place] + word[place + 1 :]: word
     for word in (
@@ -33,52 +33,54 @@ _THOUSANDS = re.compile(r"\d,\d")
 
 
 def normalised(answer: str) -> str:
-    """As the VQA challenge compares answers: no punctuation, digits for small numbers, no articles, lower case.
+    """Normalise an answer as the VQA challenge does: lower case, no punctuation or articles, digits for small numbers.
 
-    A mark that touches a space, and every mark where digits are grouped by a comma, goes; others become a space. A
-    full stop stays before a digit.
+    A punctuation mark that occurs next to a space is removed throughout, and all marks are if the answer has digits
+    around a comma (1,000); other marks become spaces. A full stop before a digit is kept.
     """
     text = " ".join(answer.split())
-    found = text
+    cleaned = text
     for mark in _PUNCTUATION:
-        touches = f"{mark} " in text or f" {mark}" in text or _THOUSANDS.search(text) is not None
-        found = found.replace(mark, "" if touches else " ")
-    words = [_NUMBERS.get(word, word) for word in _STOP.sub("", found).lower().split()]
+        is_removed = f"{mark} " in text or f" {mark}" in text or _THOUSANDS.search(text) is not None
+        cleaned = cleaned.replace(mark, "" if is_removed else " ")
+    words = [_NUMBERS.get(word, word) for word in _STOP.sub("", cleaned).lower().split()]
     return " ".join(_CONTRACTIONS.get(word, word) for word in words if word not in _ARTICLES)
 
 
 def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
-    """min(n / 3, 1), n of the people's answers (ten, in the data set) being this one after `normalised`."""
+    """Return min(n / 3, 1), where n of the reference answers (ten per question in VQAv2) equal this one once both are
+    normalised.
+    """
     return min(_agree(answer, answers) / 3, 1.0)
 
 
 def vqa_accuracy_of_nine(answer: str, answers: Sequence[str]) -> float:
-    """As the challenge's server reports it: the mean of `vqa_accuracy` over the sets that leave one person out.
+    """Mean of `vqa_accuracy` over all subsets that leave one person out, as the challenge's server reports it.
 
-    Lower where three or fewer people agree (0.9 for three of ten).
+    Lower than `vqa_accuracy` if three or fewer people agree (0.9 for three of ten).
     """
     agree, count = _agree(answer, answers), len(answers)
     return (agree * min((agree - 1) / 3, 1) + (count - agree) * min(agree / 3, 1)) / count if agree else 0.0
 
 
 def exact_match(answer: str, answers: Sequence[str]) -> float:
-    """GQA's: the same but for case, surrounding space and a full stop at the end."""
+    """GQA's rule: equal except for case, surrounding spaces and a final full stop."""
     return float(_plain(answer) in {_plain(other) for other in answers})
 
 
 def says_yes(answer: str) -> bool:
-    """POPE's reading of a free answer: no, where "no" or "not" is among the words of its first sentence."""
+    """Read a free-form answer as POPE does: as no if "no" or "not" is a word of its first sentence, else as yes."""
     words = answer.split(".")[0].replace(",", "").lower().split()
     return not {"no", "not"} & set(words)
 
 
 def yes_or_no(answer: str, answers: Sequence[str]) -> float:
-    """POPE's: does a free answer say what the label says?"""
+    """POPE's rule: does `says_yes` agree with the label?"""
     return float(says_yes(answer) == (answers[0] == "yes"))
 
 
 def any_match(answer: str, answers: Sequence[str]) -> float:
-    """The same as any of the right answers after `normalised`."""
+    """Equal to any of the correct answers once normalised."""
     return float(_agree(answer, answers) > 0)
 
 
@@ -95,9 +97,12 @@ def _plain(answer: str) -> str:
 
 
 def _agree(answer: str, answers: Sequence[str]) -> int:
-    """How many are the same after `normalised`, or as they stand: of "A", which is no article in a choice of letters,
-    nothing is left by it. No answer agrees with nothing."""
-    plain, said = _plain(answer), normalised(answer)
+    """Count the answers that equal this one, either normalised or as written.
+
+    Both are needed: normalisation drops "A" as an article although it may be a choice of letters. An empty answer
+    agrees with none.
+    """
+    plain, normal = _plain(answer), normalised(answer)
     return sum(
-        bool(plain) and (_plain(other) == plain or (bool(said) and normalised(other) == said)) for other in answers
+        bool(plain) and (_plain(other) == plain or (bool(normal) and normalised(other) == normal)) for other in answers
     )

@@ -1,4 +1,4 @@
-"""Samples for a FastRM head from any model and any data set: its own greedy answers, explained token by token."""
+"""Collects training samples for a FastRM head: a model's greedy answers to a dataset, labelled token by token."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,31 +18,34 @@ from .shards import Rank, ShardPlan, claim
 
 @dataclass(frozen=True, kw_only=True)
 class CollectOptions:
-    """What is collected, and how it is laid out."""
+    """What to collect and how to store it."""
 
     model: LoadOptions
     data: DataOptions
     answers: AnswerOptions = field(default_factory=AnswerOptions)
     shard_samples: int = 32
-    """Samples of one shard: what a kill loses at most, and what one process holds before it writes."""
+    """Samples per shard: the most that is lost if the process is killed, and what it holds in memory before writing."""
     skip_bad: bool = False
-    """Samples that cannot be read or explained are passed over and named in their shard; else the first ends the work."""
+    """Skip samples that cannot be read or explained, and record them in their shard. If False, the first one raises."""
 
     def __post_init__(self) -> None:
         if self.answers.method == "none":
-            raise ValueError("method none: a head needs labels to learn from")
+            raise ValueError(
+                "method none makes no labels, and a head needs them for training: use exact or incremental"
+            )
         if self.shard_samples < 1:
-            raise ValueError(f"{self.shard_samples} samples a shard: want at least 1")
+            raise ValueError(f"shard_samples is {self.shard_samples}: use 1 or more")
 
 
 def collect_samples(options: CollectOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None) -> int:
-    """Do this rank's shards that are missing and return how many tokens were explained now.
+    """Write this rank's missing shards to `out` and return the number of tokens labelled in this call.
 
-    Raises ValueError where `out` holds samples of other options. A model that is loaded already may be given.
+    Pass `loaded` to reuse a model in memory. Raises ValueError if `out` was collected with other options or the dataset
+    is empty.
     """
     total = count_samples(options.data)
     if total == 0:
-        raise ValueError(f"{options.data.questions}: no samples")
+        raise ValueError(f"{options.data.questions} contains no samples")
     loaded = loaded or load(options.model)
     claim(out, collect_manifest(options, loaded, total))
     plan = ShardPlan(out, "safetensors", total, options.shard_samples)
@@ -67,18 +70,18 @@ def collect_samples(options: CollectOptions, out: Path, rank: Rank, *, loaded: L
 
 
 def in_shards(plan: ShardPlan, shards: list[int], data: DataOptions) -> Iterator[tuple[int, list[Sample]]]:
-    """Each shard's samples, from one pass over the data set."""
-    stream, at = read_samples(data), 0
+    """Yield each shard with its samples, reading the dataset once."""
+    stream, position = read_samples(data), 0
     for shard in shards:
         items = plan.items_of(shard)
-        for _ in range(items.start - at):
+        for _ in range(items.start - position):
             next(stream)
         yield shard, [next(stream) for _ in items]
-        at = items.stop
+        position = items.stop
 
 
 def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dict[str, Any]:
-    """What the samples are of. Two collections with the same manifest hold the same samples."""
+    """Describe the samples. Two collections with the same manifest hold the same samples."""
     method = options.answers.method
     assert method != "none"
     return {
@@ -96,7 +99,7 @@ def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dic
 
 
 def model_facts(loaded: Loaded) -> dict[str, Any]:
-    """A model as a manifest names it."""
+    """Return the manifest's fields for a model."""
     return {
         "model": loaded.name,
         "modelRevision": loaded.revision,
@@ -107,7 +110,7 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def data_facts(data: DataOptions, total: int) -> dict[str, Any]:
-    """A data set as a manifest names it: by its files' names, which stay when the files are moved."""
+    """Return the manifest's fields for a dataset: file names without folders, so that files may be moved."""
     return {
         "data": data.kind,
         "questions": data.questions.name,

@@ -1,6 +1,6 @@
-"""Questions about pictures, as VQAv2, GQA and POPE publish them, or one a line.
+"""Reads questions about images as published by VQAv2, GQA and POPE, or from JSON Lines.
 
-Samples come one at a time, always in the same order, and nothing of a picture is read here.
+Samples are yielded one at a time, always in the same order. Image files are not opened.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ POPE_SPLITS = ("random", "popular", "adversarial")
 
 
 class Sample(NamedTuple):
-    """A question about one picture. answers: the right ones, ten people's in VQAv2; none where they are withheld."""
+    """A question about one image. answers: the correct ones (ten people's in VQAv2); empty if they are withheld."""
 
     id: str
     image: Path
@@ -27,46 +27,46 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Which questions are asked; the same options always give the same samples in the same order."""
+    """Which questions to read. The same options always yield the same samples in the same order."""
 
     kind: DataKind
-    """vqav2, gqa, pope or jsonl."""
+    """Format of the questions: vqav2, gqa, pope or jsonl."""
     questions: Path
-    """The questions file; for gqa and pope also a folder of them (train_all_questions; the three splits of POPE)."""
+    """The questions file. For gqa and pope, also a folder of them (train_all_questions; the three splits of POPE)."""
     annotations: Path | None = None
-    """VQAv2's answers; without them questions have none, as in its test sets."""
+    """VQAv2's answers. If None, samples have no answers, as in its test sets."""
     images: Path | None = None
-    """The pictures' folder; jsonl looks beside its own file unless this is given."""
+    """Folder of the images. Optional for jsonl, which defaults to the folder of its questions file."""
     samples: int | None = None
-    """How many are taken; all, where not given."""
+    """Number of samples; None reads all."""
     seed: int | None = None
-    """Of the choice of `samples`; the first ones are taken where not given."""
+    """Seed for a random choice of `samples`; None takes the first ones."""
 
     def __post_init__(self) -> None:
         if self.kind not in _READERS:
-            raise ValueError(f"data set {self.kind!r}: want one of {', '.join(_READERS)}")
+            raise ValueError(f"unknown dataset format {self.kind!r}: use one of {', '.join(_READERS)}")
         if self.annotations is not None and self.kind != "vqav2":
-            raise ValueError(f"annotations with {self.kind}: only vqav2 keeps its answers in another file")
+            raise ValueError(f"{self.kind} takes no annotations file: only vqav2 keeps its answers in a separate file")
         if self.images is None and self.kind != "jsonl":
-            raise ValueError(f"{self.kind} names its pictures by number: want the folder of images")
+            raise ValueError(f"{self.kind} files do not say where their images are: pass the folder of images")
         if self.samples is not None and self.samples < 1:
-            raise ValueError(f"{self.samples} samples: want at least 1")
+            raise ValueError(f"samples is {self.samples}: use 1 or more")
         if self.seed is not None and self.samples is None:
-            raise ValueError(f"seed {self.seed} without a number of samples: there is nothing to choose")
+            raise ValueError(f"seed {self.seed} has no effect without a number of samples: pass both or neither")
 
 
 def read_samples(options: DataOptions) -> Iterator[Sample]:
-    """Those that the options choose, in the file's own order."""
+    """Yield the selected samples in file order. Raises DataError, with file and line, on malformed input."""
     if options.seed is None or options.samples is None:
         yield from islice(_READERS[options.kind](options), options.samples)
         return
     total = _count_all(options)
-    wanted = set(Random(options.seed).sample(range(total), min(options.samples, total)))
-    yield from (sample for number, sample in enumerate(_READERS[options.kind](options)) if number in wanted)
+    selected = set(Random(options.seed).sample(range(total), min(options.samples, total)))
+    yield from (sample for number, sample in enumerate(_READERS[options.kind](options)) if number in selected)
 
 
 def count_samples(options: DataOptions) -> int:
-    """How many `read_samples` gives; the questions are read once for it."""
+    """Return the number of samples that `read_samples` yields. Reads the questions once."""
     total = _count_all(options)
     return total if options.samples is None else min(options.samples, total)
 
@@ -79,7 +79,7 @@ def _vqav2(options: DataOptions) -> Iterator[Sample]:
     file = JsonFile(options.questions)
     split = file.value("data_subtype")
     if not isinstance(split, str):
-        raise DataError(f"{options.questions}: no data_subtype, which names the pictures (val2014)")
+        raise DataError(f"{options.questions}: 'data_subtype' is missing; image names need it (for example val2014)")
     split = split.replace("test-dev", "test")
     answers = _Answers(options.annotations) if options.annotations else None
     for entry in file.entries("questions"):
@@ -94,29 +94,29 @@ def _vqav2(options: DataOptions) -> Iterator[Sample]:
 
 
 class _Answers:
-    """VQAv2's answers by question. Both files have the same order, so that few are ever held at once."""
+    """VQAv2's answers by question. Both files are in the same order, so few answers are in memory at a time."""
 
     def __init__(self, path: Path):
         self._path = path
-        self._rest = JsonFile(path).entries("annotations")
+        self._unread = JsonFile(path).entries("annotations")
         self._read: dict[int, tuple[str, ...]] = {}
 
-    def of(self, question: int, asked: Entry) -> tuple[str, ...]:
-        while question not in self._read:
-            entry = next(self._rest, None)
+    def of(self, question_id: int, question: Entry) -> tuple[str, ...]:
+        while question_id not in self._read:
+            entry = next(self._unread, None)
             if entry is None:
-                raise DataError(f"{asked.place}: question {question} has no answers in {self._path}")
-            given = [Entry(entry.key, answer, entry.locate) for answer in entry.get("answers", list)]
-            self._read[entry.get("question_id", int)] = tuple(answer.get("answer", str) for answer in given)
-        return self._read.pop(question)
+                raise DataError(f"{question.place}: question {question_id} has no answers in {self._path}")
+            answers = [Entry(entry.key, answer, entry.locate) for answer in entry.get("answers", list)]
+            self._read[entry.get("question_id", int)] = tuple(answer.get("answer", str) for answer in answers)
+        return self._read.pop(question_id)
 
 
 def _gqa(options: DataOptions) -> Iterator[Sample]:
     for path in _files(options.questions):
         for entry in JsonFile(path).entries():
             image = _folder(options) / f"{entry.get('imageId', str)}.jpg"
-            known = isinstance(entry.value, dict) and "answer" in entry.value
-            answers = (entry.get("answer", str),) if known else ()
+            has_answer = isinstance(entry.value, dict) and "answer" in entry.value
+            answers = (entry.get("answer", str),) if has_answer else ()
             yield Sample(entry.key, image, entry.get("question", str), answers)
 
 
@@ -126,7 +126,7 @@ def _pope(options: DataOptions) -> Iterator[Sample]:
         for entry in json_lines(path):
             label = entry.get("label", str)
             if label not in ("yes", "no"):
-                raise DataError(f"{entry.place}: label {label!r}, want yes or no")
+                raise DataError(f"{entry.place}: 'label' is {label!r}, expected yes or no")
             number, image = entry.get("question_id", int), _folder(options) / entry.get("image", str)
             yield Sample(f"{split}/{number}", image, entry.get("text", str), (label,))
 
@@ -136,7 +136,7 @@ def _jsonl(options: DataOptions) -> Iterator[Sample]:
     for entry in json_lines(options.questions):
         answers = entry.get("answers", list)
         if not all(isinstance(answer, str) for answer in answers):
-            raise DataError(f"{entry.place}: 'answers' holds something else than text")
+            raise DataError(f"{entry.place}: 'answers' must be a list of strings")
         name = entry.value.get("id", entry.key)
         yield Sample(str(name), folder / entry.get("image", str), entry.get("question", str), tuple(answers))
 
@@ -155,10 +155,10 @@ def _folder(options: DataOptions) -> Path:
 
 
 def _files(path: Path, *patterns: str) -> list[Path]:
-    """The file itself, or those of a folder, in the order of the patterns."""
+    """Return the file, or a folder's files in the order of the patterns."""
     if not path.is_dir():
         return [path]
-    found = [file for pattern in patterns or ("*.json",) for file in sorted(path.glob(pattern))]
-    if not found:
-        raise DataError(f"{path}: no {' or '.join(patterns or ('*.json',))} in this folder")
-    return found
+    files = [file for pattern in patterns or ("*.json",) for file in sorted(path.glob(pattern))]
+    if not files:
+        raise DataError(f"{path}: no file named {' or '.join(patterns or ('*.json',))} in this folder")
+    return files

@@ -1,9 +1,9 @@
-"""A head as the browser runs it: two weight-free graphs, the folded weights, and a manifest of what they are.
+"""Exports a head for the browser: two weight-free graphs, the folded weights, and a manifest.
 
 fastrm-norm.onnx  patch_states [P, d] -> normalised [P, d]
 fastrm.onnx       query_states [T, d], patch_states [P, d] normalised -> probabilities [T, P]
-fastrm.bin        what the second graph reads as external data
-manifest.json     facts of the head (camelCase, as the page reads them) and each file's bytes and SHA-256
+fastrm.bin        external data of the second graph
+manifest.json     the head's facts (in camelCase, for the page), and the size and SHA-256 of each file
 """
 
 import hashlib
@@ -19,7 +19,7 @@ BROWSER_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": B
 
 
 def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
-    """Write a trained head's browser folder and return its manifest, whose `files` are given relative to `out`."""
+    """Export a trained head to `out` and return its manifest, whose `files` have paths relative to `out`."""
     head = FastRM.from_pretrained(head_folder)
     write_head_graph(out, head.hidden_size)
     write_head_weights(out, fold(head))
@@ -38,7 +38,7 @@ def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
 
 
 def head_facts(head: FastRM, revision: str) -> dict[str, Any]:
-    """What the page says of a head and checks before it runs it."""
+    """Return the facts that the page shows about a head and checks before running it."""
     facts = head.facts
     return {
         "name": facts.name,
@@ -52,5 +52,5 @@ def head_facts(head: FastRM, revision: str) -> dict[str, Any]:
 
 
 def head_revision(head_folder: Path) -> str:
-    """First 12 hex digits of the SHA-256 of the head's weights."""
+    """Return the first 12 hex digits of the SHA-256 of the head's weights."""
     return hashlib.sha256((head_folder / WEIGHTS_FILE).read_bytes()).hexdigest()[:12]

@@ -1,7 +1,7 @@
-"""The head as the browser runs it: query and key weights folded into one matrix, in weight-free graphs and one blob.
+"""Folds a head for the browser: query and key weights become one matrix, stored next to weight-free ONNX graphs.
 
-A token then costs one product with [d, d] and one with the patches, half the weights are left, and nothing of an image
-needs doing beforehand but its LayerNorm.
+A token then costs one product with a `[d, d]` matrix and one with the patches. The weights are half as large, and an
+image needs no preparation but its LayerNorm.
 """
 
 from pathlib import Path
@@ -18,9 +18,10 @@ GRAPH_FILE, NORM_GRAPH_FILE, BLOB_FILE = "fastrm.onnx", "fastrm-norm.onnx", "fas
 
 
 class Folded(NamedTuple):
-    """`logit_j = n_q M n_j + v . n_j + w . n_q + s`, where n is LayerNorm without its affine part.
+    """Coefficients of `logit_j = n_q M n_j + v . n_j + w . n_q + s`, where n is LayerNorm without its affine part.
 
-    M [d, d], row: query feature, column: patch feature; v [d]; w [d]; s scalar. All float64, 1/sqrt(d) included.
+    M `[d, d]` (rows: query features, columns: patch features), v `[d]`, w `[d]`, s scalar. All are float64 and include
+    the factor 1/sqrt(d).
     """
 
     M: np.ndarray
@@ -30,7 +31,7 @@ class Folded(NamedTuple):
 
 
 class StoredHead(NamedTuple):
-    """`Folded` rounded once: M = scale * M16, `scale` a power of two that keeps M16 clear of fp16's subnormals."""
+    """`Folded`, rounded once: M = scale * M16. `scale` is a power of two that keeps M16 above fp16's subnormals."""
 
     M16: np.ndarray
     v: np.ndarray
@@ -40,7 +41,7 @@ class StoredHead(NamedTuple):
 
 
 def fold(head: FastRM) -> Folded:
-    """Products in float64: folding from rounded factors is where precision was seen to go."""
+    """Fold a head's weights in float64; folding rounded factors was seen to lose precision."""
 
     def exact(parameter: torch.Tensor) -> np.ndarray:
         return parameter.detach().double().cpu().numpy()
@@ -54,8 +55,10 @@ def fold(head: FastRM) -> Folded:
 
 
 def round_folded(folded: Folded) -> StoredHead:
-    """M to fp16 with its largest entry in [2^13, 2^14); a fresh head's entries are near 1/(3 d), at d = 4096 below
-    fp16's smallest normal number without that scale."""
+    """Round M to fp16, scaled so that its largest entry is in [2^13, 2^14).
+
+    Without that scale, the entries of an untrained head (about 1/(3 d)) would at d = 4096 be subnormal in fp16.
+    """
     largest = float(np.abs(folded.M).max())
     exponent = 0 if largest == 0 else 14 - int(np.frexp(largest)[1])
     return StoredHead(
@@ -68,7 +71,10 @@ def round_folded(folded: Folded) -> StoredHead:
 
 
 def write_head_weights(folder: Path, folded: Folded) -> Path:
-    """fastrm.bin, little-endian: M16 [d, d] fp16, then fp32 v [d], w [d], scale, s; offsets as in `weight_layout`."""
+    """Write fastrm.bin, little-endian: M16 `[d, d]` fp16, then v `[d]`, w `[d]`, scale, s as fp32.
+
+    `weight_layout` has the offsets.
+    """
     stored = round_folded(folded)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / BLOB_FILE
@@ -80,7 +86,7 @@ def write_head_weights(folder: Path, folded: Folded) -> Path:
 
 
 class StoredTensor(NamedTuple):
-    """One tensor's place in fastrm.bin."""
+    """A tensor's type, shape and position in fastrm.bin. offset and length are in bytes."""
 
     name: str
     data_type: int
@@ -90,7 +96,7 @@ class StoredTensor(NamedTuple):
 
 
 def weight_layout(hidden_size: int) -> list[StoredTensor]:
-    """Where the graph looks for each tensor, in bytes."""
+    """Return the position of each tensor in fastrm.bin."""
     d, tensors, offset = hidden_size, [], 0
     for name, data_type, width, shape in (
         ("M16", TensorProto.FLOAT16, 2, (d, d)),
@@ -106,10 +112,10 @@ def weight_layout(hidden_size: int) -> list[StoredTensor]:
 
 
 def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
-    """Weight-free graphs for any head of one width; the weights are external data in fastrm.bin.
+    """Write weight-free graphs for any head of one width. The weights are external data in fastrm.bin.
 
-    fastrm-norm.onnx: patch_states [P, d] -> normalised [P, d], once an image.
-    fastrm.onnx: query_states [T, d] raw, patch_states [P, d] normalised -> probabilities [T, P].
+    fastrm-norm.onnx: patch_states `[P, d]` -> normalised `[P, d]`, run once per image.
+    fastrm.onnx: query_states `[T, d]` raw, patch_states `[P, d]` normalised -> probabilities `[T, P]`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     d = hidden_size
@@ -130,7 +136,7 @@ def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
     nodes = [
         unit,
         norm("query_states", "n_q"),
-        # The runtime folds this cast once, when the session is made.
+        # The runtime folds this cast once, when it creates the session.
         helper.make_node("Cast", ["M16"], ["M"], to=TensorProto.FLOAT),
         helper.make_node("MatMul", ["n_q", "M"], ["n_q_M16"]),
         helper.make_node("Mul", ["n_q_M16", "scale"], ["n_q_M"]),

@@ -1,7 +1,7 @@
-"""Entries of a large JSON file one at a time, each with the place that an error can name.
+"""Reads a large JSON file entry by entry, each with its location for error messages.
 
-A data set's file is one array or object of up to a million entries, often on a single line. Parsing it whole takes ten
-times its size in memory; here the text is held once and each entry is parsed when it is asked for.
+A dataset file is one array or object of up to a million entries, often on a single line. Parsing it at once takes ten
+times its size in memory. This module keeps only the text in memory and parses each entry on demand.
 """
 
 import json
@@ -13,15 +13,16 @@ from typing import Any, NamedTuple, TextIO
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CLOSING = {"[": "]", "{": "}"}
+_JSON_TYPES: dict[type, str] = {str: "a string", int: "an integer", list: "a list"}
 _decoder = json.JSONDecoder()
 
 
 class DataError(ValueError):
-    """A data set's file does not say what it should; the message begins with the file and the line."""
+    """A dataset file is malformed; the message begins with the file and, if known, the line."""
 
 
 class Entry(NamedTuple):
-    """One member of an object (key: its name) or of an array (key: its number)."""
+    """One member of an object or an array. key: its name or its index."""
 
     key: str
     value: Any
@@ -29,57 +30,61 @@ class Entry(NamedTuple):
 
     @property
     def place(self) -> str:
-        """File, line and entry; counted when it is asked for, since counting lines reads the file up to there."""
+        """File, line and entry. Computed on demand, because counting lines scans the text up to the entry."""
         return self.locate()
 
     def get(self, name: str, kind: type) -> Any:
-        """A field of the entry's value, which must be an object; DataError names what is missing or of another type."""
+        """Return a field of the entry's object. Raises DataError if it is missing or not of type `kind`."""
         if not isinstance(self.value, dict):
-            raise DataError(f"{self.place}: want an object, found {_shown(self.value)}")
+            raise DataError(f"{self.place}: expected an object, found {_shown(self.value)}")
         if name not in self.value:
-            raise DataError(f"{self.place}: no {name!r} among {', '.join(map(repr, self.value)) or 'no fields'}")
-        found = self.value[name]
-        # bool is an int to Python, and never an id to a data set
-        if not isinstance(found, kind) or isinstance(found, bool):
-            raise DataError(f"{self.place}: {name!r} is {_shown(found)}, want {kind.__name__}")
-        return found
+            fields = ", ".join(map(repr, self.value)) or "none"
+            raise DataError(f"{self.place}: field {name!r} is missing; found {fields}")
+        value = self.value[name]
+        # Python's bool is an int, but no dataset uses one as an id.
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise DataError(f"{self.place}: {name!r} is {_shown(value)}, expected {_JSON_TYPES[kind]}")
+        return value
 
 
 class JsonFile:
-    """One JSON document."""
+    """A JSON document of many entries. Raises DataError if the file cannot be read."""
 
     def __init__(self, path: Path):
         self.path = path
         self._text = read_text(path)
 
     def entries(self, name: str | None = None) -> Iterator[Entry]:
-        """Those of the document's own array or object, or of its member `name`."""
+        """Yield the entries of the top-level array or object, or of its member `name`.
+
+        Raises DataError on malformed JSON, when the iteration reaches it.
+        """
         start = self._blank(0)
         if name is not None:
             start = self._member(start, name)
         yield from self._walk(start)
 
     def value(self, name: str) -> Any:
-        """A small member of the document's object, or None where there is none."""
+        """Return a small member of the top-level object, or None if it is missing."""
         try:
             return self._decode(self._member(self._blank(0), name))[0]
         except KeyError:
             return None
 
     def _member(self, start: int, name: str) -> int:
-        """Where the member's value begins. Large members before it are walked over, not kept."""
+        """Return the position of a member's value. Large members before it are skipped, not kept."""
         at = self._open(start, "{")
         while self._text[at : at + 1] != "}":
             key, at = self._key(at)
             if key == name:
                 return at
             at = self._after(self._skip(at), "}")
-        raise _NoMember(f"{self.path}: no {name!r} at the top")
+        raise _NoMember(f"{self.path}: the top-level object has no {name!r}")
 
     def _walk(self, start: int) -> Iterator[Entry]:
         opening = self._text[start : start + 1]
         if opening not in _CLOSING:
-            raise self._error(start, "want an array or an object")
+            raise self._error(start, "expected an array or an object")
         at, number = self._open(start, opening), 0
         while self._text[at : at + 1] != _CLOSING[opening]:
             key = str(number)
@@ -102,27 +107,27 @@ class JsonFile:
 
     def _open(self, at: int, opening: str) -> int:
         if self._text[at : at + 1] != opening:
-            raise self._error(at, f"want {opening}")
+            raise self._error(at, f"expected {opening}")
         return self._blank(at + 1)
 
     def _key(self, at: int) -> tuple[str, int]:
-        """A member's name, and where its value begins."""
+        """Return a member's name and the position of its value."""
         key, at = self._decode(at)
         at = self._blank(at)
         if not isinstance(key, str) or self._text[at : at + 1] != ":":
-            raise self._error(at, "want a name and a colon")
+            raise self._error(at, "expected a name and a colon")
         return key, self._blank(at + 1)
 
     def _after(self, at: int, closing: str) -> int:
-        """Where the next entry begins, or its container's closing bracket stands."""
+        """Return the position of the next entry or of the container's closing bracket."""
         at = self._blank(at)
         if self._text[at : at + 1] == closing:
             return at
         if self._text[at : at + 1] != ",":
-            raise self._error(at, f"want a comma or {closing}")
+            raise self._error(at, f"expected a comma or {closing}")
         at = self._blank(at + 1)
         if self._text[at : at + 1] == closing:
-            raise self._error(at, f"nothing between a comma and {closing}")
+            raise self._error(at, f"expected an entry between the comma and {closing}")
         return at
 
     def _decode(self, at: int) -> tuple[Any, int]:
@@ -143,19 +148,22 @@ class JsonFile:
 
     def _error(self, at: int, reason: str) -> DataError:
         column = at - self._text.rfind("\n", 0, at)
-        ended = at >= len(self._text)
-        return DataError(f"{self._place(at)}, column {column}: {'the file ends here: ' if ended else ''}{reason}")
+        end = "unexpected end of file: " if at >= len(self._text) else ""
+        return DataError(f"{self._place(at)}, column {column}: {end}{reason}")
 
 
 class _NoMember(DataError, KeyError):
-    """Both, so that `value` can tell it from a damaged file."""
+    """A missing member: also a KeyError, to tell it apart from malformed JSON."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 def json_lines(path: Path) -> Iterator[Entry]:
-    """One entry a line, numbered from 1; empty lines are passed over."""
+    """Yield one entry per line, with line numbers from 1 as keys; blank lines are skipped.
+
+    Raises DataError on malformed JSON or text that is not UTF-8.
+    """
     with open_text(path) as lines:
         number = 0
         try:
@@ -166,11 +174,11 @@ def json_lines(path: Path) -> Iterator[Entry]:
         except json.JSONDecodeError as error:
             raise DataError(f"{path}:{number}, column {error.colno}: {error.msg}") from None
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number + 1}: not UTF-8 ({error.reason})") from None
+            raise DataError(f"{path}:{number + 1}: invalid UTF-8 ({error.reason})") from None
 
 
 def open_text(path: Path) -> TextIO:
-    """For reading, or DataError that names what is not there."""
+    """Open a UTF-8 file for reading. Raises DataError if it cannot be opened."""
     try:
         return path.open(encoding="utf-8")
     except OSError as error:
@@ -178,11 +186,12 @@ def open_text(path: Path) -> TextIO:
 
 
 def read_text(path: Path) -> str:
+    """Read a UTF-8 file. Raises DataError if it cannot be opened or decoded."""
     with open_text(path) as file:
         try:
             return file.read()
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not UTF-8 at byte {error.start} ({error.reason})") from None
+            raise DataError(f"{path}: invalid UTF-8 at byte {error.start} ({error.reason})") from None
 
 
 def _shown(value: Any) -> str:

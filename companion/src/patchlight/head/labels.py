@@ -1,4 +1,4 @@
-"""What a FastRM head is taught: relevancy of each patch to each token of an answer, for a model of any family."""
+"""Training labels of a FastRM head: the relevancy of each patch to each answer token, for a model of any family."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -19,12 +19,13 @@ _EXPLAIN = {"exact": explain_tokens, "incremental": explain_tokens_incrementally
 
 
 class Labels(NamedTuple):
-    """Of an answer's T tokens over a reading's P patches, on the CPU.
+    """Labels of an answer's T tokens over P patches, on the CPU.
 
-    relevancy [T, P] float32, patches as in `Reading.patch_columns`; image_share [T] the share of a token's relevancy,
-    over all columns, that lies on patches; likeliest [T] ids, the most likely token at each row of the pass that was
-    differentiated; log_probs [T] of the answer's tokens in that pass. Where `likeliest` is not the answer's token, the
-    pass did not reproduce the answer, and its map explains something that the model did not say.
+    relevancy `[T, P]` float32, patches in the order of `Reading.patch_columns`. image_share `[T]`: the share of a
+    token's relevancy over all columns that is on patches. likeliest `[T]`: id of the most likely token at each position
+    of the differentiated pass. log_probs `[T]`: log-probabilities of the answer tokens in that pass, in nats. If
+    `likeliest` differs from the answer's token, the pass did not reproduce the answer, and the map explains a token
+    that the model did not produce.
     """
 
     relevancy: torch.Tensor
@@ -36,7 +37,10 @@ class Labels(NamedTuple):
 def label_answer(
     model: Any, family: Family, reading: Reading, answer_ids: Sequence[int], *, method: Method = "exact"
 ) -> Labels:
-    """Labels of an answer's tokens, given without its end token. One forward pass, then a backward pass a token."""
+    """Label the tokens of an answer, given without its end token.
+
+    Takes one forward pass, then one backward pass per token. Raises ValueError if the answer contains an image token.
+    """
     ids = torch.tensor(list(answer_ids), dtype=torch.long)
     if len(ids) == 0:
         none = torch.zeros(0)

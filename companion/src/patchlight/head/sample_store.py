@@ -1,16 +1,17 @@
-"""Stored samples for a FastRM head: hidden states and relevancy of answer tokens, in shards of safetensors.
+"""Stores the training samples of a FastRM head: hidden states and relevancy of answer tokens, as safetensors shards.
 
-A shard, with `s` images of `P_i` patches each and `t` tokens in all:
-image_states [sum P_i, d]   last hidden states of the patches, image after image; [s, P, d] where all have P patches
-patches [s] int64           P_i; absent from the block form
-image [t] int64             which of the shard's images a token belongs to
-question [t] int64          which of the shard's questions; question_count [] says how many there are
+Tensors of a shard with `s` images of `P_i` patches each and `t` tokens in total:
+image_states [sum P_i, d]   last hidden states of the patches, image after image; in block form [s, P, d]
+patches [s] int64           P_i; absent in block form
+image [t] int64             index of the token's image in the shard
+question [t] int64          index of the token's question in the shard
+question_count [] int64     number of questions
 query_states [t, d]         the states that predicted the tokens
-relevancy fp16              of a token's patches, scaled to a maximum of 1, token after token; [t, P] in the block form
-peak [t] float32            what the maximum was
-reproduced [t] bool         did the differentiated pass find the answer's token likeliest? absent: it did
-and further columns [t], which differ from collection to collection. States are fp16 where that holds them, else in the
-model's own dtype.
+relevancy fp16              per token, one value per patch, scaled to a maximum of 1; in block form [t, P], else flat
+peak [t] float32            the maximum before scaling
+reproduced [t] bool         whether the differentiated pass found the answer's token most likely; if absent, it did
+A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
+fp16 if they fit, else in the model's dtype.
 """
 
 import json
@@ -30,14 +31,14 @@ _OPEN_SHARDS = 256
 
 
 class Padded(NamedTuple):
-    """Values [b, P] (or [b, P, d]) of images with different numbers of patches; mask [b, P] is False on padding."""
+    """Values `[b, P]` or `[b, P, d]` of images with different numbers of patches. mask `[b, P]` is False on padding."""
 
     values: torch.Tensor
     mask: torch.Tensor
 
 
 class ShardContent:
-    """Samples on their way into one shard; `skip` those that cannot be answered."""
+    """The samples of one shard, gathered in memory before writing."""
 
     def __init__(self) -> None:
         self._states: list[torch.Tensor] = []
@@ -47,16 +48,17 @@ class ShardContent:
 
     @property
     def tokens(self) -> int:
+        """Number of tokens added so far."""
         return sum(len(part) for part in self._columns.get("token", []))
 
     def add(self, sample_id: str, answer: SampleAnswer, score: float | None) -> None:
-        """An answered and labelled sample, and how right its answer is."""
+        """Add an answered and labelled sample. score: how correct the answer is, 0 to 1; None if unknown."""
         labels, t = answer.labels, len(answer.ids)
         assert labels is not None
         self._questions.append({"id": sample_id, "answer": answer.text, "score": score})
         if t == 0:
             return
-        # Questions about one picture follow each other, and most models read the picture before the question.
+        # Consecutive questions are often about one image, whose states rarely depend on the question that follows it.
         if not (self._states and torch.equal(self._states[-1], answer.patch_states)):
             self._states.append(answer.patch_states)
         peak = labels.relevancy.amax(1)
@@ -76,10 +78,11 @@ class ShardContent:
         self._relevancy.append((labels.relevancy / peak.clamp(min=1e-30)[:, None]).half().flatten())
 
     def skip(self, sample_id: str, reason: str) -> None:
+        """Record a sample that could not be answered or explained."""
         self._questions.append({"id": sample_id, "skipped": reason})
 
     def write(self, path: Path) -> None:
-        """The shard's metadata lists its questions in order: id, answer and score, or why it was skipped."""
+        """Write the shard. Its metadata lists the questions in order: id, answer and score, or why it was skipped."""
         metadata = {"questions": json.dumps(self._questions, ensure_ascii=False)}
         tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
         if tensors:
@@ -92,23 +95,24 @@ class ShardContent:
 
 
 def shard_questions(path: Path) -> list[dict[str, Any]]:
-    """What `ShardContent.write` said of its questions."""
+    """Read the list of questions that `ShardContent.write` stored in a shard's metadata."""
     with safe_open(path, "pt") as file:
         return json.loads((file.metadata() or {}).get("questions", "[]"))
 
 
 class _Images(NamedTuple):
-    """Where one shard's states are: read again from the file whenever they are wanted."""
+    """The shard file that holds an image's states. block: whether it is in block form."""
 
     path: Path
     block: bool
 
 
 class HeadSamples:
-    """All shards of a folder as one. Tokens, images and questions are numbered through.
+    """All shards of a folder as one set of samples. Tokens, images and questions are numbered across shards.
 
-    columns: per token, [t, ...] each. Patch states stay in the shards (a data set's may be larger than memory) unless
-    `hold` is set, or left open and they are at most HOLD_BYTES.
+    columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
+    otherwise read from the shards on demand; `hold` forces one or the other. Raises ValueError if the folder has no
+    shards or no answer tokens.
     """
 
     HOLD_BYTES = 8 << 30
@@ -116,7 +120,7 @@ class HeadSamples:
     def __init__(self, folder: Path, *, hold: bool | None = None):
         paths = sorted(folder.glob("[0-9]*.safetensors"))
         if not paths:
-            raise ValueError(f"{folder}: no shards of samples here")
+            raise ValueError(f"{folder} has no sample shards: pass a folder that `patchlight collect` wrote")
         columns: dict[str, list[torch.Tensor]] = {}
         counts, relevancy, self._sources = [], [], []
         images = questions = size = 0
@@ -143,7 +147,7 @@ class HeadSamples:
                 size += int(patches.sum()) * shape[-1] * (4 if states.get_dtype() == "F32" else 2)
                 images, questions = images + len(patches), questions + count
         if not columns:
-            raise ValueError(f"{folder}: its shards hold no answer tokens")
+            raise ValueError(f"{folder} has no answer tokens: every answer is empty or was skipped")
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
         self.patches = torch.cat(counts)
         self.questions = questions
@@ -161,12 +165,15 @@ class HeadSamples:
         return len(self.columns["token"])
 
     def relevancy(self, tokens: torch.Tensor) -> Padded:
-        """Of token rows [b]: float32 [b, P], 0 on padding."""
-        found = self._padded(self._relevancy, self._starts[tokens], self.columns["image"][tokens])
-        return Padded(found.values.float(), found.mask)
+        """Return relevancy `[b, P]` of the token rows `[b]`: float32, 0 on padding."""
+        padded = self._padded(self._relevancy, self._starts[tokens], self.columns["image"][tokens])
+        return Padded(padded.values.float(), padded.mask)
 
     def patch_states(self, tokens: torch.Tensor) -> Padded:
-        """Of token rows [b]: [b, P, d], 0 on padding, in the dtype that they are stored in: half the way to a GPU."""
+        """Return patch states `[b, P, d]` of the token rows `[b]`, 0 on padding.
+
+        The dtype is the stored one, which halves the transfer to a GPU compared with float32.
+        """
         images = self.columns["image"][tokens]
         if self._held is not None:
             return self._padded(self._held, self._image_starts[images], images)
@@ -179,7 +186,7 @@ class HeadSamples:
         return Padded(values, self._mask(images, width))
 
     def _padded(self, flat: torch.Tensor, starts: torch.Tensor, images: torch.Tensor) -> Padded:
-        """Rows of `flat`, one run of an image's patches from each start."""
+        """Gather one image's patches per row: consecutive rows of `flat`, beginning at each start."""
         if self._uniform is not None:
             blocks = flat.view(-1, self._uniform, *flat.shape[1:])
             values = blocks[starts // self._uniform]
@@ -194,7 +201,7 @@ class HeadSamples:
         return torch.arange(width) < self.patches[images][:, None]
 
     def _read(self, image: int) -> torch.Tensor:
-        """States [P, d] of one image from its shard."""
+        """Read the states `[P, d]` of one image from its shard."""
         source, number = self._sources[image]
         if source.path not in self._open:
             while len(self._open) >= _OPEN_SHARDS:
@@ -213,11 +220,11 @@ def _starts(counts: torch.Tensor) -> torch.Tensor:
 
 
 def _storable(states: torch.Tensor) -> torch.Tensor:
-    """fp16, or the dtype that they came in where fp16 would overflow."""
+    """Convert states to fp16 unless that overflows."""
     half = states.half()
     return half if half.isfinite().all() else states
 
 
 def token_rows(samples: HeadSamples) -> torch.Tensor:
-    """Tokens worth learning from: their map is not all zero, and it explains what the model said."""
+    """Return the token rows to train on: those whose map is not all zero and explains the token that was produced."""
     return ((samples.columns["peak"] > 0) & samples.columns["reproduced"]).nonzero()[:, 0]

@@ -1,7 +1,7 @@
-"""Long work in shards: each is a fixed range of items, written aside and renamed when it is whole.
+"""Splits long work into shards: each is a fixed range of items, written to a temporary file and then renamed.
 
-A killed run loses the shard it was at and doubles nothing; a later run, of however many processes, does what is
-missing. Processes share a folder by rank, as accelerate and torchrun number them.
+A killed process loses only its current shard, and a later run, with any number of processes, writes the missing ones.
+Processes that share a folder divide the shards by rank, as set by accelerate and torchrun.
 """
 
 import json
@@ -16,35 +16,36 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of several processes this is."""
+    """This process's place among several that share the work."""
 
     rank: int = 0
     ranks: int = 1
+    """Number of processes."""
     local: int = 0
-    """Number on this machine, which chooses its GPU."""
+    """Rank on this machine, which selects the GPU."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.ranks:
-            raise ValueError(f"rank {self.rank} of {self.ranks}: want 0 to {self.ranks - 1}")
+            raise ValueError(f"rank {self.rank} is out of range: with {self.ranks} processes use 0 to {self.ranks - 1}")
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Rank":
-        """From RANK, WORLD_SIZE and LOCAL_RANK, which accelerate and torchrun set; alone where they do not."""
+        """Read RANK, WORLD_SIZE and LOCAL_RANK, as set by accelerate and torchrun; a single process if they are not."""
         rank, ranks = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
         return cls(rank, ranks, int(environment.get("LOCAL_RANK", rank)))
 
-    def device(self, wanted: str) -> str:
-        """With several processes and `auto`, each takes a GPU of its own where there are any."""
+    def device(self, name: str) -> str:
+        """Resolve `auto` to one GPU per process if there are several processes and a GPU; else return `name`."""
         import torch
 
-        if wanted != "auto" or self.ranks == 1 or not torch.cuda.is_available():
-            return wanted
+        if name != "auto" or self.ranks == 1 or not torch.cuda.is_available():
+            return name
         return f"cuda:{self.local % torch.cuda.device_count()}"
 
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """`items` things in shards of `size`, as files `<number>.<suffix>` of a folder."""
+    """`items` items in shards of `size`, stored as `<number>.<suffix>` in a folder."""
 
     folder: Path
     suffix: str
@@ -61,61 +62,62 @@ class ShardPlan:
         return range(shard * self.size, min((shard + 1) * self.size, self.items))
 
     def missing(self, rank: Rank) -> list[int]:
-        """Shards that this rank has still to do."""
+        """Return this rank's shards that are not written yet."""
         return [shard for shard in range(rank.rank, len(self), rank.ranks) if not self.path(shard).exists()]
 
     def write(self, shard: int, write: Callable[[Path], None]) -> None:
-        """`write` fills a file of another name, which then takes the shard's: it is there whole, or not at all."""
-        aside = self.folder / f".{shard:05d}.{os.getpid()}"
+        """Write a shard atomically: `write` fills a temporary file, which is then renamed."""
+        temporary = self.folder / f".{shard:05d}.{os.getpid()}"
         try:
-            write(aside)
-            with aside.open("rb") as file:
+            write(temporary)
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            aside.rename(self.path(shard))
+            temporary.rename(self.path(shard))
         finally:
-            aside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def sweep(self, rank: Rank) -> None:
-        """Remove what killed runs left unfinished of this rank's shards."""
+        """Remove the unfinished files that killed processes left of this rank's shards."""
         for shard in range(rank.rank, len(self), rank.ranks):
-            for aside in self.folder.glob(f".{shard:05d}.*"):
-                if not _runs(int(aside.suffix[1:])):
-                    aside.unlink(missing_ok=True)
+            for temporary in self.folder.glob(f".{shard:05d}.*"):
+                if not _is_running(int(temporary.suffix[1:])):
+                    temporary.unlink(missing_ok=True)
 
 
 def claim(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Make the folder this work's own: its manifest is written, or found to be the same.
+    """Claim a folder for this work by writing its manifest, or check that an existing manifest is the same.
 
-    Raises ValueError that names the first fields that differ. Processes may race: they write the same bytes.
+    Raises ValueError, with the first fields that differ, if the folder belongs to other work. Processes may call this
+    at the same time, since they write the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MANIFEST_FILE
     if path.exists():
-        found = json.loads(path.read_text())
-        wanted = json.loads(json.dumps(manifest))
-        differing = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-        if differing:
-            told = "; ".join(f"{name} {found.get(name)!r}, asked for {wanted.get(name)!r}" for name in differing[:3])
+        existing = json.loads(path.read_text())
+        expected = json.loads(json.dumps(manifest))
+        names = [name for name in {**existing, **expected} if existing.get(name) != expected.get(name)]
+        if names:
+            shown = "; ".join(f"{name}: {existing.get(name)!r}, now {expected.get(name)!r}" for name in names[:3])
             raise ValueError(
-                f"{folder} was begun otherwise ({told}): go on with the same options, or choose a new folder"
+                f"{folder} was started with other options ({shown}): use the same options or another folder"
             )
         return
-    aside = folder / f".{MANIFEST_FILE}.{os.getpid()}"
-    aside.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    aside.rename(path)
+    temporary = folder / f".{MANIFEST_FILE}.{os.getpid()}"
+    temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+    temporary.rename(path)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Raises ValueError where the folder has none."""
+    """Read a folder's manifest. Raises ValueError if there is none."""
     path = folder / MANIFEST_FILE
     if not path.exists():
         raise ValueError(
-            f"{folder}: no {MANIFEST_FILE} here; want a folder that `patchlight` collected or evaluated into"
+            f"{folder} has no {MANIFEST_FILE}: pass a folder written by `patchlight collect` or `patchlight evaluate`"
         )
     return json.loads(path.read_text())
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The FastRM head's training on stored samples (paper, section 3), with a checkpoint to go on from."""
+"""Trains a FastRM head on stored samples (FastRM paper, section 3), with checkpoints to resume from."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -20,49 +20,56 @@ _BATCH_FLOATS = 1 << 27
 
 @dataclass(frozen=True, kw_only=True)
 class HeadConfig:
-    """The paper's recipe, and the knobs that it turns in its ablations."""
+    """Training options. The defaults are the paper's recipe; its ablations vary some of them."""
 
     steps: int = 3500
+    """Number of optimiser steps."""
     batch: int = 128
-    """Tokens of one step."""
+    """Tokens per step."""
     learning_rate: float = 2e-5
-    """For d = 4096. A narrower head wants more: a logit is a sum of d terms, and at d = 192 this barely moves it."""
+    """The default suits d = 4096. Narrower heads need a higher rate: a logit is a sum of d terms, and at d = 192 this
+    rate barely moves it."""
     schedule: Literal["constant", "cosine"] = "constant"
-    """cosine lets the rate fall to a fiftieth."""
+    """Learning rate schedule; cosine decays to 1/50 of the rate."""
     labelling_threshold: float = 0.3
-    """Share of a map's maximum from which a patch is labelled relevant."""
+    """A patch is labelled relevant if it has at least this share of its map's maximum."""
     samples: int | None = None
-    """Tokens to learn from, drawn by the seed from all that are not held out; all of them where not given."""
+    """Tokens to train on, drawn at random from those not held out; None uses all of them."""
     validation_share: float = 0.04
-    """Of the questions collected, held out to see that training went well, and to choose the learning rate and where
-    maps are read."""
+    """Share of the questions held out, to check the training and choose learning rate and classification threshold."""
     seed: int = 5
+    """Seed of the initial weights, the draw of `samples` and the batches."""
     checkpoint_steps: int = 500
+    """Steps between checkpoints."""
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "checkpoint_steps"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: want at least 1")
+                raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
         if self.schedule not in ("constant", "cosine"):
-            raise ValueError(f"schedule {self.schedule!r}: want constant or cosine")
+            raise ValueError(f"unknown schedule {self.schedule!r}: use constant or cosine")
         if not 0 <= self.validation_share < 1:
-            raise ValueError(f"validation_share {self.validation_share}: want 0 or more, below 1")
+            raise ValueError(f"validation_share is {self.validation_share}: it must be at least 0 and below 1")
         if self.samples is not None and self.samples < 1:
-            raise ValueError(f"{self.samples} samples: want at least 1")
+            raise ValueError(f"samples is {self.samples}: use 1 or more tokens")
 
 
 class Split(NamedTuple):
-    """Token rows to learn from and token rows held out; no question is in both."""
+    """Token rows for training and token rows held out. No question is in both."""
 
     training: torch.Tensor
     held: torch.Tensor
 
 
 def split_tokens(samples: HeadSamples, config: HeadConfig) -> Split:
-    """The last questions are held out, so that a picture asked about several times in a row is on one side."""
+    """Split the tokens by question. The last questions are held out, which keeps consecutive questions about one image
+    together.
+
+    Raises ValueError if no token can be trained on.
+    """
     tokens = token_rows(samples)
     if len(tokens) == 0:
-        raise ValueError("no token of these samples has a map to learn from")
+        raise ValueError("no token of these samples has a map to train on: all maps are zero or explain another token")
     questions = samples.columns["question"][tokens]
     cut = int(questions.max().item() * (1 - config.validation_share))
     training, held = tokens[questions <= cut], tokens[questions > cut]
@@ -81,23 +88,24 @@ def train_head(
     device: str = "cpu",
     choose_threshold: bool = False,
 ) -> FastRM:
-    """Train on all shards of `samples`; curves to `out/head-curve.jsonl`, the head to `out`.
+    """Train a head on all shards of `samples` and save it, its config and its learning curve to `out`.
 
-    A training that was killed goes on from its last checkpoint; one with another config is refused. With
-    `choose_threshold` the facts' classification threshold becomes the held-out tokens' best by F1.
+    Resumes from a checkpoint in `out`. With `choose_threshold`, the classification threshold in the saved facts is the
+    one with the best F1 on the held-out tokens. Raises ValueError if the samples do not fit `facts` or the checkpoint
+    belongs to another config.
     """
     samples = samples if isinstance(samples, HeadSamples) else HeadSamples(samples)
     if samples.hidden_size != facts.hidden_size:
-        raise ValueError(f"the samples are {samples.hidden_size} wide, the facts say {facts.hidden_size}")
+        raise ValueError(f"the samples have hidden size {samples.hidden_size}, the facts have {facts.hidden_size}")
     split = split_tokens(samples, config)
     out.mkdir(parents=True, exist_ok=True)
     run = _Run(out, config, split, facts.hidden_size, device)
-    held = split.held[:MEASURE_TOKENS]
+    held_out = split.held[:MEASURE_TOKENS]
     bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, desc="head", unit="step")
     for step in bar:
         run.advance(_loss(run.head, samples, run.pick(split.training), config.labelling_threshold))
         if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
-            row = run.measured(count_tokens(run.head, samples, held, config.labelling_threshold))
+            row = run.record(count_tokens(run.head, samples, held_out, config.labelling_threshold))
             bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
         if run.step % config.checkpoint_steps == 0 and run.step < config.steps:
             run.save()
@@ -106,19 +114,19 @@ def train_head(
         counts = count_tokens(head, samples, split.held, config.labelling_threshold)
         facts = replace(facts, classification_threshold=best_threshold(curve_of(counts)))
     head.save_pretrained(out, facts)
-    shown = {**asdict(config), "tokens": len(split.training), "questions": samples.questions}
-    (out / CONFIG_FILE).write_text(json.dumps(shown, indent=1))
+    saved = {**asdict(config), "tokens": len(split.training), "questions": samples.questions}
+    (out / CONFIG_FILE).write_text(json.dumps(saved, indent=1))
     (out / CHECKPOINT_FILE).unlink(missing_ok=True)
     return head
 
 
 class _Run:
-    """A training as far as it has come: everything that a checkpoint holds."""
+    """The state of a training run: everything that a checkpoint stores."""
 
     def __init__(self, out: Path, config: HeadConfig, split: Split, hidden_size: int, device: str):
         torch.manual_seed(config.seed)
         self._path, self._curve, self._config = out / CHECKPOINT_FILE, out / CURVE_FILE, config
-        self._asked = {**asdict(config), "tokens": len(split.training), "held": len(split.held)}
+        self._options = {**asdict(config), "tokens": len(split.training), "held": len(split.held)}
         self.head = FastRM(hidden_size).to(device)
         self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate)
         lowest = config.learning_rate / 50 if config.schedule == "cosine" else config.learning_rate
@@ -141,8 +149,8 @@ class _Run:
         self._schedule.step()
         self.step, self._loss = self.step + 1, loss.item()
 
-    def measured(self, counts: HeadCounts) -> dict[str, float]:
-        """Add a row to the curve."""
+    def record(self, counts: HeadCounts) -> dict[str, float]:
+        """Append a row to the learning curve and return it."""
         curve = curve_of(counts)
         row = {
             "step": self.step,
@@ -159,24 +167,27 @@ class _Run:
 
     def save(self) -> None:
         state = {
-            "asked": self._asked,
+            "options": self._options,
             "step": self.step,
             "head": self.head.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "random": self._random.get_state(),
         }
-        aside = self._path.with_suffix(".part")
-        torch.save(state, aside)
-        aside.rename(self._path)
+        temporary = self._path.with_suffix(".part")
+        torch.save(state, temporary)
+        temporary.rename(self._path)
 
     def _restore(self) -> None:
         state: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
-        asked = state["asked"]
-        if asked != self._asked:
-            names = [name for name in self._asked if asked.get(name) != self._asked[name]]
-            told = "; ".join(f"{name} {asked.get(name)!r}, asked for {self._asked[name]!r}" for name in names)
-            raise ValueError(f"{self._path} is of another training ({told}): remove it, or choose a new folder")
+        old, new = state["options"], self._options
+        if old != new:
+            shown = "; ".join(
+                f"{name}: {old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]
+            )
+            raise ValueError(
+                f"{self._path} has other options ({shown}): use the same, delete it, or use another folder"
+            )
         self.step = state["step"]
         self.head.load_state_dict(state["head"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -185,7 +196,7 @@ class _Run:
 
 
 def _loss(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> torch.Tensor:
-    """Mean binary cross entropy over all patches of all tokens."""
+    """Return the mean binary cross-entropy over all patches of all tokens."""
     relevancy, mask = samples.relevancy(tokens)
     labels = labels_of(relevancy, labelling_threshold)
     logits = _logits(head, samples, tokens)
@@ -195,22 +206,22 @@ def _loss(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_th
 
 @torch.no_grad()
 def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
-    """Probabilities [t, P] for token rows on the CPU; on padding they mean nothing."""
+    """Return probabilities `[t, P]` of the token rows, on the CPU. Values on padding are meaningless."""
     width = int(samples.patches[samples.columns["image"][tokens]].max()) if len(tokens) else 0
-    found = torch.zeros(len(tokens), width)
+    probabilities = torch.zeros(len(tokens), width)
     for rows in torch.arange(len(tokens)).split(_rows_at_once(samples)):
         part = _logits(head, samples, tokens[rows]).sigmoid().cpu()
-        found[rows, : part.shape[1]] = part
-    return found
+        probabilities[rows, : part.shape[1]] = part
+    return probabilities
 
 
 @torch.no_grad()
 def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
-    """How the head's maps of these token rows agree with their labels."""
+    """Compare the head's maps of the token rows with their labels."""
     parts = []
-    for some in tokens.split(_rows_at_once(samples)):
-        relevancy, mask = samples.relevancy(some)
-        parts.append(count(_logits(head, samples, some).sigmoid().cpu(), relevancy, labelling_threshold, mask))
+    for rows in tokens.split(_rows_at_once(samples)):
+        relevancy, mask = samples.relevancy(rows)
+        parts.append(count(_logits(head, samples, rows).sigmoid().cpu(), relevancy, labelling_threshold, mask))
     if not parts:
         none = torch.zeros(1, 1)
         return count(none, none, labelling_threshold, none.bool())
@@ -218,7 +229,7 @@ def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, label
 
 
 def _rows_at_once(samples: HeadSamples) -> int:
-    """Tokens whose patches, widened to float32, take half a gigabyte; 256 of a small model's."""
+    """Return how many tokens fit in one batch: half a gigabyte of patch states in float32, and at most 256 tokens."""
     return max(1, min(256, _BATCH_FLOATS // (int(samples.patches.max()) * samples.hidden_size)))
 
 

@@ -146,5 +146,5 @@ def test_exporting_again_keeps_what_explains_while_the_decoder_is_the_same(folde
 def test_a_head_for_other_states_is_refused(folders: Folders, tmp_path: Path):
     facts = HeadFacts(hidden_size=192, stage="pre_norm", teacher="none", model="random", model_revision="0")
     FastRM(192).save_pretrained(tmp_path, facts)
-    with pytest.raises(ValueError, match="reads pre_norm hidden states, the model gives post_norm"):
+    with pytest.raises(ValueError, match="expects pre_norm hidden states, the model returns post_norm"):
         export_browser_model(folders.hf, tmp_path, tmp_path / "out", name="", knows="", training={})

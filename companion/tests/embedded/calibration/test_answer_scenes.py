@@ -140,7 +140,7 @@ def test_a_folder_of_another_size_is_not_gone_on_with(browser: BrowserModel, tmp
     tokenizer = AutoTokenizer.from_pretrained(HF)
     one = CalibrationSize(scenes=1, questions_each=1, answer_tokens=4)
     answer_scenes(browser, tokenizer, tmp_path, one)
-    with pytest.raises(ValueError, match="seed 5, asked for 6"):
+    with pytest.raises(ValueError, match="seed: 5, now 6"):
         answer_scenes(
             browser, tokenizer, tmp_path, CalibrationSize(scenes=1, questions_each=1, answer_tokens=4, seed=6)
         )
