@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from ..embedded.answering import Asked, ask_scenes
+from ..embedded.answering import TokenizedQuestion, ask_scenes
 from ..embedded.world.phrases import ATTRIBUTES
 from ..embedded.world.pool import PooledScene, patch_majority
 from ..embedded.world.questions import KINDS
@@ -74,7 +74,7 @@ class Explainable(NamedTuple):
     log_probs as the answer's own steps gave them; query_states [n, d] of `words`, patch_states [P, d].
     """
 
-    asked: Asked
+    asked: TokenizedQuestion
     scene: PooledScene
     reading: Reading
     ids: list[int]
@@ -129,7 +129,7 @@ def _collect_shard(loaded: Loaded, head: FastRM, plan: ShardPlan, config: Method
 
 def answered(
     loaded: Loaded, config: MethodSamplesConfig, scenes: range
-) -> Iterator[tuple[list[int], Asked, Explainable | None]]:
+) -> Iterator[tuple[list[int], TokenizedQuestion, Explainable | None]]:
     """Each question of some scenes with the model's own greedy answer, and what can be explained of it."""
     for index in scenes:
         pool = {index: _rendered(index)}
@@ -145,8 +145,8 @@ def answered(
 
 
 def _answered(
-    loaded: Loaded, item: Asked, scene: PooledScene, limit: int
-) -> tuple[list[int], Asked, Explainable | None]:
+    loaded: Loaded, item: TokenizedQuestion, scene: PooledScene, limit: int
+) -> tuple[list[int], TokenizedQuestion, Explainable | None]:
     picture = Image.fromarray(np.ascontiguousarray(scene.image))
     reading = loaded.family.read(loaded.model, loaded.processor, picture, item.question.text)
     prefill, *events = decode(loaded.model, reading, Sampling(max_new_tokens=limit, alternatives=1))
@@ -201,7 +201,7 @@ def _pass_columns(name: str, forward: int, backward: int, apart: float) -> Itera
     yield f"apart/{name}", torch.tensor([apart])
 
 
-def _words(loaded: Loaded, asked: Asked, ids: list[int], scene: PooledScene) -> Words:
+def _words(loaded: Loaded, asked: TokenizedQuestion, ids: list[int], scene: PooledScene) -> Words:
     """Those that name an object of which a patch can be seen."""
     found = Words([], [], [], [])
     for place, token in enumerate(ids):
