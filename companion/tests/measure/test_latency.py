@@ -41,14 +41,14 @@ def test_a_longer_answer_costs_more_and_memory_includes_the_weights():
     cost = {(method, tokens): cost for method, tokens, cost in measured}
     for method in METHODS:
         assert cost[method, 24].peak_bytes > facts["weightBytes"]
-    # one pass and one backward pass per token: several times the cost of one token, even on a busy machine
+    # One pass and one backward pass per token: several times the cost of one token, even on a busy machine.
     for method in ("generation", "incremental Chefer"):
         assert cost[method, 24].ms > 3 * cost[method, 1].ms
 
 
 @pytest.mark.parametrize(("shape", "billions"), [("llava-1.5-7b", 7.06), ("llava-1.5-13b", 13.35)])
 def test_the_shapes_match_llava(shape: str, billions: float):
-    # counted without allocating them; the published checkpoints have this many weights
+    # Counted without allocating them; the published checkpoints have this many weights.
     weights = wanted_bytes(SHAPES[shape](), torch.float16).weights / 2
     assert weights / 1e9 == pytest.approx(billions, abs=0.01)
 

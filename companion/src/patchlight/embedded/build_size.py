@@ -10,7 +10,7 @@ from .training.stages import StageConfig
 
 @dataclass(frozen=True)
 class Size:
-    """The amounts of one build: the full build, or the smoke build that runs the same code with less data."""
+    """The sizes of one build: the full build, or the smoke build that runs the same code with less data."""
 
     train_scenes: int
     validation_scenes: int
@@ -26,7 +26,7 @@ class Size:
     parity_questions: int
     calibration: CalibrationSize
     explained_questions: int
-    """Questions with tokens whose maps are compared with autograd."""
+    """Questions for which the tokens' maps are compared with autograd."""
 
 
 _ASKED = StageConfig(

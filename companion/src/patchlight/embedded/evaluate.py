@@ -35,7 +35,7 @@ def is_right(item: TokenizedQuestion, answer: str) -> bool:
 
 
 def score_description(scene: Scene, answer: str) -> tuple[int, int]:
-    """Return how many mentioned objects are in the scene, each counted once, and how many a description mentions."""
+    """Return how many of the objects in a description are in the scene, each counted once, and how many there are."""
     remaining: Counter[tuple[str, ...]] = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
     words = normalize_answer(answer).split()
     mentioned = right = 0
@@ -220,7 +220,7 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     write_report(
         report,
         "head",
-        "FastRM head against exact Chefer on held-out answers",
+        "FastRM head compared with exact Chefer on held-out answers",
         COMMAND.format(step="head-report"),
         figures,
         curve={
@@ -240,7 +240,7 @@ def _report_objects(
     pool: ScenePool,
     report: Path,
 ) -> None:
-    """Report, for tokens that name an object, how often the map's maximum is on its patches and how much of the mass.
+    """Report, for tokens that name an object, how often the map's maximum is on the object and how much of its mass.
 
     Words that are not in the question, which the model had to find in the image, are reported separately from words
     repeated from it.

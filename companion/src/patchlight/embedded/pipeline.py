@@ -4,7 +4,7 @@ The steps produce scenes, training stages, head samples, the head, reports, expo
 recorded runs. Scenes, training stages, head samples and calibration answers are kept between runs, and an interrupted
 step resumes from its last checkpoint or shard; all other steps run again each time. If `export` changes the decoder,
 run `explain` after it: until then, the manifest lists no graphs for explanations. `--smoke` runs the same code with
-sizes that take two minutes.
+small sizes, in two minutes.
 """
 
 import argparse
@@ -337,7 +337,7 @@ def revision(folder: Path) -> str:
 def main(words: Sequence[str] | None = None) -> None:
     root = Path(__file__).resolve().parents[4]
     parser = argparse.ArgumentParser(description="Build the embedded model from scratch.")
-    parser.add_argument("--smoke", action="store_true", help="run the same code with sizes that take two minutes")
+    parser.add_argument("--smoke", action="store_true", help="run the same code with small sizes, in two minutes")
     parser.add_argument("--work", type=Path, help="folder for scenes, checkpoints and samples")
     parser.add_argument(
         "--hf", type=Path, help="folder for the model in the Hugging Face layout, with its head in `fastrm`"

@@ -158,7 +158,9 @@ def _answer(loaded: Loaded, reading: Reading, tokens: int) -> list[int]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Compare the time of exact Chefer maps with the plain implementation.")
+    parser = argparse.ArgumentParser(
+        description="Compare the speed of exact Chefer maps with the plain implementation."
+    )
     parser.add_argument("--model", required=True, help="hub id or folder")
     parser.add_argument("--image", type=Path, required=True, help="image that the question is about")
     parser.add_argument("--tokens", type=int, nargs="+", default=list(LENGTHS), help="answer lengths")

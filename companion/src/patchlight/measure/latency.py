@@ -1,4 +1,4 @@
-"""Measures time and memory of maps at a model's full size, with random weights, on which the time does not depend.
+"""Measures time and memory of maps at a model's full size, with random weights, since time does not depend on them.
 
     python -m patchlight.measure.latency --shape llava-1.5-7b --tokens 1 10 30 100
 
@@ -111,7 +111,7 @@ def measure_latency(options: LatencyOptions) -> tuple[list[Measured], dict[str, 
     measured: list[Measured] = []
     for tokens in options.tokens:
         patches, queries, ids = bench.generate(tokens)
-        # a model with random weights can generate the image token, which is not allowed in an answer's input
+        # A model with random weights can generate the image token, but an answer that is read again must not have it.
         image_token = int(bench.reading.inputs["input_ids"][0, bench.reading.patch_columns[0]])
         ids = [0 if token == image_token else token for token in ids]
 
@@ -170,7 +170,7 @@ def _cost(job: Callable[[], object], repeats: int, device: torch.device) -> Cost
 
 @contextmanager
 def _peak(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns, after the context, the peak memory in bytes during it."""
+    """Yield a function that returns the peak memory in bytes during the context; call it after the context."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield lambda: torch.cuda.max_memory_allocated(device)

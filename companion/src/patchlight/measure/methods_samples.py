@@ -106,7 +106,7 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
         for shard in tqdm(missing, desc="explain test scenes", unit="shard"):
             _collect_shard(loaded, head, plan, config, shard)
     parts = [load_file(plan.path(shard)) for shard in range(len(plan))]
-    # a shard without an answer that can be explained has no columns
+    # A shard without an answer that can be explained has no columns.
     names = {name: None for part in parts for name, column in part.items() if column.ndim}
     columns = {name: torch.cat([part[name] for part in parts if name in part]) for name in names}
     return Samples(columns, *(sum(int(part[name]) for part in parts) for name in ("questions", "right")))

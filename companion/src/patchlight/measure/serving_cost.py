@@ -128,7 +128,7 @@ def _header(hidden_size: int, patches: int) -> Header:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description="Compare the time of the companion's loop with generate, and count its bytes."
+        description="Compare the speed of the companion's loop with generate, and count the bytes it writes."
     )
     parser.add_argument("--model", required=True, help="hub id or folder")
     parser.add_argument("--image", type=Path, required=True, help="image that the question is about")
@@ -145,7 +145,7 @@ def main() -> None:
         figure("answer length in tokens", args.tokens),
         figure("generate, without states", times["plain"] / args.tokens, unit="ms per token"),
         figure("companion's loop, relative to generate", times["stepwise"] / times["plain"], unit="×", goal="<= 1.05"),
-        figure("companion's loop and writing rows, relative to generate", times["written"] / times["plain"], unit="×"),
+        figure("companion's loop with rows written, relative to generate", times["written"] / times["plain"], unit="×"),
         figure(f"size of a token's row at d = {WIDE}", each, unit="B"),
         figure(f"hidden state in a token's row at d = {WIDE}", 2 * WIDE, unit="B"),
         figure(

@@ -105,7 +105,7 @@ def feature_layer(decoder: ExplainedDecoder) -> int:
 
 
 def explained_graphs(decoder: ExplainedDecoder) -> dict[str, ExportSpec]:
-    """Return what to export, by file name."""
+    """Return the specs of all exports by file name."""
     count, top, middle = len(decoder.layers), decoder.top, feature_layer(decoder)
     d = decoder.norm.weight.shape[0]
     # The exporter treats a length of 1 as a constant, equal lengths as one dimension, and equal tensors as one input.

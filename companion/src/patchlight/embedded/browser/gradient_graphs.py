@@ -159,7 +159,7 @@ def lens_gradients(decoder: ExplainedDecoder, x: States, m: States, rows: Tensor
     for layer, (x_l, m_l) in enumerate(zip(x, m, strict=True)):
         v = decoder.values(layer, decoder.normed(layer, x_l))
         at_rows = m_l.index_select(0, rows)
-        # m already includes the attention's output; differentiate with respect to zeros added to the attention.
+        # The state m already includes the attention's output, so differentiate by zeros added to the attention.
         delta = v.new_zeros(decoder.heads, rows.shape[0], x_l.shape[0])
 
         def score(delta: Tensor, layer: int = layer, v: Tensor = v, at_rows: Tensor = at_rows) -> Tensor:

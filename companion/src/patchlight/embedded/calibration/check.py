@@ -82,7 +82,7 @@ def check_figures(checked: CheckResult) -> list[dict[str, object]]:
         figure("answers compared with PyTorch", checked.answers),
         figure("of which identical token by token", checked.same),
         *(
-            {"label": f"largest difference of a token's {name}, nats", "value": float(f"{value:.2g}")}
+            {"label": f"largest difference in a token's {name}, nats", "value": float(f"{value:.2g}")}
             for name, value in [
                 ("log-probability", checked.log_probs),
                 *((_NAMES[k], v) for k, v in checked.entropies.items()),

@@ -44,7 +44,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
     - The vision tower's queries and keys are the same rotation of their input, so that patches attend to similar
       patches near them (mimetic initialisation, Trockman and Kolter 2023). In one trial in the language model, the loss
       was no lower after 400 steps, but that trial also used a different RoPE base.
-    - Word embeddings have a standard deviation of 1/sqrt(d), which makes dot products with patches discriminate words.
+    - Word embeddings have a standard deviation of 1/sqrt(d), which lets dot products with patches distinguish words.
     """
     torch.manual_seed(seed)
     vision = CLIPVisionConfig(

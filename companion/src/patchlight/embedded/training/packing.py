@@ -206,7 +206,7 @@ def _mention_ends(text: str, mentions: tuple[Mention, ...], token_ends: list[int
 def _multiplicity(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.ndarray:
     """Return how many patches each read patch represents, [r] float32.
 
-    Read patches that show objects share all such patches equally; read background patches share all the background.
+    Each read patch that shows an object represents an equal share of all such patches, and likewise for background.
     With the logarithm of this number added to their attention scores, a softmax over the read patches approximates the
     softmax over all patches. What the model learns about proportions of the image, above all counting, then also holds
     for complete images.

@@ -120,7 +120,7 @@ def _shadow(table, near, px, py, pz, light, spread, skip, turn):
             close += 1
     if close == 0:
         return 1.0
-    # two unit vectors perpendicular to the light's direction
+    # Two unit vectors perpendicular to the light's direction.
     ux, uy = -ly, lx
     norm = math.sqrt(ux * ux + uy * uy) + 1e-9
     ux, uy = ux / norm, uy / norm
@@ -145,7 +145,7 @@ def _shadow(table, near, px, py, pz, light, spread, skip, turn):
 
 @njit(cache=True, fastmath=True)
 def _sky(dx, dy, dz, light, sky):
-    """Return the studio backdrop along a ray: a gradient, the key light's softbox and a dimmer one opposite."""
+    """Return the brightness of the studio backdrop along a ray: a gradient, the key light's softbox, a dimmer one."""
     base = sky[2] * (1.0 + 0.55 * max(dz, 0.0))
     towards = dx * light[0] + dy * light[1] + dz * light[2]
     if towards > 0.93:
@@ -188,7 +188,7 @@ def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, d
         lit = _shadow(table, near, ax, ay, az, light, sky[0], which, turn)
     occlusion = _occlusion(table, near, px, py, pz, nx, ny, nz, which)
     if which == -1:
-        # darken the ground with distance to hide the horizon line
+        # Darken the ground with distance to hide the horizon line.
         fade = min(1.0, max(0.0, (math.sqrt(px * px + py * py) - 5.0) / 9.0))
         light_sum = sky[1] * lambert * lit + sky[2] * occlusion
         for k in range(3):
@@ -198,7 +198,7 @@ def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, d
     norm = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
     half = max(0.0, (nx * hx + ny * hy + nz * hz) / norm)
     sky_part = sky[2] * occlusion * (0.65 + 0.35 * nz)
-    # light reflected by the ground onto faces that point down or sideways
+    # Light reflected by the ground onto faces that point down or sideways.
     sky_part += 0.30 * sky[3] * (sky[1] * light[2] + sky[2]) * (0.5 - 0.5 * nz) * occlusion
     if table[which, 11] == 0.0:
         spec = 0.10 * sky[1] * lit * half**18
@@ -247,7 +247,7 @@ def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mi
 
 @njit(cache=True, fastmath=True)
 def _influence(table, basis, tan_half, light, sky, width, height):
-    """Return per object the screen box (x0, x1, y0, y1 in pixels) outside which it is invisible and casts no shadow."""
+    """Return per object the screen box (x0, x1, y0, y1 in pixels) outside which it affects no pixel."""
     n = table.shape[0]
     boxes = np.empty((n, 4))
     focal = height / 2 / tan_half
@@ -334,7 +334,7 @@ def cast_image(table, basis, tan_half, light, sky, salt, tone, width, height):
                 _ray_color(
                     table, everything, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, color
                 )
-                # running mean of four samples, clamped so that a single highlight does not fringe an edge
+                # Running mean of four samples, clamped so that a single highlight does not fringe an edge.
                 for k in range(3):
                     old = min(linear[row, col, k], 1.2)
                     linear[row, col, k] = old + (min(color[k], 1.2) - old) / (sample + 2.0)
