@@ -95,18 +95,18 @@ const readmeFigures = [
     text: 'Right answers of the embedded model on unseen scenes',
   },
   {
-    report: 'FastRM head against exact Chefer on held-out answers',
+    report: 'FastRM head compared with exact Chefer on held-out answers',
     label: 'F1 at the threshold',
     text: 'FastRM maps against exact Chefer, F1 of the marked patches',
   },
   {
-    report: 'Is the answer right? What entropy and log-probability say of 10188 answers',
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
     label: 'AUROC of log-probability (mean), on the same half',
     text: 'Log-probability separates right from wrong answers, AUROC',
   },
   {
-    report: 'Is the answer right? What entropy and log-probability say of 10188 answers',
-    label: 'AUROC of entropy (sum-normalised, mean), on half of the answers',
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
+    label: 'AUROC of entropy (sum-normalised, mean), on one half of the answers',
     text: 'Entropy of the maps separates them, AUROC',
   },
   {

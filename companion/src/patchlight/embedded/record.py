@@ -1,5 +1,6 @@
-"""One question put to a model in its Hugging Face folder, with its FastRM maps, kept as a run:
-`python -m patchlight.embedded.record --model HF --head HEAD --image PICTURE --question TEXT --out FILE.run`.
+"""Records a run: asks a model one question and saves the answer with its FastRM maps.
+
+python -m patchlight.embedded.record --model HF --head HEAD --image IMAGE --question TEXT --out FILE.run
 """
 
 import argparse
@@ -35,7 +36,11 @@ def record_run(
     knows: str = "",
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> str:
-    """Answer greedily, write the run, return the answer. Name and revision come from head and weights if not given."""
+    """Answer greedily, write the run and return the answer.
+
+    hf_folder: the model in the Hugging Face layout. By default, the name is the head's model and the revision that of
+    the weights.
+    """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")
     picture = image_path.read_bytes()
@@ -101,18 +106,16 @@ def _head_facts(facts: HeadFacts, revision: str) -> Head:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Answer one question and keep the answer with its maps as a run.")
-    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of the model")
-    parser.add_argument("--head", type=Path, required=True, help="folder of the FastRM head")
+    parser = argparse.ArgumentParser(description="Answer one question and save the answer with its maps as a run.")
+    parser.add_argument("--model", type=Path, required=True, help="model folder in the Hugging Face layout")
+    parser.add_argument("--head", type=Path, required=True, help="folder with the FastRM head")
     parser.add_argument("--image", type=Path, required=True)
     parser.add_argument("--question", required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the run's file")
-    parser.add_argument("--name", help="the model's name in the run")
-    parser.add_argument("--knows", default="", help="what the model can answer, in a sentence or two")
-    given = parser.parse_args()
-    print(
-        record_run(given.model, given.head, given.image, given.question, given.out, name=given.name, knows=given.knows)
-    )
+    parser.add_argument("--out", type=Path, required=True, help="run file to write")
+    parser.add_argument("--name", help="name of the model in the run")
+    parser.add_argument("--knows", default="", help="one or two sentences about what the model can answer")
+    args = parser.parse_args()
+    print(record_run(args.model, args.head, args.image, args.question, args.out, name=args.name, knows=args.knows))
 
 
 if __name__ == "__main__":
