@@ -24,7 +24,9 @@ def block(language: str) -> str:
     return found
 
 
-@pytest.mark.parametrize(("heading", "fields"), [("Columns", RUN_FIELDS), ("Columns of an explanation", EXPLANATION_FIELDS)])
+@pytest.mark.parametrize(
+    ("heading", "fields"), [("Columns", RUN_FIELDS), ("Columns of an explanation", EXPLANATION_FIELDS)]
+)
 def test_the_columns_are_those_that_are_written(heading: str, fields: list[pa.Field]):
     section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
     listed = re.findall(r"^\| `(\w+)` \| (\S.*?) \| ", section, re.MULTILINE)
