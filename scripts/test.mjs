@@ -43,6 +43,7 @@ const steps = [
   { name: 'biome', needs: ['node'], run: () => tool('biome', ['check', '--error-on-warnings']) },
   { name: 'tsc', needs: ['node'], run: () => tool('tsc', ['-p', 'tsconfig.json']) },
   { name: 'imports', needs: ['node'], run: () => tool('depcruise', ['src', '--config', 'scripts/imports.mjs']) },
+  { name: 'knip', needs: ['node'], run: () => tool('knip', []) },
   { name: 'api-types', needs: ['node'], run: () => run(node, ['scripts/api-types.mjs', '--check']) },
   { name: 'figures', needs: ['node'], run: () => run(node, ['scripts/figures.mjs', '--check']) },
   { name: 'methods-doc', needs: ['node'], run: () => run(node, ['scripts/methods-doc.mjs', '--check']) },

@@ -146,7 +146,7 @@ function factsOf(raw: RawTable): CalibrationFacts | undefined {
   return parseCalibrationFacts(data);
 }
 
-export function scoresOf(correct: Float64Array): Float32Array {
+function scoresOf(correct: Float64Array): Float32Array {
   const row = correct.findIndex((score) => score < 0 || score > 1);
   if (row >= 0) throw new Error(`its column correct holds ${correct[row]} in row ${row}; wanted is 0 to 1`);
   return Float32Array.from(correct);

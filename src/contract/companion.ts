@@ -45,26 +45,21 @@ const model = z.object({
 
 const problem = z.object({ detail: z.string() });
 
-export type CompanionModel = z.infer<typeof model>;
+/** What a schema parses; compiles only while whatever the API may send is something that it parses. */
+type Parsed<Schema extends z.ZodMiniType, _Sent extends z.input<Schema>> = z.infer<Schema>;
+
+type Health = Parsed<typeof health, Schemas['Health']>;
+export type CompanionModel = Parsed<typeof model, Schemas['ModelFacts']>;
 export type CompanionHead = z.infer<typeof head>;
-export type CompanionCalibration = z.infer<typeof calibration>;
-export type CompanionProblem = z.infer<typeof problem>;
+export type CompanionProblem = Parsed<typeof problem, Schemas['Problem']>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type ExplainBody = Schemas['ExplainRequest'];
-
-/** Compiles only while whatever the API may send is something that is parsed here. */
-type Covers<Sent extends Parsed, Parsed> = [Sent, Parsed];
-export type Covered = [
-  Covers<Schemas['Health'], z.input<typeof health>>,
-  Covers<Schemas['ModelFacts'], z.input<typeof model>>,
-  Covers<Schemas['Problem'], z.input<typeof problem>>,
-];
 
 /** Throws where it speaks another version of the run format, naming both. */
 export function parseHealth(data: unknown): void {
   const result = health.safeParse(data);
   if (!result.success) throw new Error('what answers at this address is no companion');
-  const { version, protocol } = result.data;
+  const { version, protocol }: Health = result.data;
   if (protocol !== supportedFormat) {
     throw new Error(`the companion (${version}) speaks protocol ${protocol}; this page reads ${supportedFormat}`);
   }

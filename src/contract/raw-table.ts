@@ -24,7 +24,7 @@ export interface RawTable {
   textLists(name: string): (row: number) => readonly string[];
 }
 
-export const mostCategories = 1 << 16;
+const mostCategories = 1 << 16;
 
 /** Numbers texts in the order in which they first come. */
 export function categoriesOf(rows: number, textAt: (row: number) => string | undefined, name: string): CategoryColumn {

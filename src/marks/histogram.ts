@@ -2,17 +2,10 @@
 type Scale = (value: number) => number;
 
 /** The two classes of answers, in this order wherever both are drawn. */
-export const classNames = ['right', 'wrong'] as const;
-export type ClassName = (typeof classNames)[number];
+type ClassName = 'right' | 'wrong';
 
 /** One value of each class. */
 export type ByClass<Value> = { readonly [Name in ClassName]: Value };
-
-/** A count a bin and class; `edges` has one more than there are bins, ascending. */
-export interface HistogramColumns {
-  readonly edges: ArrayLike<number>;
-  readonly counts: ByClass<ArrayLike<number>>;
-}
 
 /** The bars of one class as one path from the height `baseCount`: `sign` -1 hangs them from it. */
 export function barsPathData(

@@ -27,7 +27,7 @@ export type ThresholdResult =
   | { readonly state: 'refused'; readonly why: string };
 
 /** Fewer right or wrong answers in a half carry no threshold. */
-export const leastForThreshold = 10;
+const leastForThreshold = 10;
 
 /** Whether the threshold is set on this row, or checked: by its place in the file and the seed alone. */
 export function isSetHalf(row: number, seed: number): boolean {

@@ -29,7 +29,7 @@ export type ClassDensity =
 export const leastForBands = 30;
 
 /** Fewer have no density at all. */
-export const leastForDensity = 5;
+const leastForDensity = 5;
 
 const exactUpTo = 1 << 19;
 

@@ -17,7 +17,7 @@ export type LinkedColumn =
   /** `bins` codes, from 0. */
   | { readonly codes: ArrayLike<number>; readonly bins: number };
 
-export interface LinkedCounts {
+interface LinkedCounts {
   /** A column: [bins * classes], the classes of one bin side by side; rows in no bin are not counted. */
   readonly byColumn: readonly Uint32Array[];
   /** [classes], rows that all filters leave. */
