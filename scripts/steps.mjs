@@ -55,6 +55,7 @@ export const steps = [
     check: true,
     run: ({ run }) => run(npmBin('depcruise'), ['src', '--config', 'scripts/imports.mjs']),
   },
+  { name: 'knip', needs: ['node'], check: true, run: ({ run }) => run(npmBin('knip'), []) },
   {
     name: 'ruff',
     needs: ['python'],

@@ -45,26 +45,21 @@ const model = z.object({
 
 const problem = z.object({ detail: z.string() });
 
-export type CompanionModel = z.infer<typeof model>;
+/** The type that a schema parses to; compiles only if the schema accepts everything that the API may send. */
+type Parsed<Schema extends z.ZodMiniType, _Sent extends z.input<Schema>> = z.infer<Schema>;
+
+type Health = Parsed<typeof health, Schemas['Health']>;
+export type CompanionModel = Parsed<typeof model, Schemas['ModelFacts']>;
 export type CompanionHead = z.infer<typeof head>;
-export type CompanionCalibration = z.infer<typeof calibration>;
-export type CompanionProblem = z.infer<typeof problem>;
+export type CompanionProblem = Parsed<typeof problem, Schemas['Problem']>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type ExplainBody = Schemas['ExplainRequest'];
-
-/** Compiles only if the schemas here accept everything the API may send. */
-type Covers<Sent extends Parsed, Parsed> = [Sent, Parsed];
-export type Covered = [
-  Covers<Schemas['Health'], z.input<typeof health>>,
-  Covers<Schemas['ModelFacts'], z.input<typeof model>>,
-  Covers<Schemas['Problem'], z.input<typeof problem>>,
-];
 
 /** Throws if the companion uses another version of the run format, naming both. */
 export function parseHealth(data: unknown): void {
   const result = health.safeParse(data);
   if (!result.success) throw new Error('the server at this address is not a companion');
-  const { version, protocol } = result.data;
+  const { version, protocol }: Health = result.data;
   if (protocol !== supportedFormat) {
     throw new Error(`the companion (${version}) speaks protocol ${protocol}; this page supports ${supportedFormat}`);
   }

@@ -10,7 +10,7 @@ export function createDice(seed: number): (limit: number) => number {
   return (limit) => Math.floor(unit() * limit);
 }
 
-export type Dice = ReturnType<typeof createDice>;
+type Dice = ReturnType<typeof createDice>;
 type Damage = (bytes: Uint8Array, dice: Dice) => Uint8Array;
 
 const joined = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));

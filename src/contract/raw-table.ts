@@ -24,7 +24,7 @@ export interface RawTable {
   textLists(name: string): (row: number) => readonly string[];
 }
 
-export const maxCategories = 1 << 16;
+const maxCategories = 1 << 16;
 
 /** Numbers the distinct texts in order of first appearance. */
 export function categoriesOf(rows: number, textAt: (row: number) => string | undefined, name: string): CategoryColumn {

@@ -21,7 +21,7 @@ export interface StateRows {
   readonly cols: number;
 }
 
-export interface RecordedMap {
+interface RecordedMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;

@@ -3,7 +3,7 @@ import type { MethodId } from './methods';
 // The types of a run: one answer with all that explains it. `run-stream.ts` parses Arrow bytes into them.
 
 /** Whether hidden states were taken after the language model's final norm or before it. */
-export type HiddenStateStage = 'post_norm' | 'pre_norm';
+type HiddenStateStage = 'post_norm' | 'pre_norm';
 
 export interface PatchGrid {
   readonly rows: number;
@@ -11,7 +11,7 @@ export interface PatchGrid {
 }
 
 /** A rectangle in source-image pixels, origin at the top left; may be fractional. */
-export interface SourceRect {
+interface SourceRect {
   readonly xPx: number;
   readonly yPx: number;
   readonly widthPx: number;
@@ -40,7 +40,7 @@ export interface ImageGeometry {
   readonly frames: readonly [Frame, ...Frame[]];
 }
 
-export interface TokenAlternative {
+interface TokenAlternative {
   readonly tokenId: number;
   readonly text: string;
   readonly logProb: number;
@@ -91,7 +91,7 @@ export interface HeadFacts {
 }
 
 /** Temperature 0 is greedy and ignores the seed. */
-export interface Sampling {
+interface Sampling {
   readonly maxNewTokens: number;
   readonly temperature: number;
   readonly topP: number;
@@ -169,7 +169,7 @@ export interface RunHeader {
   readonly recorded: boolean;
 }
 
-export type RunEndReason = 'stop' | 'length' | 'cancelled' | 'failed' | 'truncated';
+type RunEndReason = 'stop' | 'length' | 'cancelled' | 'failed' | 'truncated';
 
 export interface RunEnd {
   readonly reason: RunEndReason;

@@ -3,8 +3,6 @@ import type { TokenActivationInput } from '../math/methods/token-activation';
 import { createWorkerLink } from '../workers/worker-link';
 import type { ActivationQuestions, MadeActivationMap } from './activation-questions';
 
-export type { MadeActivationMap } from './activation-questions';
-
 export interface ActivationClient {
   /** An answer whose tokens are explained until another takes its place. The states are handed over, not copied. */
   open(input: TokenActivationInput): OpenActivations;

@@ -14,10 +14,10 @@ import { type Feeds, type FloatTensor, int64, type Outputs } from './tensor';
 import { columnParts, rowOf, type TracedAnswer, textRows } from './traced-answer';
 
 /** One token's map, but for what is the same of every method. */
-export type Explained = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
+type Explained = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
 
 /** Of the decoder; one through a single layer counts as one. */
-export interface Passes {
+interface Passes {
   forward: number;
   backward: number;
 }

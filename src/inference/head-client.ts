@@ -4,7 +4,7 @@ import { createWorkerLink } from '../workers/worker-link';
 import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
 import type { LoadProgress } from './load-progress';
 
-export type { HeadLoadRequest, HeadMaps, HeadReport } from './head-questions';
+export type { HeadMaps, HeadReport } from './head-questions';
 export type { LoadProgress } from './load-progress';
 export type { BackendChoice } from './runtime';
 

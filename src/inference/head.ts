@@ -46,7 +46,7 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
 }
 
 /** Largest difference from WASM's probabilities at which a WebGPU head is believed. */
-export const maxBackendDifference = 1e-3;
+const maxBackendDifference = 1e-3;
 
 export interface ChosenHead {
   readonly head: Head;

@@ -8,7 +8,7 @@ import { type ModelImage, prepareImage } from './model-image';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { FloatTensor } from './tensor';
 
-export interface EmbeddedImage {
+interface EmbeddedImage {
   /** Its hash. */
   readonly key: string;
   readonly geometry: ImageGeometry;

@@ -8,13 +8,10 @@ import type { LoadProgress } from './load-progress';
 import type { BackendReport, LoadedModel, LoadRequest, ModelQuestions } from './model-questions';
 import type { PromptTokenizer } from './prompt-tokenizer';
 
-export type { AnswerEvent } from './embedded-model';
 export { type ExplainerMethod, explainerMethods } from './explainer-method';
 export type { HashedImage } from './image-embedder';
-export type { LoadProgress } from './load-progress';
-export type { BackendReport } from './model-questions';
-export type { PromptTokenizer, QuestionReading } from './prompt-tokenizer';
-export type { Backend, BackendChoice } from './runtime';
+
+export type { BackendChoice } from './runtime';
 
 export interface ReadyModel extends LoadedModel {
   readonly promptTokenizer: PromptTokenizer;

@@ -3,7 +3,7 @@ import type { ModelManifest } from '../contract/manifest';
 
 type PromptFacts = ModelManifest['prompt'];
 
-export type QuestionReading =
+type QuestionReading =
   | { readonly kind: 'tokens'; readonly ids: readonly number[] }
   | { readonly kind: 'empty' }
   | { readonly kind: 'too-long'; readonly tokens: number; readonly limit: number }

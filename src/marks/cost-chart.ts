@@ -18,7 +18,7 @@ export interface ChartSize {
   readonly margin: { readonly top: number; readonly right: number; readonly bottom: number; readonly left: number };
 }
 
-export interface CostTick {
+interface CostTick {
   readonly value: number;
   readonly atPx: number;
 }

@@ -2,19 +2,12 @@
 type Scale = (value: number) => number;
 
 /** The two classes of answers, in drawing order. */
-export const classNames = ['right', 'wrong'] as const;
-export type ClassName = (typeof classNames)[number];
+type ClassName = 'right' | 'wrong';
 
 /** One value per class. */
 export type ByClass<Value> = { readonly [Name in ClassName]: Value };
 
-/** Counts per bin and class; `edges` is ascending and has one more element than there are bins. */
-export interface HistogramColumns {
-  readonly edges: ArrayLike<number>;
-  readonly counts: ByClass<ArrayLike<number>>;
-}
-
-/** The bars of one class as one SVG path, upwards from the baseline at 0, or downwards with `sign` -1. */
+/** The bars of one class as one SVG path, upwards from the height `baseCount`, or downwards with `sign` -1. */
 export function barsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,

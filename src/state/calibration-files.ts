@@ -37,7 +37,7 @@ export interface OwnCalibration {
 }
 
 /** The file that was chosen last. */
-export type ChosenFile =
+type ChosenFile =
   | { readonly phase: 'none' }
   | { readonly phase: 'reading'; readonly name: string }
   /** Also where it was open and the worker lost it. */

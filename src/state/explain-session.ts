@@ -26,7 +26,7 @@ export interface MethodTrack {
   readonly stop: { readonly kind: 'cancelled' } | { readonly kind: 'failed'; readonly reason: string } | undefined;
 }
 
-export interface RunningJob {
+interface RunningJob {
   readonly runId: string;
   readonly method: MethodId;
   readonly done: number;

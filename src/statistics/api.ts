@@ -188,7 +188,7 @@ export interface RowsPage {
   readonly rows: readonly CalibrationRow[];
 }
 
-export interface PoolingRequest {
+interface PoolingRequest {
   readonly subset?: Subset;
   /** Of each interval; 0: none, their ends are NaN. 200 where left out. */
   readonly resamples?: number;

@@ -34,9 +34,9 @@ export interface Calibration {
 }
 
 /** Of a row: what `correct` comes to. */
-export const wrongClass = 0;
-export const rightClass = 1;
-export const unscoredClass = 2;
+const wrongClass = 0;
+const rightClass = 1;
+const unscoredClass = 2;
 
 const resamplesOfAuroc = 500;
 /** Of each of two dozen. */
@@ -148,7 +148,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
 }
 
 /** Entropies of right answers are expected to be low, log-probabilities high, answers short. */
-export function rightSideOf({ of }: AnswerValue): RightSide {
+function rightSideOf({ of }: AnswerValue): RightSide {
   return of === 'logProb' ? 'above' : 'below';
 }
 

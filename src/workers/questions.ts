@@ -1,7 +1,7 @@
 // A worker's protocol as one map: each request type with what is asked, what is reported on the way, and the answer.
 // The types of both ends follow from it. Errors cross as data.
 
-export interface Question {
+interface Question {
   readonly asks: unknown;
   /** Reported before the answer, any number of times. */
   readonly events?: unknown;

@@ -21,7 +21,7 @@ export interface WorkerLink<Q extends QuestionMap<Q>> {
   disconnect(): void;
 }
 
-export interface AskOptions {
+interface AskOptions {
   /** Asks the worker to stop; its reply is still awaited. */
   readonly signal?: AbortSignal;
   /** A request replaces the earlier ones of the same key. */

@@ -7,13 +7,6 @@ export const entropyKinds = ['sum', 'kde', 'bernoulli'] as const;
 
 export type EntropyKind = (typeof entropyKinds)[number];
 
-/** Display names. */
-export const entropyNames: Readonly<Record<EntropyKind, string>> = {
-  sum: 'sum-normalised',
-  kde: 'kernel density',
-  bernoulli: 'Bernoulli',
-};
-
 export function entropyOf(kind: EntropyKind, map: ArrayLike<number>): number {
   switch (kind) {
     case 'sum':

@@ -17,7 +17,7 @@ export type LinkedColumn =
   /** Codes from 0 to `bins - 1`. */
   | { readonly codes: ArrayLike<number>; readonly bins: number };
 
-export interface LinkedCounts {
+interface LinkedCounts {
   /** One [bins * classes] array per column, with the classes of each bin adjacent; rows in no bin are not counted. */
   readonly byColumn: readonly Uint32Array[];
   /** [classes], rows that all filters keep. */

@@ -23,7 +23,7 @@ export interface Margins {
 }
 
 /** Reads the chart at a place on its x axis, by pointer or keys. */
-export interface Reading {
+interface Reading {
   /** Name of the axis, with its unit. */
   readonly axis: string;
   readonly domain: Range;
@@ -36,7 +36,7 @@ export interface Reading {
   valueAt(xPx: number): number;
 }
 
-export interface Brushing {
+interface Brushing {
   readonly range: Range | undefined;
   onBrush(range: Range | undefined, phase: 'move' | 'end'): void;
 }

@@ -59,7 +59,7 @@ export function spanText(value: AnswerValue, from: number, to: number): string {
 }
 
 /** Fewer neighbours than this say nothing of an answer. */
-export const leastLike = 50;
+const leastLike = 50;
 
 /** How many of the nearest answers are asked: a twentieth of all, at least a hundred. */
 export function nearestOf(rows: number): number {
@@ -74,7 +74,7 @@ export function likeSentence({ share, from, to }: AnswersLike, name: string): st
   return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
 }
 
-export function formatAuroc({ value, low, high }: AurocInterval): string {
+function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 

@@ -91,7 +91,7 @@ export function useAnswerTrust({ run }: Pick<Bench, 'run'>): AnswerTrust {
   return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
 }
 
-export function useTokenEntropies(run: RunSnapshot) {
+function useTokenEntropies(run: RunSnapshot) {
   const { statistics } = useServices();
   const isWhole = run.end !== undefined && run.tokens.length > 0 && run.header.head !== undefined;
   return useQuery({ ...tokenEntropiesQuery(statistics, run), enabled: isWhole });
