@@ -24,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--shard-samples", type=int, default=32, help="questions of one file (default: %(default)s)")
     parser.add_argument("--skip-bad", action="store_true", help="pass over samples that cannot be read or explained")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="train")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("export", help="write a trained head as the browser runs it")
     parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for the two graphs, the weights, the manifest")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="train")
 
 
 def run(arguments: argparse.Namespace) -> None:
