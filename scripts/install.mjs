@@ -6,6 +6,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { ensureBrowser } from './browser.mjs';
+import { ensureExtras } from './extras.mjs';
 import { ensurePython } from './python.mjs';
 import { root, run } from './shell.mjs';
 
@@ -15,10 +16,11 @@ async function ensureNode() {
   if (!existsSync(path.join(root, 'node_modules/.package-lock.json'))) await run('npm', ['ci']);
 }
 
-/** In this order: finding a browser takes a package that npm installs. */
+/** In this order: finding a browser takes a package that npm installs, and packing the extras' wheel takes Python. */
 const installers = {
   node: ensureNode,
   python: ensurePython,
+  extras: ensureExtras,
   browser: async () => {
     const browser = await ensureBrowser();
     process.env.PATCHLIGHT_BROWSER = browser;

@@ -18,7 +18,7 @@ const bin = path.join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
  */
 export const venvBin = (name) => path.join(bin, name);
 
-function findPython() {
+export function findPython() {
   const candidates = [process.env.PATCHLIGHT_PYTHON, 'python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
   for (const candidate of candidates) {
     if (!candidate) continue;

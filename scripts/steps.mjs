@@ -7,7 +7,7 @@ import process from 'node:process';
 import { venvBin } from './python.mjs';
 import { root } from './shell.mjs';
 
-/** @typedef {'node' | 'python' | 'browser'} Need */
+/** @typedef {'node' | 'python' | 'extras' | 'browser'} Need */
 
 /**
  * @typedef {object} StepContext
@@ -100,6 +100,12 @@ export const steps = [
     run: ({ run }) => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }),
   },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
+  {
+    name: 'extras',
+    needs: ['node', 'python', 'extras'],
+    after: ['build'],
+    run: ({ run }) => run(node, ['scripts/check-extras.mjs']),
+  },
 ];
 
 /**

@@ -11,11 +11,13 @@ from transformers.masking_utils import eager_mask
 
 from patchlight.head.labels import label_answer
 from patchlight.methods.dex_ar import sequence_map
-from patchlight.methods.explain import METHODS, Check, Cost, Method, MethodMap, explain
+from patchlight.methods.explain import Check, Cost, MethodMap, explain
+from patchlight.methods.names import METHODS, Method
 from patchlight.methods.tam import rank_gaussian
-from patchlight.models.decoding import Sampling, Step, decode
+from patchlight.models.decoding import Step, decode
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading
+from patchlight.models.sampling import Sampling
 from tests.helpers import plain_methods as plain
 from tests.helpers.tiny_models import Tiny, tiny
 

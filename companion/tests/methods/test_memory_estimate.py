@@ -11,8 +11,9 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from patchlight.methods.answer import Answer
-from patchlight.methods.explain import METHODS, BudgetExceeded, Cost, Method, explain
+from patchlight.methods.explain import BudgetExceeded, Cost, explain
 from patchlight.methods.memory_estimate import estimated_bytes, sizes_of
+from patchlight.methods.names import METHODS, Method
 from patchlight.methods.peak_memory import peak_memory
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading

@@ -13,16 +13,9 @@ import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText
 
-from patchlight.models.decoding import (
-    NonFiniteStates,
-    Prefill,
-    Sampling,
-    Step,
-    UnsupportedGeneration,
-    check_generation,
-    decode,
-)
+from patchlight.models.decoding import NonFiniteStates, Prefill, Step, UnsupportedGeneration, check_generation, decode
 from patchlight.models.families.registry import Reading, extend
+from patchlight.models.sampling import Sampling
 from tests.helpers.tiny_models import KINDS, Tiny, save, tiny
 
 TOKENS = 12

@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from patchlight.methods.explain import METHODS, Check, Cost, MethodMap, explain
+from patchlight.methods.explain import Check, Cost, MethodMap, explain
+from patchlight.methods.names import METHODS
 from patchlight.models.loading import LoadOptions, load
 from patchlight.server.app import create_app
 from patchlight.server.session import ModelSession

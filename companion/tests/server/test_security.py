@@ -34,7 +34,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     for name in ("app-1a2b.js", "ort.mjs", "ort.wasm", "model.onnx"):
         (folder / "assets" / name).write_text(f"// {name}")
     (folder / "favicon.svg").write_text("<svg/>")
-    return load_page(folder)
+    return load_page(folder, has_api=True)
 
 
 class Guarded(NamedTuple):
@@ -287,10 +287,10 @@ def test_nothing_outside_of_the_page_s_folder_is_served(path: str, opened: Guard
 
 def test_a_folder_that_is_no_built_page_is_refused(tmp_path: Path):
     with pytest.raises(OSError, match=r"index\.html"):
-        load_page(tmp_path)
+        load_page(tmp_path, has_api=True)
     (tmp_path / "index.html").write_text("<html><head></head></html>")
     with pytest.raises(ValueError, match="no content security policy"):
-        load_page(tmp_path)
+        load_page(tmp_path, has_api=True)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..head.export import head_revision
 from ..head.fastrm import FastRM, HeadFacts
-from ..models.decoding import Sampling
 from ..models.loading import LoadOptions, load
 from ..models.pictures import open_upright, read_image_info
+from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer

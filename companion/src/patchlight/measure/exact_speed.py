@@ -26,10 +26,11 @@ from PIL import Image
 from ..methods.attention_hooks.replace import without_weight_gradients
 from ..methods.explain import MethodMap, explain
 from ..methods.peak_memory import peak_memory
-from ..models.decoding import Sampling, Step, decode
+from ..models.decoding import Step, decode
 from ..models.families.registry import extend
 from ..models.loading import Loaded, LoadOptions, load
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 from ..report import figure, write_report
 
 QUESTION = "Describe the image."

@@ -22,8 +22,9 @@ import torch
 
 from ..head.fastrm import FastRM
 from ..head.labels import label_answer
-from ..models.decoding import Prefill, Sampling, decode
+from ..models.decoding import Prefill, decode
 from ..models.families.registry import family_of
+from ..models.sampling import Sampling
 from ..report import figure, write_report
 from .random_shapes import SHAPES, random_model, random_reading
 

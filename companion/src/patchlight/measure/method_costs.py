@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 
 from ..head.fastrm import FastRM
-from ..methods.explain import METHODS, explain
+from ..methods.explain import explain
+from ..methods.names import METHODS
 from ..methods.peak_memory import peak_memory
 from ..models.loading import Loaded
 from .methods_samples import FASTRM, ExplainableAnswer, MethodSamplesConfig, answer_questions, load_both

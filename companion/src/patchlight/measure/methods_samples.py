@@ -30,10 +30,12 @@ from ..embedded.world.scenes import split_seed
 from ..head.export import head_revision
 from ..head.fastrm import FastRM
 from ..head.shards import Rank, ShardPlan, claim
-from ..methods.explain import METHODS, Check, Method, MethodMap, explain
-from ..models.decoding import Prefill, Sampling, decode
+from ..methods.explain import Check, MethodMap, explain
+from ..methods.names import METHODS, Method
+from ..models.decoding import Prefill, decode
 from ..models.loading import Loaded, LoadOptions, folder_revision, load
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 
 FASTRM = "fastrm"
 NAMES: tuple[str, ...] = (FASTRM, *METHODS)

@@ -18,9 +18,10 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from ..models.decoding import Sampling, Step, decode
+from ..models.decoding import Step, decode
 from ..models.loading import Loaded, LoadOptions, load
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 from ..report import figure, write_report
 from ..wire.run import Alternative, PromptToken, RunWriter, Token
 from ..wire.run_header import Geometry, Header

@@ -7,7 +7,7 @@ FastRM is not among them: it needs only hidden states, which the page already ha
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,22 +21,10 @@ from .chefer import chefer, chefer_incremental
 from .dex_ar import dex_ar
 from .gradcam import feature_gradcam, gradcam
 from .memory_estimate import columns_that_fit, estimated_bytes, sizes_of
+from .names import METHODS, Method
 from .peak_memory import peak_memory
 from .random_maps import random_maps
 from .tam import token_activation
-
-Method = Literal[
-    "chefer",
-    "chefer-incremental",
-    "gradcam",
-    "feature-gradcam",
-    "dex-ar",
-    "tam",
-    "rollout",
-    "attention",
-    "random",
-]
-METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Check(NamedTuple):

@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numba
-import numpy as np
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -27,8 +25,15 @@ from .attention_hooks.decoder_call import DecoderCall, sliced
 from .attention_hooks.observe import observe, observed_attention
 from .attention_hooks.replace import without_weight_gradients
 
-# Devices that use the compiled kernel below; others use the equivalent torch operations.
-_COMPILED_DEVICES = {"cpu"}
+try:
+    from .compiled_step import clamp_and_softmax_backward
+except ModuleNotFoundError as missing:
+    if missing.name != "numba":
+        raise
+    clamp_and_softmax_backward = None
+
+# Devices that use the compiled kernel, if numba is installed; others use the equivalent torch operations.
+_COMPILED_DEVICES = set() if clamp_and_softmax_backward is None else {"cpu"}
 
 
 class AnswerRelevancy(NamedTuple):
@@ -185,8 +190,8 @@ class _Row:
 
     def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         gain = self._gain[: a.shape[-1]]
-        if g.device.type in _COMPILED_DEVICES:
-            _clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
+        if clamp_and_softmax_backward is not None and g.device.type in _COMPILED_DEVICES:
+            clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
             return g
         p = a * g
         gain += torch.einsum("i,hij->j", self.r[rows], p.clamp(min=0))
@@ -212,24 +217,6 @@ class _Contributions:
         return p - a * p.sum(-1, keepdim=True)
 
     def end(self) -> None: ...
-
-
-@numba.njit(cache=True, fastmath=True, nogil=True)
-def _clamp_and_softmax_backward(a, g, r, relevancy):
-    """Process one row block of all heads [h, rows, n]: `relevancy += r max(0, g a)`; `g` becomes the gradient of the
-    scores.
-    """
-    for h in range(a.shape[0]):
-        for i in range(a.shape[1]):
-            total = np.float32(0.0)
-            weight = r[i]
-            for j in range(a.shape[2]):
-                p = a[h, i, j] * g[h, i, j]
-                total += p
-                relevancy[j] += weight * max(p, np.float32(0.0))
-                g[h, i, j] = p
-            for j in range(a.shape[2]):
-                g[h, i, j] -= a[h, i, j] * total
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from ..methods.explain import Method
-from ..models.decoding import MIN_TEMPERATURE
+from ..methods.names import Method
+from ..models.sampling import MIN_TEMPERATURE
 
 PROBLEM_JSON = "application/problem+json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"

@@ -10,8 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.answer_pieces import AnswerText, token_texts
-from ..models.decoding import Prefill, Sampling, Step, decode
+from ..models.decoding import Prefill, Step, decode
 from ..models.reading import Lvlm, Reading
+from ..models.sampling import Sampling
 from .run import Alternative, End, Map, PromptToken, RunWriter, Token
 from .run_header import Frame, Geometry
 

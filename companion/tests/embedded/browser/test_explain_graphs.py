@@ -25,7 +25,8 @@ from patchlight.embedded.pipeline import NAME
 from patchlight.embedded.training.llava_parts import language_model
 from patchlight.embedded.training.model import load_model
 from patchlight.methods.attention_hooks.decoder_call import DecoderCall
-from patchlight.methods.explain import Check, Method, MethodMap, explain
+from patchlight.methods.explain import Check, MethodMap, explain
+from patchlight.methods.names import Method
 from patchlight.methods.relevancy import explain_tokens
 from patchlight.models.loading import LoadOptions, load
 from patchlight.wire.run import read_run
