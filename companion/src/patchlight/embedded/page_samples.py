@@ -93,7 +93,7 @@ def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, r
     for image, question in RUNS:
         text = images[image]["questions"][question]
         file = f"run-{len(runs) + 1}.run"
-        picture = out / images[image]["file"]
-        record_run(hf_folder, head_folder, picture, text, out / file, name=name, revision=revision, knows=knows)
+        image_file = out / images[image]["file"]
+        record_run(hf_folder, head_folder, image_file, text, out / file, name=name, revision=revision, knows=knows)
         runs.append({"file": file, "title": text, "image": images[image]["file"]})
     (out / "index.json").write_text(json.dumps({"runs": runs, "images": images}, indent=1) + "\n")

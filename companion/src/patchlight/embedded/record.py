@@ -43,22 +43,22 @@ def record_run(
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")
-    picture = image_path.read_bytes()
-    image = open_upright(picture)
+    content = image_path.read_bytes()
+    image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
     started = time.perf_counter()
     reading = loaded.family.read(loaded.model, loaded.processor, image, question)
     sampling = Sampling(max_new_tokens=max_new_tokens)
     header = Header(
-        id=hashlib.sha256(b"\0".join([picture, question.encode(), revision.encode(), digest.encode()])).hexdigest()[
+        id=hashlib.sha256(b"\0".join([content, question.encode(), revision.encode(), digest.encode()])).hexdigest()[
             :12
         ],
         createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         question=question,
         image={
-            "mediaType": read_image_info(picture).media_type,
+            "mediaType": read_image_info(content).media_type,
             "name": image_path.name,
-            "sha256": hashlib.sha256(picture).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
         },
         geometry=geometry_of(reading, image),
         model={
@@ -75,7 +75,7 @@ def record_run(
         recorded=True,
     )
     with out_path.open("wb") as sink, RunWriter(sink, header) as run:
-        run.image(picture)
+        run.image(content)
         return write_answer(
             run,
             model=loaded.model,

@@ -171,8 +171,8 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     loaded = load(LoadOptions(model=args.model))
     plain = eager_twin(loaded)
-    with Image.open(args.image) as picture:
-        reading = loaded.family.read(loaded.model, loaded.processor, picture.convert("RGB"), QUESTION)
+    with Image.open(args.image) as image:
+        reading = loaded.family.read(loaded.model, loaded.processor, image.convert("RGB"), QUESTION)
     compare(loaded, plain, reading, tokens=1, rounds=1)  # warm-up
     figures = [figure("prompt columns", reading.inputs["input_ids"].shape[1])]
     for tokens in args.tokens:

@@ -138,8 +138,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the report")
     args = parser.parse_args()
     loaded = load(LoadOptions(model=args.model))
-    with Image.open(args.image) as picture:
-        reading = loaded.family.read(loaded.model, loaded.processor, picture.convert("RGB"), QUESTION)
+    with Image.open(args.image) as image:
+        reading = loaded.family.read(loaded.model, loaded.processor, image.convert("RGB"), QUESTION)
     times = measure_decoding(loaded, reading, tokens=args.tokens, rounds=args.rounds)
     before, each = row_bytes(WIDE, 576)
     figures = [

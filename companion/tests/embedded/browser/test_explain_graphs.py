@@ -163,8 +163,8 @@ def test_the_companion_s_maps_match_the_page_s_fixture(method: Method):
     run = read_run(ROOT / "public/samples/run-1.run")
     assert run.picture is not None
     loaded = load(LoadOptions(model=str(HF), device="cpu"))
-    picture = Image.open(io.BytesIO(run.picture)).convert("RGB")
-    reading = loaded.family.read(loaded.model, loaded.processor, picture, fixture["question"])
+    image = Image.open(io.BytesIO(run.picture)).convert("RGB")
+    reading = loaded.family.read(loaded.model, loaded.processor, image, fixture["question"])
     log_probs = fixture["picture"]["logProbs"]
     check, *rest = explain(loaded, reading, fixture["tokenIds"], method, fixture["wanted"], log_probs=log_probs)
     assert isinstance(check, Check)

@@ -36,10 +36,10 @@ def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
     """Return the answers as rows of the file, with ids that number the questions of each scene and set."""
     rows = []
     for cell, scene in enumerate(scenes):
-        asked: dict[str, int] = {}
+        last_number: dict[str, int] = {}
         for answer in scene.answers:
             name = answer["set"]
-            number = asked[name] = asked.get(name, -1) + 1
+            number = last_number[name] = last_number.get(name, -1) + 1
             rows.append(
                 {
                     **answer,

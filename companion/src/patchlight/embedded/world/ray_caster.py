@@ -145,7 +145,7 @@ def _shadow(table, near, px, py, pz, light, spread, skip, turn):
 
 @njit(cache=True, fastmath=True)
 def _sky(dx, dy, dz, light, sky):
-    """Return the brightness of the studio backdrop along a ray: a gradient, the key light's softbox, a dimmer one."""
+    """Return the brightness of the studio backdrop along a ray: a gradient and two softboxes."""
     base = sky[2] * (1.0 + 0.55 * max(dz, 0.0))
     towards = dx * light[0] + dy * light[1] + dz * light[2]
     if towards > 0.93:

@@ -181,7 +181,7 @@ def _fits(candidate: SceneObject, objects: list[SceneObject], camera: Camera, *,
     if not (EDGE_PX < x < IMAGE_PX - EDGE_PX and EDGE_PX < y < IMAGE_PX - EDGE_PX):
         return False
     for other in objects:
-        apart = np.hypot(candidate.center[0] - other.center[0], candidate.center[1] - other.center[1])
-        if apart < candidate.radius + other.radius + gap:
+        distance = np.hypot(candidate.center[0] - other.center[0], candidate.center[1] - other.center[1])
+        if distance < candidate.radius + other.radius + gap:
             return False
     return True
