@@ -1,7 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
-import { createServer, type ViteDevServer } from 'vite';
+import { build, type PreviewServer, preview } from 'vite';
 
-// The gallery of marks, as `npm run dev` serves it. All screenshots are of one page, which no model has to load for.
+// The gallery of marks, built for these tests alone. All screenshots are of one page, which no model has to load for.
 // npx playwright test gallery --update-snapshots rewrites the goldens.
 
 /** Dark as well where the theme decides the colours of the data. */
@@ -26,12 +29,25 @@ const withoutGolden = ['chart-file'];
 
 const drawings = '.gallery-drawing';
 const faults: string[] = [];
-let server: ViteDevServer;
+let outDir: string;
+let server: PreviewServer;
 let page: Page;
 
 test.beforeAll(async ({ browser }) => {
-  server = await createServer({ logLevel: 'error', server: { port: 0, hmr: false, watch: null } });
-  await server.listen();
+  // It builds; on a busy machine that takes a while.
+  test.setTimeout(180_000);
+  outDir = await mkdtemp(path.join(os.tmpdir(), 'patchlight-gallery-'));
+  await build({
+    logLevel: 'error',
+    build: {
+      outDir,
+      emptyOutDir: true,
+      copyPublicDir: false,
+      minify: false,
+      rolldownOptions: { input: 'gallery.html' },
+    },
+  });
+  server = await preview({ logLevel: 'error', build: { outDir }, preview: { port: 0 } });
   page = await browser.newPage({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' });
   page.on('console', (message) => {
     if (message.type() === 'error') faults.push(message.text());
@@ -43,6 +59,7 @@ test.beforeAll(async ({ browser }) => {
 test.afterAll(async () => {
   await page?.close();
   await server?.close();
+  await rm(outDir, { recursive: true, force: true });
 });
 
 async function open(query: string): Promise<void> {
