@@ -1,8 +1,9 @@
-"""Writes src/inference/fixtures/explained-run-1.json: `python -m tests.makers.explain_fixture`.
+"""Write src/inference/fixtures/explained-run-1.json: `python -m tests.makers.explain_fixture`.
 
-Maps of some tokens of the recorded run public/samples/run-1.run, by autograd over whole attention matrices
-(`patchlight.embedded.browser.plain_methods`), as the page must give them. Twice: of the run's own picture,
-for a browser, and with the patches' embeddings replaced by noise that any program can make again, for tests that decode no picture.
+The fixture holds the maps that the page must reproduce for some tokens of the recorded run public/samples/run-1.run,
+computed by autograd over full attention matrices (`patchlight.embedded.browser.plain_methods`). It has two versions:
+one for the run's own image, used in a browser, and one with the patch embeddings replaced by reproducible noise, for
+tests that do not decode an image.
 """
 
 import base64
@@ -57,16 +58,16 @@ def main() -> None:
 
 
 def noise_rows(rows: int, cols: int) -> np.ndarray:
-    """[rows, cols] in -1..1 by a linear congruential generator."""
-    state, found = SEED, np.empty(rows * cols)
+    """Return noise [rows, cols] in -1..1 from a linear congruential generator."""
+    state, noise = SEED, np.empty(rows * cols)
     for i in range(rows * cols):
         state = (state * 1664525 + 1013904223) % 2**32
-        found[i] = state / 2**31 - 1
-    return found.reshape(rows, cols)
+        noise[i] = state / 2**31 - 1
+    return noise.reshape(rows, cols)
 
 
 def explain(model, prompt_ids, patches, token_ids, wanted):
-    """logProbs [T] of the answer's tokens; methods -> a map a wanted token."""
+    """Return `logProbs` [T] of the answer's tokens, and `maps`: each method's maps of the tokens in `wanted`."""
     is_image = prompt_ids == model.config.image_token_id
     prompt_length = len(prompt_ids)
     embeds = word_embeddings(model)(torch.cat([prompt_ids, torch.tensor(token_ids[:-1])])).detach().clone()
@@ -113,7 +114,7 @@ def explain(model, prompt_ids, patches, token_ids, wanted):
 
 
 def packed(values: torch.Tensor) -> str:
-    """Little-endian float32 in base64."""
+    """Encode values as little-endian float32 in base64."""
     return base64.b64encode(values.detach().numpy().astype("<f4").tobytes()).decode()
 
 

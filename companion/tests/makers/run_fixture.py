@@ -1,9 +1,9 @@
-"""Writes the runs in src/contract/fixtures that both languages' tests read: `python -m tests.makers.run_fixture`.
+"""Write the runs in src/contract/fixtures that the tests of both languages read: `python -m tests.makers.run_fixture`.
 
-random-weights.run is a recording of a LLaVA of 4 x 4 patches and hidden size 32 with random weights: small enough to be
-kept, and its answer means nothing. Its numbers change with the library's random streams, so the tests' expected numbers
-are rewritten with it. live-stream.run is what a companion sends, with made-up numbers: two frames, no picture, no head,
-states that fp16 does not hold, an answer that fails in the middle.
+random-weights.run is recorded from a LLaVA with 4 x 4 patches, hidden size 32 and random weights. It is small enough to
+commit, and its answer is meaningless. Its numbers depend on torch's random streams, so update the tests' expected
+numbers whenever you write it again. live-stream.run is a companion's stream with made-up numbers: two frames, no image,
+no head, states outside fp16's range, and an answer that fails halfway.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ IMAGE_PX, PATCH_PX, HIDDEN, TOKENS = 56, 14, 32, 6
 
 
 def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
-    """Model, processor and head, all random."""
+    """Save a random model with its processor and head."""
     processor = build_processor()
     processor.image_processor.size = {"shortest_edge": IMAGE_PX}
     processor.image_processor.crop_size = {"height": IMAGE_PX, "width": IMAGE_PX}
@@ -73,14 +73,14 @@ def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
 
 
 def save_picture(path: Path) -> None:
-    """40 x 24 pixels of two gradients: oblong, so that the centre crop leaves something out."""
+    """Save an image of 40 x 24 pixels with two gradients. It is not square, so the centre crop removes something."""
     rows, cols = np.mgrid[0:24, 0:40]
     pixels = np.stack([cols * 6, rows * 10, 255 - cols * 3], axis=-1).astype(np.uint8)
     Image.fromarray(pixels).save(path, optimize=True)
 
 
 def record_tiny_run(folder: Path, out: Path) -> str:
-    """Model, picture and run from nothing; returns the answer."""
+    """Create a model and an image, record a run, and return the answer."""
     save_tiny_model(folder / "hf", folder / "head")
     save_picture(folder / "gradient.png")
     return record_run(
@@ -130,7 +130,7 @@ LIVE_HEADER: Header = {
 
 
 def write_live_run(out: Path) -> None:
-    """Every kind of row but `image`; the prompt's and the second token's states are past fp16."""
+    """Write every kind of row except `image`. States of the prompt and the second token are outside fp16's range."""
     states = np.arange(32, dtype=np.float32).reshape(8, 4) / 8
     alternatives = [Alternative(11, "Nön", -0.5), Alternative(2, "</s>", -1.0)]
     with out.open("wb") as sink, RunWriter(sink, LIVE_HEADER) as run:
