@@ -22,7 +22,7 @@ from tests.helpers import plain_methods as plain
 from tests.helpers.tiny_models import Tiny, tiny
 
 ANSWER = [40, 41, 90, 41]
-# Covers each text model and each kind of mask, as in head/test_labels.py. Other families only read images differently.
+# Covers every text model and every kind of mask, as in head/test_labels.py. The others only read images differently.
 FAMILIES = ["llava", "llava-siglip-gemma", "llava-next", "qwen2.5-vl", "smolvlm", "gemma3"]
 
 
@@ -190,7 +190,9 @@ def test_the_explained_pass_agrees_with_the_streamed_answer(method: Method):
     assert isinstance(check, Check)
     assert isinstance(cost, Cost)
     assert check.is_same
-    assert check.largest_difference < 1e-4  # sums with and without a cache; log-probabilities of a few nats
+    assert (
+        check.largest_difference < 1e-4
+    )  # sums with and without a cache round differently; log-probabilities are a few nats
     assert cost.forward_passes == {"chefer-incremental": 1 + 4}.get(method, 1)
     log_probs[1] -= 0.25
     check = next(explain(loaded(lvlm), reading, ids, method, [3], log_probs=log_probs))

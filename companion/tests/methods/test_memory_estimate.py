@@ -30,7 +30,7 @@ def tiny_reading(kind: str) -> tuple[Loaded, Reading]:
 
 
 def allocated_peak(run: Callable[[], object]) -> int:
-    """Peak bytes above the start, from every single allocation and release of torch's own allocator."""
+    """Peak bytes above the start, computed from each allocation and release in torch's allocator."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         run()
     now = peak = 0

@@ -101,7 +101,7 @@ def test_a_marked_square_changes_only_the_features_of_its_patch(kind: str, size:
             for frame in reading.frames:
                 may, must = touched(frame, x, y, reach=6 if kind in ("idefics3", "smolvlm") else 2)
                 if frame is first:
-                    # The square is so small that no resizing filter spreads it beyond the patch.
+                    # The square is small enough that no resizing filter spreads it beyond the patch.
                     assert may == must == {(row, col)}
                 patches = {
                     divmod(n - start, frame.cols)
@@ -152,10 +152,10 @@ def test_a_patch_covers_the_pixels_stated_by_its_frame(kind: str, size: tuple[in
             if min(rect.x, rect.y) < 0 or rect.x + rect.width > width or rect.y + rect.height > height:
                 continue  # partly padding
             colour = pixels_of(kind, reading, reading.places[start + n]).mean(axis=(1, 2)) * std + mean
-            # Tolerance: half a model pixel, as filters lean inwards at the image's edge, and two 8-bit roundings.
+            # Half a model pixel, because resizing filters lean inwards at the image's edge; 1/255 for 8-bit rounding.
             across, down = frame.crop.width / frame.width_px, frame.crop.height / frame.height_px
-            # A joined frame distributes over its patches the 2 of 58 px that each tile leaves unread, and the one
-            # source pixel by which the last pan-and-scan crop is short.
+            # A joined frame ignores that each tile leaves 2 of its 58 px unread, and that the last pan-and-scan crop
+            # is one source pixel short.
             unread = 2.0 if kind == "llava-next-siglip" else 0.0
             short = 1.0 if kind == "gemma3-crops" else 0.0
             tolerance = np.array([(0.5 + unread) * across + short, (0.5 + unread) * down + short, 0])

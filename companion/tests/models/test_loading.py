@@ -65,7 +65,7 @@ def test_the_embedded_model_loads_like_any_other() -> None:
     loaded = load_folder(EMBEDDED)
     assert loaded.family.name == "LLaVA-1.5"
     assert loaded.revision == revision(EMBEDDED)
-    # Saved in fp16 and converted for the CPU, which is also the browser's precision.
+    # Saved in fp16 and converted to float32 for the CPU, the precision that the browser uses.
     assert loaded.dtype == loaded.model.dtype == torch.float32
 
 

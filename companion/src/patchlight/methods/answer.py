@@ -26,7 +26,7 @@ class Pause(NamedTuple):
 class TokenRelevancy(NamedTuple):
     """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
 
-    If the method weighs text, prompt [m] is in the order of `Reading.prompt_columns`, and answer [token_index] covers
+    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns`, and answer [token_index] covers
     the earlier answer tokens. grounding: DEX-AR's token weight.
     """
 
@@ -57,7 +57,7 @@ class Answer(NamedTuple):
 
     @property
     def prompt_length(self) -> int:
-        """N, the number of columns of the prompt, image tokens included."""
+        """N, the number of columns in the prompt, including image tokens."""
         return self.reading.inputs["input_ids"].shape[1]
 
     @property

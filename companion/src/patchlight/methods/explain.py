@@ -43,7 +43,7 @@ class Check(NamedTuple):
 class MethodMap(NamedTuple):
     """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
 
-    If the method weighs text, prompt [m] is in the order of `Reading.prompt_columns` and answer [token_index] covers
+    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns` and answer [token_index] covers
     the answer's earlier tokens, both in the unit of `patches`. grounding: DEX-AR's token weight. ms: time spent on this
     token, plus an equal share of the time common to all requested tokens.
     """

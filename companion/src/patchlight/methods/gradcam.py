@@ -20,8 +20,8 @@ from .attention_hooks.replace import without_weight_gradients
 
 
 def gradcam(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
-    """Compute GradCAM of the last layer's attention with one forward pass and, for all tokens at once, one backward
-    pass through that layer.
+    """Compute GradCAM of the last layer's attention with one forward pass, and one backward pass through that layer for
+    all tokens at once.
     """
     call, rows = answer.call(), []
 

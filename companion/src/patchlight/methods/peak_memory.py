@@ -74,5 +74,5 @@ def _allocated_bytes() -> Callable[[], int]:
 def _resident_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:  # without /proc (macOS) only the peak of the whole process is known; macOS counts it in bytes
+    except OSError:  # without /proc (macOS), only the process's peak so far is known; macOS reports it in bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -93,7 +93,7 @@ def explain_tokens(
 ) -> AnswerRelevancy:
     """Compute the exact Chefer relevancy of tokens in one teacher-forced sequence of prompt and answer.
 
-    positions [t]: the row `p_t` whose logits predict each token; token_ids [t]. `autocast` is a lower precision for the
+    positions [t]: the row `p_t` whose logits predict each token; token_ids [t]. `autocast` sets a lower precision for
     matrix products. Raises ValueError for a batch of more than one sequence.
     """
     observed = observed_pass(call, positions, autocast=autocast)

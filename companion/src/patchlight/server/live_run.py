@@ -81,7 +81,7 @@ class LiveRun:
             writer = job.open_writer(self.outbox)
             async for place in self._ticket.places():
                 if self.is_stopped:
-                    writer.cut("cancelled", 0)
+                    writer.end_early("cancelled", 0)
                     writer.close()
                     return
                 writer.queued(place)
@@ -113,7 +113,7 @@ class LiveRun:
         except Exception as error:
             log.exception("run %s failed", self.id)
             if not writer.has_passed("end"):
-                writer.cut("failed", (time.perf_counter() - started) * 1000, reason_in_words(error))
+                writer.end_early("failed", (time.perf_counter() - started) * 1000, reason_in_words(error))
         finally:
             writer.close()
 

@@ -1,4 +1,4 @@
-"""Capture the arguments with which a model calls its decoder for one sequence.
+"""Capture the arguments that a model passes to its decoder for one sequence.
 
 Each family embeds images, numbers positions and builds masks in its own way before its language model runs. Capturing
 the language model's arguments leaves all of that to the model and gives every method the same call to run.

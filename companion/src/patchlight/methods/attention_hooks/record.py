@@ -29,7 +29,7 @@ class LayerAttention(NamedTuple):
 
 
 class _Recording:
-    """The recorder of the pass in progress. It returns the outputs with which the layer continues."""
+    """The recorder of the pass in progress. It returns the outputs that the layer continues with."""
 
     record: Callable[[LayerAttention], torch.Tensor]
 

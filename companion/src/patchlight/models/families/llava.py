@@ -33,7 +33,7 @@ class Llava:
         # If a side is not a multiple of the patch size (SigLIP: 384 = 27 x 14 + 6), the encoder drops the remainder at
         # the right and bottom.
         frame = trace.cropped(0, 0, cols * patch, rows * patch).framed("image", rows, cols)
-        # With the "full" strategy CLIP's class token comes first: it is an image token, but not a patch.
+        # With the "full" strategy, CLIP's class token comes first: it is an image token, but not a patch.
         extra = int(_keeps_first(model.config) and model.config.vision_config.model_type == CLIP)
         check_token_count(len(image_columns), rows * cols + extra, f"an image of {rows} x {cols} patches")
         places = grid_places(0, rows, cols)
