@@ -1,4 +1,4 @@
-"""Hugging Face's own greedy answer, which the tests compare with."""
+"""Greedy decoding with Transformers' `generate`, as the reference for tests."""
 
 from operator import methodcaller
 
@@ -7,8 +7,8 @@ from transformers import BatchFeature, LlavaForConditionalGeneration
 
 
 def generated_ids(model: LlavaForConditionalGeneration, inputs: BatchFeature, **options: int) -> list[int]:
-    """Ids that `generate` puts behind the prompt, the end token included; options are `generate`'s."""
-    # By name: `generate` declares a `self` that the library's own models do not satisfy.
+    """Return the ids that `generate` appends to the prompt, including the end token. `options` are those of `generate`."""
+    # Called by name, because the annotation of its `self` excludes the library's own models.
     with torch.inference_mode():
         output = methodcaller("generate", **inputs, do_sample=False, **options)(model)
     assert isinstance(output, torch.Tensor)

@@ -1,8 +1,7 @@
-"""Random models of every family, a few thousand weights each, with their processors: made from configs, offline.
+"""Random models of every family with their processors, made offline from configs with a few thousand weights each.
 
-Their answers mean nothing; how they read pictures, and how the library runs them, is the real thing. Towers may be
-made `local`: their attention adds nothing, so every image feature depends on its own pixels only, which is how tests
-find out which token has which pixels.
+Their answers are meaningless, but they read images and run as real models do. With `local`, the attention of a vision
+tower adds nothing, so every image feature depends on its own pixels only; tests use this to find the pixels of a token.
 """
 
 import re
@@ -68,7 +67,10 @@ class Tiny(NamedTuple):
 
 
 def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = None) -> PreTrainedTokenizerFast:
-    """A token a byte, as byte-level BPE has before any merge; `extra` special tokens, `named` ones as attributes too."""
+    """Return a tokenizer with one token per byte, like byte-level BPE before any merge.
+
+    extra: further special tokens. named: those that are also attributes, by attribute name.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = [PAD, BOS, EOS, *extra]
     vocabulary = {token: number for number, token in enumerate([*special, *alphabet])}
@@ -91,7 +93,7 @@ def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = 
 
 
 def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
-    """One of KINDS. Weights are large enough that answers vary from token to token."""
+    """Make one of KINDS. Its weights are large enough for answers to vary from token to token."""
     torch.manual_seed(seed)
     model, processor = _MAKERS[kind]()
     model.eval()
@@ -101,7 +103,7 @@ def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
                 weight.normal_(0, 0.2)
             if local and _ATTENTION_OUT.search(name):
                 weight.zero_()
-        # No real model answers with the placeholder of a picture; a random one would, sooner or later.
+        # A random model would occasionally answer with the image token, which real models never do.
         model.lm_head.weight[model.config.image_token_id] = 0
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
@@ -109,7 +111,7 @@ def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
 
 
 def save(made: Tiny, folder: Path) -> None:
-    """Hugging Face's layout."""
+    """Save a model and its processor in Hugging Face layout."""
     model: Any = made.model
     model.save_pretrained(folder)
     made.processor.save_pretrained(folder)
@@ -176,7 +178,7 @@ def _llava(
 
 
 def _vip_llava() -> tuple[Any, Any]:
-    """Features of several layers side by side."""
+    """Concatenates the features of several layers."""
     _, processor = _llava()
     config = VipLlavaConfig(
         vision_config=CLIPVisionConfig(**_vision()),
@@ -188,14 +190,14 @@ def _vip_llava() -> tuple[Any, Any]:
 
 
 def _llava_siglip() -> tuple[Any, Any]:
-    """SigLIP's tower has no class token; 64 px are 4 patches of 14 and a rest of 8 that the encoder never sees."""
+    """SigLIP's tower has no class token. 64 px make 4 patches of 14 px; the encoder does not see the other 8 px."""
     resizer = SiglipImageProcessorPil(size={"height": 64, "width": 64})
     model, processor = _llava(tower="siglip", text="gemma", selection="full", resizer=resizer)
     return model, processor
 
 
 def _llava_padded() -> tuple[Any, Any]:
-    """The original LLaVA's own preprocessing: the picture padded to a square, nothing cut off."""
+    """The preprocessing of the original LLaVA: pads the image to a square instead of cropping it."""
     square = {"height": TILE_PX, "width": TILE_PX}
     resizer = LlavaImageProcessorPil(size={"shortest_edge": TILE_PX}, crop_size=square, do_pad=True)
     return _llava(text="qwen2", resizer=resizer)
@@ -241,7 +243,7 @@ def _qwen(*, older: bool = False) -> tuple[Any, Any]:
     if older:
         vision |= {"embed_dim": 32, "hidden_size": WIDTH, "mlp_ratio": 2}
     else:
-        # Windows of 2 x 2 tokens, in which the encoder computes in another order than it gives out.
+        # With windows of 2 x 2 tokens, the encoder computes in another order than that of its output.
         vision |= {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": WIDTH, "window_size": 56}
         vision |= {"fullatt_block_indexes": [0]}
     kinds: tuple[Any, Any] = (
@@ -271,10 +273,10 @@ _IDEFICS_TEMPLATE = (
 
 
 def _idefics(*, smol: bool = False) -> tuple[Any, Any]:
-    marks = [f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)]
+    markers = [f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)]
     fixed = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"]
-    # Idefics3's vocabulary has no markers for tiles, SmolVLM's has: they come as several tokens, or as one.
-    tokenizer = byte_tokenizer([*fixed, *marks] if smol else fixed)
+    # Tile markers are single tokens in SmolVLM's vocabulary, but several tokens in that of Idefics3.
+    tokenizer = byte_tokenizer([*fixed, *markers] if smol else fixed)
     kinds: tuple[Any, Any, Any] = (
         (SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMImageProcessorPil)
         if smol
@@ -303,7 +305,7 @@ def _gemma(*, crops: bool = False) -> tuple[Any, Any]:
     named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
     tokenizer = byte_tokenizer([*named.values(), "<start_of_turn>", "<end_of_turn>"], named=named)
     image = token_id(tokenizer, "<image_soft_token>")
-    # One layer that looks back 24 positions only and one that looks back to the start; the prompt is longer than that.
+    # One layer attends to the last 24 positions only, the other to all; the prompt is longer than 24 tokens.
     text = _text(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=24)
     config = Gemma3Config(
         vision_config=SiglipVisionConfig(**_vision(patch=7), vision_use_head=False),
@@ -329,7 +331,7 @@ _MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava-siglip-gemma": _llava_siglip,
     "llava-padded-qwen2": _llava_padded,
     "llava-next": _llava_next,
-    # As Granite Vision's 384 px: not whole patches, so each tile has a rest that the encoder never sees.
+    # Like Granite Vision's 384 px, 58 px is not a multiple of the patch size: the encoder does not see the edge.
     "llava-next-siglip": lambda: _llava_next(tower="siglip", side=58),
     "qwen2.5-vl": _qwen,
     "qwen2-vl": lambda: _qwen(older=True),
