@@ -238,7 +238,7 @@ test.describe('where something fails', () => {
 
   test('a question that the companion refuses is refused with its numbers', async ({ opened: page }) => {
     await put(page, 'what color is the large sphere '.repeat(260));
-    await expect(message(page)).toContainText(/The question has \d+ characters, 8000 is the most\./);
+    await expect(message(page)).toContainText(/The question has \d+ characters, the limit is 8000\./);
   });
 
   slow(

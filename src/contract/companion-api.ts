@@ -10,7 +10,7 @@ export interface paths {
         };
         /**
          * Calibration File
-         * @description How the entropy of maps goes with right answers, once that has been measured for this model.
+         * @description Downloads the calibration file of this model and head.
          */
         get: operations["calibration"];
         put?: never;
@@ -32,7 +32,7 @@ export interface paths {
         put?: never;
         /**
          * Explain
-         * @description Relevancy maps of tokens of an answer, each as it is done. Closing the connection ends it.
+         * @description Streams relevancy maps of answer tokens, each when it is ready. Closing the connection stops it.
          */
         post: operations["explain"];
         delete?: never;
@@ -52,7 +52,7 @@ export interface paths {
         put?: never;
         /**
          * Generate
-         * @description Answers one question about one picture, as a stream of rows. Closing the connection ends the answer.
+         * @description Answers a question about an image as a stream of rows. Closing the connection stops the answer.
          */
         post: operations["generate"];
         delete?: never;
@@ -70,7 +70,7 @@ export interface paths {
         };
         /**
          * Head File
-         * @description A file of the exported head, by the path that `model` gives.
+         * @description Downloads a file of the exported head, by the path that `model` returns.
          */
         get: operations["headFile"];
         put?: never;
@@ -90,7 +90,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description That the model is loaded and questions are taken.
+         * @description Confirms that the model is loaded and accepts questions.
          */
         get: operations["health"];
         put?: never;
@@ -110,7 +110,7 @@ export interface paths {
         };
         /**
          * Model
-         * @description The model that answers, and what may be asked of it.
+         * @description Describes the loaded model and the requests that it accepts.
          */
         get: operations["model"];
         put?: never;
@@ -132,7 +132,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel
-         * @description Ends a run, running or waiting: its stream closes with an `end` row whose reason is `cancelled`.
+         * @description Cancels a run that is running or waiting. Its stream ends with an `end` row whose reason is `cancelled`.
          */
         post: operations["cancel"];
         delete?: never;
@@ -150,7 +150,7 @@ export interface paths {
         };
         /**
          * Unembedding
-         * @description Rows of the vocabulary layer: what a hidden state is multiplied with for the logits of these tokens.
+         * @description Returns rows of the output layer. The product of a row and a hidden state is the logit of the row's token.
          */
         get: operations["unembedding"];
         put?: never;
@@ -167,8 +167,9 @@ export interface components {
     schemas: {
         /**
          * CalibrationFile
-         * @description The calibration of this model and head, of `n` answers (docs/calibration.md). `path` is relative to `/v1/`; it
-         *     changes with the content.
+         * @description The calibration file of this model and head, with `n` answers (docs/calibration.md).
+         *
+         *     `path` is relative to `/v1/` and changes with the content.
          */
         CalibrationFile: {
             /** Bytes */
@@ -182,8 +183,10 @@ export interface components {
         };
         /**
          * ExplainRequest
-         * @description The `request` part. `answer_ids` are all of the answer without its end token, `log_probs` theirs as they were
-         *     streamed; `token_indices` the places of those to be explained.
+         * @description The `request` part of an explanation.
+         *
+         *     `answerIds` are the token ids of the complete answer without its end token, `logProbs` their log-probabilities as
+         *     streamed, and `tokenIndices` the indices of the tokens to explain.
          */
         ExplainRequest: {
             /** Answerids */
@@ -202,7 +205,9 @@ export interface components {
         };
         /**
          * GenerateRequest
-         * @description The `request` part. Temperature 0 is greedy; without a seed one is drawn, and the run's header tells which.
+         * @description The `request` part of a question.
+         *
+         *     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header.
          */
         GenerateRequest: {
             /**
@@ -235,7 +240,7 @@ export interface components {
         };
         /**
          * HeadFacts
-         * @description The FastRM head, run by the page on the hidden states of a run.
+         * @description The FastRM head, which the page applies to the hidden states of a run.
          */
         HeadFacts: {
             /** Classificationthreshold */
@@ -259,7 +264,7 @@ export interface components {
         };
         /**
          * HeadFile
-         * @description A file of the exported head. `path` is relative to `/v1/`; it changes with the content.
+         * @description A file of the exported head. `path` is relative to `/v1/` and changes with the content.
          */
         HeadFile: {
             /** Bytes */
@@ -271,7 +276,7 @@ export interface components {
         };
         /**
          * HeadFiles
-         * @description fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which both graphs name as their external data.
+         * @description The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, the external data of fastrm.onnx.
          */
         HeadFiles: {
             graph: components["schemas"]["HeadFile"];
@@ -280,7 +285,7 @@ export interface components {
         };
         /**
          * Health
-         * @description That the model is loaded and questions are taken. `protocol` is the run format's version.
+         * @description The model is loaded and accepts questions. `protocol` is the version of the run format.
          */
         Health: {
             /**
@@ -300,8 +305,10 @@ export interface components {
         };
         /**
          * Limits
-         * @description What is refused before any work is done. Formats are media types; `explain_bytes` is what one explanation may
-         *     take, `unembedding_ids` how many rows may be asked for at once.
+         * @description Limits on requests, checked before any work is done.
+         *
+         *     `imageFormats` are media types. `explainBytes` is the memory that one explanation may use, `unembeddingIds` the
+         *     maximum number of token ids per request for unembedding rows.
          */
         Limits: {
             /** Explainbytes */
@@ -321,8 +328,10 @@ export interface components {
         };
         /**
          * ModelFacts
-         * @description The model that answers, and what may be asked of it. `max_prompt_tokens` counts text tokens, the template's own
-         *     included; `methods` are those that can be had of its answers: FastRM by its head, the others by `explain`.
+         * @description The loaded model and the requests that it accepts.
+         *
+         *     `maxPromptTokens` counts text tokens, including those of the chat template. `methods` lists the methods that can
+         *     explain its answers: `fastrm` with the head, the others with `explain`.
          */
         ModelFacts: {
             calibration: components["schemas"]["CalibrationFile"] | null;
@@ -361,7 +370,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description RFC 9457. `limit` and `found` are the two numbers where something is too large or too long.
+         * @description An RFC 9457 problem document. If something is too large, `limit` and `found` are the limit and the actual number.
          */
         Problem: {
             /** Detail */
@@ -462,7 +471,7 @@ export interface operations {
                 "multipart/form-data": {
                     /**
                      * Format: binary
-                     * @description PNG, JPEG or WebP, as a part with a filename.
+                     * @description PNG, JPEG or WebP file; the part needs a filename.
                      */
                     image: string;
                     request: components["schemas"]["ExplainRequest"];
@@ -565,7 +574,7 @@ export interface operations {
                 "multipart/form-data": {
                     /**
                      * Format: binary
-                     * @description PNG, JPEG or WebP, as a part with a filename.
+                     * @description PNG, JPEG or WebP file; the part needs a filename.
                      */
                     image: string;
                     request: components["schemas"]["GenerateRequest"];

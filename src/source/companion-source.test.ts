@@ -187,7 +187,7 @@ describe('connecting', () => {
     ],
     [
       'it wants its token',
-      { health: () => json({ detail: 'this companion wants its token' }, 401) },
+      { health: () => json({ detail: 'this companion requires a token' }, 401) },
       'the companion requires its token: open the address that patchlight serve printed',
     ],
     [
@@ -310,7 +310,7 @@ describe('explaining an answer', () => {
 describe('what the companion refuses', () => {
   it.each([
     [422, 'the question is empty'],
-    [413, 'the image has 9 bytes, 8 is the most'],
+    [413, 'the image has 9 bytes, the limit is 8'],
     [415, 'the image cannot be read: BMP'],
   ])('is a problem of the question: %d', async (status, detail) => {
     companionOf({ generate: () => json({ type: 'x', title: 'x', status, detail }, status) });
@@ -320,7 +320,7 @@ describe('what the companion refuses', () => {
   });
 
   it('says when to come back where the queue is full', async () => {
-    const detail = '16 questions are waiting already: try again in 5 s';
+    const detail = 'the queue is full, at most 16 questions may wait: try again in 5 s';
     companionOf({ generate: () => json({ detail }, 503, { 'Retry-After': '5' }) });
     const { source } = sourceOf();
     await expect(eventsOf(source.ask(question, never))).rejects.toThrow(detail);

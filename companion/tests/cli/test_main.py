@@ -15,7 +15,7 @@ from patchlight.cli.main import COMMANDS, build_parser, main
 from patchlight.cli.serve import train_command
 from patchlight.server.settings import ServeSettings
 from tests.helpers.paths import COMPANION
-from tests.helpers.serving import ask, following
+from tests.helpers.serving import ask, open_run
 from tests.helpers.tiny_models import save, tiny
 
 SOURCE = COMPANION / "src"
@@ -112,7 +112,7 @@ def test_serve_prints_its_address_answers_and_ends_in_the_middle_of_an_answer(tm
             client.get("/", params=url.params)
             assert client.get("/v1/model").json()["name"] == "model"
             assert len(ask(client, maxNewTokens=5).tokens) == 5
-            with following(client, maxNewTokens=4000) as run:
+            with open_run(client, maxNewTokens=4000) as run:
                 run.until("token")
                 asked = time.monotonic()
                 process.send_signal(signal.SIGTERM)

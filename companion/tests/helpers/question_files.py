@@ -1,4 +1,4 @@
-"""Question files as data sets publish them, and as lines of Patchlight's own format, written small."""
+"""Small question files in the published dataset formats and in Patchlight's JSON Lines format."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,9 @@ def write(path: Path, content: Any, **options: Any) -> Path:
 
 
 def vqa_questions(count: int, split: str = "val2014") -> dict[str, Any]:
-    """The published file's members in their order; question ids are the picture's with three digits more."""
+    """Return a questions file with the members of the published one, in order. A question id is the image id followed by
+    three digits.
+    """
     return {
         "info": {"description": "This is v2.0 of the VQA dataset.", "version": "2.0", "year": 2017},
         "task_type": "Open-Ended",
@@ -80,7 +82,7 @@ def pope(folder: Path, split: str, labels: list[str]) -> Path:
 
 
 def write_questions(folder: Path, count: int) -> Path:
-    """Pictures of several sizes, each asked about twice in a row."""
+    """Write questions about images of several sizes, two consecutive ones per image."""
     lines = []
     for k in range(count):
         torch.manual_seed(k // 2)

@@ -1,4 +1,4 @@
-"""A companion on a real socket in this process, and clients that ask it: shared by the server's tests."""
+"""A companion on a real socket in this process, and clients for it: helpers of the server's tests."""
 
 import io
 import json
@@ -27,28 +27,31 @@ from tests.helpers.tiny_models import Tiny, tiny
 
 
 def loaded(made: Tiny) -> Loaded:
-    """A tiny model as `load` hands it over."""
+    """Wrap a tiny model as `load` would return it."""
     width = made.model.config.get_text_config().hidden_size
     cpu = torch.device("cpu")
     return Loaded(made.model, made.processor, made.family, "tiny", "0" * 12, width, made.model.dtype, cpu)
 
 
 class WatchedSession(ModelSession):
-    """A session whose pace the test sets: `before_answer` and `after_row` are called on the model's thread."""
+    """A session that counts calls and lets tests control its pace.
 
-    def __init__(self, of: Loaded, settings: ServeSettings, **more: Any):
-        super().__init__(of, settings, head=None, knows="Nothing.", train_command="patchlight train", **more)
+    `before_answer` and `after_row` are called on the model's thread.
+    """
+
+    def __init__(self, model: Loaded, settings: ServeSettings, **more: Any):
+        super().__init__(model, settings, head=None, knows="Nothing.", train_command="patchlight train", **more)
         self.before_answer: Callable[[], object] = lambda: None
         self.after_row: Callable[[], object] = lambda: None
         self.read_count = self.answer_count = self.explain_count = self.row_count = 0
 
-    def read(self, asked: Any, image: Image.Image) -> Question:
+    def read(self, request: Any, image: Image.Image) -> Question:
         self.read_count += 1
-        return super().read(asked, image)
+        return super().read(request, image)
 
-    def read_explanation(self, asked: Any, image: Image.Image, stop: Any) -> Explaining:
+    def read_explanation(self, request: Any, image: Image.Image, stop: Any) -> Explaining:
         self.read_count += 1
-        return super().read_explanation(asked, image, stop)
+        return super().read_explanation(request, image, stop)
 
     def answer(self, question: Question, run: RunWriter, stop: Any, wait_for_room: Any) -> None:
         self.answer_count += 1
@@ -70,14 +73,14 @@ class WatchedSession(ModelSession):
 
 
 def tiny_session(settings: ServeSettings, kind: str = "llava") -> WatchedSession:
-    """A random model whose answers never end by themselves, so that each is as long as it may be."""
+    """Make a session of a random model without an end token, so that every answer has the maximum length."""
     made = tiny(kind)
     made.model.generation_config.eos_token_id = None
     return WatchedSession(loaded(made), settings)
 
 
 class Served(NamedTuple):
-    """A companion and where it is."""
+    """A running companion and its address."""
 
     session: WatchedSession
     host: str
@@ -93,7 +96,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def serving(app: Any) -> Iterator[int]:
-    """Any app on a free port of 127.0.0.1, by uvicorn in a thread; yields the port."""
+    """Serve an app with uvicorn in a thread, on a free port of 127.0.0.1; yields the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2)
@@ -106,44 +109,44 @@ def serving(app: Any) -> Iterator[int]:
         server.should_exit = True
         thread.join(20)
         listener.close()
-        assert not thread.is_alive(), "the server did not end"
+        assert not thread.is_alive(), "the server did not stop"
 
 
 @contextmanager
 def companion(settings: ServeSettings | None = None, **more: Any) -> Iterator[Served]:
-    """A companion over a tiny random model."""
+    """Serve a companion with a tiny random model."""
     settings = settings or ServeSettings()
     session = tiny_session(settings)
     with serving(create_app(settings, session, **more)) as port:
         yield Served(session, "127.0.0.1", port)
 
 
-def picture(width: int = 60, height: int = 48, *, seed: int = 0, **options: Any) -> bytes:
-    """A PNG of noise; `options` are Pillow's."""
+def noise_image(width: int = 60, height: int = 48, *, seed: int = 0, **options: Any) -> bytes:
+    """Return a noise image as a file, PNG by default. `options` are those of Pillow's `save`."""
     pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, **({"format": "PNG"} | options))
     return file.getvalue()
 
 
-def form(question: str = "What is it?", image: bytes | None = None, **asked: Any) -> dict[str, Any]:
-    """The keyword arguments of httpx's `post` for one question."""
+def form(question: str = "What is it?", image: bytes | None = None, **fields: Any) -> dict[str, Any]:
+    """Return the keyword arguments of httpx's `post` for a question. `fields` are further fields of the request."""
     return {
-        "data": {"request": json.dumps({"question": question, **asked})},
-        "files": {"image": ("a.png", picture() if image is None else image, "image/png")},
+        "data": {"request": json.dumps({"question": question, **fields})},
+        "files": {"image": ("a.png", noise_image() if image is None else image, "image/png")},
     }
 
 
-def ask(client: httpx.Client, question: str = "What is it?", image: bytes | None = None, **asked: Any) -> Run:
-    """The whole run."""
-    response = client.post("/v1/generate", **form(question, image, **asked))
+def ask(client: httpx.Client, question: str = "What is it?", image: bytes | None = None, **fields: Any) -> Run:
+    """Ask a question and return the complete run."""
+    response = client.post("/v1/generate", **form(question, image, **fields))
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/vnd.apache.arrow.stream"
     return parse_run(response.content)
 
 
 def explain_form(method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None) -> dict[str, Any]:
-    """The keyword arguments of httpx's `post` for tokens of a run's answer."""
+    """Return the keyword arguments of httpx's `post` to explain tokens of a run's answer."""
     return form(
         run.header["question"],
         image,
@@ -154,18 +157,18 @@ def explain_form(method: str, run: Run, token_indices: Sequence[int], image: byt
     )
 
 
-def explained(
+def ask_explanation(
     client: httpx.Client, method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None
 ) -> Explanation:
-    """The whole explanation."""
+    """Request an explanation of tokens and return it when it is complete."""
     response = client.post("/v1/explain", **explain_form(method, run, token_indices, image))
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/vnd.apache.arrow.stream"
     return parse_explanation(response.content)
 
 
-class Following:
-    """A run or an explanation that is being read: rows as they come, from an open response."""
+class RowReader:
+    """Reads the rows of a run or an explanation from an open response as they arrive."""
 
     def __init__(self, response: httpx.Response):
         self.response = response
@@ -175,63 +178,61 @@ class Following:
         self.header: dict[str, Any] = json.loads(header)
 
     def next(self) -> dict[str, Any]:
-        """The next row, or StopIteration."""
+        """Return the next row, without null values. Raises StopIteration at the end."""
         [row] = self._stream.read_next_batch().to_pylist()
         return {name: value for name, value in row.items() if value is not None}
 
     def until(self, kind: str) -> dict[str, Any]:
-        """The next row of a kind; those before it are skipped."""
+        """Return the next row of a kind, skipping others."""
         while (row := self.next())["kind"] != kind:
             pass
         return row
 
 
 class _Chunks(io.RawIOBase):
-    """An iterator of bytes as a file that Arrow can read from while it is being written."""
+    """Wraps an iterator of bytes as a file, so that Arrow can read a stream while it arrives."""
 
     def __init__(self, chunks: Iterator[bytes]):
-        self._chunks, self._left = chunks, b""
+        self._chunks, self._unread = chunks, b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._left:
+        while not self._unread:
             try:
-                self._left = next(self._chunks)
+                self._unread = next(self._chunks)
             except StopIteration:
                 return 0
-        size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
+        size = min(len(buffer), len(self._unread))
+        buffer[:size], self._unread = self._unread[:size], self._unread[size:]
         return size
 
 
 @contextmanager
-def following(client: httpx.Client, **asked: Any) -> Iterator[Following]:
-    """Asks and follows; leaving closes the connection, whether or not the run has ended."""
-    with client.stream("POST", "/v1/generate", **form(**asked)) as response:
-        yield Following(response)
+def open_run(client: httpx.Client, **fields: Any) -> Iterator[RowReader]:
+    """Ask a question and read its rows as they arrive. Leaving the context closes the connection."""
+    with client.stream("POST", "/v1/generate", **form(**fields)) as response:
+        yield RowReader(response)
 
 
 @contextmanager
-def following_explanation(
-    client: httpx.Client, method: str, run: Run, token_indices: Sequence[int]
-) -> Iterator[Following]:
-    """The same of an explanation."""
+def open_explanation(client: httpx.Client, method: str, run: Run, token_indices: Sequence[int]) -> Iterator[RowReader]:
+    """Request an explanation and read its rows as they arrive. Leaving the context closes the connection."""
     with client.stream("POST", "/v1/explain", **explain_form(method, run, token_indices)) as response:
-        yield Following(response)
+        yield RowReader(response)
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 15) -> None:
-    """Returns once it is so; fails where it does not become so."""
+def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 15) -> None:
+    """Wait until a condition holds; fail after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}"
+        assert time.monotonic() < deadline, f"timed out after {timeout_s} s: {description}"
         time.sleep(0.005)
 
 
 def refusal(response: httpx.Response) -> tuple[int, str, int | None, int | None]:
-    """Status, the problem's own name, and its two numbers."""
+    """Check a problem document; return its status, its kind, and its numbers `limit` and `found`."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
     assert problem["status"] == response.status_code

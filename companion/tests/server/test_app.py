@@ -1,4 +1,4 @@
-"""A companion on a real socket: what it streams, what it says of itself, how it queues and stops."""
+"""A companion on a real socket: what it streams, how it describes itself, how it queues and stops runs."""
 
 import hashlib
 import io
@@ -31,10 +31,10 @@ from tests.helpers.serving import (
     WatchedSession,
     ask,
     companion,
-    following,
     form,
     loaded,
-    picture,
+    noise_image,
+    open_run,
     serving,
     wait_until,
 )
@@ -43,41 +43,41 @@ from tests.helpers.tiny_models import KINDS, tiny
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Served]:
-    """A tiny companion that the tests which change nothing share."""
+    """A tiny companion, shared by tests that do not change it."""
     with companion() as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """The embedded model's own folder with its head."""
-    of = load(LoadOptions(model=str(EMBEDDED), device="cpu"))
+    """A client of a companion with the embedded model and its head."""
+    model = load(LoadOptions(model=str(EMBEDDED), device="cpu"))
     folder = default_head_folder(str(EMBEDDED))
     assert folder is not None
-    head = serve_head(folder, tmp_path_factory.mktemp("head"), hidden_size=of.hidden_size)
+    head = serve_head(folder, tmp_path_factory.mktemp("head"), hidden_size=model.hidden_size)
     settings = ServeSettings()
-    session = ModelSession(of, settings, head=head.facts, knows="Scenes.", train_command="patchlight train")
+    session = ModelSession(model, settings, head=head.facts, knows="Scenes.", train_command="patchlight train")
     with serving(create_app(settings, session, head_files=head.files)) as port:
         yield httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
 
 
-# --- what is streamed ---
+# --- streaming ---
 
 
-def test_words_that_the_model_has_never_seen_are_named_and_nothing_is_answered(embedded: httpx.Client):
-    answer = embedded.post("/v1/generate", **form("What is the giraffe doing on the cube?"))
-    assert (answer.status_code, answer.json()["type"]) == (422, "urn:patchlight:problem:unknown-words")
-    assert "“giraffe”, “doing”" in answer.json()["detail"]
-    assert "cube" not in answer.json()["detail"]
+def test_a_question_with_unknown_words_is_refused_with_those_words(embedded: httpx.Client):
+    response = embedded.post("/v1/generate", **form("What is the giraffe doing on the cube?"))
+    assert (response.status_code, response.json()["type"]) == (422, "urn:patchlight:problem:unknown-words")
+    assert "“giraffe”, “doing”" in response.json()["detail"]
+    assert "cube" not in response.json()["detail"]
 
 
 @pytest.mark.parametrize("name", ["run-1", "run-3", "run-4"])
-def test_a_streamed_answer_is_the_recorded_one(name: str, embedded: httpx.Client):
+def test_a_streamed_answer_equals_the_recorded_one(name: str, embedded: httpx.Client):
     recorded = read_run(SAMPLES / f"{name}.run")
     assert recorded.picture is not None
     run = ask(embedded, recorded.header["question"], recorded.picture, maxNewTokens=96)
     assert [(t.token_id, t.text, t.word) for t in run.tokens] == [(t.token_id, t.text, t.word) for t in recorded.tokens]
-    # The same arithmetic in float32, perhaps by other kernels on another machine; then both rounded to fp16.
+    # The same computation in float32, possibly with other kernels on another machine; then both are rounded to fp16.
     np.testing.assert_allclose([t.log_prob for t in run.tokens], [t.log_prob for t in recorded.tokens], atol=1e-3)
     assert run.states is not None
     assert recorded.states is not None
@@ -86,9 +86,9 @@ def test_a_streamed_answer_is_the_recorded_one(name: str, embedded: httpx.Client
     assert recorded.prompt is not None
     assert run.prompt.tokens == recorded.prompt.tokens
     np.testing.assert_allclose(run.prompt.states.astype(float), recorded.prompt.states.astype(float), atol=5e-3)
-    for token, was in zip(run.tokens, recorded.tokens, strict=True):
-        np.testing.assert_allclose(token.query_state.astype(float), was.query_state.astype(float), atol=5e-3)
-        assert [a.token_id for a in token.alternatives] == [a.token_id for a in was.alternatives]
+    for token, expected in zip(run.tokens, recorded.tokens, strict=True):
+        np.testing.assert_allclose(token.query_state.astype(float), expected.query_state.astype(float), atol=5e-3)
+        assert [a.token_id for a in token.alternatives] == [a.token_id for a in expected.alternatives]
     assert run.end.reason == recorded.end.reason == "stop"
     assert 0 < run.end.first_token_ms <= run.end.answer_ms
     for fact in ("question", "geometry", "sampling"):
@@ -99,7 +99,7 @@ def test_a_streamed_answer_is_the_recorded_one(name: str, embedded: httpx.Client
     assert not run.header["recorded"]
 
 
-def test_the_served_head_makes_the_recorded_maps(embedded: httpx.Client, tmp_path: Path):
+def test_the_served_head_reproduces_the_recorded_maps(embedded: httpx.Client, tmp_path: Path):
     facts = embedded.get("/v1/model").json()
     files = facts["head"]["files"]
     for role, name in (("graph", "fastrm.onnx"), ("normGraph", "fastrm-norm.onnx"), ("weights", "fastrm.bin")):
@@ -116,12 +116,12 @@ def test_the_served_head_makes_the_recorded_maps(embedded: httpx.Client, tmp_pat
     [patches] = norm.run(None, {"patch_states": run.states.astype(np.float32)})
     queries = np.stack([token.query_state for token in run.tokens]).astype(np.float32)
     [maps] = head.run(None, {"query_states": queries, "patch_states": patches})
-    wanted = np.stack([token.map.values for token in recorded.tokens if token.map is not None])
-    # fp16 states and weights: wire/test_run.py's tolerance, and the folded matrix's own rounding.
-    np.testing.assert_allclose(np.asarray(maps), wanted, atol=3e-3)
+    expected = np.stack([token.map.values for token in recorded.tokens if token.map is not None])
+    # States and weights are fp16: the tolerance of wire/test_run.py plus the rounding of the folded matrix.
+    np.testing.assert_allclose(np.asarray(maps), expected, atol=3e-3)
 
 
-def test_a_kept_head_file_is_asked_for_but_not_sent_again(embedded: httpx.Client):
+def test_a_cached_head_file_is_revalidated_but_not_sent_again(embedded: httpx.Client):
     first = embedded.get("/v1/head/fastrm.bin")
     assert first.headers["cache-control"] == "no-cache"
     again = embedded.get("/v1/head/fastrm.bin", headers={"If-None-Match": first.headers["etag"]})
@@ -129,10 +129,10 @@ def test_a_kept_head_file_is_asked_for_but_not_sent_again(embedded: httpx.Client
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_family_streams_frames_that_its_states_fill(kind: str):
+def test_every_family_streams_one_state_per_patch_of_its_frames(kind: str):
     settings = ServeSettings(new_tokens=6)
     with serving(create_app(settings, WatchedSession(loaded(tiny(kind)), settings))) as port:
-        run = ask(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60), image=picture(300, 130))
+        run = ask(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60), image=noise_image(300, 130))
     geometry = run.header["geometry"]
     assert (geometry["sourceWidthPx"], geometry["sourceHeightPx"]) == (300, 130)
     patches = sum(frame["grid"]["rows"] * frame["grid"]["cols"] for frame in geometry["frames"])
@@ -144,21 +144,21 @@ def test_every_family_streams_frames_that_its_states_fill(kind: str):
     assert len(run.tokens) == 6 or run.end.reason == "stop"
 
 
-def test_sampling_is_told_and_repeats_with_its_seed(plain: Served):
+def test_the_header_has_the_sampling_options_and_the_seed_repeats_the_answer(plain: Served):
     with plain.client() as client:
-        drawn = ask(client, temperature=1.5, topP=0.9, maxNewTokens=12)
-        sampling = drawn.header["sampling"]
+        sampled = ask(client, temperature=1.5, topP=0.9, maxNewTokens=12)
+        sampling = sampled.header["sampling"]
         assert (sampling["temperature"], sampling["topP"], sampling["maxNewTokens"]) == (1.5, 0.9, 12)
         again = ask(client, temperature=1.5, topP=0.9, maxNewTokens=12, seed=sampling["seed"])
         greedy = ask(client, maxNewTokens=12, topP=0.5, seed=3)
-    assert [t.token_id for t in again.tokens] == [t.token_id for t in drawn.tokens]
-    assert [t.token_id for t in greedy.tokens] != [t.token_id for t in drawn.tokens]
-    # What a greedy answer was not made with is not claimed.
+    assert [t.token_id for t in again.tokens] == [t.token_id for t in sampled.tokens]
+    assert [t.token_id for t in greedy.tokens] != [t.token_id for t in sampled.tokens]
+    # Greedy decoding ignores topP and seed, so the header has their defaults.
     assert greedy.header["sampling"] == {"maxNewTokens": 12, "temperature": 0.0, "topP": 1.0, "seed": 0}
 
 
-def test_the_picture_comes_back_where_it_was_asked_for(plain: Served):
-    image = picture()
+def test_the_image_is_sent_back_on_request(plain: Served):
+    image = noise_image()
     with plain.client() as client:
         run = ask(client, image=image, sendImage=True, maxNewTokens=1)
     assert run.picture == image
@@ -169,10 +169,10 @@ def test_the_picture_comes_back_where_it_was_asked_for(plain: Served):
     }
 
 
-def test_the_request_may_come_as_a_blob_as_browsers_send_it(plain: Served):
+def test_the_request_part_may_be_a_blob_as_sent_by_browsers(plain: Served):
     files = {
         "request": ("blob", json.dumps({"question": "Is it?", "maxNewTokens": 2}), "application/json"),
-        "image": ("C:\\fakepath\\é.webp", picture(format="WEBP", lossless=True), "image/webp"),
+        "image": ("C:\\fakepath\\é.webp", noise_image(format="WEBP", lossless=True), "image/webp"),
     }
     with plain.client() as client:
         response = client.post("/v1/generate", files=files)
@@ -181,21 +181,22 @@ def test_the_request_may_come_as_a_blob_as_browsers_send_it(plain: Served):
     assert '"name": "é.webp"'.encode() in response.content
 
 
-def test_a_camera_s_orientation_is_applied_before_the_model_looks(plain: Served):
-    upright = Image.open(io.BytesIO(picture(80, 40)))
-    turned, exif = io.BytesIO(), Image.Exif()
-    exif[0x0112] = 6  # Shown after a quarter turn to the right.
-    upright.rotate(90, expand=True).save(turned, "PNG", exif=exif)
+def test_exif_orientation_is_applied_before_the_model_reads_the_image(plain: Served):
+    upright = Image.open(io.BytesIO(noise_image(80, 40)))
+    rotated, exif = io.BytesIO(), Image.Exif()
+    exif[0x0112] = 6  # To display, rotate by 90 degrees clockwise.
+    upright.rotate(90, expand=True).save(rotated, "PNG", exif=exif)
     with plain.client() as client:
-        wanted, found = (ask(client, image=image, maxNewTokens=3) for image in (picture(80, 40), turned.getvalue()))
-    assert found.header["geometry"] == wanted.header["geometry"]
-    assert found.states is not None
-    assert wanted.states is not None
-    np.testing.assert_array_equal(found.states, wanted.states)
+        expected = ask(client, image=noise_image(80, 40), maxNewTokens=3)
+        actual = ask(client, image=rotated.getvalue(), maxNewTokens=3)
+    assert actual.header["geometry"] == expected.header["geometry"]
+    assert actual.states is not None
+    assert expected.states is not None
+    np.testing.assert_array_equal(actual.states, expected.states)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_states_that_fp16_does_not_hold_cross_as_float32(dtype: torch.dtype):
+def test_states_that_overflow_fp16_are_sent_as_float32(dtype: torch.dtype):
     made = tiny("llava")
     cast(Any, made.model).to(dtype)
     settings = ServeSettings()
@@ -213,14 +214,14 @@ def test_states_that_fp16_does_not_hold_cross_as_float32(dtype: torch.dtype):
         assert before.dtype == np.float16
         assert after.dtype == np.float32
         assert np.abs(after).max() > 65504
-        # A power of two, so only fp16's own rounding of the first differs.
+        # The factor is a power of two, so the only difference is the fp16 rounding of the smaller states.
         np.testing.assert_allclose(after / 2**20, before.astype(np.float32), rtol=2**-11, atol=1e-6)
 
 
-# --- what goes wrong while answering ---
+# --- failures while answering ---
 
 
-def test_a_model_that_gives_no_numbers_ends_the_run_as_failed():
+def test_a_model_that_returns_nan_ends_the_run_as_failed():
     made = tiny("llava")
     settings = ServeSettings()
     with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
@@ -234,14 +235,14 @@ def test_a_model_that_gives_no_numbers_ends_the_run_as_failed():
     assert run.tokens == []
 
 
-def test_a_failure_in_the_middle_ends_the_stream_in_good_order_and_the_next_is_answered(plain: Served):
+def test_a_failure_during_an_answer_ends_the_stream_properly_and_the_next_question_works(plain: Served):
     rows = 0
 
     def fail() -> None:
         nonlocal rows
         rows += 1
         if rows == 5:
-            raise RuntimeError("CUDA error: something\nwith a second line of the inside")
+            raise RuntimeError("CUDA error: something\nwith internal details on a second line")
 
     plain.session.after_row = fail
     try:
@@ -256,10 +257,10 @@ def test_a_failure_in_the_middle_ends_the_stream_in_good_order_and_the_next_is_a
         plain.session.after_row = lambda: None
 
 
-# --- the head, and what the API says of itself ---
+# --- the head, and the API's description ---
 
 
-def test_without_a_head_the_model_says_so_and_how_to_train_one(plain: Served):
+def test_without_a_head_the_model_facts_have_the_command_to_train_one(plain: Served):
     with plain.client() as client:
         facts = client.get("/v1/model").json()
         assert facts["head"] is None
@@ -272,44 +273,44 @@ def test_without_a_head_the_model_says_so_and_how_to_train_one(plain: Served):
 
 
 @pytest.mark.parametrize(
-    ("stage", "hidden_size", "named"),
+    ("stage", "hidden_size", "message"),
     [("post_norm", 16, r"hidden size 16.*32"), ("pre_norm", 32, r"pre_norm.*post_norm")],
 )
-def test_a_head_for_other_states_is_refused_with_both_named(stage: Any, hidden_size: int, named: str, tmp_path: Path):
+def test_a_head_for_other_hidden_states_is_refused(stage: Any, hidden_size: int, message: str, tmp_path: Path):
     facts = HeadFacts(hidden_size=hidden_size, stage=stage, teacher="none", model="tiny", model_revision="0")
     FastRM(hidden_size).save_pretrained(tmp_path / "fastrm", facts)
     assert default_head_folder(str(tmp_path)) == tmp_path / "fastrm"
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(ValueError, match=message):
         serve_head(tmp_path / "fastrm", tmp_path / "out", hidden_size=32)
 
 
-def test_a_model_s_folder_without_a_head_has_none(tmp_path: Path):
+def test_a_model_folder_without_a_head_has_no_default_head(tmp_path: Path):
     assert default_head_folder(str(tmp_path)) is None
     assert default_head_folder("org/some-model") is None
 
 
-def test_the_committed_description_is_the_app_s(plain: Served):
+def test_the_committed_api_description_is_up_to_date(plain: Served):
     with plain.client() as client:
         served = client.get("/v1/openapi.json").json()
-    assert json.loads(OPENAPI.read_text()) == served, "write it again: python -m patchlight.server.write_openapi"
+    assert json.loads(OPENAPI.read_text()) == served, "regenerate it: python -m patchlight.server.write_openapi"
 
 
-def test_health_names_the_run_format(plain: Served):
+def test_health_has_the_version_of_the_run_format(plain: Served):
     with plain.client() as client:
         assert client.get("/v1/health").json() == {"status": "ready", "version": "0.1.0", "protocol": 2}
 
 
-# --- the queue, and stopping ---
+# --- queueing and stopping ---
 
 
-def test_those_who_wait_are_told_their_place_and_served_in_order():
+def test_waiting_clients_get_their_position_and_are_served_in_order():
     with companion(ServeSettings(queue_length=3)) as served, ExitStack() as stack:
         gate = threading.Event()
         served.session.before_answer = lambda: gate.wait(20)
         runs = []
         for number in range(4):
             client = stack.enter_context(served.client())
-            runs.append(stack.enter_context(following(client, question=f"Number {number}?", maxNewTokens=2)))
+            runs.append(stack.enter_context(open_run(client, question=f"Number {number}?", maxNewTokens=2)))
             assert runs[-1].until("queued")["place"] == number
         full = stack.enter_context(served.client()).post("/v1/generate", **form())
         assert full.status_code == 503
@@ -317,17 +318,17 @@ def test_those_who_wait_are_told_their_place_and_served_in_order():
         assert int(full.headers["retry-after"]) >= 1
         gate.set()
         assert runs[0].until("end")["reason"] == "length"
-        # The last one has moved up place by place.
+        # The last run moves up one position at a time.
         assert [runs[3].until("queued")["place"] for _ in range(3)] == [2, 1, 0]
         assert runs[3].until("end")["reason"] == "length"
         assert served.session.answer_count == 4
 
 
-def test_a_run_is_cancelled_by_its_name_while_it_runs_and_while_it_waits():
+def test_running_and_waiting_runs_can_be_cancelled_by_id():
     with companion() as served, ExitStack() as stack:
         served.session.after_row = lambda: time.sleep(0.02)
         first, second = (
-            stack.enter_context(following(stack.enter_context(served.client()), maxNewTokens=500)) for _ in range(2)
+            stack.enter_context(open_run(stack.enter_context(served.client()), maxNewTokens=500)) for _ in range(2)
         )
         client = stack.enter_context(served.client())
         assert second.until("queued")["place"] == 1
@@ -338,61 +339,61 @@ def test_a_run_is_cancelled_by_its_name_while_it_runs_and_while_it_waits():
         assert first.until("end")["reason"] == "cancelled"
         assert served.session.row_count < 450
         assert served.session.answer_count == 1
-        wait_until(lambda: client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 404, "forgotten")
+        wait_until(lambda: client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 404, "run removed")
 
 
-def test_a_reader_that_leaves_stops_the_answer_within_a_token():
+def test_disconnecting_stops_the_answer_within_one_token():
     token_s = 0.1
     with companion() as served, served.client() as client:
         served.session.after_row = lambda: time.sleep(token_s)
-        with following(client, maxNewTokens=400) as run:
+        with open_run(client, maxNewTokens=400) as run:
             for _ in range(4):
                 run.until("token")
         left_at = served.session.row_count
-        with served.client() as other, following(other, maxNewTokens=1) as run:
-            # Its turn comes when the model is free of the first.
+        with served.client() as other, open_run(other, maxNewTokens=1) as run:
+            # This run starts once the first has stopped.
             while run.until("queued")["place"] > 0:
                 pass
-            # One row may have been under way when the connection closed, and one more when that was seen.
+            # One row may have been in progress when the connection closed, and another when the server noticed.
             assert served.session.row_count <= left_at + 2
 
 
-def test_a_reader_that_leaves_while_it_waits_leaves_the_queue():
+def test_disconnecting_while_waiting_leaves_the_queue():
     with companion() as served, served.client() as client, served.client() as other:
         gate = threading.Event()
         served.session.before_answer = lambda: gate.wait(20)
-        with following(client, maxNewTokens=2):
-            with following(other, maxNewTokens=2) as second:
+        with open_run(client, maxNewTokens=2):
+            with open_run(other, maxNewTokens=2) as second:
                 assert second.until("queued")["place"] == 1
-            with served.client() as third, following(third, maxNewTokens=2) as run:
+            with served.client() as third, open_run(third, maxNewTokens=2) as run:
                 assert run.until("queued")["place"] in (1, 2)
                 gate.set()
                 assert run.until("end")["reason"] == "length"
         assert served.session.answer_count == 2
 
 
-def test_a_reader_that_takes_nothing_is_dropped_and_the_model_is_free_again():
+def test_a_stalled_client_is_disconnected_and_frees_the_model():
     settings = ServeSettings(stall_s=0.5, buffer_bytes=1000)
     with companion(settings) as served, served.client() as client:
-        body = httpx.Request("POST", served.url + "/v1/generate", **form(image=picture(1600, 1600), sendImage=True))
+        body = httpx.Request("POST", served.url + "/v1/generate", **form(image=noise_image(1600, 1600), sendImage=True))
         with socket.socket() as stalled:
             stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             stalled.connect((served.host, served.port))
-            head = f"POST /v1/generate HTTP/1.1\r\nHost: {served.host}\r\n"
-            head += "".join(f"{name}: {body.headers[name]}\r\n" for name in ("content-type", "content-length"))
-            stalled.sendall(head.encode() + b"\r\n" + body.read())
+            headers = f"POST /v1/generate HTTP/1.1\r\nHost: {served.host}\r\n"
+            headers += "".join(f"{name}: {body.headers[name]}\r\n" for name in ("content-type", "content-length"))
+            stalled.sendall(headers.encode() + b"\r\n" + body.read())
             wait_until(lambda: served.session.read_count == 1, "the question was read")
             started = time.monotonic()
             assert ask(client, maxNewTokens=3).end.reason == "length"
             assert time.monotonic() - started < 10
 
 
-def test_two_hundred_at_once_each_finish_or_are_refused_and_memory_comes_back():
+def test_two_hundred_concurrent_requests_finish_or_are_refused_and_free_their_memory():
     check_crowd(crowd=200, rounds=1)
 
 
 @pytest.mark.slow
-def test_two_hundred_at_once_ten_times_leave_no_memory_behind():
+def test_ten_rounds_of_two_hundred_concurrent_requests_do_not_leak_memory():
     check_crowd(crowd=200, rounds=10)
 
 
@@ -400,7 +401,7 @@ def check_crowd(*, crowd: int, rounds: int) -> None:
     import psutil
 
     process = psutil.Process()
-    image = picture(200, 120)
+    image = noise_image(200, 120)
     with (
         companion(ServeSettings(queue_length=24)) as served,
         served.client(limits=httpx.Limits(max_keepalive_connections=0)) as client,
@@ -420,10 +421,10 @@ def check_crowd(*, crowd: int, rounds: int) -> None:
                 thread.start()
             for thread in threads:
                 thread.join(60)
-            assert not any(thread.is_alive() for thread in threads), "somebody hangs"
+            assert not any(thread.is_alive() for thread in threads), "a request hangs"
             return outcomes
 
-        # What libraries keep for good (thread pools, parsers, arenas) is there after the first crowd.
+        # The first round allocates what libraries keep for good: thread pools, parsers, arenas.
         all_at_once()
         before = process.memory_info().rss
         for _ in range(rounds):
@@ -432,5 +433,5 @@ def check_crowd(*, crowd: int, rounds: int) -> None:
             assert set(outcomes) <= {"length", "refused"}
             assert outcomes.count("length") >= 25
         grown_mib = (process.memory_info().rss - before) / 2**20
-        # 200 pictures and their states are some 30 MB; the allocator keeps a little of what threads had.
-        assert grown_mib < 32, f"{grown_mib:.0f} MiB more than before"
+        # 200 images and their states take about 30 MB; the allocator keeps a little of the threads' memory.
+        assert grown_mib < 32, f"memory grew by {grown_mib:.0f} MiB"

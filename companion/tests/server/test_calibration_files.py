@@ -1,4 +1,4 @@
-"""A calibration is served where it is of the model and head that answer, and refused, both named, where it is not."""
+"""A calibration file is served if it belongs to the loaded model and head, and refused otherwise."""
 
 import argparse
 import hashlib
@@ -33,17 +33,17 @@ HEAD = HeadFacts(
     hidden_size=32,
     files=HeadFiles(graph=FILE, norm_graph=FILE, weights=FILE),
 )
-OF: dict[str, Any] = {"model": "made-up", "revision": "0011", "head": HEAD}
+MODEL_AND_HEAD: dict[str, Any] = {"model": "made-up", "revision": "0011", "head": HEAD}
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return written(tmp_path / "calibration.arrow")
+    return write_calibration(tmp_path / "calibration.arrow")
 
 
-def written(path: Path, **change: Any) -> Path:
-    """A calibration of made-up answers; `change` is of what it says of itself."""
-    metadata = {calibration_files.KEY: json.dumps(calibration_files.FACTS | change)}
+def write_calibration(path: Path, **changes: Any) -> Path:
+    """Write a calibration file of made-up answers; `changes` replace fields of its metadata."""
+    metadata = {calibration_files.KEY: json.dumps(calibration_files.FACTS | changes)}
     schema = calibration_files.SCHEMA.with_metadata(metadata)
     table = pa.Table.from_pylist(calibration_files.calibration_rows(), schema=schema)
     if path.suffix == ".parquet":
@@ -55,83 +55,86 @@ def written(path: Path, **change: Any) -> Path:
 
 
 @pytest.mark.parametrize("suffix", ["arrow", "parquet"])
-def test_it_is_told_by_the_model_and_sent_byte_for_byte(suffix: str, tmp_path: Path):
-    path = written(tmp_path / f"calibration.{suffix}")
-    found = serve_calibration(path, **OF)
+def test_it_is_listed_with_the_model_and_sent_byte_for_byte(suffix: str, tmp_path: Path):
+    path = write_calibration(tmp_path / f"calibration.{suffix}")
+    calibration = serve_calibration(path, **MODEL_AND_HEAD)
     settings = ServeSettings()
     session = ModelSession(
-        loaded(tiny("llava")), settings, head=HEAD, knows="", train_command="", calibration=found.facts
+        loaded(tiny("llava")), settings, head=HEAD, knows="", train_command="", calibration=calibration.facts
     )
     with (
-        serving(create_app(settings, session, calibration=(found.path, found.sha256))) as port,
+        serving(create_app(settings, session, calibration=(calibration.path, calibration.sha256))) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
-        told = client.get("/v1/model").json()["calibration"]
+        facts = client.get("/v1/model").json()["calibration"]
         content = path.read_bytes()
         digest = hashlib.sha256(content).hexdigest()
-        assert told == {
+        assert facts == {
             "path": f"calibration?sha256={digest}",
             "bytes": len(content),
             "sha256": digest,
             "n": calibration_files.ANSWERS,
         }
-        sent = client.get(f"/v1/{told['path']}")
-        assert sent.content == content
-        assert "immutable" in sent.headers["cache-control"]
+        first = client.get(f"/v1/{facts['path']}")
+        assert first.content == content
+        assert "immutable" in first.headers["cache-control"]
         assert client.get("/v1/calibration").headers["cache-control"] == "no-cache"
-        again = client.get("/v1/calibration", headers={"If-None-Match": sent.headers["etag"]})
-        assert (again.status_code, again.content) == (304, b"")
+        second = client.get("/v1/calibration", headers={"If-None-Match": first.headers["etag"]})
+        assert (second.status_code, second.content) == (304, b"")
 
 
-def test_without_one_the_model_says_so():
+def test_a_model_without_calibration_has_none_in_its_facts():
     settings = ServeSettings()
     assert tiny_session(settings).facts.calibration is None
 
 
-def test_a_model_may_go_by_another_revision(path: Path):
-    assert serve_calibration(path, **dict(OF, revision="2233")).facts.n == calibration_files.ANSWERS
+def test_another_revision_of_the_same_weights_is_accepted(path: Path):
+    assert serve_calibration(path, **dict(MODEL_AND_HEAD, revision="2233")).facts.n == calibration_files.ANSWERS
 
 
 @pytest.mark.parametrize(
-    ("change", "named"),
+    ("change", "message"),
     [
-        ({"model": "llava"}, r"is of model made-up \(0011\); this one is llava \(0011\)"),
-        ({"revision": "9999"}, r"is of model made-up \(0011\); this one is made-up \(9999\)"),
-        ({"head": HEAD.model_copy(update={"revision": "6677"})}, r"head fastrm \(4455\); this one is fastrm \(6677\)"),
-        ({"head": None}, r"head fastrm \(4455\); there is no head"),
+        ({"model": "llava"}, r"belongs to model made-up \(0011\), but this model is llava \(0011\)"),
+        ({"revision": "9999"}, r"belongs to model made-up \(0011\), but this model is made-up \(9999\)"),
+        (
+            {"head": HEAD.model_copy(update={"revision": "6677"})},
+            r"belongs to head fastrm \(4455\), but this head is fastrm \(6677\)",
+        ),
+        ({"head": None}, r"belongs to head fastrm \(4455\), but no head is loaded"),
     ],
 )
-def test_one_of_another_model_or_head_is_refused_with_both_named(change: dict[str, Any], named: str, path: Path):
-    with pytest.raises(ValueError, match=named):
-        serve_calibration(path, **dict(OF, **change))
+def test_a_calibration_of_another_model_or_head_is_refused(change: dict[str, Any], message: str, path: Path):
+    with pytest.raises(ValueError, match=message):
+        serve_calibration(path, **dict(MODEL_AND_HEAD, **change))
 
 
-def test_what_is_no_calibration_is_refused(tmp_path: Path):
+def test_other_files_are_refused(tmp_path: Path):
     other = tmp_path / "other.arrow"
-    with pytest.raises(ValueError, match=r"other.arrow is no calibration: wanted is an Arrow or Parquet file"):
-        serve_calibration(other, **OF)
+    with pytest.raises(ValueError, match=r"other.arrow is not a calibration file: expected Arrow or Parquet"):
+        serve_calibration(other, **MODEL_AND_HEAD)
     other.write_text("entropy,correct\n")
-    with pytest.raises(ValueError, match="wanted is an Arrow or Parquet file"):
-        serve_calibration(other, **OF)
+    with pytest.raises(ValueError, match="expected Arrow or Parquet"):
+        serve_calibration(other, **MODEL_AND_HEAD)
     pq.write_table(pa.table({"a": [1]}), other)
     with pytest.raises(ValueError, match=r"metadata has no patchlight\.calibration"):
-        serve_calibration(other, **OF)
-    with pytest.raises(ValueError, match="format version 2; want 1"):
-        serve_calibration(written(tmp_path / "new.arrow", formatVersion=2), **OF)
+        serve_calibration(other, **MODEL_AND_HEAD)
+    with pytest.raises(ValueError, match="format version 2, this program reads version 1"):
+        serve_calibration(write_calibration(tmp_path / "new.arrow", formatVersion=2), **MODEL_AND_HEAD)
 
 
-def test_one_that_is_named_must_fit_one_that_lies_there_is_left_out(
+def test_a_mismatch_is_an_error_for_a_given_path_and_a_warning_for_the_default(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    of = loaded(tiny("llava"))._replace(name="made-up", revision="0011")
+    model = loaded(tiny("llava"))._replace(name="made-up", revision="0011")
     assert default_calibration(tmp_path / "fastrm") == path
     assert default_calibration(tmp_path / "elsewhere" / "fastrm") is None
-    left_out = argparse.Namespace(calibration=None)
-    found = _calibration(left_out, of, tmp_path / "fastrm", HEAD)
-    assert found is not None
-    assert found.path == path
-    other = of._replace(revision="9999")
-    assert _calibration(left_out, other, tmp_path / "fastrm", HEAD) is None
+    no_option = argparse.Namespace(calibration=None)
+    calibration = _calibration(no_option, model, tmp_path / "fastrm", HEAD)
+    assert calibration is not None
+    assert calibration.path == path
+    other = model._replace(revision="9999")
+    assert _calibration(no_option, other, tmp_path / "fastrm", HEAD) is None
     assert "no calibration: " in capsys.readouterr().err
     with pytest.raises(ValueError, match="made-up \\(9999\\)"):
         _calibration(argparse.Namespace(calibration=path), other, tmp_path / "fastrm", HEAD)

@@ -1,4 +1,4 @@
-"""Explanations on a real socket: what is streamed, what is refused before any work, how they queue and stop."""
+"""Explanations on a real socket: what is streamed, what is refused before any work, how they are queued and stopped."""
 
 import io
 import json
@@ -28,14 +28,14 @@ from tests.helpers.serving import (
     Served,
     WatchedSession,
     ask,
+    ask_explanation,
     companion,
     explain_form,
-    explained,
-    following,
-    following_explanation,
     form,
     loaded,
-    picture,
+    noise_image,
+    open_explanation,
+    open_run,
     refusal,
     serving,
     wait_until,
@@ -62,124 +62,125 @@ def run(small: Served) -> Run:
 
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[httpx.Client]:
-    """The embedded model's own folder."""
-    of = load(LoadOptions(model=str(EMBEDDED), device="cpu"))
+    """A client of a companion with the embedded model."""
+    model = load(LoadOptions(model=str(EMBEDDED), device="cpu"))
     settings = ServeSettings()
-    session = ModelSession(of, settings, head=None, knows="Scenes.", train_command="patchlight train")
+    session = ModelSession(model, settings, head=None, knows="Scenes.", train_command="patchlight train")
     with serving(create_app(settings, session)) as port:
         yield httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
 
 
-# --- what is streamed ---
+# --- streaming ---
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_each_method_streams_what_it_gives_when_it_is_called(method: Any, small: Served, run: Run):
-    wanted_indices = [5, 0, 7]
+def test_each_method_streams_the_results_of_a_direct_call(method: Any, small: Served, run: Run):
+    token_indices = [5, 0, 7]
     with small.client() as client:
-        found = explained(client, method, run, wanted_indices)
-    of = loaded(tiny("llava"))
-    image = Image.open(io.BytesIO(picture())).convert("RGB")
-    reading = of.family.read(of.model, of.processor, image, run.header["question"])
+        streamed = ask_explanation(client, method, run, token_indices)
+    model = loaded(tiny("llava"))
+    image = Image.open(io.BytesIO(noise_image())).convert("RGB")
+    reading = model.family.read(model.model, model.processor, image, run.header["question"])
     ids, log_probs = ([getattr(token, name) for token in run.tokens] for name in ("token_id", "log_prob"))
-    steps = list(explain(of, reading, ids, method, wanted_indices, log_probs=log_probs))
+    steps = list(explain(model, reading, ids, method, token_indices, log_probs=log_probs))
 
-    assert found.places == [0]
-    assert found.header["method"] == method
-    assert found.header["model"] == {"name": "tiny", "revision": "0" * 12, "dtype": "float32", "device": "cpu"}
-    assert found.header["tokenIndices"] == wanted_indices
-    assert (found.header["patches"], found.header["promptTokens"]) == (16, len(reading.prompt_columns))
+    assert streamed.places == [0]
+    assert streamed.header["method"] == method
+    assert streamed.header["model"] == {"name": "tiny", "revision": "0" * 12, "dtype": "float32", "device": "cpu"}
+    assert streamed.header["tokenIndices"] == token_indices
+    assert (streamed.header["patches"], streamed.header["promptTokens"]) == (16, len(reading.prompt_columns))
     checks = [step for step in steps if isinstance(step, Check)]
-    assert (found.check is None) == (checks == [])
-    if found.check is not None:
-        # The same weights in the same arithmetic: the log-probabilities were rounded to float32 on their way.
-        assert found.check[0]
-        assert found.check[1] < 1e-4
+    assert (streamed.check is None) == (checks == [])
+    if streamed.check is not None:
+        # The weights and the computation are the same, but the log-probabilities were sent as float32.
+        assert streamed.check[0]
+        assert streamed.check[1] < 1e-4
     maps = [step for step in steps if isinstance(step, MethodMap)]
-    assert [one.token_index for one in found.maps] == [one.token_index for one in maps] == wanted_indices
-    for one, wanted in zip(found.maps, maps, strict=True):
-        # Two passes of the same weights, whose products may be summed by other threads.
-        np.testing.assert_allclose(one.values, wanted.patches.numpy(), rtol=1e-4, atol=1e-6)
-        for part, own in ((one.prompt, wanted.prompt), (one.answer, wanted.answer)):
-            assert (part is None) == (own is None)
-            if part is not None and own is not None:
-                np.testing.assert_allclose(part, own.numpy(), rtol=1e-4, atol=1e-6)
-        assert one.ms > 0
+    assert [one.token_index for one in streamed.maps] == [one.token_index for one in maps] == token_indices
+    for actual, expected in zip(streamed.maps, maps, strict=True):
+        # The order of summation may differ between two passes.
+        np.testing.assert_allclose(actual.values, expected.patches.numpy(), rtol=1e-4, atol=1e-6)
+        for words, expected_words in ((actual.prompt, expected.prompt), (actual.answer, expected.answer)):
+            assert (words is None) == (expected_words is None)
+            if words is not None and expected_words is not None:
+                np.testing.assert_allclose(words, expected_words.numpy(), rtol=1e-4, atol=1e-6)
+        assert actual.ms > 0
     cost = steps[-1]
     assert isinstance(cost, Cost)
-    assert found.end is not None
-    assert (found.end.reason, found.end.tokens) == ("done", 3)
-    assert (found.end.forward_passes, found.end.backward_passes) == (cost.forward_passes, cost.backward_passes)
-    assert found.end.ms > 0
+    assert streamed.end is not None
+    assert (streamed.end.reason, streamed.end.tokens) == ("done", 3)
+    assert (streamed.end.forward_passes, streamed.end.backward_passes) == (cost.forward_passes, cost.backward_passes)
+    assert streamed.end.ms > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_family_is_explained_over_all_of_its_frames(kind: str):
+def test_explanations_cover_all_frames_of_every_family(kind: str):
     settings = ServeSettings(new_tokens=4)
     with serving(create_app(settings, WatchedSession(loaded(tiny(kind)), settings))) as port:
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
-        image = picture(300, 130)
+        image = noise_image(300, 130)
         answer = ask(client, image=image)
-        found = explained(client, "chefer", answer, [len(answer.tokens) - 1], image)
+        explanation = ask_explanation(client, "chefer", answer, [len(answer.tokens) - 1], image)
     frames = answer.header["geometry"]["frames"]
     patches = sum(frame["grid"]["rows"] * frame["grid"]["cols"] for frame in frames)
-    assert found.maps[0].values.shape == (patches,)
-    assert found.check is not None
-    assert found.check[0]
+    assert explanation.maps[0].values.shape == (patches,)
+    assert explanation.check is not None
+    assert explanation.check[0]
 
 
 @pytest.mark.parametrize("name", ["run-1", "run-3"])
-def test_a_recorded_answer_is_explained_by_a_companion_that_never_gave_it(name: str, embedded: httpx.Client):
+def test_a_recorded_answer_can_be_explained_by_another_companion(name: str, embedded: httpx.Client):
     recorded = read_run(SAMPLES / f"{name}.run")
-    found = explained(embedded, "chefer", recorded, range(len(recorded.tokens)), recorded.picture)
-    assert found.check is not None
-    # The same arithmetic in float32, perhaps by other kernels than where it was recorded.
-    assert found.check[0]
-    assert found.check[1] < 1e-3
-    assert [one.token_index for one in found.maps] == list(range(len(recorded.tokens)))
-    # The head imitates these maps: it must be nearer to its token's own than to noise.
+    explanation = ask_explanation(embedded, "chefer", recorded, range(len(recorded.tokens)), recorded.picture)
+    assert explanation.check is not None
+    # The same computation in float32, possibly with other kernels than where it was recorded.
+    assert explanation.check[0]
+    assert explanation.check[1] < 1e-3
+    assert [one.token_index for one in explanation.maps] == list(range(len(recorded.tokens)))
+    # The head imitates these maps, so both must be clearly correlated.
     pairs = [
-        (one.values, token.map.values) for one, token in zip(found.maps, recorded.tokens, strict=True) if token.map
+        (one.values, token.map.values)
+        for one, token in zip(explanation.maps, recorded.tokens, strict=True)
+        if token.map
     ]
     assert len(pairs) == len(recorded.tokens)
     assert np.mean([np.corrcoef(exact, head)[0, 1] for exact, head in pairs]) > 0.4
 
 
-def test_log_probabilities_may_be_left_out(small: Served, run: Run):
-    asked = {"method": "chefer", "answerIds": [token.token_id for token in run.tokens], "tokenIndices": [1]}
+def test_log_probabilities_are_optional(small: Served, run: Run):
+    fields = {"method": "chefer", "answerIds": [token.token_id for token in run.tokens], "tokenIndices": [1]}
     with small.client() as client:
-        response = client.post("/v1/explain", **form(run.header["question"], **asked))
-    found = parse_explanation(response.content)
-    assert found.check is not None
-    assert found.check[0]
-    assert found.end is not None
-    assert found.end.reason == "done"
+        response = client.post("/v1/explain", **form(run.header["question"], **fields))
+    explanation = parse_explanation(response.content)
+    assert explanation.check is not None
+    assert explanation.check[0]
+    assert explanation.end is not None
+    assert explanation.end.reason == "done"
 
 
-def test_an_answer_that_was_not_streamed_so_is_not_the_same(small: Served, run: Run):
-    sent = explain_form("chefer", run, [2])
-    asked = json.loads(sent["data"]["request"])
-    asked["answerIds"] = [(number + 1) % 50 for number in asked["answerIds"]]
+def test_the_check_fails_for_another_answer(small: Served, run: Run):
+    fields = json.loads(explain_form("chefer", run, [2])["data"]["request"])
+    fields["answerIds"] = [(number + 1) % 50 for number in fields["answerIds"]]
     with small.client() as client:
-        found = parse_explanation(client.post("/v1/explain", **form(**asked)).content)
-    assert found.check is not None
-    assert not found.check[0]
-    assert found.check[1] > 0.1
+        explanation = parse_explanation(client.post("/v1/explain", **form(**fields)).content)
+    assert explanation.check is not None
+    assert not explanation.check[0]
+    assert explanation.check[1] > 0.1
 
 
-def test_a_map_comes_while_the_next_is_being_made(small: Served, run: Run):
+def test_each_map_is_sent_while_the_next_is_computed(small: Served, run: Run):
     gate = threading.Event()
     rows = 0
 
     def wait() -> None:
         nonlocal rows
         rows += 1
-        if rows == 3:  # The check, a map, another.
+        if rows == 3:  # after the check and two maps
             gate.wait(20)
 
     small.session.after_row = wait
     try:
-        with small.client() as client, following_explanation(client, "chefer", run, range(6)) as explanation:
+        with small.client() as client, open_explanation(client, "chefer", run, range(6)) as explanation:
             assert [explanation.until("map")["tokenIndex"] for _ in range(2)] == [0, 1]
             assert not gate.is_set()
             gate.set()
@@ -188,10 +189,10 @@ def test_a_map_comes_while_the_next_is_being_made(small: Served, run: Run):
         small.session.after_row = lambda: None
 
 
-# --- what goes wrong ---
+# --- failures ---
 
 
-def test_a_model_that_gives_no_numbers_ends_the_explanation_as_failed():
+def test_a_model_that_returns_nan_ends_the_explanation_as_failed():
     made = tiny("llava")
     settings = ServeSettings()
     with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
@@ -199,112 +200,120 @@ def test_a_model_that_gives_no_numbers_ends_the_explanation_as_failed():
         answer = ask(client, maxNewTokens=3)
         with torch.no_grad():
             made.model.model.language_model.norm.weight[3] = torch.nan
-        found = explained(client, "chefer", answer, [0])
-    assert found.maps == []
-    assert found.end is not None
-    assert found.end.reason == "failed"
-    assert found.end.message is not None
-    assert "finite" in found.end.message
+        explanation = ask_explanation(client, "chefer", answer, [0])
+    assert explanation.maps == []
+    assert explanation.end is not None
+    assert explanation.end.reason == "failed"
+    assert explanation.end.message is not None
+    assert "finite" in explanation.end.message
 
 
-def test_a_failure_in_the_middle_keeps_the_maps_that_came_and_the_next_request_is_served(small: Served, run: Run):
+def test_a_failure_keeps_the_maps_that_were_sent_and_the_next_request_works(small: Served, run: Run):
     rows = 0
 
     def fail() -> None:
         nonlocal rows
         rows += 1
         if rows == 3:
-            raise RuntimeError("CUDA error: something\nwith a second line of the inside")
+            raise RuntimeError("CUDA error: something\nwith internal details on a second line")
 
     small.session.after_row = fail
     try:
         with small.client() as client:
-            found = explained(client, "chefer", run, range(8))
-            assert found.end is not None
-            assert (found.end.reason, found.end.message) == ("failed", "RuntimeError: CUDA error: something")
-            assert [one.token_index for one in found.maps] == [0, 1]
+            explanation = ask_explanation(client, "chefer", run, range(8))
+            assert explanation.end is not None
+            assert (explanation.end.reason, explanation.end.message) == (
+                "failed",
+                "RuntimeError: CUDA error: something",
+            )
+            assert [one.token_index for one in explanation.maps] == [0, 1]
             small.session.after_row = lambda: None
-            again = explained(client, "chefer", run, range(8))
+            again = ask_explanation(client, "chefer", run, range(8))
             assert len(again.maps) == 8
     finally:
         small.session.after_row = lambda: None
 
 
-def test_the_model_answers_as_before_once_it_was_explained(small: Served, run: Run):
+def test_explaining_does_not_change_the_model_s_answers(small: Served, run: Run):
     with small.client() as client:
         for method in small.session.explainer.methods:
-            explained(client, method, run, [3])
+            ask_explanation(client, method, run, [3])
         again = ask(client, maxNewTokens=8)
     assert [token.token_id for token in again.tokens] == [token.token_id for token in run.tokens]
     np.testing.assert_allclose([t.log_prob for t in again.tokens], [t.log_prob for t in run.tokens], atol=1e-5)
 
 
-# --- what is refused, before any work for the model ---
+# --- refusals before any work ---
 
-ASKED: dict[str, Any] = {"method": "chefer", "answerIds": [5, 6, 7], "logProbs": [-1.0, -0.5, -2], "tokenIndices": [1]}
+REQUEST: dict[str, Any] = {
+    "method": "chefer",
+    "answerIds": [5, 6, 7],
+    "logProbs": [-1.0, -0.5, -2],
+    "tokenIndices": [1],
+}
 REFUSED: dict[str, tuple[dict[str, Any], tuple[int, str, int | None, int | None]]] = {
-    "no method": ({"method": None}, (422, "invalid-request", None, None)),
+    "method null": ({"method": None}, (422, "invalid-request", None, None)),
     "an unknown method": ({"method": "lime"}, (422, "method-not-offered", None, None)),
-    "a method of the page": ({"method": "fastrm"}, (422, "method-not-offered", None, None)),
+    "a method that runs in the page": ({"method": "fastrm"}, (422, "method-not-offered", None, None)),
     "no answer": ({"answerIds": [], "logProbs": []}, (422, "invalid-request", None, None)),
     "too long an answer": ({"answerIds": [5] * 41, "logProbs": None}, (422, "answer-too-long", 40, 41)),
-    "an id past the vocabulary": ({"answerIds": [5, 6, 100_000]}, (422, "unknown-token-id", None, None)),
-    "an id past any vocabulary": ({"answerIds": [5, 6, 2**40]}, (422, "invalid-request", None, None)),
+    "an id outside the vocabulary": ({"answerIds": [5, 6, 100_000]}, (422, "unknown-token-id", None, None)),
+    "an id larger than any vocabulary": ({"answerIds": [5, 6, 2**40]}, (422, "invalid-request", None, None)),
     "a negative id": ({"answerIds": [5, -1, 7]}, (422, "invalid-request", None, None)),
     "too few log-probabilities": ({"logProbs": [-1.0]}, (422, "invalid-request", None, None)),
-    "no token wanted": ({"tokenIndices": []}, (422, "invalid-request", None, None)),
-    "a token past the answer": ({"tokenIndices": [3]}, (422, "invalid-request", None, None)),
-    "a token before the answer": ({"tokenIndices": [-1]}, (422, "invalid-request", None, None)),
-    "a token twice": ({"tokenIndices": [1, 1]}, (422, "invalid-request", None, None)),
+    "no token to explain": ({"tokenIndices": []}, (422, "invalid-request", None, None)),
+    "an index after the answer": ({"tokenIndices": [3]}, (422, "invalid-request", None, None)),
+    "a negative index": ({"tokenIndices": [-1]}, (422, "invalid-request", None, None)),
+    "an index twice": ({"tokenIndices": [1, 1]}, (422, "invalid-request", None, None)),
     "an unknown field": ({"imageUrl": "http://x"}, (422, "invalid-request", None, None)),
     "an empty question": ({"question": " \n"}, (422, "question-empty", None, None)),
-    "too many letters": ({"question": "a" * 301}, (422, "question-too-long", 300, 301)),
+    "too many characters": ({"question": "a" * 301}, (422, "question-too-long", 300, 301)),
     "too many tokens": ({"question": "a" * 250}, (422, "question-too-long", 200, 250)),
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_explanations_that_are_refused(what: str, small: Served):
-    change, wanted = REFUSED[what]
+@pytest.mark.parametrize("case", REFUSED)
+def test_invalid_explanation_requests_are_refused(case: str, small: Served):
+    change, expected = REFUSED[case]
     reads = small.session.read_count
     with small.client() as client:
-        assert refusal(client.post("/v1/explain", **form(**(ASKED | change)))) == wanted
+        assert refusal(client.post("/v1/explain", **form(**(REQUEST | change)))) == expected
     assert small.session.read_count == reads
 
 
-def test_numbers_that_are_none_are_refused(small: Served):
-    body = json.dumps({"question": "a", **ASKED, "logProbs": [float("nan"), -1, -1]})
+def test_log_probabilities_that_are_nan_are_refused(small: Served):
+    body = json.dumps({"question": "a", **REQUEST, "logProbs": [float("nan"), -1, -1]})
     with small.client() as client:
-        found = client.post("/v1/explain", data={"request": body}, files=form()["files"])
-    assert refusal(found)[:2] == (422, "invalid-request")
+        response = client.post("/v1/explain", data={"request": body}, files=form()["files"])
+    assert refusal(response)[:2] == (422, "invalid-request")
 
 
-def test_an_answer_that_holds_the_picture_s_token_is_refused_by_its_number(small: Served):
-    picture_id = tiny("llava").model.config.image_token_id
+def test_an_answer_with_an_image_token_is_refused_with_its_id(small: Served):
+    image_id = tiny("llava").model.config.image_token_id
     with small.client() as client:
-        asked: dict[str, Any] = ASKED | {"answerIds": [5, picture_id, 7]}
-        response = client.post("/v1/explain", **form(**asked))
+        fields: dict[str, Any] = REQUEST | {"answerIds": [5, image_id, 7]}
+        response = client.post("/v1/explain", **form(**fields))
     assert refusal(response)[:2] == (422, "unknown-token-id")
-    assert str(picture_id) in response.json()["detail"]
+    assert str(image_id) in response.json()["detail"]
 
 
-def test_pictures_and_bodies_are_refused_as_for_a_question(small: Served):
+def test_images_and_bodies_are_checked_as_for_a_question(small: Served):
     with small.client() as client:
-        for image, wanted in ((b"x" * 80_001, (413, "image-too-many-bytes")), (b"GIF89a", (415, "image-format"))):
-            assert refusal(client.post("/v1/explain", **form(image=image, **ASKED)))[:2] == wanted
-        assert refusal(client.post("/v1/explain", json=ASKED))[:2] == (415, "not-multipart")
+        for image, expected in ((b"x" * 80_001, (413, "image-too-many-bytes")), (b"GIF89a", (415, "image-format"))):
+            assert refusal(client.post("/v1/explain", **form(image=image, **REQUEST)))[:2] == expected
+        assert refusal(client.post("/v1/explain", json=REQUEST))[:2] == (415, "not-multipart")
 
 
-def test_an_answer_longer_than_the_model_has_positions_for_is_refused_with_both_numbers():
+def test_an_answer_beyond_the_model_s_positions_is_refused():
     with companion(ServeSettings(new_tokens=5000)) as served, served.client() as client:
-        asked: dict[str, Any] = ASKED | {"answerIds": [5] * 4090, "logProbs": None}
-        status, kind, limit, found = refusal(client.post("/v1/explain", **form(**asked)))
+        fields: dict[str, Any] = REQUEST | {"answerIds": [5] * 4090, "logProbs": None}
+        status, kind, limit, found = refusal(client.post("/v1/explain", **form(**fields)))
     assert (status, kind, limit) == (422, "question-too-long", 4096)
     assert found is not None
     assert found > 4096
 
 
-def test_more_memory_than_may_be_taken_is_refused_with_both_numbers_before_any_work(run: Run):
+def test_an_explanation_that_needs_too_much_memory_is_refused_before_any_work(run: Run):
     with companion(ServeSettings(explain_bytes=10_000)) as served, served.client() as client:
         assert client.get("/v1/model").json()["limits"]["explainBytes"] == 10_000
         response = client.post("/v1/explain", **explain_form("chefer", run, range(8)))
@@ -314,30 +323,30 @@ def test_more_memory_than_may_be_taken_is_refused_with_both_numbers_before_any_w
         assert found > 10_000
         assert "--explain-memory" in response.json()["detail"]
         assert served.session.explain_count == 0
-        # The line is free again.
+        # The refused request left the queue.
         assert ask(client, maxNewTokens=2).end.reason == "length"
 
 
-def test_where_nothing_is_said_half_of_what_is_free_may_be_taken(small: Served):
+def test_the_default_memory_limit_is_half_of_the_free_memory(small: Served):
     import psutil
 
     allowed = small.session.facts.limits.explain_bytes
     assert 0 < allowed <= 0.6 * psutil.virtual_memory().total
 
 
-# --- the queue, and stopping ---
+# --- queueing and stopping ---
 
 
-def test_explanations_and_answers_stand_in_one_line(run: Run):
+def test_explanations_and_answers_share_one_queue(run: Run):
     with companion() as served, ExitStack() as stack:
         gate = threading.Event()
         served.session.before_answer = lambda: gate.wait(20)
         clients = [stack.enter_context(served.client()) for _ in range(3)]
-        first = stack.enter_context(following(clients[0], maxNewTokens=2))
+        first = stack.enter_context(open_run(clients[0], maxNewTokens=2))
         assert first.until("queued")["place"] == 0
-        second = stack.enter_context(following_explanation(clients[1], "chefer", run, [0]))
+        second = stack.enter_context(open_explanation(clients[1], "chefer", run, [0]))
         assert second.until("queued")["place"] == 1
-        third = stack.enter_context(following(clients[2], maxNewTokens=2))
+        third = stack.enter_context(open_run(clients[2], maxNewTokens=2))
         assert third.until("queued")["place"] == 2
         gate.set()
         assert first.until("end")["reason"] == "length"
@@ -345,11 +354,11 @@ def test_explanations_and_answers_stand_in_one_line(run: Run):
         assert third.until("end")["reason"] == "length"
 
 
-def test_past_the_line_an_explanation_is_refused(run: Run):
+def test_an_explanation_is_refused_if_the_queue_is_full(run: Run):
     with companion(ServeSettings(queue_length=0)) as served, ExitStack() as stack:
         gate = threading.Event()
         served.session.before_answer = lambda: gate.wait(20)
-        first = stack.enter_context(following(stack.enter_context(served.client()), maxNewTokens=2))
+        first = stack.enter_context(open_run(stack.enter_context(served.client()), maxNewTokens=2))
         assert first.until("queued")["place"] == 0
         full = stack.enter_context(served.client()).post("/v1/explain", **explain_form("chefer", run, [0]))
         gate.set()
@@ -357,11 +366,11 @@ def test_past_the_line_an_explanation_is_refused(run: Run):
         assert int(full.headers["retry-after"]) >= 1
 
 
-def test_an_explanation_is_cancelled_by_its_name_while_it_runs_and_while_it_waits(run: Run):
+def test_running_and_waiting_explanations_can_be_cancelled_by_id(run: Run):
     with companion() as served, ExitStack() as stack:
         served.session.after_row = lambda: time.sleep(0.2)
         first, second = (
-            stack.enter_context(following_explanation(stack.enter_context(served.client()), "chefer", run, range(8)))
+            stack.enter_context(open_explanation(stack.enter_context(served.client()), "chefer", run, range(8)))
             for _ in range(2)
         )
         client = stack.enter_context(served.client())
@@ -373,30 +382,30 @@ def test_an_explanation_is_cancelled_by_its_name_while_it_runs_and_while_it_wait
         rows = [first.next()]
         while rows[-1]["kind"] != "end":
             rows.append(first.next())
-        # Within a token: the one that was being made, at most, and what it had cost until then.
+        # It stops within one token: at most the current map, then the cost so far.
         assert len(rows) <= 3
         assert rows[-1]["reason"] == "cancelled"
         assert rows[-1]["tokens"] == len(rows)
         assert rows[-1]["backwardPasses"] == len(rows)
         assert served.session.explain_count == 1
-        wait_until(lambda: client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 404, "forgotten")
+        wait_until(lambda: client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 404, "run removed")
 
 
-def test_a_reader_that_leaves_stops_the_explanation_within_a_token(run: Run):
+def test_disconnecting_stops_the_explanation_within_one_token(run: Run):
     token_s = 0.2
     with companion() as served, served.client() as client:
         served.session.after_row = lambda: time.sleep(token_s)
-        with following_explanation(client, "chefer", run, range(8)) as explanation:
+        with open_explanation(client, "chefer", run, range(8)) as explanation:
             explanation.until("map")
-        left = time.monotonic()
+        disconnected_at = time.monotonic()
         served.session.after_row = lambda: None
         assert ask(client, maxNewTokens=2).end.reason == "length"
-        # The token that was being made, one more, and the answer; eight would take longer.
-        assert time.monotonic() - left < 5 * token_s
+        # Time for the current token, one more, and the answer; all eight tokens would take longer.
+        assert time.monotonic() - disconnected_at < 5 * token_s
         assert served.session.row_count < 8 + 5
 
 
-# --- rows of the vocabulary layer ---
+# --- unembedding rows ---
 
 
 def rows_of(response: httpx.Response) -> tuple[dict[str, Any], list[int], np.ndarray]:
@@ -408,7 +417,7 @@ def rows_of(response: httpx.Response) -> tuple[dict[str, Any], list[int], np.nda
     return header, table["tokenId"].to_pylist(), np.stack(table["row"].to_numpy(zero_copy_only=False))
 
 
-def test_the_vocabulary_layer_s_rows_times_a_state_are_its_logits(small: Served, run: Run):
+def test_unembedding_rows_times_a_state_give_the_logits(small: Served, run: Run):
     weight = tiny("llava").model.lm_head.weight.detach().numpy()
     with small.client() as client:
         header, ids, rows = rows_of(client.get("/v1/unembedding", params={"ids": "7,0,41"}))
@@ -420,11 +429,11 @@ def test_the_vocabulary_layer_s_rows_times_a_state_are_its_logits(small: Served,
             chosen, other = token.alternatives[:2]
             _, _, pair = rows_of(client.get("/v1/unembedding", params={"ids": f"{chosen.token_id},{other.token_id}"}))
             logits = pair.astype(np.float64) @ token.query_state.astype(np.float64)
-            # fp16 of rows and state, about 1e-3 of logits of a few units.
+            # Rows and state are fp16: a relative error of about 1e-3 on logits of a few units.
             assert abs((logits[0] - logits[1]) - (chosen.log_prob - other.log_prob)) < 0.02
 
 
-def test_rows_that_fp16_does_not_hold_cross_as_float32():
+def test_rows_that_overflow_fp16_are_sent_as_float32():
     made = tiny("llava")
     settings = ServeSettings()
     with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
@@ -436,7 +445,7 @@ def test_rows_that_fp16_does_not_hold_cross_as_float32():
     np.testing.assert_array_equal(rows, made.model.lm_head.weight.detach().numpy()[[5, 4]])
 
 
-def test_a_vocabulary_layer_with_a_bias_is_not_given_out():
+def test_an_output_layer_with_a_bias_has_no_unembedding_rows():
     made = tiny("llava")
     made.model.lm_head.bias = torch.nn.Parameter(torch.ones(made.model.lm_head.weight.shape[0]))
     settings = ServeSettings()
@@ -447,7 +456,7 @@ def test_a_vocabulary_layer_with_a_bias_is_not_given_out():
 
 
 @pytest.mark.parametrize(
-    ("ids", "wanted"),
+    ("ids", "expected"),
     [
         (None, (422, "invalid-request", None, None)),
         ("", (422, "invalid-request", None, None)),
@@ -459,13 +468,13 @@ def test_a_vocabulary_layer_with_a_bias_is_not_given_out():
         (",".join(["1"] * 513), (422, "too-many-ids", 512, 513)),
     ],
 )
-def test_rows_that_are_not_given_out(ids: str | None, wanted: tuple[int, str, int | None, int | None], small: Served):
+def test_invalid_ids_are_refused(ids: str | None, expected: tuple[int, str, int | None, int | None], small: Served):
     with small.client() as client:
         response = client.get("/v1/unembedding", params={} if ids is None else {"ids": ids})
-    assert refusal(response) == wanted
+    assert refusal(response) == expected
 
 
-# --- the stream's own rules ---
+# --- the stream format ---
 
 
 MODEL: Any = {"name": "m", "revision": "0", "dtype": "float32", "device": "cpu"}
@@ -479,9 +488,7 @@ MODEL: Any = {"name": "m", "revision": "0", "dtype": "float32", "device": "cpu"}
         (1, [np.nan, 0], "the map of token 1 is not finite: 1 of 2 values"),
     ],
 )
-def test_a_map_that_contradicts_the_header_or_is_no_number_is_not_written(
-    token_index: int, values: list[float], reason: str
-):
+def test_invalid_maps_are_not_written(token_index: int, values: list[float], reason: str):
     writer = ExplanationWriter(
         io.BytesIO(),
         {"id": "a", "method": "chefer", "model": MODEL, "tokenIndices": [1, 0], "patches": 2, "promptTokens": 1},
@@ -490,24 +497,24 @@ def test_a_map_that_contradicts_the_header_or_is_no_number_is_not_written(
         writer.map(TokenMap(token_index, np.array(values, np.float32), None, None, None, 1))
 
 
-def test_a_stream_that_breaks_off_has_its_maps_and_no_end(small: Served, run: Run):
+def test_a_truncated_stream_has_its_complete_maps_and_no_end(small: Served, run: Run):
     with small.client() as client:
         content = client.post("/v1/explain", **explain_form("chefer", run, range(4))).content
     assert len(parse_explanation(content).maps) == 4
-    cut = parse_explanation(content[: int(0.7 * len(content))])
-    assert 0 < len(cut.maps) < 4
-    assert cut.end is None
+    truncated = parse_explanation(content[: int(0.7 * len(content))])
+    assert 0 < len(truncated.maps) < 4
+    assert truncated.end is None
 
 
-def test_the_committed_explanations_are_what_a_companion_says():
+def test_the_committed_explanations_are_up_to_date():
     for path, content in sent_about(read_run(FIXTURE)).items():
         if path == ROWS:
             assert path.read_bytes() == content
             continue
-        committed, now = parse_explanation(path.read_bytes()), parse_explanation(content)
-        assert now.header["model"] == committed.header["model"]
-        assert now.header["tokenIndices"] == committed.header["tokenIndices"]
-        for was, found in zip(committed.maps, now.maps, strict=True):
-            # float32 sums in another order on another machine.
-            np.testing.assert_allclose(found.values, was.values, rtol=1e-3, atol=1e-5)
-            assert (found.prompt is None) == (was.prompt is None)
+        committed, current = parse_explanation(path.read_bytes()), parse_explanation(content)
+        assert current.header["model"] == committed.header["model"]
+        assert current.header["tokenIndices"] == committed.header["tokenIndices"]
+        for expected, actual in zip(committed.maps, current.maps, strict=True):
+            # The order of float32 sums may differ on another machine.
+            np.testing.assert_allclose(actual.values, expected.values, rtol=1e-3, atol=1e-5)
+            assert (actual.prompt is None) == (expected.prompt is None)

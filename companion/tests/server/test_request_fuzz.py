@@ -1,4 +1,4 @@
-"""Bodies that nobody meant: whatever comes, the answer is a problem in the 400s or a whole run, soon, and no crash."""
+"""Fuzzed requests: the server answers each one quickly with a 4xx problem or a complete run, and never crashes."""
 
 import asyncio
 import json
@@ -20,13 +20,13 @@ from patchlight.server.settings import ServeSettings
 from patchlight.wire.explanation import parse_explanation
 from patchlight.wire.run import parse_run
 from tests.helpers.paths import OPENAPI
-from tests.helpers.serving import companion, picture, tiny_session
+from tests.helpers.serving import companion, noise_image, tiny_session
 
 LIMITS = ServeSettings(image_bytes=40_000, image_pixels=40_000, question_chars=400, prompt_tokens=200, new_tokens=2)
-# How many mutated requests each test sends; PATCHLIGHT_FUZZ multiplies it.
+# Multiplies the number of mutated requests that each test sends.
 TIMES = int(os.environ.get("PATCHLIGHT_FUZZ", "1"))
-ANSWER_S = 10.0
-OK_PICTURES = (picture(24, 16), picture(24, 16, format="JPEG"), picture(24, 16, format="WEBP"))
+MAX_RESPONSE_S = 10.0
+VALID_IMAGES = (noise_image(24, 16), noise_image(24, 16, format="JPEG"), noise_image(24, 16, format="WEBP"))
 
 quick = settings(
     deadline=None,
@@ -37,7 +37,7 @@ quick = settings(
 
 
 class Caller:
-    """The app on an event loop of its own, without sockets: an exception in it is raised here."""
+    """Calls the app on its own event loop, without sockets, so that exceptions in the app are raised here."""
 
     def __init__(self, app: FastAPI):
         self._app, self._loop = app, asyncio.new_event_loop()
@@ -48,7 +48,7 @@ class Caller:
 
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def bounded() -> httpx.Response:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(MAX_RESPONSE_S):
                 return await self._client.request(method, path, **more)
 
         return self._loop.run_until_complete(bounded())
@@ -61,13 +61,13 @@ class Caller:
 
 @pytest.fixture(scope="module")
 def caller() -> Iterator[Caller]:
-    found = Caller(create_app(LIMITS, tiny_session(LIMITS)))
-    yield found
-    found.close()
+    caller = Caller(create_app(LIMITS, tiny_session(LIMITS)))
+    yield caller
+    caller.close()
 
 
 def check(response: httpx.Response) -> str:
-    """The reason of the run's or the explanation's end, or the problem's type."""
+    """Check a response; return the reason for the end of the run or explanation, or the type of the problem."""
     if response.status_code == 200 and b"patchlight.explain" in response.content[:4096]:
         explanation = parse_explanation(response.content)
         assert explanation.end is not None
@@ -88,9 +88,9 @@ def check(response: httpx.Response) -> str:
     return problem["type"]
 
 
-def multipart(asked: bytes, image: bytes, boundary: bytes = b"xYz", name: bytes = b'filename="a.png"') -> bytes:
+def multipart(request: bytes, image: bytes, boundary: bytes = b"xYz", name: bytes = b'filename="a.png"') -> bytes:
     parts = [
-        b'--%b\r\nContent-Disposition: form-data; name="request"\r\n\r\n%b\r\n' % (boundary, asked),
+        b'--%b\r\nContent-Disposition: form-data; name="request"\r\n\r\n%b\r\n' % (boundary, request),
         b'--%b\r\nContent-Disposition: form-data; name="image"; %b\r\n' % (boundary, name),
         b"Content-Type: image/png\r\n\r\n%b\r\n--%b--\r\n" % (image, boundary),
     ]
@@ -98,7 +98,7 @@ def multipart(asked: bytes, image: bytes, boundary: bytes = b"xYz", name: bytes 
 
 
 def mutated(content: bytes) -> st.SearchStrategy[bytes]:
-    """Bytes flipped, cut out, doubled, put in: one to four times."""
+    """Generate variants with one to four mutations: bytes changed, cut, repeated or inserted."""
 
     @st.composite
     def mutate(draw: st.DrawFn) -> bytes:
@@ -129,37 +129,37 @@ def post(
     return check(caller.request("POST", path, content=body, headers=headers))
 
 
-def explain(caller: Caller, asked: bytes, image: bytes = OK_PICTURES[1]) -> str:
-    return post(caller, multipart(asked, image), path="/v1/explain")
+def explain(caller: Caller, request: bytes, image: bytes = VALID_IMAGES[1]) -> str:
+    return post(caller, multipart(request, image), path="/v1/explain")
 
 
-GOOD = json.dumps({"question": "What is it?", "maxNewTokens": 1}).encode()
-# Framing and JSON only, and a picture too small to take most of the hits.
-FRAMED = multipart(GOOD, OK_PICTURES[1])
+VALID_REQUEST = json.dumps({"question": "What is it?", "maxNewTokens": 1}).encode()
+# With a small image, so that most mutations hit the framing and the JSON.
+VALID_BODY = multipart(VALID_REQUEST, VALID_IMAGES[1])
 
 
-def test_the_unmutated_request_is_answered(caller: Caller):
-    assert post(caller, FRAMED) == "length"
-    for image in OK_PICTURES:
-        assert post(caller, multipart(GOOD, image)) == "length"
+def test_the_valid_request_is_answered(caller: Caller):
+    assert post(caller, VALID_BODY) == "length"
+    for image in VALID_IMAGES:
+        assert post(caller, multipart(VALID_REQUEST, image)) == "length"
 
 
 @settings(quick, max_examples=1200 * TIMES)
-@given(body=mutated(multipart(GOOD, b"not a picture")))
+@given(body=mutated(multipart(VALID_REQUEST, b"not a picture")))
 def test_mutated_bodies(body: bytes, caller: Caller):
     assert post(caller, body).startswith("urn:patchlight:problem:")
 
 
 @settings(quick, max_examples=400 * TIMES)
-@given(image=st.sampled_from(OK_PICTURES).flatmap(mutated))
-def test_mutated_pictures(image: bytes, caller: Caller):
-    post(caller, multipart(GOOD, image))
+@given(image=st.sampled_from(VALID_IMAGES).flatmap(mutated))
+def test_mutated_images(image: bytes, caller: Caller):
+    post(caller, multipart(VALID_REQUEST, image))
 
 
 @settings(quick, max_examples=400 * TIMES)
-@given(asked=mutated(GOOD))
-def test_mutated_requests(asked: bytes, caller: Caller):
-    post(caller, multipart(asked, OK_PICTURES[1]))
+@given(request_part=mutated(VALID_REQUEST))
+def test_mutated_requests(request_part: bytes, caller: Caller):
+    post(caller, multipart(request_part, VALID_IMAGES[1]))
 
 
 json_values = st.recursive(
@@ -175,7 +175,7 @@ fields = {
     "seed": st.integers(0, 2**32 - 1),
     "sendImage": st.booleans(),
 }
-# Mostly what may be asked; one field in three is anything.
+# Mostly valid requests; a third of the optional fields have arbitrary values.
 known = st.fixed_dictionaries(
     {"question": fields["question"]},
     optional={name: values | values | json_values for name, values in fields.items() if name != "question"},
@@ -183,18 +183,18 @@ known = st.fixed_dictionaries(
 
 
 @settings(quick, max_examples=400 * TIMES)
-@given(asked=json_values | known | known)
-def test_requests_of_other_shapes_and_values(asked: Any, caller: Caller):
-    post(caller, multipart(json.dumps(asked).encode("utf-8", "surrogatepass"), OK_PICTURES[1]))
+@given(value=json_values | known | known)
+def test_requests_of_any_json(value: Any, caller: Caller):
+    post(caller, multipart(json.dumps(value).encode("utf-8", "surrogatepass"), VALID_IMAGES[1]))
 
 
 @settings(quick, max_examples=150 * TIMES)
 @given(question=st.text(min_size=1, max_size=60))
-def test_questions_of_any_letters_are_answered_or_refused(question: str, caller: Caller):
-    asked = json.dumps({"question": question, "maxNewTokens": 1}).encode()
-    found = post(caller, multipart(asked, OK_PICTURES[1]))
+def test_questions_of_any_characters_are_answered_or_refused(question: str, caller: Caller):
+    request_part = json.dumps({"question": question, "maxNewTokens": 1}).encode()
+    result = post(caller, multipart(request_part, VALID_IMAGES[1]))
     if question.isprintable() and question.strip() and "<" not in question:
-        assert found == "length"
+        assert result == "length"
 
 
 @settings(quick, max_examples=300 * TIMES)
@@ -204,7 +204,7 @@ def test_questions_of_any_letters_are_answered_or_refused(question: str, caller:
     )
 )
 def test_mutated_content_types(content_type: bytes, caller: Caller):
-    post(caller, FRAMED, content_type)
+    post(caller, VALID_BODY, content_type)
 
 
 @settings(quick, max_examples=200 * TIMES)
@@ -212,10 +212,10 @@ def test_mutated_content_types(content_type: bytes, caller: Caller):
     name=mutated(b"filename=\"a.png\"; filename*=utf-8''%e2%82%ac.png").filter(lambda text: not {10, 13} & set(text)),
 )
 def test_mutated_filenames(name: bytes, caller: Caller):
-    post(caller, multipart(GOOD, OK_PICTURES[1], name=name))
+    post(caller, multipart(VALID_REQUEST, VALID_IMAGES[1], name=name))
 
 
-EXPLAINED = {
+EXPLANATION = {
     "question": "What is it?",
     "method": "attention",
     "answerIds": [9, 12],
@@ -224,39 +224,39 @@ EXPLAINED = {
 }
 
 
-def test_the_unmutated_explanation_is_given(caller: Caller):
+def test_the_valid_explanation_request_is_answered(caller: Caller):
     for method in METHODS:
-        assert explain(caller, json.dumps(EXPLAINED | {"method": method}).encode()) == "done"
+        assert explain(caller, json.dumps(EXPLANATION | {"method": method}).encode()) == "done"
 
 
 @settings(quick, max_examples=600 * TIMES)
-@given(asked=mutated(json.dumps(EXPLAINED).encode()))
-def test_mutated_explanations(asked: bytes, caller: Caller):
-    explain(caller, asked)
+@given(request_part=mutated(json.dumps(EXPLANATION).encode()))
+def test_mutated_explanations(request_part: bytes, caller: Caller):
+    explain(caller, request_part)
 
 
-explained_fields = {
+explanation_fields = {
     "question": st.just("What is it?") | st.text(max_size=20),
     "method": st.sampled_from(METHODS) | st.text(max_size=50),
     "answerIds": st.lists(st.integers(0, 60), min_size=1, max_size=3) | st.lists(st.integers(), max_size=4),
     "tokenIndices": st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True) | st.lists(st.integers()),
 }
 explanations = st.fixed_dictionaries(
-    {name: values | values | json_values for name, values in explained_fields.items()},
+    {name: values | values | json_values for name, values in explanation_fields.items()},
     optional={"logProbs": st.lists(st.floats(-30, 0), max_size=3) | st.lists(st.floats()) | json_values},
 )
 
 
 @settings(quick, max_examples=400 * TIMES)
-@given(asked=json_values | explanations | explanations | explanations)
-def test_explanations_of_other_shapes_and_values(asked: Any, caller: Caller):
-    explain(caller, json.dumps(asked).encode("utf-8", "surrogatepass"))
+@given(value=json_values | explanations | explanations | explanations)
+def test_explanations_of_any_json(value: Any, caller: Caller):
+    explain(caller, json.dumps(value).encode("utf-8", "surrogatepass"))
 
 
 @settings(quick, max_examples=100 * TIMES)
-@given(image=st.sampled_from(OK_PICTURES).flatmap(mutated))
-def test_mutated_pictures_of_explanations(image: bytes, caller: Caller):
-    explain(caller, json.dumps(EXPLAINED).encode(), image)
+@given(image=st.sampled_from(VALID_IMAGES).flatmap(mutated))
+def test_mutated_images_of_explanations(image: bytes, caller: Caller):
+    explain(caller, json.dumps(EXPLANATION).encode(), image)
 
 
 described = schemathesis.openapi.from_path(OPENAPI).exclude(operation_id=["generate", "explain"])
@@ -270,5 +270,5 @@ def url() -> Iterator[str]:
 
 @described.parametrize()
 @settings(quick, max_examples=40 * TIMES)
-def test_routes_answer_as_they_are_described(case: schemathesis.Case, url: str):
+def test_routes_match_their_description(case: schemathesis.Case, url: str):
     case.call_and_validate(base_url=url)

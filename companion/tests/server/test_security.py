@@ -1,4 +1,4 @@
-"""Who is let in: every route with and without the token, by which names, from which pages, with which headers."""
+"""Access control of every route: the token, host names, origins and security headers."""
 
 import re
 from collections.abc import Iterator
@@ -37,32 +37,34 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     return load_page(folder, has_api=True)
 
 
-class Guarded(NamedTuple):
+class Server(NamedTuple):
+    """A running app and its address."""
+
     app: FastAPI
     url: str
 
 
-def guarded(page: Page, **settings: Any) -> Iterator[Guarded]:
-    chosen = ServeSettings(**settings)
-    app = create_app(chosen, tiny_session(chosen), page=page)
+def serve(page: Page, **options: Any) -> Iterator[Server]:
+    settings = ServeSettings(**options)
+    app = create_app(settings, tiny_session(settings), page=page)
     with serving(app) as port:
-        yield Guarded(app, f"http://127.0.0.1:{port}")
+        yield Server(app, f"http://127.0.0.1:{port}")
 
 
 @pytest.fixture(scope="module")
-def closed(page: Page) -> Iterator[Guarded]:
-    """With a token, as if reached over a network."""
-    yield from guarded(page, host="0.0.0.0", token=TOKEN, allowed_hosts=("box.example",))
+def network_server(page: Page) -> Iterator[Server]:
+    """A server for a network, with a token."""
+    yield from serve(page, host="0.0.0.0", token=TOKEN, allowed_hosts=("box.example",))
 
 
 @pytest.fixture(scope="module")
-def opened(page: Page) -> Iterator[Guarded]:
-    """On loopback, without a token."""
-    yield from guarded(page)
+def local_server(page: Page) -> Iterator[Server]:
+    """A server on loopback, without a token."""
+    yield from serve(page)
 
 
 def every_call(app: FastAPI) -> list[tuple[str, str]]:
-    """Method and path of each route, the page's files and paths that nobody serves."""
+    """Return method and path of each route, each file of the page, and some unknown paths."""
     calls = [
         (method, re.sub(r"\{\w+\}", "x", route.path))
         for route in app.routes
@@ -75,13 +77,13 @@ def every_call(app: FastAPI) -> list[tuple[str, str]]:
     return calls
 
 
-def test_every_route_wants_the_token(closed: Guarded):
-    calls = every_call(closed.app)
+def test_every_route_requires_the_token(network_server: Server):
+    calls = every_call(network_server.app)
     assert {("POST", "/v1/generate"), ("POST", "/v1/explain"), ("GET", "/v1/unembedding")} <= set(calls)
     assert ("POST", "/v1/runs/x/cancel") in calls
     assert ("GET", "/v1/head/x") in calls
     assert len(calls) >= 21
-    offers: list[dict[str, str]] = [
+    wrong_headers: list[dict[str, str]] = [
         {},
         {"Authorization": f"Bearer {TOKEN}x"},
         {"Authorization": f"Bearer {TOKEN[:-1]}"},
@@ -91,9 +93,9 @@ def test_every_route_wants_the_token(closed: Guarded):
         {"Cookie": f"other={TOKEN}"},
         {"X-Token": TOKEN},
     ]
-    with httpx.Client(base_url=closed.url) as client:
+    with httpx.Client(base_url=network_server.url) as client:
         for method, path in calls:
-            for headers in offers:
+            for headers in wrong_headers:
                 response = client.request(method, path, headers=headers)
                 assert response.status_code == 401, (method, path, headers)
                 assert response.headers["www-authenticate"] == "Bearer"
@@ -102,52 +104,52 @@ def test_every_route_wants_the_token(closed: Guarded):
                     assert TOKEN not in response.text
 
 
-def test_every_route_opens_with_the_token_as_bearer_or_cookie(closed: Guarded):
-    with httpx.Client(base_url=closed.url) as client:
+def test_every_route_accepts_the_token_as_bearer_or_cookie(network_server: Server):
+    with httpx.Client(base_url=network_server.url) as client:
         for headers in ({"Authorization": f"Bearer {TOKEN}"}, {"Cookie": f"patchlight-token={TOKEN}"}):
-            for method, path in every_call(closed.app):
+            for method, path in every_call(network_server.app):
                 assert client.request(method, path, headers=headers).status_code not in (401, 403, 500), (method, path)
-            answered = client.post("/v1/generate", headers=headers, **form(maxNewTokens=1))
-            assert answered.status_code == 200
+            response = client.post("/v1/generate", headers=headers, **form(maxNewTokens=1))
+            assert response.status_code == 200
 
 
-def test_the_address_with_the_token_sets_a_cookie_that_scripts_and_other_sites_do_not_get(closed: Guarded):
-    with httpx.Client(base_url=closed.url) as client:
-        entered = client.get("/", params={"token": TOKEN})
-        assert (entered.status_code, entered.headers["location"]) == (303, "/")
-        cookie = entered.headers["set-cookie"].lower()
+def test_opening_the_page_with_the_token_sets_a_protected_cookie(network_server: Server):
+    with httpx.Client(base_url=network_server.url) as client:
+        response = client.get("/", params={"token": TOKEN})
+        assert (response.status_code, response.headers["location"]) == (303, "/")
+        cookie = response.headers["set-cookie"].lower()
         assert "httponly" in cookie
         assert "samesite=strict" in cookie
-        assert entered.headers["cache-control"] == "no-store"
+        assert response.headers["cache-control"] == "no-store"
         assert client.get("/").status_code == 200
         assert client.get("/v1/model").status_code == 200
-    with httpx.Client(base_url=closed.url) as client:
+    with httpx.Client(base_url=network_server.url) as client:
         assert client.get("/", params={"token": "wrong"}).status_code == 401
-        # Only the page's own address takes it: elsewhere it would stay in logs and histories.
+        # Only the page's address accepts it, since in others it would remain in logs and browser history.
         assert client.get("/v1/model", params={"token": TOKEN}).status_code == 401
 
 
-@pytest.mark.parametrize("offered", ["\u00e9" * 20, "a" * 10_000], ids=["accents", "long"])
-def test_tokens_of_any_letters_are_only_wrong(offered: str, closed: Guarded):
-    with httpx.Client(base_url=closed.url) as client:
-        assert client.get("/", params={"token": offered}).status_code == 401
-        for name, value in ((b"Cookie", f"patchlight-token={offered}"), (b"Authorization", f"Bearer {offered}")):
+@pytest.mark.parametrize("token", ["\u00e9" * 20, "a" * 10_000], ids=["accents", "long"])
+def test_unusual_tokens_are_refused_without_an_error(token: str, network_server: Server):
+    with httpx.Client(base_url=network_server.url) as client:
+        assert client.get("/", params={"token": token}).status_code == 401
+        for name, value in ((b"Cookie", f"patchlight-token={token}"), (b"Authorization", f"Bearer {token}")):
             for encoding in ("latin-1", "utf-8"):
                 assert client.get("/v1/model", headers=[(name, value.encode(encoding))]).status_code in (400, 401)
 
 
-def test_tokens_are_compared_in_constant_time(closed: Guarded, monkeypatch: pytest.MonkeyPatch):
+def test_tokens_are_compared_in_constant_time(network_server: Server, monkeypatch: pytest.MonkeyPatch):
     import hmac
 
     compared = []
 
-    def watched(a: bytes, b: bytes) -> bool:
+    def record(a: bytes, b: bytes) -> bool:
         compared.append(b)
         return a == b
 
-    monkeypatch.setattr(hmac, "compare_digest", watched)
-    assert httpx.get(closed.url + "/v1/model", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
-    # Bearer and cookie both, whichever was given.
+    monkeypatch.setattr(hmac, "compare_digest", record)
+    assert httpx.get(network_server.url + "/v1/model", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+    # Both bearer and cookie are compared, whichever was sent.
     assert compared.count(TOKEN.encode()) >= 2
 
 
@@ -155,17 +157,17 @@ def test_tokens_are_compared_in_constant_time(closed: Guarded, monkeypatch: pyte
     "host",
     ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "[::1", "localhost:80:80", "10.0.0.7"],
 )
-def test_a_name_that_is_not_its_own_is_refused_on_loopback(host: str, opened: Guarded):
-    response = httpx.get(opened.url + "/v1/health", headers={"Host": host})
+def test_unknown_host_names_are_refused_on_loopback(host: str, local_server: Server):
+    response = httpx.get(local_server.url + "/v1/health", headers={"Host": host})
     assert response.status_code == 400
     if response.headers["content-type"] == "application/problem+json":
         assert response.json()["type"] == "urn:patchlight:problem:unknown-host"
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8642", "127.0.0.1:1", "[::1]", "[::1]:8642"])
-def test_loopback_s_names_are_its_own_at_any_port(host: str, opened: Guarded):
-    # A tunnel's other end has another port.
-    assert httpx.get(opened.url + "/v1/health", headers={"Host": host}).status_code == 200
+def test_loopback_names_are_accepted_with_any_port(host: str, local_server: Server):
+    # The other end of a tunnel may have another port.
+    assert httpx.get(local_server.url + "/v1/health", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -178,20 +180,20 @@ def test_loopback_s_names_are_its_own_at_any_port(host: str, opened: Guarded):
         ("evil.example", 400),
     ],
 )
-def test_on_a_network_addresses_and_allowed_names_are_its_own(host: str, status: int, closed: Guarded):
+def test_ip_addresses_and_allowed_names_are_accepted_on_a_network(host: str, status: int, network_server: Server):
     headers = {"Host": host, "Authorization": f"Bearer {TOKEN}"}
-    assert httpx.get(closed.url + "/v1/health", headers=headers).status_code == status
+    assert httpx.get(network_server.url + "/v1/health", headers=headers).status_code == status
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "box.example", ""])
-def test_what_others_can_reach_wants_a_token(host: str):
-    with pytest.raises(ValueError, match="give a token"):
+def test_a_host_that_others_can_reach_requires_a_token(host: str):
+    with pytest.raises(ValueError, match="set a token"):
         ServeSettings(host=host)
     assert ServeSettings(host=host, token=TOKEN).host == host
 
 
 @pytest.mark.parametrize("token", ["", "two words", "semi;colon", 'quo"te', "naïve", "new\nline"])
-def test_a_token_that_no_cookie_carries_is_refused(token: str):
+def test_a_token_that_does_not_fit_in_a_cookie_is_refused(token: str):
     with pytest.raises(ValueError, match="token"):
         ServeSettings(token=token)
 
@@ -209,27 +211,27 @@ def test_a_token_that_no_cookie_carries_is_refused(token: str):
         ("{own}.evil.example", False),
     ],
 )
-def test_only_its_own_page_may_post(origin: str | None, is_own: bool, opened: Guarded):
-    headers = {} if origin is None else {"Origin": origin.format(own=opened.url)}
-    with httpx.Client(base_url=opened.url) as client:
-        asked = client.post("/v1/generate", headers=headers, **form(maxNewTokens=1))
-        assert asked.status_code == (200 if is_own else 403)
-        sent = form(method="chefer", answerIds=[5, 6], tokenIndices=[1])
-        assert client.post("/v1/explain", headers=headers, **sent).status_code == (200 if is_own else 403)
+def test_only_pages_of_the_same_origin_may_post(origin: str | None, is_own: bool, local_server: Server):
+    headers = {} if origin is None else {"Origin": origin.format(own=local_server.url)}
+    with httpx.Client(base_url=local_server.url) as client:
+        response = client.post("/v1/generate", headers=headers, **form(maxNewTokens=1))
+        assert response.status_code == (200 if is_own else 403)
+        request = form(method="chefer", answerIds=[5, 6], tokenIndices=[1])
+        assert client.post("/v1/explain", headers=headers, **request).status_code == (200 if is_own else 403)
         assert client.post("/v1/runs/x/cancel", headers=headers).status_code == (404 if is_own else 403)
 
 
-def test_no_answer_has_a_header_for_other_origins(opened: Guarded):
-    with httpx.Client(base_url=opened.url) as client:
-        for method, path in every_call(opened.app):
+def test_no_response_has_cors_headers(local_server: Server):
+    with httpx.Client(base_url=local_server.url) as client:
+        for method, path in every_call(local_server.app):
             headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
             response = client.request(method, path, headers=headers)
             assert not [name for name in response.headers if name.startswith("access-control-")], (method, path)
             assert response.headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_headers_are_those_of_the_preview_server(opened: Guarded):
-    """vite.config.ts is what the page is developed and tested under: a header here and not there would be untested."""
+def test_headers_match_the_preview_server(local_server: Server):
+    """The page is developed and tested with vite.config.ts, so a header that is missing there would be untested."""
     config = VITE_CONFIG.read_text()
     for name, value in (ISOLATION_HEADERS | OTHER_HEADERS).items():
         assert f"'{name}': '{value}'" in config
@@ -241,14 +243,14 @@ def test_headers_are_those_of_the_preview_server(opened: Guarded):
     assert set(re.findall(r"'([A-Z][\w-]+)':", preview[1])) == {*OTHER_HEADERS, "Content-Security-Policy"}
     assert "[...policy, \"frame-ancestors 'none'\"].join('; ')" in preview[1]
     for path in ("/", "/assets/app-1a2b.js", "/favicon.svg", "/v1/health"):
-        headers = httpx.get(opened.url + path).headers
+        headers = httpx.get(local_server.url + path).headers
         assert headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'none'"
         for name, value in (ISOLATION_HEADERS | OTHER_HEADERS).items():
             assert headers[name] == value
 
 
-def test_the_page_is_told_where_the_api_is_and_keeps_its_policy(opened: Guarded):
-    with httpx.Client(base_url=opened.url) as client:
+def test_the_index_has_the_api_s_address_and_can_be_revalidated(local_server: Server):
+    with httpx.Client(base_url=local_server.url) as client:
         for path in ("/", "/index.html"):
             index = client.get(path)
             assert index.text == INDEX.replace("</head>", '<meta name="patchlight-companion" content="./v1/" /></head>')
@@ -257,10 +259,10 @@ def test_the_page_is_told_where_the_api_is_and_keeps_its_policy(opened: Guarded)
             assert (again.status_code, again.content) == (304, b"")
 
 
-def test_files_have_the_types_that_browsers_insist_on(opened: Guarded):
-    wanted = {"app-1a2b.js": "text/javascript", "ort.mjs": "text/javascript", "ort.wasm": "application/wasm"}
-    with httpx.Client(base_url=opened.url) as client:
-        for name, media_type in wanted.items():
+def test_files_have_the_media_types_that_browsers_require(local_server: Server):
+    expected = {"app-1a2b.js": "text/javascript", "ort.mjs": "text/javascript", "ort.wasm": "application/wasm"}
+    with httpx.Client(base_url=local_server.url) as client:
+        for name, media_type in expected.items():
             response = client.get(f"/assets/{name}")
             assert response.headers["content-type"].partition(";")[0] == media_type
             assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
@@ -279,13 +281,13 @@ def test_part_of_a_file_is_served_by_range(opened: Guarded):
     "path",
     ["/../settings.py", "/%2e%2e/%2e%2e/etc/passwd", "/assets/../../x", "//etc/passwd", "/assets/%00", "/assets"],
 )
-def test_nothing_outside_of_the_page_s_folder_is_served(path: str, opened: Guarded):
-    with httpx.Client(base_url=opened.url) as client:
-        response = client.get(httpx.URL(opened.url).copy_with(raw_path=path.encode()))
+def test_files_outside_the_page_s_folder_are_not_served(path: str, local_server: Server):
+    with httpx.Client(base_url=local_server.url) as client:
+        response = client.get(httpx.URL(local_server.url).copy_with(raw_path=path.encode()))
         assert response.status_code in (400, 404)
 
 
-def test_a_folder_that_is_no_built_page_is_refused(tmp_path: Path):
+def test_a_folder_without_a_built_page_is_refused(tmp_path: Path):
     with pytest.raises(OSError, match=r"index\.html"):
         load_page(tmp_path, has_api=True)
     (tmp_path / "index.html").write_text("<html><head></head></html>")
@@ -306,5 +308,5 @@ def test_a_folder_that_is_no_built_page_is_refused(tmp_path: Path):
         ("", ""),
     ],
 )
-def test_a_host_header_is_a_name_and_a_port_or_nothing(host: str, name: str):
+def test_hostname_removes_the_port_and_rejects_invalid_hosts(host: str, name: str):
     assert hostname(host) == name

@@ -1,1 +1,1 @@
-"""The companion's HTTP side: it parses, queues and streams, and knows no tensors. `app.create_app` puts it together."""
+"""The companion's HTTP server: it parses, queues and streams, and handles no tensors. `app.create_app` assembles it."""

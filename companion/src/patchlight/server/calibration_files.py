@@ -1,4 +1,4 @@
-"""The calibration as it is served: checked, when the server starts, to be of this model and this head."""
+"""Checks at startup that a calibration file belongs to the loaded model and head, and describes it for the page."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from .schemas import CalibrationFile, HeadFacts
 
 
 class ServedCalibration(NamedTuple):
-    """facts: as the page is told of it; path and its SHA-256."""
+    """A calibration file, its SHA-256, and the facts that the API returns about it."""
 
     facts: CalibrationFile
     path: Path
@@ -17,29 +17,32 @@ class ServedCalibration(NamedTuple):
 
 
 def default_calibration(head_folder: Path) -> Path | None:
-    """`calibration.arrow` beside the head's folder, where there is one."""
+    """Return the path of `calibration.arrow` next to the head's folder, or None if there is no such file."""
     path = head_folder.parent / CALIBRATION_FILE
     return path if path.is_file() else None
 
 
 def serve_calibration(path: Path, *, model: str, revision: str, head: HeadFacts | None) -> ServedCalibration:
-    """Raises ValueError where it is no calibration (docs/calibration.md), or one of another model or head: both named."""
-    said = read_facts(path)
-    calibrated, calibrated_head = said["model"], said["head"]
-    known = {calibrated["revision"], *calibrated.get("sameAs", [])}
-    if calibrated["name"] != model or revision not in known:
-        raise ValueError(f"{path} is of model {_named(calibrated)}; this one is {model} ({revision})")
-    ours = None if head is None else {"name": head.name, "revision": head.revision}
-    if ours != {name: calibrated_head[name] for name in ("name", "revision")}:
-        found = "there is no head" if ours is None else f"this one is {_named(ours)}"
-        raise ValueError(f"{path} is of head {_named(calibrated_head)}; {found}")
+    """Check a calibration file and describe it for the API.
+
+    Raises ValueError if it is not a calibration file (docs/calibration.md) or belongs to another model or head.
+    """
+    calibration = read_facts(path)
+    its_model, its_head = calibration["model"], calibration["head"]
+    revisions = {its_model["revision"], *its_model.get("sameAs", [])}
+    if its_model["name"] != model or revision not in revisions:
+        raise ValueError(f"{path} belongs to model {_label(its_model)}, but this model is {model} ({revision})")
+    expected = None if head is None else {"name": head.name, "revision": head.revision}
+    if expected != {name: its_head[name] for name in ("name", "revision")}:
+        actual = "no head is loaded" if expected is None else f"this head is {_label(expected)}"
+        raise ValueError(f"{path} belongs to head {_label(its_head)}, but {actual}")
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    # The content in the address: what was kept of another calibration is never taken for this one.
+    # The address contains the hash, so a cached copy of another calibration is never used for this one.
     address = f"calibration?sha256={digest}"
-    facts = CalibrationFile(path=address, bytes=len(content), sha256=digest, n=said["n"])
+    facts = CalibrationFile(path=address, bytes=len(content), sha256=digest, n=calibration["n"])
     return ServedCalibration(facts, path, digest)
 
 
-def _named(what: dict[str, Any]) -> str:
-    return f"{what['name']} ({what['revision']})"
+def _label(subject: dict[str, Any]) -> str:
+    return f"{subject['name']} ({subject['revision']})"

@@ -1,4 +1,4 @@
-"""What the API's description says beyond the routes' own types: problem documents, the multipart body, the stream."""
+"""Completes the OpenAPI description with what route types do not express: problems, multipart bodies, Arrow streams."""
 
 from http import HTTPStatus
 from typing import Any
@@ -14,8 +14,8 @@ _REFERENCE = "#/components/schemas/{model}"
 _BINARY = {"type": "string", "format": "binary"}
 
 
-def picture_body(model: str) -> dict[str, Any]:
-    """A body of two parts: the model's JSON, and the picture."""
+def multipart_body(model: str) -> dict[str, Any]:
+    """Describe a multipart body with two parts: JSON of the schema `model`, and the image."""
     return {
         "requestBody": {
             "required": True,
@@ -26,7 +26,7 @@ def picture_body(model: str) -> dict[str, Any]:
                         "required": ["request", "image"],
                         "properties": {
                             "request": {"$ref": _REFERENCE.format(model=model)},
-                            "image": {**_BINARY, "description": "PNG, JPEG or WebP, as a part with a filename."},
+                            "image": {**_BINARY, "description": "PNG, JPEG or WebP file; the part needs a filename."},
                         },
                     },
                     "encoding": {"request": {"contentType": "application/json"}},
@@ -37,17 +37,17 @@ def picture_body(model: str) -> dict[str, Any]:
 
 
 def run_response() -> dict[int | str, dict[str, Any]]:
-    """200 of `generate`."""
+    """Describe the 200 response of `generate`."""
     return _arrow_response("A run, format version 2 (docs/protocol.md).")
 
 
 def explanation_response() -> dict[int | str, dict[str, Any]]:
-    """200 of `explain`."""
+    """Describe the 200 response of `explain`."""
     return _arrow_response("An explanation, format version 1 (docs/protocol.md).")
 
 
 def unembedding_response() -> dict[int | str, dict[str, Any]]:
-    """200 of `unembedding`."""
+    """Describe the 200 response of `unembedding`."""
     return _arrow_response("Rows of the vocabulary layer, format version 1 (docs/protocol.md).")
 
 
@@ -56,12 +56,12 @@ def _arrow_response(description: str) -> dict[int | str, dict[str, Any]]:
 
 
 def file_response() -> dict[int | str, dict[str, Any]]:
-    """200 of a download."""
+    """Describe the 200 response of a file download."""
     return {200: {"description": "The file.", "content": {"application/octet-stream": {"schema": _BINARY}}}}
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Refusals of a route; 400 (an unknown host) and 401 (no token) are every route's."""
+    """Describe a route's error responses. Every route has 400 (unknown host) and 401 (no token)."""
     schema = {"$ref": _REFERENCE.format(model="Problem")}
     return {
         status: {"description": HTTPStatus(status).phrase, "content": {PROBLEM_JSON: {"schema": schema}}}
@@ -70,9 +70,9 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """The whole description; companion/openapi.json is this, and a test compares them."""
+    """Return the complete OpenAPI description. companion/openapi.json is a copy of it, checked by a test."""
     if app.openapi_schema is None:
-        found = get_openapi(
+        schema = get_openapi(
             title=app.title,
             version=app.version,
             description="Streams a vision-language model's answers with its last hidden states, and explains them.",
@@ -82,20 +82,20 @@ def describe(app: FastAPI) -> dict[str, Any]:
             [(GenerateRequest, "validation"), (ExplainRequest, "validation"), (Problem, "validation")],
             ref_template=_REFERENCE,
         )
-        found["components"]["schemas"] |= bodies["$defs"]
-        found["components"]["securitySchemes"] = {
+        schema["components"]["schemas"] |= bodies["$defs"]
+        schema["components"]["securitySchemes"] = {
             "bearer": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "Where the companion was started with a token.",
+                "description": "Required if the companion was started with a token.",
             },
             "cookie": {
                 "type": "apiKey",
                 "in": "cookie",
                 "name": "patchlight-token",
-                "description": "Set by GET /?token=...",
+                "description": "The same token as a cookie, set by GET /?token=...",
             },
         }
-        found["security"] = [{}, {"bearer": []}, {"cookie": []}]
-        app.openapi_schema = found
+        schema["security"] = [{}, {"bearer": []}, {"cookie": []}]
+        app.openapi_schema = schema
     return app.openapi_schema

@@ -1,4 +1,4 @@
-"""Explanations of the loaded model's answers: checked, reckoned, written as rows; and its vocabulary layer's rows."""
+"""Explains answers of the loaded model: checks requests, estimates memory, writes rows. Also gives unembedding rows."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -14,21 +14,25 @@ from .problems import Refusal
 from .schemas import ExplainRequest
 from .settings import EXPLAIN_SHARE, GIB, ServeSettings
 
-# Where a system does not tell what is free.
+# Assumed free memory if the system does not report it.
 UNKNOWN_FREE_BYTES = 4 * GIB
+# Maximum number of token ids per request for unembedding rows.
 UNEMBEDDING_IDS = 512
 
 
 class Explaining(NamedTuple):
-    """An explanation that was found possible; nothing of it was computed yet."""
+    """An explanation that passed all checks. Nothing is computed until its steps are iterated."""
 
-    asked: ExplainRequest
+    request: ExplainRequest
     reading: Reading
     steps: Generator[Check | MethodMap | Cost]
 
 
 class Explainer:
-    """`check` and `prepare` are called on one thread, `write` on the model's."""
+    """Explains answers of one model.
+
+    Call `check`, `prepare` and `unembedding` on one thread, and `write` on the model's thread.
+    """
 
     def __init__(self, loaded: Loaded, settings: ServeSettings):
         self._loaded = loaded
@@ -39,52 +43,59 @@ class Explainer:
         self.methods: tuple[Method, ...] = METHODS
         self.has_unembedding = has_unembedding(loaded.model)
 
-    def check(self, asked: ExplainRequest) -> None:
-        """Before the picture is decoded. Raises Refusal."""
-        if asked.method not in self.methods:
+    def check(self, request: ExplainRequest) -> None:
+        """Check what needs no image: the method and the token ids. Raises Refusal."""
+        if request.method not in self.methods:
             offered = ", ".join(self.methods)
-            raise Refusal(422, "method-not-offered", f"there is no method {asked.method!r} here: {offered}")
-        if outside := self._outside(asked.answer_ids):
-            raise Refusal(422, "unknown-token-id", outside)
+            raise Refusal(
+                422, "method-not-offered", f"method {request.method!r} is not available: use one of {offered}"
+            )
+        if problem := self._unknown_id(request.answer_ids):
+            raise Refusal(422, "unknown-token-id", problem)
         config = self._loaded.model.config
-        picture = getattr(config, "image_token_id", getattr(config, "image_token_index", None))
-        if picture in asked.answer_ids:
-            raise Refusal(422, "unknown-token-id", f"token id {picture} stands for a picture: no answer holds it")
+        image_id = getattr(config, "image_token_id", getattr(config, "image_token_index", None))
+        if image_id in request.answer_ids:
+            detail = f"answerIds contains {image_id}, the id of image tokens: an answer cannot have one"
+            raise Refusal(422, "unknown-token-id", detail)
 
-    def prepare(self, asked: ExplainRequest, reading: Reading, stop: Callable[[], bool]) -> Explaining:
-        """Raises BudgetExceeded, and ValueError where the method cannot explain such an answer."""
+    def prepare(self, request: ExplainRequest, reading: Reading, stop: Callable[[], bool]) -> Explaining:
+        """Prepare an explanation; `stop` is polled between tokens.
+
+        Raises BudgetExceeded if it needs too much memory, ValueError if the method cannot explain this answer.
+        """
         steps = explain(
             self._loaded,
             reading,
-            asked.answer_ids,
-            cast(Method, asked.method),
-            asked.token_indices,
-            log_probs=asked.log_probs,
+            request.answer_ids,
+            cast(Method, request.method),
+            request.token_indices,
+            log_probs=request.log_probs,
             budget_bytes=self.budget_bytes,
             stop=stop,
         )
-        return Explaining(asked, reading, steps)
+        return Explaining(request, reading, steps)
 
     def header(self, explaining: Explaining, run_id: str) -> ExplanationHeader:
-        """What stands before the rows."""
-        loaded, (asked, reading, _) = self._loaded, explaining
+        """Return the header that precedes the rows."""
+        loaded, (request, reading, _) = self._loaded, explaining
         return {
             "id": run_id,
-            "method": asked.method,
+            "method": request.method,
             "model": {
                 "name": loaded.name,
                 "revision": loaded.revision,
                 "dtype": str(loaded.dtype).removeprefix("torch."),
                 "device": str(loaded.device),
             },
-            "tokenIndices": asked.token_indices,
+            "tokenIndices": request.token_indices,
             "patches": len(reading.patch_columns),
             "promptTokens": len(reading.prompt_columns),
         }
 
     def write(self, explaining: Explaining, rows: ExplanationWriter, after_row: Callable[[], None]) -> None:
-        """Rows from `check` to `end`."""
-        with closing(explaining.steps) as steps:  # a row that is refused leaves them half way, with all that they hold
+        """Compute the explanation and write its rows, from `check` to `end`."""
+        # If writing a row fails, closing the generator frees the tensors that it holds.
+        with closing(explaining.steps) as steps:
             for step in steps:
                 match step:
                     case Check():
@@ -92,26 +103,27 @@ class Explainer:
                     case MethodMap():
                         rows.map(_token_map(step))
                     case Cost():
-                        reason = "done" if step.tokens == len(explaining.asked.token_indices) else "cancelled"
+                        reason = "done" if step.tokens == len(explaining.request.token_indices) else "cancelled"
                         rows.end(ExplanationEnd(reason, *step))
                 after_row()
 
     def unembedding(self, ids: list[int]) -> bytes:
-        """The rows of these tokens. Raises Refusal."""
+        """Return the unembedding rows of the given token ids as an Arrow stream. Raises Refusal."""
         if not self.has_unembedding:
-            raise Refusal(404, "no-unembedding", "this model's vocabulary layer is not one matrix without a bias")
-        if outside := self._outside(ids):
-            raise Refusal(404, "no-such-token", outside)
+            detail = "this model's output layer is not a single matrix without bias: it has no unembedding rows"
+            raise Refusal(404, "no-unembedding", detail)
+        if problem := self._unknown_id(ids):
+            raise Refusal(404, "no-such-token", problem)
         return unembedding_bytes(self._loaded, ids)
 
-    def _outside(self, ids: list[int]) -> str | None:
-        """What is wrong with an id that the model does not have."""
-        vocabulary = self._loaded.model.config.get_text_config().vocab_size
-        if (largest := max(ids)) < vocabulary:
+    def _unknown_id(self, ids: list[int]) -> str | None:
+        """Return an error message if an id is outside the vocabulary, else None."""
+        size = self._loaded.model.config.get_text_config().vocab_size
+        if (largest := max(ids)) < size:
             return None
-        return f"token id {largest} is outside of the model's vocabulary of {vocabulary}"
+        return f"token id {largest} is outside the vocabulary: ids go from 0 to {size - 1}"
 
 
-def _token_map(found: MethodMap) -> TokenMap:
-    prompt, answer = (None if part is None else part.numpy() for part in (found.prompt, found.answer))
-    return TokenMap(found.token_index, found.patches.numpy(), prompt, answer, found.grounding, found.ms)
+def _token_map(result: MethodMap) -> TokenMap:
+    prompt, answer = (None if part is None else part.numpy() for part in (result.prompt, result.answer))
+    return TokenMap(result.token_index, result.patches.numpy(), prompt, answer, result.grounding, result.ms)

@@ -1,4 +1,4 @@
-"""The head as the page runs it: exported when the server starts, named by what is in it."""
+"""Exports the head for the page when the server starts. Each file's address contains its hash."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +9,10 @@ from .schemas import HeadFacts, HeadFile, HeadFiles
 
 
 class ServedHead(NamedTuple):
-    """facts: as the page is told them; trained_on: the model that its states came from; files: path and SHA-256 by the
-    name that each is asked for.
+    """An exported head.
+
+    facts: what the API returns about it. trained_on: name of the model that produced its hidden states. files: path and
+    SHA-256 by file name.
     """
 
     facts: HeadFacts
@@ -19,20 +21,23 @@ class ServedHead(NamedTuple):
 
 
 def default_head_folder(model: str) -> Path | None:
-    """`fastrm` inside the model's folder, where there is one."""
+    """Return the folder `fastrm` in the model's folder, or None if it has no head."""
     folder = Path(model) / "fastrm"
     return folder if (folder / FACTS_FILE).is_file() else None
 
 
 def serve_head(head_folder: Path, out: Path, *, hidden_size: int) -> ServedHead:
-    """Graphs and folded weights into `out`. A head for another hidden size or stage is refused, both named."""
+    """Export a head to `out` and describe it for the API.
+
+    Raises ValueError if the head was trained for another hidden size or stage.
+    """
     FastRM.from_pretrained(head_folder, hidden_size=hidden_size, stage="post_norm")
     manifest = export_head(head_folder, out)
-    found = {role: HeadFile(**file) for role, file in manifest["files"].items()}
-    # The content in the address: what was kept of another head is never taken for this one.
-    listed = {
+    exported = {role: HeadFile(**file) for role, file in manifest["files"].items()}
+    # The address contains the hash, so a cached file of another head is never used for this one.
+    addressed = {
         role: HeadFile(path=f"head/{f.path}?sha256={f.sha256}", bytes=f.bytes, sha256=f.sha256)
-        for role, f in found.items()
+        for role, f in exported.items()
     }
     facts = HeadFacts(
         name=manifest["name"],
@@ -42,6 +47,6 @@ def serve_head(head_folder: Path, out: Path, *, hidden_size: int) -> ServedHead:
         labelling_threshold=manifest["labellingThreshold"],
         classification_threshold=manifest["classificationThreshold"],
         hidden_size=manifest["hiddenSize"],
-        files=HeadFiles(graph=listed["graph"], norm_graph=listed["normGraph"], weights=listed["weights"]),
+        files=HeadFiles(graph=addressed["graph"], norm_graph=addressed["normGraph"], weights=addressed["weights"]),
     )
-    return ServedHead(facts, manifest["model"], {f.path: (out / f.path, f.sha256) for f in found.values()})
+    return ServedHead(facts, manifest["model"], {f.path: (out / f.path, f.sha256) for f in exported.values()})

@@ -1,7 +1,8 @@
-"""One answer or explanation being made: it waits its turn, has the model's thread, and is streamed to whoever asked.
+"""An answer or explanation in progress: it waits in the queue, runs on the model's thread and streams to the client.
 
-POST /v1/generate or /v1/explain -> LiveRun (a place in the queue) -> RunStream: `produce` puts rows into the outbox on
-the event loop and then on the model's thread; `_send` takes them to the socket; whichever ends first ends the other.
+POST /v1/generate or /v1/explain -> LiveRun (a ticket in the queue) -> RunStream. `produce` writes rows to the outbox,
+first on the event loop, then on the model's thread; `_send` passes them to the socket. When either ends, it ends the
+other.
 """
 
 import asyncio
@@ -24,13 +25,13 @@ from .schemas import ARROW_STREAM
 from .settings import ServeSettings
 
 log = logging.getLogger("patchlight.server")
-# What one write to the socket holds: a reader that takes so much in `stall_s` is not stalled.
+# Bytes per write to the socket. A client is stalled if it does not accept this much within `stall_s`.
 PIECE_BYTES = 64 * 1024
-REASON_CHARS = 500
+MAX_REASON_CHARS = 500
 
 
 class LiveWriter(Protocol):
-    """Rows that begin with `queued` and close with `end`, which `cut` writes where the work does not come to it."""
+    """A writer of rows from `queued` to `end`. `cut` writes the `end` row of work that stops early."""
 
     def queued(self, place: int) -> None: ...
     def has_passed(self, kind: str, /) -> bool: ...
@@ -43,17 +44,20 @@ W = TypeVar("W", bound=LiveWriter)
 
 @dataclass(frozen=True)
 class Job(Generic[W]):
-    """What is to be made, once the request has been read and found good."""
+    """The work for a valid request."""
 
     open_writer: Callable[[Sink], W]
-    """Writes the header."""
+    """Creates the writer, which writes the header."""
     work: Callable[[W, Callable[[], bool], Callable[[], None]], None]
-    """Writes all rows after `queued`, `end` too, on the model's thread. Its second argument says whether to stop, and
-    is asked between tokens; its third waits for a slow reader, and is called after each row."""
+    """Writes all rows after `queued`, including `end`, on the model's thread. The second argument returns whether to
+    stop and is called between tokens; the third waits for a slow client and is called after each row."""
 
 
 class LiveRun:
-    """Made with a place in the queue; `produce` gives it up again, so it must be called once."""
+    """A run with a ticket in the queue. Call either `produce` or `leave`, once, to release the ticket.
+
+    Raises QueueFull if the queue has no room.
+    """
 
     def __init__(self, queue: RunQueue, settings: ServeSettings):
         self.id = secrets.token_hex(8)
@@ -66,28 +70,28 @@ class LiveRun:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Ends it before its next token, or before its turn."""
+        """Stop the run before its next token, or before its turn."""
         self._stopped.set()
         self._ticket.wake()
 
     def leave(self) -> None:
-        """Gives up its place with nothing made."""
+        """Leave the queue without producing anything."""
         self._ticket.leave()
 
     async def produce(self, job: Job[W], model_thread: ThreadPoolExecutor) -> None:
-        """All rows, then the end of the outbox. The place is kept until the model's thread is free of this run."""
-        handed_over = False
+        """Write all rows, then close the outbox. The ticket is kept until the model's thread has finished this run."""
+        is_submitted = False
         try:
             writer = job.open_writer(self.outbox)
-            async for place in self._ticket.places():
+            async for position in self._ticket.positions():
                 if self.is_stopped:
                     writer.end_early("cancelled", 0)
                     writer.close()
                     return
-                writer.queued(place)
+                writer.queued(position)
             started = time.perf_counter()
             work = model_thread.submit(self._work, writer, job)
-            handed_over = True
+            is_submitted = True
             loop = asyncio.get_running_loop()
 
             def finished(_: object) -> None:
@@ -98,7 +102,7 @@ class LiveRun:
             await asyncio.wrap_future(work)
         finally:
             self.outbox.close()
-            if not handed_over:
+            if not is_submitted:
                 self._ticket.leave()
 
     def _leave_model(self, started: float) -> None:
@@ -106,53 +110,53 @@ class LiveRun:
         self._ticket.leave()
 
     def _work(self, writer: W, job: Job[W]) -> None:
-        """On the model's thread. What goes wrong there ends the stream in good order."""
+        """Run the job on the model's thread. An exception ends the stream with a `failed` row."""
         started = time.perf_counter()
         try:
             job.work(writer, self._stopped.is_set, self.outbox.wait_for_room)
         except Exception as error:
             log.exception("run %s failed", self.id)
             if not writer.has_passed("end"):
-                writer.end_early("failed", (time.perf_counter() - started) * 1000, reason_in_words(error))
+                writer.end_early("failed", (time.perf_counter() - started) * 1000, describe_error(error))
         finally:
             writer.close()
 
 
-def reason_in_words(error: Exception) -> str:
-    """One line for the page; the traceback is in the log."""
+def describe_error(error: Exception) -> str:
+    """Return one line about an error for the page. The log has the traceback."""
     line = next(iter(str(error).strip().splitlines()), "")
-    return f"{type(error).__name__}: {line}"[:REASON_CHARS] if line else type(error).__name__
+    return f"{type(error).__name__}: {line}"[:MAX_REASON_CHARS] if line else type(error).__name__
 
 
 class RunStream(Response):
-    """The run as a response. It listens for the reader's leaving while it sends, and lets go of the run in any case."""
+    """A response that streams a run. It watches for the client to disconnect, and always stops the run at the end."""
 
     media_type = ARROW_STREAM
 
     def __init__(self, run: LiveRun, produce: Coroutine[None, None, None], stall_s: float):
         self.status_code = 200
         self.background = None
-        # A proxy that gathers the answer first would show it all at once.
+        # Proxies must not buffer the answer, or it would arrive all at once.
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._run, self._produce, self._stall_s = run, produce, stall_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         producer = asyncio.create_task(self._produce)
         sender = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_reader_left(receive))
+        disconnected = asyncio.create_task(_wait_for_disconnect(receive))
         try:
-            await asyncio.wait({sender, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({sender, disconnected}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            log.warning("run %s: the server ends before its reader has taken all", self._run.id)
+            log.warning("run %s: the server stopped before the client received everything", self._run.id)
         finally:
             self._run.stop()
             self._run.outbox.abandon()
-            tasks = (producer, sender, leaving)
+            tasks = (producer, sender, disconnected)
             for task in tasks:
                 task.cancel()
             for result in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(result, Exception):
-                    log.error("run %s: %s", self._run.id, reason_in_words(result), exc_info=result)
+                    log.error("run %s: %s", self._run.id, describe_error(result), exc_info=result)
 
     async def _send(self, send: Send) -> None:
         async def write(message: Message) -> None:
@@ -167,10 +171,10 @@ class RunStream(Response):
                     await write({"type": "http.response.body", "body": piece, "more_body": True})
             await write({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
-            # The body is left without its end, so that the reader, should it wake, sees that this is not all.
-            log.warning("run %s: its reader took nothing for %g s and is dropped", self._run.id, self._stall_s)
+            # The body stays unfinished, so a client that resumes reading sees that it is incomplete.
+            log.warning("run %s: the client accepted no data for %g s; disconnecting it", self._run.id, self._stall_s)
 
 
-async def _reader_left(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

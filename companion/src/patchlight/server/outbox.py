@@ -1,11 +1,11 @@
-"""Bytes on their way from the model's thread to a socket on the event loop: bounded, and closed from either side."""
+"""A bounded buffer from the model's thread to a socket on the event loop. Either side can close it."""
 
 import asyncio
 import threading
 
 
 class Outbox:
-    """Made on the event loop. `write`, `wait_for_room` and `close` may be called on any thread, `take` on the loop."""
+    """A buffer of bytes. Create it and call `take` on the event loop; the other methods may be called on any thread."""
 
     def __init__(self, limit_bytes: int):
         self._loop = asyncio.get_running_loop()
@@ -17,7 +17,7 @@ class Outbox:
         self._filled = asyncio.Event()
 
     def write(self, data: bytes) -> None:
-        """Never waits: a row goes in whole, and `wait_for_room` stands between rows."""
+        """Append a row without waiting. Call `wait_for_room` between rows."""
         with self._has_room:
             if self._abandoned or self._closed:
                 return
@@ -26,18 +26,18 @@ class Outbox:
         self._tell_reader()
 
     def wait_for_room(self) -> None:
-        """Blocks the model's thread while the reader is more than the limit behind; not once the reader has gone."""
+        """Block the model's thread while the buffer exceeds the limit, unless the client has disconnected."""
         with self._has_room:
             self._has_room.wait_for(lambda: self._size <= self._limit or self._abandoned)
 
     def close(self) -> None:
-        """Nothing more will come."""
+        """Mark the end of the data."""
         with self._has_room:
             self._closed = True
         self._tell_reader()
 
     def abandon(self) -> None:
-        """The reader has gone: what is here and what comes is thrown away."""
+        """Discard all data, present and future, because the client has disconnected."""
         with self._has_room:
             self._abandoned = True
             self._chunks.clear()
@@ -45,7 +45,7 @@ class Outbox:
             self._has_room.notify_all()
 
     async def take(self) -> bytes | None:
-        """All that has come since; None at the end."""
+        """Wait for data and return all that is buffered; None at the end."""
         while True:
             with self._has_room:
                 self._filled.clear()
@@ -60,6 +60,6 @@ class Outbox:
             await self._filled.wait()
 
     def _tell_reader(self) -> None:
-        # A run may outlive the loop by its last row, when the server is being stopped.
+        # While the server shuts down, a run may write its last row after the loop has closed.
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._filled.set)

@@ -1,4 +1,4 @@
-"""Refusals as RFC 9457 problem documents: raised anywhere in a handler, written here."""
+"""Turns refusals, raised anywhere in a handler, into RFC 9457 problem documents."""
 
 import logging
 from http import HTTPStatus
@@ -15,7 +15,11 @@ log = logging.getLogger("patchlight.server")
 
 
 class Refusal(Exception):
-    """A request that is not served. `kind` names the problem in its type; `limit` and `found` are its numbers."""
+    """A request that is refused.
+
+    kind: the last part of the problem's type URN. limit, found: the allowed and the actual number, if something is too
+    large.
+    """
 
     def __init__(
         self,
@@ -33,7 +37,7 @@ class Refusal(Exception):
 
 
 def problem_response(refusal: Refusal) -> Response:
-    """The refusal as its document."""
+    """Return the problem document of a refusal."""
     problem = Problem(
         type=f"urn:patchlight:problem:{refusal.kind}",
         title=HTTPStatus(refusal.status).phrase,
@@ -47,7 +51,7 @@ def problem_response(refusal: Refusal) -> Response:
 
 
 def add_problem_handlers(app: FastAPI) -> None:
-    """Every error leaves as a problem, those of the framework and those that nobody foresaw too."""
+    """Answer every error with a problem document, including the framework's own and unexpected exceptions."""
 
     @app.exception_handler(Refusal)
     async def refused(_: Request, error: Refusal) -> Response:
@@ -60,19 +64,19 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return problem_response(Refusal(422, "invalid-request", faults_in_words(error.errors())))
+        return problem_response(Refusal(422, "invalid-request", f"invalid request: {describe_errors(error.errors())}"))
 
     @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, __: ClientDisconnect) -> Response:
+    async def disconnected(_: Request, __: ClientDisconnect) -> Response:
         return Response(status_code=400)
 
     @app.exception_handler(Exception)
-    async def unforeseen(_: Request, __: Exception) -> Response:
-        # The server's own log has the traceback; the caller learns nothing of the inside.
-        return problem_response(Refusal(500, "internal-error", "the companion failed; its log says why"))
+    async def unexpected(_: Request, __: Exception) -> Response:
+        # The server's log has the traceback; clients get no internal details.
+        return problem_response(Refusal(500, "internal-error", "the companion failed: see its log for the reason"))
 
 
-def faults_in_words(errors: object) -> str:
-    """pydantic's list as one line: where, and what."""
+def describe_errors(errors: object) -> str:
+    """Format Pydantic's validation errors as one line: the location and the message of each."""
     assert isinstance(errors, (list, tuple))
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors[:5])

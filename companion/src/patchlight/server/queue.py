@@ -1,38 +1,38 @@
-"""The line before the model: first come, first served, bounded. It lives on the event loop's thread alone."""
+"""The bounded queue for the model: first come, first served. Use it only on the event loop's thread."""
 
 import asyncio
 import math
 from collections.abc import AsyncIterator
 
-# Before a run has been timed, and how fast old runs are forgotten.
-FIRST_GUESS_S, FORGETTING = 5.0, 0.3
+# The estimated duration of a run: its initial value, and the weight of the latest run in the moving average.
+INITIAL_RUN_S, LATEST_WEIGHT = 5.0, 0.3
 
 
 class QueueFull(Exception):
-    """As many wait, or are about to, as may. `retry_after_s` is about how long one run takes."""
+    """The queue has no room. retry_after_s: roughly the duration of one run."""
 
     def __init__(self, length: int, retry_after_s: int):
-        super().__init__(f"no more than {length} questions may wait: try again in {retry_after_s} s")
+        super().__init__(f"the queue is full, at most {length} questions may wait: try again in {retry_after_s} s")
         self.retry_after_s = retry_after_s
 
 
 class RunQueue:
-    """The first ticket has the model; up to `length` more wait behind it."""
+    """A queue of tickets. The first one has the model; up to `length` more wait behind it."""
 
     def __init__(self, length: int):
         self._length = length
         self._tickets: list[Ticket] = []
-        self._run_s = FIRST_GUESS_S
+        self._run_s = INITIAL_RUN_S
 
     def enter(self) -> "Ticket":
-        """A place at the end; whoever holds it must `leave`."""
+        """Return a ticket at the end of the queue; the caller must call its `leave`. Raises QueueFull."""
         self.ensure_room()
         ticket = Ticket(self)
         self._tickets.append(ticket)
         return ticket
 
     def ensure_room(self, *, also: int = 0) -> None:
-        """Raises QueueFull where there is none, or none if `also` so many more come."""
+        """Raise QueueFull if there is no room for one more ticket after `also` others."""
         waiting = len(self._tickets) - 1
         if waiting + max(also, 0) >= self._length:
             raise QueueFull(self._length, max(1, math.ceil(self._run_s)))
@@ -40,12 +40,12 @@ class RunQueue:
     def __len__(self) -> int:
         return len(self._tickets)
 
-    def place_of(self, ticket: "Ticket") -> int:
-        """How many are before it."""
+    def position_of(self, ticket: "Ticket") -> int:
+        """Return the number of tickets ahead."""
         return self._tickets.index(ticket)
 
     def remove(self, ticket: "Ticket") -> None:
-        """It is done or has gone; those behind it move up."""
+        """Remove a ticket and notify the others."""
         if ticket not in self._tickets:
             return
         self._tickets.remove(ticket)
@@ -53,31 +53,31 @@ class RunQueue:
             other.wake()
 
     def note_run(self, seconds: float) -> None:
-        """How long the model was busy with one run."""
-        self._run_s += FORGETTING * (seconds - self._run_s)
+        """Record the duration of a run, which `retry_after_s` is estimated from."""
+        self._run_s += LATEST_WEIGHT * (seconds - self._run_s)
 
 
 class Ticket:
-    """One place in the line."""
+    """A run's ticket in the queue."""
 
     def __init__(self, queue: RunQueue):
         self._queue = queue
-        self._moved = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    async def places(self) -> AsyncIterator[int]:
-        """Its place now and each time that it may have changed, down to 0: the model is free for it."""
+    async def positions(self) -> AsyncIterator[int]:
+        """Yield the current position, and again after each possible change. Ends at 0, when the model is free."""
         while True:
-            self._moved.clear()
-            place = self._queue.place_of(self)
-            yield place
-            if place == 0:
+            self._changed.clear()
+            position = self._queue.position_of(self)
+            yield position
+            if position == 0:
                 return
-            await self._moved.wait()
+            await self._changed.wait()
 
     def wake(self) -> None:
-        """Something changed: the place, or that it is wanted no more."""
-        self._moved.set()
+        """Signal that the position may have changed or the run was stopped."""
+        self._changed.set()
 
     def leave(self) -> None:
-        """Makes room; may be called again."""
+        """Leave the queue. Later calls have no effect."""
         self._queue.remove(self)

@@ -1,4 +1,4 @@
-"""What crosses the API as JSON. `companion/openapi.json` is made of these, and the page's types of that."""
+"""The JSON schemas of the API. `companion/openapi.json` is generated from them, and the page's types from that file."""
 
 from typing import Annotated, Literal, Self
 
@@ -10,12 +10,12 @@ from ..models.sampling import MIN_TEMPERATURE
 
 PROBLEM_JSON = "application/problem+json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
-TEMPERATURE_LARGEST = 5.0
-SEED_LARGEST = 2**32 - 1
-# Beyond any vocabulary: the model's own is looked at later.
-TOKEN_ID_LARGEST = 2**31 - 1
+MAX_TEMPERATURE = 5.0
+MAX_SEED = 2**32 - 1
+# Larger than any vocabulary; ids are checked against the model's vocabulary later.
+MAX_TOKEN_ID = 2**31 - 1
 
-TokenId = Annotated[int, Field(ge=0, le=TOKEN_ID_LARGEST)]
+TokenId = Annotated[int, Field(ge=0, le=MAX_TOKEN_ID)]
 
 
 class _Camel(BaseModel):
@@ -25,14 +25,14 @@ class _Camel(BaseModel):
         extra="forbid",
         frozen=True,
         allow_inf_nan=False,
-        # What is always sent is described as always there.
+        # Fields with a default are always sent, so the schema describes them as required.
         json_schema_serialization_defaults_required=True,
         protected_namespaces=(),
     )
 
 
 class Health(_Camel):
-    """That the model is loaded and questions are taken. `protocol` is the run format's version."""
+    """The model is loaded and accepts questions. `protocol` is the version of the run format."""
 
     status: Literal["ready"] = "ready"
     version: str
@@ -40,8 +40,10 @@ class Health(_Camel):
 
 
 class Limits(_Camel):
-    """What is refused before any work is done. Formats are media types; `explain_bytes` is what one explanation may
-    take, `unembedding_ids` how many rows may be asked for at once.
+    """Limits on requests, checked before any work is done.
+
+    `imageFormats` are media types. `explainBytes` is the memory that one explanation may use, `unembeddingIds` the
+    maximum number of token ids per request for unembedding rows.
     """
 
     image_bytes: int
@@ -54,7 +56,7 @@ class Limits(_Camel):
 
 
 class HeadFile(_Camel):
-    """A file of the exported head. `path` is relative to `/v1/`; it changes with the content."""
+    """A file of the exported head. `path` is relative to `/v1/` and changes with the content."""
 
     path: str
     bytes: int
@@ -62,7 +64,7 @@ class HeadFile(_Camel):
 
 
 class HeadFiles(_Camel):
-    """fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which both graphs name as their external data."""
+    """The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, the external data of fastrm.onnx."""
 
     graph: HeadFile
     norm_graph: HeadFile
@@ -70,7 +72,7 @@ class HeadFiles(_Camel):
 
 
 class HeadFacts(_Camel):
-    """The FastRM head, run by the page on the hidden states of a run."""
+    """The FastRM head, which the page applies to the hidden states of a run."""
 
     name: str
     revision: str
@@ -83,8 +85,10 @@ class HeadFacts(_Camel):
 
 
 class CalibrationFile(_Camel):
-    """The calibration of this model and head, of `n` answers (docs/calibration.md). `path` is relative to `/v1/`; it
-    changes with the content."""
+    """The calibration file of this model and head, with `n` answers (docs/calibration.md).
+
+    `path` is relative to `/v1/` and changes with the content.
+    """
 
     path: str
     bytes: int
@@ -93,8 +97,10 @@ class CalibrationFile(_Camel):
 
 
 class ModelFacts(_Camel):
-    """The model that answers, and what may be asked of it. `max_prompt_tokens` counts text tokens, the template's own
-    included; `methods` are those that can be had of its answers: FastRM by its head, the others by `explain`.
+    """The loaded model and the requests that it accepts.
+
+    `maxPromptTokens` counts text tokens, including those of the chat template. `methods` lists the methods that can
+    explain its answers: `fastrm` with the head, the others with `explain`.
     """
 
     name: str
@@ -116,49 +122,54 @@ class ModelFacts(_Camel):
 
 
 class GenerateRequest(_Camel):
-    """The `request` part. Temperature 0 is greedy; without a seed one is drawn, and the run's header tells which."""
+    """The `request` part of a question.
 
-    # An empty one is refused with a problem of its own, not by this schema.
+    Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header.
+    """
+
+    # Not validated here, because an empty question has its own problem type.
     question: str = Field(json_schema_extra={"minLength": 1})
     max_new_tokens: int | None = Field(default=None, ge=1)
-    temperature: float = Field(default=0.0, ge=0.0, le=TEMPERATURE_LARGEST)
+    temperature: float = Field(default=0.0, ge=0.0, le=MAX_TEMPERATURE)
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
-    seed: int | None = Field(default=None, ge=0, le=SEED_LARGEST)
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     send_image: bool = False
 
     @field_validator("temperature")
     @classmethod
-    def _can_be_drawn_with(cls, value: float) -> float:
+    def _check_temperature(cls, value: float) -> float:
         if 0 < value < MIN_TEMPERATURE:
-            raise ValueError(f"want 0, or {MIN_TEMPERATURE} or more")
+            raise ValueError(f"use 0 (greedy), or at least {MIN_TEMPERATURE}")
         return value
 
 
 class ExplainRequest(_Camel):
-    """The `request` part. `answer_ids` are all of the answer without its end token, `log_probs` theirs as they were
-    streamed; `token_indices` the places of those to be explained.
+    """The `request` part of an explanation.
+
+    `answerIds` are the token ids of the complete answer without its end token, `logProbs` their log-probabilities as
+    streamed, and `tokenIndices` the indices of the tokens to explain.
     """
 
     question: str = Field(json_schema_extra={"minLength": 1})
-    # What is no method at all is refused by its name, as is one that this model does not offer.
+    # Not an enum, because an unknown method has the same problem type as one that this model does not support.
     method: Annotated[str, StringConstraints(max_length=40)]
     answer_ids: list[TokenId] = Field(min_length=1)
     log_probs: list[float] | None = None
     token_indices: list[TokenId] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
+    def _check_consistency(self) -> Self:
         if self.log_probs is not None and len(self.log_probs) != len(self.answer_ids):
-            raise ValueError(f"{len(self.log_probs)} logProbs of {len(self.answer_ids)} answerIds")
+            raise ValueError(f"logProbs has {len(self.log_probs)} values, answerIds has {len(self.answer_ids)}")
         if len(set(self.token_indices)) < len(self.token_indices):
-            raise ValueError("a token is wanted twice")
+            raise ValueError("tokenIndices contains an index twice")
         if (last := max(self.token_indices)) >= len(self.answer_ids):
-            raise ValueError(f"token {last} is wanted of an answer of {len(self.answer_ids)}")
+            raise ValueError(f"tokenIndices contains {last}, but the answer has {len(self.answer_ids)} tokens")
         return self
 
 
 class Problem(_Camel):
-    """RFC 9457. `limit` and `found` are the two numbers where something is too large or too long."""
+    """An RFC 9457 problem document. If something is too large, `limit` and `found` are the limit and the actual number."""
 
     type: str
     title: str

@@ -1,7 +1,7 @@
-"""Who may call, from where, by which name: checked before any route, and headers put on every answer.
+"""Checks host name, origin and token before any route runs, and adds security headers to every response.
 
-There is no CORS here at all: page and API are one origin. Starlette's TrustedHostMiddleware is not used, for it splits
-`Host` at the first colon, which no IPv6 address survives, and knows no "any address, but no unknown name".
+There is no CORS support, since page and API share one origin. Starlette's TrustedHostMiddleware does not fit: it splits
+`Host` at the first colon, which breaks IPv6 addresses, and cannot allow all IP addresses but only known names.
 """
 
 import hmac
@@ -18,21 +18,21 @@ from .problems import Refusal, problem_response
 from .settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 
 TOKEN_COOKIE = "patchlight-token"
-# Read by the tests of vite.config.ts's preview server too: what a static host sends and this must be the same.
+# A test compares these with the preview server's headers in vite.config.ts, which must be the same.
 ISOLATION_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 OTHER_HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
-NOTHING_POLICY = "default-src 'none'; frame-ancestors 'none'"
-_READING_METHODS = ("GET", "HEAD", "OPTIONS")
+DENY_ALL_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 class Gate:
-    """ASGI middleware. `policy` is the content security policy of the page and its files."""
+    """ASGI middleware that admits or refuses requests. policy: content security policy for all responses."""
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, policy: str = NOTHING_POLICY):
+    def __init__(self, app: ASGIApp, settings: ServeSettings, policy: str = DENY_ALL_POLICY):
         self._app, self._settings, self._policy = app, settings, policy
         self._names = host_names(settings)
 
@@ -41,7 +41,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if scope["type"] != "http":
-            raise RuntimeError(f"a connection of type {scope['type']}: only http is served")
+            raise RuntimeError(f"unsupported connection type {scope['type']!r}: only http is served")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -51,50 +51,50 @@ class Gate:
             await send(message)
 
         try:
-            answer = self._admit(scope)
+            response = self._check(scope)
         except Refusal as refusal:
-            answer = problem_response(refusal)
-        await (answer or self._app)(scope, receive, send_with_headers)
+            response = problem_response(refusal)
+        await (response or self._app)(scope, receive, send_with_headers)
 
-    def _admit(self, scope: Scope) -> Response | None:
-        """None where the request may pass."""
+    def _check(self, scope: Scope) -> Response | None:
+        """Return None if the request may pass, or a redirect that sets the cookie. Raises Refusal."""
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if not self._knows(hostname(host)):
-            raise Refusal(
-                400, "unknown-host", f"this companion is not called {host!r}: start it with --allow-host to add a name"
-            )
-        if scope["method"] not in _READING_METHODS:
+        if not self._is_own_name(hostname(host)):
+            detail = f"unknown host {host!r}: restart the companion with --allow-host to accept this name"
+            raise Refusal(400, "unknown-host", detail)
+        if scope["method"] not in _SAFE_METHODS:
             _check_origin(headers.get("origin"), host)
         if self._settings.token is None:
             return None
         return self._check_token(scope, headers, self._settings.token)
 
-    def _knows(self, name: str) -> bool:
+    def _is_own_name(self, name: str) -> bool:
         if name in self._names:
             return True
-        # An address is no name that somebody else's DNS could point here.
+        # Unlike a name, an IP address cannot be pointed here by someone else's DNS.
         return not is_loopback(self._settings.host) and _is_address(name)
 
     def _check_token(self, scope: Scope, headers: Headers, token: str) -> Response | None:
-        offered = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["path"] == "/" and scope["method"] == "GET" and _same(offered, token):
+        query = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["path"] == "/" and scope["method"] == "GET" and _is_equal(query, token):
             redirect = RedirectResponse("/", 303, {"Cache-Control": "no-store"})
             is_secure = scope.get("scheme") == "https"
             redirect.set_cookie(TOKEN_COOKIE, token, httponly=True, samesite="strict", secure=is_secure)
             return redirect
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         cookie = cookie_parser(headers.get("cookie", "")).get(TOKEN_COOKIE, "")
-        # Both are compared always: which one was given is nobody's business.
-        by_bearer, by_cookie = _same(bearer.strip(), token) and scheme.lower() == "bearer", _same(cookie, token)
-        if by_bearer or by_cookie:
+        # Always compare both, so that the timing does not depend on which one was sent.
+        bearer_matches = _is_equal(bearer.strip(), token) and scheme.lower() == "bearer"
+        cookie_matches = _is_equal(cookie, token)
+        if bearer_matches or cookie_matches:
             return None
-        detail = "this companion wants its token: open /?token=... in a browser, or send Authorization: Bearer ..."
+        detail = "this companion requires a token: open /?token=... in a browser, or send Authorization: Bearer ..."
         raise Refusal(401, "token-wanted", detail, headers={"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"})
 
 
 def host_names(settings: ServeSettings) -> frozenset[str]:
-    """What the `Host` header may say: loopback's names, what it listens on, and on a network this machine's own name."""
+    """Return the names accepted in `Host`: loopback names, configured names and, on a network, the machine's names."""
     names = {*LOOPBACK_NAMES, settings.host, *settings.allowed_hosts}
     if not is_loopback(settings.host):
         names |= {socket.gethostname(), socket.getfqdn()}
@@ -102,17 +102,17 @@ def host_names(settings: ServeSettings) -> frozenset[str]:
 
 
 def hostname(host: str) -> str:
-    """`Host` without its port and an IPv6 address' brackets; empty where it is anything else than a name and a port."""
+    """Return `Host` without its port and IPv6 brackets; "" if it is not a valid host with optional port."""
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # Raises where it is no number.
+        _ = parts.port  # Raises ValueError if it is not a number.
     except ValueError:
         return ""
     return parts.hostname or "" if parts.netloc == host and "@" not in host else ""
 
 
 def _check_origin(origin: str | None, host: str) -> None:
-    """A browser names the page that posts; other programs, which no page can drive, send no `Origin`."""
+    """Refuse posts from pages of other origins. Only browsers send `Origin`; a page cannot control other programs."""
     if origin is None:
         return
     try:
@@ -120,7 +120,7 @@ def _check_origin(origin: str | None, host: str) -> None:
     except ValueError:
         netloc = ""
     if not netloc or netloc.lower() != host.lower():
-        raise Refusal(403, "foreign-origin", f"a page of {origin} may not post to {host}")
+        raise Refusal(403, "foreign-origin", f"requests from pages of {origin} to {host} are not allowed")
 
 
 def _is_address(name: str) -> bool:
@@ -131,6 +131,6 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _same(offered: str, token: str) -> bool:
-    """In a time that does not tell how much of it was right."""
-    return hmac.compare_digest(offered.encode(), token.encode())
+def _is_equal(value: str, token: str) -> bool:
+    """Compare in constant time, so that timing does not reveal how much of the token was right."""
+    return hmac.compare_digest(value.encode(), token.encode())

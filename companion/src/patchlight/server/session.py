@@ -1,5 +1,6 @@
-"""The loaded model as the app uses it: pictures and questions in, rows of runs and of explanations out. The tensors end
-here.
+"""The loaded model behind the app: images and questions go in, rows of runs and explanations come out.
+
+The app and the modules above it handle no tensors.
 """
 
 import secrets
@@ -21,7 +22,7 @@ from ..wire.run_header import Geometry, Head, Header, ImageFacts
 from ..wire.run_rows import geometry_of, write_answer
 from .explaining import UNEMBEDDING_IDS, Explainer, Explaining
 from .schemas import (
-    SEED_LARGEST,
+    MAX_SEED,
     CalibrationFile,
     ExplainRequest,
     GenerateRequest,
@@ -33,11 +34,11 @@ from .settings import ServeSettings
 
 
 class UnknownWords(ValueError):
-    """The question holds words that the model's tokenizer does not know; the message names them."""
+    """The question has words that are not in the tokenizer's vocabulary; the message lists them."""
 
 
 class PromptTooLong(ValueError):
-    """More tokens than may be asked with, or than the model has positions for."""
+    """The prompt exceeds the token limit or the model's positions. limit, found: numbers of tokens or positions."""
 
     def __init__(self, detail: str, *, limit: int, found: int):
         super().__init__(detail)
@@ -45,7 +46,10 @@ class PromptTooLong(ValueError):
 
 
 class Question(NamedTuple):
-    """A question that the model has read: what it will be fed, how it will choose, what the header says of both."""
+    """A question ready to answer: model inputs, sampling options, and the geometry for the header.
+
+    read_s: time spent on preparing it, in seconds.
+    """
 
     reading: Reading
     sampling: Sampling
@@ -54,8 +58,8 @@ class Question(NamedTuple):
 
 
 class ModelSession:
-    """One model. What begins with `check` and `read` is called on one thread, `answer` and `explain` on another, each
-    for one question at a time.
+    """One loaded model. Call `check...` and `read...` on one thread, `answer` and `explain` on another, each for one
+    question at a time.
     """
 
     def __init__(
@@ -70,7 +74,7 @@ class ModelSession:
     ):
         self._loaded, self._settings = loaded, settings
         self.explainer = Explainer(loaded, settings)
-        # Its own, for a tokenizer that is encoding on one thread refuses to decode on another.
+        # A separate copy, because a tokenizer that is encoding on one thread cannot decode on another.
         self._tokenizer = deepcopy(loaded.processor.tokenizer)
         self.facts = ModelFacts(
             name=loaded.name,
@@ -98,45 +102,48 @@ class ModelSession:
             train_command=train_command,
         )
 
-    def check(self, question: str) -> None:
-        """Before the picture is decoded: PromptTooLong where the question alone has too many tokens."""
-        found = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
-        if found > (most := self._settings.prompt_tokens):
-            raise PromptTooLong(f"the question has {found} text tokens, {most} is the most", limit=most, found=found)
+    def check_length(self, question: str) -> None:
+        """Check the question before the image is decoded. Raises PromptTooLong if it alone has too many tokens."""
+        tokens = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
+        if tokens > (limit := self._settings.prompt_tokens):
+            raise PromptTooLong(
+                f"the question has {tokens} text tokens, the limit is {limit}", limit=limit, found=tokens
+            )
 
     def check_words(self, question: str) -> None:
-        """Raises UnknownWords where the tokenizer has no token for some: the model would answer as if they were all one."""
+        """Check that the tokenizer knows all words; the model cannot tell unknown words apart. Raises UnknownWords."""
         tokenizer = self._loaded.processor.tokenizer
-        read = tokenizer(question, add_special_tokens=False, return_offsets_mapping=tokenizer.is_fast)
+        encoded = tokenizer(question, add_special_tokens=False, return_offsets_mapping=tokenizer.is_fast)
         if tokenizer.unk_token_id is None or not tokenizer.is_fast:
             return
-        spans = zip(read["input_ids"], read["offset_mapping"], strict=True)
+        spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         words = [question[start:end] for token, (start, end) in spans if token == tokenizer.unk_token_id]
         if words:
-            named = ", ".join(f"“{word}”" for word in dict.fromkeys(words))
-            raise UnknownWords(f"the model has never seen {named}: ask with other words")
+            quoted = ", ".join(f"“{word}”" for word in dict.fromkeys(words))
+            raise UnknownWords(f"the model does not know {quoted}: use other words")
 
-    def read(self, asked: GenerateRequest, image: Image.Image) -> Question:
-        """What the model is fed. Raises ValueError where it cannot be asked so, PromptTooLong among them."""
+    def read(self, request: GenerateRequest, image: Image.Image) -> Question:
+        """Prepare a question. Raises ValueError if the model cannot answer it, PromptTooLong if it is too long."""
         started = time.perf_counter()
-        reading = self._reading(asked.question, image)
-        sampling = self._sampling(asked, reading)
+        reading = self._reading(request.question, image)
+        sampling = self._sampling(request, reading)
         return Question(reading, sampling, geometry_of(reading, image), time.perf_counter() - started)
 
-    def read_explanation(self, asked: ExplainRequest, image: Image.Image, stop: Callable[[], bool]) -> Explaining:
-        """What the model is fed, and how it will be explained; `stop` is asked between tokens. Raises as `read` does,
-        and BudgetExceeded.
+    def read_explanation(self, request: ExplainRequest, image: Image.Image, stop: Callable[[], bool]) -> Explaining:
+        """Prepare an explanation; `stop` is polled between tokens.
+
+        Raises the same errors as `read`, and BudgetExceeded if the explanation needs too much memory.
         """
-        reading = self._reading(asked.question, image)
-        self._positions_left(reading, len(asked.answer_ids))
-        return self.explainer.prepare(asked, reading, stop)
+        reading = self._reading(request.question, image)
+        self._positions_left(reading, len(request.answer_ids))
+        return self.explainer.prepare(request, reading, stop)
 
     def explain(self, explaining: Explaining, rows: ExplanationWriter, wait_for_room: Callable[[], None]) -> None:
-        """Rows from `check` to `end`."""
+        """Compute an explanation and write its rows, from `check` to `end`."""
         self.explainer.write(explaining, rows, wait_for_room)
 
     def header(self, question: Question, *, run_id: str, text: str, image: ImageFacts) -> Header:
-        """What stands before the rows."""
+        """Return the header that precedes the rows of a run."""
         facts, sampling = self.facts, question.sampling
         return {
             "id": run_id,
@@ -166,7 +173,10 @@ class ModelSession:
     def answer(
         self, question: Question, run: RunWriter, stop: Callable[[], bool], wait_for_room: Callable[[], None]
     ) -> None:
-        """Rows from `states` to `end`. Times count from the reading of the picture; waiting in the queue is left out."""
+        """Answer a question and write its rows, from `states` to `end`.
+
+        Times include the preparation in `read`, but not the wait in the queue.
+        """
         write_answer(
             run,
             model=self._loaded.model,
@@ -181,37 +191,39 @@ class ModelSession:
     def _reading(self, question: str, image: Image.Image) -> Reading:
         loaded = self._loaded
         reading = loaded.family.read(loaded.model, loaded.processor, image, question)
-        text = len(reading.prompt_columns)
-        if text > (most := self._settings.prompt_tokens):
-            raise PromptTooLong(f"the prompt has {text} text tokens, {most} is the most", limit=most, found=text)
+        tokens = len(reading.prompt_columns)
+        if tokens > (limit := self._settings.prompt_tokens):
+            raise PromptTooLong(f"the prompt has {tokens} text tokens, the limit is {limit}", limit=limit, found=tokens)
         return reading
 
     def _positions_left(self, reading: Reading, answer_tokens: int) -> int | None:
-        """For an answer, or None where the model has no bound. Raises PromptTooLong where there are not so many."""
+        """Return the number of positions left for the answer, or None if the model has no limit.
+
+        Raises PromptTooLong if fewer than `answer_tokens` are left.
+        """
         positions = getattr(self._loaded.model.config.get_text_config(), "max_position_embeddings", None)
         if positions is None:
             return None
         columns = reading.inputs["input_ids"].shape[1]
         if columns + answer_tokens > positions:
             raise PromptTooLong(
-                f"picture and prompt ({columns}) and the answer ({answer_tokens}) take {columns + answer_tokens} "
-                f"positions: the model has {positions}",
+                f"image and prompt ({columns} tokens) and the answer ({answer_tokens}) need "
+                f"{columns + answer_tokens} positions, the model has {positions}",
                 limit=positions,
                 found=columns + answer_tokens,
             )
         return positions - columns
 
-    def _sampling(self, asked: GenerateRequest, reading: Reading) -> Sampling:
-        """As asked. Where no length is, as long as the model has positions for."""
-        wanted = asked.max_new_tokens
-        left = self._positions_left(reading, wanted or 1)
-        length = wanted or self._settings.new_tokens
+    def _sampling(self, request: GenerateRequest, reading: Reading) -> Sampling:
+        """Return the requested sampling options. The default length is limited to the model's positions."""
+        left = self._positions_left(reading, request.max_new_tokens or 1)
+        length = request.max_new_tokens or self._settings.new_tokens
         if left is not None:
             length = min(length, left)
-        if asked.temperature == 0:
+        if request.temperature == 0:
             return Sampling(max_new_tokens=length)
-        seed = secrets.randbelow(SEED_LARGEST + 1) if asked.seed is None else asked.seed
-        return Sampling(max_new_tokens=length, temperature=asked.temperature, top_p=asked.top_p, seed=seed)
+        seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
+        return Sampling(max_new_tokens=length, temperature=request.temperature, top_p=request.top_p, seed=seed)
 
 
 def _head(facts: HeadFacts | None) -> Head | None:

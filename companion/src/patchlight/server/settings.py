@@ -1,4 +1,4 @@
-"""What `patchlight serve` may be told, apart from which model it loads."""
+"""Settings of `patchlight serve`, except for the choice of model."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -12,57 +12,63 @@ EXPLAIN_SHARE = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings:
-    """Limits are enforced before any work is done for a request."""
+    """Settings of a server. Limits are enforced before any work is done for a request.
+
+    Raises ValueError for invalid values, and for a host other than loopback without a token.
+    """
 
     host: str = "127.0.0.1"
-    """Address to listen on; anything but loopback needs a token."""
+    """Address to listen on; any other than loopback requires a token."""
     port: int = 8642
-    """Port to listen on; 0 takes a free one."""
+    """Port to listen on; 0 picks a free one."""
     token: str | None = None
-    """Secret that every route asks for, as a cookie or a bearer token; none asks for nothing."""
+    """Secret that every request must have, as a cookie or a bearer token; None requires nothing."""
     allowed_hosts: tuple[str, ...] = ()
-    """Further names that the server may be called by, such as a proxy's."""
+    """Additional names of the server that are accepted in `Host`, such as a proxy's."""
     page: Path | None = None
-    """Folder of the built page; none serves the API alone."""
+    """Folder of the built page; None serves the API only."""
     queue_length: int = 16
-    """Questions that may wait for the model, besides the one that it answers."""
+    """Maximum number of questions waiting for the model, not counting the current one."""
     image_bytes: int = 20 * MIB
-    """Largest image file."""
+    """Maximum size of the image file."""
     image_pixels: int = 50_000_000
-    """Largest image, width times height, before it is decoded."""
+    """Maximum image size in pixels (width times height), checked before decoding."""
     question_chars: int = 8000
-    """Longest question in characters, before it is tokenized."""
+    """Maximum length of the question in characters, checked before tokenizing."""
     prompt_tokens: int = 2048
-    """Longest prompt in text tokens, the template's own included."""
+    """Maximum length of the prompt in text tokens, including those of the chat template."""
     new_tokens: int = 512
-    """Longest answer in tokens, and how long it may be where the request does not say."""
+    """Maximum length of an answer in tokens, and the default."""
     explain_bytes: int | None = None
-    """What one explanation may take beside the model; none is EXPLAIN_SHARE of what is free once the model is loaded."""
+    """Memory that one explanation may use; None means EXPLAIN_SHARE of what is free once the model is loaded."""
     upload_s: float = 60.0
-    """How long one request's body may take to arrive."""
+    """Maximum time in seconds for a request body to arrive."""
     stall_s: float = 30.0
-    """A reader that takes nothing for so long is dropped."""
+    """Time in seconds after which a client that accepts no data is disconnected."""
     buffer_bytes: int = 32 * MIB
-    """What may lie between the model and a slow reader; past it the model waits."""
+    """Maximum amount of data buffered for a slow client before the model pauses."""
 
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):
-            raise ValueError(f"{self.host} can be reached from other machines: give a token, or listen on 127.0.0.1")
+            raise ValueError(f"{self.host} can be reached from other machines: set a token, or listen on 127.0.0.1")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
-            raise ValueError("the token must be printable ASCII characters")
+            raise ValueError("the token must consist of printable ASCII characters")
         if self.token is not None and set(self.token) & set(' ",;\\'):
-            raise ValueError("the token may hold no space, quote, comma, semicolon or backslash: a cookie carries it")
+            raise ValueError(
+                "the token must not contain spaces, double quotes, commas, semicolons or backslashes, because a cookie "
+                "carries it"
+            )
         for name in ("image_bytes", "image_pixels", "question_chars", "prompt_tokens", "new_tokens", "buffer_bytes"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} {getattr(self, name)}: want at least 1")
+                raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
         if self.explain_bytes is not None and self.explain_bytes < 1:
-            raise ValueError(f"explain_bytes {self.explain_bytes}: want at least 1")
+            raise ValueError(f"explain_bytes is {self.explain_bytes}: use 1 or more")
         if self.queue_length < 0:
-            raise ValueError(f"queue_length {self.queue_length}: want 0 or more")
+            raise ValueError(f"queue_length is {self.queue_length}: use 0 or more")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach it."""
+    """Return whether only this machine can reach the host."""
     if host in LOOPBACK_NAMES:
         return True
     try:

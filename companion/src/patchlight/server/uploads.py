@@ -1,4 +1,4 @@
-"""A body of two parts, a JSON request and a picture, both bounded, checked in the order of what they cost."""
+"""Reads multipart bodies with a JSON request and an image. Sizes are bounded, and cheap checks come first."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,38 +15,38 @@ from ..models.pictures import ImageInfo, UnreadableImage, read_image_info
 from .problems import Refusal
 from .settings import ServeSettings
 
-MOST_OBLONG = 100
+MAX_ASPECT_RATIO = 100
 REQUEST_BYTES = 64 * 1024
-# An answer's ids and log-probabilities, which come back with what is asked about it.
+# For the token ids and log-probabilities of the answer in a request to explain it.
 REQUEST_BYTES_PER_TOKEN = 48
-# Boundaries and part headers, beside the image and the request.
+# For the multipart boundaries and part headers.
 FRAMING_BYTES = 16 * 1024
-NAME_CHARS = 200
+MAX_NAME_CHARS = 200
 
 
-Asked = TypeVar("Asked")
-# The JSON part as what it asks, or the refusal that it earns.
-Parse = Callable[[bytes, ServeSettings], Asked]
+RequestT = TypeVar("RequestT")
+# Parses the JSON part; raises Refusal.
+Parse = Callable[[bytes, ServeSettings], RequestT]
 
 
 @dataclass(frozen=True)
-class Upload(Generic[Asked]):
-    """picture: the file's own bytes, not decoded yet."""
+class Upload(Generic[RequestT]):
+    """The parts of a body. image: the bytes of the file, not decoded. name: its filename."""
 
-    asked: Asked
-    picture: bytes
+    request: RequestT
+    image: bytes
     media_type: str
     name: str
 
 
-async def read_upload(request: Request, settings: ServeSettings, parse: Parse[Asked]) -> Upload[Asked]:
-    """The body, or the refusal that its first fault earns."""
-    limit = _most_bytes(settings)
+async def read_upload(request: Request, settings: ServeSettings, parse: Parse[RequestT]) -> Upload[RequestT]:
+    """Read and check a body. Raises Refusal at the first problem."""
+    limit = _max_body_bytes(settings)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _body_too_large(limit, int(declared))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        raise Refusal(415, "not-multipart", "want multipart/form-data with the parts `request` and `image`")
+        raise Refusal(415, "not-multipart", "expected multipart/form-data with the parts `request` and `image`")
     bounded = Request(request.scope, _bounded(request, limit))
     try:
         async with asyncio.timeout(settings.upload_s):
@@ -55,7 +55,7 @@ async def read_upload(request: Request, settings: ServeSettings, parse: Parse[As
         raise _too_slow(settings) from None
     except (HTTPException, ValueError, LookupError) as error:
         detail = error.detail if isinstance(error, HTTPException) else str(error)
-        raise Refusal(400, "not-multipart", f"the body is no readable multipart form: {detail}") from None
+        raise Refusal(400, "not-multipart", f"the body is not a valid multipart form: {detail}") from None
     try:
         return await _parts(form, settings, parse)
     finally:
@@ -63,8 +63,8 @@ async def read_upload(request: Request, settings: ServeSettings, parse: Parse[As
 
 
 async def discard_upload(request: Request, settings: ServeSettings) -> None:
-    """Takes the body and keeps none of it: a client that is cut off while it sends does not read why."""
-    bounded = Request(request.scope, _bounded(request, _most_bytes(settings)))
+    """Receive the body and discard it. A client that is cut off while sending would not read the response."""
+    bounded = Request(request.scope, _bounded(request, _max_body_bytes(settings)))
     try:
         async with asyncio.timeout(settings.upload_s):
             async for _ in bounded.stream():
@@ -73,35 +73,34 @@ async def discard_upload(request: Request, settings: ServeSettings) -> None:
         raise _too_slow(settings) from None
 
 
-async def _parts(form: FormData, settings: ServeSettings, parse: Parse[Asked]) -> Upload[Asked]:
+async def _parts(form: FormData, settings: ServeSettings, parse: Parse[RequestT]) -> Upload[RequestT]:
     unknown = sorted(set(form.keys()) - {"request", "image"})
     if unknown or len(form.multi_items()) != len(form.keys()):
-        raise Refusal(
-            422, "unknown-part", f"want one part `request` and one `image`, found {sorted(form.keys())}"[:300]
-        )
+        names = [name for name, _ in form.multi_items()]
+        raise Refusal(422, "unknown-part", f"expected one part `request` and one `image`, got {sorted(names)}"[:300])
     for part in ("request", "image"):
         if part not in form:
             raise Refusal(422, "missing-part", f"the part `{part}` is missing")
-    asked = parse(await _text(form["request"], _request_bytes(settings)), settings)
-    image = form["image"]
-    if not isinstance(image, UploadFile):
-        raise Refusal(422, "missing-part", "the part `image` is no file: it has no filename")
-    if (size := image.size or 0) > settings.image_bytes:
+    request = parse(await _text(form["request"], _request_bytes(settings)), settings)
+    file = form["image"]
+    if not isinstance(file, UploadFile):
+        raise Refusal(422, "missing-part", "the part `image` is not a file: send it with a filename")
+    if (size := file.size or 0) > settings.image_bytes:
         raise Refusal(
             413,
             "image-too-many-bytes",
-            f"the image has {size} bytes, {settings.image_bytes} is the most",
+            f"the image has {size} bytes, the limit is {settings.image_bytes}",
             limit=settings.image_bytes,
             found=size,
         )
-    picture = await image.read()
-    facts = _look_at(picture, settings.image_pixels)
-    name = (image.filename or "").replace("\\", "/").rpartition("/")[2][:NAME_CHARS] or "image"
-    return Upload(asked, picture, facts.media_type, name)
+    image = await file.read()
+    facts = _check_image(image, settings.image_pixels)
+    name = (file.filename or "").replace("\\", "/").rpartition("/")[2][:MAX_NAME_CHARS] or "image"
+    return Upload(request, image, facts.media_type, name)
 
 
 async def _text(part: str | UploadFile, limit: int) -> bytes:
-    """The JSON, whether it came as a field or, as browsers send a Blob, as a file."""
+    """Return the JSON, sent either as a field or, as browsers send a Blob, as a file."""
     if isinstance(part, str):
         return part.encode(errors="replace")
     if (part.size or 0) > limit:
@@ -109,32 +108,32 @@ async def _text(part: str | UploadFile, limit: int) -> bytes:
     return await part.read()
 
 
-def _look_at(picture: bytes, most_pixels: int) -> ImageInfo:
+def _check_image(image: bytes, max_pixels: int) -> ImageInfo:
     try:
-        facts = read_image_info(picture)
+        facts = read_image_info(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        detail = f"the image has more than {most_pixels} pixels"
-        raise Refusal(413, "image-too-many-pixels", detail, limit=most_pixels) from None
+        detail = f"the image has too many pixels, the limit is {max_pixels}"
+        raise Refusal(413, "image-too-many-pixels", detail, limit=max_pixels) from None
     except UnreadableImage as error:
         raise Refusal(415, "image-format", f"the image cannot be read: {error}") from None
-    if (pixels := facts.width * facts.height) > most_pixels:
+    if (pixels := facts.width * facts.height) > max_pixels:
         raise Refusal(
             413,
             "image-too-many-pixels",
-            f"the image is {facts.width} x {facts.height}, {pixels} pixels; {most_pixels} is the most",
-            limit=most_pixels,
+            f"the image has {pixels} pixels ({facts.width} x {facts.height}), the limit is {max_pixels}",
+            limit=max_pixels,
             found=pixels,
         )
     short, long = sorted((facts.width, facts.height))
-    if long > MOST_OBLONG * short:
-        # Its shorter side is what models resize to theirs: a line of pixels would grow to gigabytes.
-        detail = f"the image is {facts.width} x {facts.height}: a side may be {MOST_OBLONG} times the other at most"
+    if long > MAX_ASPECT_RATIO * short:
+        # Some models resize the shorter side to a fixed length, which would turn a line of pixels into gigabytes.
+        detail = f"the image is {facts.width} x {facts.height}, the limit is an aspect ratio of {MAX_ASPECT_RATIO}:1"
         raise Refusal(413, "image-too-many-pixels", detail)
     return facts
 
 
 def _bounded(request: Request, limit: int):
-    """`receive` that refuses once more came than was said or may come."""
+    """Return a `receive` function that raises Refusal once the body exceeds the limit."""
     received = 0
 
     async def receive() -> Message:
@@ -152,19 +151,19 @@ def _request_bytes(settings: ServeSettings) -> int:
     return max(REQUEST_BYTES, REQUEST_BYTES_PER_TOKEN * settings.new_tokens)
 
 
-def _most_bytes(settings: ServeSettings) -> int:
+def _max_body_bytes(settings: ServeSettings) -> int:
     return settings.image_bytes + _request_bytes(settings) + FRAMING_BYTES
 
 
 def _too_slow(settings: ServeSettings) -> Refusal:
-    return Refusal(408, "upload-too-slow", f"the body did not arrive in {settings.upload_s:g} s")
+    return Refusal(408, "upload-too-slow", f"the body did not arrive within {settings.upload_s:g} s")
 
 
-def _body_too_large(limit: int, found: int) -> Refusal:
-    detail = f"the body has {found} bytes or more, {limit} is the most"
-    return Refusal(413, "body-too-many-bytes", detail, limit=limit, found=found, headers={"Connection": "close"})
+def _body_too_large(limit: int, size: int) -> Refusal:
+    detail = f"the body has at least {size} bytes, the limit is {limit}"
+    return Refusal(413, "body-too-many-bytes", detail, limit=limit, found=size, headers={"Connection": "close"})
 
 
-def _request_too_large(limit: int, found: int) -> Refusal:
-    detail = f"the part `request` has {found} bytes, {limit} is the most"
-    return Refusal(413, "request-too-many-bytes", detail, limit=limit, found=found)
+def _request_too_large(limit: int, size: int) -> Refusal:
+    detail = f"the part `request` has {size} bytes, the limit is {limit}"
+    return Refusal(413, "request-too-many-bytes", detail, limit=limit, found=size)

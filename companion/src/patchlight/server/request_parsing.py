@@ -1,10 +1,10 @@
-"""The JSON part of a request as what it asks, or the refusal that its first fault earns."""
+"""Parses and checks the JSON part of a request. Raises Refusal at the first problem."""
 
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from .problems import Refusal, faults_in_words
+from .problems import Refusal, describe_errors
 from .schemas import ExplainRequest, GenerateRequest
 from .settings import ServeSettings
 
@@ -12,40 +12,40 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def parse_generate(text: bytes, settings: ServeSettings) -> GenerateRequest:
-    """A question to be answered."""
-    asked = _parse(GenerateRequest, text)
-    _check_question(asked.question, settings)
-    if asked.max_new_tokens is not None and asked.max_new_tokens > settings.new_tokens:
+    """Parse a question to answer. Raises Refusal."""
+    request = _parse(GenerateRequest, text)
+    _check_question(request.question, settings)
+    if request.max_new_tokens is not None and request.max_new_tokens > settings.new_tokens:
         raise Refusal(
             422,
             "too-many-new-tokens",
-            f"maxNewTokens is {asked.max_new_tokens}, {settings.new_tokens} is the most",
+            f"maxNewTokens is {request.max_new_tokens}, the limit is {settings.new_tokens}",
             limit=settings.new_tokens,
-            found=asked.max_new_tokens,
+            found=request.max_new_tokens,
         )
-    return asked
+    return request
 
 
 def parse_explain(text: bytes, settings: ServeSettings) -> ExplainRequest:
-    """Tokens of an answer to be explained."""
-    asked = _parse(ExplainRequest, text)
-    _check_question(asked.question, settings)
-    if (tokens := len(asked.answer_ids)) > settings.new_tokens:
+    """Parse a request to explain tokens of an answer. Raises Refusal."""
+    request = _parse(ExplainRequest, text)
+    _check_question(request.question, settings)
+    if (tokens := len(request.answer_ids)) > settings.new_tokens:
         raise Refusal(
             422,
             "answer-too-long",
-            f"the answer has {tokens} tokens, {settings.new_tokens} is the most",
+            f"the answer has {tokens} tokens, the limit is {settings.new_tokens}",
             limit=settings.new_tokens,
             found=tokens,
         )
-    return asked
+    return request
 
 
 def _parse(model: type[_Model], text: bytes) -> _Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise Refusal(422, "invalid-request", f"request: {faults_in_words(error.errors())}") from None
+        raise Refusal(422, "invalid-request", f"invalid request: {describe_errors(error.errors())}") from None
 
 
 def _check_question(question: str, settings: ServeSettings) -> None:
@@ -55,7 +55,7 @@ def _check_question(question: str, settings: ServeSettings) -> None:
         raise Refusal(
             422,
             "question-too-long",
-            f"the question has {chars} characters, {settings.question_chars} is the most",
+            f"the question has {chars} characters, the limit is {settings.question_chars}",
             limit=settings.question_chars,
             found=chars,
         )
