@@ -52,7 +52,7 @@ export function parseCalibrationFacts(data: unknown): CalibrationFacts {
 }
 
 /** Whose map is looked at; the head is missing where the map is not FastRM's. */
-export interface Explained {
+export interface MapOrigin {
   readonly model: { readonly name: string; readonly revision: string };
   readonly head: { readonly name: string; readonly revision: string } | undefined;
 }
@@ -60,7 +60,7 @@ export interface Explained {
 export type CalibrationFit = { readonly fits: true } | { readonly fits: false; readonly reason: string };
 
 /** Whether entropies of this model's and head's maps may be read against the calibration; else why not, as a sentence. */
-export function fitOf(facts: CalibrationFacts, { model, head }: Explained): CalibrationFit {
+export function fitOf(facts: CalibrationFacts, { model, head }: MapOrigin): CalibrationFit {
   const { model: wanted, head: wantedHead } = facts;
   if (model.name !== wanted.name || ![wanted.revision, ...wanted.sameAs].includes(model.revision))
     return { fits: false, reason: `The calibration is of model ${named(wanted)}; this answer is of ${named(model)}.` };

@@ -8,7 +8,7 @@ import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import { PlainTrack } from '../shared/plain-track';
 import { LegendAxis, unitTicks } from '../stage/legend-axis';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 
 const scaleWords: Record<ValueScale, string> = {
   given: 'FastRM’s colours are its probabilities, 0 to 1; every other map’s are shares of that map’s own maximum.',
@@ -21,8 +21,8 @@ const ranksOfFrame =
   'Colours are ranks: the share of the shown frame’s patches that a patch outranks, whatever the values.';
 
 /** One bar of colours for all panels, in words what it spans, and where each kind of map is outlined. */
-export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
-  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = bench;
+export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
+  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   useLayoutEffect(() => {

@@ -80,7 +80,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
       margins={margins}
       plot={plot}
       description={`${title}: a histogram of right answers upwards and wrong ones downwards.`}
-      reading={{
+      readout={{
         axis: unit,
         domain,
         step: (domain[1] - domain[0]) / bins,

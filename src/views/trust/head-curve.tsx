@@ -41,7 +41,7 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
       margins={margins}
       plot={plot}
       description="Two lines over the classification threshold: accuracy and F1."
-      reading={{
+      readout={{
         axis: 'threshold',
         domain: [0, 1],
         step: 0.01,
