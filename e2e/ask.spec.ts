@@ -158,7 +158,7 @@ test.describe('on a phone', () => {
     await ask(page, 'Describe the image.');
     await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
     await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
-    const map = await page.locator('.bench-stage').boundingBox();
+    const map = await page.locator('.explain-figure').boundingBox();
     const question = await page.locator('.answer-question').boundingBox();
     if (map === null || question === null) throw new Error('map or question has no place');
     expect(question.y, 'the map covers the question').toBeGreaterThan(map.y + map.height);

@@ -2,7 +2,7 @@
 import * as z from 'zod/mini';
 import type { components } from './companion-api';
 import { supportedFormat } from './run-header';
-import { count, headFields, sha256, stage } from './shared-fields';
+import { count, headFields, hiddenStateStage, sha256 } from './shared-fields';
 
 type Schemas = components['schemas'];
 
@@ -28,7 +28,7 @@ const model = z.object({
   revision: z.string(),
   family: z.string(),
   hiddenSize: count,
-  stage,
+  stage: hiddenStateStage,
   dtype: z.string(),
   /** As PyTorch names it: "cpu", "cuda:0". */
   device: z.string(),

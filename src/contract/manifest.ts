@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { count, headFields, sha256, stage } from './shared-fields';
+import { count, headFields, hiddenStateStage, sha256 } from './shared-fields';
 
 const supportedFormat = 1;
 
@@ -16,7 +16,7 @@ const model = z.object({
   headDim: count,
   vocabularySize: count,
   maxPositions: count,
-  hiddenStateStage: stage,
+  hiddenStateStage,
 });
 
 const image = z.object({

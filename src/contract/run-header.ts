@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { RunHeader, RunImage } from './run';
-import { count, headFields, share, stage } from './shared-fields';
+import { count, headFields, hiddenStateStage, share } from './shared-fields';
 
 /** Version of the run stream and of the companion protocol that carries it. */
 export const supportedFormat = 2;
@@ -40,7 +40,7 @@ const header = z.object({
     name: z.string(),
     revision: z.string(),
     hiddenSize: count,
-    stage,
+    stage: hiddenStateStage,
     knows: z.string(),
     family: z.string(),
     dtype: z.string(),

@@ -92,15 +92,15 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       timing.answerMs = performance.now() - askedAt;
       return { type: 'end', end: { reason, ...timing } };
     };
-    const reading = tokenizer.readQuestion(question);
-    if (reading.kind !== 'tokens') throw new Error(`the question cannot be read: ${reading.kind}`);
+    const tokenized = tokenizer.tokenizeQuestion(question);
+    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be read: ${tokenized.kind}`);
     const read = await readImage(image);
     yield { type: 'seen', geometry: read.geometry };
     await macrotask();
     if (signal.aborted) return yield end('cancelled');
 
     const { maxPositions } = manifest.model;
-    const promptIds = [...reading.ids, ...tokenizer.after];
+    const promptIds = [...tokenized.ids, ...tokenizer.after];
     yield { type: 'prompt', tokens: promptTokens([...tokenizer.before, ...promptIds]) };
     const room = maxPositions - read.step.state.length - promptIds.length;
     const limit = Math.min(maxNewTokens ?? manifest.prompt.maxNewTokens, manifest.prompt.maxNewTokens, room);

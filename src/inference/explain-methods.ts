@@ -14,7 +14,7 @@ import { type Feeds, type FloatTensor, int64, type Outputs } from './tensor';
 import { columnParts, rowOf, type TracedAnswer, textRows } from './traced-answer';
 
 /** One token's map, but for what is the same of every method. */
-type Explained = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
+type TokenMap = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
 
 /** Of the decoder; one through a single layer counts as one. */
 interface Passes {
@@ -31,7 +31,7 @@ export interface ExplainMethod {
     answer: TracedAnswer,
     wanted: readonly number[],
     passes: Passes,
-  ): Promise<(tokenIndex: number) => Promise<Explained> | Explained>;
+  ): Promise<(tokenIndex: number) => Promise<TokenMap> | TokenMap>;
 }
 
 export interface ExplainMethodParts {

@@ -101,10 +101,10 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     for (const tokenIndex of tokenIndices) {
       if (signal.aborted) return yield end('cancelled');
       const before = clock.totalMs;
-      const explained = await clock.time(async () => mapOf(tokenIndex));
+      const tokenMap = await clock.time(async () => mapOf(tokenIndex));
       done += 1;
       const computeMs = clock.totalMs - before + sharedMs;
-      yield { type: 'map', map: { method: name, tokenIndex, ...explained, backend: method.backend, computeMs } };
+      yield { type: 'map', map: { method: name, tokenIndex, ...tokenMap, backend: method.backend, computeMs } };
     }
     yield end('done');
   }

@@ -1,12 +1,6 @@
+import type { CheckedImage } from '../contract/checked-image';
 import { type ImageMediaType, parseImageHeader } from '../contract/image-header';
-import type { RunImage } from '../contract/run';
 import { sha256Hex } from '../contract/sha256';
-
-export type ImageReading =
-  /** Sizes as shown, with a camera's rotation applied. */
-  | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
-  /** A sentence for the page. */
-  | { readonly kind: 'refused'; readonly reason: string };
 
 const maxBytes = 100_000_000;
 const maxPixels = 64_000_000;
@@ -21,7 +15,7 @@ const typeNames: Record<ImageMediaType, string> = {
 };
 
 /** Checks kind, bytes and pixels before it decodes; then decodes once, to know that it can be. */
-export async function readImage(file: Blob, name: string): Promise<ImageReading> {
+export async function readImage(file: Blob, name: string): Promise<CheckedImage> {
   if (file.size > maxBytes) {
     return refused(`${name} has ${megas(file.size)} MB; the limit is ${megas(maxBytes)} MB.`);
   }
@@ -53,6 +47,6 @@ export async function readImage(file: Blob, name: string): Promise<ImageReading>
 
 const megas = (count: number) => (count / 1e6).toFixed(count < 10e6 ? 1 : 0);
 
-function refused(reason: string): ImageReading {
+function refused(reason: string): CheckedImage {
   return { kind: 'refused', reason };
 }

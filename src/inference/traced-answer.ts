@@ -45,10 +45,10 @@ export function createAnswerReader(
   tokenizer: PromptTokenizer,
 ): (answer: AnswerToTrace) => Promise<TracedAnswer> {
   return async ({ image, question, tokenIds }) => {
-    const reading = tokenizer.readQuestion(question);
-    if (reading.kind !== 'tokens') throw new Error(`the question cannot be read: ${reading.kind}`);
+    const tokenized = tokenizer.tokenizeQuestion(question);
+    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be read: ${tokenized.kind}`);
     const { prefix } = await embedImage(image);
-    const asked = [...reading.ids, ...tokenizer.after];
+    const asked = [...tokenized.ids, ...tokenizer.after];
     // The last token is predicted and never read.
     const embeds = concatenate(prefix, await decoder.embed([...asked, ...tokenIds.slice(0, -1)]));
     const input = { data: embeds.data, dims: embeds.dims.slice(1) };

@@ -72,8 +72,8 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     load: ensureLoaded,
     checkQuestion(text) {
       if (text.trim() === '') return { kind: 'empty' };
-      const reading = ready?.promptTokenizer.readQuestion(text);
-      return reading === undefined || reading.kind === 'tokens' ? undefined : reading;
+      const tokenized = ready?.promptTokenizer.tokenizeQuestion(text);
+      return tokenized === undefined || tokenized.kind === 'tokens' ? undefined : tokenized;
     },
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();

@@ -24,7 +24,9 @@ def block(language: str) -> str:
     return code
 
 
-@pytest.mark.parametrize(("heading", "fields"), [("Columns", RUN_FIELDS), ("Columns of an explanation", EXPLANATION_FIELDS)])
+@pytest.mark.parametrize(
+    ("heading", "fields"), [("Columns", RUN_FIELDS), ("Columns of an explanation", EXPLANATION_FIELDS)]
+)
 def test_the_documented_columns_match_the_schemas(heading: str, fields: list[pa.Field]):
     section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
     listed = re.findall(r"^\| `(\w+)` \| (\S.*?) \| ", section, re.MULTILINE)

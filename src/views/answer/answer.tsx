@@ -6,7 +6,7 @@ import { type Choices, useChoices } from '../../state/choices';
 import type { RunSnapshot } from '../../state/run-record';
 import { pickToken } from '../../state/token-selection';
 import { useServices } from '../shared/services-context';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 import { TrustPanel } from '../trust/trust-panel';
 import { useTokenNats } from '../trust/use-answer-trust';
 import { AnswerTokens } from './answer-tokens';
@@ -20,16 +20,16 @@ const selectUnit = (choices: Choices) => choices.unit;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 const selectIsWhole = (choices: Choices) => choices.selection.kind === 'answer';
 
-export function Answer({ bench }: { readonly bench: Bench }) {
-  const { run, record, selected, frame, threshold } = bench;
+export function Answer({ shown }: { readonly shown: ShownRun }) {
+  const { run, record, selected, frame, threshold } = shown;
   const unit = useChoices(selectUnit);
   const picked = useChoices(selectPicked);
   const { header, tokens, end } = run;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
 
-  const { method, marks } = useTokenMarks(bench);
+  const { method, marks } = useTokenMarks(shown);
   const hasGrounding = marks.some(({ grounding }) => grounding !== undefined);
-  const { nats } = useTokenNats(bench);
+  const { nats } = useTokenNats(shown);
   const [isEvidenceOpen, setIsEvidenceOpen] = useState(false);
 
   return (
@@ -50,12 +50,12 @@ export function Answer({ bench }: { readonly bench: Bench }) {
       {(method || hasGrounding) && <MarksLegend method={method} hasGrounding={hasGrounding} />}
       <div className="answer-tools">
         <UnitChoice />
-        <AnswerHint bench={bench} />
+        <AnswerHint shown={shown} />
       </div>
       {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
-      <TokenInspector bench={bench} />
-      <Provenance bench={bench} />
-      <TrustPanel bench={bench} isOpen={isEvidenceOpen} onOpen={setIsEvidenceOpen} />
+      <TokenInspector shown={shown} />
+      <Provenance shown={shown} />
+      <TrustPanel shown={shown} isOpen={isEvidenceOpen} onOpen={setIsEvidenceOpen} />
     </section>
   );
 }
@@ -118,9 +118,9 @@ export function answerKind({ header, end }: RunSnapshot): string {
 }
 
 /** How the answer ended, where that is worth saying, and the way on; else what can be done with its tokens. */
-export function AnswerHint({ bench }: { readonly bench: Bench }) {
+export function AnswerHint({ shown }: { readonly shown: ShownRun }) {
   const { asking } = useServices();
-  const { header, end } = bench.run;
+  const { header, end } = shown.run;
   const note = end && endNote(end, header.recorded);
   const canAskAgain = end !== undefined && isCut(end) && !header.recorded;
   const isBad = end?.reason === 'failed' || end?.reason === 'truncated';

@@ -1,11 +1,11 @@
 import { formatMs } from '../../text/number-format';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 
 const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
 /** How what is on screen was made. `data-volatile` marks what differs from one time to the next. */
-export function Provenance({ bench }: { readonly bench: Bench }) {
-  const { run, map } = bench;
+export function Provenance({ shown }: { readonly shown: ShownRun }) {
+  const { run, map } = shown;
   const { model, head, sampling } = run.header;
   return (
     <p className="provenance mono">

@@ -1,6 +1,6 @@
 import { type Choices, useChoices } from '../../state/choices';
 import { formatCount, formatProbability } from '../../text/number-format';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 import { entropyNames, formatNats } from '../trust/trust-words';
 import { useTokenNats } from '../trust/use-answer-trust';
 
@@ -9,13 +9,13 @@ const selectPointed = (choices: Choices) => choices.pointedToken;
 const shownAlternatives = 5;
 
 /** What else the model might have said: of the token under pointer or focus, else of the one selected. */
-export function TokenInspector({ bench }: { readonly bench: Bench }) {
+export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
   const pointed = useChoices(selectPointed);
-  const { run, selected } = bench;
+  const { run, selected } = shown;
   const index = pointed ?? (selected.length === 1 ? selected[0] : undefined);
   const token = index === undefined ? undefined : run.tokens[index];
   if (token === undefined)
-    return <div className="inspector">{selected.length > 1 && <SeveralTokens bench={bench} />}</div>;
+    return <div className="inspector">{selected.length > 1 && <SeveralTokens shown={shown} />}</div>;
   return (
     <div className="inspector">
       <p className="inspector-head">
@@ -24,7 +24,7 @@ export function TokenInspector({ bench }: { readonly bench: Bench }) {
         </span>
         <strong>{token.text.trim()}</strong>
         <span className="mono">{formatProbability(token.logProb)}</span>
-        <TokenEntropy bench={bench} index={token.index} />
+        <TokenEntropy shown={shown} index={token.index} />
       </p>
       <ol className="alternatives" aria-label="Most likely tokens here">
         {token.alternatives.slice(0, shownAlternatives).map((alternative) => (
@@ -46,8 +46,8 @@ export function TokenInspector({ bench }: { readonly bench: Bench }) {
 }
 
 /** Of the token's map, in the sense in use beside the answer. */
-function TokenEntropy({ bench, index }: { readonly bench: Bench; readonly index: number }) {
-  const { kind, nats: all } = useTokenNats(bench);
+function TokenEntropy({ shown, index }: { readonly shown: ShownRun; readonly index: number }) {
+  const { kind, nats: all } = useTokenNats(shown);
   const nats = all?.[index];
   if (nats === undefined || !Number.isFinite(nats)) return null;
   return (
@@ -57,8 +57,8 @@ function TokenEntropy({ bench, index }: { readonly bench: Bench; readonly index:
   );
 }
 
-function SeveralTokens({ bench }: { readonly bench: Bench }) {
-  const { run, selected } = bench;
+function SeveralTokens({ shown }: { readonly shown: ShownRun }) {
+  const { run, selected } = shown;
   const tokens = selected.map((index) => run.tokens[index]).filter((token) => token !== undefined);
   const joint = tokens.reduce((sum, token) => sum + token.logProb, 0);
   const weakest = tokens.reduce((a, b) => (b.logProb < a.logProb ? b : a));

@@ -1,7 +1,7 @@
 import { type ReactNode, useMemo } from 'react';
 import { type MethodId, methodIds, methods } from '../../contract/methods';
 import { selectTokenMarks, type TokenMarks } from '../../state/token-marks';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 import './token-mark.css';
 
 /**
@@ -64,7 +64,7 @@ export interface MarkedTokens {
 }
 
 /** From the maps that were looked at in this visit: of the first of `among` that weighs words and has. */
-export function useTokenMarks({ run }: Pick<Bench, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
+export function useTokenMarks({ run }: Pick<ShownRun, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {
     const method = among.find((one) => run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined));
     return { method, marks: selectTokenMarks(run, run.tokens.length, method) };

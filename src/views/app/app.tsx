@@ -3,7 +3,7 @@ import { takeCalibrationFile } from '../../state/calibration-files';
 import { usePageView } from '../../state/page-view';
 import { ExplainView } from '../explain/explain-view';
 import { useServices } from '../shared/services-context';
-import { useBench } from '../shared/use-bench';
+import { useShownRun } from '../shared/use-shown-run';
 import { Announcer } from './announcer';
 import { Colophon } from './colophon';
 import { DropTarget } from './drop-target';
@@ -18,7 +18,7 @@ const loadCompare = async () => (await import('../compare/compare-view')).Compar
 const loadTrust = async () => (await import('../trust/trust-view')).TrustView;
 
 export function App() {
-  const bench = useBench();
+  const shown = useShownRun();
   const [view] = usePageView();
   const { intake, statistics } = useServices();
   const isTable = view === 'trust';
@@ -30,13 +30,13 @@ export function App() {
     >
       <div className="page">
         <Masthead />
-        {view === 'explain' && <ExplainView bench={bench} />}
-        {view === 'compare' && <LazyView name={view} load={loadCompare} bench={bench} />}
-        {view === 'trust' && <LazyView name={view} load={loadTrust} bench={bench} />}
+        {view === 'explain' && <ExplainView shown={shown} />}
+        {view === 'compare' && <LazyView name={view} load={loadCompare} shown={shown} />}
+        {view === 'trust' && <LazyView name={view} load={loadTrust} shown={shown} />}
         <Gallery />
-        <Colophon header={bench?.run.header} />
+        <Colophon header={shown?.run.header} />
       </div>
-      <Announcer bench={bench} />
+      <Announcer shown={shown} />
       <IdleSignal />
       <TokenAddress />
     </DropTarget>

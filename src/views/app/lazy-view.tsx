@@ -1,15 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import type { ComponentType } from 'react';
 import type { PageViewId } from '../../state/page-view';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 
 interface ViewProps {
-  readonly bench: Bench | undefined;
+  readonly shown: ShownRun | undefined;
 }
 
 /** A view that the first paint does without. As a query, so that the idle signal waits for it and a failure can be tried again. */
 export function LazyView(props: ViewProps & { readonly name: PageViewId; load(): Promise<ComponentType<ViewProps>> }) {
-  const { name, load, bench } = props;
+  const { name, load, shown } = props;
   const view = useQuery({
     queryKey: ['view', name],
     queryFn: async () => ({ View: await load() }),
@@ -18,7 +18,7 @@ export function LazyView(props: ViewProps & { readonly name: PageViewId; load():
     structuralSharing: false,
     retry: false,
   });
-  if (view.data) return <view.data.View bench={bench} />;
+  if (view.data) return <view.data.View shown={shown} />;
   return (
     <main className="view-waiting">
       {view.error && (

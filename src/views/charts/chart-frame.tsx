@@ -23,7 +23,7 @@ export interface Margins {
 }
 
 /** Reads the chart at a place on its x axis, by pointer or keys. */
-interface Reading {
+interface Readout {
   /** Name of the axis, with its unit. */
   readonly axis: string;
   readonly domain: Range;
@@ -50,7 +50,7 @@ interface ChartFrameProps {
   readonly widthPx: number;
   readonly margins: Margins;
   readonly plot: RefObject<HTMLDivElement | null>;
-  readonly reading?: Reading | undefined;
+  readonly readout?: Readout | undefined;
   /** The drawing's own parts take the focus. */
   readonly isInteractive?: boolean;
   readonly brushing?: Brushing | undefined;
@@ -73,7 +73,7 @@ export function ChartFrame(props: ChartFrameProps) {
     widthPx,
     margins,
     plot,
-    reading,
+    readout,
     isInteractive = false,
     brushing,
     description,
@@ -108,7 +108,7 @@ export function ChartFrame(props: ChartFrameProps) {
         />
         <p className="chart-note">
           {problem && <span role="alert">{problem} </span>}
-          {reading && at !== undefined && !isTable ? <span className="mono">{reading.textAt(at)}</span> : note}
+          {readout && at !== undefined && !isTable ? <span className="mono">{readout.textAt(at)}</span> : note}
         </p>
       </figcaption>
       <div ref={plot} className="chart-plot" style={{ minHeight: heightPx }}>
@@ -121,16 +121,16 @@ export function ChartFrame(props: ChartFrameProps) {
               width={widthPx}
               height={heightPx}
               aria-label={description}
-              role={reading || isInteractive ? 'group' : 'img'}
+              role={readout || isInteractive ? 'group' : 'img'}
             >
               <g aria-hidden={!isInteractive || undefined}>{children}</g>
-              {reading && (
+              {readout && (
                 <Overlay
                   title={title}
                   widthPx={widthPx}
                   heightPx={heightPx}
                   margins={margins}
-                  reading={reading}
+                  readout={readout}
                   brushing={brushing}
                   at={at}
                   onRead={setAt}
@@ -149,7 +149,7 @@ interface OverlayProps {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly margins: Margins;
-  readonly reading: Reading;
+  readonly readout: Readout;
   readonly brushing: Brushing | undefined;
   readonly at: number | undefined;
   onRead(at: number | undefined): void;
@@ -157,8 +157,8 @@ interface OverlayProps {
 
 /** What takes pointer and keys, over the drawing; it stays out of the chart's files. */
 function Overlay(props: OverlayProps) {
-  const { title, widthPx, heightPx, margins, reading, brushing, at, onRead } = props;
-  const { domain, step, xOf, valueAt } = reading;
+  const { title, widthPx, heightPx, margins, readout, brushing, at, onRead } = props;
+  const { domain, step, xOf, valueAt } = readout;
   const group = useRef<SVGGElement>(null);
   const brush = useRef<Brush>(undefined);
   const isBrushable = brushing !== undefined;
@@ -229,7 +229,7 @@ function Overlay(props: OverlayProps) {
         aria-valuemin={domain[0]}
         aria-valuemax={domain[1]}
         aria-valuenow={read}
-        aria-valuetext={reading.textAt(read)}
+        aria-valuetext={readout.textAt(read)}
         aria-description={
           brushing ? 'Arrow keys move the cursor; Enter selects around it; Escape clears the selection.' : undefined
         }
@@ -240,7 +240,7 @@ function Overlay(props: OverlayProps) {
         onBlur={() => onRead(undefined)}
       />
       {brushing?.range && (
-        <BrushShape range={brushing.range} reading={reading} topPx={top} heightPx={innerHeight} title={title} />
+        <BrushShape range={brushing.range} readout={readout} topPx={top} heightPx={innerHeight} title={title} />
       )}
       {at !== undefined && <line className="chart-cursor" x1={xOf(at)} x2={xOf(at)} y1={top} y2={top + innerHeight} />}
     </g>
@@ -249,14 +249,14 @@ function Overlay(props: OverlayProps) {
 
 function BrushShape(props: {
   readonly range: Range;
-  readonly reading: Reading;
+  readonly readout: Readout;
   readonly topPx: number;
   readonly heightPx: number;
   readonly title: string;
 }) {
-  const { range, reading, topPx, heightPx, title } = props;
-  const [left, right] = [reading.xOf(range[0]), reading.xOf(range[1])];
-  const [least, most] = reading.domain;
+  const { range, readout, topPx, heightPx, title } = props;
+  const [left, right] = [readout.xOf(range[0]), readout.xOf(range[1])];
+  const [least, most] = readout.domain;
   const handle = (part: BrushPart, value: number, atPx: number, min: number, max: number) => (
     <g
       className="brush-handle"
@@ -267,7 +267,7 @@ function BrushShape(props: {
       aria-valuemin={min}
       aria-valuemax={max}
       aria-valuenow={value}
-      aria-valuetext={`${reading.format(value)} ${reading.axis}`}
+      aria-valuetext={`${readout.format(value)} ${readout.axis}`}
       transform={`translate(${atPx} ${topPx})`}
     >
       <rect x={-8} width={16} height={heightPx} fill="transparent" />

@@ -3,7 +3,7 @@ import { type MethodId, methods } from '../../contract/methods';
 import { agreementOf, agreementOverAnswer, type MeanOf, topShares } from '../../state/map-agreement';
 import { areOfSameTokens, type PanelDrawings } from '../../state/panel-map';
 import { formatCount, formatValue } from '../../text/number-format';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import { formatSigned } from './values';
 
 interface Row {
@@ -15,14 +15,14 @@ interface Row {
 
 /** How far the pair agrees: for what is selected, and over the answer. */
 export function AgreementTable(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly pair: readonly [MethodId, MethodId];
   readonly drawings: PanelDrawings;
 }) {
-  const { bench, pair, drawings } = props;
-  const { run, selected } = bench;
+  const { shown, pair, drawings } = props;
+  const { run, selected } = shown;
   const [first, second] = pair;
-  const { here, mean } = useAgreement(bench, pair, drawings);
+  const { here, mean } = useAgreement(shown, pair, drawings);
   const [a, b] = [methods[first].name, methods[second].name];
 
   const show = (value: number | undefined, format = formatValue) => (value === undefined ? '–' : format(value));
@@ -88,17 +88,17 @@ export function AgreementTable(props: {
       </table>
       <p className="panel-says">
         The mean covers {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}, those with both maps
-        {bench.frame.all.length > 1 && ', all frames together'}. The number in brackets is given if a measure is not
+        {shown.frame.all.length > 1 && ', all frames together'}. The number in brackets is given if a measure is not
         defined for all of them.
       </p>
     </section>
   );
 }
 
-function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {
-  const { run } = bench;
+function useAgreement(shown: ShownComparison, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {
+  const { run } = shown;
   // A threshold being dragged comes first.
-  const thresholds = useDeferredValue(bench.thresholds);
+  const thresholds = useDeferredValue(shown.thresholds);
   const [a, b] = [drawings.get(first), drawings.get(second)];
   const here = useMemo(
     () =>

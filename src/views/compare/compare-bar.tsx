@@ -2,12 +2,12 @@ import { wholeView } from '../../math/maps/zoom';
 import { useChoices } from '../../state/choices';
 import { setZoom, useZoom } from '../../state/shared-zoom';
 import { Choice } from '../shared/choice';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import { zoomIn, zoomOut } from './zoom-stage';
 
 /** What holds for all panels at once. */
-export function CompareBar({ bench }: { readonly bench: CompareBench }) {
-  const { compare, setCompare, frame } = bench;
+export function CompareBar({ shown }: { readonly shown: ShownComparison }) {
+  const { compare, setCompare, frame } = shown;
   return (
     <div className="compare-bar">
       <Choice
@@ -20,14 +20,14 @@ export function CompareBar({ bench }: { readonly bench: CompareBench }) {
           { value: 'rank', text: 'Rank' },
         ]}
       />
-      <PoolChoice bench={bench} />
+      <PoolChoice shown={shown} />
       <ZoomButtons placement={frame.placement} />
     </div>
   );
 }
 
-function PoolChoice({ bench }: { readonly bench: CompareBench }) {
-  const { compare, setCompare, selected } = bench;
+function PoolChoice({ shown }: { readonly shown: ShownComparison }) {
+  const { compare, setCompare, selected } = shown;
   return (
     <Choice
       label={selected.length < 2 ? 'Combine tokens by' : `${selected.length} tokens: their`}

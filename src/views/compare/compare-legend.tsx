@@ -8,7 +8,7 @@ import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import { PlainTrack } from '../shared/plain-track';
 import { LegendAxis, unitTicks } from '../stage/legend-axis';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 
 const scaleWords: Record<ValueScale, string> = {
   given: 'FastRM: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.',
@@ -20,8 +20,8 @@ const scaleWords: Record<ValueScale, string> = {
 const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
 
 /** One bar of colours for all panels, in words what it spans, and where each kind of map is outlined. */
-export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
-  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = bench;
+export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
+  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   useLayoutEffect(() => {

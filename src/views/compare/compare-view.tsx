@@ -12,8 +12,8 @@ import { Provenance } from '../answer/provenance';
 import { useTokenMarks } from '../answer/token-mark';
 import { AskForm } from '../ask/ask-form';
 import { EmptyAnswer, UnaskedImage } from '../ask/unasked-image';
-import type { Bench } from '../shared/use-bench';
 import { useMediaQuery } from '../shared/use-media-query';
+import type { ShownRun } from '../shared/use-shown-run';
 import { FrameChoice } from '../stage/frame-choice';
 import { MapControls } from '../stage/map-controls';
 import { StillStage, stageImage } from '../stage/still-stage';
@@ -24,28 +24,28 @@ import { MarksNote } from './marks-note';
 import { PanelRow } from './panel-row';
 import { PromptWords } from './prompt-words';
 import { TokenStrip } from './token-strip';
-import { type CompareBench, useCompare, useWants } from './use-compare';
+import { type ShownComparison, useShownComparison, useWants } from './use-shown-comparison';
 import './compare-view.css';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
 /** Several methods' maps of the same tokens, side by side. */
-export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
+export function CompareView({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const isWide = useMediaQuery('(min-width: 1000px)');
   // Made once at either width; on a phone the maps come first.
-  const ask = <AskForm record={bench?.record} />;
+  const ask = <AskForm record={shown?.record} />;
   return (
     <main className="compare">
       <div className="compare-top">
         <div className="compare-answer">
-          <div className="bench-lead compare-lead">
+          <div className="view-lead compare-lead">
             <h1>Do other methods agree? One word, several maps, side by side.</h1>
           </div>
           {draftImage ? (
-            <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />
-          ) : bench ? (
-            <ComparedAnswer bench={bench} />
+            <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+          ) : shown ? (
+            <ComparedAnswer shown={shown} />
           ) : (
             <EmptyAnswer />
           )}
@@ -57,7 +57,7 @@ export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
           <StillStage image={draftImage} />
         </div>
       ) : (
-        bench && <Comparison key={bench.record.id} bench={bench} />
+        shown && <Comparison key={shown.record.id} shown={shown} />
       )}
       {!isWide && ask}
     </main>
@@ -68,8 +68,8 @@ const selectUnit = (choices: Choices) => choices.unit;
 const selectWeighed = (choices: Choices) => choices.weighedRun;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
-function ComparedAnswer({ bench }: { readonly bench: Bench }) {
-  const compared = useCompare(bench);
+function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
+  const compared = useShownComparison(shown);
   const { record, run, selected, panels, thresholds, frame } = compared;
   const unit = useChoices(selectUnit);
   const picked = useChoices(selectPicked);
@@ -94,10 +94,10 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
         marks={marked.marks}
         isStreaming={run.end === undefined}
       />
-      <MarksNote bench={compared} marked={marked} />
+      <MarksNote shown={compared} marked={marked} />
       <div className="answer-tools">
         <UnitChoice />
-        <AnswerHint bench={bench} />
+        <AnswerHint shown={shown} />
       </div>
       {run.header.noMaps && <NoMapsNotice noMaps={run.header.noMaps} />}
     </section>
@@ -105,32 +105,32 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
 }
 
 /** Everything below the answer. Made anew for each run. */
-function Comparison({ bench }: { readonly bench: Bench }) {
-  const compared = useCompare(bench);
-  useWants(compared, useChoices(selectWeighed) === bench.record.id);
+function Comparison({ shown }: { readonly shown: ShownRun }) {
+  const compared = useShownComparison(shown);
+  useWants(compared, useChoices(selectWeighed) === shown.record.id);
   useEffect(() => () => setZoom(wholeView), []);
-  const image = stageImage(bench);
+  const image = stageImage(shown);
   return (
     <>
-      <CompareBar bench={compared} />
-      <PanelRow bench={compared} image={image} />
-      <Looks bench={compared} />
-      <TokenStrip bench={compared} image={image} />
-      <PromptWords bench={compared} />
+      <CompareBar shown={compared} />
+      <PanelRow shown={compared} image={image} />
+      <Looks shown={compared} />
+      <TokenStrip shown={compared} image={image} />
+      <PromptWords shown={compared} />
       <CostPart />
-      <Provenance bench={{ ...bench, map: undefined }} />
+      <Provenance shown={{ ...shown, map: undefined }} />
     </>
   );
 }
 
 /** How all panels are drawn. */
-function Looks({ bench }: { readonly bench: CompareBench }) {
+function Looks({ shown }: { readonly shown: ShownComparison }) {
   return (
     <section className="looks" aria-label="How the panels are drawn">
-      <CompareLegend bench={bench} />
+      <CompareLegend shown={shown} />
       <div>
-        <FrameChoice bench={bench} />
-        <MapControls settings={bench.settings} setSettings={bench.setSettings} hasScale={false} />
+        <FrameChoice shown={shown} />
+        <MapControls settings={shown.settings} setSettings={shown.setSettings} hasScale={false} />
       </div>
     </section>
   );

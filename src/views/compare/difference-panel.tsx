@@ -7,11 +7,11 @@ import { differenceOf } from '../../math/maps/map-scales';
 import { areOfSameTokens, comparableValues, type PanelDrawings } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
 import { LegendAxis, type LegendTick } from '../stage/legend-axis';
+import { MapCanvas, type StageImage } from '../stage/map-stage';
 import { PatchGrid } from '../stage/patch-grid';
-import { MapCanvas, type StageImage } from '../stage/stage';
 import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import { formatSigned } from './values';
 import { ZoomStage } from './zoom-stage';
 
@@ -27,13 +27,13 @@ const fadedAlpha = 0.12;
 
 /** First minus second, patch by patch: in shares of each map's maximum, or in percentiles where ranks are shown. */
 export function DifferencePanel(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly image: StageImage;
   readonly pair: readonly [MethodId, MethodId];
   readonly drawings: PanelDrawings;
 }) {
-  const { bench, image, pair, drawings } = props;
-  const { panels, offers, frame, settings, compare, setCompare } = bench;
+  const { shown, image, pair, drawings } = props;
+  const { panels, offers, frame, settings, compare, setCompare } = shown;
   const { placement } = frame;
   const [first, second] = pair;
   const [a, b] = [drawings.get(first), drawings.get(second)];

@@ -4,24 +4,24 @@ import { type Explaining, type MethodTrack, trackOf, useExplaining } from '../..
 import type { PanelMap } from '../../state/panel-map';
 import { formatBytes, formatCount, formatMs } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 
 const selectRunning = ({ running }: Explaining) => running;
 const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
 /** How far a method is with the answer, what it costs and whether to believe its pass. */
 export function PanelStatus(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly method: MethodId;
   readonly map: PanelMap | undefined;
 }) {
-  const { bench, method, map } = props;
-  const track = useExplaining((state) => trackOf(state, bench.record.id, method));
+  const { shown, method, map } = props;
+  const track = useExplaining((state) => trackOf(state, shown.record.id, method));
   return (
     <div className="panel-status">
-      <Progress bench={bench} method={method} track={track} />
+      <Progress shown={shown} method={method} track={track} />
       {map && <MissingMaps map={map} />}
-      <Cost bench={bench} method={method} map={map} track={track} />
+      <Cost shown={shown} method={method} map={map} track={track} />
       {track.check && <ReproductionWarning check={track.check} />}
     </div>
   );
@@ -52,14 +52,14 @@ export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: 
 type PanelMapTokens = Pick<PanelMap, 'tokenIndices' | 'missing'>;
 
 export function Progress(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly method: MethodId;
   readonly track: MethodTrack;
 }) {
-  const { bench, method, track } = props;
+  const { shown, method, track } = props;
   const { explaining } = useServices();
   const running = useExplaining(selectRunning);
-  const { record, run, offers } = bench;
+  const { record, run, offers } = shown;
   const all = run.tokens.length;
   const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const offer = offers.find((one) => one.method === method);
@@ -113,15 +113,15 @@ export function Progress(props: {
 
 /** Of the map on screen, then of all that was measured of this method in this run. */
 function Cost(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly method: MethodId;
   readonly map: PanelMap | undefined;
   readonly track: MethodTrack;
 }) {
-  const { bench, method, map, track } = props;
+  const { shown, method, map, track } = props;
   const { kind, from } = methods[method];
   // A file holds FastRM's maps alone; all others were made here.
-  const isRecorded = bench.run.header.recorded && method === 'fastrm';
+  const isRecorded = shown.run.header.recorded && method === 'fastrm';
   return (
     <p className="panel-cost mono">
       <span>{kind}</span>

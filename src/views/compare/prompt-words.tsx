@@ -3,12 +3,12 @@ import { type MethodId, methods } from '../../contract/methods';
 import type { AnswerToken, PromptToken } from '../../contract/run';
 import { promptRelevancy, type WordsRelevancy } from '../../state/prompt-relevancy';
 import { formatPercent } from '../../text/number-format';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import './prompt-words.css';
 
 /** What the selected tokens rest on among the words: the prompt's, and the answer's before them. */
-export function PromptWords({ bench }: { readonly bench: CompareBench }) {
-  const { run, panels, selected } = bench;
+export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
+  const { run, panels, selected } = shown;
   const weighing = panels.filter((method) => methods[method].hasText);
   const others = panels.filter((method) => !methods[method].hasText).map((method) => methods[method].name);
   return (
@@ -21,7 +21,7 @@ export function PromptWords({ bench }: { readonly bench: CompareBench }) {
       ) : (
         <div className="prompt-methods">
           {weighing.map((method) => (
-            <WordsOf key={method} bench={bench} method={method} />
+            <WordsOf key={method} shown={shown} method={method} />
           ))}
         </div>
       )}
@@ -34,8 +34,8 @@ export function PromptWords({ bench }: { readonly bench: CompareBench }) {
   );
 }
 
-function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly method: MethodId }) {
-  const { run, selected } = bench;
+function WordsOf({ shown, method }: { readonly shown: ShownComparison; readonly method: MethodId }) {
+  const { run, selected } = shown;
   const words = useMemo(() => promptRelevancy(run, selected, method), [run, selected, method]);
   const isThere = selected.some((index) => run.mapOf(index, method) !== undefined);
   return (

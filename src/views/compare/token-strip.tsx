@@ -12,17 +12,17 @@ import { readValues } from '../../state/panel-map';
 import { extendSelection, pickToken } from '../../state/token-selection';
 import { formatCount } from '../../text/number-format';
 import { tokenAfterKey } from '../../text/token-words';
-import { layerTable, placed, type StageImage } from '../stage/stage';
+import { layerTable, placed, type StageImage } from '../stage/map-stage';
 import { MethodSelect } from './method-select';
 import { Progress } from './panel-status';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import './token-strip.css';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
 /** Every token's map of one method, in order: a listbox with one tab stop, like the answer itself. */
-export function TokenStrip({ bench, image }: { readonly bench: CompareBench; readonly image: StageImage }) {
-  const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = bench;
+export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
+  const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = shown;
   const { colours, layer } = settings;
   const list = useRef<HTMLDivElement>(null);
   const table = useMemo(() => layerTable(colours, layer), [colours, layer]);
@@ -58,7 +58,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
         />
         <div className="strip-progress">
           {isPartial && <strong>Partial: </strong>}
-          <Progress bench={bench} method={method} track={track} />
+          <Progress shown={shown} method={method} track={track} />
         </div>
       </div>
       <div
@@ -100,7 +100,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
   );
 }
 
-function stripWords(method: MethodId, scale: CompareBench['compare']['values']): string {
+function stripWords(method: MethodId, scale: ShownComparison['compare']['values']): string {
   if (scale === 'rank') return 'colours show ranks within each map.';
   return scale === 'given' && methods[method].values === 'probability'
     ? 'colours show probabilities on one scale.'
@@ -122,7 +122,7 @@ function indexUnder(target: EventTarget): number | undefined {
 interface StripCellProps {
   readonly token: AnswerToken;
   readonly map: RelevancyMap | undefined;
-  readonly scale: CompareBench['compare']['values'];
+  readonly scale: ShownComparison['compare']['values'];
   readonly image: StageImage;
   readonly placement: Placement;
   readonly first: number;

@@ -4,7 +4,7 @@ import { extentOf, type Placement, patchRect, shareBox } from '../../math/maps/p
 import { wholeView, type Zoom, zoomAbout, zoomShowing } from '../../math/maps/zoom';
 import { useChoices } from '../../state/choices';
 import { setZoom, useZoom } from '../../state/shared-zoom';
-import { StageFrame, type StageImage } from '../stage/stage';
+import { StageFrame, type StageImage } from '../stage/map-stage';
 import './zoom-stage.css';
 
 const selectZoom = ({ zoom }: { readonly zoom: Zoom }) => zoom;

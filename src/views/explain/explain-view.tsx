@@ -3,43 +3,43 @@ import { Answer } from '../answer/answer';
 import { AskForm } from '../ask/ask-form';
 import { EmptyAnswer, UnaskedImage } from '../ask/unasked-image';
 import { useServices } from '../shared/services-context';
-import type { Bench } from '../shared/use-bench';
 import { useMediaQuery } from '../shared/use-media-query';
 import { useOpeningExample } from '../shared/use-opening-example';
+import type { ShownRun } from '../shared/use-shown-run';
 import { FrameChoice } from '../stage/frame-choice';
 import { Legend } from '../stage/legend';
 import { MapControls } from '../stage/map-controls';
 import { MapExport } from '../stage/map-export';
 import { MapReadout } from '../stage/map-readout';
-import { Stage } from '../stage/stage';
+import { MapStage } from '../stage/map-stage';
 import { StillStage, stageImage } from '../stage/still-stage';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
 /** One method's map over the image, beside the answer. */
-export function ExplainView({ bench }: { readonly bench: Bench | undefined }) {
+export function ExplainView({ shown }: { readonly shown: ShownRun | undefined }) {
   const isWide = useMediaQuery('(min-width: 1000px)');
   const draftImage = useDraft(selectDraftImage);
-  const reading = bench && <Reading bench={draftImage ? { ...bench, map: undefined } : bench} isWide={isWide} />;
+  const mapPanel = shown && <MapPanel shown={draftImage ? { ...shown, map: undefined } : shown} isWide={isWide} />;
   const answer = draftImage ? (
-    <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />
-  ) : bench ? (
-    <Answer bench={bench} />
+    <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+  ) : shown ? (
+    <Answer shown={shown} />
   ) : (
     <EmptyAnswer />
   );
   // The order of reading is the order on screen at either width: on a phone the answer comes right under the image.
   return (
-    <main className="bench">
+    <main className="explain">
       <Lead />
-      <div className="bench-left">
-        <StageColumn bench={bench} />
-        {isWide && reading}
+      <div className="explain-left">
+        <StageColumn shown={shown} />
+        {isWide && mapPanel}
       </div>
-      <div className="bench-right">
+      <div className="explain-right">
         {answer}
-        {!isWide && reading}
-        <AskForm record={bench?.record} />
+        {!isWide && mapPanel}
+        <AskForm record={shown?.record} />
       </div>
     </main>
   );
@@ -47,20 +47,20 @@ export function ExplainView({ bench }: { readonly bench: Bench | undefined }) {
 
 function Lead() {
   return (
-    <div className="bench-lead">
+    <div className="view-lead">
       <h1>See which image patches each word of a vision-language model’s answer rested on.</h1>
       <p>Select a word to see its map on the image. Then ask about your own image.</p>
     </div>
   );
 }
 
-function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
+function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const example = useOpeningExample();
   const { samplesUrl } = useServices();
   if (draftImage !== undefined) {
     return (
-      <figure className="bench-stage">
+      <figure className="explain-figure">
         <StillStage image={draftImage} />
         <figcaption className="readout">
           <p className="readout-title">{draftImage.name}</p>
@@ -72,37 +72,37 @@ function StageColumn({ bench }: { readonly bench: Bench | undefined }) {
       </figure>
     );
   }
-  if (bench === undefined) {
+  if (shown === undefined) {
     return (
-      <figure className="bench-stage">
+      <figure className="explain-figure">
         <StillStage image={example.entry && { url: `${samplesUrl}${example.entry.image}`, alt: '' }} />
         <figcaption className="readout" />
       </figure>
     );
   }
   return (
-    <figure className="bench-stage">
-      <Stage
-        image={stageImage(bench)}
-        placement={bench.frame.placement}
-        map={bench.map}
-        threshold={bench.threshold}
-        settings={bench.settings}
+    <figure className="explain-figure">
+      <MapStage
+        image={stageImage(shown)}
+        placement={shown.frame.placement}
+        map={shown.map}
+        threshold={shown.threshold}
+        settings={shown.settings}
       />
-      <MapReadout bench={bench} />
+      <MapReadout shown={shown} />
     </figure>
   );
 }
 
-function Reading({ bench, isWide }: { readonly bench: Bench; readonly isWide: boolean }) {
-  if (bench.run.header.head === undefined) return null; // there are no maps to read
+function MapPanel({ shown, isWide }: { readonly shown: ShownRun; readonly isWide: boolean }) {
+  if (shown.run.header.head === undefined) return null; // there are no maps to read
   return (
-    <section className="bench-reading" aria-label="Reading the map">
-      <FrameChoice bench={bench} />
-      <Legend bench={bench} />
+    <section className="explain-controls" aria-label="Reading the map">
+      <FrameChoice shown={shown} />
+      <Legend shown={shown} />
       <Collapsible isOpen={isWide} summary="How the map is drawn">
-        <MapControls settings={bench.settings} setSettings={bench.setSettings} />
-        <MapExport bench={bench} />
+        <MapControls settings={shown.settings} setSettings={shown.setSettings} />
+        <MapExport shown={shown} />
       </Collapsible>
     </section>
   );

@@ -2,13 +2,13 @@ import type { FrameName } from '../../contract/run';
 import { useChoices } from '../../state/choices';
 import { Choice } from '../shared/choice';
 import './frame-choice.css';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 
 const names: Record<FrameName, string> = { image: 'Image', detail: 'Detail', overview: 'Overview' };
 
 /** Which of the model's readings of the image is on screen. Nothing where it made one only. */
-export function FrameChoice({ bench }: { readonly bench: Bench }) {
-  const { frame, setSettings } = bench;
+export function FrameChoice({ shown }: { readonly shown: ShownRun }) {
+  const { frame, setSettings } = shown;
   if (frame.all.length === 1) return null;
   const onChange = (name: FrameName) => {
     // Another grid: the same row and column are another place there.

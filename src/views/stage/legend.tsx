@@ -6,9 +6,9 @@ import { countAtOrAbove } from '../../math/maps/map-values';
 import { countValues, evenEdges } from '../../math/statistics/histogram';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 import { LegendAxis, unitTicks } from './legend-axis';
-import { domainOf } from './stage';
+import { domainOf } from './map-stage';
 import './legend.css';
 
 const histogramBox = { widthPx: 512, heightPx: 26 };
@@ -16,8 +16,8 @@ const histogramBox = { widthPx: 512, heightPx: 26 };
 const binEdges = evenEdges(0, 1, 64);
 
 /** Colour bar, histogram and threshold on one axis from 0 to 1, so that the threshold is read where it cuts. */
-export function Legend({ bench }: { readonly bench: Bench }) {
-  const { map, threshold, settings, setSettings, run } = bench;
+export function Legend({ shown }: { readonly shown: ShownRun }) {
+  const { map, threshold, settings, setSettings, run } = shown;
   const headThreshold = run.header.head?.classificationThreshold;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);

@@ -4,17 +4,17 @@ import { drawFigure } from '../../marks/figure';
 import { outlinePathData, traceOutline } from '../../math/maps/threshold-outline';
 import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from '../../state/map-file';
 import { saveFile, saveProblem } from '../shared/save-file';
-import type { Bench } from '../shared/use-bench';
-import { domainOf, layerTable } from './stage';
+import type { ShownRun } from '../shared/use-shown-run';
+import { domainOf, layerTable } from './map-stage';
 
 /** The map on screen as a file. */
-export function MapExport({ bench }: { readonly bench: Bench }) {
-  const { map, settings } = bench;
+export function MapExport({ shown }: { readonly shown: ShownRun }) {
+  const { map, settings } = shown;
   if (map === undefined) return null;
   return (
     <SaveMap
-      bench={bench}
-      exported={bench}
+      shown={shown}
+      exported={shown}
       map={{ ...map, method: 'fastrm', pool: 'mean' }}
       look={{
         values: map.values,
@@ -27,7 +27,7 @@ export function MapExport({ bench }: { readonly bench: Bench }) {
 
 /** A map as a file: what is seen, or the numbers with how they were made. */
 export function SaveMap(props: {
-  readonly bench: Bench;
+  readonly shown: ShownRun;
   readonly exported: Exported;
   readonly map: ExportedMap;
   /** As it is drawn, which need not be in the unit that is saved. */
@@ -39,11 +39,11 @@ export function SaveMap(props: {
   /** Of the map, where several are in sight. */
   readonly name?: string;
 }) {
-  const { bench, exported, map, look, name } = props;
-  const file = fileName(bench, name);
+  const { shown, exported, map, look, name } = props;
+  const file = fileName(shown, name);
   const [problem, setProblem] = useState<string>();
   const savePng = async () => {
-    const { record, frame, settings } = bench;
+    const { record, frame, settings } = shown;
     const image = new Image();
     image.src = record.imageUrl;
     await image.decode();
@@ -90,7 +90,7 @@ export function SaveMap(props: {
   );
 }
 
-function fileName({ run, selected }: Bench, name: string | undefined): string {
+function fileName({ run, selected }: ShownRun, name: string | undefined): string {
   const words = [...selected.map((index) => run.tokens[index]?.text ?? ''), name === undefined ? '' : ` ${name}`].join(
     '',
   );

@@ -4,30 +4,30 @@ import { hasPadding, type Patch, patchAtIndex, patchIndex, unseenShare } from '.
 import { type Choices, useChoices } from '../../state/choices';
 import { selectTokensOnPatch } from '../../state/token-selection';
 import { formatCount, formatPercent, formatValue } from '../../text/number-format';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 import './map-readout.css';
 
 const selectPointed = (choices: Choices) => choices.pointedPatch;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
 /** Under the image: which map this is, and the numbers of the patch pointed at. Two lines, always. */
-export function MapReadout({ bench }: { readonly bench: Bench }) {
+export function MapReadout({ shown }: { readonly shown: ShownRun }) {
   const pointed = useChoices(selectPointed);
   const picked = useChoices(selectPicked);
-  const { map } = bench;
+  const { map } = shown;
   const patch = pointed ?? picked;
   return (
     <figcaption className="readout">
-      <p className="readout-title">{mapTitle(bench)}</p>
+      <p className="readout-title">{mapTitle(shown)}</p>
       <p className="readout-numbers mono">
-        {map && (patch ? <PatchNumbers bench={bench} patch={patch} /> : <MapNumbers bench={bench} />)}
+        {map && (patch ? <PatchNumbers shown={shown} patch={patch} /> : <MapNumbers shown={shown} />)}
       </p>
-      <p className="readout-note">{picked ? <RestsOnPatch bench={bench} patch={picked} /> : mapNote(bench)}</p>
+      <p className="readout-note">{picked ? <RestsOnPatch shown={shown} patch={picked} /> : mapNote(shown)}</p>
     </figcaption>
   );
 }
 
-function mapTitle({ run, selected, map }: Bench): string {
+function mapTitle({ run, selected, map }: ShownRun): string {
   if (run.tokens.length === 0) return 'No words yet';
   if (map === undefined) return run.header.head ? 'No map for this selection' : 'This run has no maps';
   const isWhole = map.tokenIndices.length === run.tokens.length && run.tokens.length > 1;
@@ -39,7 +39,7 @@ function mapTitle({ run, selected, map }: Bench): string {
   return selected.length === 1 ? `Map of “${shortened}”` : `Mean map of “${shortened}”`;
 }
 
-function mapNote({ run, map, frame }: Bench): string {
+function mapNote({ run, map, frame }: ShownRun): string {
   if (map && map.missing.length > 0) return `${formatCount(map.missing.length, 'token has', 'tokens have')} no map.`;
   if (run.header.head === undefined) return '';
   const unseen = unseenShare(frame.placement);
@@ -50,8 +50,8 @@ function mapNote({ run, map, frame }: Bench): string {
   return 'Click the image to see which words used that patch.';
 }
 
-function MapNumbers({ bench }: { readonly bench: Bench }) {
-  const { map, frame } = bench;
+function MapNumbers({ shown }: { readonly shown: ShownRun }) {
+  const { map, frame } = shown;
   if (map === undefined) return null;
   const { max, maxIndex } = summariseMap(map.values);
   const peak = patchAtIndex(frame.placement.grid, maxIndex);
@@ -62,8 +62,8 @@ function MapNumbers({ bench }: { readonly bench: Bench }) {
   );
 }
 
-function PatchNumbers({ bench, patch }: { readonly bench: Bench; readonly patch: Patch }) {
-  const { map, frame } = bench;
+function PatchNumbers({ shown, patch }: { readonly shown: ShownRun; readonly patch: Patch }) {
+  const { map, frame } = shown;
   const ranks = useMemo(() => map && ranksDescending(map.values), [map]);
   if (map === undefined || ranks === undefined) return null;
   const index = patchIndex(frame.placement.grid, patch);
@@ -77,23 +77,23 @@ function PatchNumbers({ bench, patch }: { readonly bench: Bench; readonly patch:
   );
 }
 
-function RestsOnPatch({ bench, patch }: { readonly bench: Bench; readonly patch: Patch }) {
-  const { run, frame, threshold } = bench;
+function RestsOnPatch({ shown, patch }: { readonly shown: ShownRun; readonly patch: Patch }) {
+  const { run, frame, threshold } = shown;
   const index = frame.placement.first + patchIndex(frame.placement.grid, patch);
   const resting = selectTokensOnPatch(run.tokens, run.mapOf, index, threshold);
-  const shown = resting.slice(0, 4);
+  const strongest = resting.slice(0, 4);
   return (
     <>
       {resting.length === 0
         ? `No word reaches ${formatValue(threshold)} at r${patch.row + 1} c${patch.col + 1}. `
         : `Words that used r${patch.row + 1} c${patch.col + 1}: `}
-      {shown.map(({ index: token, value }, i) => (
+      {strongest.map(({ index: token, value }, i) => (
         <span key={token}>
           {i > 0 && ', '}
           <mark>{run.tokens[token]?.text.trim()}</mark> {formatValue(value)}
         </span>
       ))}
-      {resting.length > shown.length && ` and ${resting.length - shown.length} more`}
+      {resting.length > strongest.length && ` and ${resting.length - strongest.length} more`}
       {resting.length > 0 && '. '}
       <button type="button" className="link-button" onClick={() => useChoices.getState().pickPatch(undefined)}>
         Clear

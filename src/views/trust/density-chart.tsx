@@ -106,7 +106,7 @@ export function DensityChart(props: DensityChartProps) {
       margins={margins}
       plot={plot}
       description={`${title}: densities of right and wrong answers over ${unit}, with counts below.`}
-      reading={{
+      readout={{
         axis: unit,
         domain,
         step,

@@ -80,7 +80,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
       margins={margins}
       plot={plot}
       description={`${title}: histogram, right answers upwards and wrong answers downwards.`}
-      reading={{
+      readout={{
         axis: unit,
         domain,
         step: (domain[1] - domain[0]) / bins,

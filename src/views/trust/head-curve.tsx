@@ -41,7 +41,7 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
       margins={margins}
       plot={plot}
       description="Accuracy and F1 against the classification threshold."
-      reading={{
+      readout={{
         axis: 'threshold',
         domain: [0, 1],
         step: 0.01,

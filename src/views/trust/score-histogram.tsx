@@ -47,7 +47,7 @@ export function ScoreHistogram({
       margins={margins}
       plot={plot}
       description="Histogram of patch relevancy on a logarithmic scale."
-      reading={{
+      readout={{
         axis: 'relevancy',
         domain: [0, 1],
         step: 1 / bins,

@@ -7,7 +7,7 @@ import { type EntropyValue, meanLogProb } from '../../state/trust-choices';
 import type { AnswerValue, MapEntropies } from '../../statistics/api';
 import { formatWhole, unbroken } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
-import type { Bench } from '../shared/use-bench';
+import type { ShownRun } from '../shared/use-shown-run';
 import { DensityChart, densityNote } from './density-chart';
 import { calibrationProvenance } from './provenance';
 import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from './trust-words';
@@ -17,7 +17,7 @@ import { EntropyChoices } from './value-choices';
 import './trust-evidence.css';
 
 /** This answer among those of the calibration: by its maps' entropy, and by the model's own certainty. */
-export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonly trust: AnswerTrust }) {
+export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; readonly trust: AnswerTrust }) {
   const { calibration, choice, entropies, entropyNats, logProbNats, like, comparable } = trust;
   const entropyReport = useThreshold(calibration?.loaded.table, choice?.value, 'panel entropy');
   const logProbReport = useThreshold(
@@ -58,7 +58,7 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
         <p>By the model’s certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
       )}
       <p>{comparisonSentence(entropyReport, logProbReport)}</p>
-      {entropies && <TokenEntropies bench={bench} entropies={entropies} value={choice.value} />}
+      {entropies && <TokenEntropies shown={shown} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">
         Answers like this one are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))} of{' '}
@@ -125,12 +125,12 @@ function AnswerDensity(props: {
 
 /** The tokens that the answer's entropy is made of; those that do not count stand back. */
 function TokenEntropies(props: {
-  readonly bench: Bench;
+  readonly shown: ShownRun;
   readonly entropies: MapEntropies;
   readonly value: EntropyValue;
 }) {
-  const { bench, entropies, value } = props;
-  const { tokens } = bench.run;
+  const { shown, entropies, value } = props;
+  const { tokens } = shown.run;
   if (value.kind === 'given') return null;
   const nats = entropies[value.kind];
   const isContent = contentTokens(tokens);

@@ -6,8 +6,8 @@ import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } fro
 import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
 import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
-import type { Bench } from '../shared/use-bench';
 import { useRunSnapshots, useSourceStatus } from '../shared/use-run';
+import type { ShownRun } from '../shared/use-shown-run';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
 import { FiguresCard } from './figures-card';
@@ -31,7 +31,7 @@ const entropyHeightPx = 380;
 const logProbHeightPx = 250;
 
 /** The answers behind the numbers: what entropy says of being right, how far, and of which answers. */
-export function TrustView({ bench }: { readonly bench: Bench | undefined }) {
+export function TrustView({ shown }: { readonly shown: ShownRun | undefined }) {
   const { source } = useServices();
   const { phase } = useSourceStatus(); // a companion says with its model whether there is a calibration
   const isKnown = source.calibrationUrl !== undefined || phase === 'ready' || phase === 'failed';
@@ -51,7 +51,7 @@ export function TrustView({ bench }: { readonly bench: Bench | undefined }) {
       ) : (
         state.phase !== 'failed' && state.phase !== 'none' && <div className="trust-room" />
       )}
-      <PaperFigures bench={bench} />
+      <PaperFigures shown={shown} />
     </main>
   );
 }
@@ -214,7 +214,7 @@ function subsetName(chosen: TrustSubset): string {
 const embeddedModel = 'patchlight-scenes';
 
 /** Counterparts of the paper's figures that are of maps, not of answers. */
-function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
+function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
   const runs = useRunSnapshots();
@@ -228,9 +228,9 @@ function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
       ),
     [runs],
   );
-  const own = bench?.run.header.head?.classificationThreshold;
+  const own = shown?.run.header.head?.classificationThreshold;
   // The report is of one head; a companion's answer is drawn with another's threshold.
-  const ofReport = bench?.run.header.model.name === embeddedModel ? own : undefined;
+  const ofReport = shown?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
       <h2 id="paper-title">The maps, as in the paper</h2>

@@ -20,8 +20,8 @@ import { type OpenCalibration, poolingsQuery } from '../../state/statistics-quer
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import type { MapEntropies } from '../../statistics/api';
 import { useServices } from '../shared/services-context';
-import type { Bench } from '../shared/use-bench';
 import { useSourceStatus } from '../shared/use-run';
+import type { ShownRun } from '../shared/use-shown-run';
 import { nearestOf } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 
@@ -40,7 +40,7 @@ export interface AnswerTrust {
   readonly uncompared: string | undefined;
 }
 
-export function useAnswerTrust({ run }: Pick<Bench, 'run'>): AnswerTrust {
+export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
   const services = useServices();
   const { statistics, source, recordedCalibrationUrl } = services;
   const { phase } = useSourceStatus();
@@ -100,9 +100,9 @@ function useTokenEntropies(run: RunSnapshot) {
 const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
 
 /** Of each token's map, in the sense in use beside the answer. */
-export function useTokenNats(bench: Bench) {
+export function useTokenNats(shown: ShownRun) {
   const chosen = useTrustChoices(selectChosen);
-  const { choice, entropies } = useAnswerTrust(bench);
+  const { choice, entropies } = useAnswerTrust(shown);
   const kind = knownKind(choice?.value.kind ?? chosen);
   return { kind, nats: entropies?.[kind] };
 }

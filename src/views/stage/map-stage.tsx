@@ -8,7 +8,7 @@ import type { ShownMap } from '../../state/token-selection';
 import type { ViewSettings } from '../../state/view-settings';
 import { colourMaps } from '../../theme/colour-maps';
 import { PatchGrid } from './patch-grid';
-import './stage.css';
+import './map-stage.css';
 
 export interface StageImage {
   readonly url: string;
@@ -17,7 +17,7 @@ export interface StageImage {
   readonly heightPx: number;
 }
 
-interface StageProps {
+interface MapStageProps {
   readonly image: StageImage;
   /** Of the shown frame. */
   readonly placement: Placement;
@@ -27,7 +27,7 @@ interface StageProps {
 }
 
 /** The image with its map, in a box whose size does not depend on the image. */
-export function Stage({ image, placement, map, threshold, settings }: StageProps) {
+export function MapStage({ image, placement, map, threshold, settings }: MapStageProps) {
   const domain = useMemo(() => map && domainOf(map, settings), [map, settings]);
   const table = useMemo(() => layerTable(settings.colours, settings.layer), [settings.colours, settings.layer]);
   return (

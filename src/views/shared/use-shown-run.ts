@@ -9,7 +9,7 @@ import { useServices } from './services-context';
 import { useRunSnapshot } from './use-run';
 
 /** The run on screen with what is selected in it: what stage, legend, answer and provenance all draw from. */
-export interface Bench {
+export interface ShownRun {
   readonly record: RunRecord;
   readonly run: RunSnapshot;
   /** Tokens that the selection means now. */
@@ -28,7 +28,7 @@ const selectSelection = (choices: Choices) => choices.selection;
 /** Where a run has no head, there is no map to read and the threshold is only a slider's place. */
 const thresholdWithoutHead = 0.5;
 
-export function useBench(): Bench | undefined {
+export function useShownRun(): ShownRun | undefined {
   const { library } = useServices();
   const [settings, setSettings] = useViewSettings();
   const runId = useChoices(selectRunId);

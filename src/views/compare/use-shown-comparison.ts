@@ -7,11 +7,11 @@ import { defaultPair, type Offer, selectOffers, usualPair } from '../../state/me
 import type { Thresholds } from '../../state/panel-map';
 import { mostTelling } from '../../state/token-selection';
 import { useServices } from '../shared/services-context';
-import type { Bench } from '../shared/use-bench';
 import { useSourceStatus } from '../shared/use-run';
+import type { ShownRun } from '../shared/use-shown-run';
 
 /** What all panels share, beside what every view has. */
-export interface CompareBench extends Bench {
+export interface ShownComparison extends ShownRun {
   readonly offers: readonly Offer[];
   /** A method a panel, from left to right. */
   readonly panels: readonly MethodId[];
@@ -26,11 +26,11 @@ export interface CompareBench extends Bench {
 /** Where no head says at which share its labels were made. */
 const usualLabellingThreshold = 0.3;
 
-export function useCompare(bench: Bench): CompareBench {
+export function useShownComparison(shown: ShownRun): ShownComparison {
   const { source } = useServices();
   const status = useSourceStatus();
   const [compare, setCompare] = useCompareSettings();
-  const { run } = bench;
+  const { run } = shown;
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is offered changes with the status
   const offers = useMemo(() => selectOffers(run, source.offers(run.header)), [source, status, run]);
   // While the model loads nothing but FastRM's own maps can be had: what stands in for its teacher would only flash up.
@@ -40,14 +40,14 @@ export function useCompare(bench: Bench): CompareBench {
     [compare.methods, isSettled, offers],
   );
   const selected = useMemo(
-    () => (bench.selected.length > 0 || run.end === undefined ? bench.selected : mostTelling(run.tokens)),
-    [bench.selected, run],
+    () => (shown.selected.length > 0 || run.end === undefined ? shown.selected : mostTelling(run.tokens)),
+    [shown.selected, run],
   );
-  const classification = bench.threshold;
+  const classification = shown.threshold;
   const share = compare.shareThreshold ?? run.header.head?.labellingThreshold ?? usualLabellingThreshold;
   const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
   return {
-    ...bench,
+    ...shown,
     selected,
     offers,
     panels,
@@ -60,7 +60,7 @@ export function useCompare(bench: Bench): CompareBench {
 }
 
 /** The pair of the address while both of it are in sight. */
-function pairOf(wanted: CompareSettings['difference'], panels: readonly MethodId[]): CompareBench['pair'] {
+function pairOf(wanted: CompareSettings['difference'], panels: readonly MethodId[]): ShownComparison['pair'] {
   if (wanted?.every((method) => panels.includes(method))) return [...wanted];
   const [first, second] = panels;
   return first !== undefined && second !== undefined ? [first, second] : undefined;
@@ -69,10 +69,10 @@ function pairOf(wanted: CompareSettings['difference'], panels: readonly MethodId
 const selectIsAsking = ({ asking }: { readonly asking: Asking }) => asking.phase !== 'idle';
 
 /** Has explained what is on screen: the selected tokens of each panel, then the rest of their answer. A question that is asked goes first. */
-export function useWants(bench: CompareBench, isWeighing: boolean): void {
+export function useWants(shown: ShownComparison, isWeighing: boolean): void {
   const { explaining } = useServices();
   const isAsking = useAsking(selectIsAsking);
-  const { record, run, selected, offers, panels, stripMethod } = bench;
+  const { record, run, selected, offers, panels, stripMethod } = shown;
   const methods = useMemo(
     () => [...new Set([...panels, stripMethod, ...(isWeighing ? (['dex-ar'] as const) : [])])],
     [panels, stripMethod, isWeighing],
