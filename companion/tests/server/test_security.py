@@ -268,9 +268,9 @@ def test_files_have_the_media_types_that_browsers_require(local_server: Server):
             assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
 
 
-def test_part_of_a_file_is_served_by_range(opened: Guarded):
+def test_part_of_a_file_is_served_by_range(local_server: Server):
     """The page reads one image of a dataset out of a file of all of them."""
-    with httpx.Client(base_url=opened.url) as client:
+    with httpx.Client(base_url=local_server.url) as client:
         part = client.get("/favicon.svg", headers={"Range": "bytes=1-3"})
         assert (part.status_code, part.content) == (206, b"svg")
         assert part.headers["content-range"] == "bytes 1-3/6"
