@@ -2,7 +2,7 @@ import { type GalleryMark, galleryMarks } from './marks';
 import type { SampleStatistics } from './sample-answers';
 import './gallery.css';
 
-export type GalleryTheme = 'light' | 'dark';
+type GalleryTheme = 'light' | 'dark';
 
 interface GalleryProps {
   readonly statistics: SampleStatistics;

@@ -13,8 +13,8 @@ import { setZoom } from '../state/shared-zoom';
 import { colourMapNames, colourMaps } from '../theme/colour-maps';
 import { divergingColourAt } from '../theme/diverging-colours';
 import { ZoomStage } from '../views/compare/zoom-stage';
+import { layerTable, MapCanvas, Outline, StageFrame, type StageImage } from '../views/stage/map-stage';
 import { PatchGrid } from '../views/stage/patch-grid';
-import { layerTable, MapCanvas, Outline, StageFrame, type StageImage } from '../views/stage/stage';
 import { croppedImage, croppedPlacement, grid, image, map, otherMap, placement } from './sample-map';
 import '../views/stage/legend.css';
 

@@ -8,7 +8,7 @@ export const entropy: AnswerValue = { of: 'entropy', kind: 'given', pooling: 'me
 export const length: AnswerValue = { of: 'length' };
 
 /** One of the charts that filter each other: what the others leave of it, and what there is without filters. */
-export interface LinkedChart {
+interface LinkedChart {
   readonly counts: ChartCounts;
   readonly whole: ChartCounts;
 }
