@@ -286,7 +286,7 @@ describe('explaining an answer', () => {
       fastrm: undefined,
       chefer: undefined,
       tam: undefined,
-      gradcam: 'This companion offers no GradCAM, attention.',
+      gradcam: 'This companion does not offer GradCAM, attention.',
     });
     expect(refusalsOf(source, { ...header, id: 'of another visit' }).tam).toMatch('no longer stored');
     expect(refusalsOf(sourceOf().source, header).chefer).toBe('The companion is not connected.');
@@ -332,11 +332,11 @@ describe('what the companion refuses', () => {
     const { source } = sourceOf();
     const large = { ...question, image: { ...image, bytes: new Uint8Array(1001) } };
     await expect(eventsOf(source.ask(large, never))).rejects.toThrow(
-      'one.png has 1001 bytes; the companion takes at most 1000',
+      'one.png has 1001 bytes; the companion accepts at most 1000',
     );
     const gif = { ...question, image: { ...image, mediaType: 'image/gif' } };
     await expect(eventsOf(source.ask(gif, never))).rejects.toThrow(
-      'one.png is image/gif; the companion takes image/png',
+      'one.png is image/gif; the companion accepts image/png',
     );
   });
 });
@@ -461,11 +461,11 @@ describe('answers without maps', () => {
   it.each([
     [
       { hiddenSize: 64 },
-      'The head random-weights-head reads post_norm states of size 64; random-weights gives post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads post_norm states of size 64, but random-weights gives post_norm states of size 32. Answers come without maps.',
     ],
     [
       { stage: 'pre_norm' },
-      'The head random-weights-head reads pre_norm states of size 32; random-weights gives post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads pre_norm states of size 32, but random-weights gives post_norm states of size 32. Answers come without maps.',
     ],
   ])('name both sides where the head does not fit: %j', async (change, reason) => {
     companionOf({ model: () => json({ ...model, head: { ...head, ...change } }) });

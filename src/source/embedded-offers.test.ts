@@ -35,14 +35,14 @@ test("a recorded run of this very model can be explained by every method but the
   expect(Object.keys(found)).toEqual([...methodIds]);
   const refused = methodIds.filter((method) => found[method] !== undefined);
   expect(refused).toEqual(['chefer-incremental']);
-  expect(found['chefer-incremental']).toBe('Chefer, incremental, is computed by the companion only.');
+  expect(found['chefer-incremental']).toBe('Chefer, incremental is computed by the companion only.');
 });
 
 test("another model's run is refused with both names and revisions", () => {
   const other = { ...header, model: { ...header.model, name: 'llava', revision: 'abc' } };
   const { chefer, random, fastrm } = refusals(other, ready, own());
   expect(chefer).toBe(
-    `This answer is of llava abc; the model in this page is ${header.model.name} ${header.model.revision}.`,
+    `This answer is from llava abc; the model in this page is ${header.model.name} ${header.model.revision}.`,
   );
   expect([random, fastrm]).toEqual([undefined, undefined]);
 });

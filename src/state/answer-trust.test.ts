@@ -60,7 +60,7 @@ describe('whether an answer can be compared', () => {
     expect(answerIsComparable(run('cancelled'))).toMatchObject({ kind: 'no', isMakeable: false });
     expect(answerIsComparable(run('stop', { head: undefined })).kind).toBe('no');
     expect(answerIsComparable({ ...run('stop'), mapOf: (index) => (index < 3 ? map() : undefined) })).toMatchObject({
-      why: '2 of 5 tokens have no map, so the answer’s entropy is not known.',
+      why: '2 of 5 tokens have no map, so the answer’s entropy is unknown.',
     });
   });
 
@@ -77,8 +77,8 @@ describe('whether an answer can be compared', () => {
       calibrationFits(undefined, run('stop'), known),
     ].map((found) => (found.kind === 'no' ? found.why : found.kind));
     expect(whys[0]).toContain('h0');
-    expect(whys[1]).toContain('576 patches; this answer’s have 1152');
-    expect(whys[2]).toContain('your own');
+    expect(whys[1]).toContain('576 patches and this answer’s have 1152');
+    expect(whys[2]).toContain('your own image');
     expect(whys[3]).toContain('does not name its model');
   });
 });
@@ -104,7 +104,7 @@ describe('an answer’s one number', () => {
 describe('why an answer is compared with none', () => {
   it('gives the reason of the failure, or that no like number is known, and is silent while it may yet come', () => {
     expect(whyUncompared('sum', 4, new Error('There are no answers.'))).toBe(
-      'It could not be compared: There are no answers.',
+      'The comparison failed: There are no answers.',
     );
     expect(whyUncompared('given', Number.NaN, undefined)).toContain('does not say how its entropy was computed');
     expect(whyUncompared('sum', Number.NaN, undefined)).toContain('not a number');

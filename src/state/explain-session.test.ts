@@ -255,7 +255,7 @@ describe('a method that stops', () => {
     const session = createExplainSession(source);
     session.want(recordOf(2), [{ method: 'chefer', first: [], rest: [0, 1] }]);
     await source.step(4);
-    expect(track('chefer').stop).toEqual({ kind: 'failed', reason: '1 token came back without a map' });
+    expect(track('chefer').stop).toEqual({ kind: 'failed', reason: '1 token returned without a map' });
     expect(source.asked).toHaveLength(1);
   });
 });

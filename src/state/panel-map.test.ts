@@ -124,7 +124,7 @@ describe('several tokens’ maps as one', () => {
 
   it('are refused in words where DEX-AR has not weighed them', () => {
     const refused = selectPanelMap(holding(...maps), { ...request, indices: [0, 1], pool: 'grounded' });
-    expect(refused).toEqual({ kind: 'none', reason: 'DEX-AR has not weighed 2 of these 2 tokens yet.' });
+    expect(refused).toEqual({ kind: 'none', reason: 'DEX-AR has no weight for 2 of these 2 tokens yet.' });
   });
 });
 
