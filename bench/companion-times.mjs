@@ -1,5 +1,5 @@
 // @ts-check
-// With a real companion on this machine: from a token's row reaching the page to its map being on screen.
+// Measures a real companion on this machine: the time from a token's row reaching the page to its map on screen.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
@@ -8,7 +8,7 @@ import { root } from '../scripts/shell.mjs';
 import { median } from './page-times.mjs';
 
 /**
- * `patchlight serve` on the embedded model's folder, with a built page.
+ * Starts `patchlight serve` with the embedded model's folder and a built page.
  * @param {string} pageFolder
  * @param {string} modelFolder
  * @returns {Promise<{ address: string, stop: () => void }>}
@@ -21,18 +21,18 @@ export function startCompanion(pageFolder, modelFolder) {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   return new Promise((resolve, reject) => {
-    let said = '';
-    child.once('exit', (code) => reject(new Error(`the companion ended with ${code}: ${said}`)));
+    let log = '';
+    child.once('exit', (code) => reject(new Error(`the companion exited with code ${code}: ${log}`)));
     child.stderr.on('data', (text) => {
-      said += text;
-      const address = /Patchlight is at (\S+)/.exec(said)?.[1];
+      log += text;
+      const address = /Patchlight is at (\S+)/.exec(log)?.[1];
       if (address) resolve({ address, stop: () => child.kill() });
     });
   });
 }
 
 /**
- * Rows are let through one at a time, `pauseMs` apart, so that each map belongs to the row before it.
+ * Passes rows to the page one at a time, `pauseMs` apart, so each map can be matched to the row before it.
  * @param {import('@playwright/test').Page} page
  * @param {string} address
  * @param {readonly string[]} questions
@@ -44,8 +44,8 @@ export async function measureArrival(page, address, questions, pauseMs = 60) {
     /** @type {{ drawnMs: number, shownMs: number }[]} */
     const maps = [];
     const plainFetch = window.fetch;
-    window.fetch = async (...given) => {
-      const response = await plainFetch(...given);
+    window.fetch = async (...args) => {
+      const response = await plainFetch(...args);
       if (response.body === null || !response.headers.get('content-type')?.includes('arrow')) return response;
       const spaced = new TransformStream({
         async transform(chunk, controller) {
@@ -58,7 +58,7 @@ export async function measureArrival(page, address, questions, pauseMs = 60) {
     };
     const put = CanvasRenderingContext2D.prototype.putImageData;
     CanvasRenderingContext2D.prototype.putImageData = function (/** @type {any[]} */ ...args) {
-      // @ts-expect-error: one of two overloads, handed through
+      // @ts-expect-error: forwards the arguments of either overload
       put.apply(this, args);
       if (!this.canvas.classList.contains('stage-map') || arrivedAt === 0) return;
       const map = { drawnMs: performance.now() - arrivedAt, shownMs: Number.NaN };
@@ -86,10 +86,10 @@ export async function measureArrival(page, address, questions, pauseMs = 60) {
   /** @type {{ drawnMs: number, shownMs: number }[]} */
   const maps = await page.evaluate(() => /** @type {any} */ (window).arrivals);
   if (maps.length === 0) throw new Error('no map was drawn');
-  const known = maps.filter(({ shownMs }) => Number.isFinite(shownMs));
+  const shown = maps.filter(({ shownMs }) => Number.isFinite(shownMs));
   return {
-    drawnMs: median(known.map(({ drawnMs }) => drawnMs)),
-    shownMs: median(known.map(({ shownMs }) => shownMs)),
-    maps: known.length,
+    drawnMs: median(shown.map(({ drawnMs }) => drawnMs)),
+    shownMs: median(shown.map(({ shownMs }) => shownMs)),
+    maps: shown.length,
   };
 }

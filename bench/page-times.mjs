@@ -1,5 +1,5 @@
 // @ts-check
-// What a visitor of the built page waits for: its first paint, the model, an answer, a map after a click.
+// Measures what a visitor of the built page waits for: first paint, the model, an answer, a map after a click.
 
 /** @typedef {{ firstPaintMs: number, exampleMs: number, readyMs: number }} LoadTimes */
 /** @typedef {{ firstTokenMs: number, tokenMs: number, mapMs: number, tokens: number }} AnswerTimes */
@@ -7,7 +7,7 @@
 /**
  * @param {import('@playwright/test').Page} page
  * @param {string} url
- * @returns {Promise<LoadTimes>} from the start of the navigation
+ * @returns {Promise<LoadTimes>} measured from the start of the navigation
  */
 export async function measureLoad(page, url) {
   await page.goto(url, { waitUntil: 'commit' });
@@ -24,26 +24,26 @@ export async function measureLoad(page, url) {
 }
 
 /**
- * Asks and watches the tokens come.
+ * Asks a question and records when each token appears.
  * @param {import('@playwright/test').Page} page
  * @param {string} question
  * @returns {Promise<AnswerTimes>}
  */
 export async function measureAnswer(page, question) {
   await page.getByRole('textbox', { name: 'Question about the image' }).fill(question);
-  const before = await page.locator('[data-token]').count();
-  await page.evaluate((former) => {
+  const previousCount = await page.locator('[data-token]').count();
+  await page.evaluate((previous) => {
     /** @type {number[]} */
     const seen = [];
     const start = performance.now();
-    let isNew = former === 0;
+    let isNew = previous === 0;
     new MutationObserver(() => {
       const count = document.querySelectorAll('[data-token]').length;
-      isNew ||= count < former;
+      isNew ||= count < previous;
       while (isNew && seen.length < count) seen.push(performance.now() - start);
     }).observe(document.body, { subtree: true, childList: true });
     Object.assign(window, { tokenTimesMs: seen });
-  }, before);
+  }, previousCount);
   await page.keyboard.press('Enter');
   await page.locator('.answer-question', { hasText: question }).waitFor();
   await idle(page);
@@ -65,7 +65,7 @@ export async function measureAnswer(page, question) {
 }
 
 /**
- * From the pointer going down on a token to its map being drawn, and to the frame that shows it.
+ * Measures the time from a pointer press on a token until its map is drawn, and until the frame that shows it.
  * @param {import('@playwright/test').Page} page
  * @returns {Promise<{ drawnMs: number, shownMs: number }>}
  */
@@ -75,12 +75,12 @@ export async function measureClick(page) {
     /** @type {{ drawnMs: number, shownMs: number }[]} */
     const clicks = [];
     let downAt = 0;
-    const noteDown = (/** @type {PointerEvent} */ event) => {
+    const onPointerDown = (/** @type {PointerEvent} */ event) => {
       downAt = event.timeStamp;
     };
-    window.addEventListener('pointerdown', noteDown, { capture: true });
+    window.addEventListener('pointerdown', onPointerDown, { capture: true });
     CanvasRenderingContext2D.prototype.putImageData = function (/** @type {any[]} */ ...args) {
-      // @ts-expect-error: one of two overloads, handed through
+      // @ts-expect-error: forwards the arguments of either overload
       put.apply(this, args);
       if (!this.canvas.classList.contains('stage-map') || downAt === 0) return;
       const click = { drawnMs: performance.now() - downAt, shownMs: Number.NaN };
@@ -116,7 +116,7 @@ async function idle(page) {
 async function shownMapMs(page) {
   const texts = await page.locator('.provenance [data-volatile]').allTextContents();
   const match = /([\d.,]+)\s*(µs|ms|s)/.exec(texts.at(-1) ?? '');
-  if (match === null) throw new Error(`no time of a map in the provenance line: ${texts.join(' | ')}`);
+  if (match === null) throw new Error(`the provenance line shows no compute time: ${texts.join(' | ')}`);
   const unitMs = { µs: 0.001, ms: 1, s: 1000 }[/** @type {'µs' | 'ms' | 's'} */ (match[2])];
   return Number((match[1] ?? '').replaceAll(',', '')) * unitMs;
 }

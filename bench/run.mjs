@@ -1,10 +1,10 @@
 // @ts-check
-// Measures the built page and the head in a real browser.
-//   npm run bench                          prints
-//   npm run bench -- --write               writes bench/report/*.json as well, which README.md's figures come from
-//   npm run bench -- --only head --widths 4096 --rounds 3
-//   npm run bench -- --only explain   what each method of explanation takes
-//   npm run bench -- --only page --public <folder>   with another model and other samples than the page's own
+// Benchmarks the built page and its workers in a real browser.
+//   npm run bench                                          prints the figures
+//   npm run bench -- --write                               also writes bench/report/*.json, the source of README's figures
+//   npm run bench -- --only head --widths 4096 --rounds 3  measures the head at one width
+//   npm run bench -- --only explain                        measures each method
+//   npm run bench -- --only page --public <folder>         measures the page with another model and other samples
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds);
 process.chdir(root);
 
-/** Sizes of LLaVA-1.5: 576 patches, a short question, an answer as long as the paper's. */
+/** Sizes as in LLaVA-1.5 (576 patches), with a short question and an answer as long as in the paper. */
 const sizes = { patches: 576, textTokens: 64, answerTokens: 100 };
 const questions = ['What color is the large sphere?', 'Describe the image.', 'How many cubes are there?'];
 
@@ -42,7 +42,7 @@ const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] }
 const measuredOn = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, Chromium ${browser.version()}`;
 console.log(measuredOn);
 
-/** The head's own page is built as the product is: the same sources, worker format and headers. */
+/** The benchmark page is built like the product: same sources, worker format and headers. */
 const builds = {
   page: {
     configFile: 'vite.config.ts',
@@ -96,7 +96,7 @@ async function benchHead(url) {
     figures.push(...headFigures(times, { hiddenSize, ...sizes }));
   }
   await page.close();
-  const title = `The head alone, random weights, ${sizes.patches} patches, ${sizes.textTokens} text tokens, answer of ${sizes.answerTokens}`;
+  const title = `FastRM head alone: random weights, ${sizes.patches} patches, ${sizes.textTokens} text tokens, ${sizes.answerTokens} answer tokens`;
   return { title, command: 'npm run bench -- --only head --write', measuredOn, figures };
 }
 
@@ -114,21 +114,21 @@ async function benchPage(url) {
     for (const question of questions) answers.push(await measureAnswer(page, question));
   await context.close();
   /** @param {(answer: import('./page-times.mjs').AnswerTimes) => number} pick */
-  const middle = (pick) => median(answers.map(pick));
+  const medianOf = (pick) => median(answers.map(pick));
   return {
     title: 'The page with its embedded model',
     command: 'npm run bench -- --only page --write',
     measuredOn,
     figures: [
-      { label: 'first paint, nothing cached', value: cold.firstPaintMs, unit: 'ms' },
-      { label: 'example on screen, nothing cached', value: cold.exampleMs, unit: 'ms' },
-      { label: 'model ready, nothing cached (local server)', value: cold.readyMs, unit: 'ms' },
+      { label: 'first paint, empty cache', value: cold.firstPaintMs, unit: 'ms' },
+      { label: 'example on screen, empty cache', value: cold.exampleMs, unit: 'ms' },
+      { label: 'model ready, empty cache (local server)', value: cold.readyMs, unit: 'ms' },
       { label: 'model ready, cached', value: warm.readyMs, unit: 'ms' },
-      { label: 'first token after Enter, image encoded', value: middle((a) => a.firstTokenMs), unit: 'ms' },
-      { label: 'each further token, its map included', value: middle((a) => a.tokenMs), unit: 'ms' },
-      { label: 'a map', value: middle((a) => a.mapMs), unit: 'ms' },
-      { label: 'click on a token to its map drawn', value: click.drawnMs, unit: 'ms', goal: '16 at most' },
-      { label: 'click on a token to the frame that shows it', value: click.shownMs, unit: 'ms' },
+      { label: 'first token after Enter, image already encoded', value: medianOf((a) => a.firstTokenMs), unit: 'ms' },
+      { label: 'each further token, including its map', value: medianOf((a) => a.tokenMs), unit: 'ms' },
+      { label: 'one map', value: medianOf((a) => a.mapMs), unit: 'ms' },
+      { label: 'map drawn after a click on a token', value: click.drawnMs, unit: 'ms', goal: '<= 16' },
+      { label: 'map on screen after a click on a token', value: click.shownMs, unit: 'ms' },
     ],
   };
 }
@@ -139,18 +139,18 @@ async function benchExplain(url) {
   page.on('pageerror', ({ message }) => console.error(message));
   await page.goto(url);
   const job = { modelUrl: 'models/patchlight-scenes/', runUrl: 'samples/run-3.run', rounds: Math.ceil(rounds / 2) };
-  const { tokens, firstMapMs, fastrmMs, tokenMs } = await page.evaluate((given) => window.measureExplain(given), job);
+  const { tokens, firstMapMs, fastrmMs, tokenMs } = await page.evaluate((value) => window.measureExplain(value), job);
   await page.close();
   return {
-    title: `Explaining an answer of ${tokens} tokens in the page: each method's share of a token`,
+    title: `Explaining an answer of ${tokens} tokens in the page: time per token`,
     command: 'npm run bench -- --only explain --write',
     measuredOn,
     figures: [
-      { label: 'first map, nothing loaded but the model', value: firstMapMs, unit: 'ms' },
+      { label: 'first map, with only the model loaded', value: firstMapMs, unit: 'ms' },
       { label: 'fastrm', value: fastrmMs, unit: 'ms' },
       ...Object.entries(tokenMs).flatMap(([method, ms]) => [
         { label: method, value: ms, unit: 'ms' },
-        { label: `${method}, times fastrm`, value: ms / fastrmMs, unit: '×' },
+        { label: `${method} relative to fastrm`, value: ms / fastrmMs, unit: '×' },
       ]),
     ],
   };
@@ -162,27 +162,27 @@ async function benchStatistics(url) {
   page.on('pageerror', ({ message }) => console.error(message));
   await page.goto(url);
   const job = { bandRows: 10_000, resamples: 200, points: 256, brushRows: 100_000, rounds };
-  const times = await page.evaluate((what) => window.measureStatistics(what), job);
+  const times = await page.evaluate((value) => window.measureStatistics(value), job);
   await page.close();
   const bands = `bands of ${job.bandRows} answers, ${job.resamples} resamples, ${job.points} points`;
-  const brush = `a brush step over ${job.brushRows} rows, six charts`;
+  const brush = `one brush step over ${job.brushRows} rows, six charts`;
   return {
-    title: 'Statistics of a calibration, in their worker, from the page’s call to its answer',
+    title: 'Calibration statistics in the worker, from the page’s call to the result',
     command: 'npm run bench -- --only statistics --write',
     measuredOn,
     figures: [
-      { label: bands, value: times.bandsMs, unit: 'ms', goal: '150 at most' },
-      { label: `${bands}, every resample smoothed value by value`, value: times.plainBandsMs, unit: 'ms' },
-      { label: 'bands: faster than value by value by', value: times.plainBandsMs / times.bandsMs, unit: '×' },
+      { label: bands, value: times.bandsMs, unit: 'ms', goal: '<= 150' },
+      { label: `${bands}, smoothing every value`, value: times.plainBandsMs, unit: 'ms' },
+      { label: 'bands: speed-up over smoothing every value', value: times.plainBandsMs / times.bandsMs, unit: '×' },
       {
         label: `densities and histograms of ${job.bandRows} answers without bands`,
         value: times.densityMs,
         unit: 'ms',
       },
-      { label: brush, value: times.brushMs, unit: 'ms', goal: '16 at most' },
-      { label: `${brush}: the longest`, value: times.longestBrushMs, unit: 'ms' },
-      { label: `${brush}, every chart filtered anew`, value: times.plainBrushMs, unit: 'ms' },
-      { label: 'brush: faster than filtering anew by', value: times.plainBrushMs / times.brushMs, unit: '×' },
+      { label: brush, value: times.brushMs, unit: 'ms', goal: '<= 16' },
+      { label: `${brush}, maximum`, value: times.longestBrushMs, unit: 'ms' },
+      { label: `${brush}, filtering all rows per chart`, value: times.plainBrushMs, unit: 'ms' },
+      { label: 'brush: speed-up over filtering all rows', value: times.plainBrushMs / times.brushMs, unit: '×' },
       { label: `loading ${job.brushRows} rows of CSV`, value: times.loadMs, unit: 'ms' },
     ],
   };
@@ -196,13 +196,13 @@ async function benchCompanion() {
   try {
     const { drawnMs, shownMs, maps } = await measureArrival(page, companion.address, questions);
     return {
-      title: 'A companion on this machine, embedded model: from a row reaching the page to its map',
+      title: 'Companion on this machine with the embedded model: from a token’s arrival to its map',
       command: 'npm run bench -- --only arrival --write',
       measuredOn,
       figures: [
         { label: 'tokens', value: maps },
-        { label: 'a token’s row to its map drawn', value: drawnMs, unit: 'ms' },
-        { label: 'a token’s row to the frame that shows it', value: shownMs, unit: 'ms' },
+        { label: 'map drawn after a token arrives', value: drawnMs, unit: 'ms' },
+        { label: 'map on screen after a token arrives', value: shownMs, unit: 'ms' },
       ],
     };
   } finally {

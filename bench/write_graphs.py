@@ -1,9 +1,9 @@
-"""Weight-free graphs of the benchmark: the head, the paper's form of it, and its bare matrix products, of one width.
+"""Write the benchmark's graphs for each width: the head, the paper's formulation, and the matrix products alone.
 
     python bench/write_graphs.py 192 4096 5120
 
-Weights are external data that the benchmark's page makes up: `fastrm.bin` as patchlight.head.folded lays it out,
-`plain.bin` with W_q and W_k [d, d] fp16, then b_q and b_k [d] fp32.
+The graphs contain no weights. The benchmark page generates them as external data: `fastrm.bin` in the layout of
+patchlight.head.folded, and `plain.bin` with W_q and W_k [d, d] fp16, then b_q and b_k [d] fp32.
 """
 
 import sys
@@ -19,7 +19,7 @@ PLAIN_BLOB = "plain.bin"
 
 
 def external(name: str, data_type: int, dims: list[int], location: str, offset: int, length: int) -> TensorProto:
-    """A tensor whose bytes are handed over when the session is made."""
+    """Return a tensor whose bytes are supplied when the session is created."""
     tensor = TensorProto(name=name, data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
     for key, value in (("location", location), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))
@@ -27,7 +27,7 @@ def external(name: str, data_type: int, dims: list[int], location: str, offset: 
 
 
 def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list], output: list, tensors: list) -> None:
-    """One graph with float32 inputs and the output `probabilities`."""
+    """Save a graph with float32 inputs and the output `probabilities`."""
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
     result = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, output)
     graph = helper.make_graph(nodes, path.stem, infos, [result], tensors)
@@ -38,10 +38,10 @@ def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list], outpu
 
 
 def write_plain(path: Path, d: int) -> None:
-    """The paper's snippet (figure 15): a self-attention layer over all last hidden states so far, once a token.
+    """Write the paper's snippet (figure 15): self-attention over all last hidden states so far, run once per token.
 
-    states [n, d] raw, of prompt and answer up to the token -> probabilities [1, n], the last row's. Every query and
-    every key is formed.
+    states [n, d], raw, of the prompt and the answer up to the token -> probabilities [1, n] of the last row. Computes
+    all queries and all keys.
     """
     node = helper.make_node
     constants = [
@@ -75,7 +75,7 @@ def write_plain(path: Path, d: int) -> None:
 
 
 def write_products(path: Path, d: int) -> None:
-    """The two matrix products that the folded head cannot do without, and nothing else: its floor."""
+    """Write only the two matrix products that the folded head needs: its lower bound."""
     m16 = weight_layout(d)[0]
     nodes = [
         helper.make_node("Cast", ["M16"], ["M"], to=TensorProto.FLOAT),

@@ -60,7 +60,7 @@ test('Escape stops an answer, and what has come stays', async ({ page }) => {
   );
   await page.keyboard.press('Escape');
   await idle(page);
-  await expect(page.locator('.answer-hint')).toHaveText('Stopped before its end. Ask again');
+  await expect(page.locator('.answer-hint')).toHaveText('You stopped this answer. Ask again');
   expect(await tokens(page).count()).toBeGreaterThan(1);
 });
 
@@ -81,7 +81,7 @@ test('a question asked while the model loads is answered once it is there', asyn
   const letModelThrough = await openBeforeModel(page);
   await questionBox(page).fill('How many objects are there?');
   await questionBox(page).press('Enter');
-  await expect(page.locator('.ask-message')).toContainText('as soon as the model has loaded');
+  await expect(page.locator('.ask-message')).toContainText('when the model has loaded');
   letModelThrough();
   await idle(page);
   await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
@@ -108,7 +108,7 @@ test('a question asked while an image is still being read is about that image', 
   });
   await questionBox(page).fill('What color is the sphere?');
   await questionBox(page).press('Enter');
-  await expect(message(page)).toHaveText('It will be asked as soon as the image has been read.');
+  await expect(message(page)).toHaveText('Your question will be sent when the image has been read.');
   await page.evaluate(() => (window as Window & { letImageThrough?: () => void }).letImageThrough?.());
   await idle(page);
   await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
@@ -158,7 +158,7 @@ test.describe('on a phone', () => {
     await ask(page, 'Describe the image.');
     await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
     await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
-    const map = await page.locator('.bench-stage').boundingBox();
+    const map = await page.locator('.explain-figure').boundingBox();
     const question = await page.locator('.answer-question').boundingBox();
     if (map === null || question === null) throw new Error('map or question has no place');
     expect(question.y, 'the map covers the question').toBeGreaterThan(map.y + map.height);
@@ -219,6 +219,6 @@ test('an image can be pasted and dropped', async ({ page }) => {
     );
     await expect(page.locator('.readout-title')).toHaveText(name);
   }
-  await page.getByRole('button', { name: 'Back to the former answer' }).click();
+  await page.getByRole('button', { name: 'Back to the previous answer' }).click();
   await expect(tokens(page).first()).toBeVisible();
 });

@@ -19,7 +19,7 @@ const choose = (page: Page, name: string, mimeType: string, buffer: Buffer) =>
 
 test('a file that is no image', async ({ page }) => {
   await choose(page, 'notes.png', 'image/png', Buffer.from('these are notes, not a picture'));
-  await expect(message(page)).toContainText(/not an image/i);
+  await expect(message(page)).toContainText(/not a supported image/i);
 });
 
 test('a broken image', async ({ page }) => {
@@ -46,7 +46,7 @@ test('an empty question', async ({ page }) => {
 test('an overlong question, with both numbers', async ({ page }) => {
   await questionBox(page).fill('what color is the large sphere '.repeat(80));
   await questionBox(page).press('Enter');
-  await expect(message(page)).toContainText(/has \d+ tokens; the model takes at most \d+/);
+  await expect(message(page)).toContainText(/has \d+ tokens; the model accepts at most \d+/);
 });
 
 test('words that the model does not know, by name', async ({ page }) => {

@@ -109,13 +109,13 @@ test('the comparison has the companion compute what the page cannot, and makes t
   await page.getByRole('link', { name: 'Compare' }).click();
   await idle(page);
   const chefer = page.getByRole('region', { name: 'Chefer, exact', exact: true });
-  await expect(chefer).toContainText('tokens, all explained');
+  await expect(chefer).toContainText('tokens done');
   await expect(chefer.locator('.panel-cost')).toContainText(/Python.*\d+ forward, [1-9]\d* backward/);
-  await expect(chefer).not.toContainText('does not say what was streamed');
+  await expect(chefer).not.toContainText('does not reproduce the streamed answer');
   await page.getByRole('button', { name: 'Method of the strip' }).click();
   await page.getByRole('option', { name: 'TAM', exact: true }).click();
   await idle(page);
-  await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('tokens, all explained');
+  await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('tokens done');
   await expect(page.locator('.strip canvas')).toHaveCount(await page.locator('.strip-cell').count());
 });
 
@@ -126,7 +126,7 @@ test('the model of the companion is named, with what it runs on, and the page ne
   await expect(status(opened)).toContainText('patchlight-scenes');
   await expect(status(opened)).toContainText('on the companion');
   await expect(status(opened)).toContainText('cpu');
-  await expect(opened.getByRole('contentinfo')).toContainText('It runs on the companion that served this page, on cpu');
+  await expect(opened.getByRole('contentinfo')).toContainText('It runs on the companion that serves this page, on cpu');
   await expect(opened.getByRole('contentinfo')).not.toContainText('There is no server');
   const without = await fetch(`${companion.origin}/v1/model`);
   expect(without.status).toBe(401);
@@ -185,7 +185,7 @@ slow(
     await page.keyboard.press('Escape');
     companion.thaw();
     await expect(eyebrow(page)).toHaveText('Partial answer');
-    await expect(hint(page)).toContainText('Stopped before its end.');
+    await expect(hint(page)).toContainText('You stopped this answer.');
     const count = await tokens(page).count();
     expect(count).toBeGreaterThan(3);
     await expect(page.locator('.card-note').first()).toContainText('Partial: There are');
@@ -205,7 +205,7 @@ slow(
       Object.assign(window, { places });
       new MutationObserver(() => {
         const text = document.querySelector('.ask-message')?.textContent ?? '';
-        if (text.startsWith('In the queue') && places.at(-1) !== text) places.push(text);
+        if (text.startsWith('Queued') && places.at(-1) !== text) places.push(text);
       }).observe(document.body, { subtree: true, childList: true, characterData: true });
     });
     const picture = await (await page.request.get('/samples/scene-1.png')).body();
@@ -222,7 +222,7 @@ slow(
     // A stream begins when its question has its place: these three come first.
     const others = await Promise.all(begun);
     await put(page, 'How many objects are there?');
-    await expect(message(page)).toContainText(/In the queue: \d questions? (is|are) answered before yours/);
+    await expect(message(page)).toContainText(/Queued: \d questions? ahead of yours/);
     expect(await tokens(page).count()).toBe(former);
     await expect(page.locator('.answer-question')).not.toHaveText('How many objects are there?');
     await expect(eyebrow(page)).toHaveText('Answer', { timeout: 45_000 });
@@ -247,7 +247,7 @@ test.describe('where something fails', () => {
       await put(page, 'Describe the image.');
       await freezeInAnswer(page, companion, 3);
       try {
-        await expect(message(page)).toHaveText('Nothing new has come for a while. Stop keeps what is here.');
+        await expect(message(page)).toHaveText('Nothing new has arrived for a while. Stop keeps what is here.');
         await page.getByRole('button', { name: 'Stop' }).click();
         await expect(eyebrow(page)).toHaveText('Partial answer');
       } finally {
@@ -269,7 +269,7 @@ test.describe('where something fails', () => {
     await damage(page, (body) => body.subarray(0, Math.floor(body.length * 0.9)));
     await put(page, 'Describe the image.');
     await expect(eyebrow(page)).toHaveText('Partial answer');
-    await expect(hint(page)).toContainText('Broke off: the connection to the companion was lost. Ask again');
+    await expect(hint(page)).toContainText('Interrupted: the connection to the companion was lost. Ask again');
     await expect(status(page)).toContainText('on the companion');
   });
 
@@ -280,7 +280,7 @@ test.describe('where something fails', () => {
     );
     await put(page, 'Describe the image.');
     await expect(eyebrow(page)).toHaveText('Partial answer');
-    await expect(hint(page)).toContainText('Broke off');
+    await expect(hint(page)).toContainText('Interrupted');
     expect(await tokens(page).count()).toBeGreaterThan(3);
   });
 
@@ -290,7 +290,7 @@ test.describe('where something fails', () => {
       Buffer.from(body.toString('latin1').replace('"formatVersion": 2', '"formatVersion": 7'), 'latin1'),
     );
     await put(page, 'How many objects are there?');
-    await expect(message(page)).toHaveText('No answer: This run has format version 7; this page reads version 2.');
+    await expect(message(page)).toHaveText('No answer: This run has format version 7; this page supports version 2.');
     expect(await tokens(page).count()).toBe(former);
   });
 
@@ -300,7 +300,9 @@ test.describe('where something fails', () => {
     );
     await page.goto(companion.address);
     await expect(status(page)).toContainText('Not connected to the companion');
-    await expect(message(page)).toHaveText('Not connected: the companion (9.1) speaks protocol 3; this page reads 2.');
+    await expect(message(page)).toHaveText(
+      'Not connected: the companion (9.1) speaks protocol 3; this page supports 2.',
+    );
     await page.unroute('**/v1/health');
     await page.getByRole('button', { name: 'Reconnect' }).click();
     await expect(status(page)).toContainText('on the companion');
@@ -372,11 +374,11 @@ alone.describe('a companion that dies', () => {
       const came = await tokens(page).count();
       await first.kill();
       await expect(eyebrow(page)).toHaveText('Partial answer');
-      await expect(hint(page)).toContainText('Broke off: the connection to the companion was lost.');
+      await expect(hint(page)).toContainText('Interrupted: the connection to the companion was lost.');
       expect(await tokens(page).count()).toBeGreaterThanOrEqual(came);
       await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
       await expect(status(page)).toContainText('Not connected to the companion');
-      await expect(message(page)).toContainText('the companion does not answer (is patchlight serve still running?)');
+      await expect(message(page)).toContainText('the companion does not respond (is patchlight serve still running?)');
       await token(page, 1).click();
       await expect(page.locator('.readout-title')).toContainText('Map of “');
 

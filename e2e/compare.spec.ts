@@ -61,7 +61,7 @@ test('FastRM and its teacher stand side by side, and a patch under the pointer t
 }) => {
   await openCompare(page);
   expect(await panelNames(page)).toEqual(['FastRM', 'Chefer, exact']);
-  await expect(panel(page, 'Chefer, exact')).toContainText('6 tokens, all explained');
+  await expect(panel(page, 'Chefer, exact')).toContainText('6 tokens done');
   await expect(panel(page, 'Chefer, exact')).toContainText(/\d+ forward, \d+ backward/);
   const box = await gridOf(page, 'Chefer, exact').boundingBox();
   if (box === null) throw new Error('the map has no place');
@@ -84,7 +84,7 @@ test('the crosshair walks through all panels from the keyboard', async ({ page }
 
 test('panels are added, moved, replaced and removed from the keyboard, and stay in the address', async ({ page }) => {
   await openCompare(page);
-  await page.getByRole('button', { name: 'Add a method' }).focus();
+  await page.getByRole('button', { name: 'Add method' }).focus();
   await page.keyboard.press('Enter');
   expect(await panelNames(page)).toHaveLength(3);
   const third = (await panelNames(page))[2] ?? '';
@@ -114,7 +114,7 @@ test('panels are added, moved, replaced and removed from the keyboard, and stay 
   await page.reload();
   await idle(page);
   expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
-  await expect(panel(page, 'Attention rollout')).toContainText('all explained');
+  await expect(panel(page, 'Attention rollout')).toContainText('tokens done');
 });
 
 test('the numbers of agreement follow from the maps as they are saved', async ({ page }) => {
@@ -159,7 +159,7 @@ test('values are shown as given, as shares or as ranks, and the legend says whic
   const legend = page.locator('.compare-legend .legend-scale');
   await expect(legend).toContainText('probabilities');
   await page.getByRole('radio', { name: 'Share of maximum' }).click();
-  await expect(legend).toContainText('FastRM’s too');
+  await expect(legend).toContainText('FastRM included');
   await expect(readoutOf(page, 'FastRM')).toContainText('1.00 of max');
   await page.getByRole('radio', { name: 'Rank' }).click();
   await expect(legend).toContainText('ranks');
@@ -174,13 +174,13 @@ test('each kind of map is outlined at its own threshold, and the agreement follo
   const [fastrm, chefer] = [await outlineOf('FastRM'), await outlineOf('Chefer, exact')];
   const f1 = page.getByRole('row', { name: /^F1/ }).locator('td').first();
   const before = await f1.innerText();
-  await page.getByRole('slider', { name: /FastRM outlined at probability/ }).focus();
+  await page.getByRole('slider', { name: /FastRM outline: probability/ }).focus();
   await page.keyboard.press('Home');
   await expect.poll(() => outlineOf('FastRM')).toBe('M0 0L24 0L24 24L0 24Z');
   expect(await outlineOf('FastRM')).not.toBe(fastrm);
   expect(await outlineOf('Chefer, exact')).toBe(chefer);
   await expect(f1).not.toHaveText(before);
-  await page.getByRole('slider', { name: /Others outlined at share/ }).focus();
+  await page.getByRole('slider', { name: /Other outlines: share/ }).focus();
   await page.keyboard.press('End');
   await expect(page).toHaveURL(/share-threshold=1\.00/);
   await expect.poll(() => outlineOf('Chefer, exact')).not.toBe(chefer);
@@ -235,7 +235,7 @@ test('the strip shows every token by any method, and a token is picked in it', a
   await expect(cells).toHaveCount(6);
   await chooseByKeyboard(page, 'Method of the strip', 'Raw attention');
   await idle(page);
-  await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('6 tokens, all explained');
+  await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('6 tokens done');
   await cells.nth(1).click();
   expect(await page.locator('.tokens [aria-selected="true"]').count()).toBe(1);
   await page.keyboard.press('ArrowRight');
@@ -252,11 +252,11 @@ test('several tokens’ maps are pooled; weighing by grounding wants DEX-AR, say
   const mean = await saved(page, 'Attention rollout');
   await page.getByRole('radio', { name: 'Maximum', exact: true }).click();
   expect((await saved(page, 'Attention rollout')).values).not.toEqual(mean.values);
-  await page.getByRole('radio', { name: 'Grounded mean' }).click();
-  await expect(panel(page, 'FastRM')).toContainText('DEX-AR has not weighed 6 of these 6 tokens yet');
-  await page.getByRole('button', { name: 'Weigh the words' }).click();
+  await page.getByRole('radio', { name: 'Grounding-weighted mean' }).click();
+  await expect(panel(page, 'FastRM')).toContainText('DEX-AR has no weight for 6 of these 6 tokens yet');
+  await page.getByRole('button', { name: 'Show per word' }).click();
   await idle(page);
-  await expect(panel(page, 'FastRM')).not.toContainText('has not weighed');
+  await expect(panel(page, 'FastRM')).not.toContainText('has no weight for');
   expect((await saved(page, 'FastRM')).values).toHaveLength(576);
   await expect(token(page, 2)).toHaveAccessibleName(/of its relevancy on the image, grounding [\d.]+/);
 });
@@ -269,15 +269,15 @@ test('the words that a token rested on are shaded, and say their share', async (
   await words.getByRole('listitem').first().focus();
   await page.keyboard.press('ArrowRight');
   await expect(words.getByRole('listitem').nth(1)).toBeFocused();
-  await expect(page.locator('.words-readout').first()).toContainText('of all relevancy');
+  await expect(page.locator('.words-readout').first()).toContainText('of the relevancy');
 });
 
 test('a question asked here is answered and compared, and its costs are drawn and listed', async ({ page }) => {
   await openCompare(page);
   await ask(page, 'How many spheres are there?');
-  await expect(panel(page, 'Chefer, exact')).toContainText('all explained');
+  await expect(panel(page, 'Chefer, exact')).toContainText('tokens done');
   await expect(page.locator('.cost-series')).toHaveCount(2);
-  await page.getByText('The same as a table').click();
+  await page.getByText('Show as table').click();
   const rows = page.locator('.cost-table tbody tr');
   await expect(rows.filter({ hasText: 'FastRM' })).toHaveCount(1);
   await expect(rows.filter({ hasText: 'Chefer, exact' }).first()).toContainText(/ms|s/);
@@ -299,9 +299,9 @@ test('a method that waits can be stopped and gone on with; what is there stays',
   await expect(gradcam).toContainText('Stopped at 0 of 6');
   await expect(readoutOf(page, 'FastRM')).toContainText('peak');
   release();
-  await gradcam.getByRole('button', { name: 'Go on' }).click();
+  await gradcam.getByRole('button', { name: 'Continue' }).click();
   await idle(page);
-  await expect(gradcam).toContainText('6 tokens, all explained');
+  await expect(gradcam).toContainText('6 tokens done');
 });
 
 test.describe('where a graph does not come', () => {
@@ -311,11 +311,11 @@ test.describe('where a graph does not come', () => {
     await page.route('**/models/**/explain-gradcam.onnx', (route) => route.abort());
     await openCompare(page, '&methods=fastrm,gradcam');
     const gradcam = panel(page, 'GradCAM, attention');
-    await expect(gradcam).toContainText('It failed:');
+    await expect(gradcam).toContainText('Failed:');
     await page.unroute('**/models/**/explain-gradcam.onnx');
     await gradcam.getByRole('button', { name: 'Try again' }).click();
     await idle(page);
-    await expect(gradcam).toContainText('6 tokens, all explained');
+    await expect(gradcam).toContainText('6 tokens done');
   });
 });
 
@@ -338,7 +338,7 @@ test('a run of another model shows the maps that it holds, and why there are no 
   await page.getByRole('button', { name: /Method of panel 1/ }).click();
   const chefer = page.getByRole('option', { name: 'Chefer, exact' });
   await expect(chefer).toHaveAttribute('aria-disabled', 'true');
-  await expect(chefer).toContainText('Not here:');
+  await expect(chefer).toContainText('Not available:');
   await page.keyboard.press('Escape');
   await page.getByRole('radio', { name: /Overview/ }).click();
   await expect(page).toHaveURL(/frame=overview/);

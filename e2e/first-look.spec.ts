@@ -47,10 +47,10 @@ test('the page says which model answers, what it knows and what it does not', as
   const manifest = await page.request.get('/models/patchlight-scenes/manifest.json');
   const { name, knows } = (await manifest.json()) as { name: string; knows: string };
   const colophon = page.getByRole('contentinfo');
-  await expect(colophon).toContainText('Which model answers');
+  await expect(colophon).toContainText('About the model');
   await expect(colophon).toContainText(name);
   await expect(colophon).toContainText(knows);
-  await expect(colophon).toContainText('It does not know photographs');
+  await expect(colophon).toContainText('It does not understand photographs');
 });
 
 test('another example opens, and its address opens it again', async ({ page }) => {
@@ -72,7 +72,7 @@ test.describe('where the model cannot be had', () => {
     await page.route('**/models/**/*.onnx*', (route) => route.fulfill({ status: 503, body: 'later' }));
     await page.goto('/');
     const status = page.locator('.status');
-    await expect(status).toContainText('did not load');
+    await expect(status).toContainText('could not be loaded');
     await token(page, 1).click();
     await expect(stageTitle(page)).toContainText('Map of “');
     await page.unroute('**/models/**/*.onnx*');

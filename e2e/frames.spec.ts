@@ -53,7 +53,9 @@ test('the words that rest on a patch of the overview are told by the overview’
     position: { x: at(peaks.overview.col) * box!.width, y: at(peaks.overview.row) * box!.height },
   });
   const { row, col } = peaks.overview;
-  await expect(page.locator('.readout-note')).toContainText(`On r${row + 1} c${col + 1} rest blue 0.90, disk 0.90`);
+  await expect(page.locator('.readout-note')).toContainText(
+    `Words that used r${row + 1} c${col + 1}: blue 0.90, disk 0.90`,
+  );
   await expect(page.locator('.token[data-marked]')).toHaveCount(2);
 });
 

@@ -10,7 +10,7 @@ test('colours, scale, sharpness and opacity are chosen, and stay in the address'
   expect(viridis).not.toEqual(before);
   await page.getByRole('radio', { name: 'Per map' }).click();
   expect(await mapPixels(page)).not.toEqual(viridis);
-  await expect(page.locator('.legend-scale')).toContainText('this map’s own');
+  await expect(page.locator('.legend-scale')).toContainText('this map’s values');
   await page.getByRole('radio', { name: 'Smooth' }).click();
   await expect(page.locator('canvas.stage-map')).not.toHaveCSS('image-rendering', 'pixelated');
   await page.getByRole('slider', { name: 'Opacity' }).focus();
@@ -25,7 +25,7 @@ test('colours, scale, sharpness and opacity are chosen, and stay in the address'
   await expect(page.getByRole('radio', { name: 'Smooth' })).toBeChecked();
 });
 
-test('the threshold outlines what lies above it, by keyboard too, and goes back to the head’s own', async ({
+test('the threshold outlines what lies above it, by keyboard too, and resets to the head’s threshold', async ({
   page,
 }) => {
   await openPage(page);
@@ -41,7 +41,7 @@ test('the threshold outlines what lies above it, by keyboard too, and goes back 
   await expect(page).toHaveURL(/threshold=0\.01/);
   await page.keyboard.press('End');
   await expect(outline).toHaveAttribute('d', '');
-  await page.getByRole('button', { name: /back to the head/ }).click();
+  await page.getByRole('button', { name: /reset to the head/ }).click();
   await expect(page).not.toHaveURL(/threshold=/);
 });
 
@@ -60,7 +60,7 @@ test('a patch tells its value and rank under the pointer; picked, it marks the w
   await expect(readout(page)).toContainText(`r${row} c${col}`);
   await expect(readout(page)).toContainText('rank 1 of 576');
   await page.mouse.click(x, y);
-  await expect(page.locator('.readout-note')).toContainText(`On r${row} c${col} rest`);
+  await expect(page.locator('.readout-note')).toContainText(`Words that used r${row} c${col}: `);
   await expect(page.locator('.token[data-marked]').first()).toBeVisible();
   await page.getByRole('button', { name: 'Clear' }).click();
   await expect(page.locator('.token[data-marked]')).toHaveCount(0);

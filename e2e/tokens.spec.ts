@@ -24,7 +24,7 @@ test('arrows, Home and End walk through the answer, and the map comes along', as
 test('the answer is one tab stop', async ({ page }) => {
   await token(page, 1).click();
   await page.keyboard.press('Tab');
-  await expect(page.getByRole('radiogroup', { name: 'What a click picks' }).getByRole('radio').first()).toBeFocused();
+  await expect(page.getByRole('radiogroup', { name: 'What a click selects' }).getByRole('radio').first()).toBeFocused();
   await page.keyboard.press('Shift+Tab');
   await expect(token(page, 1)).toBeFocused();
 });

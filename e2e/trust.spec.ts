@@ -48,11 +48,11 @@ test('beside the answer stands how many like it were right, and opened, on what 
     /^Of [\d,]+ answers like this one \(entropy [\d.]+ to [\d.]+ nats\), \d+\s% \(\d+–\d+\s%\) were right\.$/,
   );
   await openEvidence(page);
-  await expect(ofChart(page, 'Entropy of its maps')).toBeVisible();
+  await expect(ofChart(page, 'Entropy of the maps')).toBeVisible();
   await expect(ofChart(page, 'Mean log-probability')).toBeVisible();
-  await expect(page.locator('.evidence')).toContainText('By the model’s own certainty: of ');
+  await expect(page.locator('.evidence')).toContainText('By the model’s certainty: of ');
   await expect(page.locator('.evidence')).toContainText(/AUROC 0\.\d\d \(0\.\d\d–0\.\d\d\) against 0\.\d\d/);
-  await expect(page.locator('.evidence')).toContainText('this tells right from wrong best here');
+  await expect(page.locator('.evidence')).toContainText('Best of 18 choices on these answers');
   const tokens = page.locator('.token-entropies li');
   await expect(tokens.first()).toHaveText(/^There \d\.\d\d$/);
 });
@@ -65,7 +65,7 @@ test('another entropy is another comparison, and the way back is named', async (
   await idle(page);
   await expect(sentence(page)).not.toHaveText(before);
   await expect(page.locator('.evidence')).toContainText('Bernoulli: mean binary entropy');
-  await page.getByRole('button', { name: 'Back to what separates best' }).click();
+  await page.getByRole('button', { name: 'Reset to the best choice' }).click();
   await idle(page);
   await expect(sentence(page)).toHaveText(before);
 });
@@ -87,7 +87,7 @@ test('of a picture of one’s own the page says that the calibration is of other
   await questionBox(page).press('Enter');
   await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
   await idle(page);
-  await expect(sentence(page)).toContainText('This picture is your own');
+  await expect(sentence(page)).toContainText('No figures for your own image');
   await expect(sentence(page)).toContainText('patchlight evaluate');
 });
 
@@ -102,10 +102,10 @@ test.describe('with an error that the test brings about', () => {
   });
 
   test('a sample whose picture is not there is not asked, and that is said', async ({ page }) => {
-    await page.route('**/datasets/**/images/**', (route) => route.fulfill({ status: 404, body: 'none' }));
+    await page.route('**/datasets/**/images.bin', (route) => route.fulfill({ status: 404, body: 'none' }));
     await openPage(page, '/?view=trust');
     await page.locator('.samples-row').first().click();
-    await expect(page.locator('.samples-note')).toContainText('is not where the data set should be (404)');
+    await expect(page.locator('.samples-note')).toContainText('could not be read: the server answered 404');
     await expect(page).toHaveURL(/view=trust/);
   });
 });
@@ -178,7 +178,7 @@ test('kinds and sets are picked, answers searched, and all of it is cleared at o
   await expect.poll(() => leftRows(page)).toBeLessThan(counts);
   await expect(page.locator('.sample-question').first()).toContainText('spheres');
   await page.getByRole('searchbox').fill('no such words');
-  await expect(page.locator('.samples-empty')).toContainText('No answer is left');
+  await expect(page.locator('.samples-empty')).toContainText('No answers match');
   await page.getByRole('button', { name: 'Clear all' }).click();
   await idle(page);
   await expect.poll(() => leftRows(page)).toBe(all);
@@ -199,8 +199,13 @@ test('a row opens as a run: its question is asked again, and its trust is told',
   const row = page.locator('.samples-row').first();
   const question = await row.locator('.sample-question').innerText();
   const answer = await row.locator('.sample-answer').innerText();
+  const imageResponse = page.waitForResponse('**/images.bin');
   await row.click();
   await expect(page.locator('.answer-question')).toHaveText(question);
+  // Of 4 MB of images, the bytes of one.
+  const image = await imageResponse;
+  expect(image.status()).toBe(206);
+  expect((await image.body()).length).toBeLessThan(20_000);
   await idle(page);
   const said = await page.locator('.tokens').innerText();
   expect(said.replaceAll(/[\s\d]+/g, '')).toBe(answer.replaceAll(/[\s\d]+/g, ''));
@@ -223,7 +228,7 @@ test('a table of one’s own takes the place of the model’s, and gives it back
   await expect(sentence(page)).toContainText('answers like this one');
   await page.getByRole('link', { name: 'Trust' }).click();
   await idle(page);
-  await page.getByRole('button', { name: 'Back to the model’s own' }).click();
+  await page.getByRole('button', { name: 'Back to the model’s calibration' }).click();
   await idle(page);
   await expect.poll(() => leftRows(page)).toBeGreaterThan(10_000);
 });

@@ -50,7 +50,9 @@ export async function findBrowser() {
 export async function ensureBrowser() {
   const found = await findBrowser();
   if (found) return found;
-  const attempts = [() => run('npx', ['playwright', 'install', 'chromium'], { timeoutMs: 5 * 60_000 })];
+  // Where its host is out of reach the download waits in silence.
+  const watched = { stallMs: 2 * 60_000, onOutput: (/** @type {string} */ text) => void process.stdout.write(text) };
+  const attempts = [() => run('npx', ['playwright', 'install', 'chromium'], watched)];
   if (process.platform === 'linux' && process.getuid?.() === 0) {
     attempts.push(async () => {
       await run('apt-get', ['update', '-qq']);

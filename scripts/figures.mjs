@@ -1,8 +1,8 @@
 // @ts-check
-// The figures in README.md (those with a goal) and docs/figures.md (all) are rendered from measured reports, so that they
+// Renders the figures in README.md (a selection) and docs/figures.md (all) from the measured reports, so that the documents
 // cannot drift from them.
 //   node scripts/figures.mjs           writes both
-//   node scripts/figures.mjs --check   fails where a document says something else than the reports
+//   node scripts/figures.mjs --check   fails if a document differs from the reports
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -12,9 +12,10 @@ import { root } from './shell.mjs';
 const reportFolders = ['public/models/patchlight-scenes/report', 'public/datasets/patchlight-scenes', 'bench/report'];
 
 /**
- * One report file: what was measured together by one command. A report without `figures` is data for other readers.
- * @typedef {{ label: string, value: number | string, unit?: string, goal?: string }} Figure
- * What is told better by columns than one by one comes in tables beside the figures.
+ * One report file: figures measured by one command. A report without `figures` is data for other readers. `interval` is
+ * the 95 % interval of a sampled figure.
+ * @typedef {{ label: string, value: number | string, interval?: readonly [number, number], unit?: string, goal?: string }} Figure
+ * Figures that read better in columns are tables.
  * @typedef {{ title: string, columns: string[], rows: (string | number)[][] }} Table
  * @typedef {{ title: string, command: string, measuredOn?: string, figures: Figure[], tables?: Table[] }} Report
  */
@@ -52,8 +53,9 @@ export function parseReport(file, data) {
 }
 
 /** @param {Figure} figure */
-function renderValue({ value, unit }) {
-  return unit === undefined ? renderNumber(value) : `${renderNumber(value)} ${unit}`;
+function renderValue({ value, interval, unit }) {
+  const number = unit === undefined ? renderNumber(value) : `${renderNumber(value)} ${unit}`;
+  return interval === undefined ? number : `${number} (${interval.map(renderNumber).join(' to ')})`;
 }
 
 /** @param {number | string} value */
@@ -85,20 +87,50 @@ export function renderFigures(reports) {
   return sections.join('\n\n');
 }
 
-/**
- * What was wanted beside what was found, a report a group.
- * @param {readonly Report[]} reports
- */
-export function renderGoals(reports) {
-  const rows = reports.flatMap(({ title, figures }) => {
-    const held = figures.filter(({ goal }) => goal !== undefined);
-    if (held.length === 0) return [];
-    return [
-      renderRow([`**${title}**`, '', '']),
-      ...held.map((figure) => renderRow([figure.label, renderValue(figure), figure.goal ?? ''])),
-    ];
+/** The README's figures, by report and label, with the words that the README uses for them. */
+const readmeFigures = [
+  {
+    report: 'Answers on unseen scenes (greedy, exact match)',
+    label: 'overall',
+    text: 'Right answers of the embedded model on unseen scenes',
+  },
+  {
+    report: 'FastRM head compared with exact Chefer on held-out answers',
+    label: 'F1 at the threshold',
+    text: 'FastRM maps against exact Chefer, F1 of the marked patches',
+  },
+  {
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
+    label: 'AUROC of log-probability (mean), on the same half',
+    text: 'Log-probability separates right from wrong answers, AUROC',
+  },
+  {
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
+    label: 'AUROC of entropy (sum-normalised, mean), on one half of the answers',
+    text: 'Entropy of the maps separates them, AUROC',
+  },
+  {
+    report: 'The page with its embedded model',
+    label: 'map drawn after a click on a token',
+    text: 'From a click on a token to its map on screen',
+  },
+  {
+    report: 'FastRM head alone: random weights, 576 patches, 64 text tokens, 100 answer tokens',
+    label: 'd = 4096: 100 tokens at once, including the image: speed-up over the paper’s formulation',
+    text: 'FastRM maps of a 100-token answer at d = 4096, speed-up over the paper’s form',
+  },
+];
+
+/** @param {readonly Report[]} reports */
+export function renderReadmeFigures(reports) {
+  const rows = readmeFigures.map(({ report: title, label, text }) => {
+    const report = reports.find((candidate) => candidate.title === title);
+    const figure = report?.figures.find((candidate) => candidate.label === label);
+    if (report === undefined || figure === undefined)
+      throw new Error(`no report has the figure "${label}" of "${title}"`);
+    return renderRow([text, renderValue(figure), `\`${report.command}\``]);
   });
-  return ['| | measured | goal |\n|---|---:|---:|', ...rows].join('\n');
+  return ['| | measured | by |\n|---|---:|---|', ...rows].join('\n');
 }
 
 function readReports() {
@@ -114,10 +146,10 @@ function readReports() {
 }
 
 /**
- * A document with what stands between its marks replaced.
+ * Replaces the part of a document between two markers.
  * @param {string} text
  * @param {string} section
- * @param {{ file: string, name: string }} where the document, and its marks' name
+ * @param {{ file: string, name: string }} where the document, and the name of its markers
  */
 export function replaceSection(text, section, { file, name }) {
   const marks = { begin: `<!-- ${name}: begin -->`, end: `<!-- ${name}: end -->` };
@@ -129,7 +161,7 @@ export function replaceSection(text, section, { file, name }) {
 
 /** @type {readonly { file: string, render: (reports: readonly Report[]) => string }[]} */
 const documents = [
-  { file: 'README.md', render: renderGoals },
+  { file: 'README.md', render: renderReadmeFigures },
   { file: 'docs/figures.md', render: renderFigures },
 ];
 
@@ -143,7 +175,7 @@ function main() {
     if (!process.argv.includes('--check')) {
       writeFileSync(full, after);
     } else if (after !== before) {
-      console.error(`${file} does not say what the reports say: run node scripts/figures.mjs`);
+      console.error(`${file} differs from the reports: run node scripts/figures.mjs`);
       process.exitCode = 1;
     }
   }

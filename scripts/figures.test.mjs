@@ -1,6 +1,6 @@
 // @ts-check
 import { describe, expect, it } from 'vitest';
-import { parseReport, renderFigures, renderGoals, replaceSection } from './figures.mjs';
+import { parseReport, renderFigures, renderReadmeFigures, replaceSection } from './figures.mjs';
 
 const report = {
   title: 'Answers',
@@ -21,14 +21,17 @@ describe('the figures of README.md and docs/figures.md', () => {
     expect(text).toContain('| questions | 2400 |  |');
   });
 
-  it('show in README what has a goal, and leave out what has none', () => {
-    const text = renderGoals([report, { ...report, title: 'Curves', figures: [{ label: 'steps', value: 3 }] }]);
-    expect(text).toContain('| **Answers** |  |  |\n| colour | 91.23 % | ≥ 65 % |');
-    expect(text).not.toContain('questions');
-    expect(text).not.toContain('Curves');
+  it('show the interval of a sampled figure', () => {
+    /** @type {import('./figures.mjs').Figure[]} */
+    const figures = [{ label: 'right', value: 0.8642, interval: [0.85, 0.87712] }];
+    expect(renderFigures([{ ...report, figures }])).toContain('| right | 0.8642 (0.85 to 0.8771) |');
   });
 
-  it('show what has columns as tables under the figures', () => {
+  it('fail if a report no longer has a figure that the README shows', () => {
+    expect(() => renderReadmeFigures([report])).toThrow('no report has the figure');
+  });
+
+  it('show tables under the figures', () => {
     const table = { title: 'By set', columns: ['set', 'right'], rows: [['pope|like', 0.93412]] };
     const parsed = parseReport('a.json', { ...report, tables: [table] });
     const text = renderFigures(parsed ? [parsed] : []);
@@ -36,19 +39,19 @@ describe('the figures of README.md and docs/figures.md', () => {
     expect(() => parseReport('a.json', { ...report, tables: [{ ...table, rows: [['one cell']] }] })).toThrow('a.json');
   });
 
-  it('replace only what stands between the marks, and the same again changes nothing', () => {
+  it('replace only the text between the markers, and do nothing the second time', () => {
     const readme = 'before\n<!-- figures: begin -->\nold\n<!-- figures: end -->\nafter\n';
     const once = replaceSection(readme, 'new', where);
     expect(once).toBe('before\n<!-- figures: begin -->\nnew\n<!-- figures: end -->\nafter\n');
     expect(replaceSection(once, 'new', where)).toBe(once);
   });
 
-  it('refuse a README without marks, and a figure without a value', () => {
+  it('refuse a README without markers, and a figure without a value', () => {
     expect(() => replaceSection('nothing here', 'new', where)).toThrow('README.md lacks');
     expect(() => parseReport('a.json', { ...report, figures: [{ label: 'colour' }] })).toThrow('a.json');
   });
 
-  it('pass over data that is no report', () => {
+  it('skip data that is not a report', () => {
     expect(parseReport('curves.json', { loss: [1, 2] })).toBeUndefined();
   });
 });

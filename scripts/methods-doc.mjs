@@ -1,7 +1,7 @@
 // @ts-check
 // The figures in docs/methods.md are rendered from the report of `python -m patchlight.measure.methods_report`.
 //   node scripts/methods-doc.mjs           writes the section
-//   node scripts/methods-doc.mjs --check   fails where the document says something else than the report
+//   node scripts/methods-doc.mjs --check   fails if the document differs from the report
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -27,7 +27,7 @@ const names = /** @type {const} */ ({
 });
 
 /**
- * A figure with its 95 % interval: value, low, high; null where there was no token.
+ * A figure with its 95 % interval: value, low, high; null if there are no tokens.
  * @typedef {readonly [number, number, number] | null} Estimate
  * @typedef {keyof typeof names} Method
  * @typedef {Record<'pointing' | 'iou' | 'mass' | 'spearman' | 'top' | 'f1', Estimate>} Figures
@@ -65,23 +65,22 @@ export function renderMethods(data) {
   const { facts } = data;
   return [
     `\`${data.command}\` (${data.measuredOn}; model ${data.model}, revision ${data.modelRevision})`,
-    `${facts.questions} questions about ${facts.scenes} test scenes (from number ${facts.firstScene} on), of which ` +
-      `${facts.answeredInTheRightWords} were answered in the right answer's words. The tokens of these answers that name ` +
-      `an object were explained: ${facts.explainedAnswers} answers, ${facts.tokensPerAnswer} tokens each on average. ` +
-      `The pass that was explained differed from the streamed answer by at most ${facts.largestDifference?.toExponential(1)} ` +
-      `in a token's log-probability. Intervals are 95 %, from ${facts.resamples} resamples of whole scenes. Maps are ` +
-      `binarised at ${facts.binarisedAt} of their maximum, FastRM's at its classification threshold, ` +
-      `${facts.classificationThreshold}.`,
+    `The model answered ${facts.questions} questions about ${facts.scenes} test scenes (from number ${facts.firstScene}); ` +
+      `${facts.answeredInTheRightWords} answers have the same words as the reference. In ${facts.explainedAnswers} of them, ` +
+      `tokens that name an object were explained, ${facts.tokensPerAnswer} per answer on average. Log-probabilities in the ` +
+      `explained pass differ from the streamed ones by at most ${facts.largestDifference?.toExponential(1)}. Intervals are ` +
+      `95 %, from ${facts.resamples} bootstrap resamples of scenes. Maps are binarised at ${facts.binarisedAt} of their ` +
+      `maximum, FastRM's at its classification threshold, ${facts.classificationThreshold}.`,
     '### Verdict',
     data.verdict.map((sentence) => `- ${sentence}`).join('\n'),
     ...Object.values(data.groups).flatMap(renderGroup),
     '### Cost',
-    "Processor time of one core, check included, an answer's object-naming tokens asked for together. FastRM reads " +
-      "states that the answer left behind; all others start from the answer's tokens and encode the picture again.",
+    'Processor time of one core, including the check, for all tokens of an answer that name an object in one call. FastRM ' +
+      "uses the hidden states of the answer; the other methods start from the answer's tokens and encode the image again.",
     renderCosts(data),
     '### Where methods fail: the pointing game by kind of token',
     ...Object.entries(data.groups).flatMap(([group, { words }]) => [
-      `Of ${words}:`,
+      `For ${words}:`,
       table(
         ['', 'tokens', ...methods.map((name) => names[name])],
         data.pointingBy
@@ -109,7 +108,14 @@ function renderGroup({ words, tokens, objectShare, methods: of }) {
 
 /** @param {MethodsReport} data */
 function renderCosts({ costs, emptyMaps }) {
-  const head = ['', 'ms a token', 'peak memory', 'forward passes an answer', 'backward passes an answer', 'empty maps'];
+  const head = [
+    '',
+    'ms per token',
+    'peak memory',
+    'forward passes per answer',
+    'backward passes per answer',
+    'empty maps',
+  ];
   const rows = methods.map((name) => {
     const { msPerToken, peakMegabytes, forwardPerAnswer, backwardPerAnswer } = costs[name];
     const ms = String(Number(msPerToken.toPrecision(3)));
@@ -127,7 +133,7 @@ function main() {
   if (!process.argv.includes('--check')) {
     writeFileSync(file, after);
   } else if (after !== before) {
-    console.error(`${document} does not say what ${report} says: run node scripts/methods-doc.mjs`);
+    console.error(`${document} differs from ${report}: run node scripts/methods-doc.mjs`);
     process.exitCode = 1;
   }
 }

@@ -21,22 +21,22 @@ const data = /** @type {any} */ ({
   },
   costs: forEach({ msPerToken: 12.345, peakMegabytes: 56, forwardPerAnswer: 1, backwardPerAnswer: 4.25 }),
   emptyMaps: forEach(0.2),
-  pointingBy: [{ group: 'found', label: 'the word is a color', tokens: 3, methods: forEach(estimate) }],
+  pointingBy: [{ group: 'found', label: 'color words', tokens: 3, methods: forEach(estimate) }],
   verdict: ['Raw attention is best.'],
 });
 
 describe('the tables of docs/methods.md', () => {
   const text = renderMethods(data);
 
-  it('have a row a method in each group, with intervals, and a dash where nothing was scored', () => {
+  it('have a row per method in each group, with intervals, and a dash if nothing was scored', () => {
     expect(text).toContain('### Words not in the question\n\n7 tokens; the object covers 5.4 % of the patches.');
     expect(text.match(/^\| DEX-AR \| 0\.51 \(0\.40 to 0\.62\) \|.*\| – \|$/gm)).toHaveLength(2);
   });
 
-  it('tell the cost, the empty maps, the verdict and where methods fail', () => {
+  it('show costs, empty maps, the verdict and where methods fail', () => {
     expect(text).toContain('| TAM | 12.3 | 56.0 MB | 1.0 | 4.3 | 20.0 % |');
     expect(text).toContain('### Verdict\n\n- Raw attention is best.');
-    expect(text).toContain('| the word is a color | 3 | 0.51 |');
-    expect(text).toContain('at most 4.2e-6 in a token');
+    expect(text).toContain('| color words | 3 | 0.51 |');
+    expect(text).toContain('at most 4.2e-6. Intervals');
   });
 });

@@ -18,7 +18,7 @@ const bin = path.join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
  */
 export const venvBin = (name) => path.join(bin, name);
 
-function findPython() {
+export function findPython() {
   const candidates = [process.env.PATCHLIGHT_PYTHON, 'python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
   for (const candidate of candidates) {
     if (!candidate) continue;
@@ -42,11 +42,19 @@ function requirementsDigest() {
   return hash.digest('hex');
 }
 
+/**
+ * The virtual environment, with nothing installed in it yet when it is new.
+ * @returns {Promise<void>}
+ */
+export async function ensureVenv() {
+  if (!existsSync(venvBin('python'))) await run(findPython(), ['-m', 'venv', venv]);
+}
+
 /** @returns {Promise<void>} */
 export async function ensurePython() {
   const digest = requirementsDigest();
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest) return;
-  if (!existsSync(venvBin('python'))) await run(findPython(), ['-m', 'venv', venv]);
+  await ensureVenv();
   await run(venvBin('python'), [
     ...['-m', 'pip', 'install', '-qq', '--disable-pip-version-check'],
     ...['-c', 'companion/constraints.txt', '-e', 'companion[dev]'],

@@ -1,12 +1,21 @@
 // @ts-check
-// Runs one command in a process group of its own, so that what it started ends with it.
+// Runs one command in its own process group, so that everything it started ends with it.
 import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** @typedef {{ cwd?: string, env?: Record<string, string>, timeoutMs?: number }} RunOptions */
+/** Silence after which a command counts as hung. A slow machine is no reason to stop a command that still reports. */
+const defaultStallMs = 10 * 60_000;
+
+/**
+ * @typedef {object} RunOptions
+ * @property {string} [cwd]
+ * @property {Record<string, string>} [env]
+ * @property {(text: string) => void} [onOutput] receives stdout and stderr; without it both go to the terminal
+ * @property {number} [stallMs] kills the command after this long without output; only with onOutput
+ */
 
 /** @type {Set<number>} */
 const groups = new Set();
@@ -28,28 +37,38 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
 }
 
 /**
- * Resolves when the command has exited with 0; rejects with the reason where it has not.
+ * Resolves when the command has exited with 0, and rejects with the reason otherwise.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {RunOptions} [options]
  * @returns {Promise<void>}
  */
-export function run(command, args, { cwd = root, env = {}, timeoutMs = 15 * 60_000 } = {}) {
+export function run(command, args, { cwd = root, env = {}, onOutput, stallMs = defaultStallMs } = {}) {
   return new Promise((resolve, reject) => {
+    const output = onOutput ? 'pipe' : 'inherit';
     const child = spawn(command, [...args], {
       cwd,
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'inherit', 'inherit'],
+      // Python would hold back what it prints into a pipe.
+      env: { ...process.env, ...(onOutput && { PYTHONUNBUFFERED: '1' }), ...env },
+      stdio: ['ignore', output, output],
       detached: true,
     });
     if (child.pid !== undefined) groups.add(child.pid);
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      if (child.pid !== undefined) endGroup(child.pid);
-    }, timeoutMs);
+    let isStalled = false;
+    const watchdog = onOutput
+      ? setTimeout(() => {
+          isStalled = true;
+          if (child.pid !== undefined) endGroup(child.pid);
+        }, stallMs)
+      : undefined;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (/** @type {string} */ text) => {
+        watchdog?.refresh();
+        onOutput?.(text);
+      });
+    }
     const settle = () => {
-      clearTimeout(timer);
+      clearTimeout(watchdog);
       if (child.pid === undefined) return;
       endGroup(child.pid);
       groups.delete(child.pid);
@@ -58,10 +77,11 @@ export function run(command, args, { cwd = root, env = {}, timeoutMs = 15 * 60_0
       settle();
       reject(new Error(`${command} did not start: ${error.message}`));
     });
-    child.on('exit', (code, signal) => {
-      settle();
+    // What the command left running would hold its pipes open: it is ended first, and "close" follows.
+    child.on('exit', settle);
+    child.on('close', (code, signal) => {
       if (code === 0) return resolve();
-      const how = timedOut ? `took longer than ${timeoutMs / 1000} s` : `exited with ${code ?? signal}`;
+      const how = isStalled ? `printed nothing for ${stallMs / 1000} s` : `exited with ${code ?? signal}`;
       reject(new Error(`${command} ${args.join(' ')} ${how}`));
     });
   });

@@ -19,22 +19,56 @@ function isAlive(pid) {
   }
 }
 
+/** Collects what a command prints. */
+function collector() {
+  const collected = {
+    text: '',
+    onOutput: (/** @type {string} */ text) => {
+      collected.text += text;
+    },
+  };
+  return collected;
+}
+
 it('tells which command failed, and with what', async () => {
   await run('true', []);
   await expect(run('sh', ['-c', 'exit 3'])).rejects.toThrow('sh -c exit 3 exited with 3');
   await expect(run('no-such-program', [])).rejects.toThrow('no-such-program did not start');
 });
 
-it.skipIf(process.platform === 'win32')('ends what an overdue command started as well', async () => {
+it('hands over what the command prints', async () => {
+  const output = collector();
+  await run('sh', ['-c', 'echo out; echo err >&2'], { onOutput: output.onOutput });
+  expect(output.text.split('\n').toSorted().join()).toBe(',err,out');
+});
+
+it('leaves a command alone that goes on printing, however long it takes', async () => {
+  const output = collector();
+  const script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.2; echo $i; done';
+  await run('sh', ['-c', script], { onOutput: output.onOutput, stallMs: 1500 });
+  expect(output.text.trim().split('\n')).toHaveLength(8);
+});
+
+it.skipIf(process.platform === 'win32')('ends a command that prints nothing more, and what it started', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'patchlight-shell-'));
   const pidFile = path.join(folder, 'pid');
   try {
-    const command = run('sh', ['-c', `sleep 60 & echo $! > ${pidFile}; wait`], { timeoutMs: 500 });
-    await expect(command).rejects.toThrow('took longer than 0.5 s');
+    const script = `sleep 60 & echo $! > ${pidFile}; echo started; wait`;
+    const command = run('sh', ['-c', script], { onOutput: () => {}, stallMs: 500 });
+    await expect(command).rejects.toThrow('printed nothing for 0.5 s');
     const pid = Number(readFileSync(pidFile, 'utf8'));
     for (let tries = 0; tries < 50 && isAlive(pid); tries += 1) await sleep(20);
     expect(isAlive(pid)).toBe(false);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+it('ends what the command left running', async () => {
+  const output = collector();
+  // The one left behind holds the pipe: waiting for its end would take a minute.
+  await run('sh', ['-c', 'sleep 60 & echo $!'], { onOutput: output.onOutput });
+  const pid = Number(output.text);
+  for (let tries = 0; tries < 50 && isAlive(pid); tries += 1) await sleep(20);
+  expect(isAlive(pid)).toBe(false);
 });

@@ -10,7 +10,7 @@ import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
 import { createStatisticsClient } from './statistics/client';
-import { renderPage } from './views/render-page';
+import { renderPage } from './views/app/render-page';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
@@ -34,7 +34,7 @@ const source =
   apiUrl === undefined
     ? createEmbeddedSource({ modelUrl, calibrationUrl, backend: chosenBackend() })
     : createCompanionSource({ apiUrl, backend: chosenBackend() });
-const reading = {
+const files = {
   library: createRunLibrary({ isOnScreen: (id) => useChoices.getState().runId === id, onDrop: forgetTracks }),
   shelf: createImageShelf(),
   readImage,
@@ -44,8 +44,8 @@ const reading = {
     yield* openRecorded(bytes);
   },
 };
-const { library } = reading;
-const intake = createImageIntake(reading);
+const { library } = files;
+const intake = createImageIntake(files);
 const asking = createAskSession(source, library, intake);
 const explaining = createExplainSession(source);
 /** Workers and the page's own files answer without a network too. */
@@ -54,7 +54,7 @@ const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'alw
 renderPage(
   root,
   {
-    ...reading,
+    ...files,
     source,
     intake,
     asking,

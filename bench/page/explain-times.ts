@@ -1,11 +1,11 @@
-// The embedded model's explanations as the page has them: its source, its worker, a recorded run.
+// Measures the embedded model's explanations as the page computes them: with its source, its worker and a recorded run.
 import type { MethodId } from '../../src/contract/methods';
 import type { AnswerToken, RunHeader } from '../../src/contract/run';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
 import { openRecorded } from '../../src/source/recorded-run';
 
 export interface ExplainJob {
-  /** Relative to the page. */
+  /** Relative to the page's URL. */
   readonly modelUrl: string;
   readonly runUrl: string;
   readonly rounds: number;
@@ -13,11 +13,11 @@ export interface ExplainJob {
 
 export interface ExplainTimes {
   readonly tokens: number;
-  /** From the first request to its first map: files, session, the answer read again, one token. */
+  /** From the first request to its first map: loads the files, creates a session, reads the answer, explains one token. */
   readonly firstMapMs: number;
-  /** FastRM's while it answers: one token at a time. */
+  /** FastRM's time per token while answering, one token at a time. */
   readonly fastrmMs: number;
-  /** All of an answer's tokens at once, an equal share for each, reading the answer again included; medians of the rounds. */
+  /** Time per token when explaining a complete answer, including reading it again; medians of the rounds. */
   readonly tokenMs: Readonly<Partial<Record<MethodId, number>>>;
 }
 
@@ -31,27 +31,27 @@ export async function measureExplain({ modelUrl, runUrl, rounds }: ExplainJob): 
   for await (const event of source.explain({ method: 'chefer', header, tokens, tokenIndices: [0] }, signal))
     if (event.type === 'map') firstMapMs = performance.now() - from;
 
-  let asked = 0;
-  /** Each time of an answer a little shorter: the worker keeps what it read of the last ones. */
-  async function share(method: MethodId): Promise<number> {
-    const part = tokens.slice(0, tokens.length - (asked++ % 4));
+  let requests = 0;
+  /** Milliseconds per token. Varies the answer's length, because the worker caches the answers it read last. */
+  async function perTokenMs(method: MethodId): Promise<number> {
+    const part = tokens.slice(0, tokens.length - (requests++ % 4));
     const tokenIndices = part.map(({ index }) => index);
     for await (const event of source.explain({ method, header, tokens: part, tokenIndices }, signal))
       if (event.type === 'end') return event.cost.ms / part.length;
-    throw new Error(`${method} did not end`);
+    throw new Error(`the explanation by ${method} did not finish`);
   }
 
   const offered = source.offers(header).filter(({ method, refusal }) => refusal === undefined && method !== 'fastrm');
   const fastrm: number[] = [];
   const times = new Map<MethodId, number[]>(offered.map(({ method }) => [method, []]));
-  // In turns, so that a machine that is busy for a while slows all of them; the first round is left out.
+  // Alternate between methods, so that a temporarily busy machine slows all of them; ignore the first round.
   for (let round = 0; round <= rounds; round++) {
     const maps: number[] = [];
     for await (const event of source.ask({ image: header.image, text: header.question }, signal))
       if (event.type === 'map') maps.push(event.map.computeMs);
     if (round > 0) fastrm.push(median(maps));
     for (const [method, measured] of times) {
-      const ms = await share(method);
+      const ms = await perTokenMs(method);
       if (round > 0) measured.push(ms);
     }
   }
@@ -67,7 +67,7 @@ async function readRun(url: string): Promise<{ readonly header: RunHeader; reado
     if (event.type === 'begin') header = event.header;
     if (event.type === 'token') tokens.push(event.token);
   }
-  if (header === undefined) throw new Error(`${url} has no beginning`);
+  if (header === undefined) throw new Error(`${url} has no header`);
   return { header, tokens };
 }
 

@@ -1,6 +1,6 @@
 import { createNoise, fillHalfs, halfToNumber, randomFloats } from './random-weights';
 
-/** fastrm.bin as the companion writes it: M16 [d, d] fp16, then fp32 v [d], w [d], scale, s. */
+/** The layout of fastrm.bin, as the companion writes it: M16 [d, d] fp16, then fp32 v [d], w [d], scale, s. */
 export interface HeadBlob {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly M16: Uint16Array;
@@ -10,7 +10,7 @@ export interface HeadBlob {
   readonly s: number;
 }
 
-/** Entries of M spread so that logits of normalised states have a deviation near 1. */
+/** Scales M so that logits of normalised states have a standard deviation near 1. */
 export function randomHeadBlob(d: number): HeadBlob {
   const bytes = new Uint8Array(2 * d * d + 8 * d + 8);
   const M16 = new Uint16Array(bytes.buffer, 0, d * d);
@@ -33,7 +33,7 @@ export function randomPlainBlob(d: number): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** One token's probabilities over `patches` in float64, written plainly: sigmoid(n_q M n_j + v . n_j + w . n_q + s). */
+/** Reference for one token's patch probabilities, in float64: sigmoid(n_q M n_j + v . n_j + w . n_q + s). */
 export function referenceMap(blob: HeadBlob, query: Float32Array, patches: Float32Array): Float64Array {
   const d = query.length;
   const q = layerNorm(query);

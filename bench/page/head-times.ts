@@ -1,5 +1,5 @@
-// One head of one width, in one worker: the product's own head on random weights, the paper's plain form, and the bare
-// matrix products. All three are measured in turns, so that a machine that is busy for a while slows all of them.
+// Measures one head of one width in a worker: the product's head with random weights, the paper's formulation, and the
+// matrix products alone. Rounds alternate between the three, so that a temporarily busy machine slows all of them.
 import { createGraph, type Graph, type GraphFiles } from '../../src/inference/graph';
 import { createHead } from '../../src/inference/head';
 import { loadRuntime, planRuntime } from '../../src/inference/runtime';
@@ -8,31 +8,31 @@ import { randomHeadBlob, randomPlainBlob, referenceMap } from './head-blobs';
 import { createNoise, randomFloats } from './random-weights';
 
 export interface HeadJob {
-  /** Folder of the graphs of this width. */
+  /** Folder with the graphs for this width. */
   readonly graphsUrl: string;
   readonly hiddenSize: number;
   readonly patches: number;
-  /** Tokens of prompt text: states that the plain form attends over beside the patches. */
+  /** Number of text tokens in the prompt, which the paper's formulation attends over in addition to the patches. */
   readonly textTokens: number;
-  /** Tokens of one answer. */
+  /** Number of tokens in one answer. */
   readonly answerTokens: number;
   readonly rounds: number;
 }
 
-/** Medians of the rounds, in milliseconds; the first round is left out. */
+/** Medians of the rounds, in milliseconds, without the first round. */
 export interface HeadTimes {
   readonly threads: number;
   readonly sessionMs: number;
   readonly imageMs: number;
   /** One token at a time. */
   readonly tokenMs: number;
-  /** A whole answer at once, without and with its image. */
+  /** A complete answer at once, without and with preparing its image. */
   readonly batchMs: number;
   readonly batchWithImageMs: number;
   readonly plainTokenMs: number;
   readonly productsTokenMs: number;
   readonly productsBatchMs: number;
-  /** Largest difference of probabilities from float64, over one map. */
+  /** Largest difference between a map's probabilities and a float64 reference. */
   readonly error: number;
 }
 
@@ -68,35 +68,35 @@ export async function measureHead(job: HeadJob): Promise<HeadTimes> {
   await head.setImage(image);
   const map = await head.maps(one);
   const reference = referenceMap(blob, one.data, image.data);
-  const error = reference.reduce((worst, value, i) => Math.max(worst, Math.abs(value - map.data[i]!)), 0);
+  const error = reference.reduce((max, value, i) => Math.max(max, Math.abs(value - map.data[i]!)), 0);
 
-  const shortRounds = 10;
+  const runsPerRound = 10;
   const measureRound = async () => ({
     image: await timed(1, () => head.setImage(image)),
-    token: await timed(shortRounds, () => head.maps(one)),
+    token: await timed(runsPerRound, () => head.maps(one)),
     batch: await timed(1, () => head.maps(queries)),
     batchWithImage: await timed(1, async () => {
       await head.setImage(image);
       await head.maps(queries);
     }),
-    productsToken: await timed(shortRounds, () => runProducts(one)),
+    productsToken: await timed(runsPerRound, () => runProducts(one)),
     productsBatch: await timed(1, () => runProducts(queries)),
     plainToken: await timed(1, () => runPlain(plain, states)),
   });
   await measureRound();
   const measured: Awaited<ReturnType<typeof measureRound>>[] = [];
   for (let round = 0; round < rounds; round++) measured.push(await measureRound());
-  const middle = (of: keyof (typeof measured)[number]) => median(measured.map((round) => round[of]));
+  const medianOf = (of: keyof (typeof measured)[number]) => median(measured.map((round) => round[of]));
   return {
     threads: runtime.threads,
     sessionMs,
-    imageMs: middle('image'),
-    tokenMs: middle('token'),
-    batchMs: middle('batch'),
-    batchWithImageMs: middle('batchWithImage'),
-    plainTokenMs: middle('plainToken'),
-    productsTokenMs: middle('productsToken'),
-    productsBatchMs: middle('productsBatch'),
+    imageMs: medianOf('image'),
+    tokenMs: medianOf('token'),
+    batchMs: medianOf('batch'),
+    batchWithImageMs: medianOf('batchWithImage'),
+    plainTokenMs: medianOf('plainToken'),
+    productsTokenMs: medianOf('productsToken'),
+    productsBatchMs: medianOf('productsBatch'),
     error,
   };
 }
@@ -105,11 +105,11 @@ const runPlain = (plain: Graph, states: FloatTensor) => plain.run({ states }, ['
 
 const tensor = (data: Float32Array, dims: readonly number[]): FloatTensor => ({ data, dims });
 
-/** Mean milliseconds of `times` runs. */
-async function timed(times: number, task: () => Promise<unknown>): Promise<number> {
+/** Mean milliseconds per run. */
+async function timed(runs: number, task: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
-  for (let i = 0; i < times; i++) await task();
-  return (performance.now() - start) / times;
+  for (let i = 0; i < runs; i++) await task();
+  return (performance.now() - start) / runs;
 }
 
 function median(values: readonly number[]): number {

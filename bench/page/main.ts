@@ -1,4 +1,4 @@
-// The page that bench/run.mjs drives: hands one job at a time to the worker, where all is measured.
+// The page that bench/run.mjs drives: it runs one job at a time, in a worker.
 import { type ExplainJob, type ExplainTimes, measureExplain } from './explain-times';
 import type { HeadJob, HeadTimes } from './head-times';
 import { measureStatistics, type StatisticsJob, type StatisticsTimes } from './statistics-times';
@@ -15,7 +15,7 @@ declare global {
 
 window.measureStatistics = measureStatistics;
 
-/** A fresh worker a job: memory of the wider heads is given back between them. */
+/** Starts a new worker for each job, to free the memory of the wider heads in between. */
 window.measureHead = (job) =>
   new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./head-worker.ts', import.meta.url), { type: 'module' });

@@ -1,6 +1,6 @@
-// The same statistics as anybody would write them at first.
-import { exactDensity, scottBandwidth } from '../../src/math/kernel-density';
+// Straightforward versions of the same statistics, as a baseline.
 import { createRandom } from '../../src/math/random';
+import { exactDensity, scottBandwidth } from '../../src/math/statistics/kernel-density';
 
 export type PlainRequest =
   | { readonly task: 'bands'; readonly rows: number; readonly resamples: number; readonly points: number }
@@ -19,7 +19,7 @@ export interface MadeUpAnswer {
   readonly correct: 0 | 1;
 }
 
-/** Three of four are right; wrong ones lie a little higher. */
+/** Three in four answers are right; wrong ones have slightly higher entropies. */
 export function madeUpAnswers(rows: number): MadeUpAnswer[] {
   const { unit, normal } = createRandom(11);
   return Array.from({ length: rows }, () => {

@@ -1,4 +1,4 @@
-/** Uniform in -1..1 by a xorshift generator: fast, and the same in each run. */
+/** A fast seeded xorshift generator, uniform in -1..1. */
 export function createNoise(seed: number): () => number {
   let state = seed | 1;
   return () => {
@@ -14,8 +14,8 @@ export function randomFloats(count: number, noise: () => number, size = 1): Floa
 }
 
 /**
- * fp16 bit patterns of random sign and mantissa, and an exponent that puts them between 1/4 and 1. Made as bits: at
- * d = 5120 there are 26 million, and rounding each takes longer than the benchmark.
+ * Fills an array with fp16 bit patterns of random sign and mantissa and magnitudes between 1/4 and 1. Generates the bits
+ * directly, because rounding 26 million values (d = 5120) would take longer than the benchmark.
  */
 export function fillHalfs(halfs: Uint16Array, noise: () => number): void {
   for (let i = 0; i < halfs.length; i++) {

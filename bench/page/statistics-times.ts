@@ -1,8 +1,8 @@
-// What the statistics' worker takes for what a user moves by hand, from the page's call to its answer, beside the plain
-// way of computing the same: every resample smoothed value by value, every chart counted by filtering all rows anew.
+// Measures the statistics worker on interactive tasks, from the page's call to its result, and compares it with
+// straightforward versions: smoothing every value of every resample, and filtering all rows again for every chart.
 
-import type { AnswerValue, FilterChart } from '../../src/contract/statistics';
 import { createRandom } from '../../src/math/random';
+import type { AnswerValue, FilterChart } from '../../src/statistics/api';
 import { createStatisticsClient } from '../../src/statistics/client';
 import { madeUpAnswers, type PlainReply, type PlainRequest } from './plain-statistics';
 
@@ -18,10 +18,10 @@ export interface StatisticsJob {
 export interface StatisticsTimes {
   readonly bandsMs: number;
   readonly plainBandsMs: number;
-  /** A slider that moves: no bands. */
+  /** Without bands, as while a slider moves. */
   readonly densityMs: number;
   readonly brushMs: number;
-  /** Of them, the longest. */
+  /** The longest brush step instead of the median. */
   readonly longestBrushMs: number;
   readonly plainBrushMs: number;
   readonly loadMs: number;
@@ -48,15 +48,17 @@ export async function measureStatistics(job: StatisticsJob): Promise<StatisticsT
   const large = await load(job.brushRows);
   const request = { value: entropy, resamples, points };
 
-  const bands = await repeated(rounds, (round) => client.distribution(small.table, { ...request, seed: round }));
+  const bands = await repeated(rounds, (round) =>
+    client.compute('distribution', small.table, { ...request, seed: round }),
+  );
   const densities = await repeated(rounds, (round) =>
-    client.distribution(small.table, { ...request, resamples: 0, bandwidthFactor: 0.5 + round / rounds }),
+    client.compute('distribution', small.table, { ...request, resamples: 0, bandwidthFactor: 0.5 + round / rounds }),
   );
   const { unit } = createRandom(1);
   const brushes = await repeated(rounds * 10, () => {
     const from = 3.5 + 0.5 * unit();
     const choices = { entropy: { range: [from, from + 0.5] }, logProb: { range: [-1.5, -0.1] } } as const;
-    return client.filter(large.value.table, { charts, choices });
+    return client.compute('filter', large.value.table, { charts, choices });
   });
   client.destroy();
   const plainBandsMs = await plain({ task: 'bands', rows: job.bandRows, resamples, points });
@@ -77,7 +79,7 @@ function csvOf(rows: number): string {
   return ['entropy,logProb,length,set,kind,correct', ...lines].join('\n');
 }
 
-/** In a worker of its own, as the other is. */
+/** Runs in a worker too, for a fair comparison. */
 function plain(request: PlainRequest): Promise<number> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./plain-statistics-worker.ts', import.meta.url), { type: 'module' });
@@ -96,7 +98,7 @@ async function timed<T>(task: () => Promise<T>): Promise<{ value: T; ms: number 
   return { value, ms: performance.now() - from };
 }
 
-/** The first two are left out. */
+/** Times each round, after two warm-up rounds. */
 async function repeated(rounds: number, task: (round: number) => Promise<unknown>): Promise<number[]> {
   const times: number[] = [];
   for (let round = 0; round < rounds + 2; round++) times.push((await timed(() => task(round))).ms);

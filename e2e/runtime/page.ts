@@ -28,7 +28,7 @@ function noise(seed: number, rows: number, cols: number): FloatTensor {
   return { data: Float32Array.from({ length: rows * cols }, uniform), dims: [rows, cols] };
 }
 
-interface Bench {
+interface HeadSetup {
   readonly runtime: Runtime;
   readonly files: HeadFiles;
   readonly patches: FloatTensor;
@@ -36,7 +36,7 @@ interface Bench {
   readonly hiddenSize: number;
 }
 
-async function openBench(choice: BackendChoice): Promise<Bench> {
+async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
   const manifest = await fetchManifest(modelUrl);
   const quiet = () => {};
   const files = await loadModelFiles(modelUrl, manifest, quiet, quiet);
@@ -112,7 +112,7 @@ const tests = {
 
   /** Largest difference over 100 tokens x 576 patches. */
   async compareBackends() {
-    const { runtime, files, patches, queries } = await openBench('webgpu');
+    const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
     const webgpu = await createHead(runtime, files, 'webgpu');
     const wasm = await createHead(runtime, files, 'wasm');
     await webgpu.setImage(patches);
@@ -126,14 +126,14 @@ const tests = {
   },
 
   async choose(choice: BackendChoice) {
-    const { runtime, files, hiddenSize } = await openBench(choice);
+    const { runtime, files, hiddenSize } = await openHeadSetup(choice);
     const { head, note } = await chooseHead(runtime, files, hiddenSize);
     return { backend: head.backend, note, threads: runtime.threads };
   },
 
   /** The device goes between two calls, and while one is under way; then a second head is made. */
   async loseDevice(when: 'between' | 'during') {
-    const { runtime, files, patches, queries } = await openBench('webgpu');
+    const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
     const head = await createHead(runtime, files, 'webgpu');
     await head.setImage(patches);
     const before = await head.maps(queries);
@@ -159,7 +159,7 @@ const tests = {
 
   /** A graph that is no graph fails its own caller; the head made after it runs. */
   async afterFailure(backend: 'webgpu' | 'wasm') {
-    const { runtime, files, patches, queries } = await openBench(backend);
+    const { runtime, files, patches, queries } = await openHeadSetup(backend);
     const broken = { ...files, head: { ...files.head, graph: new Uint8Array(64) } };
     const failure = await createHead(runtime, broken, backend).catch((error: unknown) => String(error));
     const head = await createHead(runtime, files, backend);

@@ -1,12 +1,13 @@
-// Arrow IPC streams of rows, whatever they tell: opened, read row by row, cells as plain values. What a row may hold is
-// said by those who read them: run-rows.ts, explain-stream.ts.
+// Reads an Arrow IPC stream row by row, with each cell as a plain value. run-rows.ts and explain-stream.ts define which
+// rows are valid.
 
+import { reasonOf } from '../text/reason-of';
 import './bounded-flatbuffers';
 import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 
 export type ArrowBytes = AsyncIterable<Uint8Array> | Uint8Array;
 
-/** The bytes stop before the stream's own end. */
+/** The bytes end before the end of the stream. */
 export interface Broken {
   readonly kind: 'broken';
   readonly why: string;
@@ -14,7 +15,7 @@ export interface Broken {
 
 export type ArrowReader = Awaited<ReturnType<typeof openArrow>>;
 
-/** `what`: "a run", for the reasons of refusal. Throws where the bytes are no such stream. */
+/** `what` names the content in error messages: "a run". Throws if the bytes are not an Arrow stream. */
 export async function openArrow(bytes: ArrowBytes, what: string) {
   try {
     const chunks = bytes instanceof Uint8Array ? once(bytes) : bytes;
@@ -27,14 +28,14 @@ export async function openArrow(bytes: ArrowBytes, what: string) {
   }
 }
 
-/** The header, as JSON, under this key of the stream's metadata. */
+/** Returns the stream's JSON header, stored in its metadata under `key`. */
 export function headerText({ schema }: ArrowReader, key: string, what: string): string {
   const text = schema.metadata.get(key);
   if (text === undefined) throw new Error(`This is an Arrow stream, but not ${what}: its metadata has no ${key}`);
   return text;
 }
 
-/** Each row as `parse` makes it of its cells by their columns' names, or the reason why no further one can be had. */
+/** Yields each row, parsed from its cells by column name; if the stream breaks, yields the reason and stops. */
 export async function* readRows<Row>(
   reader: ArrowReader,
   what: string,
@@ -68,18 +69,16 @@ function cellsOf(batch: RecordBatch, at: number, what: string): Record<string, u
   return Object.fromEntries(row);
 }
 
-/** Arrow's lists as typed arrays, or as arrays of plain objects. */
+/** Converts Arrow lists to typed arrays or arrays of plain objects. */
 function plain(cell: unknown, what: string): unknown {
   if (!(cell instanceof Vector)) return cell;
-  // Offsets that are damaged may claim more records than there are bytes for: they would all be made, one by one.
-  const held: ArrayLike<unknown> | undefined = cell.data[0]?.children[0]?.values;
-  if (held !== undefined && !(cell.length <= held.length)) {
-    throw new Error(`A row of ${what} cannot be read: a list of ${cell.length} records, held are ${held.length}`);
+  // Damaged offsets may claim more records than there are bytes, and `toArray` would create every one of them.
+  const stored: ArrayLike<unknown> | undefined = cell.data[0]?.children[0]?.values;
+  if (stored !== undefined && !(cell.length <= stored.length)) {
+    throw new Error(
+      `A row of ${what} cannot be read: a list claims ${cell.length} records, but only ${stored.length} are stored`,
+    );
   }
   const values: unknown = cell.toArray();
   return Array.isArray(values) ? values.map((item) => item?.toJSON?.() ?? item) : values;
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

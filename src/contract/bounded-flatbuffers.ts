@@ -1,15 +1,15 @@
-// apache-arrow believes every length that its metadata states: with one bit turned over, a vector of five fields has two
-// thousand million, and reading them ends with the page's memory. The lengths are read in one place, which is told here
-// what each byte buffer can hold at most. run-fuzz.test.ts fails where this no longer takes hold.
+// apache-arrow trusts every length in its metadata: one flipped bit turns a vector of five fields into two billion, and
+// reading it exhausts the page's memory. All lengths pass through one function, patched here to reject any that exceed
+// the buffer. run-fuzz.test.ts fails if the patch stops working.
 import { ByteBuffer } from 'flatbuffers';
 
 const readLength = ByteBuffer.prototype.__vector_len;
 
 ByteBuffer.prototype.__vector_len = function (offset) {
   const length = readLength.call(this, offset);
-  // An element takes a byte at least.
+  // Every element takes at least one byte.
   if (length < 0 || length > this.capacity()) {
-    throw new RangeError(`a list of ${length} in metadata of ${this.capacity()} bytes`);
+    throw new RangeError(`the metadata claims a list of ${length} elements, but has only ${this.capacity()} bytes`);
   }
   return length;
 };

@@ -11,7 +11,7 @@ const bytesOf = (name: string): ArrayBuffer => {
 const read = (name: string) => readCalibrationFile(name, bytesOf(name));
 const csv = (text: string) => readCalibrationFile('table.csv', new TextEncoder().encode(text).buffer);
 
-/** All that a table holds, row by row. */
+/** A table's complete content, row by row. */
 function contentOf(table: CalibrationTable) {
   const tokens = <T>(column: ArrayLike<T> | undefined, row: number) =>
     column === undefined ? undefined : Array.from(column).slice(table.starts[row]!, table.starts[row + 1]!);
@@ -31,13 +31,14 @@ function contentOf(table: CalibrationTable) {
   }));
 }
 
-describe('calibration files', () => {
-  it('are read from Arrow', async () => {
+describe('reading a calibration file', () => {
+  it('reads Arrow', async () => {
     const table = await read('calibration.arrow');
     expect(table.facts).toMatchObject({ model: { name: 'made-up', sameAs: ['2233'] }, n: 40, patches: 16 });
+    expect(table.facts!.images).toEqual({ file: 'images.bin', index: 'images.json' });
     expect(table.rows).toBe(40);
     expect(table.isPooled).toBe(false);
-    // In the order of the facts, not of the rows.
+    // In the metadata's order, not the rows'.
     expect(table.set.names).toEqual(['gqa-like', 'vqa-like']);
     expect([...table.set.codes.slice(0, 4)]).toEqual([0, 1, 1, 0]);
     expect(table.kind.names).toEqual(['attribute', 'count']);
@@ -52,12 +53,12 @@ describe('calibration files', () => {
       reference: 'red — or not',
     });
     expect(contentOf(table)[3]).toMatchObject({ length: 0, tokens: [], sum: [] });
-    // 24 rows are of the first batch, 16 of the second: nothing is lost between them.
+    // The first batch has 24 rows, the second 16: no row is lost between them.
     expect(contentOf(table)[24]).toMatchObject({ id: 'q24', length: 5, tokens: ['The', ' cube', ' is', ' red', '.'] });
     for (const entropy of table.entropies.sum!) expect(entropy).toBeLessThanOrEqual(Math.log(16) + 1e-6);
   });
 
-  it('are the same from Parquet', async () => {
+  it('reads the same from Parquet', async () => {
     const [arrow, parquet] = [await read('calibration.arrow'), await read('calibration.parquet')];
     expect(contentOf(parquet)).toEqual(contentOf(arrow));
     expect(parquet.facts).toEqual(arrow.facts);
@@ -65,7 +66,7 @@ describe('calibration files', () => {
       expect(parquet[column]).toEqual(arrow[column]);
   });
 
-  it('are made of an evaluation’s table, a row a token', async () => {
+  it('reads an evaluation table, one row per token', async () => {
     const [arrow, evaluation] = [await read('calibration.arrow'), await read('evaluation.parquet')];
     expect(contentOf(evaluation)).toEqual(contentOf(arrow));
     expect(evaluation.facts).toMatchObject({
@@ -77,7 +78,7 @@ describe('calibration files', () => {
     });
   });
 
-  it('are built from a CSV of entropy and correctness', async () => {
+  it('reads a CSV of entropy and correctness', async () => {
     const table = await csv(
       '﻿entropy,correct,id,kind\n4.25,1,a,colour\n 3.5 ,no,b,"count, of"\nnan,0.5,c,\n\n,true,d,colour\n',
     );
@@ -89,7 +90,7 @@ describe('calibration files', () => {
     expect(table.id.at(3)).toBe('d');
   });
 
-  it('may part the cells of a CSV by semicolons or tabs, and name the entropies', async () => {
+  it('reads a CSV separated by semicolons or tabs, with named entropies', async () => {
     const table = await csv('correct;entropySum;logProb;length\n1;4.5;-0.5;7\n0;4.75;-1;3\n');
     expect([...table.entropies.sum!]).toEqual([4.5, 4.75]);
     expect([...table.logProbs!]).toEqual([-0.5, -1]);
@@ -98,37 +99,37 @@ describe('calibration files', () => {
   });
 });
 
-describe('a wrong file is refused in a sentence', () => {
+describe('rejecting an invalid file with a reason', () => {
   it.each([
-    ['name,age\nAda,36\n', 'wanted are the columns correct and entropy'],
+    ['name,age\nAda,36\n', 'it needs the columns correct and entropy'],
     ['name,age\nAda,36\n', 'its columns are name, age'],
-    ['entropy,correct\n4.5,1\nhigh,0\n', 'column entropy holds "high" in line 3, not a number'],
-    ['entropy,correct\n4.5,7\n', 'column correct holds 7 in row 0; wanted is 0 to 1'],
+    ['entropy,correct\n4.5,1\nhigh,0\n', 'column entropy must hold numbers, but line 3 has "high"'],
+    ['entropy,correct\n4.5,7\n', 'column correct must hold values from 0 to 1, but row 0 has 7'],
     ['', 'it is empty'],
-    ['\u0000\u0001binary', 'its first bytes are those of none'],
+    ['\u0000\u0001binary', 'its first bytes match none of them'],
   ])('%j', async (text, reason) => {
     await expect(csv(text)).rejects.toThrow(reason);
-    await expect(csv(text)).rejects.toThrow('table.csv, a ');
+    await expect(csv(text)).rejects.toThrow(/^table\.csv \(.*\) is not a valid calibration file: /);
   });
 
-  it('that is a run', async () => {
-    await expect(read('random-weights.run')).rejects.toThrow('it is a run, one answer with its maps');
+  it('rejects a run file', async () => {
+    await expect(read('random-weights.run')).rejects.toThrow('it is a run file (one answer with its maps)');
   });
 
   it.each(['calibration.arrow', 'calibration.parquet', 'evaluation.parquet'])(
-    'that is %s cut short or damaged',
+    'rejects %s if it is truncated or damaged',
     async (name) => {
       const whole = new Uint8Array(bytesOf(name));
       for (const share of [0.1, 0.5, 0.9, 0.999])
         await expect(readCalibrationFile(name, whole.slice(0, whole.length * share).buffer)).rejects.toThrow(
-          'is no calibration',
+          'is not a valid calibration file',
         );
-      // Whatever one byte is changed to, it is read or refused; nothing hangs, nothing else is thrown.
+      // With any one bit flipped, the file is read or rejected; nothing hangs and no other error is thrown.
       for (let round = 0; round < 300; round++) {
         const damaged = whole.slice();
         damaged[(round * 7919) % damaged.length]! ^= 1 << (round % 8);
-        const found = await readCalibrationFile(name, damaged.buffer).catch((error: unknown) => error);
-        if (found instanceof Error) expect(found.message).toContain('is no calibration');
+        const result = await readCalibrationFile(name, damaged.buffer).catch((error: unknown) => error);
+        if (result instanceof Error) expect(result.message).toContain('is not a valid calibration file');
       }
     },
     60_000,

@@ -1,13 +1,15 @@
-// A calibration out of bytes, in a worker: an Arrow or Parquet file as docs/calibration.md describes it, the table that
-// `patchlight evaluate` writes (a row a token), or a CSV of a row an answer.
+// Reads a calibration file, in a worker. Accepts an Arrow or Parquet file as described in docs/calibration.md, the table
+// that `patchlight evaluate` writes (one row per token), or a CSV with one row per answer.
 //
-//   readRawTable -> a table of unknown columns -> calibrationOf -> CalibrationTable
+//   readRawTable -> a table of unknown columns -> readAnswers or evaluationAnswers -> CalibrationTable
+import { formatBytes } from '../text/number-format';
+import { reasonOf } from '../text/reason-of';
 import { type CalibrationFacts, calibrationKey, parseCalibrationFacts } from './calibration';
 import type { CalibrationTable, CategoryColumn, TableEntropy, TextColumn } from './calibration-table';
 import { evaluationAnswers, evaluationColumns, isEvaluation } from './evaluation-table';
 import type { RawTable } from './raw-table';
 
-/** In the order in which they are offered. */
+/** In display order. */
 const entropyColumns: readonly (readonly [TableEntropy, string])[] = [
   ['sum', 'entropySum'],
   ['kde', 'entropyKde'],
@@ -18,22 +20,21 @@ const otherColumns = [
   ...['id', 'set', 'kind', 'variety', 'question', 'answer', 'reference', 'image', 'thumbnail', 'tokens'],
   ...['correct', 'length', 'logProb', 'logProbs', 'isContent'],
 ];
-const mostRows = 20_000_000;
-const wanted = new Set([...entropyColumns.map(([, name]) => name), ...otherColumns, ...evaluationColumns]);
+const maxRows = 20_000_000;
+const knownColumns = new Set([...entropyColumns.map(([, name]) => name), ...otherColumns, ...evaluationColumns]);
 
-/** Throws a sentence that says what was expected and what was found. */
+/** Throws an error that says what was expected and what the file holds. */
 export async function readCalibrationFile(name: string, file: ArrayBuffer): Promise<CalibrationTable> {
-  let format = 'file';
+  let details = formatBytes(file.byteLength);
   try {
     const raw = await readRawTable(file);
-    format = `${raw.format} file`;
-    if (raw.rows > mostRows) throw new Error(`it has ${raw.rows} rows; at most ${mostRows} are read`);
+    details = `${raw.format}, ${details}`;
+    if (raw.rows > maxRows) throw new Error(`it has ${raw.rows} rows; the limit is ${maxRows}`);
     const run = raw.metadata.get('patchlight.run');
-    if (run !== undefined) throw new Error('it is a run, one answer with its maps: open it where runs are opened');
-    return isEvaluation(raw) ? evaluationAnswers(raw) : answersOf(raw);
+    if (run !== undefined) throw new Error('it is a run file (one answer with its maps); open it as a run instead');
+    return isEvaluation(raw) ? evaluationAnswers(raw) : readAnswers(raw);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`${name}, a ${format} of ${formatSize(file.byteLength)}, is no calibration: ${reason}.`);
+    throw new Error(`${name} (${details}) is not a valid calibration file: ${reasonOf(error)}.`);
   }
 }
 
@@ -41,23 +42,23 @@ async function readRawTable(file: ArrayBuffer): Promise<RawTable> {
   const bytes = new Uint8Array(file);
   if (bytes.length === 0) throw new Error('it is empty');
   const starts = (text: string) => [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
-  // A file begins by its name, a stream by four bytes of ones.
+  // An Arrow file starts with its name, an Arrow stream with four 0xff bytes.
   if (starts('ARROW1') || bytes.subarray(0, 4).every((byte) => byte === 0xff)) {
     const { readArrowTable } = await import('./arrow-table');
     return readArrowTable(bytes);
   }
   if (starts('PAR1')) {
     const { readParquetTable } = await import('./parquet-table');
-    return readParquetTable(file, wanted);
+    return readParquetTable(file, knownColumns);
   }
-  const text = textOfBytes(bytes);
+  const text = decodeText(bytes);
   if (text === undefined)
-    throw new Error('wanted is an Arrow file, a Parquet file, or a CSV as text; its first bytes are those of none');
+    throw new Error('expected an Arrow file, a Parquet file or CSV text, but its first bytes match none of them');
   const { readCsvTable } = await import('./csv-table');
   return readCsvTable(text);
 }
 
-function textOfBytes(bytes: Uint8Array): string | undefined {
+function decodeText(bytes: Uint8Array): string | undefined {
   if (bytes.subarray(0, 4096).includes(0)) return undefined;
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -66,13 +67,13 @@ function textOfBytes(bytes: Uint8Array): string | undefined {
   }
 }
 
-function answersOf(raw: RawTable): CalibrationTable {
+function readAnswers(raw: RawTable): CalibrationTable {
   const has = (name: string) => raw.names.includes(name);
-  const found = entropyColumns.filter(([, name]) => has(name));
-  if (found.length === 0 || !has('correct')) throw new Error(missingColumns(raw));
+  const present = entropyColumns.filter(([, name]) => has(name));
+  if (present.length === 0 || !has('correct')) throw new Error(missingColumns(raw));
   const facts = factsOf(raw);
   if (facts !== undefined && facts.n !== raw.rows)
-    throw new Error(`it says that it holds ${facts.n} answers, and holds ${raw.rows}`);
+    throw new Error(`its metadata declares ${facts.n} answers, but it has ${raw.rows} rows`);
   const correct = scoresOf(raw.numbers('correct'));
   const shared = {
     facts,
@@ -91,14 +92,14 @@ function answersOf(raw: RawTable): CalibrationTable {
       : new Int32Array(raw.rows).fill(-1),
     tokensAt: has('tokens') && raw.isList('tokens') ? raw.textLists('tokens') : () => [],
   };
-  const isPooled = found.every(([, name]) => !raw.isList(name));
-  return { ...shared, isPooled, ...(isPooled ? pooledColumns(raw, found) : tokenColumns(raw, found)) };
+  const isPooled = present.every(([, name]) => !raw.isList(name));
+  return { ...shared, isPooled, ...(isPooled ? pooledColumns(raw, present) : tokenColumns(raw, present)) };
 }
 
 type ValueColumns = Pick<CalibrationTable, 'length' | 'starts' | 'logProbs' | 'isContent' | 'entropies'>;
 
-/** One value an answer: as answers of one token. */
-function pooledColumns(raw: RawTable, found: typeof entropyColumns): ValueColumns {
+/** Represents one value per answer as answers of a single token. */
+function pooledColumns(raw: RawTable, present: typeof entropyColumns): ValueColumns {
   const floats = (name: string) => Float32Array.from(raw.numbers(name));
   const logProb = ['logProb', 'logProbs'].find((name) => raw.names.includes(name));
   return {
@@ -106,29 +107,31 @@ function pooledColumns(raw: RawTable, found: typeof entropyColumns): ValueColumn
     starts: Uint32Array.from({ length: raw.rows + 1 }, (_, row) => row),
     logProbs: logProb === undefined ? undefined : floats(logProb),
     isContent: undefined,
-    entropies: Object.fromEntries(found.map(([kind, name]) => [kind, floats(name)])),
+    entropies: Object.fromEntries(present.map(([kind, name]) => [kind, floats(name)])),
   };
 }
 
-function tokenColumns(raw: RawTable, found: typeof entropyColumns): ValueColumns {
-  const [, firstName] = found[0]!;
+function tokenColumns(raw: RawTable, present: typeof entropyColumns): ValueColumns {
+  const [, firstName] = present[0]!;
   const { starts } = raw.lists(firstName);
   const values = (name: string) => {
     const lists = raw.lists(name);
     const row = lists.starts.findIndex((start, i) => start !== starts[i]);
     if (row > 0) {
-      const [here, there] = [lists.starts, starts].map((of) => of[row]! - of[row - 1]!);
-      throw new Error(`row ${row - 1} has ${there} tokens in ${firstName} and ${here} in ${name}`);
+      const [count, firstCount] = [lists.starts, starts].map((of) => of[row]! - of[row - 1]!);
+      throw new Error(`row ${row - 1} has ${firstCount} tokens in ${firstName} but ${count} in ${name}`);
     }
     return lists.values;
   };
-  const listed = (name: string) => raw.names.includes(name) && raw.isList(name);
+  const hasList = (name: string) => raw.names.includes(name) && raw.isList(name);
   return {
     length: Float32Array.from({ length: raw.rows }, (_, row) => starts[row + 1]! - starts[row]!),
     starts,
-    logProbs: listed('logProbs') ? values('logProbs') : undefined,
-    isContent: listed('isContent') ? Uint8Array.from(values('isContent'), (yes) => (yes > 0 ? 1 : 0)) : undefined,
-    entropies: Object.fromEntries(found.filter(([, name]) => listed(name)).map(([kind, name]) => [kind, values(name)])),
+    logProbs: hasList('logProbs') ? values('logProbs') : undefined,
+    isContent: hasList('isContent') ? Uint8Array.from(values('isContent'), (flag) => (flag > 0 ? 1 : 0)) : undefined,
+    entropies: Object.fromEntries(
+      present.filter(([, name]) => hasList(name)).map(([kind, name]) => [kind, values(name)]),
+    ),
   };
 }
 
@@ -139,14 +142,14 @@ function factsOf(raw: RawTable): CalibrationFacts | undefined {
   try {
     data = JSON.parse(text);
   } catch {
-    throw new Error(`what it says of itself under ${calibrationKey} is not JSON`);
+    throw new Error(`its metadata under ${calibrationKey} is not valid JSON`);
   }
   return parseCalibrationFacts(data);
 }
 
-export function scoresOf(correct: Float64Array): Float32Array {
+function scoresOf(correct: Float64Array): Float32Array {
   const row = correct.findIndex((score) => score < 0 || score > 1);
-  if (row >= 0) throw new Error(`its column correct holds ${correct[row]} in row ${row}; wanted is 0 to 1`);
+  if (row >= 0) throw new Error(`column correct must hold values from 0 to 1, but row ${row} has ${correct[row]}`);
   return Float32Array.from(correct);
 }
 
@@ -158,19 +161,15 @@ function categoriesIn(raw: RawTable, name: string): CategoryColumn {
   return raw.names.includes(name) ? raw.categories(name) : { names: [''], codes: new Uint16Array(raw.rows) };
 }
 
-/** The same categories, those of `order` first. */
+/** The same categories, with those in `order` first. */
 function orderedAs(order: readonly string[], { names, codes }: CategoryColumn): CategoryColumn {
   const ordered = [...order.filter((name) => names.includes(name)), ...names.filter((name) => !order.includes(name))];
-  const moved = names.map((name) => ordered.indexOf(name));
-  return { names: ordered, codes: codes.map((code) => moved[code]!) };
+  const newCodes = names.map((name) => ordered.indexOf(name));
+  return { names: ordered, codes: codes.map((code) => newCodes[code]!) };
 }
 
 function missingColumns(raw: RawTable): string {
   const shown = raw.names.slice(0, 12).join(', ') + (raw.names.length > 12 ? ', …' : '');
   const has = raw.names.length === 0 ? 'it has no columns' : `its columns are ${shown}`;
-  return `wanted are the columns correct and entropy (or entropySum, entropyKde, entropyBernoulli); ${has}`;
-}
-
-function formatSize(bytes: number): string {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  return `it needs the columns correct and entropy (or entropySum, entropyKde, entropyBernoulli); ${has}`;
 }

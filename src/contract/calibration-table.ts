@@ -1,41 +1,41 @@
-import type { EntropyKind } from '../math/entropy';
+import type { EntropyKind } from '../math/statistics/entropy';
 import type { CalibrationFacts } from './calibration';
 
-/** `given`: from a table that does not say which. */
+/** `given`: the table does not name the kind. */
 export type TableEntropy = EntropyKind | 'given';
 
 export const tableEntropies: readonly TableEntropy[] = ['sum', 'kde', 'bernoulli', 'given'];
 
-/** Text by row, read when it is asked for. */
+/** Text per row, read on demand. */
 export interface TextColumn {
   at(row: number): string | undefined;
 }
 
-/** names[codes[row]]; a row that has none is of the name ''. */
+/** A row's category is names[codes[row]], or '' if it has none. */
 export interface CategoryColumn {
   readonly names: readonly string[];
   readonly codes: Uint16Array;
 }
 
 /**
- * A calibration's answers, column by column. Tokens of answer `row` are `starts[row]` to `starts[row + 1]` of the
- * token columns. What is not known is NaN.
+ * A calibration's answers, column by column. The tokens of answer `row` are `starts[row]` to `starts[row + 1]` in the
+ * token columns. Unknown values are NaN.
  */
 export interface CalibrationTable {
-  /** Undefined for tables that are of no known model. */
+  /** Undefined if the table does not name its model. */
   readonly facts: CalibrationFacts | undefined;
   readonly rows: number;
-  /** Where the file has one value an answer and no tokens: each answer then has one "token", and poolings say nothing. */
+  /** The file has one value per answer and no tokens: each answer then has one "token", and pooling has no effect. */
   readonly isPooled: boolean;
-  /** [rows], 0..1; right where at least `rightFrom`. */
+  /** [rows], 0..1; an answer is right if it scores at least `minRightScore`. */
   readonly correct: Float32Array;
-  /** [rows], tokens of the answer; of a pooled table NaN where the file does not say. */
+  /** [rows], tokens per answer; NaN in a pooled table without lengths. */
   readonly length: Float32Array;
   /** [rows + 1] */
   readonly starts: Uint32Array;
   /** [starts[rows]], nats, at most 0. */
   readonly logProbs: Float32Array | undefined;
-  /** [starts[rows]], 1 for tokens that carry content; undefined where the file does not say. */
+  /** [starts[rows]], 1 for content tokens; undefined if the file does not have this column. */
   readonly isContent: Uint8Array | undefined;
   /** Each [starts[rows]], nats. */
   readonly entropies: Partial<Readonly<Record<TableEntropy, Float32Array>>>;
@@ -46,13 +46,13 @@ export interface CalibrationTable {
   readonly question: TextColumn;
   readonly answer: TextColumn;
   readonly reference: TextColumn;
-  /** Relative to the file's address. */
+  /** Relative to the file's URL. */
   readonly image: TextColumn;
-  /** [rows], cell of the sprite sheet; -1 where there is none. */
+  /** [rows], index of the cell in the sprite sheet; -1 if there is none. */
   readonly thumbnail: Int32Array;
-  /** The tokens' texts of a row, as far as the file has them. */
+  /** The text of each token in a row; empty if the file has none. */
   tokensAt(row: number): readonly string[];
 }
 
-/** An answer that scores this much counts as right where only right and wrong are told apart. */
-export const rightFrom = 0.5;
+/** Answers that score at least this count as right, all others as wrong. */
+export const minRightScore = 0.5;

@@ -16,13 +16,15 @@ const facts = {
 };
 const head = { name: 'fastrm', revision: 'cc' };
 
-describe('what a calibration says of itself', () => {
-  it('is refused in another version, with both numbers', () => {
-    expect(() => parseCalibrationFacts({ ...facts, formatVersion: 2 })).toThrow('format version 2; this page reads 1');
+describe('calibration metadata', () => {
+  it('is rejected if its format version is not supported, naming both versions', () => {
+    expect(() => parseCalibrationFacts({ ...facts, formatVersion: 2 })).toThrow(
+      'format version 2; this page supports 1',
+    );
     expect(() => parseCalibrationFacts({ ...facts, n: -1 })).toThrow('n');
   });
 
-  it('decides whose answers it is for', () => {
+  it('determines which answers it fits', () => {
     const parsed = parseCalibrationFacts(facts);
     expect(fitOf(parsed, { model: { name: 'scenes', revision: 'aa' }, head })).toEqual({ fits: true });
     expect(fitOf(parsed, { model: { name: 'scenes', revision: 'bb' }, head })).toEqual({ fits: true });
@@ -31,12 +33,12 @@ describe('what a calibration says of itself', () => {
       return fit.fits ? '' : fit.reason;
     };
     expect(reason({ name: 'llava', revision: 'aa' }, head)).toBe(
-      'The calibration is of model scenes (aa); this answer is of llava (aa).',
+      'The calibration is for model scenes (aa); this answer is by llava (aa).',
     );
     expect(reason({ name: 'scenes', revision: 'dd' }, head)).toContain('scenes (dd)');
     expect(reason({ name: 'scenes', revision: 'aa' }, { ...head, revision: 'ee' })).toContain(
-      'maps are of fastrm (ee)',
+      'maps are by fastrm (ee)',
     );
-    expect(reason({ name: 'scenes', revision: 'aa' }, undefined)).toContain('this answer has none');
+    expect(reason({ name: 'scenes', revision: 'aa' }, undefined)).toContain('this answer has no head');
   });
 });

@@ -1,8 +1,8 @@
-// What a calibration says of itself: of which model, head and data it is, and how it was made. docs/calibration.md
-// describes the file; `calibration-file.ts` reads it.
+// A calibration's metadata: its model, head and data, and how it was made. docs/calibration.md describes the file;
+// `calibration-file.ts` reads it.
 import * as z from 'zod/mini';
 
-/** The Arrow schema's metadata, and Parquet's key-value metadata, have it as JSON under this key. */
+/** Key of this JSON in the Arrow schema's metadata and in Parquet's key-value metadata. */
 export const calibrationKey = 'patchlight.calibration';
 export const supportedCalibration = 1;
 
@@ -13,65 +13,70 @@ const facts = z.object({
   model: z.object({
     name: z.string(),
     revision: z.string(),
-    /** Revisions that the same weights go by elsewhere: an export to ONNX has one of its own. */
+    /** Other revisions of the same weights: an ONNX export, for example, has a different one. */
     sameAs: z._default(z.array(z.string()), []),
   }),
   head: z.object({ name: z.string(), revision: z.string() }),
   data: z.object({
     name: z.string(),
-    /** In the order in which they are shown; the column `set` has no others. */
+    /** In display order; the column `set` has no other values. */
     sets: z.array(z.string()),
-    /** A sentence for the page: what was asked about which pictures. */
+    /** A sentence for the page: which questions were asked about which images. */
     about: z.nullish(z.string()),
   }),
-  /** Answers, one a row. */
+  /** Number of answers, one per row. */
   n: z.int().check(z.nonnegative()),
   createdAt: z.string(),
-  /** What made it. */
+  /** The command that made it. */
   command: z.string(),
-  /** Of every map, where it is one number: entropies go up to its logarithm. */
+  /** Patches per map, if all maps have the same number; its logarithm is the maximum entropy. */
   patches: z.nullable(count),
   seed: z.int(),
   licence: z.string(),
-  /** Thumbnails in one picture beside the file, `cols` square cells a row. */
+  /** Thumbnails in one image next to the file, with `cols` square cells per row. */
   sprites: z.nullable(z.object({ file: z.string(), cols: count, cellPx: count })),
+  /** All images in one file next to the calibration, and the index of where each is in it. */
+  images: z.nullish(z.object({ file: z.string(), index: z.string() })),
 });
 
 export type CalibrationFacts = z.infer<typeof facts>;
 
-/** Throws with both numbers where the version is another one, else with the places that do not fit. */
+/** Throws if the version is not supported, naming both, or if fields are invalid, naming them. */
 export function parseCalibrationFacts(data: unknown): CalibrationFacts {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data).data?.formatVersion;
   if (version !== supportedCalibration)
     throw new Error(
-      `the calibration has format version ${JSON.stringify(version)}; this page reads ${supportedCalibration}`,
+      `the calibration has format version ${JSON.stringify(version)}; this page supports ${supportedCalibration}`,
     );
   const result = facts.safeParse(data);
   if (result.success) return result.data;
-  throw new Error(`what the calibration says of itself cannot be read: ${z.prettifyError(result.error)}`);
+  throw new Error(`the calibration's metadata is invalid: ${z.prettifyError(result.error)}`);
 }
 
-/** Whose map is looked at; the head is missing where the map is not FastRM's. */
-export interface Explained {
+/** The model and head behind a map; the head is undefined if the map is not by FastRM. */
+export interface MapOrigin {
   readonly model: { readonly name: string; readonly revision: string };
   readonly head: { readonly name: string; readonly revision: string } | undefined;
 }
 
 export type CalibrationFit = { readonly fits: true } | { readonly fits: false; readonly reason: string };
 
-/** Whether entropies of this model's and head's maps may be read against the calibration; else why not, as a sentence. */
-export function fitOf(facts: CalibrationFacts, { model, head }: Explained): CalibrationFit {
-  const { model: wanted, head: wantedHead } = facts;
-  if (model.name !== wanted.name || ![wanted.revision, ...wanted.sameAs].includes(model.revision))
-    return { fits: false, reason: `The calibration is of model ${named(wanted)}; this answer is of ${named(model)}.` };
-  if (head === undefined)
-    return { fits: false, reason: `The calibration is of head ${named(wantedHead)}; this answer has none.` };
-  if (head.name !== wantedHead.name || head.revision !== wantedHead.revision)
+/** Whether entropies of this model's and head's maps can be compared with the calibration; if not, the reason. */
+export function fitOf(facts: CalibrationFacts, { model, head }: MapOrigin): CalibrationFit {
+  const { model: ownModel, head: ownHead } = facts;
+  if (model.name !== ownModel.name || ![ownModel.revision, ...ownModel.sameAs].includes(model.revision))
     return {
       fits: false,
-      reason: `The calibration is of head ${named(wantedHead)}; this answer's maps are of ${named(head)}.`,
+      reason: `The calibration is for model ${label(ownModel)}; this answer is by ${label(model)}.`,
+    };
+  if (head === undefined)
+    return { fits: false, reason: `The calibration is for head ${label(ownHead)}; this answer has no head.` };
+  if (head.name !== ownHead.name || head.revision !== ownHead.revision)
+    return {
+      fits: false,
+      reason: `The calibration is for head ${label(ownHead)}; this answer's maps are by ${label(head)}.`,
     };
   return { fits: true };
 }
 
-const named = ({ name, revision }: { name: string; revision: string }) => `${name} (${revision})`;
+const label = ({ name, revision }: { name: string; revision: string }) => `${name} (${revision})`;

@@ -1,30 +1,22 @@
-// What a companion says over HTTP, beside its streams: who it is, the model it has, why it refuses.
+// The companion's JSON responses, apart from its streams: health, model facts, problem documents.
 import * as z from 'zod/mini';
 import type { components } from './companion-api';
 import { supportedFormat } from './run-header';
+import { count, headFields, hiddenStateStage, sha256 } from './shared-fields';
 
 type Schemas = components['schemas'];
-
-const count = z.int().check(z.positive());
-const stage = z.enum(['post_norm', 'pre_norm']);
-const share = z.number().check(z.gte(0), z.lte(1));
 
 const health = z.object({ version: z.string(), protocol: z.int() });
 
 const file = z.object({
-  /** From the API's own address. */
+  /** Relative to the API's base URL. */
   path: z.string().check(z.regex(/^(?!.*\.\.)[\w-][\w./?=-]*$/)),
   bytes: count,
-  sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)),
+  sha256,
 });
 
 const head = z.object({
-  name: z.string(),
-  revision: z.string(),
-  stage,
-  teacher: z.string(),
-  labellingThreshold: share,
-  classificationThreshold: share,
+  ...headFields,
   hiddenSize: count,
   files: z.object({ graph: file, normGraph: file, weights: file }),
 });
@@ -36,15 +28,15 @@ const model = z.object({
   revision: z.string(),
   family: z.string(),
   hiddenSize: count,
-  stage,
+  stage: hiddenStateStage,
   dtype: z.string(),
   /** As PyTorch names it: "cpu", "cuda:0". */
   device: z.string(),
   knows: z.string(),
   limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()), unembeddingIds: count }),
-  /** Of its answers; names that this page does not know are of no use to it. */
+  /** Methods that can explain its answers; the page ignores names it does not know. */
   methods: z.array(z.string()),
-  /** Whether rows of its vocabulary layer can be had. */
+  /** Whether it can send rows of its unembedding (lm_head). */
   unembedding: z.boolean(),
   head: z.nullable(head),
   calibration: z.nullable(calibration),
@@ -53,39 +45,34 @@ const model = z.object({
 
 const problem = z.object({ detail: z.string() });
 
-export type CompanionModel = z.infer<typeof model>;
+/** The type that a schema parses to; compiles only if the schema accepts everything that the API may send. */
+type Parsed<Schema extends z.ZodMiniType, _Sent extends z.input<Schema>> = z.infer<Schema>;
+
+type Health = Parsed<typeof health, Schemas['Health']>;
+export type CompanionModel = Parsed<typeof model, Schemas['ModelFacts']>;
 export type CompanionHead = z.infer<typeof head>;
-export type CompanionCalibration = z.infer<typeof calibration>;
-export type CompanionProblem = z.infer<typeof problem>;
+export type CompanionProblem = Parsed<typeof problem, Schemas['Problem']>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type ExplainBody = Schemas['ExplainRequest'];
 
-/** Compiles only while whatever the API may send is something that is parsed here. */
-type Covers<Sent extends Parsed, Parsed> = [Sent, Parsed];
-export type Covered = [
-  Covers<Schemas['Health'], z.input<typeof health>>,
-  Covers<Schemas['ModelFacts'], z.input<typeof model>>,
-  Covers<Schemas['Problem'], z.input<typeof problem>>,
-];
-
-/** Throws where it speaks another version of the run format, naming both. */
+/** Throws if the companion uses another version of the run format, naming both. */
 export function parseHealth(data: unknown): void {
   const result = health.safeParse(data);
-  if (!result.success) throw new Error('what answers at this address is no companion');
-  const { version, protocol } = result.data;
+  if (!result.success) throw new Error('the server at this address is not a companion');
+  const { version, protocol }: Health = result.data;
   if (protocol !== supportedFormat) {
-    throw new Error(`the companion (${version}) speaks protocol ${protocol}; this page reads ${supportedFormat}`);
+    throw new Error(`the companion (${version}) speaks protocol ${protocol}; this page supports ${supportedFormat}`);
   }
 }
 
-/** Throws with the places that do not fit. */
+/** Throws if fields are invalid, naming them. */
 export function parseCompanionModel(data: unknown): CompanionModel {
   const result = model.safeParse(data);
   if (result.success) return result.data;
-  throw new Error(`what the companion says of its model cannot be read: ${z.prettifyError(result.error)}`);
+  throw new Error(`the companion's description of its model is invalid: ${z.prettifyError(result.error)}`);
 }
 
-/** What a refusal says for people; undefined where it is no problem document. */
+/** Parses the problem document of a refused request; undefined if it is not one. */
 export function parseProblem(data: unknown): CompanionProblem | undefined {
   return problem.safeParse(data).data;
 }

@@ -11,11 +11,11 @@ const truths = new Map([
   ['wrong', 0],
 ]);
 
-/** Cells are parted by commas, semicolons or tabs, whichever the first line has most of. */
+/** Reads CSV separated by commas, semicolons or tabs: whichever is most frequent in the first line. */
 export function readCsvTable(text: string): RawTable {
   const line = text.slice(0, text.indexOf('\n') + 1 || text.length);
   const [delimiter] = [',', ';', '\t'].toSorted((a, b) => line.split(b).length - line.split(a).length);
-  // Rows as arrays: rows as objects are made by code that the page's security policy forbids.
+  // Parse rows as arrays: d3-dsv builds row objects with generated code, which the page's security policy forbids.
   const [head, ...cells] = dsvFormat(delimiter!).parseRows(text);
   const names = (head ?? []).map((name) => name.trim());
   const filled = cells.filter((row) => row.some((cell) => cell.trim() !== ''));
@@ -45,7 +45,7 @@ export function readCsvTable(text: string): RawTable {
       return categoriesOf(rows, (row) => textAt(row, column), name);
     },
     lists(name) {
-      throw new Error(`its column ${name} is no list`);
+      throw new Error(`column ${name} does not hold lists`);
     },
     textLists: () => () => [],
   };
@@ -55,8 +55,8 @@ function csvNumber(text: string, name: string, row: number): number {
   const plain = text.toLowerCase();
   if (missing.has(plain)) return Number.NaN;
   const value = truths.get(plain) ?? Number(text);
-  // The head is line 1.
+  // The header is line 1.
   if (Number.isNaN(value))
-    throw new Error(`its column ${name} holds ${describe(text)} in line ${row + 2}, not a number`);
+    throw new Error(`column ${name} must hold numbers, but line ${row + 2} has ${describe(text)}`);
   return value;
 }

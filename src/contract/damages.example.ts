@@ -1,22 +1,21 @@
-// Streams that were damaged on their way, for tests: bits flipped, ends cut off, parts moved or repeated. Whatever came,
-// reading it ends: with its end, as broken, or with an error that says what is wrong.
-import { expect } from 'vitest';
+// Damaged streams for fuzz tests: bits flipped, ends cut off, parts moved or repeated. Reading any of them must finish:
+// with the stream's end, as broken, or with an error that says what is wrong.
 
-/** Numbers below `limit`, the same in each run. */
+import { expect } from 'vitest';
+import { createRandom } from '../math/random';
+
+/** Returns a seeded generator of integers below `limit`. */
 export function createDice(seed: number): (limit: number) => number {
-  let state = seed >>> 0;
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
+  const { unit } = createRandom(seed);
+  return (limit) => Math.floor(unit() * limit);
 }
 
-export type Dice = ReturnType<typeof createDice>;
+type Dice = ReturnType<typeof createDice>;
 type Damage = (bytes: Uint8Array, dice: Dice) => Uint8Array;
 
 const joined = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
-/** `other` is a stream of the same kind, or of another. */
+/** `other` is the stream to splice with, of the same kind or another. */
 export const damagesWith = (other: Uint8Array): Record<string, Damage> => ({
   'one bit': (bytes, dice) => {
     const at = dice(bytes.length);
@@ -43,8 +42,8 @@ export const damagesWith = (other: Uint8Array): Record<string, Damage> => ({
     );
     return bytes;
   },
-  'an end cut off': (bytes, dice) => bytes.slice(0, dice(bytes.length)),
-  'a part left out': (bytes, dice) => {
+  'the end cut off': (bytes, dice) => bytes.slice(0, dice(bytes.length)),
+  'a part removed': (bytes, dice) => {
     const from = dice(bytes.length);
     return joined(bytes.slice(0, from), bytes.slice(from + 1 + dice(2000)));
   },
@@ -54,31 +53,31 @@ export const damagesWith = (other: Uint8Array): Record<string, Damage> => ({
     return joined(bytes.slice(0, from), part, bytes.slice(from));
   },
   'two streams spliced': (bytes, dice) => joined(bytes.slice(0, dice(bytes.length)), other.slice(dice(other.length))),
-  'a part of nothing but noise': (bytes, dice) => {
+  'a part replaced by noise': (bytes, dice) => {
     const from = dice(bytes.length);
     for (let at = from; at < Math.min(bytes.length, from + 200); at++) bytes[at] = dice(256);
     return bytes;
   },
 });
 
-const patienceMs = 2000;
+const timeoutMs = 2000;
 
-/** Rejects where the work does not end. */
-function inTime<T>(work: Promise<T>, what: string): Promise<T> {
+/** Rejects if the work does not finish in time. */
+function withTimeout<T>(work: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`HANGS: ${what}`)), patienceMs);
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`HANGS: ${what}`)), timeoutMs);
   });
-  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+  return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
 }
 
-/** How reading ended: by the last thing read, or by an error. */
+/** How reading ended: with the last item read, or with 'error'. */
 export async function outcome(work: Promise<string>, what: string): Promise<string> {
   try {
-    return await inTime(work, what);
+    return await withTimeout(work, what);
   } catch (error) {
     if (!(error instanceof Error) || error.message.startsWith('HANGS')) throw error;
-    expect(error.message, `${what} says nothing`).not.toBe('');
+    expect(error.message, `${what}: the error has no message`).not.toBe('');
     return 'error';
   }
 }

@@ -1,16 +1,16 @@
-// The table that `patchlight evaluate` writes, a row a sample and token (companion/src/patchlight/evaluation/table.py),
-// as answers.
+// Reads the table that `patchlight evaluate` writes (companion/src/patchlight/evaluation/table.py; one row per sample
+// and token) as answers.
 import * as z from 'zod/mini';
-import { contentTokens } from '../math/content-tokens';
+import { contentTokens } from '../math/statistics/content-tokens';
 import { type CalibrationFacts, parseCalibrationFacts, supportedCalibration } from './calibration';
 import type { CalibrationTable, TextColumn } from './calibration-table';
 import { categoriesOf, type RawTable } from './raw-table';
 
 const entropyColumns = { sum: 'entropySumNats', kde: 'entropyKdeNats', bernoulli: 'entropyBernoulliNats' } as const;
-const needed = ['sample', 'token', 'score', 'text', 'word', 'logProb', ...Object.values(entropyColumns)];
+const requiredColumns = ['sample', 'token', 'score', 'text', 'word', 'logProb', ...Object.values(entropyColumns)];
 
 export const evaluationColumns: readonly string[] = [
-  ...needed,
+  ...requiredColumns,
   ...['data', 'image', 'imagePath', 'question', 'answer', 'patches', 'rightAnswers'],
 ];
 
@@ -18,32 +18,33 @@ export function isEvaluation({ names }: RawTable): boolean {
   return ['sample', 'token', entropyColumns.sum].every((name) => names.includes(name));
 }
 
-/** Throws with the columns that it lacks. */
+/** Throws if required columns are missing, naming them. */
 export function evaluationAnswers(raw: RawTable): CalibrationTable {
-  const lacking = needed.filter((name) => !raw.names.includes(name));
-  if (lacking.length > 0) throw new Error(`as an evaluation's table it lacks the columns ${lacking.join(', ')}`);
+  const missing = requiredColumns.filter((name) => !raw.names.includes(name));
+  if (missing.length > 0)
+    throw new Error(`it looks like an evaluation table, but is missing columns: ${missing.join(', ')}`);
   const token = raw.numbers('token');
-  // An answer begins at its token 0; one of no tokens is a row whose token is missing.
+  // An answer starts at its token 0. An answer without tokens is one row with a missing token.
   const firstRows = Uint32Array.from(Array.from(token.keys()).filter((row) => !(token[row]! > 0)));
   const rows = firstRows.length;
-  const spoken = Uint32Array.from(Array.from(token.keys()).filter((row) => token[row]! >= 0));
+  const tokenRows = Uint32Array.from(Array.from(token.keys()).filter((row) => token[row]! >= 0));
   const starts = new Uint32Array(rows + 1);
   for (let row = 0; row < rows; row++) {
     const end = row + 1 < rows ? firstRows[row + 1]! : raw.rows;
     starts[row + 1] = starts[row]! + (Number.isNaN(token[firstRows[row]!]!) ? 0 : end - firstRows[row]!);
   }
-  const ofTokens = (name: string) => {
+  const tokenNumbers = (name: string) => {
     const values = raw.numbers(name);
-    return Float32Array.from(spoken, (row) => values[row]!);
+    return Float32Array.from(tokenRows, (row) => values[row]!);
   };
-  const ofAnswers = (name: string): TextColumn => {
+  const answerTexts = (name: string): TextColumn => {
     if (!raw.names.includes(name)) return { at: () => undefined };
     const column = raw.texts(name);
     return { at: (row) => column.at(firstRows[row]!) };
   };
   const texts = raw.texts('text');
   const tokensAt = (row: number) =>
-    Array.from(spoken.subarray(starts[row]!, starts[row + 1]!), (place) => texts.at(place) ?? '');
+    Array.from(tokenRows.subarray(starts[row]!, starts[row + 1]!), (tokenRow) => texts.at(tokenRow) ?? '');
   const score = raw.numbers('score');
   const references = raw.names.includes('rightAnswers') ? raw.textLists('rightAnswers') : () => [];
   const none = { names: [''], codes: new Uint16Array(rows) };
@@ -54,17 +55,17 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
     correct: Float32Array.from(firstRows, (row) => score[row]!),
     length: Float32Array.from({ length: rows }, (_, row) => starts[row + 1]! - starts[row]!),
     starts,
-    logProbs: ofTokens('logProb'),
-    isContent: contentOf(ofTokens('word'), starts, tokensAt),
-    entropies: Object.fromEntries(Object.entries(entropyColumns).map(([kind, name]) => [kind, ofTokens(name)])),
-    set: categoriesOf(rows, ofAnswers('data').at, 'data'),
+    logProbs: tokenNumbers('logProb'),
+    isContent: contentOf(tokenNumbers('word'), starts, tokensAt),
+    entropies: Object.fromEntries(Object.entries(entropyColumns).map(([kind, name]) => [kind, tokenNumbers(name)])),
+    set: categoriesOf(rows, answerTexts('data').at, 'data'),
     kind: none,
     variety: none,
-    id: ofAnswers('sample'),
-    question: ofAnswers('question'),
-    answer: ofAnswers('answer'),
+    id: answerTexts('sample'),
+    question: answerTexts('question'),
+    answer: answerTexts('answer'),
     reference: { at: (row) => references(firstRows[row]!)[0] },
-    image: ofAnswers(raw.names.includes('imagePath') ? 'imagePath' : 'image'),
+    image: answerTexts(raw.names.includes('imagePath') ? 'imagePath' : 'image'),
     thumbnail: new Int32Array(rows).fill(-1),
     tokensAt,
   };
@@ -73,30 +74,30 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
 function contentOf(words: Float32Array, starts: Uint32Array, tokensAt: (row: number) => string[]): Uint8Array {
   const isContent = new Uint8Array(words.length);
   for (let row = 0; row + 1 < starts.length; row++) {
-    const spoken = tokensAt(row).map((text, i) => ({ text, word: words[starts[row]! + i]! }));
-    contentTokens(spoken).forEach((carries, i) => {
-      isContent[starts[row]! + i] = carries ? 1 : 0;
+    const tokens = tokensAt(row).map((text, i) => ({ text, word: words[starts[row]! + i]! }));
+    contentTokens(tokens).forEach((isContentToken, i) => {
+      isContent[starts[row]! + i] = isContentToken ? 1 : 0;
     });
   }
   return isContent;
 }
 
-const named = z.object({ name: z.string(), revision: z.string() });
+const headShape = z.object({ name: z.string(), revision: z.string() });
 const evaluation = z.object({
   model: z.string(),
   modelRevision: z.string(),
-  head: named,
+  head: headShape,
   data: z.string(),
   seed: z.nullish(z.int()),
 });
 
-/** What the evaluation says of itself, as a calibration says it; undefined where it says nothing. */
+/** The evaluation's metadata as calibration facts; undefined if it has none. */
 function factsOf(raw: RawTable, n: number): CalibrationFacts | undefined {
   const text = raw.metadata.get('patchlight.evaluation');
   if (text === undefined) return undefined;
-  const read = evaluation.safeParse(JSON.parse(text));
-  if (!read.success) throw new Error(`what it says of itself cannot be read: ${z.prettifyError(read.error)}`);
-  const { model, modelRevision, head, data, seed } = read.data;
+  const result = evaluation.safeParse(JSON.parse(text));
+  if (!result.success) throw new Error(`its metadata is invalid: ${z.prettifyError(result.error)}`);
+  const { model, modelRevision, head, data, seed } = result.data;
   const patches = raw.names.includes('patches') ? new Set(raw.numbers('patches')) : new Set<number>();
   return parseCalibrationFacts({
     formatVersion: supportedCalibration,

@@ -1,8 +1,7 @@
-// An explanation as bytes: an Arrow IPC stream, format version 1, written by
-// companion/src/patchlight/wire/explanation.py.
+// An explanation as an Arrow IPC stream, format version 1, written by companion/src/patchlight/wire/explanation.py.
 //
-// The schema's metadata holds the header as JSON under `patchlight.explain`. One row is one record batch: `queued`*,
-// `check`, `map`*, `end`; docs/protocol.md says what each holds.
+// The schema's metadata holds the header as JSON under `patchlight.explain`. Each row is one record batch: `queued`*,
+// `check`, `map`*, `end`; docs/protocol.md describes their columns.
 
 import * as z from 'zod/mini';
 import { type ArrowBytes, headerText, openArrow, readRows } from './arrow-rows';
@@ -13,29 +12,32 @@ const metadataKey = 'patchlight.explain';
 const supportedVersion = 1;
 const what = 'this explanation';
 
-/** What is wanted: the stream is held to it. */
-export interface WantedExplanation {
+/** What was requested; a stream that differs is rejected. */
+export interface ExpectedExplanation {
   readonly method: MethodId;
   readonly model: { readonly name: string; readonly revision: string };
   /** In the order of their maps. */
   readonly tokenIndices: readonly number[];
-  /** P: of all frames. */
+  /** P, over all frames. */
   readonly patches: number;
 }
 
 /**
- * Events as they come, `queued` left out once nobody is before it. Throws where the bytes are no explanation of this
- * version or of something else than was wanted, where a row contradicts the header, its order or itself, where the
- * companion failed, and where the bytes stop before the end: the maps that came have been yielded then.
+ * Yields events as they arrive; `queued` only while other requests are ahead. Throws if the bytes are not an explanation
+ * in this version, if it is not the expected one, if a row is invalid, out of order or contradicts the header, if the
+ * companion failed, or if the bytes end early: the maps received so far have been yielded by then.
  */
-export async function* parseExplainStream(bytes: ArrowBytes, wanted: WantedExplanation): AsyncGenerator<ExplainEvent> {
+export async function* parseExplainStream(
+  bytes: ArrowBytes,
+  expected: ExpectedExplanation,
+): AsyncGenerator<ExplainEvent> {
   const reader = await openArrow(bytes, 'an explanation');
   const header = parseHeader(headerText(reader, metadataKey, 'an explanation'));
-  ensureWanted(header, wanted);
+  ensureExpected(header, expected);
   let last: Kind | undefined;
   let maps = 0;
   for await (const row of readRows(reader, what, parseCells)) {
-    if (row.kind === 'broken') throw new Error(brokenOff(maps, wanted, row.why));
+    if (row.kind === 'broken') throw new Error(cutOff(maps, expected, row.why));
     ensureOrder(row.kind, last);
     last = row.kind;
     switch (row.kind) {
@@ -50,16 +52,16 @@ export async function* parseExplainStream(bytes: ArrowBytes, wanted: WantedExpla
         maps += 1;
         break;
       case 'end': {
-        if (row.reason === 'failed') throw new Error(row.message ?? 'the companion could not explain this');
-        if (row.reason === 'done' && maps < wanted.tokenIndices.length) {
-          throw new Error(`This explanation ends after ${maps} of ${wanted.tokenIndices.length} tokens`);
+        if (row.reason === 'failed') throw new Error(row.message ?? 'the companion could not explain this answer');
+        if (row.reason === 'done' && maps < expected.tokenIndices.length) {
+          throw new Error(`This explanation ends after ${maps} of ${expected.tokenIndices.length} tokens`);
         }
         yield { type: 'end', reason: row.reason, cost: costOf(row, maps) };
         return;
       }
     }
   }
-  throw new Error(brokenOff(maps, wanted, 'its end row is missing'));
+  throw new Error(cutOff(maps, expected, 'its end row is missing'));
 }
 
 const index = z.int().check(z.nonnegative());
@@ -96,7 +98,7 @@ const cells = z.discriminatedUnion('kind', [
     ms: milliseconds,
     forwardPasses: index,
     backwardPasses: index,
-    // Arrow's 64-bit numbers are bigints.
+    // Arrow returns 64-bit integers as bigints.
     peakBytes: z.nullish(z.bigint()),
     message: z.nullish(z.string()),
   }),
@@ -114,7 +116,7 @@ function parseHeader(text: string): Header {
   const data = parseJson(text);
   const version = z.safeParse(z.object({ formatVersion: z.unknown() }), data).data?.formatVersion;
   if (version !== supportedVersion) {
-    throw new Error(`This explanation has format version ${version}; this page reads version ${supportedVersion}`);
+    throw new Error(`This explanation has format version ${version}; this page supports version ${supportedVersion}`);
   }
   const result = headerShape.safeParse(data);
   if (result.success) return result.data;
@@ -135,32 +137,38 @@ function parseCells(row: Record<string, unknown>): Cells {
   throw new Error(`A row of ${what} cannot be read: ${z.prettifyError(result.error)}`);
 }
 
-function ensureWanted(header: Header, { method, model, tokenIndices, patches }: WantedExplanation): void {
+function ensureExpected(header: Header, { method, model, tokenIndices, patches }: ExpectedExplanation): void {
   const facts = [
     ['method', header.method, method],
     ['model', `${header.model.name} ${header.model.revision}`, `${model.name} ${model.revision}`],
     ['tokens', header.tokenIndices.join(), tokenIndices.join()],
     ['patches', header.patches, patches],
   ] as const;
-  const odd = facts.find(([, found, asked]) => found !== asked);
-  if (odd) throw new Error(`Another explanation came than was asked for: ${odd[0]} ${odd[1]}, not ${odd[2]}`);
+  const mismatch = facts.find(([, actual, expected]) => actual !== expected);
+  if (mismatch) {
+    const [name, actual, expected] = mismatch;
+    throw new Error(`This explanation does not match the request: expected ${name} ${expected}, got ${actual}`);
+  }
 }
 
 function ensureOrder(kind: Kind, last: Kind | undefined): void {
   const isBack = last !== undefined && order.indexOf(kind) < order.indexOf(last);
   if (isBack || (kind === last && !repeated.includes(kind))) {
-    throw new Error(`A row of kind ${kind} comes after one of kind ${last}`);
+    throw new Error(`A row of kind ${kind} cannot follow one of kind ${last}`);
   }
 }
 
 function mapOf(row: MapCells, { method, tokenIndices, patches, promptTokens }: Header, maps: number): RelevancyMap {
   const { tokenIndex, values, prompt, answer, grounding, ms } = row;
-  const due = tokenIndices[maps];
-  if (tokenIndex !== due) throw new Error(`The map of token ${tokenIndex} comes where ${dueWords(due)} is due`);
-  if ((prompt === null) !== (answer === null)) {
-    throw new Error(`The map of token ${tokenIndex} weighs one of prompt and answer, not both`);
+  const nextToken = tokenIndices[maps];
+  if (tokenIndex !== nextToken) {
+    const next = nextToken === undefined ? 'the end row' : `the map of token ${nextToken}`;
+    throw new Error(`Expected ${next}, got the map of token ${tokenIndex}`);
   }
-  // Copied out, for the batch's buffer holds more than the row.
+  if ((prompt === null) !== (answer === null)) {
+    throw new Error(`The map of token ${tokenIndex} must weigh both prompt and answer, or neither`);
+  }
+  // Copy the values: the batch's buffer holds more than this row.
   return {
     method,
     tokenIndex,
@@ -178,20 +186,17 @@ function mapOf(row: MapCells, { method, tokenIndices, patches, promptTokens }: H
   };
 }
 
-function dueWords(due: number | undefined): string {
-  return due === undefined ? 'the end' : `token ${due}`;
-}
-
 function ensureValues(of: string, values: Float32Array, length: number): Float32Array {
-  if (values.length !== length) throw new Error(`Relevancy of ${of}: ${values.length} numbers, want ${length}`);
-  const odd = values.find((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
-  if (odd !== undefined) throw new Error(`Relevancy of ${of}: holds ${odd}`);
+  if (values.length !== length) throw new Error(`Relevancy of ${of}: expected ${length} values, got ${values.length}`);
+  const invalid = values.find((value) => !(value >= 0 && value < Number.POSITIVE_INFINITY));
+  if (invalid !== undefined)
+    throw new Error(`Relevancy of ${of}: expected finite values of at least 0, got ${invalid}`);
   return values.slice();
 }
 
 function costOf({ tokens, ms, forwardPasses, backwardPasses, peakBytes }: EndCells, maps: number): ExplainCost {
-  // Cut off on its way, nobody counted them; what came is known here.
-  if (tokens !== maps && tokens !== 0) throw new Error(`The cost is of ${tokens} tokens, ${maps} maps came`);
+  // An interrupted explanation reports 0 tokens even if it sent maps, so the maps are counted here.
+  if (tokens !== maps && tokens !== 0) throw new Error(`The end row counts ${tokens} tokens, but ${maps} maps arrived`);
   return {
     tokens: maps,
     ms,
@@ -201,6 +206,6 @@ function costOf({ tokens, ms, forwardPasses, backwardPasses, peakBytes }: EndCel
   };
 }
 
-function brokenOff(maps: number, { tokenIndices }: WantedExplanation, why: string): string {
-  return `The explanation breaks off after ${maps} of ${tokenIndices.length} tokens: ${why}`;
+function cutOff(maps: number, { tokenIndices }: ExpectedExplanation, why: string): string {
+  return `The explanation was cut off after ${maps} of ${tokenIndices.length} tokens: ${why}`;
 }

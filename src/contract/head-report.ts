@@ -10,13 +10,13 @@ const report = z.object({
   curve: z.object({ threshold: z.array(z.number()), accuracy: column, precision: column, recall: column, f1: column }),
 });
 
-/** A head against the maps that it imitates, on held-out answers: figures, and a curve over classification thresholds. */
+/** How well a head imitates its teacher on held-out answers: figures, and a curve over classification thresholds. */
 export type HeadReport = z.infer<typeof report>;
 
-/** Throws with the places that do not fit. */
+/** Throws if fields are invalid, naming them. */
 export function parseHeadReport(data: unknown): HeadReport {
   const result = report.safeParse(data);
-  if (!result.success) throw new Error(`the head's report: ${z.prettifyError(result.error)}`);
+  if (!result.success) throw new Error(`the head's report is invalid: ${z.prettifyError(result.error)}`);
   return result.data;
 }
 

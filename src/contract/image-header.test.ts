@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { parseImageHeader } from './image-header';
 
-// The beginnings of pictures of 37 x 21 pixels, written by Pillow. The JPEG is progressive and carries an EXIF segment.
-const pictures = {
+// The first bytes of 37 x 21 pixel images, written by Pillow. The JPEG is progressive and has an EXIF segment.
+const images = {
   'image/png': ['iVBORw0KGgoAAAANSUhEUgAAACUAAAAVCAIAAABOhrD5'],
   'image/gif': ['R0lGODdhJQAVAIEAAMgeKAAAAAAAAAAAACw='],
   'image/webp': [
@@ -17,14 +17,14 @@ const pictures = {
   ],
 };
 const bytesOf = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'));
-const cases = Object.entries(pictures).flatMap(([mediaType, list]) => list.map((text) => ({ mediaType, text })));
+const cases = Object.entries(images).flatMap(([mediaType, list]) => list.map((text) => ({ mediaType, text })));
 
 describe("an image's first bytes", () => {
-  it.each(cases)('say kind and size: $mediaType', ({ mediaType, text }) => {
+  it.each(cases)('contain its type and size: $mediaType', ({ mediaType, text }) => {
     expect(parseImageHeader(bytesOf(text))).toEqual({ kind: 'image', mediaType, widthPx: 37, heightPx: 21 });
   });
 
-  it.each(cases)('cut anywhere give no wrong size and no exception: $mediaType', ({ mediaType, text }) => {
+  it.each(cases)('never yield a wrong size or an exception when cut off: $mediaType', ({ mediaType, text }) => {
     const whole = bytesOf(text);
     for (let length = 0; length < whole.length; length++) {
       const header = parseImageHeader(whole.slice(0, length));
@@ -33,7 +33,7 @@ describe("an image's first bytes", () => {
     }
   });
 
-  it('of something else are no image', () => {
+  it('are not recognised in other files', () => {
     for (const text of ['', 'these are notes', '<svg xmlns="http://www.w3.org/2000/svg"/>', 'RIFF....WAVEfmt ']) {
       expect(parseImageHeader(new TextEncoder().encode(text))).toEqual({ kind: 'not-an-image' });
     }

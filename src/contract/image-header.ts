@@ -1,11 +1,11 @@
-// What a picture's first bytes say, read before anything decodes it: a small file may unfold into gigabytes of pixels.
+// Reads an image's type and size from its first bytes, before decoding: a small file may decode to gigabytes of pixels.
 
 export type ImageMediaType = 'image/png' | 'image/jpeg' | 'image/webp' | 'image/gif';
 
 export type ImageHeader =
   /** As stored: a camera's rotation flag is not applied. */
   | { readonly kind: 'image'; readonly mediaType: ImageMediaType; readonly widthPx: number; readonly heightPx: number }
-  /** It starts like an image of this type and has no readable size. */
+  /** It starts like an image of this type but has no readable size. */
   | { readonly kind: 'damaged'; readonly mediaType: ImageMediaType }
   | { readonly kind: 'not-an-image' };
 
@@ -37,7 +37,7 @@ function gifSize(view: DataView): Size {
   return view.byteLength >= 10 ? [view.getUint16(6, true), view.getUint16(8, true)] : undefined;
 }
 
-/** Segments are walked to the first start-of-frame; a thumbnail's frame lies inside a segment and is stepped over. */
+/** Walks the segments to the first start-of-frame, which skips a thumbnail's frame inside another segment. */
 function jpegSize(view: DataView): Size {
   let at = 2;
   while (at + 9 <= view.byteLength) {

@@ -1,6 +1,6 @@
 import type { ExplainFacts, ModelManifest } from './manifest';
 
-/** A manifest as the exporter writes it, for tests; its hashes belong to nothing. */
+/** A manifest like the exporter's, for tests; its hashes match no file. */
 export function exampleManifest(): ModelManifest {
   const paths = [
     'vision.onnx',
@@ -62,11 +62,11 @@ export function exampleManifest(): ModelManifest {
       hiddenSize: 192,
     },
     tokenizer: ['tokenizer.json', 'tokenizer_config.json'],
-    files: listed(paths),
+    files: fileEntries(paths),
   };
 }
 
-/** With graphs that explain its answers. */
+/** The same with graphs that explain its answers. */
 export function exampleExplainManifest(): ModelManifest & { explain: ExplainFacts } {
   const graphs = {
     chefer: 'explain-chefer.onnx',
@@ -82,11 +82,11 @@ export function exampleExplainManifest(): ModelManifest & { explain: ExplainFact
     unembedding: 'explain-unembedding.bin',
     featureLayer: 2,
     firstLensLayer: 0,
-    files: listed(['explain-trace.onnx', ...Object.values(graphs), 'explain-unembedding.bin']),
+    files: fileEntries(['explain-trace.onnx', ...Object.values(graphs), 'explain-unembedding.bin']),
   };
   return { ...exampleManifest(), explain };
 }
 
-function listed(paths: readonly string[]): ModelManifest['files'] {
+function fileEntries(paths: readonly string[]): ModelManifest['files'] {
   return Object.fromEntries(paths.map((path) => [path, { sha256: 'a'.repeat(64), bytes: 100 }]));
 }

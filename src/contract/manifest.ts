@@ -1,13 +1,12 @@
 import * as z from 'zod/mini';
+import { count, headFields, hiddenStateStage, sha256 } from './shared-fields';
 
 const supportedFormat = 1;
 
-const count = z.int().check(z.positive());
 const tokenId = z.int().check(z.nonnegative());
-const share = z.number().check(z.gt(0), z.lt(1));
+const threshold = z.number().check(z.gt(0), z.lt(1));
 const rgb = z.tuple([z.number(), z.number(), z.number()]);
-const stage = z.enum(['post_norm', 'pre_norm']);
-/** Inside the model's own folder: no scheme, no leading slash, no way up. */
+/** A path inside the model's folder: no scheme, no leading slash, no `..`. */
 const relativePath = z.string().check(z.regex(/^(?!.*\.\.)[\w-][\w./-]*$/));
 
 const model = z.object({
@@ -17,7 +16,7 @@ const model = z.object({
   headDim: count,
   vocabularySize: count,
   maxPositions: count,
-  hiddenStateStage: stage,
+  hiddenStateStage,
 });
 
 const image = z.object({
@@ -32,41 +31,38 @@ const image = z.object({
 });
 
 const prompt = z.object({
-  /** With `<image>` before `{question}`. */
+  /** Contains `<image>`, then `{question}`. */
   template: z.string().check(z.regex(/<image>[\s\S]*\{question\}/)),
   bosTokenId: tokenId,
   eosTokenId: tokenId,
   imageTokenId: tokenId,
   unkTokenId: tokenId,
-  /** Tokens that the vocabulary has and training never showed: to the model they mean nothing. */
+  /** Tokens in the vocabulary that never occurred in training, so the model does not know them. */
   neverSeen: z.array(z.string()),
   maxQuestionTokens: count,
   maxNewTokens: count,
-  /** A word unknown as typed is tried in lower case, then with a capital. */
+  /** An unknown word is looked up again in lower case, then capitalised. */
   caseFallback: z.literal('lower'),
 });
 
 const head = z.object({
   graph: relativePath,
-  /** Normalises an image's patches, once an image. */
+  /** Normalises an image's patches; runs once per image. */
   normGraph: relativePath,
   weights: relativePath,
-  name: z.string(),
-  revision: z.string(),
-  stage,
-  teacher: z.string(),
-  labellingThreshold: share,
-  classificationThreshold: share,
+  ...headFields,
+  labellingThreshold: threshold,
+  classificationThreshold: threshold,
   hiddenSize: count,
 });
 
-const files = z.record(relativePath, z.object({ sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)), bytes: count }));
+const files = z.record(relativePath, z.object({ sha256, bytes: count }));
 
 const layer = z.int().check(z.nonnegative());
 
-/** How answers are explained by gradients and attention. Its own files are read when that is first asked for. */
+/** Graphs that explain answers by gradients and attention. Their files are loaded on first use. */
 const explain = z.object({
-  /** One pass over prompt and answer, which leaves what the other graphs take, by their inputs' names. */
+  /** One pass over prompt and answer; its outputs are the other graphs' inputs, by name. */
   trace: relativePath,
   graphs: z.object({
     chefer: relativePath,
@@ -75,13 +71,13 @@ const explain = z.object({
     'dex-ar': relativePath,
     attention: relativePath,
   }),
-  /** All of these graphs' weights; one of the model's own files. */
+  /** The weights of all these graphs; one of the model's files. */
   weights: relativePath,
   /** lm_head's rows [V, d] in fp16. */
   unembedding: relativePath,
-  /** Whose features feature GradCAM reads, the first being 0. */
+  /** 0-based layer whose features feature GradCAM reads. */
   featureLayer: layer,
-  /** Where DEX-AR begins. */
+  /** The first layer that DEX-AR reads. */
   firstLensLayer: layer,
   files,
 });
@@ -104,37 +100,37 @@ const manifest = z.object({
 
 export type ExplainFacts = z.infer<typeof explain>;
 
-/** What a model's folder holds and how it is used; `files` has every file that is read at the start, with its hash. */
+/** What a model's folder contains and how to use it; `files` lists every file loaded at the start, with its hash. */
 export type ModelManifest = z.infer<typeof manifest>;
 
-/** Throws with the places that do not fit, or with what does not fit together. */
+/** Throws if fields are invalid or contradict each other, naming them. */
 export function parseManifest(data: unknown): ModelManifest {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data);
   if (version.success && version.data.formatVersion !== supportedFormat)
     throw new Error(
-      `the model's manifest has format version ${JSON.stringify(version.data.formatVersion)}; this page reads ${supportedFormat}`,
+      `the model's manifest has format version ${JSON.stringify(version.data.formatVersion)}; this page supports ${supportedFormat}`,
     );
   const result = manifest.safeParse(data);
-  if (!result.success) throw new Error(`the model's manifest: ${z.prettifyError(result.error)}`);
+  if (!result.success) throw new Error(`the model's manifest is invalid: ${z.prettifyError(result.error)}`);
   const fault = faultOf(result.data);
-  if (fault !== undefined) throw new Error(`the model's manifest: ${fault}`);
+  if (fault !== undefined) throw new Error(`the model's manifest is invalid: ${fault}`);
   return result.data;
 }
 
 function faultOf({ model, image, head, graphs, tokenizer, files, explain }: ModelManifest): string | undefined {
   if (head.stage !== model.hiddenStateStage)
-    return `head ${head.name} reads ${head.stage} hidden states, the model gives ${model.hiddenStateStage}`;
+    return `head ${head.name} expects ${head.stage} hidden states, but the model returns ${model.hiddenStateStage}`;
   if (head.hiddenSize !== model.hiddenSize)
-    return `head ${head.name} reads hidden size ${head.hiddenSize}, the model gives ${model.hiddenSize}`;
+    return `head ${head.name} expects hidden size ${head.hiddenSize}, but the model's is ${model.hiddenSize}`;
   const { rows, cols } = image.grid;
   if (rows * image.patchPx !== image.sizePx || cols * image.patchPx !== image.sizePx)
     return `a ${rows}x${cols} grid of ${image.patchPx} px patches does not fill ${image.sizePx} px`;
-  const needed = [...Object.values(graphs), head.graph, head.normGraph, head.weights, ...tokenizer];
-  if (explain) needed.push(explain.weights);
-  const later = explain ? [explain.trace, ...Object.values(explain.graphs), explain.unembedding] : [];
+  const loadedAtStart = [...Object.values(graphs), head.graph, head.normGraph, head.weights, ...tokenizer];
+  if (explain) loadedAtStart.push(explain.weights);
+  const loadedLater = explain ? [explain.trace, ...Object.values(explain.graphs), explain.unembedding] : [];
   const unlisted = [
-    ...needed.filter((path) => !(path in files)),
-    ...later.filter((path) => !(path in (explain?.files ?? {}))),
+    ...loadedAtStart.filter((path) => !(path in files)),
+    ...loadedLater.filter((path) => !(path in (explain?.files ?? {}))),
   ];
   return unlisted.length > 0 ? `no hash for ${unlisted.join(', ')}` : undefined;
 }

@@ -1,6 +1,6 @@
-// Every way of explaining a token that the page knows, and what is said of it. How each is computed: docs/methods.md.
+// All methods that the page knows, with their descriptions. docs/methods.md says how each is computed.
 
-/** In the order in which they are offered. */
+/** In display order. */
 export const methodIds = [
   'fastrm',
   'chefer',
@@ -17,18 +17,18 @@ export const methodIds = [
 export type MethodId = (typeof methodIds)[number];
 
 export interface MethodFacts {
-  /** As it is written wherever the method is named. */
+  /** Display name. */
   readonly name: string;
   /** What it is computed from. */
   readonly from: 'hidden states' | 'gradients' | 'attention' | 'nothing';
-  /** `estimate`: of another method's map, which its sentence names. */
+  /** `estimate`: approximates another method's map, which the description names. */
   readonly kind: 'exact' | 'estimate' | 'control';
-  /** `probability`: 0..1, comparable between maps. `magnitude`: at least 0, of no unit: only its place within one map says anything. */
+  /** `probability`: 0..1, comparable between maps. `magnitude`: at least 0, no unit, meaningful only within one map. */
   readonly values: 'probability' | 'magnitude';
-  /** Whether it also weighs the prompt's words and the answer's earlier tokens. */
+  /** Whether it also weighs the prompt's tokens and the earlier answer tokens. */
   readonly hasText: boolean;
   /** One sentence for the page. */
-  readonly says: string;
+  readonly description: string;
   readonly paper: string;
 }
 
@@ -41,7 +41,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'estimate',
     values: 'probability',
     hasText: false,
-    says: 'A small head that learned from Chefer’s maps which patches are relevant; no gradient.',
+    description: 'A small head trained to predict Chefer’s maps from hidden states; needs no gradients.',
     paper: 'Ben Melech Stan et al. 2024',
   },
   chefer: {
@@ -50,7 +50,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'Attention weighted by its gradient, rolled through all layers: the baseline that FastRM learned from.',
+    description: 'Attention weighted by its gradient, accumulated over all layers. FastRM is trained on these maps.',
     paper: chefer,
   },
   'chefer-incremental': {
@@ -59,7 +59,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'estimate',
     values: 'magnitude',
     hasText: true,
-    says: 'Chefer’s map with a cache: the prompt keeps the first token’s gradients. An estimate of the exact one.',
+    description: 'Estimates Chefer’s exact map with a cache: the prompt keeps the gradients of the first token.',
     paper: `${chefer}, as in lvlm-interpret`,
   },
   gradcam: {
@@ -68,7 +68,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'The last layer’s attention, each head weighted by its mean gradient.',
+    description: 'Last-layer attention, each attention head weighted by its mean gradient.',
     paper: 'Selvaraju et al. 2017',
   },
   'feature-gradcam': {
@@ -77,7 +77,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: false,
-    says: 'A middle layer’s features at the patches, each channel weighted by its mean positive gradient.',
+    description: 'Patch features of a middle layer, each channel weighted by its mean positive gradient.',
     paper: 'Selvaraju et al. 2017',
   },
   'dex-ar': {
@@ -86,7 +86,8 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: false,
-    says: 'Each layer’s own guess at the token, differentiated; heads that look at the text are left out.',
+    description:
+      'Gradients of each layer’s own prediction of the token; attention heads that focus on text are left out.',
     paper: 'arXiv 2603.06302',
   },
   tam: {
@@ -95,7 +96,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'How strongly each patch’s own state would say the token, less what earlier tokens account for.',
+    description: 'How strongly each patch’s hidden state predicts the token, minus what earlier tokens explain.',
     paper: 'Token activation map, ICCV 2025',
   },
   rollout: {
@@ -104,7 +105,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'Attention multiplied through all layers: a baseline that knows nothing of the token.',
+    description: 'Attention multiplied through all layers: a baseline that does not depend on which token was chosen.',
     paper: 'Abnar & Zuidema 2020',
   },
   attention: {
@@ -113,7 +114,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'exact',
     values: 'magnitude',
     hasText: true,
-    says: 'The last layer’s attention, mean of its heads: the plainest baseline.',
+    description: 'Last-layer attention, averaged over its heads: the simplest baseline.',
     paper: 'Vaswani et al. 2017',
   },
   random: {
@@ -122,7 +123,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     kind: 'control',
     values: 'magnitude',
     hasText: false,
-    says: 'The mean of five random maps: what any other method must beat.',
+    description: 'The mean of five random maps: a control that every other method must beat.',
     paper: '',
   },
 };

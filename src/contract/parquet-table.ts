@@ -1,18 +1,18 @@
 import { categoriesOf, isArrayLike, listsOf, numberOf, type RawTable, textOf } from './raw-table';
 
-/** Of the columns that are wanted, those that the file has. */
-export async function readParquetTable(file: ArrayBuffer, wanted: ReadonlySet<string>): Promise<RawTable> {
+/** Reads those of `knownColumns` that the file has. */
+export async function readParquetTable(file: ArrayBuffer, knownColumns: ReadonlySet<string>): Promise<RawTable> {
   const { parquetMetadata, parquetRead, parquetSchema } = await import('hyparquet');
   const metadata = parquetMetadata(file);
   const rows = Number(metadata.num_rows);
   const nodes = new Map(parquetSchema(metadata).children.map((node) => [node.element.name, node]));
-  const read = [...nodes.keys()].filter((name) => wanted.has(name));
-  const columns = new Map<string, unknown[]>(read.map((name) => [name, []]));
-  if (read.length > 0 && rows > 0)
+  const names = [...nodes.keys()].filter((name) => knownColumns.has(name));
+  const columns = new Map<string, unknown[]>(names.map((name) => [name, []]));
+  if (names.length > 0 && rows > 0)
     await parquetRead({
       file,
       metadata,
-      columns: read,
+      columns: names,
       onChunk({ columnName, columnData, rowStart }) {
         const column = columns.get(columnName);
         for (let i = 0; column !== undefined && i < columnData.length; i++) column[rowStart + i] = columnData[i];

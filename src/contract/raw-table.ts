@@ -1,32 +1,32 @@
 import type { CategoryColumn, TextColumn } from './calibration-table';
 
-/** The tokens of row `row` are `starts[row]` to `starts[row + 1]` of the values. */
+/** The values of row `row` are `values[starts[row]]` up to `values[starts[row + 1] - 1]`. */
 export interface ListColumn {
   readonly starts: Uint32Array;
-  /** NaN where one is missing; 0 and 1 for yes and no. */
+  /** NaN if a value is missing; booleans are 0 and 1. */
   readonly values: Float32Array;
 }
 
-/** A table as a file has it, before it is known what its columns mean. A column of another kind throws, saying which. */
+/** A table as stored in a file, before its columns are interpreted. Reading a column as the wrong type throws. */
 export interface RawTable {
   readonly format: 'Arrow' | 'Parquet' | 'CSV';
   readonly rows: number;
   readonly names: readonly string[];
-  /** What the file says of itself, by key. */
+  /** The file's metadata by key. */
   readonly metadata: ReadonlyMap<string, string>;
   isList(name: string): boolean;
-  /** [rows], NaN where one is missing. */
+  /** [rows], NaN if a value is missing. */
   numbers(name: string): Float64Array;
   texts(name: string): TextColumn;
   categories(name: string): CategoryColumn;
   lists(name: string): ListColumn;
-  /** Texts of a row's list. */
+  /** Returns a function from a row to the texts in its list. */
   textLists(name: string): (row: number) => readonly string[];
 }
 
-export const mostCategories = 1 << 16;
+const maxCategories = 1 << 16;
 
-/** Numbers texts in the order in which they first come. */
+/** Numbers the distinct texts in order of first appearance. */
 export function categoriesOf(rows: number, textAt: (row: number) => string | undefined, name: string): CategoryColumn {
   const numbers = new Map<string, number>();
   const codes = new Uint16Array(rows);
@@ -35,8 +35,8 @@ export function categoriesOf(rows: number, textAt: (row: number) => string | und
     let code = numbers.get(text);
     if (code === undefined) {
       code = numbers.size;
-      if (code === mostCategories)
-        throw new Error(`its column ${name} has more than ${mostCategories} different values: it sorts into nothing`);
+      if (code === maxCategories)
+        throw new Error(`column ${name} has more than ${maxCategories} different values, too many for categories`);
       numbers.set(text, code);
     }
     codes[row] = code;
@@ -44,12 +44,12 @@ export function categoriesOf(rows: number, textAt: (row: number) => string | und
   return { names: [...numbers.keys()], codes };
 }
 
-/** What a column of whatever values holds as lists. */
+/** Reads a column's cells as lists of numbers. */
 export function listsOf(rows: number, cellAt: (row: number) => unknown, name: string): ListColumn {
   const starts = new Uint32Array(rows + 1);
   const cells = Array.from({ length: rows }, (_, row) => {
     const cell = cellAt(row) ?? [];
-    if (!isArrayLike(cell)) throw new Error(`its column ${name} holds ${describe(cell)} in row ${row}, not a list`);
+    if (!isArrayLike(cell)) throw new Error(`column ${name} must hold lists, but row ${row} has ${describe(cell)}`);
     starts[row + 1] = starts[row]! + cell.length;
     return cell;
   });
@@ -60,7 +60,7 @@ export function listsOf(rows: number, cellAt: (row: number) => unknown, name: st
   return { starts, values };
 }
 
-/** Whole numbers of 64 bits and yes/no too; NaN for what is missing. */
+/** Also accepts 64-bit integers and booleans; missing values become NaN. */
 export function numberOf(cell: unknown, name: string, row: number): number {
   switch (typeof cell) {
     case 'number':
@@ -72,7 +72,7 @@ export function numberOf(cell: unknown, name: string, row: number): number {
       return Number.NaN;
     default:
       if (cell === null) return Number.NaN;
-      throw new Error(`its column ${name} holds ${describe(cell)} in row ${row}, not a number`);
+      throw new Error(`column ${name} must hold numbers, but row ${row} has ${describe(cell)}`);
   }
 }
 
@@ -86,5 +86,5 @@ export function isArrayLike(cell: unknown): cell is ArrayLike<unknown> {
 
 export function describe(cell: unknown): string {
   if (typeof cell === 'string') return `"${cell.length > 40 ? `${cell.slice(0, 40)}…` : cell}"`;
-  return isArrayLike(cell) ? 'a list' : typeof cell;
+  return isArrayLike(cell) ? 'a list' : `a value of type ${typeof cell}`;
 }

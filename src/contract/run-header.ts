@@ -1,16 +1,14 @@
 import * as z from 'zod/mini';
 import type { RunHeader, RunImage } from './run';
+import { count, headFields, hiddenStateStage, share } from './shared-fields';
 
-/** Of the stream as of the protocol that carries it. */
+/** Version of the run stream and of the companion protocol that carries it. */
 export const supportedFormat = 2;
 
-/** What the stream says before its first row: all of the header but the picture's bytes. */
+/** The header stored in the stream's metadata: everything except the image's bytes. */
 export type StreamHeader = Omit<RunHeader, 'image' | 'noMaps'> & { readonly image: Omit<RunImage, 'bytes'> };
 
-const count = z.int().check(z.positive());
 const length = z.number().check(z.positive());
-const stage = z.enum(['post_norm', 'pre_norm']);
-const share = z.number().check(z.gte(0), z.lte(1));
 
 const frame = z.object({
   name: z.enum(['image', 'detail', 'overview']),
@@ -32,28 +30,22 @@ const header = z.object({
     frames: z
       .tuple([frame], frame)
       .check(
-        z.refine((frames) => new Set(frames.map(({ name }) => name)).size === frames.length, 'a name comes twice'),
+        z.refine(
+          (frames) => new Set(frames.map(({ name }) => name)).size === frames.length,
+          'frame names must be unique',
+        ),
       ),
   }),
   model: z.object({
     name: z.string(),
     revision: z.string(),
     hiddenSize: count,
-    stage,
+    stage: hiddenStateStage,
     knows: z.string(),
     family: z.string(),
     dtype: z.string(),
   }),
-  head: z.nullable(
-    z.object({
-      name: z.string(),
-      revision: z.string(),
-      stage,
-      teacher: z.string(),
-      labellingThreshold: share,
-      classificationThreshold: share,
-    }),
-  ),
+  head: z.nullable(z.object(headFields)),
   sampling: z.object({
     maxNewTokens: count,
     temperature: z.number().check(z.nonnegative()),
@@ -63,19 +55,19 @@ const header = z.object({
   recorded: z.boolean(),
 });
 
-/** Throws with both numbers where the version is another one, else with the places that do not fit. */
+/** Throws if the version is not supported, naming both, or if fields are invalid, naming them. */
 export function parseStreamHeader(text: string): StreamHeader {
   const data = parseJson(text);
   const version = z.safeParse(z.object({ formatVersion: z.unknown() }), data).data?.formatVersion;
   if (version !== supportedFormat) {
-    throw new Error(`This run has format version ${version}; this page reads version ${supportedFormat}`);
+    throw new Error(`This run has format version ${version}; this page supports version ${supportedFormat}`);
   }
   const result = header.safeParse(data);
   if (!result.success) throw new Error(`This run's header cannot be read: ${z.prettifyError(result.error)}`);
   return { ...result.data, formatVersion: supportedFormat, head: result.data.head ?? undefined };
 }
 
-/** P: the patches of all frames. */
+/** P: the number of patches in all frames. */
 export function patchCount({ geometry }: Pick<RunHeader, 'geometry'>): number {
   return geometry.frames.reduce((sum, { grid }) => sum + grid.rows * grid.cols, 0);
 }

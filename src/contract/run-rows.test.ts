@@ -5,8 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { openRunRows, type RunRow } from './run-rows';
 
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
-// Written by companion/tests/makers/run_fixture.py, made-up numbers; companion/tests/wire/test_run.py reads
-// the same ones.
+// Made-up numbers, written by companion/tests/makers/run_fixture.py; companion/tests/wire/test_run.py reads the same ones.
 const live = fixture('live-stream.run');
 
 async function rowsOf(bytes: Uint8Array): Promise<RunRow[]> {
@@ -15,14 +14,14 @@ async function rowsOf(bytes: Uint8Array): Promise<RunRow[]> {
   return rows;
 }
 
-/** The stream's row batches in another order, or fewer of them. */
+/** The stream with its row batches reordered, or fewer of them. */
 function rearranged(bytes: Uint8Array, choose: (batches: readonly RecordBatch[]) => RecordBatch[]): Uint8Array {
   const { schema, batches } = tableFromIPC(bytes);
   return tableToIPC(new Table(schema, choose(batches)), 'stream');
 }
 
-describe('what a companion sends', () => {
-  it('begins with the header: two frames, no head, how the answer was drawn', async () => {
+describe("a companion's run stream", () => {
+  it('starts with the header: two frames, no head, sampling parameters', async () => {
     const { header } = await openRunRows(live);
     expect(header).toMatchObject({
       formatVersion: 2,
@@ -44,7 +43,7 @@ describe('what a companion sends', () => {
     });
   });
 
-  it('tells the place in the queue, then the states with their shapes, then the tokens', async () => {
+  it('yields the place in the queue, then the states with their shapes, then the tokens', async () => {
     const rows = await rowsOf(live);
     expect(rows.map(({ kind }) => kind)).toEqual([
       ...['queued', 'queued', 'queued', 'states', 'prompt', 'token', 'token', 'end'],
@@ -62,10 +61,10 @@ describe('what a companion sends', () => {
     });
   });
 
-  it('gives states as fp16 bits, and as float32 where fp16 does not hold them', async () => {
+  it('yields states as fp16 bits, or as float32 if they exceed the fp16 range', async () => {
     const [states, prompt, first, second] = (await rowsOf(live)).slice(3);
-    if (states?.kind !== 'states' || prompt?.kind !== 'prompt') throw new Error('other rows');
-    if (first?.kind !== 'token' || second?.kind !== 'token') throw new Error('other rows');
+    if (states?.kind !== 'states' || prompt?.kind !== 'prompt') throw new Error('unexpected rows');
+    if (first?.kind !== 'token' || second?.kind !== 'token') throw new Error('unexpected rows');
     expect(states.states.values).toBeInstanceOf(Uint16Array);
     expect(states.states.values[31], '31/8 in fp16').toBe(0x43c0);
     expect(prompt.tokens).toEqual([
@@ -81,13 +80,13 @@ describe('what a companion sends', () => {
   });
 });
 
-describe('rows out of their order', () => {
+describe('rows out of order', () => {
   it.each([
     ['tokens before the states', (b: readonly RecordBatch[]) => [b[5]!, b[3]!], "comes before the image's states"],
-    ['a queue after the states', (b: readonly RecordBatch[]) => [b[3]!, b[0]!], 'kind queued comes after one of'],
-    ['states twice', (b: readonly RecordBatch[]) => [b[3]!, b[3]!], 'kind states comes after one of kind states'],
-    ['a token left out', (b: readonly RecordBatch[]) => [b[3]!, b[6]!], 'Token 1 comes where token 0 is due'],
-  ])('are refused by name: %s', async (_name, choose, message) => {
+    ['a queue after the states', (b: readonly RecordBatch[]) => [b[3]!, b[0]!], 'kind queued cannot follow one of'],
+    ['states twice', (b: readonly RecordBatch[]) => [b[3]!, b[3]!], 'kind states cannot follow one of kind states'],
+    ['a token left out', (b: readonly RecordBatch[]) => [b[3]!, b[6]!], 'Expected token 0, got token 1'],
+  ])('are rejected by name: %s', async (_name, choose, message) => {
     await expect(rowsOf(rearranged(live, choose))).rejects.toThrow(message);
   });
 
@@ -96,7 +95,7 @@ describe('rows out of their order', () => {
     expect(rows.map(({ kind }) => kind)).toEqual(['queued', 'end']);
   });
 
-  it('are broken, not wrong, where they only stop', async () => {
+  it('are broken, not invalid, if they only stop early', async () => {
     const rows = await rowsOf(rearranged(live, (batches) => batches.slice(0, 6)));
     expect(rows.at(-1)).toEqual({ kind: 'broken', why: 'its end row is missing' });
   });

@@ -1,11 +1,11 @@
-// A run as bytes: an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire/run.py.
+// A run as an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire/run.py.
 //
-// The schema's metadata holds the header as JSON under `patchlight.run`. One row is one record batch, so that each
-// token is seen as it comes, in this order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`; docs/protocol.md
-// says what each holds. States are fp16, or float32 in a column of their own where fp16 does not hold them.
+// The schema's metadata holds the header as JSON under `patchlight.run`. Each row is its own record batch, so tokens can
+// be read as they arrive. Their order is `queued`*, `image`, `states`, `prompt`, `token`*, `end`; docs/protocol.md
+// describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16 range.
 //
-//   openRunRows -> rows (typed, in order, of the right shapes) -> parseRunStream: a recorded run's events
-//                                                              -> the companion's source: maps made from the states
+//   openRunRows -> rows (typed, in order, shapes checked) -> parseRunStream: a recorded run's events
+//                                                         -> the companion source: maps computed from the states
 
 import * as z from 'zod/mini';
 import { type ArrowBytes, type ArrowReader, type Broken, headerText, openArrow, readRows } from './arrow-rows';
@@ -14,26 +14,26 @@ import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
 const metadataKey = 'patchlight.run';
 
-/** Hidden states [rows, cols], row-major: fp16 as its bits, or float32. A view of the stream's own bytes. */
+/** Hidden states [rows, cols], row-major: fp16 bit patterns or float32. A view of the stream's buffer. */
 export interface StateRows {
   readonly values: Uint16Array | Float32Array;
   readonly rows: number;
   readonly cols: number;
 }
 
-export interface RecordedMap {
+interface RecordedMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
 }
 
 export type RunRow =
-  /** So many questions are before this one; 0 when its turn has come. */
+  /** `place` is the number of questions ahead in the queue; 0 once this one is being answered. */
   | { readonly kind: 'queued'; readonly place: number }
   | { readonly kind: 'image'; readonly picture: Uint8Array }
-  /** [P, d] of the patches, frames in order, each row-major. */
+  /** [P, d], one row per patch: frames in order, each row-major. */
   | { readonly kind: 'states'; readonly states: StateRows }
-  /** [m, d] of the prompt's text tokens. */
+  /** [m, d], one row per text token of the prompt. */
   | { readonly kind: 'prompt'; readonly tokens: readonly PromptToken[]; readonly states: StateRows }
   /** [1, d]: the state that predicted the token. */
   | {
@@ -43,16 +43,16 @@ export type RunRow =
       readonly map: RecordedMap | undefined;
     }
   | { readonly kind: 'end'; readonly end: RunEnd }
-  /** The bytes stop before `end`. */
+  /** The bytes end before the `end` row. */
   | Broken;
 
 export interface RunRows {
   readonly header: StreamHeader;
-  /** Ends with `end` or `broken`; throws where a row contradicts the header, its order or itself. */
+  /** Ends with `end` or `broken`; throws if a row is invalid, out of order or contradicts the header. */
   readonly rows: AsyncGenerator<RunRow>;
 }
 
-/** Throws where the bytes are no run of the version that this page reads. */
+/** Throws if the bytes are not a run in a supported version. */
 export async function openRunRows(bytes: ArrowBytes): Promise<RunRows> {
   const reader = await openArrow(bytes, 'a run');
   const header = parseStreamHeader(headerText(reader, metadataKey, 'a run'));
@@ -111,35 +111,35 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
   const d = header.model.hiddenSize;
   let last: Kind | undefined;
   let hasStates = false;
-  let tokens = 0;
-  for await (const read of readRows(reader, 'this run', parseCells)) {
-    if (read.kind === 'broken') return yield read;
-    ensureOrder(read.kind, last, hasStates);
-    last = read.kind;
-    switch (read.kind) {
+  let tokenCount = 0;
+  for await (const row of readRows(reader, 'this run', parseCells)) {
+    if (row.kind === 'broken') return yield row;
+    ensureOrder(row.kind, last, hasStates);
+    last = row.kind;
+    switch (row.kind) {
       case 'queued':
       case 'image':
-        yield read;
+        yield row;
         break;
       case 'states':
         hasStates = true;
-        yield { kind: 'states', states: stateRows('Image states', read.states, read.states32, patches, d) };
+        yield { kind: 'states', states: stateRows('Image states', row.states, row.states32, patches, d) };
         break;
       case 'prompt': {
-        const spelt = read.promptTokens;
-        const states = stateRows('Prompt states', read.states, read.states32, spelt.length, d);
-        yield { kind: 'prompt', tokens: spelt, states };
+        const tokens = row.promptTokens;
+        const states = stateRows('Prompt states', row.states, row.states32, tokens.length, d);
+        yield { kind: 'prompt', tokens, states };
         break;
       }
       case 'token': {
-        if (read.index !== tokens) throw new Error(`Token ${read.index} comes where token ${tokens} is due`);
-        tokens += 1;
-        const queryState = stateRows(`Query state of token ${read.index}`, read.queryState, read.queryState32, 1, d);
-        yield { kind: 'token', token: answerToken(read), queryState, map: recordedMap(read, patches) };
+        if (row.index !== tokenCount) throw new Error(`Expected token ${tokenCount}, got token ${row.index}`);
+        tokenCount += 1;
+        const queryState = stateRows(`Query state of token ${row.index}`, row.queryState, row.queryState32, 1, d);
+        yield { kind: 'token', token: answerToken(row), queryState, map: recordedMap(row, patches) };
         break;
       }
       case 'end': {
-        const { reason, answerMs, firstTokenMs, message } = read;
+        const { reason, answerMs, firstTokenMs, message } = row;
         yield { kind: 'end', end: { reason, answerMs, firstTokenMs, ...(message && { message }) } };
         return;
       }
@@ -157,7 +157,7 @@ function parseCells(row: Record<string, unknown>): Cells {
 function ensureOrder(kind: Kind, last: Kind | undefined, hasStates: boolean): void {
   const isBack = last !== undefined && order.indexOf(kind) < order.indexOf(last);
   if (isBack || (kind === last && !repeated.includes(kind))) {
-    throw new Error(`A row of kind ${kind} comes after one of kind ${last}`);
+    throw new Error(`A row of kind ${kind} cannot follow one of kind ${last}`);
   }
   if (!hasStates && (kind === 'prompt' || kind === 'token')) {
     throw new Error(`A row of kind ${kind} comes before the image's states`);
@@ -169,8 +169,8 @@ type Floats = z.infer<typeof floats>;
 
 function stateRows(what: string, half: Halfs, float: Floats, rows: number, cols: number): StateRows {
   const values = half ?? float;
-  if (values === undefined || values === null) throw new Error(`${what}: neither fp16 nor float32`);
-  if (half && float) throw new Error(`${what}: both fp16 and float32`);
+  if (values === undefined || values === null) throw new Error(`${what}: expected fp16 or float32 values, got neither`);
+  if (half && float) throw new Error(`${what}: expected fp16 or float32 values, got both`);
   ensureLength(what, values.length, rows * cols);
   return { values, rows, cols };
 }
@@ -182,11 +182,11 @@ function answerToken({ index, tokenId, text, word, logProb, alternatives }: Toke
 function recordedMap({ index, map, mapBackend, mapComputeMs }: TokenCells, patches: number): RecordedMap | undefined {
   if (!map || !mapBackend || typeof mapComputeMs !== 'number') return undefined;
   ensureLength(`Map of token ${index}`, map.length, patches);
-  const odd = map.find((value) => !(value >= 0 && value <= 1));
-  if (odd !== undefined) throw new Error(`Map of token ${index}: holds ${odd}, which is no probability`);
+  const invalid = map.find((value) => !(value >= 0 && value <= 1));
+  if (invalid !== undefined) throw new Error(`Map of token ${index}: expected probabilities, got ${invalid}`);
   return { values: map.slice(), backend: mapBackend, computeMs: mapComputeMs };
 }
 
-function ensureLength(what: string, found: number, wanted: number): void {
-  if (found !== wanted) throw new Error(`${what}: ${found} numbers, the header says ${wanted}`);
+function ensureLength(what: string, actual: number, expected: number): void {
+  if (actual !== expected) throw new Error(`${what}: expected ${expected} values as in the header, got ${actual}`);
 }

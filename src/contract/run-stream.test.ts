@@ -26,7 +26,7 @@ function maps(events: readonly RunEvent[]) {
   return events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
 }
 
-/** The fixture's rows under a changed header. */
+/** The fixture with a changed header. */
 function withHeader(change: (header: Record<string, unknown>) => unknown): Uint8Array {
   const table = tableFromIPC(fixture);
   const header: Record<string, unknown> = JSON.parse(table.schema.metadata.get('patchlight.run') ?? '');
@@ -36,7 +36,7 @@ function withHeader(change: (header: Record<string, unknown>) => unknown): Uint8
 }
 
 describe('a run written by the companion', () => {
-  it('gives its header, tokens, maps and end, number by number', async () => {
+  it('yields its header, tokens, maps and end with exact numbers', async () => {
     const events = await collect(fixture);
     expect(events.map((event) => event.type)).toEqual([
       'begin',
@@ -62,12 +62,12 @@ describe('a run written by the companion', () => {
     expect(begin.header.image.bytes).toHaveLength(104);
     expect([...begin.header.image.bytes.slice(0, 4)]).toEqual([0x89, 0x50, 0x4e, 0x47]);
 
-    const words = tokens(events);
-    expect(words.map((token) => token.text).join('')).toBe('no sizes six picture next');
-    expect(words.map((token) => token.word)).toEqual([0, 1, 1, 2, 3, 4]);
-    expect(words.map((token) => token.tokenId)).toEqual([38, 34, 134, 109, 29, 79]);
-    expect(words[0]?.logProb).toBe(-1.324744462966919);
-    expect(words[1]?.alternatives.slice(0, 2)).toEqual([
+    const answer = tokens(events);
+    expect(answer.map((token) => token.text).join('')).toBe('no sizes six picture next');
+    expect(answer.map((token) => token.word)).toEqual([0, 1, 1, 2, 3, 4]);
+    expect(answer.map((token) => token.tokenId)).toEqual([38, 34, 134, 109, 29, 79]);
+    expect(answer[0]?.logProb).toBe(-1.324744462966919);
+    expect(answer[1]?.alternatives.slice(0, 2)).toEqual([
       { tokenId: 34, text: ' size', logProb: -2.0235118865966797 },
       { tokenId: 12, text: ' the', logProb: -2.3920907974243164 },
     ]);
@@ -82,12 +82,12 @@ describe('a run written by the companion', () => {
     });
   });
 
-  it('gives the same events however its bytes are cut up', async () => {
+  it('yields the same events however its bytes are chunked', async () => {
     expect(await collect(inChunks(fixture, 97))).toEqual(await collect(fixture));
   });
 
-  it('shows a token before the bytes of the next have come', async () => {
-    const at = fixture.length * 0.6;
+  it('yields a token before the bytes of the next one arrive', async () => {
+    const limit = fixture.length * 0.6;
     let sent = 0;
     async function* slowly() {
       for await (const chunk of inChunks(fixture, 64)) {
@@ -98,12 +98,12 @@ describe('a run written by the companion', () => {
     for await (const event of parseRunStream(slowly())) {
       if (event.type === 'token') break;
     }
-    expect(sent).toBeLessThan(at);
+    expect(sent).toBeLessThan(limit);
   });
 });
 
 describe('a run that stops early', () => {
-  it.each([0.35, 0.6, 0.85])('keeps what came, cut at %d of its bytes, and ends as truncated', async (share) => {
+  it.each([0.35, 0.6, 0.85])('keeps what arrived, cut at %d of its bytes, and ends as truncated', async (share) => {
     const whole = await collect(fixture);
     const events = await collect(fixture.slice(0, Math.floor(share * fixture.length)));
     const end = events.pop();
@@ -111,10 +111,10 @@ describe('a run that stops early', () => {
     expect(tokens(events).length).toBeLessThan(6);
     if (end?.type !== 'end') throw new Error('no end');
     expect(end.end.reason).toBe('truncated');
-    expect(end.end.message).toMatch(`The run breaks off after ${tokens(events).length} tokens`);
+    expect(end.end.message).toMatch(`The run was cut off after ${tokens(events).length} tokens`);
   });
 
-  it('says so where it ends in good order but without its end row', async () => {
+  it('ends as truncated if only its end row is missing', async () => {
     const table = tableFromIPC(fixture);
     const events = await collect(tableToIPC(table.slice(0, table.numRows - 1), 'stream'));
     expect(events.at(-1)).toEqual({
@@ -123,69 +123,69 @@ describe('a run that stops early', () => {
         reason: 'truncated',
         answerMs: 0,
         firstTokenMs: 0,
-        message: 'The run breaks off after 6 tokens: its end row is missing',
+        message: 'The run was cut off after 6 tokens: its end row is missing',
       },
     });
   });
 
   it.each([
     [0, 'This is not a run: it has no schema'],
-    [4000, 'This run breaks off before its image'],
-  ])('throws where not even the image came, at %d bytes', async (length, message) => {
+    [4000, 'This run was cut off before its image'],
+  ])('throws if not even the image arrived, at %d bytes', async (length, message) => {
     await expect(collect(fixture.slice(0, length))).rejects.toThrow(message);
   });
 });
 
-describe('a run that goes wrong in the middle', () => {
-  it('keeps the tokens before it and says what is wrong', async () => {
+describe('a run with an invalid row in the middle', () => {
+  it('keeps the tokens before the row and says what is wrong', async () => {
     const table = tableFromIPC(fixture);
-    // Tokens 0 and 1 of six, then token 0 once more.
+    // Tokens 0 and 1 of six, then token 0 again.
     const batches = [...table.batches.slice(0, 5), ...table.batches.slice(3, 4)];
     const events = await collect(tableToIPC(new Table(table.schema, batches), 'stream'));
     expect(tokens(events)).toHaveLength(2);
     expect(events.at(-1)).toEqual({
       type: 'end',
-      end: { reason: 'failed', answerMs: 0, firstTokenMs: 0, message: 'Token 0 comes where token 2 is due' },
+      end: { reason: 'failed', answerMs: 0, firstTokenMs: 0, message: 'Expected token 2, got token 0' },
     });
   });
 });
 
-describe('bytes that are no run', () => {
-  it('names a version that it does not know', async () => {
+describe('bytes that are not a valid run', () => {
+  it('are rejected with both versions if theirs is not supported', async () => {
     const later = withHeader((header) => ({ ...header, formatVersion: 3 }));
-    await expect(collect(later)).rejects.toThrow('This run has format version 3; this page reads version 2');
+    await expect(collect(later)).rejects.toThrow('This run has format version 3; this page supports version 2');
     const earlier = withHeader((header) => ({ ...header, formatVersion: 1 }));
-    await expect(collect(earlier)).rejects.toThrow('This run has format version 1; this page reads version 2');
+    await expect(collect(earlier)).rejects.toThrow('This run has format version 1; this page supports version 2');
   });
 
-  it('names the field of a header that does not fit', async () => {
-    const odd = withHeader((header) => ({ ...header, question: 7 }));
-    await expect(collect(odd)).rejects.toThrow(/header cannot be read[\s\S]*question/);
+  it('are rejected with the name of an invalid header field', async () => {
+    const invalid = withHeader((header) => ({ ...header, question: 7 }));
+    await expect(collect(invalid)).rejects.toThrow(/header cannot be read[\s\S]*question/);
   });
 
-  it('gives both numbers where a row contradicts the header', async () => {
+  it('are rejected with both numbers if a row contradicts the header', async () => {
     const wide = withHeader((header) => ({ ...header, model: { ...(header.model as object), hiddenSize: 64 } }));
-    await expect(collect(wide)).rejects.toThrow('Image states: 512 numbers, the header says 1024');
+    await expect(collect(wide)).rejects.toThrow('Image states: expected 1024 values as in the header, got 512');
   });
 
-  it('names a frame that comes twice', async () => {
+  it('are rejected if two frames have the same name', async () => {
     const twice = withHeader((header) => {
       const geometry = header.geometry as { frames: unknown[] };
       return { ...header, geometry: { ...geometry, frames: [...geometry.frames, ...geometry.frames] } };
     });
-    await expect(collect(twice)).rejects.toThrow(/a name comes twice/);
+    await expect(collect(twice)).rejects.toThrow(/frame names must be unique/);
   });
 
-  it('refuses an Arrow stream of something else', async () => {
+  it('are rejected if they are another Arrow stream', async () => {
     const other = tableToIPC(tableFromArrays({ x: [1, 2] }), 'stream');
     await expect(collect(other)).rejects.toThrow('not a run: its metadata has no patchlight.run');
   });
 
-  it('refuses a text file', async () => {
+  it('are rejected if they are a text file', async () => {
     await expect(collect(new TextEncoder().encode('hello, this is not a run at all'))).rejects.toThrow('not a run');
   });
 
-  it('passes an abort on as it is', async () => {
+  it('rethrows an abort unchanged', async () => {
     async function* aborted() {
       yield fixture.slice(0, Math.floor(fixture.length * 0.6));
       throw new DOMException('stopped', 'AbortError');

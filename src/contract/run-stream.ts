@@ -4,25 +4,25 @@ import type { StreamHeader } from './run-header';
 import { openRunRows } from './run-rows';
 
 /**
- * A recorded run's events. Throws where the bytes are no run, or contradict themselves before the first token; what is
- * wrong later ends the run as `failed`, and bytes that only stop early as `truncated`, with the tokens that came.
+ * Yields a recorded run's events. Throws if the bytes are not a run or are invalid before the first token. An invalid
+ * row after that ends the run as `failed`; bytes that only end early end it as `truncated`, keeping its tokens.
  */
 export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEvent> {
   const { header, rows } = await openRunRows(bytes);
-  let begun = false;
+  let hasImage = false;
   let tokens = 0;
   try {
     for await (const row of rows) {
       if (row.kind === 'broken') {
-        if (!begun) throw new Error(`This run breaks off before its image: ${row.why}`);
+        if (!hasImage) throw new Error(`This run was cut off before its image: ${row.why}`);
         yield { type: 'end', end: truncated(tokens, row.why) };
         return;
       }
-      if (row.kind === 'queued') continue; // a saved stream may tell of a queue that is long gone
-      if (!begun && row.kind !== 'image') throw new Error(`This run has no image before its row of kind ${row.kind}`);
+      if (row.kind === 'queued') continue; // a saved stream may contain outdated queue rows
+      if (!hasImage && row.kind !== 'image') throw new Error(`This run has a row of kind ${row.kind} before its image`);
       switch (row.kind) {
         case 'image':
-          begun = true;
+          hasImage = true;
           yield { type: 'begin', header: runHeader(header, row.picture) };
           break;
         case 'states':
@@ -47,12 +47,12 @@ export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEven
 }
 
 function runHeader(header: StreamHeader, picture: Uint8Array): RunHeader {
-  // Copied out, for the batch's buffer holds more than the picture.
+  // Copy the bytes: the batch's buffer holds more than the image.
   return { ...header, image: { ...header.image, bytes: new Uint8Array(picture) } };
 }
 
-/** Its times are 0, for nobody knows them. */
+/** Its times are unknown and set to 0. */
 function truncated(tokens: number, why: string): RunEnd {
-  const message = `The run breaks off after ${tokens} tokens: ${why}`;
+  const message = `The run was cut off after ${tokens} tokens: ${why}`;
   return { reason: 'truncated', answerMs: 0, firstTokenMs: 0, message };
 }

@@ -1,17 +1,17 @@
 import type { MethodId } from './methods';
 
-// A run: one answer with all that explains it. These are the typed shapes; `run-stream.ts` turns Arrow bytes into them.
+// The types of a run: one answer with all that explains it. `run-stream.ts` parses Arrow bytes into them.
 
-/** Where hidden states were taken: after the language model's final norm, or before it. */
-export type HiddenStateStage = 'post_norm' | 'pre_norm';
+/** Whether hidden states were taken after the language model's final norm or before it. */
+type HiddenStateStage = 'post_norm' | 'pre_norm';
 
 export interface PatchGrid {
   readonly rows: number;
   readonly cols: number;
 }
 
-/** A rectangle in source-image pixels, origin top left; may be fractional. */
-export interface SourceRect {
+/** A rectangle in source-image pixels, origin at the top left; may be fractional. */
+interface SourceRect {
   readonly xPx: number;
   readonly yPx: number;
   readonly widthPx: number;
@@ -20,46 +20,46 @@ export interface SourceRect {
 
 export type FrameName = 'image' | 'detail' | 'overview';
 
-/** A part of the source image that the model read as one regular grid of patches: `crop` was resized to model pixels. */
+/** A part of the source image that the model read as one patch grid: `crop`, resized to model-image pixels. */
 export interface Frame {
   readonly name: FrameName;
-  /** May reach past the image where the preprocessing pads. */
+  /** May extend beyond the image if the preprocessing pads it. */
   readonly crop: SourceRect;
   readonly grid: PatchGrid;
   readonly modelWidthPx: number;
   readonly modelHeightPx: number;
 }
 
-/** How the model's patches came from the source image; what lies in no frame was not seen. */
+/** How patches map to the source image; the model did not see anything outside the frames. */
 export interface ImageGeometry {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
-  /** In words, for the page: "shorter side to 336 px, centre crop". */
+  /** A description for the page: "shorter side to 336 px, centre crop". */
   readonly preprocessing: string;
-  /** The first is shown by default. A map has their patches one frame after the other, each row-major. */
+  /** The first is shown by default. A map holds one value per patch, frame after frame, each row-major. */
   readonly frames: readonly [Frame, ...Frame[]];
 }
 
-export interface TokenAlternative {
+interface TokenAlternative {
   readonly tokenId: number;
   readonly text: string;
   readonly logProb: number;
 }
 
 export interface AnswerToken {
-  /** 0-based place in the answer. */
+  /** 0-based position in the answer. */
   readonly index: number;
   readonly tokenId: number;
-  /** As it reads in the answer, with its leading space if it has one: "".concat(...texts) is the answer. */
+  /** Including its leading space, if any: "".concat(...texts) is the answer. */
   readonly text: string;
-  /** Sub-tokens of one word share this number; it grows by one a word. */
+  /** 0-based number of the word; all tokens of a word share it. */
   readonly word: number;
   readonly logProb: number;
-  /** Most likely first; holds the chosen token too. */
+  /** Most likely first; includes the chosen token. */
   readonly alternatives: readonly TokenAlternative[];
 }
 
-/** A text token of the prompt, the template's own included. */
+/** A text token of the prompt, including those of the template. */
 export interface PromptToken {
   readonly tokenId: number;
   readonly text: string;
@@ -70,11 +70,11 @@ export interface ModelFacts {
   readonly revision: string;
   readonly hiddenSize: number;
   readonly stage: HiddenStateStage;
-  /** One or two plain sentences: what it was trained on, what it can and cannot answer. */
+  /** One or two sentences: what it was trained on, what it can and cannot answer. */
   readonly knows: string;
-  /** The architecture's family: "LLaVA-1.5". */
+  /** The architecture family: "LLaVA-1.5". */
   readonly family: string;
-  /** Of weights and activations: "float32", "bfloat16". */
+  /** Data type of weights and activations: "float32", "bfloat16". */
   readonly dtype: string;
 }
 
@@ -86,41 +86,41 @@ export interface HeadFacts {
   readonly teacher: string;
   /** Patches at or above this share of the map's maximum were labelled relevant. */
   readonly labellingThreshold: number;
-  /** Where the head's probabilities are read by default. */
+  /** Default threshold for the head's probabilities. */
   readonly classificationThreshold: number;
 }
 
-/** Temperature 0 is greedy; the seed says nothing then. */
-export interface Sampling {
+/** Temperature 0 is greedy and ignores the seed. */
+interface Sampling {
   readonly maxNewTokens: number;
   readonly temperature: number;
   readonly topP: number;
   readonly seed: number;
 }
 
-/** `script`: the page's own arithmetic. */
+/** `script`: computed in TypeScript by the page. */
 export type MapBackend = 'webgpu' | 'wasm' | 'script' | 'python';
 
-/** One relevancy map with how it was made. `values` has the frames' patches one frame after the other, each row-major. */
+/** One relevancy map and its provenance. `values` holds one value per patch, frame after frame, each row-major. */
 export interface RelevancyMap {
   readonly method: MethodId;
   readonly tokenIndex: number;
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
-  /** In the unit of `values`, where the method weighs words too. */
+  /** In the unit of `values`, if the method also weighs text tokens. */
   readonly text?: TextRelevancy;
-  /** DEX-AR's token weight: 0 for a token that looks at the text alone, more the more it looks at the image. */
+  /** DEX-AR's grounding weight: 0 for a token that attends only to text, higher the more it attends to the image. */
   readonly grounding?: number;
 }
 
-/** prompt [m], one value a text token of the prompt; answer [t], one value an answer token before this one. */
+/** prompt [m], one value per text token of the prompt; answer [t], one value per earlier answer token. */
 export interface TextRelevancy {
   readonly prompt: Float32Array;
   readonly answer: Float32Array;
 }
 
-/** What an explanation took, of all tokens that were asked for together. `peakBytes` above what was there before, where it is known. */
+/** The cost of explaining all requested tokens. `peakBytes` is in addition to memory already in use, if known. */
 export interface ExplainCost {
   readonly tokens: number;
   readonly ms: number;
@@ -130,9 +130,9 @@ export interface ExplainCost {
 }
 
 /**
- * Whether the pass that was explained says what was streamed: at each place the likeliest token is the answer's or, in an
- * answer that was drawn, the answer's token is as likely as it was when it was streamed, as far as the model's numbers
- * tell. And by how much the log-probabilities of the answer's tokens differ at most.
+ * Whether the explained pass reproduces the streamed answer. `isSame`: at each position, the most likely token is the
+ * answer's or, in a sampled answer, the answer's token is as likely as when it was streamed, within numerical precision.
+ * `largestDifference`: the largest difference between the log-probabilities of the answer's tokens.
  */
 export interface ReproductionCheck {
   readonly isSame: boolean;
@@ -143,11 +143,11 @@ export interface RunImage {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly mediaType: string;
   readonly name: string;
-  /** Of `bytes`, in hexadecimal. */
+  /** Hash of `bytes`, in hexadecimal. */
   readonly sha256: string;
 }
 
-/** Why answers come without maps, in a sentence, and where one helps, the command that trains a head. */
+/** Why answers have no maps, as a sentence, and the command that trains a head if one is missing. */
 export interface NoMaps {
   readonly reason: string;
   readonly trainCommand?: string;
@@ -162,31 +162,34 @@ export interface RunHeader {
   readonly geometry: ImageGeometry;
   readonly model: ModelFacts;
   readonly head: HeadFacts | undefined;
-  /** Where it is known why this run has no maps. Of the page, not of the file. */
+  /** Why this run has no maps, if known. Set by the page, not stored in the file. */
   readonly noMaps?: NoMaps;
   readonly sampling: Sampling;
-  /** True where it was read from a file, false where it was computed just now. */
+  /** True if it was read from a file, false if it was computed just now. */
   readonly recorded: boolean;
 }
 
-export type RunEndReason = 'stop' | 'length' | 'cancelled' | 'failed' | 'truncated';
+type RunEndReason = 'stop' | 'length' | 'cancelled' | 'failed' | 'truncated';
 
 export interface RunEnd {
   readonly reason: RunEndReason;
-  /** From the question being asked to the last token, in milliseconds. */
+  /** Time from the question to the last token. */
   readonly answerMs: number;
   readonly firstTokenMs: number;
   readonly message?: string;
 }
 
-/** Whether the answer stopped before the model or its limit ended it. */
+/** Whether the answer was cut short rather than ended by the model or the token limit. */
 export function isCut({ reason }: RunEnd): boolean {
   return reason === 'cancelled' || reason === 'failed' || reason === 'truncated';
 }
 
-/** What a source yields, in this order: `queued` while others are before it, one `begin`, one `prompt` where the prompt's tokens are known, `token` and `map` as they come, one `end`. */
+/**
+ * What a source yields, in this order: `queued` while other questions are ahead, one `begin`, one `prompt` if the prompt's
+ * tokens are known, `token` and `map` as they arrive, one `end`.
+ */
 export type RunEvent =
-  /** So many questions are answered before this one. */
+  /** `before` is the number of questions ahead in the queue. */
   | { readonly type: 'queued'; readonly before: number }
   | { readonly type: 'begin'; readonly header: RunHeader }
   | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
@@ -194,7 +197,10 @@ export type RunEvent =
   | { readonly type: 'map'; readonly map: RelevancyMap }
   | { readonly type: 'end'; readonly end: RunEnd };
 
-/** What explaining yields: `queued` while others are before it, one `check` where the method runs the model, `map` as they are done, one `end`. */
+/**
+ * What an explanation yields, in this order: `queued` while other requests are ahead, one `check` if the method runs the
+ * model, `map` as each is done, one `end`.
+ */
 export type ExplainEvent =
   | { readonly type: 'queued'; readonly before: number }
   | { readonly type: 'check'; readonly check: ReproductionCheck }

@@ -1,18 +1,18 @@
 import * as z from 'zod/mini';
 
 const runEntry = z.object({
-  /** Arrow stream, beside the index. */
+  /** Run file, relative to the index. */
   file: z.string(),
-  /** The question, as the list of examples shows it. */
+  /** The question, as shown in the list of examples. */
   title: z.string(),
-  /** Picture beside the index, shown before the run itself has been read. */
+  /** Image file, relative to the index, shown before the run is loaded. */
   image: z.string(),
 });
 
 const imageEntry = z.object({
   file: z.string(),
   alt: z.string(),
-  /** Suggestions that fit this image. */
+  /** Suggested questions about this image. */
   questions: z.array(z.string()),
 });
 
@@ -22,9 +22,9 @@ export type SamplesIndex = z.infer<typeof samplesIndex>;
 export type SampleRun = z.infer<typeof runEntry>;
 export type SampleImage = z.infer<typeof imageEntry>;
 
-/** Throws with the places that do not fit. */
+/** Throws if fields are invalid, naming them. */
 export function parseSamplesIndex(data: unknown): SamplesIndex {
   const result = samplesIndex.safeParse(data);
   if (result.success) return result.data;
-  throw new Error(`samples/index.json: ${z.prettifyError(result.error)}`);
+  throw new Error(`samples/index.json is invalid: ${z.prettifyError(result.error)}`);
 }

@@ -1,4 +1,4 @@
-/** In hexadecimal. The browser's own where it has one: a page over plain http from another machine has none. */
+/** In hexadecimal. Uses Web Crypto if available; a page served over plain http from another machine has none. */
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = globalThis.crypto?.subtle
     ? new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))

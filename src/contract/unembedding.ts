@@ -1,11 +1,11 @@
-// Rows of a model's vocabulary layer: an Arrow IPC stream of one batch, format version 1, written by
+// Rows of a model's unembedding (lm_head): an Arrow IPC stream of one batch, format version 1, written by
 // companion/src/patchlight/wire/unembedding.py.
 import * as z from 'zod/mini';
-import { widenHalfs } from '../math/half-floats';
 import { headerText, openArrow, readRows } from './arrow-rows';
+import { widenHalfs } from './half-floats';
 
 const metadataKey = 'patchlight.unembedding';
-const what = 'these rows of the vocabulary layer';
+const what = 'these unembedding rows';
 
 const headerShape = z.object({
   formatVersion: z.literal(1),
@@ -20,31 +20,31 @@ const cells = z.object({
 
 export interface Unembedding {
   readonly model: { readonly name: string; readonly revision: string };
-  /** [d] each: `row . state` is the token's logit. */
+  /** By token id, [d] each: the dot product with a hidden state is the token's logit. */
   readonly rows: ReadonlyMap<number, Float32Array>;
 }
 
-/** Throws where the bytes are no such rows, or not all of the wanted ids' of this hidden size. */
+/** Throws if the bytes are not unembedding rows, have another hidden size, or lack one of `ids`. */
 export async function parseUnembedding(
   bytes: Uint8Array,
-  wanted: { readonly ids: readonly number[]; readonly hiddenSize: number },
+  expected: { readonly ids: readonly number[]; readonly hiddenSize: number },
 ): Promise<Unembedding> {
-  const reader = await openArrow(bytes, 'rows of a vocabulary layer');
-  const header = headerShape.safeParse(JSON.parse(headerText(reader, metadataKey, 'rows of a vocabulary layer')));
+  const reader = await openArrow(bytes, 'a stream of unembedding rows');
+  const header = headerShape.safeParse(JSON.parse(headerText(reader, metadataKey, 'a stream of unembedding rows')));
   if (!header.success) throw new Error(`${what}: ${z.prettifyError(header.error)}`);
   const { model, hiddenSize } = header.data;
-  if (hiddenSize !== wanted.hiddenSize) {
-    throw new Error(`the vocabulary layer reads states of size ${hiddenSize}, these are of ${wanted.hiddenSize}`);
+  if (hiddenSize !== expected.hiddenSize) {
+    throw new Error(`${what}: expected hidden size ${expected.hiddenSize}, got ${hiddenSize}`);
   }
   const rows = new Map<number, Float32Array>();
-  for await (const found of readRows(reader, what, parseCells)) {
-    if ('kind' in found) throw new Error(`${what} break off: ${found.why}`);
-    const { tokenId, row } = found;
+  for await (const item of readRows(reader, what, parseCells)) {
+    if ('kind' in item) throw new Error(`${what} were cut off: ${item.why}`);
+    const { tokenId, row } = item;
     if (row.length !== hiddenSize)
-      throw new Error(`${what}: ${row.length} numbers of token ${tokenId}, want ${hiddenSize}`);
+      throw new Error(`${what}: expected ${hiddenSize} values for token ${tokenId}, got ${row.length}`);
     rows.set(tokenId, row instanceof Uint16Array ? widenHalfs(row) : row.slice());
   }
-  const missing = wanted.ids.find((id) => !rows.has(id));
+  const missing = expected.ids.find((id) => !rows.has(id));
   if (missing !== undefined) throw new Error(`${what}: token ${missing} is missing`);
   return { model, rows };
 }

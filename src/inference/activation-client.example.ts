@@ -1,21 +1,19 @@
-// For tests of what uses the client: the worker's service behind a worker's own interface, on this thread.
-import type { ActivationReply, ActivationRequest } from './activation-messages';
-import { createActivationService } from './activation-service';
+// For tests of what uses the client: the worker's service on this thread.
+import type { WorkerRequest } from '../workers/questions';
+import { WorkerHere } from '../workers/worker-here.example';
+import type { ActivationQuestions } from './activation-questions';
+import { createActivationHandlers } from './activation-service';
 
-export class ActivationWorkerHere {
+export class ActivationWorkerHere extends WorkerHere<ActivationQuestions> {
   /** Answers that were opened in any of them. */
   static opened = 0;
 
-  onmessage: (event: { data: ActivationReply }) => void = () => {};
-  private readonly service = createActivationService((reply) => {
-    setTimeout(() => this.onmessage({ data: structuredClone(reply) }));
-  });
-
-  postMessage(message: ActivationRequest, options: { transfer: Transferable[] }): void {
-    if (message.type === 'open') ActivationWorkerHere.opened += 1;
-    const data = structuredClone(message, options);
-    setTimeout(() => this.service.receive(data));
+  constructor() {
+    super(createActivationHandlers());
   }
 
-  terminate(): void {}
+  override postMessage(request: WorkerRequest<ActivationQuestions>, options: { transfer: Transferable[] }): void {
+    if (request.kind === 'ask' && request.type === 'open') ActivationWorkerHere.opened += 1;
+    super.postMessage(request, options);
+  }
 }

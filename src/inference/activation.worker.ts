@@ -1,10 +1,4 @@
-import type { ActivationReply, ActivationRequest } from './activation-messages';
-import { createActivationService } from './activation-service';
+import { serve } from '../workers/worker-service';
+import { createActivationHandlers } from './activation-service';
 
-const reply = (message: ActivationReply) => {
-  // The values are transferred: the worker does not touch them again.
-  postMessage(message, { transfer: message.type === 'map' ? [message.map.values.buffer as ArrayBuffer] : [] });
-};
-
-const service = createActivationService(reply);
-addEventListener('message', ({ data }: MessageEvent<ActivationRequest>) => service.receive(data));
+serve(createActivationHandlers());

@@ -5,7 +5,7 @@ import type { Graph } from './graph';
 import { type FloatTensor, int64, type Outputs } from './tensor';
 
 /** What has been read so far; not written to, so several continuations may start from one. */
-export interface DecoderState {
+interface DecoderState {
   readonly length: number;
   readonly cache: Readonly<Record<string, FloatTensor>>;
 }

@@ -2,14 +2,14 @@
 // -> token by token, each with its relevancy map straight after it.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ImageGeometry, PromptToken, RelevancyMap, RunEnd } from '../contract/run';
+import { macrotask } from '../workers/macrotask';
 import { placePiece } from './answer-text';
 import { createDecoder, type DecoderStep, rowsOf } from './decoder';
 import { createExplainer, type Explainer } from './explainer';
 import { createGraph } from './graph';
 import { chooseHead, type Head } from './head';
-import { createImageEmbedder } from './image-embedder';
+import { createImageEmbedder, type HashedImage } from './image-embedder';
 import { mostLikely } from './log-probabilities';
-import { macrotask } from './macrotask';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend, Runtime } from './runtime';
@@ -25,7 +25,7 @@ export type AnswerEvent =
   | { readonly type: 'end'; readonly end: RunEnd };
 
 export interface ImageQuestion {
-  readonly image: Blob;
+  readonly image: HashedImage;
   readonly question: string;
   readonly maxNewTokens?: number | undefined;
 }
@@ -71,7 +71,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
   }
   let last: ReadImage | undefined;
 
-  async function readImage(image: Blob): Promise<ReadImage> {
+  async function readImage(image: HashedImage): Promise<ReadImage> {
     const { key, geometry, prefix } = await embedImage(image);
     if (last?.key === key) return last;
     last = undefined;
@@ -92,15 +92,15 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       timing.answerMs = performance.now() - askedAt;
       return { type: 'end', end: { reason, ...timing } };
     };
-    const reading = tokenizer.readQuestion(question);
-    if (reading.kind !== 'tokens') throw new Error(`the question cannot be read: ${reading.kind}`);
+    const tokenized = tokenizer.tokenizeQuestion(question);
+    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be read: ${tokenized.kind}`);
     const read = await readImage(image);
     yield { type: 'seen', geometry: read.geometry };
     await macrotask();
     if (signal.aborted) return yield end('cancelled');
 
     const { maxPositions } = manifest.model;
-    const promptIds = [...reading.ids, ...tokenizer.after];
+    const promptIds = [...tokenized.ids, ...tokenizer.after];
     yield { type: 'prompt', tokens: promptTokens([...tokenizer.before, ...promptIds]) };
     const room = maxPositions - read.step.state.length - promptIds.length;
     const limit = Math.min(maxNewTokens ?? manifest.prompt.maxNewTokens, manifest.prompt.maxNewTokens, room);

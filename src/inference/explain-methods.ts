@@ -1,10 +1,11 @@
 // The methods over a traced answer. Their graphs are exported from, and described in,
 // companion/src/patchlight/embedded/browser/gradient_graphs.py.
+
+import { widenHalfs } from '../contract/half-floats';
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { MapBackend, RelevancyMap } from '../contract/run';
-import { dexArMaps } from '../math/dex-ar';
-import { widenHalfs } from '../math/half-floats';
-import { createTokenActivations } from '../math/token-activation';
+import { dexArMaps } from '../math/methods/dex-ar';
+import { createTokenActivations } from '../math/methods/token-activation';
 import { rowsOf } from './decoder';
 import type { ExplainerMethod } from './explainer-method';
 import type { Graph } from './graph';
@@ -13,10 +14,10 @@ import { type Feeds, type FloatTensor, int64, type Outputs } from './tensor';
 import { columnParts, rowOf, type TracedAnswer, textRows } from './traced-answer';
 
 /** One token's map, but for what is the same of every method. */
-export type Explained = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
+type TokenMap = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
 
 /** Of the decoder; one through a single layer counts as one. */
-export interface Passes {
+interface Passes {
   forward: number;
   backward: number;
 }
@@ -30,7 +31,7 @@ export interface ExplainMethod {
     answer: TracedAnswer,
     wanted: readonly number[],
     passes: Passes,
-  ): Promise<(tokenIndex: number) => Promise<Explained> | Explained>;
+  ): Promise<(tokenIndex: number) => Promise<TokenMap> | TokenMap>;
 }
 
 export interface ExplainMethodParts {

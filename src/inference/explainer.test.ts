@@ -29,7 +29,7 @@ const { logProbs, maps: expected } = fixture.noise as {
   maps: Record<string, ExpectedMap[]>;
 };
 const asked: Omit<AnswerToExplain, 'method'> = {
-  image: new Blob(['noise']),
+  image: { blob: new Blob(['noise']), sha256: 'noise' },
   question: fixture.question,
   tokens: fixture.tokenIds.map((tokenId: number, t: number) => ({ tokenId, logProb: logProbs[t]! })),
   tokenIndices: fixture.wanted,

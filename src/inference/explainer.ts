@@ -2,19 +2,19 @@
 // (explain-methods), each a step of its own, between which others may use the model.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ExplainEvent } from '../contract/run';
+import { createRecent } from '../workers/recent';
 import type { Decoder } from './decoder';
 import { createExplainMethods } from './explain-methods';
 import type { ExplainerMethod } from './explainer-method';
 import { createGraph, type Graph } from './graph';
-import type { ImageEmbedder } from './image-embedder';
+import type { HashedImage, ImageEmbedder } from './image-embedder';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
-import { createRecent } from './recent';
 import type { Runtime } from './runtime';
 import { createAnswerReader, keyOf, reproductionOf, type TracedAnswer } from './traced-answer';
 
 export interface AnswerToExplain {
-  readonly image: Blob;
+  readonly image: HashedImage;
   readonly question: string;
   /** All of the answer. */
   readonly tokens: readonly Pick<AnswerToken, 'tokenId' | 'logProb'>[];
@@ -87,10 +87,11 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     if (signal.aborted) return yield end('cancelled');
     const answer = await clock.time(async () => {
       const asked = { image, question, tokenIds: tokens.map(({ tokenId }) => tokenId) };
-      return answers.ensure(await keyOf(asked), () => {
-        passes.forward += 1;
-        return read(asked);
-      });
+      const key = keyOf(asked);
+      const known = answers.get(key);
+      if (known) return known;
+      passes.forward += 1;
+      return answers.keep(key, await read(asked));
     });
     const logProbs = tokens.map(({ logProb }) => logProb);
     yield { type: 'check', check: reproductionOf(answer, logProbs) };
@@ -100,10 +101,10 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     for (const tokenIndex of tokenIndices) {
       if (signal.aborted) return yield end('cancelled');
       const before = clock.totalMs;
-      const explained = await clock.time(async () => mapOf(tokenIndex));
+      const tokenMap = await clock.time(async () => mapOf(tokenIndex));
       done += 1;
       const computeMs = clock.totalMs - before + sharedMs;
-      yield { type: 'map', map: { method: name, tokenIndex, ...explained, backend: method.backend, computeMs } };
+      yield { type: 'map', map: { method: name, tokenIndex, ...tokenMap, backend: method.backend, computeMs } };
     }
     yield end('done');
   }

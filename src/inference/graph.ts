@@ -1,5 +1,6 @@
 // An ONNX graph that outlives its device: a call that fails on WebGPU is repeated on WASM, where the graph then stays.
-import { type Backend, type Runtime, reasonOf } from './runtime';
+import { reasonOf } from '../text/reason-of';
+import type { Backend, Runtime } from './runtime';
 import { type Feeds, faultOf, type Outputs, toOrtFeeds } from './tensor';
 
 export interface GraphFiles {

@@ -1,10 +1,11 @@
 // The page's end of the head's worker: hidden states in, maps out.
 import type { StateRows } from '../contract/run-rows';
-import type { HeadLoadRequest, HeadMaps, HeadReply, HeadReport, HeadRequest } from './head-messages';
-import type { LoadProgress } from './messages';
-import { createWorkerLink } from './worker-link';
+import { createWorkerLink } from '../workers/worker-link';
+import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
+import type { LoadProgress } from './load-progress';
 
-export type { HeadLoadRequest, HeadMaps, HeadReport } from './head-messages';
+export type { HeadMaps, HeadReport } from './head-questions';
+export type { LoadProgress } from './load-progress';
 export type { BackendChoice } from './runtime';
 
 export interface HeadClient {
@@ -23,51 +24,21 @@ const startWorker = () => new Worker(new URL('./head.worker.ts', import.meta.url
 
 /** `onDeath`: the worker is gone, and the head with it. */
 export function createHeadClient(onDeath: (reason: string) => void): HeadClient {
-  const link = createWorkerLink<HeadRequest, HeadReply>(startWorker, onDeath);
+  const link = createWorkerLink<HeadQuestions>(startWorker, { onDeath });
   let images = 0;
-
-  async function ask<Type extends HeadReply['type']>(
-    requestOf: (id: number) => HeadRequest,
-    wanted: Type,
-    transfer: readonly Transferable[] = [],
-    onProgress: (progress: LoadProgress) => void = () => {},
-  ): Promise<Extract<HeadReply, { type: Type }>> {
-    const { id, replies, send, close } = link.open();
-    try {
-      send(requestOf(id), transfer);
-      for await (const reply of replies) {
-        if (reply.type === 'failed') throw new Error(reply.reason);
-        if (reply.type === 'progress') onProgress(reply.progress);
-        else if (reply.type === wanted) return reply as Extract<HeadReply, { type: Type }>;
-      }
-      throw new Error("the head's worker stopped");
-    } finally {
-      close();
-    }
-  }
-
   return {
-    async load(load, onProgress) {
-      try {
-        return (await ask((id) => ({ type: 'load', id, load }), 'loaded', [], onProgress)).report;
-      } catch (error) {
-        // A runtime that failed to start never starts again in the same worker.
-        link.disconnect();
-        throw error;
-      }
-    },
+    load: (request, onProgress) => link.disconnectOnFailure(() => link.ask('load', request, { onEvent: onProgress })),
     openImage(states) {
       images += 1;
       const image = images;
       const patchStates = copyOf(states);
-      const seen = ask((id) => ({ type: 'image', id, image, patchStates }), 'seen', [patchStates.values.buffer]);
-      seen.catch(() => {}); // `maps` says it
+      const seen = link.ask('image', { image, patchStates }, { transfer: [patchStates.values.buffer] });
+      seen.catch(() => {}); // `maps` rejects with it
       return {
         async maps(queries) {
           await seen;
           const queryStates = copyOf(queries);
-          const request = (id: number) => ({ type: 'maps', id, image, queryStates }) as const;
-          return (await ask(request, 'maps', [queryStates.values.buffer])).maps;
+          return link.ask('maps', { image, queryStates }, { transfer: [queryStates.values.buffer] });
         },
       };
     },

@@ -1,17 +1,13 @@
-// The head's worker behind its messages: load -> progress*, loaded; image -> seen; maps -> maps; each may end in failed.
+// The head in its worker: hidden states in, maps out.
+import { widenHalfs } from '../contract/half-floats';
 import type { StateRows } from '../contract/run-rows';
-import { widenHalfs } from '../math/half-floats';
+import type { Handlers } from '../workers/worker-service';
 import { type ChosenHead, chooseHead, type HeadFiles } from './head';
-import type { HeadLoadRequest, HeadMaps, HeadReply, HeadReport, HeadRequest } from './head-messages';
-import type { LoadProgress } from './messages';
+import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
+import { createLoadReport, type LoadProgress } from './load-progress';
 import { loadModelFiles } from './model-files';
-import { loadRuntime, planRuntime, type Runtime, reasonOf } from './runtime';
-import { createSerialQueue } from './serial-queue';
+import { loadRuntime, planRuntime, type Runtime } from './runtime';
 import type { FloatTensor } from './tensor';
-
-export interface HeadService {
-  receive(request: HeadRequest): void;
-}
 
 type LoadHead = (request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void) => Promise<LoadedHead>;
 
@@ -20,47 +16,36 @@ export interface LoadedHead extends ChosenHead {
 }
 
 /** Tests hand in a `load` of their own, for Node's runtime. */
-export function createHeadService(reply: (message: HeadReply) => void, load: LoadHead = loadHead): HeadService {
-  const turns = createSerialQueue();
+export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadQuestions> {
   let loaded: LoadedHead | undefined;
   let image: number | undefined;
 
   const ensureLoaded = () => {
-    if (loaded === undefined) throw new Error('states came before the head was loaded');
+    if (loaded === undefined) throw new Error('states arrived before the head was loaded');
     return loaded;
   };
 
-  async function answer(request: HeadRequest): Promise<HeadReply> {
-    const { id } = request;
-    switch (request.type) {
-      case 'load': {
-        const former = loaded;
-        loaded = undefined;
-        image = undefined;
-        await former?.head.destroy();
-        loaded = await load(request.load, (progress) => reply({ type: 'progress', id, progress }));
-        return { type: 'loaded', id, report: reportOf(loaded) };
-      }
-      case 'image': {
-        const { head } = ensureLoaded();
-        image = undefined;
-        await head.setImage(tensorOf(request.patchStates));
-        image = request.image;
-        return { type: 'seen', id };
-      }
-      case 'maps': {
-        if (image !== request.image) throw new Error(`image ${request.image} is not the head's any more`);
-        return { type: 'maps', id, maps: await mapsOf(ensureLoaded(), request.queryStates) };
-      }
-    }
-  }
-
   return {
-    receive(request) {
-      turns
-        .run(() => answer(request))
-        .catch((error: unknown): HeadReply => ({ type: 'failed', id: request.id, reason: reasonOf(error) }))
-        .then(reply);
+    async load(request, { emit }) {
+      const former = loaded;
+      loaded = undefined;
+      image = undefined;
+      await former?.head.destroy();
+      loaded = await load(request, emit);
+      return reportOf(loaded);
+    },
+    async image(asked) {
+      const { head } = ensureLoaded();
+      image = undefined;
+      await head.setImage(tensorOf(asked.patchStates));
+      image = asked.image;
+      return undefined;
+    },
+    async maps(asked, { handOver }) {
+      if (image !== asked.image) throw new Error(`image ${asked.image} is not the head's any more`);
+      const maps = await mapsOf(ensureLoaded(), asked.queryStates);
+      handOver(maps.values.buffer);
+      return maps;
     },
   };
 }
@@ -87,20 +72,13 @@ async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadPro
   const plan = await planRuntime(backend);
   const entries = [graph, normGraph, weights];
   const totalBytes = plan.bundle.bytes + entries.reduce((sum, { bytes }) => sum + bytes, 0);
-  let loadedBytes = 0;
-  let what = 'the runtime';
-  const onBytes = (bytes: number) => {
-    loadedBytes += bytes;
-    onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what });
-  };
-  const runtime = await loadRuntime(plan, onBytes);
+  const report = createLoadReport(totalBytes, onProgress);
+  const runtime = await loadRuntime(plan, report.onBytes);
   const files = await loadModelFiles(
     baseUrl,
     { files: Object.fromEntries(entries.map(({ path, sha256, bytes }) => [path, { sha256, bytes }])) },
-    onBytes,
-    () => {
-      what = 'the FastRM head';
-    },
+    report.onBytes,
+    () => report.name('the FastRM head'),
   );
   // The graph names it by its file's name alone.
   const weightsName = new URL(weights.path, baseUrl).pathname.split('/').at(-1) ?? '';

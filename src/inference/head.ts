@@ -1,4 +1,5 @@
 // The FastRM head in its folded form: one d x d matrix, and for the image nothing but its LayerNorm.
+import { createRandom } from '../math/random';
 import { createGraph, type GraphFiles } from './graph';
 import type { Backend, Runtime } from './runtime';
 import type { FloatTensor } from './tensor';
@@ -45,7 +46,7 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
 }
 
 /** Largest difference from WASM's probabilities at which a WebGPU head is believed. */
-export const maxBackendDifference = 1e-3;
+const maxBackendDifference = 1e-3;
 
 export interface ChosenHead {
   readonly head: Head;
@@ -74,14 +75,10 @@ async function probe(head: Head, hiddenSize: number): Promise<FloatTensor> {
   return head.maps(noise(3, hiddenSize));
 }
 
-/** [rows, cols] in -1..1 by a linear congruential generator: the same on each call. */
+/** [rows, cols] in -1..1, the same on each call. */
 function noise(rows: number, cols: number): FloatTensor {
-  let state = 1;
-  const data = Float32Array.from({ length: rows * cols }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 31 - 1;
-  });
-  return { data, dims: [rows, cols] };
+  const { unit } = createRandom(1);
+  return { data: Float32Array.from({ length: rows * cols }, () => 2 * unit() - 1), dims: [rows, cols] };
 }
 
 export function largestDifference(a: Float32Array, b: Float32Array): number {

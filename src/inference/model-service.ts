@@ -1,85 +1,64 @@
-// The worker's side of the messages: load -> progress*, loaded; ask -> event*, answered; explain -> explained*; each may
-// end in failed.
+// The embedded model in its worker: loading it, answers, and explanations of them.
 import type { ModelManifest } from '../contract/manifest';
-import { createEmbeddedModel, type EmbeddedModel, type ImageQuestion } from './embedded-model';
-import type { AnswerToExplain, Explainer } from './explainer';
-import { macrotask } from './macrotask';
-import type { LoadedModel, LoadProgress, LoadRequest, WorkerReply, WorkerRequest } from './messages';
+import type { ExplainEvent } from '../contract/run';
+import { macrotask } from '../workers/macrotask';
+import { createSerialQueue } from '../workers/serial-queue';
+import type { Handlers } from '../workers/worker-service';
+import { type AnswerEvent, createEmbeddedModel, type EmbeddedModel } from './embedded-model';
+import type { Explainer } from './explainer';
+import { createLoadReport, type LoadProgress } from './load-progress';
 import { fetchManifest, loadExplainFiles, loadModelFiles, type ModelFiles } from './model-files';
+import type { LoadedModel, LoadRequest, ModelQuestions } from './model-questions';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
-import { loadRuntime, planRuntime, reasonOf } from './runtime';
-import { createSerialQueue } from './serial-queue';
+import { loadRuntime, planRuntime } from './runtime';
 
-export interface ModelService {
-  receive(request: WorkerRequest): void;
-}
-
-export function createModelService(reply: (message: WorkerReply) => void): ModelService {
+/** To be served concurrently: an explanation takes its own turns. */
+export function createModelHandlers(): Handlers<ModelQuestions> {
   /**
    * One answer after the other; a new question's abort of the former lets its turn come within a token. An explanation
    * takes a turn a token, so that a question that comes meanwhile waits for one map and not for all of them.
    */
   const turns = createSerialQueue();
-  const running = new Map<number, AbortController>();
   let model: EmbeddedModel | undefined;
   let ensureExplainer: (() => Promise<Explainer>) | undefined;
 
-  async function load(id: number, request: LoadRequest): Promise<void> {
-    const { embedded, loaded } = await loadModel(request, (progress) => reply({ type: 'progress', id, progress }));
-    model = embedded;
-    ensureExplainer = once(() => loadExplainer(request.modelUrl, loaded.manifest, embedded));
-    reply({ type: 'loaded', id, loaded });
-  }
-
-  async function ask(id: number, asked: ImageQuestion, signal: AbortSignal): Promise<void> {
-    if (model === undefined) throw new Error('a question came before the model was loaded');
-    for await (const event of model.answer(asked, signal)) reply({ type: 'event', id, event });
-    reply({ type: 'answered', id, backend: model.backend, note: model.note });
-  }
-
-  async function explain(id: number, asked: AnswerToExplain, signal: AbortSignal): Promise<void> {
-    // After a load that is under way.
-    await turns.run(async () => {});
-    if (ensureExplainer === undefined) throw new Error('an explanation was asked for before the model was loaded');
-    const explainer = await ensureExplainer();
-    await explainer.load(asked.method);
-    const events = explainer.explain(asked, signal);
-    for (;;) {
-      const next = await turns.run(() => events.next());
-      if (next.done) return;
-      reply({ type: 'explained', id, event: next.value });
-      // Messages, an abort among them, are only received between tasks.
-      await macrotask();
-    }
-  }
-
-  const start = (id: number, task: (signal: AbortSignal) => Promise<void>) => {
-    const controller = new AbortController();
-    running.set(id, controller);
-    task(controller.signal)
-      .catch((error: unknown) => reply({ type: 'failed', id, reason: reasonOf(error) }))
-      .finally(() => running.delete(id));
-  };
-
   return {
-    receive(request) {
-      const { id } = request;
-      switch (request.type) {
-        case 'load':
-          start(id, () => turns.run(() => load(id, request.load)));
-          break;
-        case 'ask':
-          start(id, (signal) => turns.run(() => ask(id, request.asked, signal)));
-          break;
-        case 'explain':
-          start(id, (signal) => explain(id, request.asked, signal));
-          break;
-        case 'cancel':
-          running.get(id)?.abort();
-          break;
+    load: (request, { emit }) =>
+      turns.run(async () => {
+        const { embedded, loaded } = await loadModel(request, emit);
+        model = embedded;
+        ensureExplainer = once(() => loadExplainer(request.modelUrl, loaded.manifest, embedded));
+        return loaded;
+      }),
+
+    ask: (asked, { signal, emit }) =>
+      turns.run(async () => {
+        if (model === undefined) throw new Error('a question arrived before the model was loaded');
+        for await (const event of model.answer(asked, signal)) emit(event, buffersOf(event));
+        return { backend: model.backend, note: model.note };
+      }),
+
+    async explain(asked, { signal, emit }) {
+      // After a load that is under way.
+      await turns.run(async () => {});
+      if (ensureExplainer === undefined) throw new Error('an explanation was requested before the model was loaded');
+      const explainer = await ensureExplainer();
+      await explainer.load(asked.method);
+      const events = explainer.explain(asked, signal);
+      for (;;) {
+        const next = await turns.run(() => events.next());
+        if (next.done) return undefined;
+        emit(next.value, buffersOf(next.value));
+        // Messages, an abort among them, are only received between tasks.
+        await macrotask();
       }
     },
   };
+}
+
+/** A map's values are moved to the page: the worker does not touch them again. */
+function buffersOf(event: AnswerEvent | ExplainEvent): Transferable[] {
+  return event.type === 'map' ? [event.map.values.buffer] : [];
 }
 
 async function loadModel(
@@ -88,21 +67,14 @@ async function loadModel(
 ): Promise<{ readonly embedded: EmbeddedModel; readonly loaded: LoadedModel }> {
   const [plan, manifest] = await Promise.all([planRuntime(backend), fetchManifest(modelUrl)]);
   const fileBytes = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
-  const totalBytes = fileBytes + plan.bundle.bytes;
-  let loadedBytes = 0;
-  let what = 'the runtime';
-  const report = () => onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what });
-  const onBytes = (bytes: number) => {
-    loadedBytes += bytes;
-    report();
-  };
-  report();
-  const runtime = await loadRuntime(plan, onBytes);
-  const files = await loadModelFiles(modelUrl, manifest, onBytes, (path) => {
-    what = path.startsWith('head/') ? 'the FastRM head' : 'the model';
-  });
-  what = 'the model into memory';
-  report();
+  const report = createLoadReport(fileBytes + plan.bundle.bytes, onProgress);
+  report.show();
+  const runtime = await loadRuntime(plan, report.onBytes);
+  const files = await loadModelFiles(modelUrl, manifest, report.onBytes, (path) =>
+    report.name(path.startsWith('head/') ? 'the FastRM head' : 'the model'),
+  );
+  report.name('the model, into memory');
+  report.show();
   const tokenizerFiles = readTokenizer(files, manifest.tokenizer);
   const tokenizer = createPromptTokenizer(tokenizerFiles, manifest.prompt);
   const embedded = await createEmbeddedModel(runtime, { manifest, files, tokenizer });

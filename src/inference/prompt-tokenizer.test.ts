@@ -8,9 +8,9 @@ const files = { tokenizer: tokenizerJson, config: tokenizerConfig };
 const tokenizer = createPromptTokenizer(files, exampleManifest().prompt);
 
 function piecesOf(text: string): readonly string[] {
-  const reading = tokenizer.readQuestion(text);
-  if (reading.kind !== 'tokens') throw new Error(JSON.stringify(reading));
-  return reading.ids.map(tokenizer.pieceOf);
+  const tokenized = tokenizer.tokenizeQuestion(text);
+  if (tokenized.kind !== 'tokens') throw new Error(JSON.stringify(tokenized));
+  return tokenized.ids.map(tokenizer.pieceOf);
 }
 
 test('parts the prompt at its image and its question', () => {
@@ -29,38 +29,38 @@ test('falls back to the case that the model knows', () => {
 test('falls back to a capital where only that is known', () => {
   const { can: _, ...vocab } = tokenizerJson.model.vocab;
   const capitals = { ...tokenizerJson, model: { ...tokenizerJson.model, vocab } };
-  const reading = createPromptTokenizer({ ...files, tokenizer: capitals }, exampleManifest().prompt).readQuestion(
+  const tokenized = createPromptTokenizer({ ...files, tokenizer: capitals }, exampleManifest().prompt).tokenizeQuestion(
     'can',
   );
-  expect(reading).toEqual({ kind: 'tokens', ids: [tokenizerJson.model.vocab.Can] });
+  expect(tokenized).toEqual({ kind: 'tokens', ids: [tokenizerJson.model.vocab.Can] });
 });
 
 test('a word that has a token and was never seen is unknown, and taken in the case that was', () => {
   const prompt = { ...exampleManifest().prompt, neverSeen: ['what', 'colour', 'Where', 'where'] };
-  const { readQuestion, pieceOf } = createPromptTokenizer(files, prompt);
-  const reading = readQuestion('what color is it');
-  expect(reading.kind === 'tokens' && reading.ids.map(pieceOf)).toEqual(['What', 'color', 'is', 'it']);
-  expect(readQuestion('what colour is it')).toEqual({ kind: 'unknown-words', words: ['colour'] });
-  expect(readQuestion('Where is it?')).toEqual({ kind: 'unknown-words', words: ['Where'] });
+  const { tokenizeQuestion, pieceOf } = createPromptTokenizer(files, prompt);
+  const tokenized = tokenizeQuestion('what color is it');
+  expect(tokenized.kind === 'tokens' && tokenized.ids.map(pieceOf)).toEqual(['What', 'color', 'is', 'it']);
+  expect(tokenizeQuestion('what colour is it')).toEqual({ kind: 'unknown-words', words: ['colour'] });
+  expect(tokenizeQuestion('Where is it?')).toEqual({ kind: 'unknown-words', words: ['Where'] });
 });
 
 test('names each unknown word once, as typed', () => {
-  expect(tokenizer.readQuestion('Is the Giraffe a giraffe on a skateboard or a Giraffe?')).toEqual({
+  expect(tokenizer.tokenizeQuestion('Is the Giraffe a giraffe on a skateboard or a Giraffe?')).toEqual({
     kind: 'unknown-words',
     words: ['Giraffe', 'giraffe', 'skateboard'],
   });
 });
 
 test('reads a special token as text', () => {
-  expect(tokenizer.readQuestion('</s> What is it?')).toMatchObject({ kind: 'unknown-words' });
-  expect(tokenizer.readQuestion('<image>')).toMatchObject({ kind: 'unknown-words', words: ['<', '>'] });
+  expect(tokenizer.tokenizeQuestion('</s> What is it?')).toMatchObject({ kind: 'unknown-words' });
+  expect(tokenizer.tokenizeQuestion('<image>')).toMatchObject({ kind: 'unknown-words', words: ['<', '>'] });
 });
 
 test('says how long too long is', () => {
   const text = 'what color is the large sphere '.repeat(10);
-  expect(tokenizer.readQuestion(text)).toEqual({ kind: 'too-long', tokens: 60, limit: 48 });
+  expect(tokenizer.tokenizeQuestion(text)).toEqual({ kind: 'too-long', tokens: 60, limit: 48 });
 });
 
 test.each(['', '   ', '\n\t'])('an empty question: %j', (text) => {
-  expect(tokenizer.readQuestion(text)).toEqual({ kind: 'empty' });
+  expect(tokenizer.tokenizeQuestion(text)).toEqual({ kind: 'empty' });
 });

@@ -3,7 +3,7 @@ import type { ModelManifest } from '../contract/manifest';
 
 type PromptFacts = ModelManifest['prompt'];
 
-export type QuestionReading =
+type TokenizedQuestion =
   | { readonly kind: 'tokens'; readonly ids: readonly number[] }
   | { readonly kind: 'empty' }
   | { readonly kind: 'too-long'; readonly tokens: number; readonly limit: number }
@@ -14,7 +14,7 @@ export interface PromptTokenizer {
   readonly before: readonly number[];
   /** What comes after the question. */
   readonly after: readonly number[];
-  readQuestion(text: string): QuestionReading;
+  tokenizeQuestion(text: string): TokenizedQuestion;
   /** As the vocabulary has it: `sphere`, `##s`. */
   pieceOf(tokenId: number): string;
 }
@@ -35,7 +35,7 @@ export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts
   return {
     before: [prompt.bosTokenId, ...encode(before)],
     after: encode(after),
-    readQuestion(text) {
+    tokenizeQuestion(text) {
       const words = wordsOf(text);
       if (words.length === 0) return { kind: 'empty' };
       const known = words.map((word) => [word, word.toLowerCase(), capitalised(word)].find(isKnown));

@@ -1,12 +1,6 @@
+import type { CheckedImage } from '../contract/checked-image';
 import { type ImageMediaType, parseImageHeader } from '../contract/image-header';
-import type { RunImage } from '../contract/run';
 import { sha256Hex } from '../contract/sha256';
-
-export type ImageReading =
-  /** Sizes as shown, with a camera's rotation applied. */
-  | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
-  /** A sentence for the page. */
-  | { readonly kind: 'refused'; readonly reason: string };
 
 const maxBytes = 100_000_000;
 const maxPixels = 64_000_000;
@@ -21,24 +15,24 @@ const typeNames: Record<ImageMediaType, string> = {
 };
 
 /** Checks kind, bytes and pixels before it decodes; then decodes once, to know that it can be. */
-export async function readImage(file: Blob, name: string): Promise<ImageReading> {
+export async function readImage(file: Blob, name: string): Promise<CheckedImage> {
   if (file.size > maxBytes) {
-    return refused(`${name} has ${megas(file.size)} MB; at most ${megas(maxBytes)} MB are taken.`);
+    return refused(`${name} has ${megas(file.size)} MB; the limit is ${megas(maxBytes)} MB.`);
   }
   const bytes = new Uint8Array(await file.arrayBuffer());
   const header = parseImageHeader(bytes);
   switch (header.kind) {
     case 'not-an-image':
-      return refused(`${name} is not an image that can be read here: PNG, JPEG, WebP and GIF are.`);
+      return refused(`${name} is not a supported image. Use PNG, JPEG, WebP or GIF.`);
     case 'damaged':
-      return refused(`${name} is a broken ${typeNames[header.mediaType]} image: it says no size.`);
+      return refused(`${name} is a damaged ${typeNames[header.mediaType]} image: its size is missing.`);
     case 'image':
       break;
   }
   const { widthPx, heightPx, mediaType } = header;
   if (widthPx * heightPx > maxPixels || Math.max(widthPx, heightPx) > maxSidePx) {
     const size = `${widthPx} × ${heightPx} pixels (${megas(widthPx * heightPx)} megapixels)`;
-    return refused(`${name} has ${size}; at most ${megas(maxPixels)} megapixels and ${maxSidePx} a side are taken.`);
+    return refused(`${name} has ${size}; the limit is ${megas(maxPixels)} megapixels and ${maxSidePx} px per side.`);
   }
   try {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: mediaType }));
@@ -47,12 +41,12 @@ export async function readImage(file: Blob, name: string): Promise<ImageReading>
     const image = { bytes, mediaType, name, sha256: await sha256Hex(bytes) };
     return { kind: 'image', image, ...shown };
   } catch {
-    return refused(`${name} is a broken ${typeNames[mediaType]} image: it cannot be decoded.`);
+    return refused(`${name} is a damaged ${typeNames[mediaType]} image: it cannot be decoded.`);
   }
 }
 
 const megas = (count: number) => (count / 1e6).toFixed(count < 10e6 ? 1 : 0);
 
-function refused(reason: string): ImageReading {
+function refused(reason: string): CheckedImage {
   return { kind: 'refused', reason };
 }

@@ -1,8 +1,10 @@
 // onnxruntime-web, loaded once: its build, its threads, and the one WebGPU device that sessions share.
+
+import { reasonOf } from '../text/reason-of';
+import { createSerialQueue, type SerialQueue } from '../workers/serial-queue';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 import { findGpuAdapter, requestGpuDevice } from './gpu-adapter';
 import { chooseOrtBundle, type Ort, type OrtBundle } from './ort-bundle';
-import { createSerialQueue, type SerialQueue } from './serial-queue';
 
 export type Backend = 'webgpu' | 'wasm';
 /** `auto`: WebGPU where a real adapter gives WASM's numbers, else WASM. `webgpu` takes a software adapter too. */
@@ -29,7 +31,7 @@ export interface RuntimePlan {
 
 export async function planRuntime(choice: BackendChoice): Promise<RuntimePlan> {
   const adapter = choice === 'wasm' ? undefined : await findGpuAdapter(choice === 'webgpu');
-  const note = choice === 'webgpu' && adapter === undefined ? 'no WebGPU adapter here' : undefined;
+  const note = choice === 'webgpu' && adapter === undefined ? 'no WebGPU adapter' : undefined;
   const suspending = 'Suspending' in WebAssembly;
   return { bundle: chooseOrtBundle({ webgpu: adapter !== undefined, suspending }), adapter, note };
 }
@@ -75,8 +77,4 @@ export function createRuntime(ort: Ort, parts: RuntimeParts): Runtime {
     },
     abandonDevice,
   };
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,16 +1,15 @@
 // A finished answer read again in one pass, prompt and tokens at once: what every gradient and attention method starts from.
 import type { ReproductionCheck, TextRelevancy } from '../contract/run';
-import { sha256Hex } from '../contract/sha256';
-import type { PatchColumns } from '../math/dex-ar';
+import type { PatchColumns } from '../math/methods/dex-ar';
 import { concatenate, type Decoder, rowsOf } from './decoder';
 import type { Graph } from './graph';
-import type { ImageEmbedder } from './image-embedder';
+import type { HashedImage, ImageEmbedder } from './image-embedder';
 import { mostLikely } from './log-probabilities';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { FloatTensor } from './tensor';
 
 export interface AnswerToTrace {
-  readonly image: Blob;
+  readonly image: HashedImage;
   readonly question: string;
   /** All of the answer. */
   readonly tokenIds: readonly number[];
@@ -35,9 +34,8 @@ export interface AnswerColumns {
 }
 
 /** The same for the same image, question and tokens. */
-export async function keyOf({ image, question, tokenIds }: AnswerToTrace): Promise<string> {
-  const sha256 = await sha256Hex(new Uint8Array(await image.arrayBuffer()));
-  return JSON.stringify([sha256, question, tokenIds]);
+export function keyOf({ image, question, tokenIds }: AnswerToTrace): string {
+  return JSON.stringify([image.sha256, question, tokenIds]);
 }
 
 export function createAnswerReader(
@@ -47,10 +45,10 @@ export function createAnswerReader(
   tokenizer: PromptTokenizer,
 ): (answer: AnswerToTrace) => Promise<TracedAnswer> {
   return async ({ image, question, tokenIds }) => {
-    const reading = tokenizer.readQuestion(question);
-    if (reading.kind !== 'tokens') throw new Error(`the question cannot be read: ${reading.kind}`);
+    const tokenized = tokenizer.tokenizeQuestion(question);
+    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be read: ${tokenized.kind}`);
     const { prefix } = await embedImage(image);
-    const asked = [...reading.ids, ...tokenizer.after];
+    const asked = [...tokenized.ids, ...tokenizer.after];
     // The last token is predicted and never read.
     const embeds = concatenate(prefix, await decoder.embed([...asked, ...tokenIds.slice(0, -1)]));
     const input = { data: embeds.data, dims: embeds.dims.slice(1) };

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { countTicks, formatShortCount, ticksOf } from './axis';
 
 describe('the axis', () => {
-  it('has about a tick each so many pixels, inside its range, with labels that differ', () => {
+  it('has ticks about as far apart as requested, inside its range, with distinct labels', () => {
     const ticks = ticksOf(scaleLinear([4.1, 5.9], [40, 640]), 100);
     expect(ticks.length).toBeGreaterThanOrEqual(4);
     expect(ticks.length).toBeLessThanOrEqual(12);
@@ -14,11 +14,11 @@ describe('the axis', () => {
     }
   });
 
-  it('counts in whole numbers, however few there are', () => {
+  it('has ticks only at whole numbers for counts, even small ones', () => {
     expect(countTicks(scaleLinear([0, 2], [200, 0]), 20).map(({ value }) => value)).toEqual([0, 1, 2]);
   });
 
-  it('shortens thousands', () => {
+  it('abbreviates thousands', () => {
     expect([950, 1200, 12_345, 1_500_000].map(formatShortCount)).toEqual(['950', '1.2k', '12k', '1.5M']);
   });
 });

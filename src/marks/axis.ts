@@ -1,13 +1,13 @@
 import type { ScaleContinuousNumeric } from 'd3-scale';
 
 export interface Tick {
-  /** CSS pixels along the axis. */
+  /** Position along the axis in CSS pixels. */
   readonly atPx: number;
   readonly value: number;
   readonly label: string;
 }
 
-/** About one tick each `spacingPx`; their labels have as many decimals as tell them apart. */
+/** Returns about one tick every `spacingPx`, with as many decimals as needed to distinguish the labels. */
 export function ticksOf(
   scale: ScaleContinuousNumeric<number, number>,
   spacingPx: number,
@@ -19,7 +19,7 @@ export function ticksOf(
   return scale.ticks(count).map((value) => ({ atPx: scale(value), value, label: label(value) }));
 }
 
-/** Ticks of counts: whole numbers, thousands as "12k". */
+/** Returns ticks for counts: whole numbers only, with thousands as "12k". */
 export function countTicks(scale: ScaleContinuousNumeric<number, number>, spacingPx: number): Tick[] {
   return ticksOf(scale, spacingPx, formatShortCount).filter(({ value }) => Number.isInteger(value));
 }

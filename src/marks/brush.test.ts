@@ -3,7 +3,7 @@ import { type BrushOptions, createBrush, draggedRange, keyedRange, type Range } 
 
 const bounds: Range = [0, 10];
 
-/** As much of an element as the brush needs: ten pixels a unit from its left edge, which lies at 100. */
+/** A minimal element for the brush: 10 px per unit, left edge at 100 px. */
 class Target extends EventTarget {
   captured: number | undefined;
   getBoundingClientRect() {
@@ -14,7 +14,7 @@ class Target extends EventTarget {
   }
 }
 
-function part(name: string) {
+function brushPart(name: string) {
   const element = { dataset: { brush: name }, closest: () => element, focus() {} };
   return element;
 }
@@ -32,9 +32,9 @@ function brushOf(range: Range | undefined) {
     },
   };
   const brush = createBrush(target as unknown as HTMLElement, options);
-  const send = (type: string, on: string, fields: object) => {
+  const send = (type: string, part: string, fields: object) => {
     const event = new Event(type, { cancelable: true });
-    Object.defineProperty(event, 'target', { value: part(on) });
+    Object.defineProperty(event, 'target', { value: brushPart(part) });
     Object.assign(event, { pointerId: 1, button: 0, ...fields });
     target.dispatchEvent(event);
     return event;
@@ -43,7 +43,7 @@ function brushOf(range: Range | undefined) {
 }
 
 describe('the brush', () => {
-  it('selects from where the pointer went down to where it is, in either direction', () => {
+  it('selects from where the pointer was pressed to where it is, in either direction', () => {
     const { calls, send } = brushOf(undefined);
     send('pointerdown', 'ground', { clientX: 140 });
     send('pointermove', 'ground', { clientX: 170 });
@@ -56,7 +56,7 @@ describe('the brush', () => {
     ]);
   });
 
-  it('takes a click on the ground as the end of the selection', () => {
+  it('clears the selection on a click on the ground', () => {
     const { calls, send } = brushOf([2, 4]);
     send('pointerdown', 'ground', { clientX: 190 });
     send('pointermove', 'ground', { clientX: 191 });
@@ -64,7 +64,7 @@ describe('the brush', () => {
     expect(calls).toEqual([[undefined, 'end']]);
   });
 
-  it('moves the selection as a whole, as far as there is room', () => {
+  it('moves the selection without resizing it, within the bounds', () => {
     const { calls, send } = brushOf([2, 4]);
     send('pointerdown', 'selection', { clientX: 130 });
     send('pointermove', 'selection', { clientX: 150 });
@@ -75,7 +75,7 @@ describe('the brush', () => {
     ]);
   });
 
-  it('keeps a selection that was pressed and not moved', () => {
+  it('keeps a selection that is pressed but not moved', () => {
     const { calls, send } = brushOf([2, 4]);
     send('pointerdown', 'selection', { clientX: 130 });
     send('pointerup', 'selection', { clientX: 130 });
@@ -91,7 +91,7 @@ describe('the brush', () => {
     expect(calls).toEqual([]);
   });
 
-  it('takes keys on its handles, and Escape ends the selection', () => {
+  it('moves its handles with keys, and clears the selection with Escape', () => {
     const { calls, send } = brushOf([2, 4]);
     expect(send('keydown', 'low', { key: 'ArrowRight', shiftKey: false }).defaultPrevented).toBe(true);
     expect(send('keydown', 'low', { key: 'a', shiftKey: false }).defaultPrevented).toBe(false);
@@ -102,7 +102,7 @@ describe('the brush', () => {
     ]);
   });
 
-  it('reads its newest options, and nothing once destroyed', () => {
+  it('uses its latest options, and stops listening once destroyed', () => {
     const { brush, options, calls, send } = brushOf([2, 4]);
     brush.update({ ...options, range: [5, 6] });
     send('keydown', 'high', { key: 'End', shiftKey: false });
@@ -113,19 +113,19 @@ describe('the brush', () => {
 });
 
 describe('a range', () => {
-  it('turns over where one handle is dragged past the other', () => {
+  it('swaps its handles if one is dragged past the other', () => {
     expect(draggedRange([2, 4], 'low', 5, bounds)).toEqual([4, 7]);
     expect(draggedRange([2, 4], 'high', -30, bounds)).toEqual([0, 2]);
   });
 
-  it('is moved by keys: a handle up to the other, with Shift the whole', () => {
-    const by = (key: string, shiftKey = false) => keyedRange([2, 4], 'low', { key, shiftKey }, { bounds, step: 1 });
-    expect(by('ArrowLeft')).toEqual([1, 4]);
-    expect(by('PageUp')).toEqual([4, 4]);
-    expect(by('Home')).toEqual([0, 4]);
-    expect(by('End')).toEqual([4, 4]);
-    expect(by('ArrowRight', true)).toEqual([3, 5]);
-    expect(by('PageDown', true)).toEqual([0, 2]);
-    expect(by('x')).toBeUndefined();
+  it('changes with keys: a handle moves up to the other one, or both move with Shift', () => {
+    const press = (key: string, shiftKey = false) => keyedRange([2, 4], 'low', { key, shiftKey }, { bounds, step: 1 });
+    expect(press('ArrowLeft')).toEqual([1, 4]);
+    expect(press('PageUp')).toEqual([4, 4]);
+    expect(press('Home')).toEqual([0, 4]);
+    expect(press('End')).toEqual([4, 4]);
+    expect(press('ArrowRight', true)).toEqual([3, 5]);
+    expect(press('PageDown', true)).toEqual([0, 2]);
+    expect(press('x')).toBeUndefined();
   });
 });

@@ -1,16 +1,16 @@
-/** Ascending, in the values of the axis. */
+/** Ascending, in axis values. */
 export type Range = readonly [number, number];
 
 export interface BrushOptions {
-  /** What is selected now; undefined for everything. */
+  /** The current selection; undefined if everything is selected. */
   readonly range: Range | undefined;
-  /** What may be selected. */
+  /** The range that can be selected. */
   readonly bounds: Range;
-  /** What an arrow key moves by. */
+  /** The distance that an arrow key moves by. */
   readonly step: number;
-  /** A value from a horizontal place, in CSS pixels from the target's left edge. */
+  /** Returns the value at a horizontal position, in CSS pixels from the target's left edge. */
   valueAt(xPx: number): number;
-  /** `move` while the pointer is down, `end` when the choice is made. */
+  /** `phase` is `move` during a drag, and `end` when it is finished. */
   onBrush(range: Range | undefined, phase: 'move' | 'end'): void;
 }
 
@@ -19,16 +19,16 @@ export interface Brush {
   destroy(): void;
 }
 
-/** Which part of the brush was taken hold of: elements carry it as `data-brush`. */
+/** The part of the brush that an element belongs to, set as its `data-brush`. */
 export type BrushPart = 'low' | 'high' | 'selection' | 'ground';
 
-/** Narrower than this, a press is a click, which selects everything again. */
-const leastDragPx = 3;
+/** A press that moves less than this is a click, which clears the selection. */
+const minDragPx = 3;
 
 /**
- * A one-dimensional selection by pointer and keyboard on `target`, whose descendants say by `data-brush` what they are:
- * `ground` begins a new selection, `selection` moves the one there is, `low` and `high` are its handles. Handles take
- * arrow keys (with Shift the whole selection moves), Page Up and Down, Home, End; Escape and Delete end the selection.
+ * A one-dimensional selection by pointer and keyboard on `target`. Descendants are marked with `data-brush`: dragging the
+ * `ground` starts a new selection, dragging the `selection` moves it, and `low` and `high` are its handles. Handles move
+ * with arrow keys (with Shift, both move), Page Up and Down, Home and End; Escape and Delete clear the selection.
  */
 export function createBrush(target: HTMLElement | SVGElement, initial: BrushOptions): Brush {
   let options = initial;
@@ -36,30 +36,30 @@ export function createBrush(target: HTMLElement | SVGElement, initial: BrushOpti
     | { pointerId: number; part: BrushPart; from: number; fromPx: number; range: Range; isMoved: boolean }
     | undefined;
 
-  const placeOf = (event: PointerEvent) => event.clientX - target.getBoundingClientRect().left;
+  const positionOf = (event: PointerEvent) => event.clientX - target.getBoundingClientRect().left;
 
   const onPointerDown = (event: PointerEvent) => {
     const part = partOf(event.target);
     if (part === undefined || event.button !== 0) return;
-    const fromPx = placeOf(event);
+    const fromPx = positionOf(event);
     const from = clamp(options.valueAt(fromPx), options.bounds);
-    const hold = part === 'ground' || options.range === undefined ? 'high' : part;
+    const dragged = part === 'ground' || options.range === undefined ? 'high' : part;
     const range: Range = part === 'ground' || options.range === undefined ? [from, from] : options.range;
-    drag = { pointerId: event.pointerId, part: hold, from, fromPx, range, isMoved: false };
+    drag = { pointerId: event.pointerId, part: dragged, from, fromPx, range, isMoved: false };
     target.setPointerCapture(event.pointerId);
     event.preventDefault();
-    // Preventing the default also keeps the focus where it was.
-    if (part !== 'ground') markedOf(event.target)?.focus();
+    // preventDefault also prevents the focus from moving.
+    if (part !== 'ground') partElement(event.target)?.focus();
   };
 
   const onPointerMove = (event: PointerEvent) => {
     if (drag === undefined || event.pointerId !== drag.pointerId) return;
-    if (!drag.isMoved && Math.abs(placeOf(event) - drag.fromPx) < leastDragPx) return;
+    if (!drag.isMoved && Math.abs(positionOf(event) - drag.fromPx) < minDragPx) return;
     drag.isMoved = true;
     options.onBrush(draggedRange(drag.range, drag.part, at(event) - drag.from, options.bounds), 'move');
   };
 
-  const at = (event: PointerEvent) => options.valueAt(placeOf(event));
+  const at = (event: PointerEvent) => options.valueAt(positionOf(event));
 
   const onPointerUp = (event: PointerEvent) => {
     if (drag === undefined || event.pointerId !== drag.pointerId) return;
@@ -110,7 +110,7 @@ export function createBrush(target: HTMLElement | SVGElement, initial: BrushOpti
   };
 }
 
-/** A range dragged by `delta` at one of its parts. A handle dragged past the other becomes the other. */
+/** Drags one part of a range by `delta`. A handle dragged past the other one becomes the other one. */
 export function draggedRange(range: Range, part: BrushPart, delta: number, bounds: Range): Range {
   const [low, high] = range;
   switch (part) {
@@ -126,7 +126,7 @@ export function draggedRange(range: Range, part: BrushPart, delta: number, bound
   }
 }
 
-/** Where a key on a handle takes the range; handles stop at each other. Undefined for other keys. */
+/** The range after a key press on a handle; handles stop at each other. Undefined for other keys. */
 export function keyedRange(
   range: Range,
   part: 'low' | 'high',
@@ -136,10 +136,10 @@ export function keyedRange(
   const delta = keyedDelta(key, step);
   const [low, high] = range;
   if (delta !== undefined && shiftKey) return draggedRange(range, 'selection', delta, bounds);
-  const moved = (value: number, least: number, most: number) => {
-    if (key === 'Home') return least;
-    if (key === 'End') return most;
-    return delta === undefined ? undefined : Math.min(most, Math.max(least, value + delta));
+  const moved = (value: number, min: number, max: number) => {
+    if (key === 'Home') return min;
+    if (key === 'End') return max;
+    return delta === undefined ? undefined : Math.min(max, Math.max(min, value + delta));
   };
   if (part === 'low') {
     const next = moved(low, bounds[0], high);
@@ -149,7 +149,7 @@ export function keyedRange(
   return next === undefined ? undefined : [low, next];
 }
 
-/** What a key moves a slider by; undefined for keys that do not. */
+/** The distance that a key moves a slider by; undefined for other keys. */
 export function keyedDelta(key: string, step: number): number | undefined {
   switch (key) {
     case 'ArrowLeft':
@@ -168,14 +168,14 @@ export function keyedDelta(key: string, step: number): number | undefined {
 }
 
 function partOf(target: EventTarget | null): BrushPart | undefined {
-  return markedOf(target)?.dataset.brush as BrushPart | undefined;
+  return partElement(target)?.dataset.brush as BrushPart | undefined;
 }
 
-/** The part that was hit: the element itself or one that it stands in. */
-function markedOf(target: EventTarget | null): HTMLElement | SVGElement | null {
+/** The brush part that contains the target. */
+function partElement(target: EventTarget | null): HTMLElement | SVGElement | null {
   return (target as Element | null)?.closest<HTMLElement | SVGElement>('[data-brush]') ?? null;
 }
 
 const ascending = (a: number, b: number): Range => (a <= b ? [a, b] : [b, a]);
 
-const clamp = (value: number, [least, most]: Range) => Math.min(most, Math.max(least, value));
+const clamp = (value: number, [min, max]: Range) => Math.min(max, Math.max(min, value));

@@ -1,11 +1,11 @@
-/** A chart as a file of its own: what it shows, and a line each of how it came about. */
+/** The text of an exported chart: a title, and notes on how it was made, one per line. */
 export interface ChartFile {
   readonly title: string;
   readonly notes: readonly string[];
 }
 
-/** What an SVG viewer needs to draw an element as the page does, where the page's style sheet is not. */
-const drawnProperties = [
+/** The CSS properties that an SVG viewer needs to draw an element without the page's style sheet. */
+const copiedProperties = [
   'fill',
   'fill-opacity',
   'stroke',
@@ -27,15 +27,15 @@ const titleHeightPx = 30;
 const noteHeightPx = 15;
 
 /**
- * The drawn chart as a text that stands alone, in the colours on screen; its notes are in it twice, to be seen and as its
- * `desc`. Elements with `data-screen-only` stay out.
+ * Returns the chart as a self-contained SVG document in the colours on screen. Its notes are included as visible text and
+ * in `desc`. Elements with `data-screen-only` are left out.
  */
 export function chartAsSvg(document: Document, chart: SVGSVGElement, { title, notes }: ChartFile): string {
   const view = document.defaultView;
-  if (view === null) throw new Error('the chart is in no window');
+  if (view === null) throw new Error('the chart is not in a window');
   const widthPx = chart.clientWidth;
   const heightPx = chart.clientHeight;
-  const ground = view.getComputedStyle(document.documentElement);
+  const pageStyle = view.getComputedStyle(document.documentElement);
   const copy = chart.cloneNode(true) as SVGSVGElement;
   copyStyles(view, chart, copy);
   for (const element of copy.querySelectorAll('[data-screen-only]')) element.remove();
@@ -45,22 +45,22 @@ export function chartAsSvg(document: Document, chart: SVGSVGElement, { title, no
     if (text !== undefined) element.textContent = text;
     return element;
   };
-  const wholeWidthPx = widthPx + 2 * padPx;
-  const wholeHeightPx = heightPx + titleHeightPx + noteHeightPx * notes.length + 3 * padPx;
+  const fullWidthPx = widthPx + 2 * padPx;
+  const fullHeightPx = heightPx + titleHeightPx + noteHeightPx * notes.length + 3 * padPx;
   const root = make('svg', {
     xmlns: namespace,
-    width: wholeWidthPx,
-    height: wholeHeightPx,
-    viewBox: `0 0 ${wholeWidthPx} ${wholeHeightPx}`,
-    'font-family': ground.fontFamily,
+    width: fullWidthPx,
+    height: fullHeightPx,
+    viewBox: `0 0 ${fullWidthPx} ${fullHeightPx}`,
+    'font-family': pageStyle.fontFamily,
   });
   const plot = make('g', { transform: `translate(${padPx} ${padPx + titleHeightPx})` });
   plot.append(...copy.childNodes);
   root.append(
     make('title', {}, title),
     make('desc', {}, notes.join('\n')),
-    make('rect', { width: '100%', height: '100%', fill: ground.backgroundColor }),
-    make('text', { x: padPx, y: padPx + 12, fill: ground.color, 'font-size': 15, 'font-weight': 600 }, title),
+    make('rect', { width: '100%', height: '100%', fill: pageStyle.backgroundColor }),
+    make('text', { x: padPx, y: padPx + 12, fill: pageStyle.color, 'font-size': 15, 'font-weight': 600 }, title),
     plot,
     ...notes.map((note, line) =>
       make(
@@ -68,7 +68,7 @@ export function chartAsSvg(document: Document, chart: SVGSVGElement, { title, no
         {
           x: padPx,
           y: 2 * padPx + titleHeightPx + heightPx + noteHeightPx * (line + 0.6),
-          fill: ground.color,
+          fill: pageStyle.color,
           'fill-opacity': 0.75,
           'font-size': 10.5,
         },
@@ -79,7 +79,7 @@ export function chartAsSvg(document: Document, chart: SVGSVGElement, { title, no
   return `<?xml version="1.0" encoding="UTF-8"?>\n${new view.XMLSerializer().serializeToString(root)}\n`;
 }
 
-/** At twice the size on screen, so that it can be put on a slide. */
+/** Renders at twice the size on screen, large enough for a slide. */
 export async function svgAsPng(document: Document, svg: string): Promise<Blob> {
   const image = document.createElement('img');
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
@@ -90,11 +90,11 @@ export async function svgAsPng(document: Document, svg: string): Promise<Blob> {
     canvas.width = image.naturalWidth * 2;
     canvas.height = image.naturalHeight * 2;
     const context = canvas.getContext('2d');
-    if (context === null) throw new Error(`no canvas of ${canvas.width} x ${canvas.height} px`);
+    if (context === null) throw new Error(`cannot create a canvas of ${canvas.width} x ${canvas.height} px`);
     context.drawImage(image, 0, 0, canvas.width, canvas.height);
     return await new Promise((resolve, reject) =>
       canvas.toBlob(
-        (blob) => (blob ? resolve(blob) : reject(new Error('the picture could not be written'))),
+        (blob) => (blob ? resolve(blob) : reject(new Error('the image could not be encoded as PNG'))),
         'image/png',
       ),
     );
@@ -105,9 +105,9 @@ export async function svgAsPng(document: Document, svg: string): Promise<Blob> {
 
 function copyStyles(view: Window, from: Element, to: Element): void {
   const style = view.getComputedStyle(from);
-  for (const name of drawnProperties) {
+  for (const name of copiedProperties) {
     const value = style.getPropertyValue(name);
-    // A pattern is named by the page's address, which the file has not.
+    // Browsers resolve a pattern's url() against the page's address, which does not exist in the file.
     if (value !== '') to.setAttribute(name, value.replace(/url\("[^"#]*(#[^"]+)"\)/, 'url($1)'));
   }
   for (const { name } of [...to.attributes]) {

@@ -3,8 +3,8 @@ import { layOutCostChart, mediansByTokens, spread } from './cost-chart';
 
 const size = { widthPx: 400, heightPx: 200, margin: { top: 10, right: 100, bottom: 30, left: 40 } };
 
-describe('the chart of costs', () => {
-  it('puts equal factors equally far apart', () => {
+describe('the cost chart', () => {
+  it('has logarithmic axes', () => {
     const chart = layOutCostChart(
       [
         {
@@ -26,7 +26,7 @@ describe('the chart of costs', () => {
     expect(chart!.yTicks.map(({ value }) => value)).toEqual([10, 100, 1000]);
   });
 
-  it('has an axis for a single point, and for one that took no time', () => {
+  it('has axes for a single point, even one of 0 ms', () => {
     const chart = layOutCostChart([{ name: 'a', points: [{ tokens: 1, ms: 0 }] }], size);
     const [point] = chart!.series[0]!.points;
     expect([point!.xPx, point!.yPx]).toEqual([40, 170]);
@@ -34,11 +34,11 @@ describe('the chart of costs', () => {
     expect(chart!.yTicks.map(({ value }) => value)).toEqual([0.01, 0.1]);
   });
 
-  it('draws nothing where nothing was measured', () => {
+  it('is undefined if nothing was measured', () => {
     expect(layOutCostChart([{ name: 'a', points: [] }], size)).toBeUndefined();
   });
 
-  it('keeps names apart', () => {
+  it('keeps labels from overlapping', () => {
     const points = [{ tokens: 10, ms: 50 }];
     const chart = layOutCostChart(
       ['a', 'b', 'c'].map((name) => ({ name, points })),
@@ -49,8 +49,8 @@ describe('the chart of costs', () => {
   });
 });
 
-describe('the median cost', () => {
-  it('is one of each number of tokens, fewest first', () => {
+describe('median costs', () => {
+  it('are computed per number of tokens, in ascending order', () => {
     const points = [
       { tokens: 5, ms: 30 },
       { tokens: 1, ms: 4 },
@@ -65,9 +65,9 @@ describe('the median cost', () => {
   });
 });
 
-describe('spreading', () => {
-  it('moves what is too near and nothing else, within the bounds', () => {
-    expect(spread([10, 50, 52], 10, { least: 0, most: 100 })).toEqual([10, 50, 60]);
-    expect(spread([98, 99], 10, { least: 0, most: 100 })).toEqual([90, 100]);
+describe('spread', () => {
+  it('moves only positions that are too close, within the bounds', () => {
+    expect(spread([10, 50, 52], 10, { min: 0, max: 100 })).toEqual([10, 50, 60]);
+    expect(spread([98, 99], 10, { min: 0, max: 100 })).toEqual([90, 100]);
   });
 });

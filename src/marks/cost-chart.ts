@@ -1,7 +1,7 @@
 import { scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
 
-/** One explanation that was measured: so many tokens together, so many milliseconds. */
+/** The measured cost of one explanation: the number of tokens explained together and the time it took. */
 export interface CostPoint {
   readonly tokens: number;
   readonly ms: number;
@@ -18,7 +18,7 @@ export interface ChartSize {
   readonly margin: { readonly top: number; readonly right: number; readonly bottom: number; readonly left: number };
 }
 
-export interface CostTick {
+interface CostTick {
   readonly value: number;
   readonly atPx: number;
 }
@@ -29,19 +29,19 @@ export interface CostChart {
   readonly series: readonly {
     readonly name: string;
     readonly points: readonly { readonly xPx: number; readonly yPx: number; readonly point: CostPoint }[];
-    /** SVG path data through the median of each number of tokens; empty with one. */
+    /** SVG path data through the median for each number of tokens; empty if there is only one. */
     readonly path: string;
-    /** Where its name stands: right of its last point, moved until no two names touch. */
+    /** Position of its name: right of its last point, moved so that names do not overlap. */
     readonly label: { readonly xPx: number; readonly yPx: number };
   }[];
 }
 
 const labelHeightPx = 15;
 
-/** Milliseconds against tokens on log axes. Series without points are left out; undefined where none has any. */
+/** Plots milliseconds against tokens on log axes. Omits series without points; returns undefined if no points remain. */
 export function layOutCostChart(all: readonly CostSeries[], size: ChartSize): CostChart | undefined {
   const series = all.filter(({ points }) => points.length > 0);
-  const points = series.flatMap((one) => one.points);
+  const points = series.flatMap((item) => item.points);
   if (points.length === 0) return undefined;
   const { widthPx, heightPx, margin } = size;
   const x = scaleLog()
@@ -50,34 +50,34 @@ export function layOutCostChart(all: readonly CostSeries[], size: ChartSize): Co
   const y = scaleLog()
     .domain(decades(points.map(({ ms }) => shownMs(ms))))
     .range([heightPx - margin.bottom, margin.top]);
-  const place = (point: CostPoint) => ({ xPx: x(point.tokens), yPx: y(shownMs(point.ms)), point });
+  const positioned = (point: CostPoint) => ({ xPx: x(point.tokens), yPx: y(shownMs(point.ms)), point });
   const throughMedians = line<CostPoint>()
     .x(({ tokens }) => x(tokens))
     .y(({ ms }) => y(shownMs(ms)));
 
-  const placed = series.map(({ name, points: own }) => {
-    const medians = mediansByTokens(own);
-    const last = place(medians.at(-1)!);
+  const laidOut = series.map(({ name, points: costs }) => {
+    const medians = mediansByTokens(costs);
+    const last = positioned(medians.at(-1)!);
     return {
       name,
-      points: own.map(place),
+      points: costs.map(positioned),
       path: medians.length > 1 ? (throughMedians(medians) ?? '') : '',
       label: { xPx: last.xPx + 8, yPx: last.yPx },
     };
   });
-  const apart = spread(
-    placed.map(({ label }) => label.yPx),
+  const labelYs = spread(
+    laidOut.map(({ label }) => label.yPx),
     labelHeightPx,
-    { least: margin.top, most: heightPx - margin.bottom },
+    { min: margin.top, max: heightPx - margin.bottom },
   );
   return {
     xTicks: powersWithin(x.domain()).map((value) => ({ value, atPx: x(value) })),
     yTicks: powersWithin(y.domain()).map((value) => ({ value, atPx: y(value) })),
-    series: placed.map((one, i) => ({ ...one, label: { ...one.label, yPx: apart[i]! } })),
+    series: laidOut.map((item, i) => ({ ...item, label: { ...item.label, yPx: labelYs[i]! } })),
   };
 }
 
-/** The median cost of each number of tokens, fewest tokens first. */
+/** The median cost for each number of tokens, ascending by tokens. */
 export function mediansByTokens(points: readonly CostPoint[]): CostPoint[] {
   const byTokens = new Map<number, number[]>();
   for (const { tokens, ms } of points) byTokens.set(tokens, [...(byTokens.get(tokens) ?? []), ms]);
@@ -90,38 +90,38 @@ export function mediansByTokens(points: readonly CostPoint[]): CostPoint[] {
     });
 }
 
-/** A log axis has no 0: what is below the clock's own steps stands at 0.01 ms. */
+/** A log axis has no 0: times too short for the clock are shown as 0.01 ms. */
 function shownMs(ms: number): number {
   return Math.max(0.01, ms);
 }
 
-/** The whole powers of ten around the values; at least one of them. */
+/** The powers of ten that enclose the values; at least one decade. */
 function decades(values: readonly number[]): [number, number] {
-  const least = 10 ** Math.floor(Math.log10(Math.min(...values)) + 1e-9);
-  const most = 10 ** Math.ceil(Math.log10(Math.max(...values)) - 1e-9);
-  return [least, most > least ? most : least * 10];
+  const min = 10 ** Math.floor(Math.log10(Math.min(...values)) + 1e-9);
+  const max = 10 ** Math.ceil(Math.log10(Math.max(...values)) - 1e-9);
+  return [min, max > min ? max : min * 10];
 }
 
-function powersWithin([least = 1, most = 1]: readonly number[]): number[] {
+function powersWithin([min = 1, max = 1]: readonly number[]): number[] {
   const powers: number[] = [];
-  for (let value = least; value <= most * 1.001; value *= 10) powers.push(Number(value.toPrecision(1)));
+  for (let value = min; value <= max * 1.001; value *= 10) powers.push(Number(value.toPrecision(1)));
   return powers;
 }
 
-/** Positions moved as little as needed so that neighbours are `gap` apart, in their order; within the bounds while there is room. */
+/** Moves positions as little as needed to keep neighbours `gap` apart, in order, and within the bounds if there is room. */
 export function spread(
   positions: readonly number[],
   gap: number,
-  { least, most }: { readonly least: number; readonly most: number },
+  { min, max }: { readonly min: number; readonly max: number },
 ): number[] {
   const order = positions.map((_, i) => i).sort((a, b) => positions[a]! - positions[b]!);
   const moved = [...positions];
-  let floor = least;
+  let floor = min;
   for (const i of order) {
     moved[i] = Math.max(moved[i]!, floor);
     floor = moved[i]! + gap;
   }
-  let ceiling = most;
+  let ceiling = max;
   for (const i of [...order].reverse()) {
     moved[i] = Math.min(moved[i]!, ceiling);
     ceiling = moved[i]! - gap;

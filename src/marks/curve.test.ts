@@ -5,12 +5,12 @@ import { curvePathData, nearestIndex, peakIndex } from './curve';
 const unit = scaleLinear([0, 1], [0, 100]);
 
 describe('the curve', () => {
-  it('is broken where a value is not a number', () => {
+  it('has a gap at NaN values', () => {
     const path = curvePathData([0, 0.25, 0.5, 0.75, 1], [0, 0.5, Number.NaN, 0.5, 1], unit, unit);
     expect(path).toBe('M0,0L25,50M75,50L100,100');
   });
 
-  it('knows its peak and what is nearest', () => {
+  it('finds its peak and the nearest point', () => {
     expect(peakIndex([0.1, Number.NaN, 0.7, 0.3])).toBe(2);
     expect(peakIndex([Number.NaN])).toBeUndefined();
     expect(nearestIndex([0, 0.5, 1], 0.74)).toBe(1);

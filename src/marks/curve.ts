@@ -1,37 +1,37 @@
 import type { ScaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
 
-/** A line through (x, y); places where y is not a number are gaps. */
+/** SVG path data of a line through (x, y), with gaps at non-finite y values. */
 export function curvePathData(
   xs: ArrayLike<number>,
   ys: ArrayLike<number>,
   x: ScaleLinear<number, number>,
   y: ScaleLinear<number, number>,
 ): string {
-  const places = Array.from({ length: xs.length }, (_, i) => i);
+  const indices = Array.from({ length: xs.length }, (_, i) => i);
   const path = line<number>(
     (i) => round(x(xs[i]!)),
     (i) => round(y(ys[i]!)),
   ).defined((i) => Number.isFinite(ys[i]));
-  return path(places) ?? '';
+  return path(indices) ?? '';
 }
 
-/** Index of the greatest y that is a number; undefined where there is none. */
+/** Index of the largest finite y; undefined if there is none. */
 export function peakIndex(ys: ArrayLike<number>): number | undefined {
-  let found: number | undefined;
+  let peak: number | undefined;
   for (let i = 0; i < ys.length; i++) {
-    if (Number.isFinite(ys[i]) && (found === undefined || ys[i]! > ys[found]!)) found = i;
+    if (Number.isFinite(ys[i]) && (peak === undefined || ys[i]! > ys[peak]!)) peak = i;
   }
-  return found;
+  return peak;
 }
 
-/** Index of the x nearest to `at`; xs ascending. Undefined for none. */
+/** Index of the x nearest to `at`; undefined if `xs` is empty. */
 export function nearestIndex(xs: ArrayLike<number>, at: number): number | undefined {
-  let found: number | undefined;
+  let nearest: number | undefined;
   for (let i = 0; i < xs.length; i++) {
-    if (found === undefined || Math.abs(xs[i]! - at) < Math.abs(xs[found]! - at)) found = i;
+    if (nearest === undefined || Math.abs(xs[i]! - at) < Math.abs(xs[nearest]! - at)) nearest = i;
   }
-  return found;
+  return nearest;
 }
 
 const round = (px: number) => Math.round(px * 10) / 10;

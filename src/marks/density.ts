@@ -1,7 +1,7 @@
 import type { ScaleLinear } from 'd3-scale';
 import { area, curveLinear, line } from 'd3-shape';
 
-/** A density over `xs`, ascending; `low` and `high` are its pointwise band, where it has one. */
+/** A density at ascending `xs`, with its pointwise band if it has one. */
 export interface DensityColumns {
   readonly xs: ArrayLike<number>;
   readonly density: ArrayLike<number>;
@@ -19,7 +19,7 @@ export function densityPaths(
   x: ScaleLinear<number, number>,
   y: ScaleLinear<number, number>,
 ): DensityPaths {
-  const places = indicesOf(xs);
+  const indices = indicesOf(xs);
   const stroke = line<number>(
     (i) => round(x(xs[i]!)),
     (i) => round(y(density[i]!)),
@@ -29,19 +29,19 @@ export function densityPaths(
     (i) => round(y(band?.low[i] ?? 0)),
     (i) => round(y(band?.high[i] ?? 0)),
   );
-  return { line: stroke(places) ?? '', band: band ? (fill(places) ?? '') : '' };
+  return { line: stroke(indices) ?? '', band: band ? (fill(indices) ?? '') : '' };
 }
 
-/** The greatest height that any of these reaches, bands included; 0 for none. */
-export function greatestDensity(columns: readonly DensityColumns[]): number {
-  let found = 0;
+/** The maximum of all densities and bands; 0 if there are none. */
+export function maxDensity(columns: readonly DensityColumns[]): number {
+  let max = 0;
   for (const { density, band } of columns) {
-    for (let i = 0; i < density.length; i++) found = Math.max(found, density[i]!, band?.high[i] ?? 0);
+    for (let i = 0; i < density.length; i++) max = Math.max(max, density[i]!, band?.high[i] ?? 0);
   }
-  return found;
+  return max;
 }
 
-/** The value at `at` on the line between the two nearest points; 0 outside, where nothing was estimated. */
+/** Interpolates linearly between the two nearest points; 0 outside `xs`, where nothing was estimated. */
 export function valueAt(xs: ArrayLike<number>, values: ArrayLike<number>, at: number): number {
   const last = xs.length - 1;
   if (last < 0 || at < xs[0]! || at > xs[last]!) return 0;

@@ -1,4 +1,4 @@
-import { extentOf } from '../math/patch-geometry';
+import { extentOf } from '../math/maps/patch-geometry';
 import type { ColourTable } from './colour-table';
 import { drawHeatmap } from './heatmap';
 
@@ -15,37 +15,37 @@ export interface FigureColumns {
   readonly table: ColourTable;
   readonly opacity: number;
   readonly isSmooth: boolean;
-  /** SVG path data in patches. */
+  /** SVG path data, in units of patches. */
   readonly outline: string;
-  /** What it is and how it was made, a line each, written below it; cut where the picture is too narrow. */
+  /** Lines below the image that say what it shows and how it was made; cut off if the image is too narrow. */
   readonly caption: readonly string[];
 }
 
-/** Small images are enlarged by a whole factor, so that an outline has room. */
-const leastSidePx = 1000;
+/** Smaller images are enlarged by an integer factor, because an outline needs space. */
+const minSidePx = 1000;
 const lineHeightPx = 26;
 
-/** Image, veil, map and outline as they stand on the stage, at the image's own size or a multiple of it. */
+/** Draws image, veil, map and outline as shown on the stage, at the image's size or a multiple of it, with a caption. */
 export function drawFigure(document: Document, columns: FigureColumns): HTMLCanvasElement {
   const { image, placement, values, domain, table, opacity, isSmooth, outline, caption } = columns;
   const { sourceWidthPx, sourceHeightPx, crop, grid } = placement;
   const extent = extentOf(placement);
-  const factor = Math.max(1, Math.ceil(leastSidePx / Math.max(extent.widthPx, extent.heightPx)));
+  const factor = Math.max(1, Math.ceil(minSidePx / Math.max(extent.widthPx, extent.heightPx)));
   const canvas = document.createElement('canvas');
   canvas.width = Math.ceil(extent.widthPx * factor);
-  const pictureHeightPx = Math.ceil(extent.heightPx * factor);
-  const bandHeightPx = lineHeightPx * (caption.length + 1);
-  canvas.height = pictureHeightPx + bandHeightPx;
-  // Read back once, at the end: on the GPU that took seconds.
+  const imageHeightPx = Math.ceil(extent.heightPx * factor);
+  const captionHeightPx = lineHeightPx * (caption.length + 1);
+  canvas.height = imageHeightPx + captionHeightPx;
+  // The canvas is read back once at the end, which took seconds with a GPU canvas.
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (context === null) throw new Error(`no canvas of ${canvas.width} x ${canvas.height} px`);
+  if (context === null) throw new Error(`cannot create a canvas of ${canvas.width} x ${canvas.height} px`);
   context.fillStyle = '#121315';
-  context.fillRect(0, pictureHeightPx, canvas.width, bandHeightPx);
+  context.fillRect(0, imageHeightPx, canvas.width, captionHeightPx);
   context.fillStyle = '#edebe5';
   context.font = '16px "Inter Variable", sans-serif';
   context.textBaseline = 'middle';
   for (const [line, text] of caption.entries()) {
-    context.fillText(text, 16, pictureHeightPx + lineHeightPx * (line + 1));
+    context.fillText(text, 16, imageHeightPx + lineHeightPx * (line + 1));
   }
 
   context.scale(factor, factor);

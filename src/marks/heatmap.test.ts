@@ -11,20 +11,20 @@ const reds = (values: number[], domain: [number, number]) => {
 };
 
 describe('the heat map', () => {
-  it('spreads the table over a fixed 0..1', () => {
+  it('maps the fixed range 0..1 to the table', () => {
     expect(reds([0, 0.2, 1], [0, 1])).toEqual([0, 51, 255]);
   });
 
-  it("spreads the table over one map's own range", () => {
+  it("maps one map's own range to the table", () => {
     expect(reds([0.5, 0.6, 0.7], [0.5, 0.7])).toEqual([0, 128, 255]);
   });
 
-  it('clamps what lies outside, and survives a flat map', () => {
+  it('clamps values outside the range and handles a constant map', () => {
     expect(reds([-1, 2], [0, 1])).toEqual([0, 255]);
     expect(reds([0.5, 0.5], [0.5, 0.5])).toEqual([255, 255]);
   });
 
-  it('is brighter where a patch is more relevant, in every colour map', () => {
+  it('is brighter for more relevant patches in every colour map', () => {
     for (const { colourAt } of Object.values(colourMaps)) {
       const ramp = createColourTable(colourAt);
       const luma = (i: number) => 0.2126 * ramp[i * 4]! + 0.7152 * ramp[i * 4 + 1]! + 0.0722 * ramp[i * 4 + 2]!;

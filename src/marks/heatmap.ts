@@ -1,17 +1,17 @@
 import { type ColourTable, colourOffset } from './colour-table';
 
 export interface HeatmapColumns {
-  /** Row-major, one value a patch, length rows*cols. */
+  /** [rows * cols], one value per patch, row-major. */
   readonly values: Float32Array;
   readonly grid: { readonly rows: number; readonly cols: number };
-  /** Values that take the colour table's two ends. */
+  /** The values mapped to the two ends of the colour table. */
   readonly domain: readonly [number, number];
   readonly table: ColourTable;
 }
 
 /**
- * One canvas pixel a patch; CSS scales it over the crop, smooth or pixelated.
- * Painting 576 pixels and scaling on the compositor took 1.7 ms on a click, 576 SVG rectangles 4 to 7 ms.
+ * Paints one canvas pixel per patch; CSS scales it to the crop, smooth or pixelated. On a click, painting 576 pixels and
+ * scaling them on the compositor took 1.7 ms; 576 SVG rectangles took 4 to 7 ms.
  */
 export function drawHeatmap(canvas: HTMLCanvasElement | OffscreenCanvas, columns: HeatmapColumns): void {
   const { values, grid, domain, table } = columns;

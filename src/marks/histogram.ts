@@ -1,20 +1,13 @@
-/** From a value to CSS pixels. */
+/** Converts a value to CSS pixels. */
 type Scale = (value: number) => number;
 
-/** The two classes of answers, in this order wherever both are drawn. */
-export const classNames = ['right', 'wrong'] as const;
-export type ClassName = (typeof classNames)[number];
+/** The two classes of answers, in drawing order. */
+type ClassName = 'right' | 'wrong';
 
-/** One value of each class. */
+/** One value per class. */
 export type ByClass<Value> = { readonly [Name in ClassName]: Value };
 
-/** A count a bin and class; `edges` has one more than there are bins, ascending. */
-export interface HistogramColumns {
-  readonly edges: ArrayLike<number>;
-  readonly counts: ByClass<ArrayLike<number>>;
-}
-
-/** The bars of one class as one path from the height `baseCount`: `sign` -1 hangs them from it. */
+/** The bars of one class as one SVG path, upwards from the height `baseCount`, or downwards with `sign` -1. */
 export function barsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,
@@ -34,7 +27,7 @@ export function barsPathData(
   return path;
 }
 
-/** The top of the bars of one class as one stepped line: what was there before anything was filtered away. */
+/** The outline of one class's bars as one stepped line, used to show the counts before filtering. */
 export function stepsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,
@@ -49,12 +42,12 @@ export function stepsPathData(
   return `${path}V${round(y(0))}`;
 }
 
-/** The greatest count of a class's bins; 0 for none. */
-export function greatestCount({ right, wrong }: ByClass<ArrayLike<number>>): ByClass<number> {
-  return { right: greatest(right), wrong: greatest(wrong) };
+/** The maximum count of each class; 0 without bins. */
+export function maxCounts({ right, wrong }: ByClass<ArrayLike<number>>): ByClass<number> {
+  return { right: maxOf(right), wrong: maxOf(wrong) };
 }
 
-/** The bin that holds `value`, the last one closed at its end; undefined outside of all. */
+/** The index of the bin that contains `value`; the last bin includes its upper edge. Undefined outside all bins. */
 export function binAt(edges: ArrayLike<number>, value: number): number | undefined {
   const last = edges.length - 1;
   if (!(value >= edges[0]! && value <= edges[last]!)) return undefined;
@@ -68,11 +61,11 @@ export function binAt(edges: ArrayLike<number>, value: number): number | undefin
   return low;
 }
 
-function greatest(values: ArrayLike<number>): number {
-  let found = 0;
-  for (let i = 0; i < values.length; i++) found = Math.max(found, values[i]!);
-  return found;
+function maxOf(values: ArrayLike<number>): number {
+  let max = 0;
+  for (let i = 0; i < values.length; i++) max = Math.max(max, values[i]!);
+  return max;
 }
 
-/** Tenths of a pixel: a third of the text, and nothing that an eye sees. */
+/** Rounds to tenths of a pixel, which cuts the path data to a third without a visible difference. */
 const round = (px: number) => Math.round(px * 10) / 10;

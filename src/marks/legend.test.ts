@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { histogramPathData } from './legend';
 
-/** The heights of a path's corners, top being 0. */
+/** The y coordinates of a path's corners; 0 is the top. */
 const heights = (path: string) => [...path.matchAll(/,(-?[\d.]+)/g)].map((match) => Number(match[1]));
 
 describe("the legend's histogram", () => {
-  it('shows one patch among many', () => {
+  it('shows a single patch among many', () => {
     const lone = histogramPathData([575, 0, 0, 1], { widthPx: 100, heightPx: 20 });
     expect(Math.min(...heights(lone))).toBeLessThan(1);
     expect(heights(lone).filter((y) => y > 10 && y < 19).length).toBeGreaterThan(0);

@@ -2,7 +2,7 @@ import { scaleSymlog } from 'd3-scale';
 import { area, curveStepAfter } from 'd3-shape';
 import { type ColourTable, colourOffset } from './colour-table';
 
-/** The colour bar over the whole axis 0..1, one pixel a step; outside of the domain it keeps the end's colour. */
+/** Draws a colour bar for the axis 0..1; outside the domain it has the colour of the nearest end. */
 export function drawColourBar(canvas: HTMLCanvasElement, domain: readonly [number, number], table: ColourTable): void {
   const widthPx = 512;
   if (canvas.width !== widthPx) canvas.width = widthPx;
@@ -18,8 +18,8 @@ export function drawColourBar(canvas: HTMLCanvasElement, domain: readonly [numbe
 }
 
 /**
- * Counts a bin as SVG path data in a box of `widthPx` x `heightPx`.
- * Log-like heights: in a good map nearly all patches lie in the first bin, and the few that matter would be invisible.
+ * Bin counts as SVG path data in a box of `widthPx` x `heightPx`. Heights are log-like, because nearly all patches of a
+ * good map are in the first bin and the few that matter would be invisible.
  */
 export function histogramPathData(counts: ArrayLike<number>, size: { widthPx: number; heightPx: number }): string {
   const bins = Array.from(counts);
@@ -33,6 +33,6 @@ export function histogramPathData(counts: ArrayLike<number>, size: { widthPx: nu
     .y0(size.heightPx)
     .y1((count) => y(count))
     .curve(curveStepAfter);
-  // The last bin needs a right edge of its own.
+  // Repeat the last count to draw the right edge of the last bin.
   return outline([...bins, bins.at(-1) ?? 0]) ?? '';
 }

@@ -1,21 +1,21 @@
 import { select } from 'd3-selection';
 import { zoom as createZoom, type D3ZoomEvent, zoomIdentity, zoomTransform } from 'd3-zoom';
-import { mostZoom, type Zoom } from '../math/zoom';
+import { maxZoom, type Zoom } from '../math/maps/zoom';
 
 export interface PanZoom {
-  /** Where another element was zoomed, or a button pressed: shows the same here. */
+  /** Applies a zoom that was set elsewhere, by another element or a button. */
   update(zoom: Zoom): void;
   destroy(): void;
 }
 
 /**
- * Wheel, pinch and drag over a box. The page keeps its own scrolling: a plain wheel and a single finger are taken only
- * while the box is zoomed in; to zoom in from the whole, the wheel wants Ctrl or Cmd (which is what a trackpad's pinch says too).
+ * Zooms and pans a box by wheel, pinch and drag. To keep the page scrollable, a plain wheel and a single finger are
+ * handled only while the box is zoomed in; otherwise the wheel needs Ctrl or Cmd (a trackpad pinch sends Ctrl).
  */
 export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void): PanZoom {
   const size = () => [element.clientWidth, element.clientHeight] as const;
   const behaviour = createZoom<HTMLElement, unknown>()
-    .scaleExtent([1, mostZoom])
+    .scaleExtent([1, maxZoom])
     .extent(() => [[0, 0], [...size()]])
     .filter((event: MouseEvent | WheelEvent | TouchEvent) => {
       behaviour.translateExtent([[0, 0], [...size()]]);
@@ -25,7 +25,7 @@ export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void
       return isZoomed && event.button === 0 && !event.ctrlKey;
     })
     .on('zoom', ({ transform, sourceEvent }: D3ZoomEvent<HTMLElement, unknown>) => {
-      if (!sourceEvent) return; // our own update
+      if (!sourceEvent) return; // caused by `update`
       const [widthPx, heightPx] = size();
       onZoom({ scale: transform.k, x: transform.x / widthPx, y: transform.y / heightPx });
     });
@@ -40,7 +40,7 @@ export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void
       ]);
       const shown = zoomTransform(element);
       const next = zoomIdentity.translate(x * widthPx, y * heightPx).scale(scale);
-      // The element under the pointer has it already; to set it again would end the gesture.
+      // The element under the pointer already has this zoom; setting it again would interrupt the gesture.
       const isSame = Math.abs(shown.k - next.k) < 1e-9 && Math.hypot(shown.x - next.x, shown.y - next.y) < 1e-6;
       if (!isSame) behaviour.transform(selection, next);
     },

@@ -1,13 +1,16 @@
-/** A plus in each patch at or above `least`, a minus in each at or below its negative: SVG path data in patches, `least` above 0. */
+/**
+ * SVG path data, in units of patches: a plus in each patch with a value of at least `threshold`, a minus in each with at
+ * most `-threshold`. `threshold` must be above 0.
+ */
 export function signPathData(
   values: Float32Array,
   grid: { readonly rows: number; readonly cols: number },
-  least: number,
+  threshold: number,
 ): string {
   let path = '';
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (Math.abs(value) < least) continue;
+    if (Math.abs(value) < threshold) continue;
     const col = (i % grid.cols) + 0.5;
     const row = Math.floor(i / grid.cols) + 0.5;
     path += `M${col - arm} ${row}h${arm * 2}`;
@@ -16,5 +19,5 @@ export function signPathData(
   return path;
 }
 
-/** Of a sign, as a share of a patch. */
+/** Length of half a stroke, as a share of a patch. */
 const arm = 0.25;

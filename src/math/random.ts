@@ -1,12 +1,12 @@
-/** A seeded stream of numbers: the same seed gives the same ones everywhere. */
+/** A seeded random number generator: the same seed yields the same numbers on every platform. */
 export interface Random {
-  /** 0 <= value < 1, in steps of 2^-32. */
+  /** Uniform, 0 <= value < 1, in steps of 2^-32. */
   unit(): number;
-  /** Of mean 0 and deviation 1. */
+  /** Normal, with mean 0 and standard deviation 1. */
   normal(): number;
 }
 
-/** sfc32 (Chris Doty-Humphrey), the seed spread over its state. */
+/** The sfc32 generator (Chris Doty-Humphrey), with its state derived from the seed. */
 export function createRandom(seed: number): Random {
   let a = mixBits(seed);
   let b = mixBits(a ^ 0x9e3779b9);
@@ -21,13 +21,13 @@ export function createRandom(seed: number): Random {
     return (sum >>> 0) / 4294967296;
   };
   for (let i = 0; i < 12; i++) unit();
-  // Box and Muller's come in pairs.
+  // The Box-Muller transform yields pairs of numbers; keep the second for the next call.
   let spare: number | undefined;
   const normal = () => {
     if (spare !== undefined) {
-      const kept = spare;
+      const value = spare;
       spare = undefined;
-      return kept;
+      return value;
     }
     const length = Math.sqrt(-2 * Math.log(1 - unit()));
     const angle = 2 * Math.PI * unit();
@@ -37,7 +37,7 @@ export function createRandom(seed: number): Random {
   return { unit, normal };
 }
 
-/** A bijection of 32 bits after which neighbours have nothing in common (Wellons' lowbias32). */
+/** A 32-bit bijective hash that maps neighbouring values to unrelated ones (Wellons' lowbias32). */
 export function mixBits(value: number): number {
   let x = value >>> 0;
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
@@ -45,7 +45,7 @@ export function mixBits(value: number): number {
   return (x ^ (x >>> 16)) >>> 0;
 }
 
-/** Knuth's product of uniforms below a mean of 12; above, the normal distribution with the same two moments, rounded. */
+/** Draws a Poisson number: Knuth's product of uniforms for a mean below 12, else a rounded normal approximation. */
 export function drawPoisson(mean: number, { unit, normal }: Random): number {
   if (mean < 12) {
     const limit = Math.exp(-mean);

@@ -102,15 +102,15 @@ describe('what is offered of an answer', () => {
       chefer: undefined,
       tam: undefined,
       random: undefined,
-      gradcam: 'This companion offers no GradCAM, attention.',
-      rollout: 'This companion offers no Attention rollout.',
+      gradcam: 'This companion does not offer GradCAM, attention.',
+      rollout: 'This companion does not offer Attention rollout.',
     });
   });
 
   it('is not what another model would say', async () => {
     const { header } = await answerOf();
     const refusals = refusalsOf(explainerOf({ ...model, revision: 'another' }), header);
-    const other = 'This answer is of random-weights 94c0b4d387c2; the companion has random-weights another.';
+    const other = 'This answer is from random-weights 94c0b4d387c2; the companion serves random-weights another.';
     expect(refusals).toMatchObject({ fastrm: undefined, chefer: other, tam: other, random: undefined });
   });
 
@@ -126,7 +126,7 @@ describe('what is offered of an answer', () => {
     const answer = await answerOf();
     const without = { ...model, methods: ['chefer'] };
     const explainer = explainerOf(without);
-    const gone = 'The hidden states of this answer are no longer at hand: ask again for TAM.';
+    const gone = 'The hidden states of this answer are no longer stored; ask again to get TAM.';
     expect(refusalsOf(explainer, answer.header).tam).toBe(gone);
     await explainer.hold(answer);
     expect(refusalsOf(explainer, answer.header).tam).toBeUndefined();
@@ -270,7 +270,7 @@ describe('what the companion explains', () => {
     await expect(eventsOf(explainerOf().explain(request, never))).rejects.toThrow(detail);
     const gif = { ...request.header, image: { ...request.header.image, mediaType: 'image/gif' } };
     await expect(eventsOf(explainerOf().explain({ ...request, header: gif }, never))).rejects.toThrow(
-      'gradient.png is image/gif; the companion takes image/png',
+      'gradient.png is image/gif; the companion accepts image/png',
     );
   });
 
@@ -279,9 +279,9 @@ describe('what the companion explains', () => {
     const answer = await answerOf();
     const ask = (method: MethodId, connected: CompanionModel | undefined = model) =>
       eventsOf(explainerOf(connected).explain({ method, ...answer, tokenIndices: [0] }, never));
-    await expect(ask('gradcam')).rejects.toThrow('This companion offers no GradCAM, attention.');
-    await expect(ask('chefer', { ...model, name: 'another' })).rejects.toThrow('the companion has another');
-    await expect(ask('fastrm')).rejects.toThrow('FastRM’s maps come with the answer');
+    await expect(ask('gradcam')).rejects.toThrow('This companion does not offer GradCAM, attention.');
+    await expect(ask('chefer', { ...model, name: 'another' })).rejects.toThrow('the companion serves another');
+    await expect(ask('fastrm')).rejects.toThrow('FastRM maps come with the answer');
     expect(sent).toEqual([]);
   });
 });

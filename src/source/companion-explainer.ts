@@ -3,13 +3,13 @@
 //   explain -> tam, states held: vocabulary rows (HTTP, kept) -> the worker's maps
 //           -> any other: POST /v1/explain -> parseExplainStream
 import type { CompanionModel } from '../contract/companion';
-import type { WantedExplanation } from '../contract/explain-stream';
+import type { ExpectedExplanation } from '../contract/explain-stream';
+import { widenHalfs } from '../contract/half-floats';
 import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { ExplainEvent, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
-import { widenHalfs } from '../math/half-floats';
 import { type CompanionHttp, ensureTaken } from './companion-http';
 import { explainAtRandom, explainInPage, fastrmRefusal } from './explain-in-page';
 import type { ExplainRequest, MethodOffer } from './run-source';
@@ -45,11 +45,11 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const connected = model();
     if (connected === undefined) return 'The companion is not connected.';
     if (!isOf(header, connected)) {
-      return `This answer is of ${header.model.name} ${header.model.revision}; the companion has ${connected.name} ${connected.revision}.`;
+      return `This answer is from ${header.model.name} ${header.model.revision}; the companion serves ${connected.name} ${connected.revision}.`;
     }
     if (connected.methods.includes(method) || (method === 'tam' && canActivate(header, connected))) return undefined;
-    if (method !== 'tam') return `This companion offers no ${methods[method].name}.`;
-    return 'The hidden states of this answer are no longer at hand: ask again for TAM.';
+    if (method !== 'tam') return `This companion does not offer ${methods[method].name}.`;
+    return 'The hidden states of this answer are no longer stored; ask again to get TAM.';
   }
 
   function canActivate({ id }: RunHeader, { unembedding }: CompanionModel): boolean {
@@ -71,7 +71,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const held = states.of(header.id);
     const answerIds = tokens.map(({ tokenId }) => tokenId);
     if (held === undefined || held.queries.length < answerIds.length) {
-      throw new Error('the hidden states of this answer are not all at hand: ask again for TAM');
+      throw new Error('some hidden states of this answer are missing; ask again to get TAM');
     }
     const unembedding = await vocabularyRows([...held.promptIds, ...answerIds], header, signal);
     const maps = activations.open({
@@ -102,7 +102,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
       const asked = missing.slice(from, from + atOnce);
       const found = await parseUnembedding(await http.unembedding(asked, signal), { ids: asked, hiddenSize });
       const sender = `${found.model.name} ${found.model.revision}`;
-      if (sender !== of) throw new Error(`the companion has ${sender} by now, this answer is of ${of}`);
+      if (sender !== of) throw new Error(`the companion now serves ${sender}, but this answer is from ${of}`);
       for (const id of asked) rows.set(id, found.rows.get(id)!);
     }
     return new Map(ids.map((id) => [id, rows.get(id)!]));
@@ -110,17 +110,15 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
 
   async function* byCompanion(request: ExplainRequest, signal: AbortSignal): AsyncGenerator<ExplainEvent> {
     const { method, header, tokenIndices } = request;
-    const wanted: WantedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
+    const wanted: ExpectedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
     // Reading Arrow is 40 kB that the first paint can do without.
     const { parseExplainStream } = await import('../contract/explain-stream');
     ensureTaken(header.image, model()!);
     // Also where the reader leaves early: nobody wants the rest.
-    const stop = new AbortController();
-    const abort = () => stop.abort(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+    const left = new AbortController();
     try {
-      if (signal.aborted) abort();
-      for await (const event of parseExplainStream(await http.explain(request, stop.signal), wanted)) {
+      const response = await http.explain(request, AbortSignal.any([signal, left.signal]));
+      for await (const event of parseExplainStream(response, wanted)) {
         if (event.type === 'end' && event.reason === 'cancelled' && !signal.aborted) {
           const { tokens } = event.cost;
           throw new Error(`the companion ended the explanation after ${tokens} of ${tokenIndices.length} tokens`);
@@ -128,8 +126,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
         yield event;
       }
     } finally {
-      signal.removeEventListener('abort', abort);
-      stop.abort();
+      left.abort();
     }
   }
 
@@ -137,7 +134,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const { method, header } = request;
     const refusal = refusalOf(method, header);
     if (refusal !== undefined) throw new Error(refusal);
-    if (method === 'fastrm') throw new Error('FastRM’s maps come with the answer; there are no others.');
+    if (method === 'fastrm') throw new Error('FastRM maps come with the answer and cannot be computed later.');
     if (method === 'random') return explainAtRandom(request, signal);
     if (method === 'tam' && canActivate(header, model()!)) return byActivation(request, signal);
     return byCompanion(request, signal);

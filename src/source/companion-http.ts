@@ -13,7 +13,7 @@ import { type ExplainRequest, type Question, QuestionRefused } from './run-sourc
 /** Nobody answers at the companion's address, or the line broke. */
 export class CompanionGone extends Error {
   constructor() {
-    super('the companion does not answer (is patchlight serve still running?)');
+    super('the companion does not respond (is patchlight serve still running?)');
   }
 }
 
@@ -35,11 +35,11 @@ export interface CompanionHttp {
 export function ensureTaken(image: RunImage, { limits }: CompanionModel): void {
   const found = image.bytes.length;
   if (found > limits.imageBytes) {
-    throw new QuestionRefused(`${image.name} has ${found} bytes; the companion takes at most ${limits.imageBytes}`);
+    throw new QuestionRefused(`${image.name} has ${found} bytes; the companion accepts at most ${limits.imageBytes}`);
   }
   if (!limits.imageFormats.includes(image.mediaType)) {
     throw new QuestionRefused(
-      `${image.name} is ${image.mediaType}; the companion takes ${limits.imageFormats.join(', ')}`,
+      `${image.name} is ${image.mediaType}; the companion accepts ${limits.imageFormats.join(', ')}`,
     );
   }
 }
@@ -59,7 +59,7 @@ export function createCompanionHttp(apiUrl: string): CompanionHttp {
     body.set('image', new Blob([image.bytes], { type: image.mediaType }), image.name);
     const response = await reach(new URL(path, apiUrl), { method: 'POST', body, signal });
     if (!response.ok) throw await refusalOf(response);
-    if (response.body === null) throw new Error('the companion sent no answer');
+    if (response.body === null) throw new Error('the companion sent no response');
     return chunksOf(response.body);
   };
   return {
@@ -113,7 +113,8 @@ const refusedStatuses = [400, 413, 415, 422];
 async function refusalOf(response: Response): Promise<Error> {
   const { status } = response;
   const detail = parseProblem(await response.json().catch(() => undefined))?.detail;
-  if (status === 401) return new Error('the companion wants its token: open the address that patchlight serve printed');
+  if (status === 401)
+    return new Error('the companion requires its token: open the address that patchlight serve printed');
   if (status === 503)
     return new Error(
       detail ?? `the companion is busy: try again in ${response.headers.get('Retry-After') ?? 'some'} s`,

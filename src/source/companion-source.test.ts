@@ -179,26 +179,26 @@ describe('connecting', () => {
   });
 
   it.each([
-    ['nobody answers', { health: gone }, 'the companion does not answer (is patchlight serve still running?)'],
+    ['nobody answers', { health: gone }, 'the companion does not respond (is patchlight serve still running?)'],
     [
       'it speaks another protocol',
       { health: () => json({ status: 'ready', version: '9.0', protocol: 3 }) },
-      'the companion (9.0) speaks protocol 3; this page reads 2',
+      'the companion (9.0) speaks protocol 3; this page supports 2',
     ],
     [
       'it wants its token',
       { health: () => json({ detail: 'this companion requires a token' }, 401) },
-      'the companion wants its token: open the address that patchlight serve printed',
+      'the companion requires its token: open the address that patchlight serve printed',
     ],
     [
       'something else answers',
       { health: () => new Response('<html>') },
-      'what answers at this address is no companion',
+      'the server at this address is not a companion',
     ],
     [
       'its facts make no sense',
       { model: () => json({ ...model, hiddenSize: -1 }) },
-      /of its model cannot be read.*hiddenSize/s,
+      /of its model is invalid.*hiddenSize/s,
     ],
   ])('fails with the reason where %s, and works when tried again', async (_case, change, reason) => {
     const companion = companionOf(change);
@@ -266,11 +266,11 @@ describe('an answer', () => {
     ]);
   });
 
-  it('is refused where it is about another picture', async () => {
+  it('is refused where it is about a different image', async () => {
     companionOf({
       generate: () => new Response(streamOf([states], { image: { mediaType: '', name: '', sha256: 'f' } }) as BodyInit),
     });
-    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('about another picture');
+    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('about a different image');
   });
 });
 
@@ -286,9 +286,9 @@ describe('explaining an answer', () => {
       fastrm: undefined,
       chefer: undefined,
       tam: undefined,
-      gradcam: 'This companion offers no GradCAM, attention.',
+      gradcam: 'This companion does not offer GradCAM, attention.',
     });
-    expect(refusalsOf(source, { ...header, id: 'of another visit' }).tam).toMatch('no longer at hand');
+    expect(refusalsOf(source, { ...header, id: 'of another visit' }).tam).toMatch('no longer stored');
     expect(refusalsOf(sourceOf().source, header).chefer).toBe('The companion is not connected.');
   });
 
@@ -302,7 +302,7 @@ describe('explaining an answer', () => {
     const explaining = async () => {
       for await (const _ of source.explain(request, never));
     };
-    await expect(explaining()).rejects.toThrow('the companion does not answer');
+    await expect(explaining()).rejects.toThrow('the companion does not respond');
     await vi.waitFor(() => expect(source.status.phase).toBe('failed'));
   });
 });
@@ -332,11 +332,11 @@ describe('what the companion refuses', () => {
     const { source } = sourceOf();
     const large = { ...question, image: { ...image, bytes: new Uint8Array(1001) } };
     await expect(eventsOf(source.ask(large, never))).rejects.toThrow(
-      'one.png has 1001 bytes; the companion takes at most 1000',
+      'one.png has 1001 bytes; the companion accepts at most 1000',
     );
     const gif = { ...question, image: { ...image, mediaType: 'image/gif' } };
     await expect(eventsOf(source.ask(gif, never))).rejects.toThrow(
-      'one.png is image/gif; the companion takes image/png',
+      'one.png is image/gif; the companion accepts image/png',
     );
   });
 });
@@ -384,7 +384,7 @@ describe('an answer that breaks off', () => {
 
   it('throws where not even its turn had come', async () => {
     companionOf({ generate: () => new Response(streamOf(queued.slice(0, 2)) as BodyInit) });
-    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('does not answer');
+    await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('does not respond');
   });
 
   it('fails with what is wrong where the bytes contradict themselves, and keeps what came', async () => {
@@ -392,13 +392,13 @@ describe('an answer that breaks off', () => {
     companionOf({ generate: () => new Response(bytes as BodyInit) });
     const events = await eventsOf(sourceOf().source.ask(question, never));
     expect(typesOf(events)).toEqual(['begin', 'token', 'map', 'end']);
-    expect(endOf(events)).toMatchObject({ reason: 'failed', message: 'Token 2 comes where token 1 is due' });
+    expect(endOf(events)).toMatchObject({ reason: 'failed', message: 'Expected token 1, got token 2' });
   });
 
   it('throws both numbers where the stream is of another version', async () => {
     companionOf({ generate: () => new Response(streamOf([states], { formatVersion: 3 }) as BodyInit) });
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow(
-      'version 3; this page reads version 2',
+      'version 3; this page supports version 2',
     );
   });
 
@@ -461,11 +461,11 @@ describe('answers without maps', () => {
   it.each([
     [
       { hiddenSize: 64 },
-      'The head random-weights-head reads post_norm states of size 64; random-weights gives post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads post_norm states of size 64, but random-weights gives post_norm states of size 32. Answers come without maps.',
     ],
     [
       { stage: 'pre_norm' },
-      'The head random-weights-head reads pre_norm states of size 32; random-weights gives post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads pre_norm states of size 32, but random-weights gives post_norm states of size 32. Answers come without maps.',
     ],
   ])('name both sides where the head does not fit: %j', async (change, reason) => {
     companionOf({ model: () => json({ ...model, head: { ...head, ...change } }) });
@@ -511,7 +511,7 @@ describe('answers without maps', () => {
     const { files: _, hiddenSize: __, ...inHeader } = newer;
     companion.generate = () => new Response(streamOf([states, prompt, ...answerRows], { head: inHeader }) as BodyInit);
     const first = await eventsOf(source.ask(question, never));
-    expect(headerOf(first).noMaps?.reason).toMatch(/started anew.*head random-weights-head newer.*Ask again for maps/);
+    expect(headerOf(first).noMaps?.reason).toMatch(/restarted.*head random-weights-head newer.*Ask again for maps/);
     const second = await eventsOf(source.ask(question, never));
     expect(mapsOf(second)).toHaveLength(6);
   });

@@ -1,7 +1,14 @@
 import type { CompanionHead, CompanionModel } from '../contract/companion';
 import type { ModelFacts, NoMaps, RunEvent, RunHeader } from '../contract/run';
 import type { StreamHeader } from '../contract/run-header';
-import { type BackendChoice, createHeadClient, type HeadClient, type HeadReport } from '../inference/head-client';
+import {
+  type BackendChoice,
+  createHeadClient,
+  type HeadClient,
+  type HeadReport,
+  type LoadProgress,
+} from '../inference/head-client';
+import { reasonOf } from '../text/reason-of';
 import { createCompanionExplainer } from './companion-explainer';
 import { CompanionGone, createCompanionHttp, ensureTaken } from './companion-http';
 import { mapsAlongside } from './maps-alongside';
@@ -24,44 +31,55 @@ export interface CompanionSource extends RunSource {
   destroy(): void;
 }
 
-/** What is known of the companion while it is connected. */
-interface Connected {
+/** What is known of the companion. */
+interface Companion {
   readonly model: CompanionModel;
-  /** Either a head that is loaded here, or the reason why there are no maps. */
-  readonly maps:
-    | { readonly kind: 'made'; readonly head: CompanionHead }
-    | { readonly kind: 'none'; readonly why: NoMaps };
+  readonly maps: Maps;
 }
+
+/** Either a head that is loaded here, or the reason why there are no maps. */
+type Maps =
+  | { readonly kind: 'made'; readonly head: CompanionHead; readonly report: HeadReport }
+  | { readonly kind: 'none'; readonly why: NoMaps };
+
+/** `companion` is what was known last, also while it is looked for again or after it could not be reached. */
+type Connection =
+  | { readonly phase: 'idle'; readonly companion?: undefined }
+  | {
+      readonly phase: 'connecting';
+      readonly attempt: Promise<void>;
+      readonly progress: LoadProgress;
+      readonly companion: Companion | undefined;
+    }
+  /** `isRetryDue`: its head did not come, and is tried for again with the next question. */
+  | { readonly phase: 'connected'; readonly companion: Companion; readonly isRetryDue: boolean }
+  | { readonly phase: 'failed'; readonly reason: string; readonly companion: Companion | undefined };
 
 /** A companion's model: it answers over HTTP, and its maps are made in this page from the states that it sends. */
 export function createCompanionSource(options: CompanionSourceOptions): CompanionSource {
   const http = createCompanionHttp(new URL(options.apiUrl, document.baseURI).href);
-  const head = (options.createHead ?? createHeadClient)((reason) => {
-    // The next question starts another worker.
-    loadedHead = undefined;
-    connecting = undefined;
-    if (connected?.maps.kind !== 'made') return;
-    connected = { ...connected, maps: { kind: 'none', why: noHeadHere(reason) } };
-    if (status.phase === 'ready') setReady(connected, undefined);
-  });
+  const head = (options.createHead ?? createHeadClient)(onHeadDeath);
   const states = createRunStates(heldStatesBytes);
-  const explainer = createCompanionExplainer({ http, states, model: () => connected?.model });
+  const explainer = createCompanionExplainer({ http, states, model: () => connection.companion?.model });
   const listeners = new Set<(status: SourceStatus) => void>();
-  let status: SourceStatus = { phase: 'idle' };
-  let connected: Connected | undefined;
-  let connecting: Promise<void> | undefined;
-  /** Which head the worker has, and where it runs. */
-  let loadedHead: { readonly key: string; readonly report: HeadReport } | undefined;
+  let connection: Connection = { phase: 'idle' };
+  let status = statusOf(connection);
 
-  function setStatus(next: SourceStatus) {
-    status = next;
-    for (const listener of listeners) listener(next);
+  function setConnection(next: Connection) {
+    connection = next;
+    status = statusOf(next);
+    for (const listener of listeners) listener(status);
   }
 
-  function setReady({ model, maps }: Connected, report: HeadReport | undefined) {
-    const note = maps.kind === 'none' ? maps.why.reason : report?.note;
-    const ready = { phase: 'ready', backend: report?.backend, device: model.device } as const;
-    setStatus({ ...ready, ...(note !== undefined && { note }) });
+  /** The next question starts another worker. */
+  function onHeadDeath(reason: string) {
+    const { companion } = connection;
+    const without = companion?.maps.kind === 'made' ? { ...companion, maps: noHeadHere(reason) } : companion;
+    if (connection.phase === 'connected') {
+      setConnection({ phase: 'connected', companion: without ?? connection.companion, isRetryDue: true });
+    } else if (connection.phase !== 'idle') {
+      setConnection({ ...connection, companion: without });
+    }
   }
 
   /** Grows with each attempt to connect and each answer that begins to come: what was found out before is old news. */
@@ -69,58 +87,73 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
 
   function setFailed(error: unknown, contact: number) {
     if (contact !== contacts) return;
-    connecting = undefined;
-    setStatus({ phase: 'failed', reason: reasonOf(error) });
+    setConnection({ phase: 'failed', reason: reasonOf(error), companion: connection.companion });
   }
 
-  async function connect(): Promise<void> {
+  function connect(): Promise<void> {
     contacts += 1;
-    const mine = contacts;
-    setStatus({ phase: 'loading', loadedBytes: 0, totalBytes: 0, what: 'the model’s facts' });
+    const attempt = findCompanion(contacts);
+    const progress = { loadedBytes: 0, totalBytes: 0, what: 'the model description' };
+    setConnection({ phase: 'connecting', attempt, progress, companion: connection.companion });
+    return attempt;
+  }
+
+  async function findCompanion(contact: number): Promise<void> {
     try {
       await http.checkHealth();
       const model = await http.model();
-      connected = { model, maps: await readyMaps(model) };
-      setReady(connected, loadedHead?.report);
-      // A head that did not come is tried for again with the next question.
-      if (model.head !== null && connected.maps.kind === 'none' && misfitOf(model) === undefined)
-        connecting = undefined;
+      const misfit = misfitOf(model);
+      const maps = await readyMaps(model, misfit);
+      const isRetryDue = model.head !== null && maps.kind === 'none' && misfit === undefined;
+      setConnection({ phase: 'connected', companion: { model, maps }, isRetryDue });
     } catch (error) {
-      setFailed(error, mine);
+      setFailed(error, contact);
       throw error;
     }
   }
 
   /** Without a head, or with one that does not fit or load, the model answers all the same. */
-  async function readyMaps(model: CompanionModel): Promise<Connected['maps']> {
-    const why = misfitOf(model);
-    if (model.head === null || why !== undefined) return { kind: 'none', why: why ?? headless(model) };
+  async function readyMaps(model: CompanionModel, misfit: NoMaps | undefined): Promise<Maps> {
+    if (model.head === null || misfit !== undefined) return { kind: 'none', why: misfit ?? headless(model) };
+    const held = connection.companion?.maps;
+    if (held?.kind === 'made' && keyOf(held.head) === keyOf(model.head)) return { ...held, head: model.head };
     try {
-      loadedHead = await ensureHead(model.head);
-      return { kind: 'made', head: model.head };
+      return { kind: 'made', head: model.head, report: await loadHead(model.head) };
     } catch (error) {
-      return { kind: 'none', why: noHeadHere(reasonOf(error)) };
+      return noHeadHere(reasonOf(error));
     }
   }
 
-  async function ensureHead({ files, hiddenSize }: CompanionHead) {
-    const key = [files.graph, files.normGraph, files.weights].map(({ sha256 }) => sha256).join();
-    if (loadedHead?.key === key) return loadedHead;
-    loadedHead = undefined;
+  function loadHead({ files, hiddenSize }: CompanionHead): Promise<HeadReport> {
     const request = { baseUrl: http.apiUrl, ...files, hiddenSize, backend: options.backend };
-    const report = await head.load(request, (progress) => setStatus({ phase: 'loading', ...progress }));
-    return { key, report };
+    return head.load(request, (progress) => {
+      if (connection.phase === 'connecting') setConnection({ ...connection, progress });
+    });
   }
 
-  function ensureConnected(): Promise<void> {
-    connecting ??= connect();
-    return connecting;
+  async function ensureConnected(): Promise<void> {
+    if (connection.phase === 'connecting') return connection.attempt;
+    if (connection.phase === 'connected' && !connection.isRetryDue) return;
+    return connect();
   }
 
   /** The question under way goes on; the next one finds what there is now. */
   function reconnect(): void {
-    connecting = connect();
-    connecting.catch(() => {}); // the status says it
+    connect().catch(() => {}); // the status says it
+  }
+
+  function ensureCompanion(): Companion {
+    if (connection.companion === undefined) throw new CompanionGone();
+    return connection.companion;
+  }
+
+  /** A head may turn from WebGPU to WASM while it runs. */
+  function noteReport({ backend, note }: HeadReport): void {
+    if (connection.phase !== 'connected') return;
+    const { companion } = connection;
+    if (companion.maps.kind !== 'made' || companion.maps.report.backend === backend) return;
+    const maps = { ...companion.maps, report: { backend, note } };
+    setConnection({ ...connection, companion: { ...companion, maps } });
   }
 
   /** A stream may break alone; where the companion itself is gone, the status says so. */
@@ -133,12 +166,13 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
   }
 
-  async function* answer(question: Question, stop: AbortController, askedAt: number): AsyncGenerator<RunEvent> {
+  async function* answer(question: Question, signal: AbortSignal, askedAt: number): AsyncGenerator<RunEvent> {
     // Reading Arrow is 40 kB that the first paint can do without.
     const { openRunRows } = await import('../contract/run-rows');
-    const { header, rows } = await openRunRows(await http.generate(question, stop.signal));
+    const { header, rows } = await openRunRows(await http.generate(question, signal));
     contacts += 1;
-    if (header.image.sha256 !== question.image.sha256) throw new Error('the companion answered about another picture');
+    if (header.image.sha256 !== question.image.sha256)
+      throw new Error('the companion answered about a different image');
     let first = await rows.next();
     while (!first.done && first.value.kind === 'queued' && first.value.place > 0) {
       yield { type: 'queued', before: first.value.place };
@@ -146,9 +180,10 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
     const isClosing = !first.done && first.value.kind === 'end' && first.value.end.reason === 'cancelled';
     if (first.done || first.value.kind === 'broken' || isClosing) throw new CompanionGone();
-    const isStale = !isOf(header, connected!.model);
+    const companion = ensureCompanion();
+    const isStale = !isOf(header, companion.model);
     if (isStale) reconnect();
-    const maps = isStale ? startedAnew(header) : connected!.maps;
+    const maps = isStale ? startedAnew(header) : companion.maps;
     yield { type: 'begin', header: headerOf(header, question, maps) };
     const begun = first.value;
     async function* fromFirst() {
@@ -157,26 +192,22 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
     yield* mapsAlongside(states.watch(header.id, fromFirst()), {
       openImage: maps.kind === 'made' ? (states) => head.openImage(states) : undefined,
-      signal: stop.signal,
+      signal,
       askedAt,
-      onMaps({ backend, note }) {
-        const isNews = status.phase === 'ready' && status.backend !== backend;
-        if (loadedHead) loadedHead = { ...loadedHead, report: { ...loadedHead.report, backend, note } };
-        if (isNews && connected) setReady(connected, { backend, note });
-      },
+      onMaps: noteReport,
     });
   }
 
   return {
     kind: 'companion',
     get model() {
-      return connected && modelFacts(connected.model);
+      return connection.companion && modelFacts(connection.companion.model);
     },
     get status() {
       return status;
     },
     get calibrationUrl() {
-      const path = connected?.model.calibration?.path;
+      const path = connection.companion?.model.calibration?.path;
       return path && new URL(path, http.apiUrl).href;
     },
     hints: { placeholder: 'Ask about the image', suggestions: ['Describe the image.'] },
@@ -189,13 +220,10 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       await Promise.race([ensureConnected(), rejectAtAbort(signal)]);
-      ensureTaken(question.image, connected!.model);
-      const stop = new AbortController();
-      const abort = () => stop.abort(signal.reason);
-      signal.addEventListener('abort', abort, { once: true });
-      if (signal.aborted) abort();
+      ensureTaken(question.image, ensureCompanion().model);
+      const left = new AbortController();
       try {
-        for await (const event of answer(question, stop, askedAt)) {
+        for await (const event of answer(question, AbortSignal.any([signal, left.signal]), askedAt)) {
           if (event.type === 'end' && event.end.reason === 'truncated') void lookAfterCompanion();
           yield event;
         }
@@ -204,8 +232,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
         throw error;
       } finally {
         // Also where the reader left early: nobody wants the rest of the answer.
-        signal.removeEventListener('abort', abort);
-        stop.abort();
+        left.abort();
       }
     },
     offers: explainer.offers,
@@ -224,6 +251,28 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
   };
 }
 
+function statusOf(connection: Connection): SourceStatus {
+  switch (connection.phase) {
+    case 'idle':
+      return { phase: 'idle' };
+    case 'connecting':
+      return { phase: 'loading', ...connection.progress };
+    case 'failed':
+      return { phase: 'failed', reason: connection.reason };
+    case 'connected': {
+      const { model, maps } = connection.companion;
+      const report = maps.kind === 'made' ? maps.report : undefined;
+      const note = maps.kind === 'none' ? maps.why.reason : report?.note;
+      return { phase: 'ready', backend: report?.backend, device: model.device, ...(note !== undefined && { note }) };
+    }
+  }
+}
+
+/** Equal for heads of the same files. */
+function keyOf({ files }: CompanionHead): string {
+  return [files.graph, files.normGraph, files.weights].map(({ sha256 }) => sha256).join();
+}
+
 function headless({ name, trainCommand }: CompanionModel): NoMaps {
   return { reason: `${name} has no FastRM head, so its answers come without maps.`, trainCommand };
 }
@@ -232,13 +281,12 @@ function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionMode
   if (head === null || (head.hiddenSize === hiddenSize && head.stage === stage)) return undefined;
   const reads = `reads ${head.stage} states of size ${head.hiddenSize}`;
   const gives = `${name} gives ${stage} states of size ${hiddenSize}`;
-  return { reason: `The head ${head.name} ${reads}; ${gives}. Answers come without maps.`, trainCommand };
+  return { reason: `Head ${head.name} ${reads}, but ${gives}. Answers come without maps.`, trainCommand };
 }
 
-function noHeadHere(reason: string): NoMaps {
-  return {
-    reason: `The FastRM head could not be used here (${reason}), so this answer comes without maps. Ask again to try once more.`,
-  };
+function noHeadHere(fault: string): Maps {
+  const reason = `The FastRM head could not be used here (${fault}), so this answer comes without maps. Ask again to try once more.`;
+  return { kind: 'none', why: { reason } };
 }
 
 function isOf(header: StreamHeader, { name, revision, head }: CompanionModel): boolean {
@@ -247,16 +295,16 @@ function isOf(header: StreamHeader, { name, revision, head }: CompanionModel): b
 }
 
 /** Its head may be another one too, or read other states. */
-function startedAnew({ model, head }: StreamHeader): Connected['maps'] {
+function startedAnew({ model, head }: StreamHeader): Maps {
   const now = `${model.name} ${model.revision}, ${head ? `head ${head.name} ${head.revision}` : 'without a head'}`;
-  const reason = `The companion was started anew since this page connected (${now}).`;
+  const reason = `The companion was restarted since this page connected (${now}).`;
   return {
     kind: 'none',
     why: { reason: `${reason}${head ? ' Ask again for maps.' : ' Its answers come without maps.'}` },
   };
 }
 
-function headerOf(header: StreamHeader, { image }: Question, maps: Connected['maps']): RunHeader {
+function headerOf(header: StreamHeader, { image }: Question, maps: Maps): RunHeader {
   const seen = { ...header, image, recorded: false };
   return maps.kind === 'made' ? seen : { ...seen, head: undefined, noMaps: maps.why };
 }
@@ -270,8 +318,4 @@ function rejectAtAbort(signal: AbortSignal): Promise<never> {
     if (signal.aborted) reject(signal.reason);
     signal.addEventListener('abort', () => reject(signal.reason), { once: true });
   });
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

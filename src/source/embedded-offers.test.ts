@@ -35,14 +35,14 @@ test("a recorded run of this very model can be explained by every method but the
   expect(Object.keys(found)).toEqual([...methodIds]);
   const refused = methodIds.filter((method) => found[method] !== undefined);
   expect(refused).toEqual(['chefer-incremental']);
-  expect(found['chefer-incremental']).toBe('Chefer, incremental, is computed by the companion only.');
+  expect(found['chefer-incremental']).toBe('Chefer, incremental is computed by the companion only.');
 });
 
 test("another model's run is refused with both names and revisions", () => {
   const other = { ...header, model: { ...header.model, name: 'llava', revision: 'abc' } };
   const { chefer, random, fastrm } = refusals(other, ready, own());
   expect(chefer).toBe(
-    `This answer is of llava abc; the model in this page is ${header.model.name} ${header.model.revision}.`,
+    `This answer is from llava abc; the model in this page is ${header.model.name} ${header.model.revision}.`,
   );
   expect([random, fastrm]).toEqual([undefined, undefined]);
 });
@@ -54,7 +54,7 @@ test('before the model is there it says whether to wait', () => {
 
 test('a model without such graphs says so; a run without a head says why', () => {
   const { name, revision } = header.model;
-  expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without the graphs');
+  expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without graphs');
   const { head: _, ...rest } = header;
   const bare = { ...rest, head: undefined };
   expect(refusals(bare, ready, own()).fastrm).toBe('This answer came without FastRM maps.');

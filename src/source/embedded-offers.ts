@@ -1,7 +1,7 @@
 import type { ModelManifest } from '../contract/manifest';
 import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { RunHeader } from '../contract/run';
-import { type ExplainerMethod, explainerMethods } from '../inference/client';
+import { type ExplainerMethod, explainerMethods } from '../inference/model-client';
 import { fastrmRefusal } from './explain-in-page';
 import type { MethodOffer, SourceStatus } from './run-source';
 
@@ -26,7 +26,7 @@ function refusalOf(
 ): string | undefined {
   if (method === 'random') return undefined;
   if (method === 'fastrm') return fastrmRefusal(header);
-  if (!isExplainerMethod(method)) return `${methods[method].name}, is computed by the companion only.`;
+  if (!isExplainerMethod(method)) return `${methods[method].name} is computed by the companion only.`;
   if (manifest === undefined) {
     return status.phase === 'failed'
       ? 'The model in this page could not be loaded.'
@@ -34,6 +34,6 @@ function refusalOf(
   }
   const { name, revision } = header.model;
   if (name !== manifest.name || revision !== manifest.revision)
-    return `This answer is of ${name} ${revision}; the model in this page is ${manifest.name} ${manifest.revision}.`;
-  return manifest.explain ? undefined : `${name} was built without the graphs that explain its answers.`;
+    return `This answer is from ${name} ${revision}; the model in this page is ${manifest.name} ${manifest.revision}.`;
+  return manifest.explain ? undefined : `${name} was built without graphs for explaining its answers.`;
 }

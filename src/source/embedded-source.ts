@@ -1,7 +1,8 @@
 import type { ModelManifest } from '../contract/manifest';
 import { methods } from '../contract/methods';
-import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader } from '../contract/run';
-import { type BackendChoice, createModelClient, type ReadyModel } from '../inference/client';
+import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
+import { type BackendChoice, createModelClient, type HashedImage, type ReadyModel } from '../inference/model-client';
+import { reasonOf } from '../text/reason-of';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
 import { explainAtRandom } from './explain-in-page';
 import type { Question, RunSource, SourceStatus } from './run-source';
@@ -71,17 +72,19 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     load: ensureLoaded,
     checkQuestion(text) {
       if (text.trim() === '') return { kind: 'empty' };
-      const reading = ready?.promptTokenizer.readQuestion(text);
-      return reading === undefined || reading.kind === 'tokens' ? undefined : reading;
+      const tokenized = ready?.promptTokenizer.tokenizeQuestion(text);
+      return tokenized === undefined || tokenized.kind === 'tokens' ? undefined : tokenized;
     },
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       let begun = false;
       try {
         await ensureLoaded();
-        const { bytes, mediaType } = question.image;
-        const image = new Blob([bytes], { type: mediaType });
-        const asked = { image, question: question.text, maxNewTokens: question.maxNewTokens };
+        const asked = {
+          image: hashedImage(question.image),
+          question: question.text,
+          maxNewTokens: question.maxNewTokens,
+        };
         const events = client.ask(asked, signal, (report) => setStatus(readyStatus(report)));
         for await (const event of events) {
           begun = true;
@@ -98,13 +101,15 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     async *explain(request, signal): AsyncGenerator<ExplainEvent> {
       const { method, header, tokens, tokenIndices } = request;
       if (method === 'random') return yield* explainAtRandom(request, signal);
-      if (!isExplainerMethod(method)) throw new Error(`The model in this page has no ${methods[method].name} to give.`);
+      if (!isExplainerMethod(method)) throw new Error(`The model in this page does not offer ${methods[method].name}.`);
       await ensureLoaded();
       const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;
       if (refusal !== undefined) throw new Error(refusal);
-      const image = new Blob([header.image.bytes], { type: header.image.mediaType });
       const said = tokens.map(({ tokenId, logProb }) => ({ tokenId, logProb }));
-      yield* client.explain({ image, question: header.question, tokens: said, method, tokenIndices }, signal);
+      yield* client.explain(
+        { image: hashedImage(header.image), question: header.question, tokens: said, method, tokenIndices },
+        signal,
+      );
     },
     destroy: () => client.destroy(),
   };
@@ -133,6 +138,10 @@ function headerOf(
   };
 }
 
+function hashedImage({ bytes, mediaType, sha256 }: RunImage): HashedImage {
+  return { blob: new Blob([bytes], { type: mediaType }), sha256 };
+}
+
 /** `crypto.randomUUID` is missing where the page came over plain http from another machine. */
 function newRunId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -146,8 +155,4 @@ function modelFacts({ name, revision, knows, model }: ModelManifest): ModelFacts
 function headFacts({ head }: ModelManifest): HeadFacts {
   const { name, revision, stage, teacher, labellingThreshold, classificationThreshold } = head;
   return { name, revision, stage, teacher, labellingThreshold, classificationThreshold };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

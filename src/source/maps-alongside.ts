@@ -1,10 +1,12 @@
 // A live answer's rows as events, its maps made alongside: states -> the head's image; token -> yielded at once, and its
 // query state waits for the head. While the head works, more may come to wait; they go to it together, for two tokens
 // cost little more than one.
+
+import { widenHalfs } from '../contract/half-floats';
 import type { RunEnd, RunEvent } from '../contract/run';
 import type { RunRow, StateRows } from '../contract/run-rows';
 import type { HeadImage, HeadMaps } from '../inference/head-client';
-import { widenHalfs } from '../math/half-floats';
+import { reasonOf } from '../text/reason-of';
 
 export interface AlongsideOptions {
   /** Undefined where no maps can be made. */
@@ -137,8 +139,4 @@ function stacked(states: readonly StateRows[]): StateRows {
     values.set(row, i * first.cols);
   }
   return { values, rows: states.length, cols: first.cols };
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

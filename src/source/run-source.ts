@@ -39,7 +39,7 @@ export type SourceStatus =
   | { readonly phase: 'failed'; readonly reason: string };
 
 /** What the page suggests to ask. */
-export interface AskingHints {
+interface AskingHints {
   readonly placeholder: string;
   /** Questions that fit any image. */
   readonly suggestions: readonly string[];
@@ -62,9 +62,9 @@ export interface ExplainRequest {
   readonly tokenIndices: readonly number[];
 }
 
-/** Anything that answers: the embedded model, a recorded run, a companion. Nothing above does otherwise by its kind; it only says it. */
+/** Anything that answers: the embedded model or a companion. Callers show the kind, and never branch on it otherwise. */
 export interface RunSource {
-  readonly kind: 'embedded' | 'recorded' | 'companion';
+  readonly kind: 'embedded' | 'companion';
   /** Undefined until it is known. */
   readonly model: ModelFacts | undefined;
   readonly status: SourceStatus;

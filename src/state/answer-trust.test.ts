@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CalibrationFacts } from '../contract/calibration';
 import type { RunEnd, RunHeader } from '../contract/run';
-import type { StatisticsClient } from '../contract/statistics';
+import type { StatisticsClient } from '../statistics/api';
 import {
   answerEntropy,
   answerIsComparable,
@@ -10,13 +10,15 @@ import {
   tokenEntropiesQuery,
   whyUncompared,
 } from './answer-trust';
-import type { RunRecord, RunSnapshot } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 const words = ['The', ' cube', ' is', ' red', '.'];
 const header = {
   model: { name: 'm', revision: 'r2' },
   head: { name: 'fastrm', revision: 'h1' },
 } as unknown as RunHeader;
+
+const map = () => ({ values: new Float32Array(576) }) as never;
 
 function run(end: RunEnd['reason'] | undefined, over: Partial<RunHeader> = {}): RunSnapshot {
   return {
@@ -30,7 +32,7 @@ function run(end: RunEnd['reason'] | undefined, over: Partial<RunHeader> = {}): 
       logProb: -index,
       alternatives: [],
     })),
-    mapCount: words.length,
+    mapOf: map,
     end: end && { reason: end, answerMs: 1, firstTokenMs: 1 },
   };
 }
@@ -49,17 +51,16 @@ const facts: CalibrationFacts = {
   sprites: null,
 };
 const known = { patches: 576, isKnownImage: true };
-const map = () => ({ values: new Float32Array(576) }) as never;
 
 describe('whether an answer can be compared', () => {
   it('is only a whole answer, each of whose tokens has a map', () => {
-    expect(answerIsComparable(run('stop'), map).kind).toBe('yes');
-    expect(answerIsComparable(run('length'), map).kind).toBe('yes');
-    expect(answerIsComparable(run(undefined), map).kind).toBe('waiting');
-    expect(answerIsComparable(run('cancelled'), map)).toMatchObject({ kind: 'no', isMakeable: false });
-    expect(answerIsComparable(run('stop', { head: undefined }), map).kind).toBe('no');
-    expect(answerIsComparable(run('stop'), (index) => (index < 3 ? map() : undefined))).toMatchObject({
-      why: '2 of 5 tokens have no map, so the answer’s entropy is not known.',
+    expect(answerIsComparable(run('stop')).kind).toBe('yes');
+    expect(answerIsComparable(run('length')).kind).toBe('yes');
+    expect(answerIsComparable(run(undefined)).kind).toBe('waiting');
+    expect(answerIsComparable(run('cancelled'))).toMatchObject({ kind: 'no', isMakeable: false });
+    expect(answerIsComparable(run('stop', { head: undefined })).kind).toBe('no');
+    expect(answerIsComparable({ ...run('stop'), mapOf: (index) => (index < 3 ? map() : undefined) })).toMatchObject({
+      why: '2 of 5 tokens have no map, so the answer’s entropy is unknown.',
     });
   });
 
@@ -76,9 +77,9 @@ describe('whether an answer can be compared', () => {
       calibrationFits(undefined, run('stop'), known),
     ].map((found) => (found.kind === 'no' ? found.why : found.kind));
     expect(whys[0]).toContain('h0');
-    expect(whys[1]).toContain('576 patches; this answer’s have 1152');
-    expect(whys[2]).toContain('your own');
-    expect(whys[3]).toContain('does not say of which model');
+    expect(whys[1]).toContain('576 patches and this answer’s have 1152');
+    expect(whys[2]).toContain('your own image');
+    expect(whys[3]).toContain('does not name its model');
   });
 });
 
@@ -103,7 +104,7 @@ describe('an answer’s one number', () => {
 describe('why an answer is compared with none', () => {
   it('gives the reason of the failure, or that no like number is known, and is silent while it may yet come', () => {
     expect(whyUncompared('sum', 4, new Error('There are no answers.'))).toBe(
-      'It could not be compared: There are no answers.',
+      'The comparison failed: There are no answers.',
     );
     expect(whyUncompared('given', Number.NaN, undefined)).toContain('does not say how its entropy was computed');
     expect(whyUncompared('sum', Number.NaN, undefined)).toContain('not a number');
@@ -114,12 +115,12 @@ describe('why an answer is compared with none', () => {
 
 describe('the entropies of an answer’s maps', () => {
   it('are asked again when FastRM has more maps, and not when another method has', () => {
-    const keyOf = (fastrm: number, mapCount: number) => {
-      const mapOf = (index: number) => (index < fastrm ? {} : undefined);
-      const record = { id: 'a', mapOf } as unknown as RunRecord;
-      return tokenEntropiesQuery({} as StatisticsClient, record, { ...run('stop'), mapCount }).queryKey;
+    const keyOf = (fastrm: number, others: number) => {
+      const mapOf: RunSnapshot['mapOf'] = (index, method = 'fastrm') =>
+        index < (method === 'fastrm' ? fastrm : others) ? map() : undefined;
+      return tokenEntropiesQuery({} as StatisticsClient, { ...run('stop'), mapOf }).queryKey;
     };
-    expect(keyOf(3, 8)).toEqual(keyOf(3, 3));
-    expect(keyOf(4, 4)).not.toEqual(keyOf(3, 3));
+    expect(keyOf(3, 5)).toEqual(keyOf(3, 0));
+    expect(keyOf(4, 0)).not.toEqual(keyOf(3, 0));
   });
 });

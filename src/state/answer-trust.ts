@@ -1,11 +1,11 @@
-import { queryOptions } from '@tanstack/react-query';
+import { queryOptions, skipToken } from '@tanstack/react-query';
 import { type CalibrationFacts, fitOf } from '../contract/calibration';
 import type { TableEntropy } from '../contract/calibration-table';
 import { isCut } from '../contract/run';
-import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '../contract/statistics';
-import { contentTokens } from '../math/content-tokens';
-import { poolTokens } from '../math/pooling';
-import type { RunRecord, RunSnapshot } from './run-record';
+import { contentTokens } from '../math/statistics/content-tokens';
+import { poolTokens } from '../math/statistics/pooling';
+import type { AnswersLike, LikeRequest, MapEntropies, StatisticsClient } from '../statistics/api';
+import type { RunSnapshot } from './run-record';
 import { fixed } from './statistics-queries';
 import type { EntropyValue } from './trust-choices';
 
@@ -18,16 +18,15 @@ export type Comparable =
   | { readonly kind: 'no'; readonly why: string; readonly isMakeable: boolean };
 
 /** What can be told of the answer alone. */
-export function answerIsComparable(run: RunSnapshot, mapOf: RunRecord['mapOf']): Comparable {
+export function answerIsComparable(run: RunSnapshot): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: false }) as const;
   const { header, tokens, end } = run;
-  if (header.head === undefined) return no('This answer has no maps, and so no entropy to judge it by.');
-  if (end === undefined) return { kind: 'waiting', why: 'It is told once the answer is whole.' };
+  if (header.head === undefined) return no('This answer has no maps, so it has no entropy to compare.');
+  if (end === undefined) return { kind: 'waiting', why: 'Available when the answer is complete.' };
   if (isCut(end) || tokens.length === 0)
-    return no('This answer was not finished, and a part cannot be compared with whole answers.');
-  const missing = tokens.filter(({ index }) => mapOf(index) === undefined).length;
-  if (missing > 0)
-    return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is not known.`);
+    return no('This answer is incomplete and cannot be compared with complete answers.');
+  const missing = tokens.filter(({ index }) => run.mapOf(index) === undefined).length;
+  if (missing > 0) return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is unknown.`);
   return { kind: 'yes' };
 }
 
@@ -38,28 +37,26 @@ export function calibrationFits(
   { patches, isKnownImage }: { readonly patches: number; readonly isKnownImage: boolean },
 ): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: true }) as const;
-  if (facts === undefined) return no('The table that was loaded does not say of which model and head it is.');
+  if (facts === undefined) return no('The loaded table does not name its model and head.');
   const fit = fitOf(facts, header);
   if (!fit.fits) return no(fit.reason);
   if (facts.patches !== null && facts.patches !== patches)
     return no(
-      `The calibration is of maps of ${facts.patches} patches; this answer’s have ${patches}, and entropy grows with their number.`,
+      `The calibration’s maps have ${facts.patches} patches and this answer’s have ${patches}; entropy grows with the number of patches.`,
     );
   if (!isKnownImage)
-    return no(
-      `The calibration is of ${facts.data.name}. This picture is your own: whether it is of that kind the page cannot tell, so what held there need not hold here.`,
-    );
+    return no(`No figures for your own image: the calibration was measured on ${facts.data.name} only.`);
   return { kind: 'yes' };
 }
 
-/** Of each token's FastRM map, token by token. The maps stay in the record. */
-export function tokenEntropiesQuery(statistics: StatisticsClient, record: RunRecord, run: RunSnapshot) {
+/** Of each token's FastRM map, token by token. */
+export function tokenEntropiesQuery(statistics: StatisticsClient, run: RunSnapshot) {
   // Other methods' maps come and go while FastRM's stay as they are.
-  const mapCount = run.tokens.filter(({ index }) => record.mapOf(index) !== undefined).length;
+  const mapCount = run.tokens.filter(({ index }) => run.mapOf(index) !== undefined).length;
   return queryOptions({
-    queryKey: ['token-entropies', record.id, run.tokens.length, mapCount],
+    queryKey: ['token-entropies', run.header.id, run.tokens.length, mapCount],
     queryFn: async (): Promise<MapEntropies> => {
-      const maps = run.tokens.map(({ index }) => record.mapOf(index)?.values);
+      const maps = run.tokens.map(({ index }) => run.mapOf(index)?.values);
       const patches = maps.find((map) => map !== undefined)?.length ?? 0;
       const all = new Float32Array(maps.length * patches).fill(Number.NaN);
       for (const [token, map] of maps.entries()) if (map) all.set(map, token * patches);
@@ -87,9 +84,9 @@ export function whyUncompared(
   entropyNats: number | undefined,
   error: Error | undefined,
 ): string | undefined {
-  if (error) return `It could not be compared: ${error.message.replace(/\.$/, '')}.`;
+  if (error) return `The comparison failed: ${error.message.replace(/\.$/, '')}.`;
   if (kind === 'given')
-    return 'The calibration does not say how its entropy was computed, so this answer’s cannot be compared with it.';
+    return 'The calibration does not say how its entropy was computed, so this answer cannot be compared with it.';
   if (entropyNats !== undefined && !Number.isFinite(entropyNats))
     return 'The entropy of this answer’s maps is not a number, so it cannot be compared.';
   return undefined;
@@ -110,19 +107,22 @@ export interface LikeBoth {
 
 export function likeBothQuery(
   statistics: StatisticsClient,
-  table: number,
-  entropy: LikeRequest,
+  table: number | undefined,
+  entropy: LikeRequest | undefined,
   logProb: LikeRequest | undefined,
 ) {
   return queryOptions({
     queryKey: ['like', table, entropy, logProb],
-    queryFn: async (): Promise<LikeBoth> => {
-      const [ofEntropy, ofLogProb] = await Promise.all([
-        statistics.like(table, entropy, 'entropy'),
-        logProb && statistics.like(table, logProb, 'log-prob'),
-      ]);
-      return { entropy: ofEntropy, logProb: ofLogProb };
-    },
+    queryFn:
+      table === undefined || entropy === undefined
+        ? skipToken
+        : async (): Promise<LikeBoth> => {
+            const [ofEntropy, ofLogProb] = await Promise.all([
+              statistics.compute('like', table, entropy, 'entropy'),
+              logProb && statistics.compute('like', table, logProb, 'log-prob'),
+            ]);
+            return { entropy: ofEntropy, logProb: ofLogProb };
+          },
     ...fixed,
   });
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { RunEvent, RunHeader } from '../contract/run';
+import { exampleHeader } from '../contract/run.example';
 import type { RunSource, SourceStatus } from '../source/run-source';
 import { createAskSession, useAsking } from './ask-session';
 import { useChoices } from './choices';
@@ -11,39 +12,7 @@ const text = 'what color is the cube ?';
 const intake = { settled: async () => true, image: () => image };
 
 function header(id: string): RunHeader {
-  return {
-    formatVersion: 2,
-    id,
-    createdAt: '2026-11-21T00:00:00Z',
-    question: text,
-    image,
-    geometry: {
-      sourceWidthPx: 336,
-      sourceHeightPx: 336,
-      preprocessing: 'none',
-      frames: [
-        {
-          name: 'image',
-          crop: { xPx: 0, yPx: 0, widthPx: 336, heightPx: 336 },
-          grid: { rows: 24, cols: 24 },
-          modelWidthPx: 336,
-          modelHeightPx: 336,
-        },
-      ],
-    },
-    model: {
-      name: 'm',
-      revision: '1',
-      hiddenSize: 4,
-      stage: 'post_norm',
-      knows: '',
-      family: 'LLaVA-1.5',
-      dtype: 'float32',
-    },
-    head: undefined,
-    sampling: { maxNewTokens: 8, temperature: 0, topP: 1, seed: 0 },
-    recorded: false,
-  };
+  return { ...exampleHeader, id, question: text, image };
 }
 
 const token = (index: number): RunEvent => ({
@@ -282,9 +251,9 @@ describe('asking', () => {
     const library = createRunLibrary();
     async function* events(): AsyncIterable<RunEvent> {
       yield { type: 'begin', header: header('d') };
-      throw new Error('Image states: 1 numbers, the header says 2');
+      throw new Error('Image states: expected 2 values as in the header, got 1');
     }
-    await expect(collectRun(library, events())).rejects.toThrow('1 numbers');
+    await expect(collectRun(library, events())).rejects.toThrow('expected 2 values');
     expect(library.get('d')).toBeUndefined();
   });
 

@@ -1,5 +1,6 @@
 import { create } from 'zustand';
 import { QuestionRefused, type RunSource } from '../source/run-source';
+import { reasonOf } from '../text/reason-of';
 import { useChoices } from './choices';
 import { type Problem, useDraft } from './draft';
 import type { ImageIntake } from './image-intake';
@@ -100,7 +101,7 @@ export function createAskSession(
 
 function problemOf(error: unknown): Problem {
   if (error instanceof QuestionRefused) return { kind: 'question', problem: error.problem };
-  return { kind: 'answer', reason: error instanceof Error ? error.message : String(error) };
+  return { kind: 'answer', reason: reasonOf(error) };
 }
 
 function aborted(signal: AbortSignal): Promise<false> {

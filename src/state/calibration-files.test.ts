@@ -1,9 +1,9 @@
 import { QueryClient, QueryObserver } from '@tanstack/react-query';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { LoadedCalibration } from '../contract/statistics';
+import type { LoadedCalibration } from '../statistics/api';
 import { forgetCalibrations, useOwnCalibration } from './calibration-files';
 
-afterEach(() => useOwnCalibration.setState({ open: undefined, reading: undefined, problem: undefined }));
+afterEach(() => useOwnCalibration.setState({ open: undefined, file: { phase: 'none' } }));
 
 describe('when the statistics’ worker dies', () => {
   it('loads the model’s own calibration again, and says that the user’s is lost', async () => {
@@ -23,7 +23,8 @@ describe('when the statistics’ worker dies', () => {
     useOwnCalibration.setState({ open: { loaded, name: 'mine.csv', folderUrl: undefined } });
     forgetCalibrations(queries);
     expect(useOwnCalibration.getState().open).toBeUndefined();
-    expect(useOwnCalibration.getState().problem).toContain('mine.csv');
+    const { file } = useOwnCalibration.getState();
+    expect(file).toMatchObject({ phase: 'failed', reason: expect.stringContaining('mine.csv') });
     await vi.waitFor(() => expect(observer.getCurrentResult().data).toBe(2));
     for (let death = 2; death <= 9; death++) {
       forgetCalibrations(queries);

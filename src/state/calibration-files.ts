@@ -1,58 +1,70 @@
-import { type QueryClient, queryOptions } from '@tanstack/react-query';
+import { type QueryClient, queryOptions, skipToken } from '@tanstack/react-query';
 import { create } from 'zustand';
-import type { StatisticsClient } from '../contract/statistics';
-import { fetchOk } from './sample-queries';
+import type { StatisticsClient } from '../statistics/api';
+import { reasonOf } from '../text/reason-of';
+import { fetchOk } from './fetch-ok';
 import type { OpenCalibration } from './statistics-queries';
 import { useTrustChoices } from './trust-choices';
 
-/** The calibration that comes with the model, at `url`. */
-export function calibrationQuery(statistics: StatisticsClient, url: string) {
+/** The calibration that comes with the model, at `url`; undefined if it comes with none. */
+export function calibrationQuery(statistics: StatisticsClient, url: string | undefined) {
   return queryOptions({
     queryKey: ['calibration', url],
-    queryFn: async ({ signal }): Promise<OpenCalibration> => {
-      const response = await fetchOk(url, signal);
-      const bytes = await response.arrayBuffer();
-      const name = url.slice(url.lastIndexOf('/') + 1).replace(/\?.*/, '');
-      const loaded = await statistics.load({ name, bytes });
-      return { loaded, name: loaded.facts?.data.name ?? name, folderUrl: url.slice(0, url.lastIndexOf('/') + 1) };
-    },
+    queryFn: url === undefined ? skipToken : ({ signal }) => loadCalibration(statistics, url, signal),
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: Number.POSITIVE_INFINITY,
     retry: false,
   });
 }
 
-/** A table of the user's own, in the place of the one that comes with the model. */
-export interface OwnCalibration {
-  readonly open: OpenCalibration | undefined;
-  /** Name of the file that is being read. */
-  readonly reading: string | undefined;
-  /** Why the file chosen last could not be read; what was there before it stays. */
-  readonly problem: string | undefined;
+async function loadCalibration(
+  statistics: StatisticsClient,
+  url: string,
+  signal: AbortSignal,
+): Promise<OpenCalibration> {
+  const response = await fetchOk(url, signal);
+  const bytes = await response.arrayBuffer();
+  const name = url.slice(url.lastIndexOf('/') + 1).replace(/\?.*/, '');
+  const loaded = await statistics.load({ name, bytes });
+  return { loaded, name: loaded.facts?.data.name ?? name, folderUrl: url.slice(0, url.lastIndexOf('/') + 1) };
 }
 
-const none: OwnCalibration = { open: undefined, reading: undefined, problem: undefined };
+/** A table of the user's own, in the place of the one that comes with the model. */
+export interface OwnCalibration {
+  /** The table in use; it stays while another file is read, and if that one cannot be. */
+  readonly open: OpenCalibration | undefined;
+  readonly file: ChosenFile;
+}
 
-export const useOwnCalibration = create<OwnCalibration>(() => none);
+/** The file that was chosen last. */
+type ChosenFile =
+  | { readonly phase: 'none' }
+  | { readonly phase: 'reading'; readonly name: string }
+  /** Also where it was open and the worker lost it. */
+  | { readonly phase: 'failed'; readonly reason: string };
+
+const noFile: ChosenFile = { phase: 'none' };
+
+export const useOwnCalibration = create<OwnCalibration>(() => ({ open: undefined, file: noFile }));
 
 let turn = 0;
 
-/** The file chosen last is the one shown; one that cannot be read changes nothing but the problem that is said. */
+/** The file chosen last is the one shown. */
 export async function takeCalibrationFile(statistics: StatisticsClient, file: File): Promise<void> {
   turn += 1;
-  const mine = turn;
-  useOwnCalibration.setState({ reading: file.name, problem: undefined });
+  const ownTurn = turn;
+  useOwnCalibration.setState({ file: { phase: 'reading', name: file.name } });
   try {
     const loaded = await statistics.load({ name: file.name, bytes: await file.arrayBuffer() });
-    if (mine !== turn) return statistics.close(loaded.table);
+    if (ownTurn !== turn) return statistics.close(loaded.table);
     const former = useOwnCalibration.getState().open;
-    useOwnCalibration.setState({ open: { loaded, name: file.name, folderUrl: undefined }, reading: undefined });
+    useOwnCalibration.setState({ open: { loaded, name: file.name, folderUrl: undefined }, file: noFile });
     useTrustChoices.getState().startOver();
     if (former) statistics.close(former.loaded.table);
   } catch (error) {
-    if (mine !== turn) return;
-    const reason = error instanceof Error ? error.message : String(error);
-    useOwnCalibration.setState({ reading: undefined, problem: `${file.name} was not loaded. ${reason}` });
+    if (ownTurn !== turn) return;
+    const reason = `${file.name} was not loaded. ${reasonOf(error)}`;
+    useOwnCalibration.setState({ file: { phase: 'failed', reason } });
   }
 }
 
@@ -60,7 +72,7 @@ export async function takeCalibrationFile(statistics: StatisticsClient, file: Fi
 export function dropOwnCalibration(statistics: StatisticsClient): void {
   turn += 1;
   const { open } = useOwnCalibration.getState();
-  useOwnCalibration.setState(none);
+  useOwnCalibration.setState({ open: undefined, file: noFile });
   useTrustChoices.getState().startOver();
   if (open) statistics.close(open.loaded.table);
 }
@@ -73,10 +85,8 @@ let reloads = 0;
 export function forgetCalibrations(queries: QueryClient): void {
   const { open } = useOwnCalibration.getState();
   if (open) {
-    useOwnCalibration.setState({
-      open: undefined,
-      problem: `The page lost ${open.name} when its statistics broke off: load it again.`,
-    });
+    const reason = `${open.name} was lost when the statistics worker failed. Load it again.`;
+    useOwnCalibration.setState({ open: undefined, file: { phase: 'failed', reason } });
     useTrustChoices.getState().startOver();
   }
   reloads += 1;

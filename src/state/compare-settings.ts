@@ -5,12 +5,12 @@ import { parseAsShare } from './view-settings';
 /** Panels beside each other. */
 export const mostPanels = 4;
 
-/** As given: a probability as it is, a magnitude as its share of its map's greatest value. */
-export const valueScales = ['given', 'share', 'rank'] as const;
+/** Original values: a probability as it is, a magnitude as its share of its map's greatest value. */
+const valueScales = ['given', 'share', 'rank'] as const;
 export type ValueScale = (typeof valueScales)[number];
 
 /** How several tokens' maps become one. */
-export const pools = ['mean', 'max', 'grounded'] as const;
+const pools = ['mean', 'max', 'grounded'] as const;
 export type Pool = (typeof pools)[number];
 
 /** One to four methods, each once; anything else in the address counts as absent. */

@@ -1,10 +1,12 @@
 // A view says what is looked at; the session has the source explain it, one job after the other:
 // want -> next job (what is wanted first, then the rest) -> source.explain -> maps into the run's record -> next job.
+
 import { create } from 'zustand';
 import type { MethodId } from '../contract/methods';
 import type { ExplainCost, ReproductionCheck } from '../contract/run';
-import { formatCount } from '../math/number-format';
 import type { RunSource } from '../source/run-source';
+import { formatCount } from '../text/number-format';
+import { reasonOf } from '../text/reason-of';
 import type { RunRecord } from './run-record';
 
 /** The tokens that a method's maps are looked at for. */
@@ -24,7 +26,7 @@ export interface MethodTrack {
   readonly stop: { readonly kind: 'cancelled' } | { readonly kind: 'failed'; readonly reason: string } | undefined;
 }
 
-export interface RunningJob {
+interface RunningJob {
   readonly runId: string;
   readonly method: MethodId;
   readonly done: number;
@@ -93,7 +95,7 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
       ({ method }) => trackOf(useExplaining.getState(), record.id, method).stop === undefined,
     );
     const missing = (method: MethodId, indices: readonly number[]) =>
-      indices.filter((index) => record.mapOf(index, method) === undefined);
+      indices.filter((index) => !record.hasMap(index, method));
     for (const part of ['first', 'rest'] as const) {
       for (const want of wants) {
         let tokenIndices = missing(want.method, want[part]);
@@ -165,14 +167,14 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
       // Without this, what never comes would be asked for again and again.
       if (!abort.signal.aborted && (!isDone || outstanding.size > 0)) {
         const reason = isDone
-          ? `${formatCount(outstanding.size, 'token', 'tokens')} came back without a map`
-          : 'it broke off before its end';
+          ? `${formatCount(outstanding.size, 'token', 'tokens')} returned without a map`
+          : 'it was interrupted';
         setTrack(id, method, { stop: { kind: 'failed', reason } });
       }
     } catch (error) {
       if (abort.signal.aborted) return;
       setTrack(id, method, {
-        stop: { kind: 'failed', reason: error instanceof Error ? error.message : String(error) },
+        stop: { kind: 'failed', reason: reasonOf(error) },
       });
     }
   }

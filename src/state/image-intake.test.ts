@@ -1,14 +1,14 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { CheckedImage } from '../contract/checked-image';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { createImageIntake, useIntake } from './image-intake';
 import { createImageShelf } from './image-shelf';
 import { createRunLibrary } from './run-library';
-import type { ImageReading } from './services';
 
 /** An intake whose files are read when the test says so, by name. */
 function intakeOf() {
-  const waiting = new Map<string, (reading: ImageReading) => void>();
+  const waiting = new Map<string, (reading: CheckedImage) => void>();
   const intake = createImageIntake({
     library: createRunLibrary(),
     shelf: createImageShelf(),

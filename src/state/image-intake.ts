@@ -1,9 +1,19 @@
 import { create } from 'zustand';
+import type { CheckedImage } from '../contract/checked-image';
 import type { RunImage } from '../contract/run';
+import { reasonOf } from '../text/reason-of';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
-import { fetchOk, openRecordedRun } from './sample-queries';
-import type { Services } from './services';
+import { fetchOk } from './fetch-ok';
+import type { ImageShelf } from './image-shelf';
+import { openRecordedRun, type RecordedRuns } from './recorded-runs';
+
+/** How files become images, and where the one being prepared is kept. */
+export interface ImageReader {
+  readonly shelf: ImageShelf;
+  /** Checks kind, bytes and pixels before it decodes. */
+  readImage(file: Blob, name: string): Promise<CheckedImage>;
+}
 
 /** Whether a chosen file is still being read. */
 export const useIntake = create<{ readonly isReading: boolean }>(() => ({ isReading: false }));
@@ -21,21 +31,19 @@ export interface ImageIntake {
 }
 
 /** From the first file chosen to the end of the last: one chosen later takes the place of those before it. */
-interface Reading {
+interface PendingIntake {
   readonly settled: Promise<boolean>;
   settle(isUsable: boolean): void;
 }
 
-export function createImageIntake(
-  services: Pick<Services, 'library' | 'shelf' | 'readImage' | 'openRecorded'>,
-): ImageIntake {
+export function createImageIntake(services: RecordedRuns & ImageReader): ImageIntake {
   const { library, shelf, readImage } = services;
-  let reading: Reading | undefined;
+  let pending: PendingIntake | undefined;
   let turn = 0;
 
   function finish(isUsable: boolean): void {
-    reading?.settle(isUsable);
-    reading = undefined;
+    pending?.settle(isUsable);
+    pending = undefined;
     useIntake.setState({ isReading: false });
   }
 
@@ -43,7 +51,7 @@ export function createImageIntake(
   async function take(kind: 'image' | 'file', read: () => Promise<() => void>): Promise<void> {
     turn += 1;
     const mine = turn;
-    reading ??= createReading();
+    pending ??= createPendingIntake();
     useIntake.setState({ isReading: true });
     let isUsable = false;
     try {
@@ -53,7 +61,7 @@ export function createImageIntake(
       isUsable = true;
     } catch (error) {
       if (mine !== turn) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = reasonOf(error);
       useDraft.getState().setProblem({ kind, reason });
     }
     finish(isUsable);
@@ -87,7 +95,7 @@ export function createImageIntake(
       finish(true);
       useDraft.getState().setImage(undefined);
     },
-    settled: async () => reading?.settled ?? true,
+    settled: async () => pending?.settled ?? true,
     image() {
       const { image } = useDraft.getState();
       if (image) return shelf.bytesOf(image.id);
@@ -97,7 +105,7 @@ export function createImageIntake(
   };
 }
 
-function createReading(): Reading {
+function createPendingIntake(): PendingIntake {
   let settle = (_isUsable: boolean) => {};
   const settled = new Promise<boolean>((resolve) => {
     settle = resolve;

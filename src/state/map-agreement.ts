@@ -7,9 +7,9 @@ import {
   membershipIou,
   rankCorrelation,
   topMembership,
-} from '../math/agreement';
+} from '../math/maps/agreement';
 import { readValues, type Thresholds, thresholdOf } from './panel-map';
-import type { RunRecord } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 export const topShares = [0.05, 0.1, 0.2] as const;
 
@@ -55,14 +55,14 @@ export interface MeanAgreement {
 }
 
 export function agreementOverAnswer(
-  record: Pick<RunRecord, 'mapOf'>,
+  run: Pick<RunSnapshot, 'mapOf'>,
   tokenIndices: readonly number[],
   [first, second]: readonly [MethodId, MethodId],
   thresholds: Thresholds,
 ): MeanAgreement {
   const all: Agreement[] = [];
   for (const index of tokenIndices) {
-    const [a, b] = [record.mapOf(index, first), record.mapOf(index, second)];
+    const [a, b] = [run.mapOf(index, first), run.mapOf(index, second)];
     if (a === undefined || b === undefined) continue;
     all.push(
       agreementOf(

@@ -1,47 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { RunHeader } from '../contract/run';
+import { exampleHeader } from '../contract/run.example';
 import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from './map-file';
 import type { RunSnapshot } from './run-record';
 import { selectFrame } from './shown-frame';
 
-const header: RunHeader = {
-  formatVersion: 2,
-  id: 'run 1',
-  createdAt: '2026-11-21T00:00:00Z',
-  question: 'What color is the "large" cube?',
-  image: { bytes: new Uint8Array(1), mediaType: 'image/png', name: 'scene.png', sha256: '' },
-  geometry: {
-    sourceWidthPx: 30,
-    sourceHeightPx: 20,
-    preprocessing: 'none',
-    frames: [
-      {
-        name: 'image',
-        crop: { xPx: 0, yPx: 0, widthPx: 30, heightPx: 20 },
-        grid: { rows: 2, cols: 3 },
-        modelWidthPx: 336,
-        modelHeightPx: 336,
-      },
-    ],
-  },
-  model: {
-    name: 'm',
-    revision: 'r1',
-    hiddenSize: 4,
-    stage: 'post_norm',
-    knows: '',
-    family: 'LLaVA-1.5',
-    dtype: 'float32',
-  },
-  head: undefined,
-  sampling: { maxNewTokens: 8, temperature: 0, topP: 1, seed: 0 },
-  recorded: false,
-};
+const header = exampleHeader;
 const run: RunSnapshot = {
   header,
   prompt: [],
   tokens: [{ index: 0, tokenId: 7, text: ' red', word: 0, logProb: -0.5, alternatives: [] }],
-  mapCount: 1,
+  mapOf: () => undefined,
   end: undefined,
 };
 const map: ExportedMap = {

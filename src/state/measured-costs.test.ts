@@ -4,11 +4,11 @@ import type { MethodTrack } from './explain-session';
 import { selectMeasuredCosts } from './measured-costs';
 import type { RunSnapshot } from './run-record';
 
-function runOf(id: string, isRecorded: boolean) {
+function runOf(id: string, isRecorded: boolean): RunSnapshot {
   const tokens = [0, 1].map((index) => ({ index })) as unknown as RunSnapshot['tokens'];
   const end = { reason: 'stop', answerMs: 1, firstTokenMs: 1 } as const;
-  const snapshot = { header: { id, recorded: isRecorded } as RunHeader, tokens, prompt: [], mapCount: 2, end };
-  return { id, snapshot: () => snapshot, mapOf: () => ({ computeMs: 3 }) as RelevancyMap };
+  const mapOf = () => ({ computeMs: 3 }) as RelevancyMap;
+  return { header: { id, recorded: isRecorded } as RunHeader, tokens, prompt: [], mapOf, end };
 }
 const cost = (tokens: number, ms: number) => ({
   tokens,

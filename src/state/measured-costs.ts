@@ -1,6 +1,6 @@
 import { type MethodId, methodIds } from '../contract/methods';
 import { type MethodTrack, trackOf } from './explain-session';
-import type { RunRecord } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 export interface MeasuredCost {
   readonly tokens: number;
@@ -12,19 +12,18 @@ export interface MeasuredCost {
  * whole answer's together are one entry; those of recorded runs were made elsewhere and do not count.
  */
 export function selectMeasuredCosts(
-  runs: readonly Pick<RunRecord, 'id' | 'snapshot' | 'mapOf'>[],
+  runs: readonly RunSnapshot[],
   tracks: ReadonlyMap<string, MethodTrack>,
 ): ReadonlyMap<MethodId, readonly MeasuredCost[]> {
   const costs = new Map<MethodId, MeasuredCost[]>();
   const put = (method: MethodId, cost: MeasuredCost) => costs.set(method, [...(costs.get(method) ?? []), cost]);
-  for (const record of runs) {
-    const { header, tokens, end } = record.snapshot();
-    const maps = tokens.map(({ index }) => record.mapOf(index)).filter((map) => map !== undefined);
+  for (const { header, tokens, end, mapOf } of runs) {
+    const maps = tokens.map(({ index }) => mapOf(index)).filter((map) => map !== undefined);
     if (!header.recorded && end !== undefined && maps.length > 0) {
       put('fastrm', { tokens: maps.length, ms: maps.reduce((sum, map) => sum + map.computeMs, 0) });
     }
     for (const method of methodIds) {
-      for (const { tokens: count, ms } of trackOf({ tracks }, record.id, method).costs) {
+      for (const { tokens: count, ms } of trackOf({ tracks }, header.id, method).costs) {
         if (count > 0) put(method, { tokens: count, ms });
       }
     }

@@ -1,6 +1,6 @@
 import { type MethodId, methodIds } from '../contract/methods';
 import type { MethodOffer } from '../source/run-source';
-import type { RunRecord, RunSnapshot } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 export interface Offer {
   readonly method: MethodId;
@@ -12,14 +12,13 @@ export interface Offer {
 
 /** All methods in their order. Maps that a run already holds can be looked at whatever the source says. */
 export function selectOffers(
-  run: RunSnapshot,
-  record: Pick<RunRecord, 'mapOf'>,
+  run: Pick<RunSnapshot, 'tokens' | 'mapOf'>,
   offered: readonly MethodOffer[],
 ): readonly Offer[] {
   return methodIds.map((method) => {
     const offer = offered.find((one) => one.method === method);
-    const refusal = offer === undefined ? 'What answers here does not offer it.' : offer.refusal;
-    const isHeld = run.tokens.some(({ index }) => record.mapOf(index, method) !== undefined);
+    const refusal = offer === undefined ? 'This model does not offer it.' : offer.refusal;
+    const isHeld = run.tokens.some(({ index }) => run.mapOf(index, method) !== undefined);
     // FastRM's maps come with the answer: one that did not come then never does.
     const canExplain = refusal === undefined && method !== 'fastrm';
     return { method, refusal: isHeld ? undefined : refusal, canExplain };

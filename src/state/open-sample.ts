@@ -1,5 +1,8 @@
-import type { CalibrationRow } from '../contract/statistics';
+import type { QueryClient } from '@tanstack/react-query';
+import type { CalibrationRow } from '../statistics/api';
+import { readDatasetImage } from './dataset-images';
 import type { Services } from './services';
+import type { OpenCalibration } from './statistics-queries';
 
 export type SampleOpening =
   | { readonly kind: 'opened' }
@@ -7,42 +10,49 @@ export type SampleOpening =
   | { readonly kind: 'overtaken' }
   | { readonly kind: 'refused'; readonly reason: string };
 
+type SampleServices = Pick<Services, 'intake' | 'asking'> & { readonly queries: QueryClient };
+
 const opened = new Set<string>();
 
 let turn = 0;
 
-/** Whether a picture of this name was opened out of a data set in this visit. */
+/** Whether an image of this name was opened from a dataset during this visit. */
 export function isSampleOfDataSet(imageName: string): boolean {
   return opened.has(imageName);
 }
 
-/** Asks a sample's question about its picture, as a run of its own; the one opened last. Where the picture is not to be had, nothing changes. */
+/** Asks a sample's question about its image, as a new run; of several, the last one wins. If the image cannot be read, nothing changes. */
 export async function openSample(
-  { intake, asking }: Pick<Services, 'intake' | 'asking'>,
+  { intake, asking, queries }: SampleServices,
   row: CalibrationRow,
-  folderUrl: string | undefined,
+  { loaded, folderUrl }: OpenCalibration,
 ): Promise<SampleOpening> {
   if (row.image === undefined)
-    return { kind: 'refused', reason: `The table names no picture for sample ${row.id}, so it cannot be asked again.` };
+    return { kind: 'refused', reason: `The table names no image for sample ${row.id}, so it cannot be asked again.` };
   if (folderUrl === undefined)
     return {
       kind: 'refused',
-      reason: `Only the table was loaded: the picture ${row.image} of sample ${row.id} is not here, so it cannot be asked again.`,
+      reason: `Only the table was loaded: the image ${row.image} of sample ${row.id} is not here, so it cannot be asked again.`,
     };
-  turn += 1;
-  const mine = turn;
-  const response = await fetch(`${folderUrl}${row.image}`).catch(() => undefined);
-  const picture = await response?.blob().catch(() => undefined);
-  if (mine !== turn) return { kind: 'overtaken' };
-  // A server of one page answers with that page what it does not have.
-  if (!response?.ok || !picture || !response.headers.get('content-type')?.startsWith('image/'))
+  const packed = loaded.facts?.images;
+  if (!packed)
     return {
       kind: 'refused',
-      reason: `The picture ${row.image} of sample ${row.id} is not where the data set should be (${response?.status ?? 'no answer'}).`,
+      reason: `The calibration comes without its images, so sample ${row.id} cannot be asked again.`,
     };
-  const name = row.image.slice(row.image.lastIndexOf('/') + 1);
-  opened.add(name);
-  intake.takeFile(new File([picture], name, { type: response.headers.get('content-type') ?? '' }));
+  turn += 1;
+  const ownTurn = turn;
+  const image = await readDatasetImage(queries, { folderUrl, ...packed }, row.image).catch(toError);
+  if (ownTurn !== turn) return { kind: 'overtaken' };
+  if (image instanceof Error)
+    return {
+      kind: 'refused',
+      reason: `The image ${row.image} of sample ${row.id} could not be read: ${image.message}.`,
+    };
+  opened.add(image.name);
+  intake.takeFile(image);
   asking.ask(row.question);
   return { kind: 'opened' };
 }
+
+const toError = (error: unknown) => (error instanceof Error ? error : new Error(String(error)));

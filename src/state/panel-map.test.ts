@@ -119,12 +119,12 @@ describe('several tokens’ maps as one', () => {
       indices: [0, 1],
       pool: 'grounded',
     });
-    expect(none).toEqual({ kind: 'none', reason: expect.stringContaining('weighs each of them 0') });
+    expect(none).toEqual({ kind: 'none', reason: expect.stringContaining('gives each weight 0') });
   });
 
   it('are refused in words where DEX-AR has not weighed them', () => {
     const refused = selectPanelMap(holding(...maps), { ...request, indices: [0, 1], pool: 'grounded' });
-    expect(refused).toEqual({ kind: 'none', reason: 'DEX-AR has not weighed 2 of these 2 tokens yet.' });
+    expect(refused).toEqual({ kind: 'none', reason: 'DEX-AR has no weight for 2 of these 2 tokens yet.' });
   });
 });
 
@@ -159,11 +159,11 @@ describe('agreement', () => {
 });
 
 describe('what is offered', () => {
-  const run = { tokens: [{ index: 0 }] } as unknown as RunSnapshot;
+  const tokens = [{ index: 0 }] as unknown as RunSnapshot['tokens'];
 
   it('keeps the source’s reasons, but for maps that are here already', () => {
-    const record = holding({ method: 'fastrm', tokenIndex: 0, patches: [1] });
-    const offers = selectOffers(run, record, [
+    const { mapOf } = holding({ method: 'fastrm', tokenIndex: 0, patches: [1] });
+    const offers = selectOffers({ tokens, mapOf }, [
       { method: 'fastrm', refusal: 'No head.' },
       { method: 'tam', refusal: 'No states.' },
       { method: 'chefer', refusal: undefined },

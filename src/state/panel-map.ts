@@ -1,9 +1,9 @@
 import { type MethodId, methods } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
-import { greatestOfMaps, percentiles, sharesOfMaximum, weightedMeanOfMaps } from '../math/map-scales';
-import { averageMaps } from '../math/map-values';
+import { greatestOfMaps, percentiles, sharesOfMaximum, weightedMeanOfMaps } from '../math/maps/map-scales';
+import { averageMaps } from '../math/maps/map-values';
 import type { Pool, ValueScale } from './compare-settings';
-import type { RunRecord } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 /** Where maps are outlined: probabilities at the first, magnitudes at that share of their map's maximum. */
 export interface Thresholds {
@@ -43,12 +43,14 @@ export type PanelDrawing =
   | { readonly kind: 'map'; readonly map: PanelMap }
   | { readonly kind: 'none'; readonly reason: string | undefined };
 
-export function selectPanelMap(record: Pick<RunRecord, 'mapOf'>, request: PanelRequest): PanelDrawing {
+export type PanelDrawings = ReadonlyMap<MethodId, PanelDrawing>;
+
+export function selectPanelMap(run: Pick<RunSnapshot, 'mapOf'>, request: PanelRequest): PanelDrawing {
   const { method, indices, pool, scale, thresholds, frame } = request;
-  const maps = indices.map((index) => record.mapOf(index, method)).filter((map) => map !== undefined);
+  const maps = indices.map((index) => run.mapOf(index, method)).filter((map) => map !== undefined);
   const [first] = maps;
   if (first === undefined) return { kind: 'none', reason: undefined };
-  const pooled = poolMaps(record, maps, pool);
+  const pooled = poolMaps(run, maps, pool);
   if (pooled.kind === 'refused') return { kind: 'none', reason: pooled.reason };
   const ofFrame = (values: Float32Array) => values.subarray(frame.first, frame.end);
   const shares = ofFrame(sharesOf(pooled.values));
@@ -62,7 +64,7 @@ export function selectPanelMap(record: Pick<RunRecord, 'mapOf'>, request: PanelR
       shares,
       values: scaled(scale, read, shares),
       tokenIndices: maps.map(({ tokenIndex }) => tokenIndex),
-      missing: indices.filter((index) => record.mapOf(index, method) === undefined),
+      missing: indices.filter((index) => run.mapOf(index, method) === undefined),
       computeMs: maps.reduce((sum, map) => sum + map.computeMs, 0),
       backend: first.backend,
     },
@@ -103,7 +105,7 @@ type Pooled =
   | { readonly kind: 'values'; readonly values: Float32Array }
   | { readonly kind: 'refused'; readonly reason: string };
 
-function poolMaps(record: Pick<RunRecord, 'mapOf'>, maps: readonly RelevancyMap[], pool: Pool): Pooled {
+function poolMaps(run: Pick<RunSnapshot, 'mapOf'>, maps: readonly RelevancyMap[], pool: Pool): Pooled {
   const values = maps.map((map) => map.values);
   if (maps.length === 1) return { kind: 'values', values: values[0]! };
   switch (pool) {
@@ -112,15 +114,18 @@ function poolMaps(record: Pick<RunRecord, 'mapOf'>, maps: readonly RelevancyMap[
     case 'max':
       return { kind: 'values', values: greatestOfMaps(values)! };
     case 'grounded': {
-      const weights = maps.map(({ tokenIndex }) => record.mapOf(tokenIndex, 'dex-ar')?.grounding);
+      const weights = maps.map(({ tokenIndex }) => run.mapOf(tokenIndex, 'dex-ar')?.grounding);
       const known = weights.filter((weight) => weight !== undefined);
       if (known.length < weights.length) {
         const lacking = weights.length - known.length;
-        return { kind: 'refused', reason: `DEX-AR has not weighed ${lacking} of these ${weights.length} tokens yet.` };
+        return {
+          kind: 'refused',
+          reason: `DEX-AR has no weight for ${lacking} of these ${weights.length} tokens yet.`,
+        };
       }
       const mean = weightedMeanOfMaps(values, known);
       if (mean === undefined) {
-        return { kind: 'refused', reason: 'None of these tokens looks at the image: DEX-AR weighs each of them 0.' };
+        return { kind: 'refused', reason: 'None of these tokens depends on the image: DEX-AR gives each weight 0.' };
       }
       return { kind: 'values', values: mean };
     }

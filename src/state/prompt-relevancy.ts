@@ -1,5 +1,5 @@
 import type { MethodId } from '../contract/methods';
-import type { RunRecord } from './run-record';
+import type { RunSnapshot } from './run-record';
 
 /** Each a share of all that the method weighs: patches, prompt and answer come to 1. */
 export interface WordsRelevancy {
@@ -14,11 +14,11 @@ export interface WordsRelevancy {
 
 /** The mean of the selected tokens' shares, each counted alike; undefined where none has a map with words. */
 export function promptRelevancy(
-  record: Pick<RunRecord, 'mapOf'>,
+  run: Pick<RunSnapshot, 'mapOf'>,
   tokenIndices: readonly number[],
   method: MethodId,
 ): WordsRelevancy | undefined {
-  const maps = tokenIndices.map((index) => record.mapOf(index, method)).filter((map) => map?.text !== undefined);
+  const maps = tokenIndices.map((index) => run.mapOf(index, method)).filter((map) => map?.text !== undefined);
   const longest = Math.max(0, ...maps.map((map) => map!.text!.answer.length));
   const prompt = new Float32Array(maps[0]?.text?.prompt.length ?? 0);
   const answer = new Float32Array(longest);

@@ -1,14 +1,14 @@
 import type { MethodId } from '../contract/methods';
 import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunEvent, RunHeader } from '../contract/run';
 
-/** What a run holds at one moment. A new object each time something came; the maps stay in the record. */
+/** What a run holds at one moment. A new object each time something came. */
 export interface RunSnapshot {
   readonly header: RunHeader;
   /** Empty until it is known, and for good where it is not. */
   readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
-  /** Of all methods. */
-  readonly mapCount: number;
+  /** FastRM's, unless told otherwise. */
+  readonly mapOf: (tokenIndex: number, method?: MethodId) => RelevancyMap | undefined;
   /** Undefined while the answer is still being written. */
   readonly end: RunEnd | undefined;
 }
@@ -19,8 +19,8 @@ export interface RunRecord {
   /** An object URL of the run's own image. */
   readonly imageUrl: string;
   snapshot(): RunSnapshot;
-  /** FastRM's, unless told otherwise. */
-  mapOf(tokenIndex: number, method?: MethodId): RelevancyMap | undefined;
+  /** Live: also a map that the next snapshot will bring. */
+  hasMap(tokenIndex: number, method: MethodId): boolean;
   append(event: RunEvent): void;
   subscribe(onChange: () => void): () => void;
 }
@@ -36,12 +36,12 @@ export function createRunRecord(
   const listeners = new Set<() => void>();
   let prompt: readonly PromptToken[] = [];
   let end: RunEnd | undefined;
-  let shown: RunSnapshot = { header, prompt, tokens: [], mapCount: 0, end: undefined };
+  let shown: RunSnapshot = { header, prompt, tokens: [], mapOf: lookupOf(maps), end: undefined };
   let isScheduled = false;
 
   const publish = () => {
     isScheduled = false;
-    shown = { header, prompt, tokens: tokens.slice(), mapCount: maps.size, end };
+    shown = { header, prompt, tokens: tokens.slice(), mapOf: lookupOf(maps), end };
     for (const listener of listeners) listener();
   };
 
@@ -49,7 +49,7 @@ export function createRunRecord(
     id: header.id,
     imageUrl,
     snapshot: () => shown,
-    mapOf: (tokenIndex, method = 'fastrm') => maps.get(keyOf(method, tokenIndex)),
+    hasMap: (tokenIndex, method) => maps.has(keyOf(method, tokenIndex)),
     append(event) {
       switch (event.type) {
         case 'queued':
@@ -81,6 +81,12 @@ export function createRunRecord(
       return () => listeners.delete(onChange);
     },
   };
+}
+
+/** Of the maps that are there now. */
+function lookupOf(maps: ReadonlyMap<string, RelevancyMap>): RunSnapshot['mapOf'] {
+  const now = new Map(maps);
+  return (tokenIndex, method = 'fastrm') => now.get(keyOf(method, tokenIndex));
 }
 
 const keyOf = (method: MethodId, tokenIndex: number) => `${method} ${tokenIndex}`;

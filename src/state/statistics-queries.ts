@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/react-query';
+import { infiniteQueryOptions, keepPreviousData, queryOptions, skipToken } from '@tanstack/react-query';
 import type {
   AnswerValue,
   ChartCounts,
@@ -10,7 +10,7 @@ import type {
   RowsRequest,
   StatisticsClient,
   ThresholdRequest,
-} from '../contract/statistics';
+} from '../statistics/api';
 
 /** A calibration that the worker holds, and where its pictures lie. */
 export interface OpenCalibration {
@@ -40,15 +40,24 @@ export function distributionQuery(
 ) {
   return queryOptions({
     queryKey: ['distribution', slot, table, request],
-    queryFn: () => statistics.distribution(table, request, slot),
+    queryFn: () => statistics.compute('distribution', table, request, slot),
     ...passing,
   });
 }
 
-export function thresholdQuery(statistics: StatisticsClient, table: number, request: ThresholdRequest, slot: string) {
+/** Nothing is asked while the table or the value is not known. */
+export function thresholdQuery(
+  statistics: StatisticsClient,
+  table: number | undefined,
+  request: ThresholdRequest | undefined,
+  slot: string,
+) {
   return queryOptions({
     queryKey: ['threshold', slot, table, request],
-    queryFn: () => statistics.threshold(table, request, slot),
+    queryFn:
+      table === undefined || request === undefined
+        ? skipToken
+        : () => statistics.compute('threshold', table, request, slot),
     ...passing,
   });
 }
@@ -66,21 +75,21 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
     queryFn: async ({ client }): Promise<LinkedCounts> => {
       const { charts: whole } = await client.fetchQuery({
         queryKey: ['filter', table, { charts, choices: {} }, 'whole'],
-        queryFn: () => statistics.filter(table, { charts, choices: {} }),
+        queryFn: () => statistics.compute('filter', table, { charts, choices: {} }),
         ...fixed,
       });
-      return { filtered: await statistics.filter(table, request), whole };
+      return { filtered: await statistics.compute('filter', table, request), whole };
     },
     ...passing,
   });
 }
 
 /** Which entropy and pooling separate best, over all answers. */
-export function poolingsQuery(statistics: StatisticsClient, table: number) {
+export function poolingsQuery(statistics: StatisticsClient, table: number | undefined) {
   return queryOptions({
     queryKey: ['poolings', table],
     // Only their order and size are wanted: two dozen intervals would take a second.
-    queryFn: () => statistics.poolings(table, { resamples: 0 }),
+    queryFn: table === undefined ? skipToken : () => statistics.compute('poolings', table, { resamples: 0 }),
     ...fixed,
   });
 }
@@ -118,7 +127,8 @@ export function rowsQuery(
 ) {
   return infiniteQueryOptions({
     queryKey: ['rows', table, filter, request],
-    queryFn: ({ pageParam }) => statistics.rows(table, { ...request, filter, offset: pageParam, limit: pageRows }),
+    queryFn: ({ pageParam }) =>
+      statistics.compute('rows', table, { ...request, filter, offset: pageParam, limit: pageRows }),
     initialPageParam: 0,
     getNextPageParam: ({ total }: RowsPage, pages: readonly RowsPage[]) => {
       const loaded = pages.length * pageRows;

@@ -1,7 +1,7 @@
 import type { MethodId } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
-import { imageShare } from '../math/map-scales';
-import type { RunRecord } from './run-record';
+import { imageShare } from '../math/maps/map-scales';
+import type { RunSnapshot } from './run-record';
 
 /** What tells a grounded token from a merely linguistic one; each undefined where no map has said it. */
 export interface TokenMarks {
@@ -13,14 +13,14 @@ export interface TokenMarks {
 
 /** One a token, in order. */
 export function selectTokenMarks(
-  record: Pick<RunRecord, 'mapOf'>,
+  run: Pick<RunSnapshot, 'mapOf'>,
   tokenCount: number,
   method: MethodId | undefined,
 ): readonly TokenMarks[] {
-  const groundings = Array.from({ length: tokenCount }, (_, index) => record.mapOf(index, 'dex-ar')?.grounding);
+  const groundings = Array.from({ length: tokenCount }, (_, index) => run.mapOf(index, 'dex-ar')?.grounding);
   const greatest = Math.max(0, ...groundings.filter((weight) => weight !== undefined));
   return groundings.map((grounding, index) => {
-    const map = method && record.mapOf(index, method);
+    const map = method && run.mapOf(index, method);
     return {
       imageShare: map && shareOnImage(map),
       grounding: grounding === undefined ? undefined : greatest > 0 ? grounding / greatest : 0,

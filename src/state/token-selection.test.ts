@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { MethodId } from '../contract/methods';
 import type { AnswerToken, RelevancyMap } from '../contract/run';
 import {
   extendSelection,
@@ -31,7 +32,8 @@ const maps = new Map<number, RelevancyMap>(
   ]),
 );
 const whole = { first: 0, end: 2 };
-const mapOf = (index: number) => maps.get(index);
+/** As in a run's snapshot: there are no maps of other methods. */
+const mapOf = (index: number, method: MethodId = 'fastrm') => (method === 'fastrm' ? maps.get(index) : undefined);
 
 describe('selecting answer tokens', () => {
   it('picks a token, or all sub-tokens of its word', () => {

@@ -1,6 +1,6 @@
 import type { AnswerToken, RelevancyMap } from '../contract/run';
-import { averageMaps } from '../math/map-values';
-import { indicesOf, rangeBetween } from '../math/token-words';
+import { averageMaps } from '../math/maps/map-values';
+import { indicesOf, rangeBetween } from '../text/token-words';
 
 /** `auto` until the user picks: the newest token with a map while the answer is written, then the one that says most. */
 export type TokenSelection =
@@ -93,7 +93,7 @@ export function selectShownMap(
   mapOf: (index: number) => RelevancyMap | undefined,
   frame: { readonly first: number; readonly end: number },
 ): ShownMap | undefined {
-  const maps = indices.map(mapOf).filter((map) => map !== undefined);
+  const maps = indices.map((index) => mapOf(index)).filter((map) => map !== undefined);
   const values = averageMaps(maps.map((map) => map.values.subarray(frame.first, frame.end)));
   const backend = maps[0]?.backend;
   if (values === undefined || backend === undefined) return undefined;

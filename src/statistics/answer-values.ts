@@ -1,6 +1,7 @@
 import type { CalibrationTable } from '../contract/calibration-table';
-import type { AnswerValue } from '../contract/statistics';
-import { poolAnswers } from '../math/pooling';
+import { poolAnswers } from '../math/statistics/pooling';
+import { createRecent } from '../workers/recent';
+import type { AnswerValue } from './api';
 
 /** A table's answers as one number each. */
 export interface AnswerValues {
@@ -12,16 +13,11 @@ export interface AnswerValues {
 const mostKept = 32;
 
 export function createAnswerValues(table: CalibrationTable): AnswerValues {
-  const kept = new Map<string, Float64Array>();
+  const kept = createRecent<Float64Array>(mostKept);
   return {
     of(value) {
       const key = keyOf(value);
-      const found = kept.get(key) ?? valuesOf(table, value);
-      kept.delete(key);
-      kept.set(key, found);
-      const [oldest] = kept.keys();
-      if (kept.size > mostKept && oldest !== undefined) kept.delete(oldest);
-      return found;
+      return kept.get(key) ?? kept.keep(key, valuesOf(table, value));
     },
   };
 }

@@ -1,50 +1,42 @@
 // One loaded calibration and all that is computed of it.
-import { type CalibrationTable, rightFrom, tableEntropies } from '../contract/calibration-table';
+import { type CalibrationTable, minRightScore, tableEntropies } from '../contract/calibration-table';
+import { answersLike } from '../math/statistics/answers-like';
+import { aurocInterval } from '../math/statistics/auroc';
+import { calibrateThreshold, type RightSide } from '../math/statistics/calibration-threshold';
+import { classDensity } from '../math/statistics/class-density';
+import { countValues, evenEdges } from '../math/statistics/histogram';
+import { gridPoints, scottBandwidth } from '../math/statistics/kernel-density';
+import { poolings } from '../math/statistics/pooling';
+import { createAnswerValues, keyOf } from './answer-values';
 import type {
-  AnswersLike,
   AnswerValue,
   ByClass,
-  Distribution,
-  DistributionRequest,
-  Filtered,
-  FilterRequest,
-  LikeRequest,
   LoadedCalibration,
-  PoolingRequest,
   PoolingRow,
-  PoolingTable,
-  RowsPage,
-  RowsRequest,
+  StatisticName,
   Subset,
-  ThresholdReport,
-  ThresholdRequest,
-} from '../contract/statistics';
-import { answersLike } from '../math/answers-like';
-import { aurocInterval } from '../math/auroc';
-import { calibrateThreshold, type RightSide } from '../math/calibration-threshold';
-import { classDensity } from '../math/class-density';
-import { countValues, evenEdges } from '../math/histogram';
-import { gridPoints, scottBandwidth } from '../math/kernel-density';
-import { poolings } from '../math/pooling';
-import { createAnswerValues, keyOf } from './answer-values';
+  TableStatistics,
+} from './api';
 import { createTableFilter, extentOf } from './table-filter';
 import { createTableRows } from './table-rows';
 
+/** `pause` lets other requests in between two of its steps, and may end it by throwing. */
+export type Computation<Name extends StatisticName> = (
+  request: TableStatistics[Name]['asks'],
+  pause: () => Promise<void>,
+) => TableStatistics[Name]['answers'] | Promise<TableStatistics[Name]['answers']>;
+
+export type TableComputations = { readonly [Name in StatisticName]: Computation<Name> };
+
 export interface Calibration {
   readonly summary: Omit<LoadedCalibration, 'table'>;
-  distribution(request: DistributionRequest): Distribution;
-  threshold(request: ThresholdRequest): ThresholdReport;
-  /** `pause` lets others in between two of its many steps, and may end it by throwing. */
-  poolings(request: PoolingRequest, pause: () => Promise<void>): Promise<PoolingTable>;
-  like(request: LikeRequest): AnswersLike;
-  filter(request: FilterRequest): Filtered;
-  rows(request: RowsRequest): RowsPage;
+  readonly computations: TableComputations;
 }
 
 /** Of a row: what `correct` comes to. */
-export const wrongClass = 0;
-export const rightClass = 1;
-export const unscoredClass = 2;
+const wrongClass = 0;
+const rightClass = 1;
+const unscoredClass = 2;
 
 const resamplesOfAuroc = 500;
 /** Of each of two dozen. */
@@ -52,7 +44,7 @@ const resamplesOfPoolings = 200;
 
 export function createCalibration(table: CalibrationTable): Calibration {
   const classOf = Uint8Array.from(table.correct, (score) =>
-    Number.isNaN(score) ? unscoredClass : score >= rightFrom ? rightClass : wrongClass,
+    Number.isNaN(score) ? unscoredClass : score >= minRightScore ? rightClass : wrongClass,
   );
   const values = createAnswerValues(table);
   const filter = createTableFilter(table, classOf, values);
@@ -72,9 +64,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
     return gathered;
   }
 
-  return {
-    summary: summaryOf(table, classOf),
-
+  const computations: TableComputations = {
     distribution({
       value,
       subset,
@@ -136,7 +126,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
         mostLeftOut = Math.max(mostLeftOut, leftOut);
         if (auroc !== undefined) found.push({ value, pooling: value.pooling, rightSide, auroc });
       }
-      // By the AUROC itself: threshold and sentences take it that right answers lie on the expected side.
+      // By the AUROC itself: threshold and sentences take it that right answers are on the expected side.
       return { rows: found.toSorted((a, b) => b.auroc.value - a.auroc.value), leftOut: mostLeftOut };
     },
 
@@ -146,17 +136,19 @@ export function createCalibration(table: CalibrationTable): Calibration {
       const found = answersLike(sorted, isRight, at, nearest);
       if (found !== undefined) return found;
       throw new Error(
-        Number.isNaN(at) ? 'This answer has no such value.' : 'There are no answers to compare this one with.',
+        Number.isNaN(at) ? 'This answer does not have this value.' : 'There are no answers to compare this one with.',
       );
     },
 
     filter: (request) => filter.apply(request),
     rows: (request) => rows.page(request),
   };
+
+  return { summary: summaryOf(table, classOf), computations };
 }
 
 /** Entropies of right answers are expected to be low, log-probabilities high, answers short. */
-export function rightSideOf({ of }: AnswerValue): RightSide {
+function rightSideOf({ of }: AnswerValue): RightSide {
   return of === 'logProb' ? 'above' : 'below';
 }
 

@@ -4,8 +4,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { fitOf } from '../contract/calibration';
 import { readCalibrationFile } from '../contract/calibration-file';
 import type { CalibrationTable } from '../contract/calibration-table';
-import type { AnswerValue } from '../contract/statistics';
-import { type Pooling, poolings } from '../math/pooling';
+import { parseImageHeader } from '../contract/image-header';
+import { parseImageIndex } from '../contract/image-index';
+import { type Pooling, poolings } from '../math/statistics/pooling';
+import type { AnswerValue } from './api';
 import { createCalibration } from './calibration';
 
 const root = join(import.meta.dirname, '../..');
@@ -19,6 +21,8 @@ const columns: Record<string, (pooling: Pooling) => AnswerValue> = {
   entropyBernoulli: (pooling) => ({ of: 'entropy', kind: 'bernoulli', pooling }),
   logProbs: (pooling) => ({ of: 'logProb', pooling }),
 };
+
+const pause = async () => {};
 
 describe('the calibration that ships', () => {
   let table: CalibrationTable;
@@ -34,16 +38,20 @@ describe('the calibration that ships', () => {
     expect(fitOf(table.facts!, { model: { name, revision: '0' }, head }).fits).toBe(false);
     const row = table.rows - 1;
     expect(table.tokensAt(row).join('')).toBe(table.answer.at(row));
-    expect(readFileSync(join(shipped, table.image.at(row)!)).length).toBeGreaterThan(1000);
+    const { file, index } = table.facts!.images!;
+    const { mediaType, images } = parseImageIndex(readJson(join(shipped, index)));
+    const { offset, bytes } = images[table.image.at(row)!]!;
+    const image = readFileSync(join(shipped, file)).subarray(offset, offset + bytes);
+    expect(parseImageHeader(image)).toEqual({ kind: 'image', mediaType, widthPx: 336, heightPx: 336 });
   });
 
-  it('comes in the page to what its summary says', () => {
-    const calibration = createCalibration(table);
+  it('comes in the page to what its summary says', async () => {
+    const { computations } = createCalibration(table);
     for (const column of ['entropySum', 'logProbs']) {
       for (const set of [...table.facts!.data.sets, 'all']) {
         const wanted = summary.thresholds[column][set];
         const subset = set === 'all' ? {} : { sets: [set] };
-        const { figures, auroc } = calibration.threshold({ value: columns[column]!('mean'), subset });
+        const { figures, auroc } = await computations.threshold({ value: columns[column]!('mean'), subset }, pause);
         expect(auroc!.value).toBeCloseTo(wanted.auroc.value, 5);
         expect(figures!.threshold).toBeCloseTo(wanted.threshold.threshold, 4);
         for (const share of ['shareBelow', 'rightBelow', 'rightAbove', 'truePositives', 'falsePositives'] as const)
@@ -52,21 +60,19 @@ describe('the calibration that ships', () => {
     }
   });
 
-  it('separates by every entropy and pooling as its summary says', () => {
-    const calibration = createCalibration(table);
+  it('separates by every entropy and pooling as its summary says', async () => {
+    const { computations } = createCalibration(table);
     for (const [column, pooledBy] of Object.entries(columns)) {
       for (const pooling of poolings) {
         const wanted = summary.poolings[column][pooling].auroc.value;
-        expect(calibration.threshold({ value: pooledBy(pooling) }).auroc!.value, `${column} ${pooling}`).toBeCloseTo(
-          wanted,
-          5,
-        );
+        const { auroc } = await computations.threshold({ value: pooledBy(pooling) }, pause);
+        expect(auroc!.value, `${column} ${pooling}`).toBeCloseTo(wanted, 5);
       }
     }
   });
 
   it('is read by the sum-normalised entropy of the content tokens unless another is chosen', async () => {
-    const { rows } = await createCalibration(table).poolings({ resamples: 0 }, async () => {});
+    const { rows } = await createCalibration(table).computations.poolings({ resamples: 0 }, pause);
     const best = rows.find(({ value }) => value.of === 'entropy')!.value;
     expect(best).toEqual({ of: 'entropy', kind: 'sum', pooling: 'content-mean' });
   });

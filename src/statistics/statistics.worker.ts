@@ -1,5 +1,4 @@
-import type { StatisticsRequest } from './messages';
-import { createStatisticsService } from './statistics-service';
+import { serve } from '../workers/worker-service';
+import { createStatisticsHandlers } from './statistics-service';
 
-const service = createStatisticsService((message) => postMessage(message));
-addEventListener('message', ({ data }: MessageEvent<StatisticsRequest>) => service.receive(data));
+serve(createStatisticsHandlers());

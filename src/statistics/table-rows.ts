@@ -1,6 +1,7 @@
 import type { CalibrationTable } from '../contract/calibration-table';
-import type { CalibrationRow, RowOrder, RowsPage, RowsRequest } from '../contract/statistics';
+import { createRecent } from '../workers/recent';
 import { type AnswerValues, keyOf } from './answer-values';
+import type { CalibrationRow, RowOrder, RowsPage, RowsRequest } from './api';
 import type { TableFilter } from './table-filter';
 
 /** A table's rows as a list: those that a filter leaves, in an order, a part at a time. */
@@ -15,17 +16,12 @@ export function createTableRows(
   values: AnswerValues,
   filter: Pick<TableFilter, 'force' | 'leaves'>,
 ): TableRows {
-  const orders = new Map<string, Uint32Array>();
+  const orders = createRecent<Uint32Array>(mostOrders);
 
   function ensureOrder(order: RowOrder): Uint32Array {
     const by = typeof order.by === 'string' ? order.by : keyOf(order.by);
     const key = `${by} ${order.descending}`;
-    const found = orders.get(key) ?? sortedRows(table, values, order);
-    orders.delete(key);
-    orders.set(key, found);
-    const [oldest] = orders.keys();
-    if (orders.size > mostOrders && oldest !== undefined) orders.delete(oldest);
-    return found;
+    return orders.get(key) ?? orders.keep(key, sortedRows(table, values, order));
   }
 
   return {

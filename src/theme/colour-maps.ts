@@ -1,6 +1,6 @@
 import { interpolateCividis, interpolateGreys, interpolateMagma, interpolateViridis } from 'd3-scale-chromatic';
 
-/** Perceptually ordered, and read alike by colour-blind eyes; in each, bright is relevant. */
+/** Perceptually ordered and safe for colour-blind readers; in each, brighter means more relevant. */
 export const colourMaps = {
   cividis: { name: 'Cividis', colourAt: interpolateCividis },
   viridis: { name: 'Viridis', colourAt: interpolateViridis },

@@ -1,9 +1,9 @@
 import { interpolatePuOr } from 'd3-scale-chromatic';
 
-/** For -1..1 as a share 0..1: purple below, orange above, white in the middle; told apart by colour-blind eyes. */
+/** The colour for a value of -1..1, passed as a share 0..1: purple, white, orange. Safe for colour-blind readers. */
 export function divergingColourAt(share: number): string {
   return interpolatePuOr(share);
 }
 
-/** Of the two ends, in words. */
+/** Names of the two end colours. */
 export const divergingNames = { negative: 'purple', positive: 'orange' } as const;

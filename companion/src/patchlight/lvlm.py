@@ -15,9 +15,10 @@ from typing import Any, NamedTuple, overload
 import torch
 from PIL import Image, ImageOps
 
-from .models.decoding import Prefill, Sampling, decode
+from .models.decoding import Prefill, decode
 from .models.loading import Loaded, LoadOptions, load
 from .models.reading import Frame
+from .models.sampling import Sampling
 
 
 class LastHiddenStates(Sequence[torch.Tensor]):

@@ -30,6 +30,7 @@ FACTS: CalibrationFacts = {
     "seed": 0,
     "licence": "",
     "sprites": None,
+    "images": None,
 }
 
 

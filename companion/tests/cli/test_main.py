@@ -1,7 +1,6 @@
 """The `patchlight` program: its commands, what it refuses, and `serve` as a process of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from patchlight.cli.http_server import address
 from patchlight.cli.main import COMMANDS, build_parser, main
-from patchlight.cli.serve import address, train_command
+from patchlight.cli.serve import train_command
 from patchlight.server.settings import ServeSettings
 from tests.helpers.paths import COMPANION
 from tests.helpers.serving import ask, open_run
@@ -123,34 +123,3 @@ def test_serve_prints_its_address_answers_and_ends_in_the_middle_of_an_answer(tm
     assert "Traceback" not in rest
     assert process.returncode == 143
     assert list(scratch.glob("patchlight-head-*")) == []
-
-
-@pytest.mark.slow
-def test_a_wheel_holds_the_page_that_was_built_into_it_and_the_program(tmp_path: Path):
-    shutil.copytree(SOURCE, tmp_path / "src", ignore=shutil.ignore_patterns("page", "*.egg-info", "__pycache__"))
-    shutil.copy(SOURCE.parent / "pyproject.toml", tmp_path)
-    page = tmp_path / "src" / "patchlight" / "page"
-    (page / "assets").mkdir(parents=True)
-    (page / "index.html").write_text('<head><meta http-equiv="Content-Security-Policy" content="default-src"></head>')
-    (page / "assets" / "app.wasm").write_bytes(b"wasm")
-    pip = [sys.executable, "-m", "pip", "-q"]
-    packed, installed = tmp_path / "packed", tmp_path / "installed"
-    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(packed), str(tmp_path)]
-    subprocess.run(wheel, check=True, timeout=120)
-    [file] = packed.glob("*.whl")
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(installed), str(file)], check=True, timeout=120)
-    look = (
-        "from patchlight.server.page import load_page, packaged_page; page = load_page(packaged_page());"
-        "print(page.folder, page.policy); print((page.folder / 'assets/app.wasm').read_bytes())"
-    )
-    environment = os.environ | {"PYTHONPATH": str(installed)}
-    found = subprocess.run([sys.executable, "-c", look], env=environment, check=True, capture_output=True, text=True)
-    assert found.stdout == f"{installed}/patchlight/page default-src; frame-ancestors 'none'\nb'wasm'\n"
-    program = subprocess.run(
-        [sys.executable, str(installed / "bin" / "patchlight"), "--version"],
-        env=environment,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert program.stdout == "patchlight 0.1.0\n"

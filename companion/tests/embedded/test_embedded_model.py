@@ -1,4 +1,4 @@
-"""The model that ships: it looks at the image, and its files belong together."""
+"""Tests that the shipped model uses the image and that its files belong together."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import math
 import pytest
 from transformers import AutoTokenizer
 
-from patchlight.embedded.answering import Greedy, ask_scenes, greedy_answers
+from patchlight.embedded.answering import GreedyAnswer, ask_scenes, greedy_answers
 from patchlight.embedded.evaluate import is_right
 from patchlight.embedded.pipeline import NAME, revision
 from patchlight.embedded.training.model import load_model
@@ -24,33 +24,33 @@ SCENES = 40
 
 @pytest.fixture(scope="module")
 def scenes() -> list[PooledScene]:
-    found = []
+    rendered_scenes = []
     for index in range(SCENES):
         scene, rendered = render_seed(split_seed("test", 2000 + index))
-        found.append(PooledScene(scene, rendered.image, patch_majority(rendered.object_ids)))
-    return found
+        rendered_scenes.append(PooledScene(scene, rendered.image, patch_majority(rendered.object_ids)))
+    return rendered_scenes
 
 
-def test_another_scene_s_image_drops_attribute_answers_to_chance(scenes: list[PooledScene]) -> None:
+def test_attribute_answers_drop_to_chance_with_another_scene_s_image(scenes: list[PooledScene]) -> None:
     model, tokenizer = load_model(HF), AutoTokenizer.from_pretrained(HF)
-    asked = ask_scenes(scenes, range(SCENES), tokenizer, per_scene=6, seed=31)
-    asked = [item for item in asked if item.question.kind == "attribute"]
+    questions = ask_scenes(scenes, range(SCENES), tokenizer, per_scene=6, seed=31)
+    questions = [item for item in questions if item.question.kind == "attribute"]
     swapped = {index: (index + 7) % SCENES for index in range(SCENES)}
-    own = greedy_answers(model, scenes, asked, tokenizer)
-    other = greedy_answers(model, scenes, asked, tokenizer, scene_of=swapped)
-    for name, least in (("color", 15), ("shape", 10)):
-        some = [k for k, item in enumerate(asked) if item.question.variety == name]
-        assert len(some) >= least
+    with_own = greedy_answers(model, scenes, questions, tokenizer)
+    with_other = greedy_answers(model, scenes, questions, tokenizer, scene_of=swapped)
+    for name, min_questions in (("color", 15), ("shape", 10)):
+        numbers = [k for k, item in enumerate(questions) if item.question.variety == name]
+        assert len(numbers) >= min_questions
 
-        def share(answers: list[Greedy], numbers: list[int]) -> float:
-            return sum(is_right(asked[k], str(tokenizer.decode(answers[k].ids))) for k in numbers) / len(numbers)
+        def share(answers: list[GreedyAnswer], numbers: list[int] = numbers) -> float:
+            return sum(is_right(questions[k], str(tokenizer.decode(answers[k].ids))) for k in numbers) / len(numbers)
 
         chance = 1 / len(ATTRIBUTES[name])
-        assert share(other, some) <= chance + 3 * math.sqrt(chance * (1 - chance) / len(some)), name
-        assert share(own, some) >= share(other, some) + 0.4, name
+        assert share(with_other) <= chance + 3 * math.sqrt(chance * (1 - chance) / len(numbers)), name
+        assert share(with_own) >= share(with_other) + 0.4, name
 
 
-def test_the_browser_s_head_is_this_model_s() -> None:
+def test_the_browser_s_head_belongs_to_the_model() -> None:
     facts = FastRM.from_pretrained(HF / "fastrm").facts
     assert facts.model_revision == revision(HF)
     manifest = json.loads((BROWSER / "manifest.json").read_text())

@@ -20,8 +20,9 @@ from patchlight.head.answer_scores import SCORES
 from patchlight.head.datasets import DataOptions, read_samples
 from patchlight.head.labels import label_answer
 from patchlight.head.sample_store import HeadSamples, shard_questions, token_rows
-from patchlight.models.decoding import Prefill, Sampling, decode
+from patchlight.models.decoding import Prefill, decode
 from patchlight.models.loading import LoadOptions, load
+from patchlight.models.sampling import Sampling
 from tests.helpers.question_files import pope, vqa, write, write_questions
 from tests.helpers.tiny_models import save, tiny
 

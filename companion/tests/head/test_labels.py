@@ -136,7 +136,7 @@ def test_an_answer_with_an_image_token_is_refused():
     made = tiny("qwen2.5-vl")
     reading = read(made)
     token = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
-    with pytest.raises(ValueError, match=f"holds token {token}, which stands for a picture"):
+    with pytest.raises(ValueError, match=f"contains token {token}, which stands for an image"):
         label_answer(made.model, made.family, reading, [40, token])
 
 

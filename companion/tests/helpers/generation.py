@@ -1,4 +1,4 @@
-"""Greedy decoding with Transformers' `generate`, as the reference for tests."""
+"""Hugging Face's own greedy decoding, as the reference for tests."""
 
 from operator import methodcaller
 
@@ -7,8 +7,8 @@ from transformers import BatchFeature, LlavaForConditionalGeneration
 
 
 def generated_ids(model: LlavaForConditionalGeneration, inputs: BatchFeature, **options: int) -> list[int]:
-    """Return the ids that `generate` appends to the prompt, including the end token. `options` are those of `generate`."""
-    # Called by name, because the annotation of its `self` excludes the library's own models.
+    """Return the ids that `generate` appends to the prompt, end token included. `options` are passed to `generate`."""
+    # Called by name because `generate` declares a type for `self` that the library's own models do not satisfy.
     with torch.inference_mode():
         output = methodcaller("generate", **inputs, do_sample=False, **options)(model)
     assert isinstance(output, torch.Tensor)

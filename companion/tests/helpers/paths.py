@@ -1,4 +1,4 @@
-"""Paths of the files in the repository that tests read."""
+"""Paths of the files that tests read."""
 
 from pathlib import Path
 

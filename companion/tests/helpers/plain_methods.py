@@ -1,5 +1,6 @@
-"""Every method a second time, slowly: one whole-model forward a prefix on the library's own eager attention, all
-attention matrices and their full gradients by autograd, matrix recursions in float64, loops over patches."""
+"""A slow reference implementation of every method: one forward pass per prefix with the library's own eager attention,
+full attention matrices and their gradients by autograd, matrix recursions in float64, and loops over patches.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,8 +15,11 @@ from tests.helpers.tiny_models import Tiny
 
 
 class Prefix(NamedTuple):
-    """The pass that predicts one token: attentions [L] of [heads, n, n] with their graph, hidden [L] of [1, n, d] each
-    layer's output (the last one's after the final norm), logits [vocabulary] of the last row; ids [n]."""
+    """The pass that predicts one token, with its graph, for L layers and n columns.
+
+    attentions: L of [1, heads, n, n]; hidden: L of [1, n, d], each layer's output (the last layer's is after the final
+    norm); logits [vocabulary] of the last row; ids [n].
+    """
 
     attentions: list[Tensor]
     hidden: list[Tensor]
@@ -30,9 +34,9 @@ def eager(model: Any) -> None:
             part.config._attn_implementation = "eager"
 
 
-def prefix_pass(made: Tiny, reading: Reading, before: list[int]) -> Prefix:
-    """Prompt and the answer's tokens `before` the one that is explained."""
-    model: Any = made.model
+def prefix_pass(lvlm: Tiny, reading: Reading, before: list[int]) -> Prefix:
+    """Run the prompt and the answer tokens `before` the token to explain."""
+    model: Any = lvlm.model
     eager(model)
     inputs = extend(reading, before)
     out = model(**inputs, output_attentions=True, output_hidden_states=True, use_cache=False)
@@ -44,7 +48,7 @@ def row_of(matrix: Tensor) -> Tensor:
     return matrix[-1].detach()
 
 
-def chefer(made: Tiny, passed: Prefix, token: int) -> Tensor:
+def chefer(lvlm: Tiny, passed: Prefix, token: int) -> Tensor:
     gradients = torch.autograd.grad(passed.logits[token], passed.attentions)
     R = torch.eye(len(passed.ids), dtype=torch.float64)
     for a, g in zip(passed.attentions, gradients, strict=True):
@@ -52,14 +56,14 @@ def chefer(made: Tiny, passed: Prefix, token: int) -> Tensor:
     return row_of(R)
 
 
-def gradcam(made: Tiny, passed: Prefix, token: int) -> Tensor:
+def gradcam(lvlm: Tiny, passed: Prefix, token: int) -> Tensor:
     a = passed.attentions[-1]
     (g,) = torch.autograd.grad(passed.logits[token], a)
     w = g[0].mean(dim=(1, 2), keepdim=True)
     return row_of((a[0] * w).mean(0).clamp(min=0))
 
 
-def rollout(made: Tiny, passed: Prefix, token: int) -> Tensor:
+def rollout(lvlm: Tiny, passed: Prefix, token: int) -> Tensor:
     n = len(passed.ids)
     R = torch.eye(n, dtype=torch.float64)
     for a in passed.attentions:
@@ -68,7 +72,7 @@ def rollout(made: Tiny, passed: Prefix, token: int) -> Tensor:
     return row_of(R)
 
 
-def attention(made: Tiny, passed: Prefix, token: int) -> Tensor:
+def attention(lvlm: Tiny, passed: Prefix, token: int) -> Tensor:
     return row_of(passed.attentions[-1][0].mean(0))
 
 
@@ -80,73 +84,74 @@ ROWS: dict[str, Callable[[Tiny, Prefix, int], Tensor]] = {
 }
 
 
-def feature_gradcam(made: Tiny, reading: Reading, before: list[int], token: int) -> Tensor:
-    """[P]: the gradient of the features kept as they pass, channels weighed in a loop."""
-    layers: Any = made.family.layers(made.model)
+def feature_gradcam(lvlm: Tiny, reading: Reading, before: list[int], token: int) -> Tensor:
+    """[P]: feature GradCAM from retained gradients, with the channels weighted in a loop."""
+    layers: Any = lvlm.family.layers(lvlm.model)
     kept: list[Tensor] = []
 
-    def keep(module: object, given: object, output: Tensor) -> None:
+    def keep(module: object, args: object, output: Tensor) -> None:
         output.retain_grad()
         kept.append(output)
 
     handle = layers[len(layers) // 2].input_layernorm.register_forward_hook(keep)
     try:
-        prefix_pass(made, reading, before).logits[token].backward()
+        prefix_pass(lvlm, reading, before).logits[token].backward()
     finally:
         handle.remove()
-    features, slope = kept[0][0].detach(), kept[0].grad
-    assert slope is not None
+    features, gradient = kept[0][0].detach(), kept[0].grad
+    assert gradient is not None
     columns = reading.patch_columns.tolist()
-    found = torch.zeros(len(columns))
+    total = torch.zeros(len(columns))
     for channel in range(features.shape[1]):
-        weight = sum(max(0.0, float(slope[0, j, channel])) for j in columns) / len(columns)
-        found += weight * features[columns, channel]
-    return found.clamp(min=0)
+        weight = sum(max(0.0, float(gradient[0, j, channel])) for j in columns) / len(columns)
+        total += weight * features[columns, channel]
+    return total.clamp(min=0)
 
 
 class PlainDexAr(NamedTuple):
-    """maps [T, P], deltas [T]."""
+    """DEX-AR's token maps [T, P] and token weights deltas [T]."""
 
     maps: Tensor
     deltas: Tensor
 
 
-def dex_ar(made: Tiny, reading: Reading, answer: list[int]) -> PlainDexAr:
-    """G kept whole: [T, layers, heads, P]."""
-    model: Any = made.model
-    decoder: Any = made.family.decoder(made.model)
+def dex_ar(lvlm: Tiny, reading: Reading, answer: list[int]) -> PlainDexAr:
+    """DEX-AR with all of G in memory: [T, layers, heads, P]."""
+    model: Any = lvlm.model
+    decoder: Any = lvlm.family.decoder(lvlm.model)
     G, w, deltas = [], [], []
     for t, token in enumerate(answer):
-        passed = prefix_pass(made, reading, answer[:t])
+        passed = prefix_pass(lvlm, reading, answer[:t])
         is_text = (passed.ids != model.config.image_token_id).nonzero()[:, 0]
         images, texts = [], []
         for layer, (a, h) in enumerate(zip(passed.attentions, passed.hidden, strict=True)):
             last = layer + 1 == len(passed.attentions)
             score = model.lm_head(h[0, -1] if last else decoder.norm(h[0, -1]))[token]
-            (slope,) = torch.autograd.grad(score, a, retain_graph=True)
-            row = slope[0, :, -1].clamp(min=0) * (a[0, :, -1] > 0)
+            (gradient,) = torch.autograd.grad(score, a, retain_graph=True)
+            row = gradient[0, :, -1].clamp(min=0) * (a[0, :, -1] > 0)
             images.append(row[:, reading.patch_columns])
             texts.append(row[:, is_text].amax(1))
         image, text = torch.stack(images), torch.stack(texts)
         G.append(image)
         w.append((image.amax(-1) - text).clamp(min=0))
         deltas.append(max(0.0, float(image.max() - text.max())))
-    whole = torch.stack(G)
-    whole = (whole - whole.min()) / (whole.max() - whole.min()) if whole.max() > whole.min() else whole * 0
-    return PlainDexAr((torch.stack(w)[..., None] * whole).sum((1, 2)).detach(), torch.tensor(deltas))
+    scaled = torch.stack(G)
+    low, high = scaled.min(), scaled.max()
+    scaled = (scaled - low) / (high - low) if high > low else scaled * 0
+    return PlainDexAr((torch.stack(w)[..., None] * scaled).sum((1, 2)).detach(), torch.tensor(deltas))
 
 
 class PlainTam(NamedTuple):
-    """patches [P], prompt [m], answer [t]."""
+    """TAM of one token: patches [P], prompt [m], answer [t]."""
 
     patches: np.ndarray
     prompt: np.ndarray
     answer: np.ndarray
 
 
-def tam(made: Tiny, reading: Reading, answer: list[int], t: int) -> PlainTam:
-    """Columns up to t alone, one dot product at a time, in float64."""
-    model: Any = made.model
+def tam(lvlm: Tiny, reading: Reading, answer: list[int], t: int) -> PlainTam:
+    """TAM of token t from the columns before it only, in float64, one dot product at a time."""
+    model: Any = lvlm.model
     with torch.no_grad():
         h = model.model(**extend(reading, answer[:t]), use_cache=False).last_hidden_state[0].double().numpy()
     rows = model.lm_head.weight.detach().double().numpy()
@@ -157,7 +162,7 @@ def tam(made: Tiny, reading: Reading, answer: list[int], t: int) -> PlainTam:
 
     patches, prompt = reading.patch_columns.tolist(), reading.prompt_columns.tolist()
     ids = reading.inputs["input_ids"][0].tolist()
-    # (column of the state, token that it stands for); the prompt's last state predicts the answer's first token
+    # (column, token id) pairs. The prompt's last column counts for the answer's first token, which it predicts.
     text = [(column, ids[column]) for column in prompt[:-1]] + [(start - 1 + i, answer[i]) for i in range(t)]
     M = np.array([activation(column, answer[t]) for column in patches])
     a = np.array([activation(column, answer[t]) for column, _ in text])

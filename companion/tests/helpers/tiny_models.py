@@ -1,7 +1,8 @@
-"""Random models of every family with their processors, made offline from configs with a few thousand weights each.
+"""Random models of every family with their processors, built offline from configs, with a few thousand weights each.
 
-Their answers are meaningless, but they read images and run as real models do. With `local`, the attention of a vision
-tower adds nothing, so every image feature depends on its own pixels only; tests use this to find the pixels of a token.
+Their answers are meaningless, but they read images and run in the library exactly as real models do. With `local`,
+attention in the vision tower adds nothing, so each image feature depends on its own pixels only. Tests use that to
+determine which pixels each token covers.
 """
 
 import re
@@ -67,9 +68,8 @@ class Tiny(NamedTuple):
 
 
 def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = None) -> PreTrainedTokenizerFast:
-    """Return a tokenizer with one token per byte, like byte-level BPE before any merge.
-
-    extra: further special tokens. named: those that are also attributes, by attribute name.
+    """A byte-level BPE tokenizer without merges: one token per byte. `extra` are special tokens; `named` ones are also
+    attributes.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = [PAD, BOS, EOS, *extra]
@@ -93,7 +93,7 @@ def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = 
 
 
 def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
-    """Make one of KINDS. Its weights are large enough for answers to vary from token to token."""
+    """Build one of KINDS. Weights are large enough for answers to vary from token to token."""
     torch.manual_seed(seed)
     model, processor = _MAKERS[kind]()
     model.eval()
@@ -103,18 +103,18 @@ def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
                 weight.normal_(0, 0.2)
             if local and _ATTENTION_OUT.search(name):
                 weight.zero_()
-        # A random model would occasionally answer with the image token, which real models never do.
+        # Real models never answer with the image placeholder; a random one eventually would.
         model.lm_head.weight[model.config.image_token_id] = 0
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     return Tiny(model, processor, family_of(model.config))
 
 
-def save(made: Tiny, folder: Path) -> None:
-    """Save a model and its processor in Hugging Face layout."""
-    model: Any = made.model
+def save(lvlm: Tiny, folder: Path) -> None:
+    """Save model and processor in Hugging Face's layout."""
+    model: Any = lvlm.model
     model.save_pretrained(folder)
-    made.processor.save_pretrained(folder)
+    lvlm.processor.save_pretrained(folder)
 
 
 def _text(tokenizer: PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def _llava(
 
 
 def _vip_llava() -> tuple[Any, Any]:
-    """Concatenates the features of several layers."""
+    """VipLlava concatenates the features of several layers."""
     _, processor = _llava()
     config = VipLlavaConfig(
         vision_config=CLIPVisionConfig(**_vision()),
@@ -190,14 +190,14 @@ def _vip_llava() -> tuple[Any, Any]:
 
 
 def _llava_siglip() -> tuple[Any, Any]:
-    """SigLIP's tower has no class token. 64 px make 4 patches of 14 px; the encoder does not see the other 8 px."""
+    """SigLIP's tower has no class token. 64 px are 4 patches of 14 px and a remainder of 8 px that is never read."""
     resizer = SiglipImageProcessorPil(size={"height": 64, "width": 64})
     model, processor = _llava(tower="siglip", text="gemma", selection="full", resizer=resizer)
     return model, processor
 
 
 def _llava_padded() -> tuple[Any, Any]:
-    """The preprocessing of the original LLaVA: pads the image to a square instead of cropping it."""
+    """Preprocessing as in the original LLaVA: the image is padded to a square, and nothing is cropped."""
     square = {"height": TILE_PX, "width": TILE_PX}
     resizer = LlavaImageProcessorPil(size={"shortest_edge": TILE_PX}, crop_size=square, do_pad=True)
     return _llava(text="qwen2", resizer=resizer)
@@ -243,7 +243,7 @@ def _qwen(*, older: bool = False) -> tuple[Any, Any]:
     if older:
         vision |= {"embed_dim": 32, "hidden_size": WIDTH, "mlp_ratio": 2}
     else:
-        # With windows of 2 x 2 tokens, the encoder computes in another order than that of its output.
+        # Windows of 2 x 2 tokens: the encoder's internal order of tokens differs from that of its output.
         vision |= {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": WIDTH, "window_size": 56}
         vision |= {"fullatt_block_indexes": [0]}
     kinds: tuple[Any, Any] = (
@@ -275,7 +275,7 @@ _IDEFICS_TEMPLATE = (
 def _idefics(*, smol: bool = False) -> tuple[Any, Any]:
     markers = [f"<row_{row}_col_{col}>" for row in range(1, 7) for col in range(1, 7)]
     fixed = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"]
-    # Tile markers are single tokens in SmolVLM's vocabulary, but several tokens in that of Idefics3.
+    # A tile marker is one token for SmolVLM and several for Idefics3, whose vocabulary has no markers.
     tokenizer = byte_tokenizer([*fixed, *markers] if smol else fixed)
     kinds: tuple[Any, Any, Any] = (
         (SmolVLMConfig, SmolVLMForConditionalGeneration, SmolVLMImageProcessorPil)
@@ -305,7 +305,7 @@ def _gemma(*, crops: bool = False) -> tuple[Any, Any]:
     named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
     tokenizer = byte_tokenizer([*named.values(), "<start_of_turn>", "<end_of_turn>"], named=named)
     image = token_id(tokenizer, "<image_soft_token>")
-    # One layer attends to the last 24 positions only, the other to all; the prompt is longer than 24 tokens.
+    # One layer sees only the last 24 positions and one sees all; the prompt is longer than 24.
     text = _text(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=24)
     config = Gemma3Config(
         vision_config=SiglipVisionConfig(**_vision(patch=7), vision_use_head=False),
@@ -331,7 +331,7 @@ _MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "llava-siglip-gemma": _llava_siglip,
     "llava-padded-qwen2": _llava_padded,
     "llava-next": _llava_next,
-    # Like Granite Vision's 384 px, 58 px is not a multiple of the patch size: the encoder does not see the edge.
+    # Like Granite Vision's 384 px, 58 px is not a multiple of the patch size, so each tile has an unread remainder.
     "llava-next-siglip": lambda: _llava_next(tower="siglip", side=58),
     "qwen2.5-vl": _qwen,
     "qwen2-vl": lambda: _qwen(older=True),

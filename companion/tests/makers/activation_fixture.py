@@ -1,8 +1,8 @@
-"""Writes src/math/fixtures/token-activation.json: `python -m tests.makers.activation_fixture`.
+"""Writes src/math/methods/fixtures/token-activation.json: `python -m tests.makers.activation_fixture`.
 
-Token activation maps by a plain NumPy reading of docs/methods.md, in float64, of made-up states: what the page's own
-arithmetic is held to. Every matrix is written out where the page's form avoids it: all logits at once, the window's
-padding by `np.pad`, alpha by a general least-squares solver.
+The fixture has token activation maps of random states, which the page's implementation is compared with. They are
+computed in float64 by a plain NumPy implementation of docs/methods.md, which forms the matrices that the page avoids:
+all logits at once, windows padded by `np.pad`, alpha from a general least-squares solver.
 """
 
 import json
@@ -11,20 +11,20 @@ import numpy as np
 
 from tests.helpers.paths import ROOT
 
-FIXTURE = ROOT / "src" / "math" / "fixtures" / "token-activation.json"
+FIXTURE = ROOT / "src" / "math" / "methods" / "fixtures" / "token-activation.json"
 HIDDEN, VOCABULARY = 10, 7
 GRIDS = [(4, 5), (1, 3), (2, 2)]
-# Ids come twice, within the prompt, within the answer and across: the same string is no interference.
+# Ids repeat within the prompt, within the answer and across both; a token does not interfere with itself.
 PROMPT_IDS, ANSWER_IDS = [0, 3, 1, 3, 5], [2, 3, 2, 6, 4]
 
 
 def rank_gaussian(grid: np.ndarray) -> np.ndarray:
-    """3 x 3; weights exp(-k^2 / 2 sigma^2) over the ranks, sigma = std / mean."""
+    """Apply the 3 x 3 rank Gaussian filter: weights exp(-k^2 / 2 sigma^2) over the ranks k, sigma = std / mean."""
     rows, cols = grid.shape
-    # NumPy cannot mirror a line of one: it stands beside itself.
+    # NumPy cannot mirror an axis of length 1; repeat its value instead.
     padded = np.pad(grid, [(1, 1), (0, 0)], mode="reflect" if rows > 1 else "edge")
     padded = np.pad(padded, [(0, 0), (1, 1)], mode="reflect" if cols > 1 else "edge")
-    found = np.zeros_like(grid)
+    filtered = np.zeros_like(grid)
     for row in range(rows):
         for col in range(cols):
             window = np.sort(padded[row : row + 3, col : col + 3], axis=None)
@@ -32,11 +32,11 @@ def rank_gaussian(grid: np.ndarray) -> np.ndarray:
                 continue
             sigma = window.std() / window.mean()
             if sigma == 0:
-                found[row, col] = window[4]
+                filtered[row, col] = window[4]
                 continue
             weights = np.exp(-(np.arange(-4, 5) ** 2) / (2 * sigma**2))
-            found[row, col] = np.average(window, weights=weights)
-    return found
+            filtered[row, col] = np.average(window, weights=weights)
+    return filtered
 
 
 def token_activation(
@@ -50,7 +50,7 @@ def token_activation(
     answer_ids: list[int] = ANSWER_IDS,
     grids: list[tuple[int, int]] = GRIDS,
 ) -> dict[str, list[float]]:
-    """values [P], prompt [m], answer [t] of answer token t."""
+    """Return the map of answer token t: values [P], prompt [m], answer [t]."""
     m, target = len(prompt_ids), answer_ids[t]
     columns = np.concatenate([prompt[:-1], queries[:t]])
     ids = prompt_ids[:-1] + answer_ids[:t]
@@ -82,13 +82,13 @@ def main() -> None:
     patches = sum(rows * cols for rows, cols in GRIDS)
 
     def numbers(rows: int) -> np.ndarray:
-        # Rounded to what float32 holds exactly, so that both sides start from the same numbers.
+        # Round to values that float32 represents exactly, so that both sides start from the same numbers.
         return (random.standard_normal((rows, HIDDEN)) * 64).round() / 64
 
     states = {"patchStates": numbers(patches), "promptStates": numbers(len(PROMPT_IDS))}
     queries, lm_head = numbers(len(ANSWER_IDS)), numbers(VOCABULARY)
     queries[0] = states["promptStates"][-1]
-    # The last frame all alike, and far from one token: windows of equal values and of nothing come about.
+    # Make all patches of the last frame equal and far from one token, to get windows of equal values and of zeros.
     states["patchStates"][-4:] = -lm_head[4] * 2
     maps = [
         token_activation(states["patchStates"], states["promptStates"], queries, lm_head, t)

@@ -1,6 +1,6 @@
-"""Writes src/math/fixtures/agreement.json: pairs of maps with SciPy's and numpy's own figures of how far they agree.
+"""Writes src/math/maps/fixtures/agreement.json: pairs of maps and how far they agree by SciPy and NumPy.
 
-`python -m tests.makers.agreement_fixture`, in companion/.
+Run `python -m tests.makers.agreement_fixture` in companion/.
 """
 
 import json
@@ -11,12 +11,12 @@ from scipy.stats import rankdata, spearmanr
 
 from tests.helpers.paths import ROOT
 
-FIXTURE = ROOT / "src/math/fixtures/agreement.json"
+FIXTURE = ROOT / "src/math/maps/fixtures/agreement.json"
 SHARES = (0.05, 0.1, 0.2)
 
 
 class Pair(NamedTuple):
-    """Two maps [patches] float32 and the thresholds that they are read at."""
+    """Two maps [P] float32 and their classification thresholds."""
 
     name: str
     first: np.ndarray
@@ -25,11 +25,12 @@ class Pair(NamedTuple):
 
 
 def top_patches(values: np.ndarray, share: float) -> set[int]:
-    """The strongest patches, where no two values are equal."""
+    """Return the numbers of the strongest patches; values must be distinct."""
     return set(np.argsort(values)[::-1][: max(1, round(share * len(values)))].tolist())
 
 
 def figures(pair: Pair) -> dict[str, object]:
+    """Return a pair's entry in the fixture."""
     first, second = pair.first, pair.second
     labels = second >= np.float32(pair.thresholds[1])
     predicted = first >= np.float32(pair.thresholds[0])
@@ -45,7 +46,7 @@ def figures(pair: Pair) -> dict[str, object]:
         "thresholds": pair.thresholds,
         "ranks": rankdata(first).tolist(),
         "spearman": float(np.asarray(spearmanr(first, second))[0]),
-        # Sets have one answer only where nothing ties; ties are tried by hand in the test.
+        # The sets are only defined without ties; the test has its own cases with ties.
         "iou": None if has_ties else [len(a & b) / len(a | b) for a, b in tops],
         "accuracy": float((labels == predicted).mean()),
         "f1": float(2 * precision * recall / (precision + recall)),

@@ -40,6 +40,7 @@ FACTS = {
     "seed": 3,
     "licence": "Apache-2.0",
     "sprites": {"file": "sprites.webp", "cols": 8, "cellPx": 48},
+    "images": {"file": "images.bin", "index": "images.json"},
 }
 _category = pa.dictionary(pa.int32(), pa.string())
 _floats = pa.list_(pa.float32())

@@ -1,4 +1,4 @@
-"""Writes src/math/fixtures/calibration.json, which the Python and TypeScript tests compare with.
+"""Writes src/math/statistics/fixtures/calibration.json, which the Python and TypeScript tests compare with.
 
 Run `python -m tests.makers.calibration_fixture`. Inputs are seeded. Expected values come from SciPy if it has the
 statistic (densities, U, Wilson intervals), else from patchlight.calibration.statistics, whose tests compare with SciPy.
@@ -16,7 +16,7 @@ from patchlight.calibration import entropy, statistics
 from patchlight.calibration.content_tokens import FUNCTION_WORDS, content_tokens
 from tests.helpers.paths import ROOT
 
-FIXTURE = ROOT / "src" / "math" / "fixtures" / "calibration.json"
+FIXTURE = ROOT / "src" / "math" / "statistics" / "fixtures" / "calibration.json"
 ANSWERS = (
     (["The", " large", " sphere", " is", " red", "."], [0, 1, 2, 3, 4, 4]),
     (["Yes", ",", " it", "'s", " on", " the", " left", "."], [0, 0, 1, 1, 2, 3, 4, 4]),

@@ -1,8 +1,9 @@
 """Writes src/inference/fixtures/explained-run-1.json: `python -m tests.makers.explain_fixture`.
 
-Maps of some tokens of the recorded run public/samples/run-1.run, by autograd over whole attention matrices
-(`patchlight.embedded.browser.plain_methods`), as the page must give them. Twice: of the run's own picture,
-for a browser, and with the patches' embeddings replaced by noise that any program can make again, for tests that decode no picture.
+The fixture has the maps that the page must compute for some tokens of the recorded run public/samples/run-1.run, from
+autograd over complete attention matrices (`patchlight.embedded.browser.plain_methods`). There are two versions: with
+the run's image, for tests in a browser, and with the patches' embeddings replaced by reproducible noise, for tests that
+decode no image.
 """
 
 import base64
@@ -35,38 +36,38 @@ def main() -> None:
         AutoProcessor.from_pretrained(EMBEDDED),
     )
     assert run.picture is not None
-    picture = Image.open(io.BytesIO(run.picture)).convert("RGB")
-    inputs = model_inputs(processor, picture, run.header["question"])
+    image = Image.open(io.BytesIO(run.picture)).convert("RGB")
+    inputs = model_inputs(processor, image, run.header["question"])
     token_ids = [token.token_id for token in run.tokens]
-    wanted = sorted({0, len(token_ids) // 2, len(token_ids) - 1})
+    indices = sorted({0, len(token_ids) // 2, len(token_ids) - 1})
     features: Any = model.model.get_image_features(inputs["pixel_values"])
     d = text_config(model).hidden_size
     noise = torch.from_numpy(noise_rows(PATCHES, d)).float() * SCALE
     explained = {
-        name: explain(model, inputs["input_ids"][0], patches, token_ids, wanted)
+        name: explain(model, inputs["input_ids"][0], patches, token_ids, indices)
         for name, patches in (("picture", features.pooler_output[0]), ("noise", noise))
     }
     fixture = {
         "question": run.header["question"],
         "tokenIds": token_ids,
         "generator": {"seed": SEED, "scale": SCALE},
-        "wanted": wanted,
+        "wanted": indices,
         **explained,
     }
     FIXTURE.write_text(json.dumps(fixture) + "\n")
 
 
 def noise_rows(rows: int, cols: int) -> np.ndarray:
-    """[rows, cols] in -1..1 by a linear congruential generator."""
-    state, found = SEED, np.empty(rows * cols)
+    """Return noise [rows, cols] in -1..1 from a linear congruential generator."""
+    state, values = SEED, np.empty(rows * cols)
     for i in range(rows * cols):
         state = (state * 1664525 + 1013904223) % 2**32
-        found[i] = state / 2**31 - 1
-    return found.reshape(rows, cols)
+        values[i] = state / 2**31 - 1
+    return values.reshape(rows, cols)
 
 
-def explain(model, prompt_ids, patches, token_ids, wanted):
-    """logProbs [T] of the answer's tokens; methods -> a map a wanted token."""
+def explain(model, prompt_ids, patches, token_ids, indices):
+    """Return logProbs [T] of the answer's tokens and, by method, a map per token in `indices`."""
     is_image = prompt_ids == model.config.image_token_id
     prompt_length = len(prompt_ids)
     embeds = word_embeddings(model)(torch.cat([prompt_ids, torch.tensor(token_ids[:-1])])).detach().clone()
@@ -89,15 +90,17 @@ def explain(model, prompt_ids, patches, token_ids, wanted):
 
     maps = {"chefer": plain.chefer(), "gradcam": plain.gradcam(), "rollout": plain.rollout()}
     maps |= {"attention": plain.attention()}
-    found: dict[str, list[Any]] = {method: [parts(rows[t], t) for t in wanted] for method, rows in maps.items()}
+    explained_maps: dict[str, list[Any]] = {
+        method: [parts(rows[t], t) for t in indices] for method, rows in maps.items()
+    }
     feature = plain.feature_gradcam(text_config(model).num_hidden_layers // 2)
-    found["feature-gradcam"] = [{"values": packed(feature[t][is_patch])} for t in wanted]
+    explained_maps["feature-gradcam"] = [{"values": packed(feature[t][is_patch])} for t in indices]
     lens, deltas = plain.dex_ar()
-    found["dex-ar"] = [{"values": packed(lens[t]), "grounding": float(deltas[t])} for t in wanted]
+    explained_maps["dex-ar"] = [{"values": packed(lens[t]), "grounding": float(deltas[t])} for t in indices]
     states = plain.states.double().numpy()
     lm_head = model.lm_head.weight.double().numpy()
-    found["tam"] = []
-    for t in wanted:
+    explained_maps["tam"] = []
+    for t in indices:
         one = token_activation(
             states[is_patch.numpy()],
             states[is_prompt_text.numpy()],
@@ -108,12 +111,12 @@ def explain(model, prompt_ids, patches, token_ids, wanted):
             answer_ids=token_ids,
             grids=[(24, 24)],
         )
-        found["tam"].append({part: packed(torch.tensor(values)) for part, values in one.items()})
-    return {"logProbs": log_probs.tolist(), "maps": found}
+        explained_maps["tam"].append({part: packed(torch.tensor(values)) for part, values in one.items()})
+    return {"logProbs": log_probs.tolist(), "maps": explained_maps}
 
 
 def packed(values: torch.Tensor) -> str:
-    """Little-endian float32 in base64."""
+    """Encode values as little-endian float32 in base64."""
     return base64.b64encode(values.detach().numpy().astype("<f4").tobytes()).decode()
 
 

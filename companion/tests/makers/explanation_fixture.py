@@ -1,9 +1,9 @@
-"""Writes what a companion says of src/contract/fixtures/random-weights.run:
+"""Writes a companion's responses about src/contract/fixtures/random-weights.run:
 `python -m tests.makers.explanation_fixture`.
 
-chefer, dex-ar and tam.explanation explain tokens 5 and 1 of its answer, vocabulary.rows are the vocabulary rows
-of its prompt's and answer's tokens: the very bytes that a companion over the same random model sends. Written again
-whenever random-weights.run is.
+The files have exactly the bytes that a companion with the same random model sends. chefer.explanation,
+dex-ar.explanation and tam.explanation explain tokens 5 and 1 of the run's answer; vocabulary.rows has the vocabulary
+rows of its prompt and answer tokens. Run this again whenever random-weights.run is rewritten.
 """
 
 import tempfile
@@ -24,29 +24,29 @@ ROWS = FIXTURES / "vocabulary.rows"
 
 
 def explanation_path(method: str) -> Path:
-    """Of the committed stream."""
+    """Return the path of a method's committed stream."""
     return FIXTURES / f"{method}.explanation"
 
 
 def sent_about(run: Run) -> dict[Path, bytes]:
-    """Each file's bytes, as they come off the socket now."""
+    """Request every file's bytes from a new companion."""
     assert run.prompt is not None
     ids = {token.token_id for token in (*run.prompt.tokens, *run.tokens)}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / run.header["model"]["name"]
         save_tiny_model(folder, Path(temporary) / "head")
-        of, settings = load(LoadOptions(model=str(folder), device="cpu")), ServeSettings()
-        with serving(create_app(settings, WatchedSession(of, settings))) as port:
+        loaded, settings = load(LoadOptions(model=str(folder), device="cpu")), ServeSettings()
+        with serving(create_app(settings, WatchedSession(loaded, settings))) as port:
             client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
-            found = {
+            responses = {
                 explanation_path(method): client.post(
                     "/v1/explain", **explain_form(method, run, TOKEN_INDICES, run.picture)
                 )
                 for method in METHODS
             }
-            found[ROWS] = client.get("/v1/unembedding", params={"ids": ",".join(map(str, sorted(ids)))})
-    assert all(response.status_code == 200 for response in found.values()), found
-    return {path: response.content for path, response in found.items()}
+            responses[ROWS] = client.get("/v1/unembedding", params={"ids": ",".join(map(str, sorted(ids)))})
+    assert all(response.status_code == 200 for response in responses.values()), responses
+    return {path: response.content for path, response in responses.items()}
 
 
 def main() -> None:

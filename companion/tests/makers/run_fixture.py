@@ -1,9 +1,9 @@
-"""Writes the runs in src/contract/fixtures that both languages' tests read: `python -m tests.makers.run_fixture`.
+"""Writes run fixtures for Python and TypeScript tests to src/contract/fixtures: `python -m tests.makers.run_fixture`.
 
-random-weights.run is a recording of a LLaVA of 4 x 4 patches and hidden size 32 with random weights: small enough to be
-kept, and its answer means nothing. Its numbers change with the library's random streams, so the tests' expected numbers
-are rewritten with it. live-stream.run is what a companion sends, with made-up numbers: two frames, no picture, no head,
-states that fp16 does not hold, an answer that fails in the middle.
+random-weights.run is a run of a small LLaVA with random weights, 4 x 4 patches and hidden size 32; its answer is
+meaningless. Its numbers depend on PyTorch's random number generator, so rewriting it also changes the tests' expected
+numbers. live-stream.run imitates a companion's stream, with made-up numbers: two frames, no image, no head, states out
+of the range of fp16, and an answer that fails in the middle.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ IMAGE_PX, PATCH_PX, HIDDEN, TOKENS = 56, 14, 32, 6
 
 
 def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
-    """Model, processor and head, all random."""
+    """Save a random model with its processor, and a random head."""
     processor = build_processor()
     processor.image_processor.size = {"shortest_edge": IMAGE_PX}
     processor.image_processor.crop_size = {"height": IMAGE_PX, "width": IMAGE_PX}
@@ -72,17 +72,17 @@ def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
     head.save_pretrained(head_folder, facts)
 
 
-def save_picture(path: Path) -> None:
-    """40 x 24 pixels of two gradients: oblong, so that the centre crop leaves something out."""
+def save_image(path: Path) -> None:
+    """Save 40 x 24 pixels of two gradients; not square, so that the centre crop removes something."""
     rows, cols = np.mgrid[0:24, 0:40]
     pixels = np.stack([cols * 6, rows * 10, 255 - cols * 3], axis=-1).astype(np.uint8)
     Image.fromarray(pixels).save(path, optimize=True)
 
 
 def record_tiny_run(folder: Path, out: Path) -> str:
-    """Model, picture and run from nothing; returns the answer."""
+    """Create a model and an image, record a run, and return the answer."""
     save_tiny_model(folder / "hf", folder / "head")
-    save_picture(folder / "gradient.png")
+    save_image(folder / "gradient.png")
     return record_run(
         folder / "hf", folder / "head", folder / "gradient.png", QUESTION, out, knows=KNOWS, max_new_tokens=TOKENS
     )
@@ -130,7 +130,7 @@ LIVE_HEADER: Header = {
 
 
 def write_live_run(out: Path) -> None:
-    """Every kind of row but `image`; the prompt's and the second token's states are past fp16."""
+    """Write every kind of row except `image`; states of the prompt and the second token exceed the range of fp16."""
     states = np.arange(32, dtype=np.float32).reshape(8, 4) / 8
     alternatives = [Alternative(11, "Nön", -0.5), Alternative(2, "</s>", -1.0)]
     with out.open("wb") as sink, RunWriter(sink, LIVE_HEADER) as run:

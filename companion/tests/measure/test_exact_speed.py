@@ -1,4 +1,4 @@
-"""The comparison of exact maps with the plain form: of the same numbers, on a model small enough for a test."""
+"""Tests the speed comparison of exact Chefer maps on a tiny model."""
 
 import json
 from pathlib import Path
@@ -13,21 +13,21 @@ from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
 
 
-def test_both_ways_give_the_same_maps_and_times_are_of_those(tmp_path: Path):
+def test_all_implementations_give_the_same_maps_and_are_timed(tmp_path: Path):
     made = tiny("llava")
     save(made, tmp_path)
     loaded = load(LoadOptions(model=str(tmp_path), device="cpu"))
     reading = made.family.read(loaded.model, loaded.processor, Image.effect_noise((60, 60), 80).convert("RGB"), "What?")
     plain = eager_twin(loaded)
     ids = [40, 90, 41]
-    # float32 passes on both sides, summed in different orders
+    # Float32 on both sides, summed in different orders.
     ours = our_maps(loaded, reading, ids)
     torch.testing.assert_close(plain_maps(plain, reading, ids), ours, atol=2e-6, rtol=2e-4)
     torch.testing.assert_close(plain_maps(plain, reading, ids, lean=True), ours, atol=2e-6, rtol=2e-4)
-    found = compare(loaded, plain, reading, tokens=3, rounds=2)
-    assert found.tokens == 3
-    assert found.ours.over_ours == 1
-    assert min(found.ours.ms, found.plain.ms, found.lean.ms) > 0
+    costs = compare(loaded, plain, reading, tokens=3, rounds=2)
+    assert costs.tokens == 3
+    assert costs.ours.relative == 1
+    assert min(costs.ours.ms, costs.plain.ms, costs.lean.ms) > 0
     assert all(p.grad is None for p in torch.nn.Module.parameters(cast(Any, plain.model)))
     with pytest.raises(ValueError, match="the attention is not eager"):
         plain_maps(loaded, reading, ids)
@@ -53,5 +53,5 @@ def test_the_command_writes_a_report(tmp_path: Path):
     main([*options, "--tokens", "1", "2", "--rounds", "1", "--out", str(tmp_path)])
     report = json.loads((tmp_path / "exact.json").read_text())
     labels = [figure["label"] for figure in report["figures"]]
-    assert "2 tokens, plain form over this package" in labels
+    assert "2-token answer, speed-up over the plain implementation" in labels
     assert len(labels) == 1 + 2 * 8

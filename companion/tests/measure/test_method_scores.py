@@ -1,4 +1,4 @@
-"""Figures of maps against masks and of maps against maps, each against a plain count or SciPy."""
+"""Compares the scores of maps with plain counts or SciPy."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ MAPS = torch.tensor([[0.0, 0.2, 1.0, 0.3], [0.5, 0.5, 0.0, 0.0], [0.0, 0.0, 0.0,
 MASKS = torch.tensor([[0, 0, 1, 1], [1, 0, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
 
 
-def test_pointing_counts_a_shared_maximum_by_its_share_and_an_empty_map_as_chance():
+def test_pointing_counts_ties_by_their_share_and_an_empty_map_as_chance():
     assert pointing(MAPS, MASKS).over.tolist() == [1.0, 0.5, 0.25]
 
 
@@ -41,15 +41,15 @@ def test_maps_are_binarised_at_a_share_of_their_maximum_or_at_a_probability():
     assert binarised(MAPS, threshold=0.4).sum().item() == 3
     assert iou(binarised(MAPS, share=0.3), MASKS).over.tolist() == [1.0, 0.5, 0.0]
     assert value(f1(binarised(MAPS, share=0.3), MASKS)) == pytest.approx(2 * 3 / (2 * 3 + 1 + 1))
-    with pytest.raises(ValueError, match="want one of them"):
+    with pytest.raises(ValueError, match="got neither"):
         binarised(MAPS)
 
 
-def test_spearman_is_scipy_s_also_with_ties():
+def test_spearman_matches_scipy_with_ties():
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randint(0, 6, (5, 40), generator=generator).float() for _ in range(2))
-    wanted: list[Any] = [spearmanr(x, y)[0] for x, y in zip(a, b, strict=True)]
-    np.testing.assert_allclose(spearman(a, b).over, wanted, atol=1e-12)
+    expected: list[Any] = [spearmanr(x, y)[0] for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(spearman(a, b).over, expected, atol=1e-12)
     assert spearman(torch.zeros(1, 40), b[:1]).over.tolist() == [0.0]
 
 
@@ -62,14 +62,14 @@ def test_top_iou_compares_the_highest_tenth():
     assert value(top_iou(a, b)) == pytest.approx(1 / 3)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
-    """Scenes of 5 tokens that share an offset: of 200 data sets, 95 % +- 5 % (3 standard errors) are covered."""
+def test_intervals_have_about_their_nominal_coverage():
+    """The 5 tokens of a scene share an offset; expects coverage of 95 % +- 5 % (3 standard errors) in 200 datasets."""
     random = np.random.default_rng(1)
     scenes, covered = np.repeat(np.arange(60), 5), 0
     for _ in range(200):
         values = np.repeat(random.normal(0, 1, 60), 5) + random.normal(0, 1, 300)
-        found = Bootstrap(scenes, resamples=400).estimate(Ratio(values, np.ones(300)))
-        covered += found.low <= 0 <= found.high
+        estimate = Bootstrap(scenes, resamples=400).estimate(Ratio(values, np.ones(300)))
+        covered += estimate.low <= 0 <= estimate.high
     assert 0.90 <= covered / 200 <= 0.99
 
 
@@ -78,12 +78,12 @@ def test_differences_are_paired():
     scenes, hard = np.arange(100), random.normal(0, 1, 100)
     bootstrap, ones = Bootstrap(scenes), np.ones(100)
     a, b = bootstrap.estimate(Ratio(hard + 0.1, ones)), bootstrap.estimate(Ratio(hard, ones))
-    apart = a.minus(b)
-    assert apart.value == pytest.approx(0.1)
-    assert apart.high - apart.low < 1e-9 < a.high - a.low
+    difference = a.minus(b)
+    assert difference.value == pytest.approx(0.1)
+    assert difference.high - difference.low < 1e-9 < a.high - a.low
 
 
-def test_rows_choose_tokens_and_none_give_no_number():
+def test_rows_select_tokens_and_no_tokens_give_nan():
     bootstrap, ones = Bootstrap(np.array([0, 0, 1])), np.ones(3)
     chosen = bootstrap.estimate(Ratio(np.array([1.0, 2.0, 6.0]), ones), np.array([True, False, True]))
     assert chosen.value == 3.5

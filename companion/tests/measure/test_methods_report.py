@@ -1,4 +1,4 @@
-"""What the report says of maps whose worth is known beforehand, and the whole command on two scenes."""
+"""Tests the report on maps with known scores, and the complete command on two scenes."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,11 @@ TOKENS, PATCHES = 400, 100
 
 
 def planted() -> Samples:
-    """Maps of noise, but: raw attention is the object itself, FastRM is its teacher's map as probabilities, and a
-    teacher whose maximum lies on the object in half of the tokens."""
+    """Samples with random maps except for four methods.
+
+    Raw attention is the object's mask, the teacher's maximum is on the object for half of the tokens, FastRM equals its
+    teacher, and attention GradCAM is empty.
+    """
     generator = torch.Generator().manual_seed(0)
     masks = torch.rand(TOKENS, PATCHES, generator=generator) < 0.1
     masks[:, 0] = True
@@ -28,14 +31,14 @@ def planted() -> Samples:
         "attribute": torch.arange(TOKENS) % 5,
         "found": torch.arange(TOKENS) % 4 == 0,
         "masks": masks,
-        "asked_tokens": torch.full((TOKENS // 2,), 2),
+        "explained_tokens": torch.full((TOKENS // 2,), 2),
         "answer_tokens": torch.full((TOKENS // 2,), 6),
     }
     for name in NAMES:
         columns[f"maps/{name}"] = torch.rand(TOKENS, PATCHES, generator=generator)
         for part in ("forward", "backward"):
             columns[f"{part}/{name}"] = torch.ones(TOKENS // 2, dtype=torch.long)
-        columns[f"apart/{name}"] = torch.full((TOKENS // 2,), 1e-6)
+        columns[f"difference/{name}"] = torch.full((TOKENS // 2,), 1e-6)
     teacher = columns["maps/chefer"] * 0.9
     place = torch.where(torch.arange(TOKENS) // 4 % 2 == 0, masks.int().argmax(1), (~masks).int().argmax(1))
     teacher[torch.arange(TOKENS), place] = 1.0
@@ -55,7 +58,7 @@ def written() -> dict:
     return report(planted(), FastRM(8, facts), costs, MethodSamplesConfig())
 
 
-def test_figures_are_those_that_were_planted(written: dict):
+def test_figures_match_the_planted_maps(written: dict):
     found = written["groups"]["found"]
     assert found["tokens"] == TOKENS // 4
     assert written["groups"]["repeated"]["tokens"] == TOKENS * 3 // 4
@@ -77,42 +80,42 @@ def test_figures_are_those_that_were_planted(written: dict):
     }
 
 
-def test_the_verdict_names_the_winner_and_what_is_no_better_than_chance(written: dict):
-    said = [sentence for sentence in written["verdict"] if sentence.startswith("Words that the question does not hold")]
-    assert "the pointing game: raw attention is best (1.00, 1.00 to 1.00); then " in said[0]
-    failing = next(sentence for sentence in said if "random maps. Even" in sentence)
+def test_the_verdict_names_the_winner_and_methods_no_better_than_chance(written: dict):
+    sentences = [sentence for sentence in written["verdict"] if sentence.startswith("Words not in the question")]
+    assert "pointing game: raw attention is best, 1.00 (1.00 to 1.00); followed by " in sentences[0]
+    failing = next(sentence for sentence in sentences if "not significantly better than random maps: " in sentence)
     assert "TAM" in failing
     assert "attention GradCAM" in failing
     assert "exact Chefer" not in failing
-    distance = next(sentence for sentence in said if "against its teacher" in sentence)
-    assert "Spearman 1.00, 1.00 to 1.00" in distance
-    assert "it points as well as its teacher, as far as can be told (0.50 against 0.50" in distance
+    distance = next(sentence for sentence in sentences if "compared with its teacher" in sentence)
+    assert "Spearman 1.00 (1.00 to 1.00)" in distance
+    assert "it is not significantly different from its teacher (0.50 and 0.50" in distance
 
 
-def test_every_kind_of_token_is_told_apart(written: dict):
+def test_every_kind_of_token_has_a_row(written: dict):
     labels = {row["label"] for row in written["pointingBy"]}
-    assert {"the word is a color", 'the word is "object"', "question of count", "object of 1 to 12 patches"} <= labels
+    assert {"color words", 'the word "object"', "count questions", "objects of 1 to 12 patches"} <= labels
     for group in ("found", "repeated"):
         rows = [row for row in written["pointingBy"] if row["group"] == group and "patches" in row["label"]]
         assert sum(row["tokens"] for row in rows) == written["groups"][group]["tokens"]
 
 
-def test_maps_of_another_model_are_not_taken_for_this_one_s(tmp_path: Path):
+def test_maps_of_another_model_are_refused(tmp_path: Path):
     (tmp_path / "manifest.json").write_text(json.dumps({"model": "0" * 12}))
     with pytest.raises(ValueError, match="was started with other options \\(model: '000000000000', now"):
         collect_method_samples(EMBEDDED, tmp_path, MethodSamplesConfig())
 
 
 @pytest.mark.slow
-def test_the_command_runs_on_two_scenes_and_goes_on_where_it_was(tmp_path: Path):
+def test_the_command_runs_on_two_scenes_and_resumes(tmp_path: Path):
     options = ["--smoke", "--model", str(EMBEDDED), "--work", str(tmp_path / "maps"), "--out", str(tmp_path)]
     main(options)
     first = json.loads((tmp_path / "methods.json").read_text())
     assert first["facts"]["questions"] == 6
     assert first["facts"]["largestDifference"] < 1e-3
     shard = next((tmp_path / "maps").glob("*.safetensors"))
-    made = shard.stat().st_mtime_ns
+    written_at = shard.stat().st_mtime_ns
     main(options)
-    assert shard.stat().st_mtime_ns == made
+    assert shard.stat().st_mtime_ns == written_at
     second = json.loads((tmp_path / "methods.json").read_text())
     assert second["groups"] == first["groups"]

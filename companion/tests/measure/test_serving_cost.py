@@ -1,4 +1,4 @@
-"""The bench of serving: both ways answer the same, and a row's bytes are counted, not reckoned."""
+"""Tests that the benchmark of serving times equal answers and counts the bytes of real rows."""
 
 from PIL import Image
 
@@ -7,18 +7,18 @@ from tests.helpers.serving import loaded
 from tests.helpers.tiny_models import tiny
 
 
-def test_both_ways_are_timed_on_one_answer() -> None:
+def test_all_loops_are_timed_on_the_same_answer() -> None:
     model = loaded(tiny("llava"))
     reading = model.family.read(model.model, model.processor, Image.new("RGB", (60, 40), "red"), "what is it")
-    ends = model.model.generation_config.eos_token_id
+    eos = model.model.generation_config.eos_token_id
     times = measure_decoding(model, reading, tokens=4, rounds=2)
     assert set(times) == {"plain", "stepwise", "written"}
     assert min(times.values()) > 0
-    assert model.model.generation_config.eos_token_id == ends
+    assert model.model.generation_config.eos_token_id == eos
 
 
-def test_a_row_grows_by_two_bytes_for_each_number_of_its_state() -> None:
+def test_a_row_grows_by_two_bytes_per_value_of_its_state() -> None:
     narrow, wide = row_bytes(256, 16), row_bytes(512, 16)
     assert wide[1] - narrow[1] == 2 * 256
-    # 16 patches and 64 words of the prompt
+    # 16 patches and 64 prompt tokens
     assert wide[0] - narrow[0] == 2 * 256 * (16 + 64)

@@ -1,4 +1,4 @@
-"""Exact Chefer relevancy, row-vector form, against slow plain forms of the same equations."""
+"""Compare exact Chefer relevancy in row-vector form with slow reference implementations of the same equations."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def called(model: LlavaForConditionalGeneration, x: torch.Tensor) -> DecoderCall
 
 
 def plain_relevancy(model: LlavaForConditionalGeneration, x: torch.Tensor, position: int, token: int) -> torch.Tensor:
-    """The matrix recursion with autograd's own gradients of materialised attention: [n] float64."""
+    """[n] float64: the matrix recursion, with gradients of materialised attention from autograd."""
     kept: list[torch.Tensor] = []
 
     def attention(module, query, key, value, attention_mask, scaling=None, **_):
@@ -66,40 +66,39 @@ def plain_relevancy(model: LlavaForConditionalGeneration, x: torch.Tensor, posit
 
 
 @pytest.mark.parametrize("kv_heads", [4, 2])
-def test_row_vector_form_equals_the_matrix_form(kv_heads: int) -> None:
+def test_the_row_vector_form_equals_the_matrix_form(kv_heads: int) -> None:
     model = small_model(kv_heads)
     x = torch.randn(1, 23, 32)
     positions, tokens = torch.tensor([17, 18, 19, 22]), torch.tensor([5, 5, 31, 2])
     explained = explain_tokens(called(model, x), positions, tokens)
     for t in range(4):
         plain = plain_relevancy(model, x.clone(), int(positions[t]), int(tokens[t]))
-        # float32 forward and backward on both sides, summed in different orders
+        # Both sides use float32 forward and backward passes, with different orders of summation.
         torch.testing.assert_close(explained.relevancy[t].double(), plain, atol=2e-6, rtol=1e-4)
 
 
-def test_one_forward_equals_recomputing_each_prefix() -> None:
+def test_one_forward_pass_equals_recomputing_each_prefix() -> None:
     model = small_model()
     x = torch.randn(1, 20, 32)
     positions, tokens = torch.tensor([14, 16, 19]), torch.tensor([1, 2, 3])
     together = explain_tokens(called(model, x), positions, tokens).relevancy
     for t, position in enumerate(positions.tolist()):
-        alone = explain_tokens(called(model, x[:, : position + 1]), positions[t : t + 1], tokens[t : t + 1]).relevancy[
-            0
-        ]
+        prefix = called(model, x[:, : position + 1])
+        alone = explain_tokens(prefix, positions[t : t + 1], tokens[t : t + 1]).relevancy[0]
         torch.testing.assert_close(together[t, : position + 1], alone, atol=2e-6, rtol=1e-4)
-        assert together[t, position + 1 :].abs().max() == 0 if position < 19 else True
+        assert not together[t, position + 1 :].any()
 
 
 def test_row_blocks_do_not_change_the_map(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_model()
     x = torch.randn(1, 50, 32)
     arguments = (called(model, x), torch.tensor([49]), torch.tensor([7]))
-    whole = explain_tokens(*arguments).relevancy
+    one_block = explain_tokens(*arguments).relevancy
     monkeypatch.setattr("patchlight.methods.attention_hooks.observe._ROW_BLOCK", 7)
-    torch.testing.assert_close(explain_tokens(*arguments).relevancy, whole, atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(explain_tokens(*arguments).relevancy, one_block, atol=1e-6, rtol=1e-4)
 
 
-def test_the_model_is_left_as_it_was() -> None:
+def test_the_model_is_restored() -> None:
     model = small_model()
     before = language_model(model).config._attn_implementation
     explain_tokens(called(model, torch.randn(1, 9, 32)), torch.tensor([8]), torch.tensor([1]))
@@ -107,6 +106,6 @@ def test_the_model_is_left_as_it_was() -> None:
     assert all(p.requires_grad for p in model.parameters())
 
 
-def test_a_batch_is_refused() -> None:
-    with pytest.raises(ValueError, match="one sequence at a time, got a batch of 2"):
+def test_a_batch_of_several_sequences_is_rejected() -> None:
+    with pytest.raises(ValueError, match="expected one sequence, got a batch of 2"):
         explain_tokens(called(small_model(), torch.randn(2, 9, 32)), torch.tensor([8]), torch.tensor([1]))

@@ -1,4 +1,4 @@
-"""Pieces of an answer against the tokenizer's own decoding, for the three kinds of tokenizer that models have."""
+"""Compare the pieces of an answer with the tokenizer's own decoding, for the kinds of tokenizer that models use."""
 
 import json
 from functools import cache
@@ -32,10 +32,13 @@ SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
 
 @cache
 def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
-    """As Llama's: spaces are `▁`, what the vocabulary lacks comes as bytes `<0xE2>`; Gemma's decoder does not strip."""
+    """Like Llama's: spaces are `▁`, and characters outside the vocabulary become byte tokens such as `<0xE2>`.
+
+    `strips=False` is like Gemma's, whose decoder keeps the leading space.
+    """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    # While it learns, so that no token reaches over a space or a comma.
+    # Only during training, so that no token spans a space or a comma.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation()]
     )
@@ -53,7 +56,7 @@ def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
 
 @cache
 def byte_level() -> PreTrainedTokenizerFast:
-    """As GPT-2's, Llama 3's and Qwen's: every character is bytes, the corpus' own merged."""
+    """Like GPT-2's, Llama 3's and Qwen's: text is split into bytes, and those of the corpus are merged."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -82,9 +85,9 @@ def pieces(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> tuple[list[str
     answer = AnswerText(tokenizer)
     texts, words = [], []
     for token in ids:
-        foretold = answer.text_of(token)
+        preview = answer.text_of(token)
         text, word = answer.add(token)
-        assert token == tokenizer.eos_token_id or foretold == text
+        assert token == tokenizer.eos_token_id or preview == text
         texts.append(text)
         words.append(word)
     assert answer.answer == "".join(texts)
@@ -115,7 +118,7 @@ def test_pieces_of_any_text_join_to_what_the_tokenizer_decodes(kind: str, text: 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_byte_level_tokens_join_even_where_bytes_make_no_character(data: st.DataObject) -> None:
+def test_any_byte_level_tokens_join_even_if_their_bytes_form_no_character(data: st.DataObject) -> None:
     tokenizer = byte_level()
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
     texts, words, rest = pieces(tokenizer, ids)
@@ -125,17 +128,17 @@ def test_any_byte_level_tokens_join_even_where_bytes_make_no_character(data: st.
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_sentencepiece_tokens_have_pieces_without_an_error(data: st.DataObject) -> None:
+def test_any_sentencepiece_tokens_yield_pieces_without_an_error(data: st.DataObject) -> None:
     tokenizer = sentencepiece_style()
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
     texts, _, rest = pieces(tokenizer, ids)
-    # Replacement signs apart, which a spoilt run of bytes has in other numbers, all of the tokenizer's text is there.
+    # A broken run of bytes may yield a different number of replacement characters. All other text must be there.
     kept = ("".join(texts) + rest).replace("\N{REPLACEMENT CHARACTER}", "")
-    wanted = decoded(tokenizer, ids).replace("\N{REPLACEMENT CHARACTER}", "")
-    assert len(kept) >= len(wanted)
+    expected = decoded(tokenizer, ids).replace("\N{REPLACEMENT CHARACTER}", "")
+    assert len(kept) >= len(expected)
 
 
-def test_a_character_in_several_tokens_belongs_to_the_one_that_completes_it() -> None:
+def test_a_character_in_several_tokens_belongs_to_the_token_that_completes_it() -> None:
     tokenizer = byte_level()
     ids = ids_of(tokenizer, "a 🙂!")
     texts, words, _ = pieces(tokenizer, ids)
@@ -144,7 +147,7 @@ def test_a_character_in_several_tokens_belongs_to_the_one_that_completes_it() ->
     assert words == [0, 1, 2, 2, 2, 2, 3]
 
 
-def test_an_answer_that_ends_inside_a_character_says_what_is_left() -> None:
+def test_rest_returns_the_text_of_an_incomplete_last_character() -> None:
     for tokenizer in (byte_level(), sentencepiece_style()):
         ids = ids_of(tokenizer, "a🙂")[:-1]
         texts, _, rest = pieces(tokenizer, ids)
@@ -153,7 +156,7 @@ def test_an_answer_that_ends_inside_a_character_says_what_is_left() -> None:
         assert "".join(texts) + rest == decoded(tokenizer, ids)
 
 
-def test_a_spoilt_run_of_bytes_does_not_take_back_what_was_said() -> None:
+def test_a_broken_run_of_bytes_does_not_change_text_already_emitted() -> None:
     tokenizer = sentencepiece_style()
     smile, word = ids_of(tokenizer, "🙂"), ids_of(tokenizer, "cube")
     ids = [*smile, smile[-4], *word]
@@ -163,7 +166,7 @@ def test_a_spoilt_run_of_bytes_does_not_take_back_what_was_said() -> None:
 
 
 @pytest.mark.parametrize("kind", ["sentencepiece", "byte-level"])
-def test_a_word_is_its_sub_tokens_without_its_punctuation(kind: str) -> None:
+def test_a_word_groups_its_subword_tokens_without_punctuation(kind: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     ids = ids_of(tokenizer, "The unspherical cube, isn't it?\nNo.")
     texts, words, _ = pieces(tokenizer, ids)
@@ -171,14 +174,14 @@ def test_a_word_is_its_sub_tokens_without_its_punctuation(kind: str) -> None:
     assert [word for word in joined if word] == ["The", "unspherical", "cube", ",", "isn't", "it", "?", "No", "."]
 
 
-def test_scripts_without_spaces_have_a_word_a_token() -> None:
+def test_scripts_without_spaces_have_one_word_per_token() -> None:
     tokenizer = byte_level()
     texts, words, _ = pieces(tokenizer, ids_of(tokenizer, "日本語"))
     assert [text for text in texts if text] == ["日", "本", "語"]
     assert words[-1] == 2
 
 
-def test_alternatives_are_spelt_as_they_would_read_here() -> None:
+def test_alternatives_have_the_text_they_would_add_at_this_position() -> None:
     tokenizer = byte_level()
     answer = AnswerText(tokenizer)
     for token in ids_of(tokenizer, "The"):
@@ -189,7 +192,7 @@ def test_alternatives_are_spelt_as_they_would_read_here() -> None:
     assert answer.answer == "The"
 
 
-def test_the_embedded_tokenizer_s_pieces_close_up_as_in_the_browser() -> None:
+def test_pieces_of_the_embedded_tokenizer_are_spaced_as_in_the_browser() -> None:
     tokenizer = build_tokenizer()
     ids = ids_of(tokenizer, "There are two spheres: metallic, not red.")
     texts, words, _ = pieces(tokenizer, ids)
@@ -198,7 +201,7 @@ def test_the_embedded_tokenizer_s_pieces_close_up_as_in_the_browser() -> None:
     assert words[3:8] == [3, 3, 4, 5, 5]
 
 
-def test_a_prompt_s_tokens_are_spelt_with_their_markers() -> None:
+def test_prompt_token_texts_include_special_tokens() -> None:
     tokenizer = build_tokenizer()
     ids = list(tokenizer("USER: what color is the cube? ASSISTANT:").input_ids)
     texts = token_texts(tokenizer, ids)
@@ -206,7 +209,7 @@ def test_a_prompt_s_tokens_are_spelt_with_their_markers() -> None:
     assert "".join(texts) == "<s> USER: what color is the cube? ASSISTANT:"
 
 
-def test_a_long_answer_is_not_decoded_from_its_start_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_answer_is_not_decoded_from_the_start_for_each_token(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = byte_level()
     ids = ids_of(tokenizer, " ".join(SENTENCES) * 20)
     longest = 0
@@ -221,5 +224,5 @@ def test_a_long_answer_is_not_decoded_from_its_start_each_time(monkeypatch: pyte
     texts, _, _ = pieces(tokenizer, ids)
     monkeypatch.undo()
     assert "".join(texts) == decoded(tokenizer, ids)
-    # 16 pieces, each of as many tokens as the corpus' rarest character has bytes.
+    # 16 pieces, each with at most as many tokens as the longest character in the corpus has bytes.
     assert longest <= 80 < len(ids)

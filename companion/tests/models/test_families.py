@@ -1,4 +1,4 @@
-"""Which token has which pixels, found out from the models themselves and compared with what a reading says."""
+"""Determine which pixels each image token depends on from the models themselves, and compare with the readings."""
 
 from typing import Any
 
@@ -22,15 +22,15 @@ _made: dict[str, Tiny] = {}
 
 
 def local(kind: str) -> Tiny:
-    """A model whose image features depend on their own pixels only. Kept, since tests only read it."""
+    """A model whose image features depend on their own pixels only. Cached, because tests do not modify it."""
     if kind not in _made:
         _made[kind] = tiny(kind, local=True)
     return _made[kind]
 
 
-def read(made: Tiny, pixels: np.ndarray | Image.Image, question: str = QUESTION) -> Reading:
+def read(lvlm: Tiny, pixels: np.ndarray | Image.Image, question: str = QUESTION) -> Reading:
     image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    return made.family.read(made.model, made.processor, image, question)
+    return lvlm.family.read(lvlm.model, lvlm.processor, image, question)
 
 
 def noise(width: int, height: int) -> np.ndarray:
@@ -38,17 +38,17 @@ def noise(width: int, height: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def image_features(made: Tiny, reading: Reading) -> torch.Tensor:
-    """[n, d]: what the model puts in the columns of its image tokens, in their order."""
+def image_features(lvlm: Tiny, reading: Reading) -> torch.Tensor:
+    """[n, d]: the features that the model inserts at its image tokens, in order."""
     text = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}
     pixels = {name: value for name, value in reading.inputs.items() if name not in text}
-    found: Any = made.model.model.get_image_features(**pixels, return_dict=True).pooler_output
-    found = torch.cat(list(found)) if isinstance(found, list | tuple) else found
-    return found.reshape(-1, found.shape[-1])
+    features: Any = lvlm.model.model.get_image_features(**pixels, return_dict=True).pooler_output
+    features = torch.cat(list(features)) if isinstance(features, list | tuple) else features
+    return features.reshape(-1, features.shape[-1])
 
 
-def image_columns(made: Tiny, reading: Reading) -> torch.Tensor:
-    return (reading.inputs["input_ids"][0] == made.model.config.image_token_id).nonzero()[:, 0]
+def image_columns(lvlm: Tiny, reading: Reading) -> torch.Tensor:
+    return (reading.inputs["input_ids"][0] == lvlm.model.config.image_token_id).nonzero()[:, 0]
 
 
 def centre(frame: Frame, row: int, col: int) -> tuple[float, float]:
@@ -58,13 +58,11 @@ def centre(frame: Frame, row: int, col: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("size", [WIDE, TALL], ids=["wide", "tall"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_image_feature_is_a_patch_in_one_place_or_a_newline_or_class_token(
-    kind: str, size: tuple[int, int]
-) -> None:
-    made = local(kind)
-    reading = read(made, noise(*size))
-    columns = image_columns(made, reading)
-    assert len(columns) == len(image_features(made, reading))
+def test_every_image_feature_is_one_patch_or_a_newline_or_class_token(kind: str, size: tuple[int, int]) -> None:
+    lvlm = local(kind)
+    reading = read(lvlm, noise(*size))
+    columns = image_columns(lvlm, reading)
+    assert len(columns) == len(image_features(lvlm, reading))
     patches = reading.patch_columns.tolist()
     assert len(set(patches)) == len(patches) == len(set(reading.places)) == len(reading.places)
     assert len(patches) == sum(frame.rows * frame.cols for frame in reading.frames)
@@ -81,45 +79,46 @@ def test_every_image_feature_is_a_patch_in_one_place_or_a_newline_or_class_token
 
 @pytest.mark.parametrize("size", [WIDE, TALL], ids=["wide", "tall"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_marked_square_changes_the_features_of_its_patch_alone(kind: str, size: tuple[int, int]) -> None:
-    made = local(kind)
+def test_a_marked_square_changes_only_the_features_of_its_patch(kind: str, size: tuple[int, int]) -> None:
+    lvlm = local(kind)
     pixels = noise(*size)
-    reading = read(made, pixels)
-    before = image_features(made, reading)
-    columns = image_columns(made, reading).tolist()
+    reading = read(lvlm, pixels)
+    before = image_features(lvlm, reading)
+    columns = image_columns(lvlm, reading).tolist()
     first = reading.frames[0]
     marked = 0
     for row in range(first.rows):
         for col in range(first.cols):
             x, y = (round(value) for value in centre(first, row, col))
             if not (2 <= x < size[0] - 2 and 2 <= y < size[1] - 2):
-                continue  # only padding has its middle there
+                continue  # the patch's centre is in the padding
             other = pixels.copy()
             other[y - 2 : y + 3, x - 2 : x + 3] = 255 * (pixels[y - 2 : y + 3, x - 2 : x + 3] < 128)
-            after = image_features(made, read(made, other))
-            moved = {columns[n] for n in (after != before).any(dim=1).nonzero()[:, 0].tolist()}
-            assert moved <= set(reading.patch_columns.tolist())
+            after = image_features(lvlm, read(lvlm, other))
+            changed = {columns[n] for n in (after != before).any(dim=1).nonzero()[:, 0].tolist()}
+            assert changed <= set(reading.patch_columns.tolist())
             start = 0
             for frame in reading.frames:
                 may, must = touched(frame, x, y, reach=6 if kind in ("idefics3", "smolvlm") else 2)
                 if frame is first:
-                    # The square is small enough that no resizing filter carries it over the patch's edge.
+                    # The square is small enough that no resizing filter spreads it beyond the patch.
                     assert may == must == {(row, col)}
-                found = {
+                patches = {
                     divmod(n - start, frame.cols)
                     for n in range(start, start + frame.rows * frame.cols)
-                    if int(reading.patch_columns[n]) in moved
+                    if int(reading.patch_columns[n]) in changed
                 }
-                assert must <= found <= may, (frame.name, row, col)
+                assert must <= patches <= may, (frame.name, row, col)
                 start += frame.rows * frame.cols
             marked += 1
     assert marked >= 0.7 * first.rows * first.cols / (2 if kind == "llava-padded-qwen2" else 1)
 
 
 def touched(frame: Frame, x: int, y: int, *, reach: float) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
-    """Patches that a 5 x 5 square around (x, y) may change, and the one that it must.
+    """Return the patches that a 5 x 5 square around (x, y) may change, and those that it must change.
 
-    `reach`: how many model pixels a side the filters look: two for one bicubic resizing, three for each of two Lanczos.
+    `reach` is the radius of the resizing filters in model pixels: two for one bicubic pass, three for each of two
+    Lanczos passes.
     """
     reach_x = 2.5 + reach * max(1, frame.crop.width / frame.width_px)
     reach_y = 2.5 + reach * max(1, frame.crop.height / frame.height_px)
@@ -137,37 +136,37 @@ def touched(frame: Frame, x: int, y: int, *, reach: float) -> tuple[set[tuple[in
 
 @pytest.mark.parametrize("size", [WIDE, TALL, (333, 222), (97, 131)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_patch_s_pixels_are_those_that_its_frame_says(kind: str, size: tuple[int, int]) -> None:
-    """Red is the column and green the row: the mean colour of a patch's pixels is the middle of its rectangle."""
-    made = local(kind)
+def test_a_patch_covers_the_pixels_stated_by_its_frame(kind: str, size: tuple[int, int]) -> None:
+    """Red encodes the column and green the row, so a patch's mean colour is the centre of its rectangle."""
+    lvlm = local(kind)
     width, height = size
     rows, cols = np.mgrid[0:height, 0:width]
     pixels = np.stack([255 * (cols + 0.5) / width, 255 * (rows + 0.5) / height, 0 * rows], axis=-1)
-    reading = read(made, pixels.round().astype(np.uint8))
-    resizer = made.processor.image_processor
+    reading = read(lvlm, pixels.round().astype(np.uint8))
+    resizer = lvlm.processor.image_processor
     mean, std = np.array(resizer.image_mean), np.array(resizer.image_std)
     start = 0
     for frame in reading.frames:
         for n in range(frame.rows * frame.cols):
             rect = frame.patch(*divmod(n, frame.cols))
             if min(rect.x, rect.y) < 0 or rect.x + rect.width > width or rect.y + rect.height > height:
-                continue  # some of it is padding
-            shown = pixels_of(kind, reading, reading.places[start + n]).mean(axis=(1, 2)) * std + mean
-            # Eight bits, rounded twice, and at the picture's edge the filters lean inwards: half a model pixel.
+                continue  # partly padding
+            colour = pixels_of(kind, reading, reading.places[start + n]).mean(axis=(1, 2)) * std + mean
+            # Half a model pixel, because resizing filters lean inwards at the image's edge; 1/255 for 8-bit rounding.
             across, down = frame.crop.width / frame.width_px, frame.crop.height / frame.height_px
-            # A joined frame spreads over its patches what tiles leave unread at their edges, 2 of 58 px, and what a
-            # last crop of pan and scan lacks, one source pixel.
+            # A joined frame ignores that each tile leaves 2 of its 58 px unread, and that the last pan-and-scan crop
+            # is one source pixel short.
             unread = 2.0 if kind == "llava-next-siglip" else 0.0
-            lacks = 1.0 if kind == "gemma3-crops" else 0.0
-            slack = np.array([((0.5 + unread) * across + lacks) / width, ((0.5 + unread) * down + lacks) / height, 0])
-            slack += 1 / 255
+            short = 1.0 if kind == "gemma3-crops" else 0.0
+            tolerance = np.array([(0.5 + unread) * across + short, (0.5 + unread) * down + short, 0])
+            tolerance = tolerance / [width, height, 1] + 1 / 255
             middle = np.array([(rect.x + rect.width / 2) / width, (rect.y + rect.height / 2) / height, 0])
-            assert (np.abs(shown - middle) <= slack).all(), (frame.name, divmod(n, frame.cols), shown, middle)
+            assert (np.abs(colour - middle) <= tolerance).all(), (frame.name, divmod(n, frame.cols), colour, middle)
         start += frame.rows * frame.cols
 
 
 def pixels_of(kind: str, reading: Reading, place: Place) -> np.ndarray:
-    """[3, h, w]: the model pixels behind one token, cut out of what the processor made."""
+    """[3, h, w]: the model pixels of one image token, cut from the processor's output."""
     values = reading.inputs["pixel_values"].numpy()
     if kind in ("qwen2.5-vl", "qwen2-vl"):
         cols = reading.frames[0].cols
@@ -181,57 +180,57 @@ def pixels_of(kind: str, reading: Reading, place: Place) -> np.ndarray:
 @settings(max_examples=12, deadline=None)
 @given(width=st.integers(1, 300), height=st.integers(1, 300))
 @pytest.mark.parametrize("kind", KINDS)
-def test_pictures_of_any_size_have_as_many_tokens_as_features(kind: str, width: int, height: int) -> None:
+def test_images_of_any_size_have_as_many_tokens_as_features(kind: str, width: int, height: int) -> None:
     if max(width, height) > 200 * min(width, height):
-        return  # Qwen's processor refuses these itself
-    made = local(kind)
-    reading = read(made, noise(width, height))
-    assert len(image_columns(made, reading)) == len(image_features(made, reading))
+        return  # Qwen's processor rejects these itself
+    lvlm = local(kind)
+    reading = read(lvlm, noise(width, height))
+    assert len(image_columns(lvlm, reading)) == len(image_features(lvlm, reading))
     assert len(reading.patch_columns) == sum(frame.rows * frame.cols for frame in reading.frames) == len(reading.places)
     for frame in reading.frames:
-        # Each frame shows some of the picture.
+        # Each frame overlaps the image.
         assert frame.crop.x < width
         assert frame.crop.y < height
         assert frame.crop.x + frame.crop.width > 0
         assert frame.crop.y + frame.crop.height > 0
 
 
-def test_a_picture_that_unpadding_leaves_nothing_of_is_read_whole_only() -> None:
+def test_an_image_whose_tiles_are_only_padding_is_read_as_a_whole() -> None:
     reading = read(local("llava-next"), noise(300, 2))
     assert [frame.name for frame in reading.frames] == ["image"]
     assert len(reading.patch_columns) == 16
 
 
 @pytest.mark.parametrize("kind", ["idefics3", "smolvlm"])
-def test_a_picture_that_is_not_to_be_split_is_read_once(kind: str) -> None:
-    made = tiny(kind, local=True)
-    made.processor.image_processor.do_image_splitting = False
-    reading = read(made, noise(*WIDE))
+def test_an_image_is_read_once_if_splitting_is_off(kind: str) -> None:
+    lvlm = tiny(kind, local=True)
+    lvlm.processor.image_processor.do_image_splitting = False
+    reading = read(lvlm, noise(*WIDE))
     assert [frame.name for frame in reading.frames] == ["image"]
     assert reading.frames[0].crop == (0, 0, *WIDE)
-    assert len(reading.patch_columns) == len(image_features(made, reading)) == 4
+    assert len(reading.patch_columns) == len(image_features(lvlm, reading)) == 4
 
 
-def test_a_square_picture_is_not_cut_by_pan_and_scan() -> None:
+def test_pan_and_scan_does_not_crop_a_square_image() -> None:
     reading = read(local("gemma3-crops"), noise(200, 200))
     assert [frame.name for frame in reading.frames] == ["image"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_prompt_begins_with_one_start_token(kind: str) -> None:
-    made = local(kind)
-    ids = read(made, noise(60, 60)).inputs["input_ids"][0].tolist()
-    assert ids.count(made.processor.tokenizer.bos_token_id) == 1
-    assert ids[0] == made.processor.tokenizer.bos_token_id
+def test_a_prompt_starts_with_exactly_one_start_token(kind: str) -> None:
+    lvlm = local(kind)
+    ids = read(lvlm, noise(60, 60)).inputs["input_ids"][0].tolist()
+    assert ids.count(lvlm.processor.tokenizer.bos_token_id) == 1
+    assert ids[0] == lvlm.processor.tokenizer.bos_token_id
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_grey_or_transparent_picture_is_read_as_its_rgb(kind: str) -> None:
-    made = local(kind)
+def test_grey_and_transparent_images_are_converted_to_rgb(kind: str) -> None:
+    lvlm = local(kind)
     for mode in ("L", "RGBA", "P"):
         image = Image.fromarray(noise(70, 50)).convert(mode)
-        given, wanted = read(made, image), read(made, image.convert("RGB"))
-        assert torch.equal(given.inputs["pixel_values"], wanted.inputs["pixel_values"])
+        actual, expected = read(lvlm, image), read(lvlm, image.convert("RGB"))
+        assert torch.equal(actual.inputs["pixel_values"], expected.inputs["pixel_values"])
 
 
 @pytest.mark.parametrize(
@@ -243,65 +242,68 @@ def test_a_grey_or_transparent_picture_is_read_as_its_rgb(kind: str) -> None:
         ("gemma3", "<image_soft_token>"),
     ],
 )
-def test_a_question_that_holds_a_picture_s_placeholder_is_refused(kind: str, token: str) -> None:
-    with pytest.raises(ValueError, match=r"question holds|image tokens"):
+def test_a_question_with_an_image_placeholder_is_rejected(kind: str, token: str) -> None:
+    with pytest.raises(ValueError, match=r"question contains|image tokens"):
         read(local(kind), noise(60, 60), f"What is {token}?")
 
 
-def test_an_empty_question_is_refused() -> None:
+def test_an_empty_question_is_rejected() -> None:
     with pytest.raises(ValueError, match="empty"):
         read(local("llava"), noise(60, 60), " \n")
 
 
 @pytest.mark.parametrize("templated", [True, False])
-def test_the_embedded_model_is_asked_as_in_the_browser(templated: bool) -> None:
+def test_the_embedded_model_gets_the_same_inputs_as_in_the_browser(templated: bool) -> None:
     model, processor = load_model(EMBEDDED), AutoProcessor.from_pretrained(EMBEDDED)
     image = Image.fromarray(noise(500, 333))
-    wanted = model_inputs(processor, image, QUESTION)
+    expected = model_inputs(processor, image, QUESTION)
     if not templated:
         processor.chat_template = None
     reading = family_of(model.config).read(model, processor, image, QUESTION)
     assert PROMPT.format(question=QUESTION).startswith("USER: <image>")
-    assert set(reading.inputs) == set(wanted)
-    for name, value in wanted.items():
+    assert set(reading.inputs) == set(expected)
+    for name, value in expected.items():
         assert torch.equal(reading.inputs[name], value), name
     assert reading.frames[0][2:] == (24, 24, 336, 336)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_layers_are_those_of_the_decoder_whose_output_the_vocabulary_layer_reads(kind: str) -> None:
-    made = local(kind)
-    decoder, layers = made.family.decoder(made.model), made.family.layers(made.model)
-    assert len(layers) == made.model.config.get_text_config().num_hidden_layers
+def test_the_vocabulary_layer_reads_the_output_of_the_decoder(kind: str) -> None:
+    lvlm = local(kind)
+    decoder, layers = lvlm.family.decoder(lvlm.model), lvlm.family.layers(lvlm.model)
+    assert len(layers) == lvlm.model.config.get_text_config().num_hidden_layers
     seen: list[torch.Tensor] = []
     handle = decoder.register_forward_hook(lambda _module, _args, out: seen.append(out.last_hidden_state))
-    reading = read(made, noise(60, 60))
+    reading = read(lvlm, noise(60, 60))
     try:
         with torch.no_grad():
-            logits = made.model(**reading.inputs).logits  # type: ignore[operator]
-            torch.testing.assert_close(made.model.lm_head(seen[0]), logits)
+            logits = lvlm.model(**reading.inputs).logits  # type: ignore[operator]
+            torch.testing.assert_close(lvlm.model.lm_head(seen[0]), logits)
     finally:
         handle.remove()
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_extended_inputs_teach_the_answer(kind: str) -> None:
-    """Causality: logits of the prompt do not change with what is put behind it (1e-5: sums of another length)."""
-    made = local(kind)
-    reading = read(made, noise(60, 60))
+def test_extended_inputs_hold_prompt_and_answer(kind: str) -> None:
+    """Causality: appending an answer does not change the logits of the prompt.
+
+    Tolerance 1e-5: sums over a different length.
+    """
+    lvlm = local(kind)
+    reading = read(lvlm, noise(60, 60))
     n = reading.inputs["input_ids"].shape[1]
     longer = extend(reading, [200, 201, 200])
     assert reading.inputs["input_ids"].shape[1] == n
     assert longer["input_ids"][0, n:].tolist() == [200, 201, 200]
     with torch.no_grad():
-        short = made.model(**reading.inputs).logits  # type: ignore[operator]
-        long = made.model(**longer).logits  # type: ignore[operator]
+        short = lvlm.model(**reading.inputs).logits  # type: ignore[operator]
+        long = lvlm.model(**longer).logits  # type: ignore[operator]
     assert long.shape[1] == n + 3
     torch.testing.assert_close(long[:, :n], short, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("config", [Blip2Config(), InternVLConfig()], ids=lambda config: config.model_type)
-def test_another_family_is_refused_with_the_list_of_those_that_work(config: Any) -> None:
+def test_an_unsupported_family_is_rejected_with_the_list_of_supported_ones(config: Any) -> None:
     with pytest.raises(UnsupportedFamily) as caught:
         family_of(config)
     assert config.model_type in str(caught.value)
@@ -312,7 +314,7 @@ def test_another_family_is_refused_with_the_list_of_those_that_work(config: Any)
 
 
 @pytest.mark.parametrize(
-    ("config", "named"),
+    ("config", "name"),
     [
         (LlavaConfig(vision_config={"model_type": "pixtral"}), "pixtral"),
         (LlavaConfig(vision_config=SiglipVisionConfig(), vision_feature_select_strategy="default"), "default"),
@@ -320,6 +322,6 @@ def test_another_family_is_refused_with_the_list_of_those_that_work(config: Any)
     ],
     ids=["pixtral", "siglip without a class token", "tiles with a class token"],
 )
-def test_a_known_model_type_with_an_unknown_part_is_refused_by_that_part(config: Any, named: str) -> None:
-    with pytest.raises(UnsupportedFamily, match=named):
+def test_a_known_model_type_with_an_unsupported_part_is_rejected_by_that_part(config: Any, name: str) -> None:
+    with pytest.raises(UnsupportedFamily, match=name):
         family_of(config)

@@ -15,7 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from patchlight.methods.explain import METHODS, Check, Cost, MethodMap, explain
+from patchlight.methods.explain import Check, Cost, MethodMap, explain
+from patchlight.methods.names import METHODS
 from patchlight.models.loading import LoadOptions, load
 from patchlight.server.app import create_app
 from patchlight.server.session import ModelSession
@@ -482,8 +483,8 @@ MODEL: Any = {"name": "m", "revision": "0", "dtype": "float32", "device": "cpu"}
 @pytest.mark.parametrize(
     ("token_index", "values", "reason"),
     [
-        (0, [0, 0], "the map of token 0 comes where token 1 is due"),
-        (1, [0, 0, 0], r"values of token 1 has the shape \(3,\), want \(2,\)"),
+        (0, [0, 0], "expected the map of token 1, got the map of token 0"),
+        (1, [0, 0, 0], r"expected values of token 1 of shape \(2,\), got \(3,\)"),
         (1, [np.nan, 0], "the map of token 1 is not finite: 1 of 2 values"),
     ],
 )

@@ -24,7 +24,9 @@ def block(language: str) -> str:
     return code
 
 
-@pytest.mark.parametrize(("heading", "fields"), [("Columns", RUN_FIELDS), ("Its columns", EXPLANATION_FIELDS)])
+@pytest.mark.parametrize(
+    ("heading", "fields"), [("Columns", RUN_FIELDS), ("Columns of an explanation", EXPLANATION_FIELDS)]
+)
 def test_the_documented_columns_match_the_schemas(heading: str, fields: list[pa.Field]):
     section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
     listed = re.findall(r"^\| `(\w+)` \| (\S.*?) \| ", section, re.MULTILINE)
@@ -40,7 +42,7 @@ def test_the_documented_explanation_header_matches_the_code():
 
 
 def test_the_documented_request_fields_match_the_schemas():
-    for heading, request in (("Asking", GenerateRequest), ("Explaining", ExplainRequest)):
+    for heading, request in (("Asking a question", GenerateRequest), ("Explaining tokens", ExplainRequest)):
         section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
         listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
         assert listed == [field.alias for field in request.model_fields.values()]

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from patchlight.methods.explain import METHODS
+from patchlight.methods.names import METHODS
 from patchlight.server.app import create_app
 from patchlight.server.settings import ServeSettings
 from patchlight.wire.explanation import parse_explanation

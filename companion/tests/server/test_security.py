@@ -34,7 +34,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     for name in ("app-1a2b.js", "ort.mjs", "ort.wasm", "model.onnx"):
         (folder / "assets" / name).write_text(f"// {name}")
     (folder / "favicon.svg").write_text("<svg/>")
-    return load_page(folder)
+    return load_page(folder, has_api=True)
 
 
 class Server(NamedTuple):
@@ -268,6 +268,15 @@ def test_files_have_the_media_types_that_browsers_require(local_server: Server):
             assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
 
 
+def test_part_of_a_file_is_served_by_range(local_server: Server):
+    """The page reads one image of a dataset out of a file of all of them."""
+    with httpx.Client(base_url=local_server.url) as client:
+        part = client.get("/favicon.svg", headers={"Range": "bytes=1-3"})
+        assert (part.status_code, part.content) == (206, b"svg")
+        assert part.headers["content-range"] == "bytes 1-3/6"
+        assert client.get("/favicon.svg", headers={"Range": "bytes=6-9"}).status_code == 416
+
+
 @pytest.mark.parametrize(
     "path",
     ["/../settings.py", "/%2e%2e/%2e%2e/etc/passwd", "/assets/../../x", "//etc/passwd", "/assets/%00", "/assets"],
@@ -280,10 +289,10 @@ def test_files_outside_the_page_s_folder_are_not_served(path: str, local_server:
 
 def test_a_folder_without_a_built_page_is_refused(tmp_path: Path):
     with pytest.raises(OSError, match=r"index\.html"):
-        load_page(tmp_path)
+        load_page(tmp_path, has_api=True)
     (tmp_path / "index.html").write_text("<html><head></head></html>")
     with pytest.raises(ValueError, match="no content security policy"):
-        load_page(tmp_path)
+        load_page(tmp_path, has_api=True)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs written, read back, broken off; and a run recorded from a real (random) model against Hugging Face's own calls."""
+"""Write runs, read them back, cut them off; and compare a run recorded from a random model with Hugging Face's calls."""
 
 import hashlib
 import io
@@ -53,7 +53,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     return Recorded(folder, answer, read_run(folder / "tiny.run"))
 
 
-def test_the_committed_run_reads_as_it_was_written():
+def test_the_committed_run_has_the_expected_content():
     run = read_run(FIXTURE)
     assert run.header["id"] == "a07afe8a2c3f"
     assert run.picture is not None
@@ -67,7 +67,7 @@ def test_the_committed_run_reads_as_it_was_written():
     assert [token.token_id for token in run.tokens] == [38, 34, 134, 109, 29, 79]
     first = run.tokens[0]
     assert first.map is not None
-    # Written as float32, so read back exactly.
+    # Stored as float32, so the comparison is exact.
     assert first.map.values[0] == np.float32(0.16621030867099762)
     assert first.log_prob == np.float32(-1.324744462966919)
     assert run.states is not None
@@ -79,7 +79,7 @@ def test_the_committed_run_reads_as_it_was_written():
     assert run.end == ("length", 1194.0668039997036, 909.9999890004256, None)
 
 
-def test_the_committed_live_stream_reads_as_it_was_written():
+def test_the_committed_live_stream_has_the_expected_content():
     run = read_run(LIVE_FIXTURE)
     assert run.header == LIVE_HEADER
     assert run.places == [2, 1, 0]
@@ -101,12 +101,12 @@ def test_the_committed_live_stream_reads_as_it_was_written():
     assert run.end == ("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values")
 
 
-def test_the_committed_live_stream_is_what_is_written_today(tmp_path: Path):
+def test_the_committed_live_stream_equals_a_newly_written_one(tmp_path: Path):
     write_live_run(tmp_path / "live.run")
     assert (tmp_path / "live.run").read_bytes() == LIVE_FIXTURE.read_bytes()
 
 
-def test_the_recorded_answer_is_what_generate_says(recorded: Recorded):
+def test_the_recorded_answer_equals_that_of_generate(recorded: Recorded):
     processor = AutoProcessor.from_pretrained(recorded.folder / "hf")
     model = load_model(recorded.folder / "hf")
     image = Image.open(recorded.folder / "gradient.png").convert("RGB")
@@ -116,7 +116,7 @@ def test_the_recorded_answer_is_what_generate_says(recorded: Recorded):
     assert recorded.answer == processor.tokenizer.decode(ids) == "".join(t.text for t in recorded.run.tokens)
 
 
-def test_alternatives_begin_with_the_chosen_token_and_fall(recorded: Recorded):
+def test_alternatives_are_sorted_and_start_with_the_chosen_token(recorded: Recorded):
     for token in recorded.run.tokens:
         scores = [alternative.log_prob for alternative in token.alternatives]
         assert len(scores) == 5
@@ -133,7 +133,8 @@ def test_maps_follow_from_the_states_in_the_file(recorded: Recorded):
         assert token.map is not None
         with torch.no_grad():
             again = head(torch.from_numpy(token.query_state).float()[None], patches)[0].numpy()
-        # States are kept in fp16: 2^-11 relative, logits of a few units, a quarter of that in the probability.
+        # States are stored in fp16 (2^-11 relative error), logits are a few units large, and a probability changes by
+        # at most a quarter of its logit's change.
         np.testing.assert_allclose(again, token.map.values, rtol=0, atol=2e-3)
 
 
@@ -147,7 +148,7 @@ def test_word_pieces_join_to_the_answer_with_their_spaces():
     assert words.answer == "The spheres are metallic, not red." == tokenizer.decode(ids)
 
 
-def test_a_colon_stands_close_to_its_word():
+def test_there_is_no_space_before_a_colon():
     tokenizer = build_tokenizer()
     words = AnswerText(tokenizer)
     ids = tokenizer("There are two objects: a small cube", add_special_tokens=False).input_ids
@@ -155,10 +156,10 @@ def test_a_colon_stands_close_to_its_word():
 
 
 @pytest.mark.parametrize("share", [0.35, 0.6, 0.85])
-def test_a_file_cut_short_keeps_what_came_and_says_truncated(share: float, tmp_path: Path):
-    whole = FIXTURE.read_bytes()
+def test_a_truncated_file_keeps_its_complete_rows_and_is_marked_truncated(share: float, tmp_path: Path):
+    content = FIXTURE.read_bytes()
     cut = tmp_path / "cut.run"
-    cut.write_bytes(whole[: int(share * len(whole))])
+    cut.write_bytes(content[: int(share * len(content))])
     run = read_run(cut)
     assert run.end.reason == "truncated"
     assert len(run.tokens) < 6
@@ -166,16 +167,16 @@ def test_a_file_cut_short_keeps_what_came_and_says_truncated(share: float, tmp_p
 
 
 @pytest.mark.parametrize("version", [1, 3])
-def test_another_version_is_refused_by_its_number(version: int, tmp_path: Path):
+def test_another_format_version_is_rejected_by_its_number(version: int, tmp_path: Path):
     path = tmp_path / "later.run"
     schema = pa.schema([pa.field("kind", pa.utf8())], metadata={METADATA_KEY: json.dumps({"formatVersion": version})})
     with pa.ipc.new_stream(path, schema):
         pass
-    with pytest.raises(ValueError, match=f"later.run has run format version {version}; this reads version 2"):
+    with pytest.raises(ValueError, match=f"later.run has run format version {version}, expected version 2"):
         read_run(path)
 
 
-def test_an_arrow_file_that_is_no_run_is_refused(tmp_path: Path):
+def test_an_arrow_file_that_is_not_a_run_is_rejected(tmp_path: Path):
     path = tmp_path / "table.run"
     with pa.ipc.new_stream(path, pa.schema([pa.field("kind", pa.utf8())])):
         pass
@@ -186,48 +187,48 @@ def test_an_arrow_file_that_is_no_run_is_refused(tmp_path: Path):
 def test_rows_that_contradict_the_header_are_not_written():
     run = read_run(FIXTURE)
     writer = RunWriter(io.BytesIO(), run.header)
-    with pytest.raises(ValueError, match=r"states \(16, 31\), the header says \(16, 32\)"):
+    with pytest.raises(ValueError, match=r"expected states of shape \(16, 32\), got \(16, 31\)"):
         writer.states(np.zeros((16, 31)))
     token: Token = run.tokens[1]
-    with pytest.raises(ValueError, match="token 1 comes where 0 is due"):
+    with pytest.raises(ValueError, match="expected token 0, got token 1"):
         writer.token(token)
 
 
-def test_a_row_out_of_its_order_is_not_written():
+def test_a_row_out_of_order_is_not_written():
     run = read_run(FIXTURE)
     states = np.zeros((16, 32))
     writer = RunWriter(io.BytesIO(), run.header)
-    with pytest.raises(ValueError, match="token comes before states"):
+    with pytest.raises(ValueError, match="token cannot precede the states"):
         writer.token(run.tokens[0])
     writer.states(states)
-    with pytest.raises(ValueError, match="queued comes after states"):
+    with pytest.raises(ValueError, match="queued cannot follow one of kind states"):
         writer.queued(0)
-    with pytest.raises(ValueError, match="states comes after states"):
+    with pytest.raises(ValueError, match="states cannot follow one of kind states"):
         writer.states(states)
     writer.end(End("stop", 1, 1))
-    with pytest.raises(ValueError, match="token comes after end"):
+    with pytest.raises(ValueError, match="token cannot follow one of kind end"):
         writer.token(run.tokens[0])
 
 
-# The largest fp16 number, the first float32 above it, what would round to infinity.
+# The largest fp16 number, the next float32 number, and two numbers that fp16 would round to infinity.
 @pytest.mark.parametrize(
     ("value", "dtype"), [(65504.0, np.float16), (65504.004, np.float32), (-65520.0, np.float32), (1e38, np.float32)]
 )
-def test_states_that_fp16_does_not_hold_cross_as_float32(value: float, dtype: type):
+def test_states_outside_the_range_of_fp16_are_stored_as_float32(value: float, dtype: type):
     header = read_run(FIXTURE).header
     states = np.linspace(-2, 2, 16 * 32, dtype=np.float32).reshape(16, 32)
     states[7, 3] = value
     sink = io.BytesIO()
     with RunWriter(sink, header) as writer:
         writer.states(states)
-    found = parse_run(sink.getvalue()).states
-    assert found is not None
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, states.astype(dtype))
+    actual = parse_run(sink.getvalue()).states
+    assert actual is not None
+    assert actual.dtype == dtype
+    np.testing.assert_array_equal(actual, states.astype(dtype))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_states_that_are_not_finite_are_refused_with_their_count(value: float):
+def test_non_finite_states_are_rejected_with_their_count(value: float):
     writer = RunWriter(io.BytesIO(), read_run(FIXTURE).header)
     states = np.zeros((16, 32))
     states[2, 5] = states[3, 1] = value

@@ -1,10 +1,9 @@
 import { useDeferredValue, useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
-import { formatCount, formatValue } from '../../math/number-format';
 import { agreementOf, agreementOverAnswer, type MeanOf, topShares } from '../../state/map-agreement';
-import { areOfSameTokens } from '../../state/panel-map';
-import type { Drawings } from './panel-row';
-import type { CompareBench } from './use-compare';
+import { areOfSameTokens, type PanelDrawings } from '../../state/panel-map';
+import { formatCount, formatValue } from '../../text/number-format';
+import type { ShownComparison } from './use-shown-comparison';
 import { formatSigned } from './values';
 
 interface Row {
@@ -16,14 +15,14 @@ interface Row {
 
 /** How far the pair agrees: for what is selected, and over the answer. */
 export function AgreementTable(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly pair: readonly [MethodId, MethodId];
-  readonly drawings: Drawings;
+  readonly drawings: PanelDrawings;
 }) {
-  const { bench, pair, drawings } = props;
-  const { run, selected } = bench;
+  const { shown, pair, drawings } = props;
+  const { run, selected } = shown;
   const [first, second] = pair;
-  const { here, mean } = useAgreement(bench, pair, drawings);
+  const { here, mean } = useAgreement(shown, pair, drawings);
   const [a, b] = [methods[first].name, methods[second].name];
 
   const show = (value: number | undefined, format = formatValue) => (value === undefined ? '–' : format(value));
@@ -34,7 +33,7 @@ export function AgreementTable(props: {
       name: 'Spearman’s ρ',
       here: show(here?.rankCorrelation, formatSigned),
       mean: showMean(mean.rankCorrelation, formatSigned),
-      note: 'Do they put the patches into the same order? +1 the same, 0 no relation, −1 reversed.',
+      note: 'Do both order the patches alike? +1: same order, 0: unrelated, −1: reversed.',
     },
     ...topShares.map((share, i) => ({
       name: `IoU of the top ${Math.round(share * 100)} %`,
@@ -42,20 +41,20 @@ export function AgreementTable(props: {
       mean: showMean(mean.topIou[i] ?? { value: undefined, tokens: 0 }),
       note:
         i === 0
-          ? 'Of the patches among either’s strongest, the share that is among both’s.'
-          : `By chance ${formatValue(share / (2 - share))}.`,
+          ? 'Overlap of the strongest patches of both maps (intersection over union).'
+          : `Random maps: ${formatValue(share / (2 - share))}.`,
     })),
     {
       name: 'Accuracy',
       here: show(here?.accuracy),
       mean: showMean(mean.accuracy),
-      note: 'Share of patches that both outline, or neither. High for any two maps with few patches outlined.',
+      note: 'Share of patches on which both outlines agree. High for any two maps with few outlined patches.',
     },
     {
       name: 'F1',
       here: show(here?.f1),
       mean: showMean(mean.f1),
-      note: 'Overlap of what is outlined; patches that neither outlines do not count. – where nothing is.',
+      note: 'Overlap of the outlined patches; patches outside both outlines do not count. – if nothing is outlined.',
     },
   ];
   return (
@@ -70,9 +69,9 @@ export function AgreementTable(props: {
               <span className="visually-hidden">Measure</span>
             </th>
             <th scope="col">{selected.length === 1 ? 'this token' : 'selected'}</th>
-            <th scope="col">answer’s mean</th>
+            <th scope="col">mean of the answer</th>
             <th scope="col">
-              <span className="visually-hidden">What it says</span>
+              <span className="visually-hidden">Meaning</span>
             </th>
           </tr>
         </thead>
@@ -88,18 +87,18 @@ export function AgreementTable(props: {
         </tbody>
       </table>
       <p className="panel-says">
-        The mean is over {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}: those that have both maps
-        {bench.frame.all.length > 1 && ', all frames together'}. In brackets, where a measure is not defined for all of
-        them.
+        The mean covers {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}, those with both maps
+        {shown.frame.all.length > 1 && ', all frames together'}. The number in brackets is given if a measure is not
+        defined for all of them.
       </p>
     </section>
   );
 }
 
-function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, MethodId], drawings: Drawings) {
-  const { record, run } = bench;
+function useAgreement(shown: ShownComparison, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {
+  const { run } = shown;
   // A threshold being dragged comes first.
-  const thresholds = useDeferredValue(bench.thresholds);
+  const thresholds = useDeferredValue(shown.thresholds);
   const [a, b] = [drawings.get(first), drawings.get(second)];
   const here = useMemo(
     () =>
@@ -109,12 +108,12 @@ function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, 
   const mean = useMemo(
     () =>
       agreementOverAnswer(
-        record,
+        run,
         run.tokens.map(({ index }) => index),
         [first, second],
         thresholds,
       ),
-    [record, run, first, second, thresholds],
+    [run, first, second, thresholds],
   );
   return { here, mean };
 }

@@ -1,13 +1,13 @@
-import { wholeView } from '../../math/zoom';
+import { wholeView } from '../../math/maps/zoom';
 import { useChoices } from '../../state/choices';
 import { setZoom, useZoom } from '../../state/shared-zoom';
-import { Choice } from '../choice';
-import type { CompareBench } from './use-compare';
+import { Choice } from '../shared/choice';
+import type { ShownComparison } from './use-shown-comparison';
 import { zoomIn, zoomOut } from './zoom-stage';
 
 /** What holds for all panels at once. */
-export function CompareBar({ bench }: { readonly bench: CompareBench }) {
-  const { compare, setCompare, frame } = bench;
+export function CompareBar({ shown }: { readonly shown: ShownComparison }) {
+  const { compare, setCompare, frame } = shown;
   return (
     <div className="compare-bar">
       <Choice
@@ -15,28 +15,28 @@ export function CompareBar({ bench }: { readonly bench: CompareBench }) {
         value={compare.values}
         onChange={(values) => void setCompare({ values })}
         options={[
-          { value: 'given', text: 'As given' },
+          { value: 'given', text: 'Original values' },
           { value: 'share', text: 'Share of maximum' },
           { value: 'rank', text: 'Rank' },
         ]}
       />
-      <PoolChoice bench={bench} />
+      <PoolChoice shown={shown} />
       <ZoomButtons placement={frame.placement} />
     </div>
   );
 }
 
-function PoolChoice({ bench }: { readonly bench: CompareBench }) {
-  const { compare, setCompare, selected } = bench;
+function PoolChoice({ shown }: { readonly shown: ShownComparison }) {
+  const { compare, setCompare, selected } = shown;
   return (
     <Choice
-      label={selected.length < 2 ? 'Several tokens: their' : `${selected.length} tokens: their`}
+      label={selected.length < 2 ? 'Combine tokens by' : `${selected.length} tokens: their`}
       value={compare.pool}
       onChange={(pool) => void setCompare({ pool })}
       options={[
         { value: 'mean', text: 'Mean' },
         { value: 'max', text: 'Maximum' },
-        { value: 'grounded', text: 'Grounded mean' },
+        { value: 'grounded', text: 'Grounding-weighted mean' },
       ]}
     />
   );
@@ -48,7 +48,7 @@ function ZoomButtons({ placement }: { readonly placement: Parameters<typeof zoom
   useChoices((choices) => choices.pickedPatch); // it is what the buttons zoom about
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
-    <div className="control" role="group" aria-label="Zoom of all panels">
+    <div className="control" role="group" aria-label="Zoom (all panels)">
       <div className="control-label">
         Zoom <span className="mono">{zoom.scale.toFixed(1)} ×</span>
       </div>

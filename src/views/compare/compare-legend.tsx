@@ -3,27 +3,25 @@ import { Label, Slider, SliderOutput } from 'react-aria-components';
 import { methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
-import { formatValue } from '../../math/number-format';
 import type { ValueScale } from '../../state/compare-settings';
+import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
-import { PlainTrack } from '../plain-track';
-import type { CompareBench } from './use-compare';
-
-const ticks = [0, 0.25, 0.5, 0.75, 1];
+import { PlainTrack } from '../shared/plain-track';
+import { LegendAxis, unitTicks } from '../stage/legend-axis';
+import type { ShownComparison } from './use-shown-comparison';
 
 const scaleWords: Record<ValueScale, string> = {
-  given: 'FastRM’s colours are its probabilities, 0 to 1; every other map’s are shares of that map’s own maximum.',
-  share: 'Colours are shares of each map’s own maximum, FastRM’s too: every map reaches 1.',
-  rank: 'Colours are ranks: the share of the map’s patches that a patch outranks, whatever the values.',
+  given: 'FastRM: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.',
+  share: 'Colours show shares of each map’s maximum, FastRM included; every map reaches 1.',
+  rank: 'Colours show ranks: the share of the map’s patches with a lower value.',
 };
 
 /** Maps of several frames are ranked frame by frame, as they are shown. */
-const ranksOfFrame =
-  'Colours are ranks: the share of the shown frame’s patches that a patch outranks, whatever the values.';
+const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
 
 /** One bar of colours for all panels, in words what it spans, and where each kind of map is outlined. */
-export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
-  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = bench;
+export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
+  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   useLayoutEffect(() => {
@@ -36,18 +34,12 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
     <section className="compare-legend" aria-label="Legend">
       <div>
         <canvas ref={canvas} className="signed-bar" />
-        <div className="legend-axis mono" aria-hidden="true">
-          {ticks.map((tick) => (
-            <span key={tick} style={{ left: `${tick * 100}%` }}>
-              {tick}
-            </span>
-          ))}
-        </div>
+        <LegendAxis ticks={unitTicks} />
         <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleWords[compare.values]}</p>
       </div>
       {kinds.has('probability') && (
         <Threshold
-          label="FastRM outlined at probability"
+          label="FastRM outline: probability"
           value={thresholds.classification}
           usual={head?.classificationThreshold}
           isUsual={settings.threshold === null}
@@ -56,7 +48,7 @@ export function CompareLegend({ bench }: { readonly bench: CompareBench }) {
       )}
       {kinds.has('magnitude') && (
         <Threshold
-          label={kinds.has('probability') ? 'Others outlined at share of maximum' : 'Outlined at share of maximum'}
+          label={kinds.has('probability') ? 'Other outlines: share of maximum' : 'Outline: share of maximum'}
           value={thresholds.share}
           usual={head?.labellingThreshold}
           isUsual={compare.shareThreshold === null}

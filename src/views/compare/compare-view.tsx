@@ -1,22 +1,22 @@
 import { useEffect } from 'react';
-import { patchIndex } from '../../math/patch-geometry';
-import { wholeView } from '../../math/zoom';
+import { patchIndex } from '../../math/maps/patch-geometry';
+import { wholeView } from '../../math/maps/zoom';
 import { type Choices, useChoices } from '../../state/choices';
 import { type Draft, useDraft } from '../../state/draft';
 import { readValues, thresholdOf } from '../../state/panel-map';
 import { setZoom } from '../../state/shared-zoom';
-import { AnswerHint, AskedQuestion, answerKind, UnitChoice } from '../answer';
-import { AnswerTokens } from '../answer-tokens';
-import { AskForm } from '../ask-form';
-import { FrameChoice } from '../frame-choice';
-import { MapControls } from '../map-controls';
-import { NoMapsNotice } from '../no-maps-notice';
-import { Provenance } from '../provenance';
-import { StillStage, stageImage } from '../still-stage';
-import { useTokenMarks } from '../token-mark';
-import { EmptyAnswer, UnaskedImage } from '../unasked-image';
-import type { Bench } from '../use-bench';
-import { useMediaQuery } from '../use-media-query';
+import { AnswerHint, AskedQuestion, answerKind, UnitChoice } from '../answer/answer';
+import { AnswerTokens } from '../answer/answer-tokens';
+import { NoMapsNotice } from '../answer/no-maps-notice';
+import { Provenance } from '../answer/provenance';
+import { useTokenMarks } from '../answer/token-mark';
+import { AskForm } from '../ask/ask-form';
+import { EmptyAnswer, UnaskedImage } from '../ask/unasked-image';
+import { useMediaQuery } from '../shared/use-media-query';
+import type { ShownRun } from '../shared/use-shown-run';
+import { FrameChoice } from '../stage/frame-choice';
+import { MapControls } from '../stage/map-controls';
+import { StillStage, stageImage } from '../stage/still-stage';
 import { CompareBar } from './compare-bar';
 import { CompareLegend } from './compare-legend';
 import { CostPart } from './cost-part';
@@ -24,28 +24,28 @@ import { MarksNote } from './marks-note';
 import { PanelRow } from './panel-row';
 import { PromptWords } from './prompt-words';
 import { TokenStrip } from './token-strip';
-import { type CompareBench, useCompare, useWants } from './use-compare';
+import { type ShownComparison, useShownComparison, useWants } from './use-shown-comparison';
 import './compare-view.css';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
 /** Several methods' maps of the same tokens, side by side. */
-export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
+export function CompareView({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const isWide = useMediaQuery('(min-width: 1000px)');
   // Made once at either width; on a phone the maps come first.
-  const ask = <AskForm record={bench?.record} />;
+  const ask = <AskForm record={shown?.record} />;
   return (
     <main className="compare">
       <div className="compare-top">
         <div className="compare-answer">
-          <div className="bench-lead compare-lead">
-            <h1>Is that so? One word, several methods, side by side.</h1>
+          <div className="view-lead compare-lead">
+            <h1>Do other methods agree? One word, several maps, side by side.</h1>
           </div>
           {draftImage ? (
-            <UnaskedImage name={draftImage.name} hasRun={bench !== undefined} />
-          ) : bench ? (
-            <ComparedAnswer bench={bench} />
+            <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+          ) : shown ? (
+            <ComparedAnswer shown={shown} />
           ) : (
             <EmptyAnswer />
           )}
@@ -57,7 +57,7 @@ export function CompareView({ bench }: { readonly bench: Bench | undefined }) {
           <StillStage image={draftImage} />
         </div>
       ) : (
-        bench && <Comparison key={bench.record.id} bench={bench} />
+        shown && <Comparison key={shown.record.id} shown={shown} />
       )}
       {!isWide && ask}
     </main>
@@ -68,8 +68,8 @@ const selectUnit = (choices: Choices) => choices.unit;
 const selectWeighed = (choices: Choices) => choices.weighedRun;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
-function ComparedAnswer({ bench }: { readonly bench: Bench }) {
-  const compared = useCompare(bench);
+function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
+  const compared = useShownComparison(shown);
   const { record, run, selected, panels, thresholds, frame } = compared;
   const unit = useChoices(selectUnit);
   const picked = useChoices(selectPicked);
@@ -77,7 +77,7 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
   const [first] = panels;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
   const isOnPatch = (index: number) => {
-    const map = first && record.mapOf(index, first);
+    const map = first && run.mapOf(index, first);
     if (map === undefined || first === undefined || markPatch === undefined) return false;
     return (readValues(map)[markPatch] ?? 0) >= thresholdOf(first, thresholds);
   };
@@ -89,15 +89,15 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
         tokens={run.tokens}
         selected={selected}
         unit={unit}
-        hasMap={(index) => panels.some((method) => record.mapOf(index, method) !== undefined)}
+        hasMap={(index) => panels.some((method) => run.mapOf(index, method) !== undefined)}
         isOnPatch={isOnPatch}
         marks={marked.marks}
         isStreaming={run.end === undefined}
       />
-      <MarksNote bench={compared} marked={marked} />
+      <MarksNote shown={compared} marked={marked} />
       <div className="answer-tools">
         <UnitChoice />
-        <AnswerHint bench={bench} />
+        <AnswerHint shown={shown} />
       </div>
       {run.header.noMaps && <NoMapsNotice noMaps={run.header.noMaps} />}
     </section>
@@ -105,32 +105,32 @@ function ComparedAnswer({ bench }: { readonly bench: Bench }) {
 }
 
 /** Everything below the answer. Made anew for each run. */
-function Comparison({ bench }: { readonly bench: Bench }) {
-  const compared = useCompare(bench);
-  useWants(compared, useChoices(selectWeighed) === bench.record.id);
+function Comparison({ shown }: { readonly shown: ShownRun }) {
+  const compared = useShownComparison(shown);
+  useWants(compared, useChoices(selectWeighed) === shown.record.id);
   useEffect(() => () => setZoom(wholeView), []);
-  const image = stageImage(bench);
+  const image = stageImage(shown);
   return (
     <>
-      <CompareBar bench={compared} />
-      <PanelRow bench={compared} image={image} />
-      <Looks bench={compared} />
-      <TokenStrip bench={compared} image={image} />
-      <PromptWords bench={compared} />
-      <CostPart bench={compared} />
-      <Provenance bench={{ ...bench, map: undefined }} />
+      <CompareBar shown={compared} />
+      <PanelRow shown={compared} image={image} />
+      <Looks shown={compared} />
+      <TokenStrip shown={compared} image={image} />
+      <PromptWords shown={compared} />
+      <CostPart />
+      <Provenance shown={{ ...shown, map: undefined }} />
     </>
   );
 }
 
 /** How all panels are drawn. */
-function Looks({ bench }: { readonly bench: CompareBench }) {
+function Looks({ shown }: { readonly shown: ShownComparison }) {
   return (
     <section className="looks" aria-label="How the panels are drawn">
-      <CompareLegend bench={bench} />
+      <CompareLegend shown={shown} />
       <div>
-        <FrameChoice bench={bench} />
-        <MapControls settings={bench.settings} setSettings={bench.setSettings} hasScale={false} />
+        <FrameChoice shown={shown} />
+        <MapControls settings={shown.settings} setSettings={shown.setSettings} hasScale={false} />
       </div>
     </section>
   );

@@ -3,20 +3,23 @@ import { type MethodId, methods } from '../../contract/methods';
 import { createDivergingTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import { signPathData } from '../../marks/signs';
-import { differenceOf } from '../../math/map-scales';
-import { areOfSameTokens, comparableValues } from '../../state/panel-map';
+import { differenceOf } from '../../math/maps/map-scales';
+import { areOfSameTokens, comparableValues, type PanelDrawings } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
-import { PatchGrid } from '../patch-grid';
-import { MapCanvas, type StageImage } from '../stage';
+import { LegendAxis, type LegendTick } from '../stage/legend-axis';
+import { MapCanvas, type StageImage } from '../stage/map-stage';
+import { PatchGrid } from '../stage/patch-grid';
 import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
-import type { Drawings } from './panel-row';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import { formatSigned } from './values';
 import { ZoomStage } from './zoom-stage';
 
 const signedScale = [-1, 1] as const;
-const ticks = [-1, -0.5, 0, 0.5, 1];
+const signedTicks: readonly LegendTick[] = [-1, -0.5, 0, 0.5, 1].map((value) => ({
+  at: (value + 1) / 2,
+  text: value === 0 ? '0' : value > 0 ? `+${value}` : `−${-value}`,
+}));
 /** Differences from here on carry their sign. */
 const leastSigned = 0.2;
 /** The middle of the colours is paper: the image must show through where the two agree. */
@@ -24,13 +27,13 @@ const fadedAlpha = 0.12;
 
 /** First minus second, patch by patch: in shares of each map's maximum, or in percentiles where ranks are shown. */
 export function DifferencePanel(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly image: StageImage;
   readonly pair: readonly [MethodId, MethodId];
-  readonly drawings: Drawings;
+  readonly drawings: PanelDrawings;
 }) {
-  const { bench, image, pair, drawings } = props;
-  const { panels, offers, frame, settings, compare, setCompare } = bench;
+  const { shown, image, pair, drawings } = props;
+  const { panels, offers, frame, settings, compare, setCompare } = shown;
   const { placement } = frame;
   const [first, second] = pair;
   const [a, b] = [drawings.get(first), drawings.get(second)];
@@ -62,7 +65,7 @@ export function DifferencePanel(props: {
         />
         <span aria-hidden="true">−</span>
         <MethodSelect
-          label="What is subtracted"
+          label="Operands"
           method={second}
           offers={offers}
           among={panels}
@@ -85,23 +88,23 @@ export function DifferencePanel(props: {
             <PatchGrid
               values={values}
               placement={placement}
-              label="Patches of the difference. Arrow keys move in all panels, plus and minus zoom, 0 shows all."
+              label="Patches of the difference. Arrow keys move in all panels; plus and minus zoom; 0 fits."
               formatPatch={formatSigned}
             />
           </>
         ) : (
           <p className="panel-none">
             {a?.kind === 'map' && b?.kind === 'map'
-              ? 'One of the two lacks a map of some of these tokens: there is no difference yet'
-              : 'Both maps are needed for their difference'}
+              ? 'One method has no map for some of these tokens, so there is no difference yet'
+              : 'A difference needs both maps'}
           </p>
         )}
       </ZoomStage>
       <PanelReadout values={values} grid={placement.grid} formatPatch={formatSigned} />
       <SignedLegend />
       <p className="panel-says">
-        + and {divergingNames.positive}: {methods[first].name} has more. − and {divergingNames.negative}:{' '}
-        {methods[second].name} has more. In {unit}; signs from {leastSigned} on.
+        + and {divergingNames.positive}: {methods[first].name} is higher. − and {divergingNames.negative}:{' '}
+        {methods[second].name} is higher. In {unit}; signs from {leastSigned} on.
       </p>
     </section>
   );
@@ -116,13 +119,7 @@ function SignedLegend() {
   return (
     <div className="signed-legend">
       <canvas ref={canvas} className="signed-bar" />
-      <div className="legend-axis mono" aria-hidden="true">
-        {ticks.map((tick) => (
-          <span key={tick} style={{ left: `${(tick + 1) * 50}%` }}>
-            {tick === 0 ? '0' : tick > 0 ? `+${tick}` : `−${-tick}`}
-          </span>
-        ))}
-      </div>
+      <LegendAxis ticks={signedTicks} />
     </div>
   );
 }

@@ -1,13 +1,13 @@
 import { methods } from '../../contract/methods';
 import { type Choices, useChoices } from '../../state/choices';
-import { type MarkedTokens, MarksLegend } from '../token-mark';
-import type { CompareBench } from './use-compare';
+import { type MarkedTokens, MarksLegend } from '../answer/token-mark';
+import type { ShownComparison } from './use-shown-comparison';
 
 const selectWeighedRun = (choices: Choices) => choices.weighedRun;
 
 /** What stands above the words, or will; and the way to what does not stand there yet. */
-export function MarksNote({ bench, marked }: { readonly bench: CompareBench; readonly marked: MarkedTokens }) {
-  const { record, panels, offers, stripMethod } = bench;
+export function MarksNote({ shown, marked }: { readonly shown: ShownComparison; readonly marked: MarkedTokens }) {
+  const { record, panels, offers, stripMethod } = shown;
   const weighedRun = useChoices(selectWeighedRun);
   const method = marked.method ?? panels.find((one) => methods[one].hasText);
   const isWeighed = marked.marks.some(({ grounding }) => grounding !== undefined);
@@ -17,9 +17,9 @@ export function MarksNote({ bench, marked }: { readonly bench: CompareBench; rea
     <MarksLegend method={method} hasGrounding={isWeighed || isAsked}>
       {!isWeighed && !isAsked && canWeigh && (
         <span>
-          How grounded is each word in the image?{' '}
+          How much does each word depend on the image?{' '}
           <button type="button" className="link-button" onClick={() => useChoices.getState().weighWords(record.id)}>
-            Weigh the words
+            Show per word
           </button>{' '}
           with DEX-AR.
         </span>

@@ -39,7 +39,7 @@ export function MethodSelect(props: {
                 {methods[id].name}
               </Text>
               <Text slot="description" className="method-says">
-                {refusal === undefined ? methods[id].says : `Not here: ${refusal}`}
+                {refusal === undefined ? methods[id].description : `Not available: ${refusal}`}
               </Text>
             </ListBoxItem>
           )}

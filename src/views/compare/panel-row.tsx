@@ -2,19 +2,19 @@ import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
 import { mostPanels } from '../../state/compare-settings';
 import { nextOffered } from '../../state/method-offers';
-import { type PanelDrawing, selectPanelMap } from '../../state/panel-map';
-import type { StageImage } from '../stage';
+import { type PanelDrawings, selectPanelMap } from '../../state/panel-map';
+import type { StageImage } from '../stage/map-stage';
 import { AgreementTable } from './agreement-table';
 import { DifferencePanel } from './difference-panel';
 import { useFocusNext } from './focus-next';
 import { Panel } from './panel';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 
 /** One to four panels, then the difference of two of them and how far they agree. */
-export function PanelRow({ bench, image }: { readonly bench: CompareBench; readonly image: StageImage }) {
-  const { panels, offers, pair, setCompare } = bench;
+export function PanelRow({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
+  const { panels, offers, pair, setCompare } = shown;
   const focusNext = useFocusNext();
-  const drawings = useDrawings(bench);
+  const drawings = useDrawings(shown);
   const next = nextOffered(offers, panels);
 
   const setPanels = (methods: readonly MethodId[]) => void setCompare({ methods: [...methods] });
@@ -48,7 +48,7 @@ export function PanelRow({ bench, image }: { readonly bench: CompareBench; reado
       {panels.map((method, at) => (
         <Panel
           key={method}
-          bench={bench}
+          shown={shown}
           image={image}
           method={method}
           at={at}
@@ -58,12 +58,12 @@ export function PanelRow({ bench, image }: { readonly bench: CompareBench; reado
           onRemove={() => remove(at)}
         />
       ))}
-      {pair && <DifferencePanel bench={bench} image={image} pair={pair} drawings={drawings} />}
-      {pair && <AgreementTable bench={bench} pair={pair} drawings={drawings} />}
+      {pair && <DifferencePanel shown={shown} image={image} pair={pair} drawings={drawings} />}
+      {pair && <AgreementTable shown={shown} pair={pair} drawings={drawings} />}
       <p className="panels-add">
         {panels.length < mostPanels && next !== undefined && (
           <button type="button" className="add-button" onClick={() => add(next)}>
-            + Add a method
+            + Add method
           </button>
         )}
       </p>
@@ -71,20 +71,17 @@ export function PanelRow({ bench, image }: { readonly bench: CompareBench; reado
   );
 }
 
-export type Drawings = ReadonlyMap<MethodId, PanelDrawing>;
-
-function useDrawings(bench: CompareBench): Drawings {
-  const { record, run, panels, selected, frame, thresholds, compare } = bench;
+function useDrawings(shown: ShownComparison): PanelDrawings {
+  const { run, panels, selected, frame, thresholds, compare } = shown;
   const { pool, values: scale } = compare;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
   return useMemo(
     () =>
       new Map(
         panels.map((method) => [
           method,
-          selectPanelMap(record, { method, indices: selected, pool, scale, thresholds, frame: frame.placement }),
+          selectPanelMap(run, { method, indices: selected, pool, scale, thresholds, frame: frame.placement }),
         ]),
       ),
-    [record, run, panels, selected, pool, scale, thresholds, frame],
+    [run, panels, selected, pool, scale, thresholds, frame],
   );
 }

@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { MissingMaps, ReproductionWarning } from './panel-status';
 
 describe('the check of the pass that was explained', () => {
-  it('warns where it does not say what was streamed, with how far it is off', () => {
+  it('warns where it does not reproduce the streamed answer, with how far it is off', () => {
     const markup = renderToStaticMarkup(<ReproductionWarning check={{ isSame: false, largestDifference: 0.4567 }} />);
-    expect(markup).toContain('does not say what was streamed');
+    expect(markup).toContain('does not reproduce the streamed answer');
     expect(markup).toContain('0.46');
   });
 
@@ -17,7 +17,7 @@ describe('the check of the pass that was explained', () => {
 describe('a panel of several tokens', () => {
   it('says how many of them its map lacks, and nothing where it lacks none', () => {
     const markup = renderToStaticMarkup(<MissingMaps map={{ tokenIndices: [1, 2], missing: [3] }} />);
-    expect(markup).toContain('1 token has no map: this one is of the other 2.');
+    expect(markup).toContain('1 token has no map; this one is for the other 2.');
     expect(renderToStaticMarkup(<MissingMaps map={{ tokenIndices: [1, 2], missing: [] }} />)).toBe('');
   });
 });

@@ -1,27 +1,27 @@
 import { type MethodId, methods } from '../../contract/methods';
 import type { ReproductionCheck } from '../../contract/run';
-import { formatBytes, formatCount, formatMs } from '../../math/number-format';
 import { type Explaining, type MethodTrack, trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelMap } from '../../state/panel-map';
-import { useServices } from '../services-context';
-import type { CompareBench } from './use-compare';
+import { formatBytes, formatCount, formatMs } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
+import type { ShownComparison } from './use-shown-comparison';
 
 const selectRunning = ({ running }: Explaining) => running;
 const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
 /** How far a method is with the answer, what it costs and whether to believe its pass. */
 export function PanelStatus(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly method: MethodId;
   readonly map: PanelMap | undefined;
 }) {
-  const { bench, method, map } = props;
-  const track = useExplaining((state) => trackOf(state, bench.record.id, method));
+  const { shown, method, map } = props;
+  const track = useExplaining((state) => trackOf(state, shown.record.id, method));
   return (
     <div className="panel-status">
-      <Progress bench={bench} method={method} track={track} />
+      <Progress shown={shown} method={method} track={track} />
       {map && <MissingMaps map={map} />}
-      <Cost bench={bench} method={method} map={map} track={track} />
+      <Cost shown={shown} method={method} map={map} track={track} />
       {track.check && <ReproductionWarning check={track.check} />}
     </div>
   );
@@ -32,7 +32,7 @@ export function ReproductionWarning({ check }: { readonly check: ReproductionChe
   if (check.isSame) return null;
   return (
     <p className="panel-warning">
-      The pass explained does not say what was streamed (log-probabilities differ by up to{' '}
+      The explained pass does not reproduce the streamed answer (log-probabilities differ by up to{' '}
       {check.largestDifference.toPrecision(2)}): do not trust this map.
     </p>
   );
@@ -44,7 +44,7 @@ export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: 
   const others = tokenIndices.length === 1 ? 'the other one' : `the other ${tokenIndices.length}`;
   return (
     <p>
-      {formatCount(missing.length, 'token has', 'tokens have')} no map: this one is of {others}.
+      {formatCount(missing.length, 'token has', 'tokens have')} no map; this one is for {others}.
     </p>
   );
 }
@@ -52,35 +52,35 @@ export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: 
 type PanelMapTokens = Pick<PanelMap, 'tokenIndices' | 'missing'>;
 
 export function Progress(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly method: MethodId;
   readonly track: MethodTrack;
 }) {
-  const { bench, method, track } = props;
+  const { shown, method, track } = props;
   const { explaining } = useServices();
   const running = useExplaining(selectRunning);
-  const { record, run, offers } = bench;
+  const { record, run, offers } = shown;
   const all = run.tokens.length;
-  const done = run.tokens.filter(({ index }) => record.mapOf(index, method) !== undefined).length;
+  const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const offer = offers.find((one) => one.method === method);
   const isMine = running?.runId === record.id && running.method === method;
-  const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more of its maps can be made here.');
+  const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more maps of this method are available here.');
 
   if (run.end === undefined) {
     const says = method === 'fastrm' ? `${done} of ${all} tokens so far` : 'Maps come when the answer is whole.';
     return <p className="panel-progress">{says}</p>;
   }
-  if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')}, all explained</p>;
+  if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')} done</p>;
   if (track.stop?.kind === 'failed' || track.stop?.kind === 'cancelled') {
     const text =
       track.stop.kind === 'failed'
-        ? `It failed: ${track.stop.reason.replace(/\.$/, '')}.`
-        : `Stopped at ${done} of ${all}.`;
+        ? `Failed: ${track.stop.reason.replace(/\.$/, '')}.`
+        : `Stopped after ${done} of ${all}.`;
     return (
       <p className="panel-progress" data-bad={track.stop.kind === 'failed' || undefined}>
         {text}{' '}
         <button type="button" className="link-button" onClick={() => explaining.resume(record.id, method)}>
-          {track.stop.kind === 'failed' ? 'Try again' : 'Go on'}
+          {track.stop.kind === 'failed' ? 'Try again' : 'Continue'}
         </button>
       </p>
     );
@@ -95,7 +95,8 @@ export function Progress(props: {
   return (
     <div className="panel-progress">
       <span>
-        {isMine ? (running.before > 0 ? `${running.before} before it` : 'Explaining') : 'Waiting'}: {done} of {all}
+        {isMine ? (running.before > 0 ? `${running.before} ahead in the queue` : 'Explaining') : 'Waiting'}: {done} of{' '}
+        {all}
       </span>
       <progress value={done} max={all} aria-label={`${methods[method].name}: tokens explained`} />
       <button
@@ -112,15 +113,15 @@ export function Progress(props: {
 
 /** Of the map on screen, then of all that was measured of this method in this run. */
 function Cost(props: {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly method: MethodId;
   readonly map: PanelMap | undefined;
   readonly track: MethodTrack;
 }) {
-  const { bench, method, map, track } = props;
+  const { shown, method, map, track } = props;
   const { kind, from } = methods[method];
   // A file holds FastRM's maps alone; all others were made here.
-  const isRecorded = bench.run.header.recorded && method === 'fastrm';
+  const isRecorded = shown.run.header.recorded && method === 'fastrm';
   return (
     <p className="panel-cost mono">
       <span>{kind}</span>
@@ -128,13 +129,13 @@ function Cost(props: {
         <span>
           {backends[map.backend]}, {map.tokenIndices.length === 1 ? 'map' : `${map.tokenIndices.length} maps`}{' '}
           <span data-volatile>{formatMs(map.computeMs)}</span>
-          {isRecorded && ', as recorded'}
+          {isRecorded && ', recorded'}
         </span>
       )}
       {track.costs.length > 0 ? (
         <Passes track={track} />
       ) : (
-        map && from === 'hidden states' && <span>no pass of its own</span>
+        map && from === 'hidden states' && <span>no extra model pass</span>
       )}
     </p>
   );

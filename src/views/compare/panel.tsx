@@ -2,20 +2,20 @@ import { useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import { trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelDrawing } from '../../state/panel-map';
-import { SaveMap } from '../map-export';
-import { PatchGrid } from '../patch-grid';
-import { layerTable, MapCanvas, Outline, type StageImage } from '../stage';
+import { SaveMap } from '../stage/map-export';
+import { layerTable, MapCanvas, Outline, type StageImage } from '../stage/map-stage';
+import { PatchGrid } from '../stage/patch-grid';
 import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
 import { PanelStatus } from './panel-status';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import { formatInScale } from './values';
 import { ZoomStage } from './zoom-stage';
 
 const wholeScale = [0, 1] as const;
 
 interface PanelProps {
-  readonly bench: CompareBench;
+  readonly shown: ShownComparison;
   readonly image: StageImage;
   readonly method: MethodId;
   /** 0-based, from the left. */
@@ -27,13 +27,13 @@ interface PanelProps {
 }
 
 /** One method's map of the selected tokens. */
-export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onRemove }: PanelProps) {
-  const { frame, settings, offers, panels, compare } = bench;
+export function Panel({ shown, image, method, at, drawing, onMethod, onMove, onRemove }: PanelProps) {
+  const { frame, settings, offers, panels, compare } = shown;
   const { placement } = frame;
   const { colours, layer } = settings;
-  const { name, says } = methods[method];
+  const { name, description } = methods[method];
   const table = useMemo(() => layerTable(colours, layer), [colours, layer]);
-  const check = useExplaining((state) => trackOf(state, bench.record.id, method).check);
+  const check = useExplaining((state) => trackOf(state, shown.record.id, method).check);
   const map = drawing.kind === 'map' ? drawing.map : undefined;
   const formatPatch = (value: number) => formatInScale(compare.values, method, value);
   return (
@@ -65,21 +65,21 @@ export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onR
             <PatchGrid
               values={map.values}
               placement={placement}
-              label={`Patches of ${name}. Arrow keys move in all panels, plus and minus zoom, 0 shows all.`}
+              label={`Patches of ${name}. Arrow keys move in all panels; plus and minus zoom; 0 fits.`}
               formatPatch={formatPatch}
             />
           </>
         ) : (
-          drawing.kind === 'none' && <p className="panel-none">{drawing.reason ?? noMapYet(bench)}</p>
+          drawing.kind === 'none' && <p className="panel-none">{drawing.reason ?? noMapYet(shown)}</p>
         )}
       </ZoomStage>
       <PanelReadout values={map?.values} grid={placement.grid} formatPatch={formatPatch} />
-      <PanelStatus bench={bench} method={method} map={map} />
-      <p className="panel-says">{says}</p>
+      <PanelStatus shown={shown} method={method} map={map} />
+      <p className="panel-says">{description}</p>
       {map && (
         <SaveMap
-          bench={bench}
-          exported={{ ...bench, threshold: map.threshold }}
+          shown={shown}
+          exported={{ ...shown, threshold: map.threshold }}
           map={{ ...map, values: map.read, pool: compare.pool, check }}
           look={{ values: map.values, domain: wholeScale, table }}
           name={name}
@@ -89,9 +89,9 @@ export function Panel({ bench, image, method, at, drawing, onMethod, onMove, onR
   );
 }
 
-function noMapYet({ selected, run }: CompareBench): string {
+function noMapYet({ selected, run }: ShownComparison): string {
   if (run.tokens.length === 0) return 'No words yet';
-  return selected.length === 1 ? 'No map of this token yet' : 'No maps of these tokens yet';
+  return selected.length === 1 ? 'No map for this token yet' : 'No maps for these tokens yet';
 }
 
 /** Stays in the tab order where it does nothing, so that the focus is not lost at the row's end. */

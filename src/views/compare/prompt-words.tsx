@@ -1,27 +1,27 @@
 import { type KeyboardEvent, useMemo, useState } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import type { AnswerToken, PromptToken } from '../../contract/run';
-import { formatPercent } from '../../math/number-format';
 import { promptRelevancy, type WordsRelevancy } from '../../state/prompt-relevancy';
-import type { CompareBench } from './use-compare';
+import { formatPercent } from '../../text/number-format';
+import type { ShownComparison } from './use-shown-comparison';
 import './prompt-words.css';
 
 /** What the selected tokens rest on among the words: the prompt's, and the answer's before them. */
-export function PromptWords({ bench }: { readonly bench: CompareBench }) {
-  const { run, panels, selected } = bench;
+export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
+  const { run, panels, selected } = shown;
   const weighing = panels.filter((method) => methods[method].hasText);
   const others = panels.filter((method) => !methods[method].hasText).map((method) => methods[method].name);
   return (
-    <section className="prompt-part" aria-label="Words of the prompt">
+    <section className="prompt-part" aria-label="Prompt words">
       <div className="part-head">
-        <h2 className="part-title">The words that {selected.length > 1 ? 'these tokens' : 'this token'} rested on</h2>
+        <h2 className="part-title">Words that {selected.length > 1 ? 'these tokens' : 'this token'} rested on</h2>
       </div>
       {run.prompt.length === 0 ? (
-        <p className="panel-says">This run does not hold its prompt’s words.</p>
+        <p className="panel-says">This run does not contain the words of its prompt.</p>
       ) : (
         <div className="prompt-methods">
           {weighing.map((method) => (
-            <WordsOf key={method} bench={bench} method={method} />
+            <WordsOf key={method} shown={shown} method={method} />
           ))}
         </div>
       )}
@@ -34,11 +34,10 @@ export function PromptWords({ bench }: { readonly bench: CompareBench }) {
   );
 }
 
-function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly method: MethodId }) {
-  const { record, run, selected } = bench;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps
-  const words = useMemo(() => promptRelevancy(record, selected, method), [record, run, selected, method]);
-  const isThere = selected.some((index) => record.mapOf(index, method) !== undefined);
+function WordsOf({ shown, method }: { readonly shown: ShownComparison; readonly method: MethodId }) {
+  const { run, selected } = shown;
+  const words = useMemo(() => promptRelevancy(run, selected, method), [run, selected, method]);
+  const isThere = selected.some((index) => run.mapOf(index, method) !== undefined);
   return (
     <figure className="words">
       <figcaption className="words-head">
@@ -54,7 +53,7 @@ function WordsOf({ bench, method }: { readonly bench: CompareBench; readonly met
         <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
       ) : (
         <p className="panel-says">
-          {isThere ? 'It finds no relevancy for this, neither on patches nor on words.' : 'No map of it yet.'}
+          {isThere ? 'This method found no relevancy here, on patches or on words.' : 'No map yet.'}
         </p>
       )}
     </figure>
@@ -123,8 +122,8 @@ function ShadedWords(props: {
       <p className="words-readout mono">
         {shown && (
           <>
-            {at === undefined && 'most: '}“{shown.text.trim() || '␣'}” {formatShare(shown.share)} of all relevancy
-            {shown.isAnswer && ', in the answer itself'}
+            {at === undefined && 'most: '}“{shown.text.trim() || '␣'}” {formatShare(shown.share)} of the relevancy
+            {shown.isAnswer && ', in the answer'}
           </>
         )}
       </p>

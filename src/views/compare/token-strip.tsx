@@ -3,33 +3,33 @@ import { type MethodId, methods } from '../../contract/methods';
 import type { AnswerToken, RelevancyMap } from '../../contract/run';
 import type { ColourTable } from '../../marks/colour-table';
 import { drawHeatmap } from '../../marks/heatmap';
-import { percentiles, sharesOfMaximum } from '../../math/map-scales';
-import { summariseMap } from '../../math/map-values';
-import { formatCount } from '../../math/number-format';
-import { type Grid, type Placement, patchAtIndex } from '../../math/patch-geometry';
-import { tokenAfterKey } from '../../math/token-words';
+import { percentiles, sharesOfMaximum } from '../../math/maps/map-scales';
+import { summariseMap } from '../../math/maps/map-values';
+import { type Grid, type Placement, patchAtIndex } from '../../math/maps/patch-geometry';
 import { type Choices, useChoices } from '../../state/choices';
 import { trackOf, useExplaining } from '../../state/explain-session';
 import { readValues } from '../../state/panel-map';
 import { extendSelection, pickToken } from '../../state/token-selection';
-import { layerTable, placed, type StageImage } from '../stage';
+import { formatCount } from '../../text/number-format';
+import { tokenAfterKey } from '../../text/token-words';
+import { layerTable, placed, type StageImage } from '../stage/map-stage';
 import { MethodSelect } from './method-select';
 import { Progress } from './panel-status';
-import type { CompareBench } from './use-compare';
+import type { ShownComparison } from './use-shown-comparison';
 import './token-strip.css';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
 /** Every token's map of one method, in order: a listbox with one tab stop, like the answer itself. */
-export function TokenStrip({ bench, image }: { readonly bench: CompareBench; readonly image: StageImage }) {
-  const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = bench;
+export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
+  const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = shown;
   const { colours, layer } = settings;
   const list = useRef<HTMLDivElement>(null);
   const table = useMemo(() => layerTable(colours, layer), [colours, layer]);
   const track = useExplaining((state) => trackOf(state, record.id, method));
   const pointed = useChoices(selectPointed);
   const tabStop = selected.at(-1) ?? 0;
-  const done = run.tokens.filter(({ index }) => record.mapOf(index, method) !== undefined).length;
+  const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const isPartial = done < run.tokens.length;
 
   const choose = (index: number, isExtending: boolean) => {
@@ -49,7 +49,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
   return (
     <section className="strip-part" aria-label="All tokens">
       <div className="part-head">
-        <h2 className="part-title">Every token by</h2>
+        <h2 className="part-title">All tokens by</h2>
         <MethodSelect
           label="Method of the strip"
           method={method}
@@ -58,7 +58,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
         />
         <div className="strip-progress">
           {isPartial && <strong>Partial: </strong>}
-          <Progress bench={bench} method={method} track={track} />
+          <Progress shown={shown} method={method} track={track} />
         </div>
       </div>
       <div
@@ -79,7 +79,7 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
           <StripCell
             key={token.index}
             token={token}
-            map={record.mapOf(token.index, method)}
+            map={run.mapOf(token.index, method)}
             scale={compare.values}
             image={image}
             placement={frame.placement}
@@ -100,16 +100,16 @@ export function TokenStrip({ bench, image }: { readonly bench: CompareBench; rea
   );
 }
 
-function stripWords(method: MethodId, scale: CompareBench['compare']['values']): string {
-  if (scale === 'rank') return 'colours are ranks within each map.';
+function stripWords(method: MethodId, scale: ShownComparison['compare']['values']): string {
+  if (scale === 'rank') return 'colours show ranks within each map.';
   return scale === 'given' && methods[method].values === 'probability'
-    ? 'colours are probabilities, the same in every map.'
-    : 'colours are shares of each map’s own maximum: they say where, not how much.';
+    ? 'colours show probabilities on one scale.'
+    : 'colours show shares of each map’s maximum: where, not how much.';
 }
 
 function peakWords(values: Float32Array, grid: Grid): string {
   const { min, max, maxIndex } = summariseMap(values);
-  if (min === max) return 'all patches alike';
+  if (min === max) return 'all patches equal';
   const { row, col } = patchAtIndex(grid, maxIndex);
   return `peak at row ${row + 1}, column ${col + 1}`;
 }
@@ -122,7 +122,7 @@ function indexUnder(target: EventTarget): number | undefined {
 interface StripCellProps {
   readonly token: AnswerToken;
   readonly map: RelevancyMap | undefined;
-  readonly scale: CompareBench['compare']['values'];
+  readonly scale: ShownComparison['compare']['values'];
   readonly image: StageImage;
   readonly placement: Placement;
   readonly first: number;

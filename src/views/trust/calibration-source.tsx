@@ -1,8 +1,8 @@
 import { Button, FileTrigger } from 'react-aria-components';
-import { formatWhole } from '../../math/number-format';
 import { dropOwnCalibration, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
 import type { OpenCalibration } from '../../state/statistics-queries';
-import { useServices } from '../services-context';
+import { formatWhole } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
 
 interface CalibrationSourceProps {
   readonly calibration: OpenCalibration | undefined;
@@ -12,7 +12,7 @@ interface CalibrationSourceProps {
 /** Which table is looked at, and the way to another one. */
 export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps) {
   const { statistics, source } = useServices();
-  const { reading, problem } = useOwnCalibration();
+  const { file } = useOwnCalibration();
   return (
     <section className="source" aria-label="Table of answers">
       <p className="source-facts">{calibration ? <Facts calibration={calibration} /> : ' '}</p>
@@ -25,18 +25,19 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
           }}
         >
           <Button className="tray-pick source-pick">
-            <strong>Load a table of your own</strong>
-            Parquet, Arrow, or CSV of entropy and correctness; or drop it here
+            <strong>Load your own table</strong>
+            Parquet, Arrow or CSV with entropy and correctness; or drop it here
           </Button>
         </FileTrigger>
         {isOwn && source.calibrationUrl !== undefined && (
           <button type="button" className="link-button" onClick={() => dropOwnCalibration(statistics)}>
-            Back to the model’s own
+            Back to the model’s calibration
           </button>
         )}
       </p>
-      <p className="source-message" role="status" data-bad={problem !== undefined || undefined}>
-        {problem ?? (reading !== undefined ? `Reading ${reading}…` : '')}
+      <p className="source-message" role="status" data-bad={file.phase === 'failed' || undefined}>
+        {file.phase === 'failed' && file.reason}
+        {file.phase === 'reading' && `Reading ${file.name}…`}
       </p>
     </section>
   );
@@ -48,14 +49,14 @@ function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
   return (
     <>
       <strong>{name}</strong>: {formatWhole(rows)} answers, {formatWhole(right)} right and {formatWhole(wrong)} wrong
-      {unscored > 0 && `, ${formatWhole(unscored)} without a verdict`}.{' '}
+      {unscored > 0 && `, ${formatWhole(unscored)} not scored`}.{' '}
       {facts ? (
         <>
           Of {facts.model.name} <span className="mono">{facts.model.revision}</span>, head {facts.head.name}{' '}
           <span className="mono">{facts.head.revision}</span>, {facts.createdAt.slice(0, 10)}. {facts.data.about}
         </>
       ) : (
-        'The file does not say of which model.'
+        'The file does not name its model.'
       )}
     </>
   );

@@ -1,9 +1,9 @@
 import { useId } from 'react';
-import type { ChartCounts } from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { ClassPattern, patternFill } from '../chart-parts';
-import { useWidth } from '../use-width';
+import type { ChartCounts } from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { ClassPattern, patternFill } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 interface CategoryBarsProps {
   readonly title: string;
@@ -52,7 +52,7 @@ export function CategoryBars(props: CategoryBarsProps) {
             </button>
           </>
         ) : (
-          `Pick one or several to filter.${hasShares ? ' Beside the bar: answers, and how many of them are right.' : ''}`
+          `Select one or more to filter.${hasShares ? ' Next to each bar: number of answers and share of right ones.' : ''}`
         )
       }
       heightPx={heightPx}
@@ -60,9 +60,9 @@ export function CategoryBars(props: CategoryBarsProps) {
       margins={noReading}
       plot={plot}
       isInteractive
-      description={`${title}: a bar a category, right and wrong answers.`}
+      description={`${title}: one bar per category, right and wrong answers.`}
       table={() => ({
-        columns: [title, 'right', 'wrong', 'without a verdict', 'all before any filter'],
+        columns: [title, 'right', 'wrong', 'not scored', 'all, unfiltered'],
         rows: rows.map(({ name, right, wrong, unscored, all }) => [nameOf(name), right, wrong, unscored, all]),
       })}
       provenance={provenance}
@@ -133,4 +133,4 @@ const rowOf = ({ right, wrong, unscored }: ChartCounts, i: number) => ({
 
 const totalOf = ({ right, wrong, unscored }: ReturnType<typeof rowOf>) => right + wrong + unscored;
 
-const nameOf = (name: string) => (name === '' ? 'none given' : name);
+const nameOf = (name: string) => (name === '' ? 'not given' : name);

@@ -1,15 +1,15 @@
 import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
-import type { AnswerValue, Distribution } from '../../contract/statistics';
-import { type DensityColumns, densityPaths, greatestDensity, valueAt } from '../../marks/density';
-import { barsPathData, binAt, greatestCount } from '../../marks/histogram';
-import type { ClassDensity } from '../../math/class-density';
-import { formatWhole } from '../../math/number-format';
+import { type DensityColumns, densityPaths, maxDensity, valueAt } from '../../marks/density';
+import { barsPathData, binAt, maxCounts } from '../../marks/histogram';
+import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
-import { formatOf, valueUnit } from '../../state/trust-words';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import type { AnswerValue, Distribution } from '../../statistics/api';
+import { formatWhole } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
+import { formatOf, valueUnit } from './trust-words';
 
 const classes = ['right', 'wrong'] as const;
 
@@ -47,9 +47,9 @@ export function DensityChart(props: DensityChartProps) {
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
     const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
-    const y = scaleLinear([0, greatestDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
+    const y = scaleLinear([0, maxDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
     const { right, wrong } = histograms;
-    const most = greatestCount({ right: right.counts, wrong: wrong.counts });
+    const most = maxCounts({ right: right.counts, wrong: wrong.counts });
     // One scale for both, of square roots: wrong answers may be few beside the right ones.
     const count = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
     return {
@@ -105,8 +105,8 @@ export function DensityChart(props: DensityChartProps) {
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description={`${title}: densities of right and wrong answers over ${unit}, their counts underneath.`}
-      reading={{
+      description={`${title}: densities of right and wrong answers over ${unit}, with counts below.`}
+      readout={{
         axis: unit,
         domain,
         step,
@@ -183,7 +183,7 @@ function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
 }
 
 const wholeNote =
-  'Kernel densities with 95 % bootstrap bands; underneath, how many answers (square-root scale): right upwards, wrong downwards.';
+  'Kernel densities with 95 % bootstrap bands. Below: number of answers (square-root scale), right upwards, wrong downwards.';
 
 /** Why a part is not drawn; undefined where all is. */
 export function densityNote({ densities }: Distribution): string | undefined {
@@ -197,7 +197,7 @@ function densityFacts({ densities, leftOut }: Distribution): string[] {
     const bandwidth = found.state === 'none' ? '' : `, bandwidth ${Number(found.bandwidth.toPrecision(4))}`;
     return `${name}: ${found.n} answers${bandwidth}${found.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
   });
-  return leftOut > 0 ? [...facts, `${leftOut} answers without a value or a verdict are left out`] : facts;
+  return leftOut > 0 ? [...facts, `${leftOut} answers without a value or score are left out`] : facts;
 }
 
 function densityTable({ grid, densities }: Distribution, unit: string): ChartTable {

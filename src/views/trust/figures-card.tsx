@@ -1,7 +1,7 @@
-import type { ThresholdReport } from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import type { Share } from '../../math/share';
-import { formatNats } from '../../state/trust-words';
+import type { Share } from '../../math/statistics/share';
+import type { ThresholdReport } from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { formatNats } from './trust-words';
 
 interface FiguresCardProps {
   readonly entropy: ThresholdReport;
@@ -22,7 +22,7 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
   const why = [entropy.why, logProb?.why].filter((reason) => reason !== undefined);
   const rows: readonly Figure[] = [
     { name: 'Threshold', a: a && `${formatNats(a.threshold)} nats`, b: b && `${formatNats(b.threshold)} nats` },
-    { name: 'Right answers expected', a: a?.rightSide, b: b?.rightSide },
+    { name: 'Predicted right if', a: a?.rightSide, b: b?.rightSide },
     { name: 'Answers below it', a: share(a?.shareBelow), b: share(b?.shareBelow), paper: paper.shareBelow },
     {
       name: 'Right, of those below',
@@ -38,19 +38,19 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
       paper: paper.rightAbove,
       isTrusted: { a: a?.rightSide === 'above', b: b?.rightSide === 'above' },
     },
-    { name: 'True positives', a: share(a?.truePositives), b: share(b?.truePositives) },
-    { name: 'False positives', a: share(a?.falsePositives), b: share(b?.falsePositives) },
+    { name: 'True positive rate', a: share(a?.truePositives), b: share(b?.truePositives) },
+    { name: 'False positive rate', a: share(a?.falsePositives), b: share(b?.falsePositives) },
     { name: 'AUROC', a: auroc(entropy), b: auroc(logProb) },
   ];
   const checked = a?.shareBelow.n;
   return (
     <section className="figures" aria-labelledby="figures-title">
       <h3 id="figures-title" className="chart-title">
-        What the threshold is worth
+        What the threshold achieves
       </h3>
       <p className="chart-note">
         {a && checked !== undefined
-          ? `The mean of the two classes’ means, set on ${formatWhole(a.setOn)} answers and checked on ${formatWhole(checked)} others. In brackets: 95 % intervals.`
+          ? `The threshold is the mean of the two class means, set on ${formatWhole(a.setOn)} answers and checked on ${formatWhole(checked)} others. In brackets: 95 % intervals.`
           : why.join(' ')}
       </p>
       <table>

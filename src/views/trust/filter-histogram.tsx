@@ -1,14 +1,14 @@
 import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
-import type { AnswerValue, ChartCounts } from '../../contract/statistics';
 import { countTicks } from '../../marks/axis';
 import type { Range } from '../../marks/brush';
-import { barsPathData, binAt, greatestCount, stepsPathData } from '../../marks/histogram';
-import { formatWhole } from '../../math/number-format';
-import { formatOf, spanText, valueUnit } from '../../state/trust-words';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../chart-parts';
-import { useWidth } from '../use-width';
+import { barsPathData, binAt, maxCounts, stepsPathData } from '../../marks/histogram';
+import type { AnswerValue, ChartCounts } from '../../statistics/api';
+import { formatWhole } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
+import { formatOf, spanText, valueUnit } from './trust-words';
 
 interface FilterHistogramProps {
   readonly title: string;
@@ -40,7 +40,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
       [edges[0]!, edges[edges.length - 1]!],
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
-    const most = greatestCount(whole);
+    const most = maxCounts(whole);
     // Tukey's rootogram: heights are square roots of counts, so that the few wrong answers are seen beside the many right ones.
     const y = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, margins.top]);
     return { x, y };
@@ -70,17 +70,17 @@ export function FilterHistogram(props: FilterHistogramProps) {
             </button>
           </>
         ) : counts.leftOut > 0 ? (
-          `Drag over it to filter. ${formatWhole(counts.leftOut)} answers have no value.`
+          `Drag to filter. ${formatWhole(counts.leftOut)} answers have no value.`
         ) : (
-          'Drag over it to filter.'
+          'Drag to filter.'
         )
       }
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description={`${title}: a histogram of right answers upwards and wrong ones downwards.`}
-      reading={{
+      description={`${title}: histogram, right answers upwards and wrong answers downwards.`}
+      readout={{
         axis: unit,
         domain,
         step: (domain[1] - domain[0]) / bins,

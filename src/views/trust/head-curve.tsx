@@ -2,10 +2,10 @@ import { scaleLinear } from 'd3-scale';
 import type { HeadReport } from '../../contract/head-report';
 import { ticksOf } from '../../marks/axis';
 import { curvePathData, nearestIndex, peakIndex } from '../../marks/curve';
-import { formatValue } from '../../math/number-format';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, LeftAxis, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import { formatValue } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, LeftAxis, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 const margins: Margins = { top: 26, right: 12, bottom: 38, left: 34 };
 const heightPx = 260;
@@ -35,13 +35,13 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
   return (
     <ChartFrame
       title="Accuracy and F1 against the classification threshold"
-      note={`Maps of FastRM on ${model} against those it imitates, both binarised, on held-out answers. F1 is greatest, ${peak === undefined ? '–' : f1[peak]!.toFixed(2)}, at ${peak === undefined ? '–' : formatValue(threshold[peak]!)}.`}
+      note={`FastRM’s maps on ${model} against its teacher’s, both binarised, on held-out answers. F1 peaks at ${peak === undefined ? '–' : f1[peak]!.toFixed(2)} (threshold ${peak === undefined ? '–' : formatValue(threshold[peak]!)}).`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description="Two lines over the classification threshold: accuracy and F1."
-      reading={{
+      description="Accuracy and F1 against the classification threshold."
+      readout={{
         axis: 'threshold',
         domain: [0, 1],
         step: 0.01,

@@ -1,16 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
 import { useCallback, useMemo } from 'react';
-import type { AnswerValue } from '../../contract/statistics';
 import type { Range } from '../../marks/brush';
 import { usePageView } from '../../state/page-view';
 import { filterCharts, filterQuery, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { type TrustChoices, toggledNames, useTrustChoices } from '../../state/trust-choices';
-import { valueName } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import { useSettledFilter } from '../use-settled';
+import type { AnswerValue } from '../../statistics/api';
+import { useServices } from '../shared/services-context';
 import { CategoryBars } from './category-bars';
 import { FilterHistogram } from './filter-histogram';
 import { SamplesHead, SamplesTable } from './samples-table';
+import { valueName } from './trust-words';
+import { useSettledFilter } from './use-settled';
 
 const selectBins = (choices: TrustChoices) => choices.bins;
 const selectBrushes = (choices: TrustChoices) => choices.brushes;
@@ -23,7 +23,7 @@ const titles: Readonly<Record<string, string>> = {
   logProb: 'Mean log-probability',
   length: 'Answer length',
   correct: 'Verdict',
-  set: 'Data set',
+  set: 'Dataset',
   kind: 'Kind of question',
 };
 
@@ -59,11 +59,11 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
     <>
       <section className="linked" aria-labelledby="linked-title">
         <div className="linked-head">
-          <h2 id="linked-title">What the answers are</h2>
+          <h2 id="linked-title">Right and wrong</h2>
           <p className="linked-key">
             <span className="swatch-right" aria-hidden="true" /> right, upwards{' '}
-            <span className="swatch-wrong" aria-hidden="true" /> wrong, downwards, hatched; square-root scale. The
-            outline is all answers.
+            <span className="swatch-wrong" aria-hidden="true" /> wrong (downwards, hatched); square-root scale. The
+            outline shows all answers.
           </p>
           <button
             type="button"

@@ -1,5 +1,5 @@
-import { formatWhole } from '../../math/number-format';
 import type { OpenCalibration } from '../../state/statistics-queries';
+import { formatWhole } from '../../text/number-format';
 
 /** A line each, for a chart's files: what was counted, and how the table came about. */
 export function calibrationProvenance({ loaded, name }: OpenCalibration, what: readonly string[]): string[] {
@@ -12,7 +12,7 @@ export function calibrationProvenance({ loaded, name }: OpenCalibration, what: r
           `model ${facts.model.name} ${facts.model.revision}, head ${facts.head.name} ${facts.head.revision}`,
           `made ${facts.createdAt} by ${facts.command}`,
         ]
-      : ['the file does not say of which model']),
+      : ['the file does not name its model']),
     'Patchlight',
   ];
 }

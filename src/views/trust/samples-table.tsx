@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQueryClient } from '@tanstack/react-query';
 import { memo, useMemo, useState } from 'react';
 import {
   Button,
@@ -17,7 +17,10 @@ import {
   TableLoadMoreItem,
   Virtualizer,
 } from 'react-aria-components';
-import { rightFrom } from '../../contract/calibration-table';
+import { minRightScore } from '../../contract/calibration-table';
+import { openSample } from '../../state/open-sample';
+import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
+import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import type {
   AnswerValue,
   CalibrationRow,
@@ -25,15 +28,12 @@ import type {
   FilterRequest,
   LoadedCalibration,
   RowOrder,
-} from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import { openSample } from '../../state/open-sample';
-import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
-import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { formatNats } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import { useMediaQuery } from '../use-media-query';
+} from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
+import { useMediaQuery } from '../shared/use-media-query';
 import { Thumbnail } from './thumbnail';
+import { formatNats } from './trust-words';
 
 interface SamplesTableProps {
   readonly calibration: OpenCalibration;
@@ -85,6 +85,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   const { calibration, entropy, filter, onOpen } = props;
   const { loaded } = calibration;
   const services = useServices();
+  const queries = useQueryClient();
   const order = useTrustChoices(selectOrder);
   const isWide = useMediaQuery('(min-width: 1000px)');
   const [refusal, setRefusal] = useState<string>();
@@ -102,7 +103,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   };
   const open = async (row: CalibrationRow) => {
     setRefusal(undefined);
-    const opening = await openSample(services, row, calibration.folderUrl);
+    const opening = await openSample({ ...services, queries }, row, calibration);
     if (opening.kind === 'refused') setRefusal(opening.reason);
     if (opening.kind === 'opened') onOpen();
   };
@@ -110,7 +111,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   return (
     <>
       <p className="samples-note" role="status" data-bad={refusal !== undefined || undefined}>
-        {refusal ?? `Open a row, by Enter or a click, to ask its question again and see its maps.`}
+        {refusal ?? `Open a row (click or Enter) to ask its question again and see its maps.`}
       </p>
       <Virtualizer layout={TableLayout} layoutOptions={isWide ? layouts.wide : layouts.narrow}>
         <Table
@@ -147,7 +148,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
           <TableBody
             renderEmptyState={() => (
               <p className="samples-empty">
-                {query.isSuccess ? 'No answer is left: widen a brush, or clear the search.' : ''}
+                {query.isSuccess ? 'No answers match. Widen a brush or clear the search.' : ''}
               </p>
             )}
           >
@@ -213,7 +214,7 @@ function CellContent(props: {
 
 /** The answer, and where it is wrong, a right one. */
 function Answered({ row }: { readonly row: CalibrationRow }) {
-  const isWrong = row.correct < rightFrom;
+  const isWrong = row.correct < minRightScore;
   return (
     <span className="sample-answer">
       {row.answer}
@@ -224,7 +225,7 @@ function Answered({ row }: { readonly row: CalibrationRow }) {
 
 function Verdict({ correct }: { readonly correct: number }) {
   if (Number.isNaN(correct)) return <span className="verdict">unknown</span>;
-  const isRight = correct >= rightFrom;
+  const isRight = correct >= minRightScore;
   const isPart = correct > 0 && correct < 1;
   return (
     <span className="verdict" data-class={isRight ? 'right' : 'wrong'}>

@@ -2,16 +2,16 @@ import { scaleLinear, scaleSymlog } from 'd3-scale';
 import { useMemo } from 'react';
 import { formatShortCount } from '../../marks/axis';
 import { barsPathData, binAt } from '../../marks/histogram';
-import { countBins } from '../../math/map-values';
-import { formatPercent, formatValue, formatWhole } from '../../math/number-format';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, LeftAxis, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import { countValues, evenEdges } from '../../math/statistics/histogram';
+import { formatPercent, formatValue, formatWhole } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, LeftAxis, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 const margins: Margins = { top: 26, right: 12, bottom: 38, left: 42 };
 const heightPx = 260;
 const bins = 50;
-const edges = Array.from({ length: bins + 1 }, (_, i) => i / bins);
+const edges = evenEdges(0, 1, bins);
 
 /** How relevant patches are, over all maps of this visit: the paper's picture of few that matter among many that do not. */
 export function ScoreHistogram({
@@ -27,7 +27,7 @@ export function ScoreHistogram({
     let patches = 0;
     let above = 0;
     for (const map of maps) {
-      for (const [bin, count] of countBins(map, bins).entries()) counts[bin] = counts[bin]! + count;
+      for (const [bin, count] of countValues(map, edges).counts.entries()) counts[bin] = counts[bin]! + count;
       for (const value of map) if (threshold !== undefined && value >= threshold) above++;
       patches += map.length;
     }
@@ -40,14 +40,14 @@ export function ScoreHistogram({
   const powers = Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, i) => 10 ** i);
   return (
     <ChartFrame
-      title="Scores of the maps"
-      note={`${formatWhole(patches)} patches of ${formatWhole(maps.length)} FastRM maps in this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
+      title="Map values"
+      note={`${formatWhole(patches)} patches in ${formatWhole(maps.length)} FastRM maps of this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
       plot={plot}
-      description="A histogram of patches by relevancy, on a logarithmic scale."
-      reading={{
+      description="Histogram of patch relevancy on a logarithmic scale."
+      readout={{
         axis: 'relevancy',
         domain: [0, 1],
         step: 1 / bins,
@@ -76,14 +76,14 @@ export function ScoreHistogram({
         <UprightMark
           kind="threshold"
           atPx={x(threshold)}
-          label={`read at ${formatValue(threshold)}`}
+          label={`threshold ${formatValue(threshold)}`}
           margins={margins}
           widthPx={widthPx}
           heightPx={heightPx}
           labelYPx={14}
         />
       )}
-      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label="relevancy of a patch" />
+      <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label="patch relevancy" />
     </ChartFrame>
   );
 }

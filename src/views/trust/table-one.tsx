@@ -13,10 +13,10 @@ export function TableOne({ report, model }: { readonly report: HeadReport; reado
   return (
     <section className="figures" aria-labelledby="table-one">
       <h3 id="table-one" className="chart-title">
-        Table 1: maps of FastRM against those it imitates
+        Table 1: FastRM maps against its teacher’s
       </h3>
       <p className="chart-note">
-        Both binarised: the labels at 0.3 of a map’s peak, FastRM at 0.5 or where it says. {report.title}.
+        Target: patches from 0.3 of Chefer’s maximum. FastRM: probability from 0.5 unless stated. {report.title}.
       </p>
       <div className="figures-scroll">
         <table>
@@ -37,25 +37,25 @@ export function TableOne({ report, model }: { readonly report: HeadReport; reado
               <td>
                 <b>{at('F1 at 0.5', 2)}</b>
               </td>
-              <td>its held-out answers</td>
+              <td>held-out answers</td>
             </tr>
             {threshold !== undefined && (
               <tr>
-                <th scope="row">the same, at its own {threshold}</th>
+                <th scope="row">same, at threshold {threshold}</th>
                 <td>
                   <b>{at('accuracy at the threshold', 3)}</b>
                 </td>
                 <td>
                   <b>{at('F1 at the threshold', 2)}</b>
                 </td>
-                <td>its held-out answers</td>
+                <td>held-out answers</td>
               </tr>
             )}
             <tr>
-              <th scope="row">a map of nothing, of everything</th>
+              <th scope="row">empty map, full map</th>
               <td>{at('accuracy of a constant map (none relevant)', 3)}</td>
               <td>{at('F1 of a constant map (all patches relevant)', 2)}</td>
-              <td>the same answers</td>
+              <td>same answers</td>
             </tr>
             {paper.map(({ name, accuracy, f1 }) => (
               <tr key={name}>

@@ -1,32 +1,37 @@
 import { useQuery } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import type { AnswerValue, MapEntropies } from '../../contract/statistics';
-import { contentTokens } from '../../math/content-tokens';
-import { formatWhole, unbroken } from '../../math/number-format';
+import { contentTokens } from '../../math/statistics/content-tokens';
 import { usePageView, viewHref } from '../../state/page-view';
-import { distributionQuery, type OpenCalibration, thresholdQuery } from '../../state/statistics-queries';
+import { distributionQuery, type OpenCalibration } from '../../state/statistics-queries';
 import { type EntropyValue, meanLogProb } from '../../state/trust-choices';
-import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import type { Bench } from '../use-bench';
+import type { AnswerValue, MapEntropies } from '../../statistics/api';
+import { formatWhole, unbroken } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
+import type { ShownRun } from '../shared/use-shown-run';
 import { DensityChart, densityNote } from './density-chart';
 import { calibrationProvenance } from './provenance';
+import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from './trust-words';
 import type { AnswerTrust } from './use-answer-trust';
+import { useThreshold } from './use-threshold';
 import { EntropyChoices } from './value-choices';
 import './trust-evidence.css';
 
 /** This answer among those of the calibration: by its maps' entropy, and by the model's own certainty. */
-export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonly trust: AnswerTrust }) {
+export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; readonly trust: AnswerTrust }) {
   const { calibration, choice, entropies, entropyNats, logProbNats, like, comparable } = trust;
-  const entropyReport = useThresholdOf(calibration, choice?.value);
-  const logProbReport = useThresholdOf(calibration?.loaded.hasLogProbs ? calibration : undefined, meanLogProb);
+  const entropyReport = useThreshold(calibration?.loaded.table, choice?.value, 'panel entropy');
+  const logProbReport = useThreshold(
+    calibration?.loaded.hasLogProbs ? calibration.loaded.table : undefined,
+    meanLogProb,
+    'panel logProb',
+  );
   if (calibration === undefined || choice === undefined || entropyNats === undefined) return null;
   const { loaded, name } = calibration;
   return (
     <div className="evidence">
       {comparable.kind === 'no' && (
         <p className="evidence-warning">
-          Drawn all the same: this answer among those of {name}, whatever that is worth.
+          Shown for reference only, because this calibration does not apply: this answer among those of {name}.
         </p>
       )}
       <div className="evidence-charts">
@@ -35,7 +40,7 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
           value={choice.value}
           answer={entropyNats}
           threshold={entropyReport?.figures?.threshold}
-          title="Entropy of its maps"
+          title="Entropy of the maps"
           slot="panel entropy"
         />
         {loaded.hasLogProbs && (
@@ -50,15 +55,15 @@ export function TrustEvidence({ bench, trust }: { readonly bench: Bench; readonl
         )}
       </div>
       {like?.logProb && (
-        <p>By the model’s own certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
+        <p>By the model’s certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
       )}
       <p>{comparisonSentence(entropyReport, logProbReport)}</p>
-      {entropies && <TokenEntropies bench={bench} entropies={entropies} value={choice.value} />}
+      {entropies && <TokenEntropies shown={shown} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">
         Answers like this one are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))} of{' '}
-        {name} whose value is nearest; in brackets stands the 95 % interval of their share. A share of answers is no
-        certainty about this one. <DataSetLink />
+        {name} with the nearest value; the 95 % interval of their share is in brackets. A rate over similar answers is
+        not a guarantee for this one. <DataSetLink />
       </p>
     </div>
   );
@@ -77,18 +82,9 @@ function DataSetLink() {
         window.scrollTo({ top: 0 });
       }}
     >
-      See all of those answers
+      See all answers
     </a>
   );
-}
-
-function useThresholdOf(calibration: OpenCalibration | undefined, value: AnswerValue | undefined) {
-  const { statistics } = useServices();
-  const request = { value: value ?? meanLogProb, subset: {}, seed: 0 };
-  return useQuery({
-    ...thresholdQuery(statistics, calibration?.loaded.table ?? -1, request, `panel ${value?.of}`),
-    enabled: calibration !== undefined && value !== undefined,
-  }).data;
 }
 
 const chartHeightPx = 230;
@@ -129,12 +125,12 @@ function AnswerDensity(props: {
 
 /** The tokens that the answer's entropy is made of; those that do not count stand back. */
 function TokenEntropies(props: {
-  readonly bench: Bench;
+  readonly shown: ShownRun;
   readonly entropies: MapEntropies;
   readonly value: EntropyValue;
 }) {
-  const { bench, entropies, value } = props;
-  const { tokens } = bench.run;
+  const { shown, entropies, value } = props;
+  const { tokens } = shown.run;
   if (value.kind === 'given') return null;
   const nats = entropies[value.kind];
   const isContent = contentTokens(tokens);
@@ -150,8 +146,8 @@ function TokenEntropies(props: {
         ))}
       </ul>
       <p className="evidence-note">
-        The same numbers stand under the words of the answer while this is open.
-        {usesContent && ' Faded: words without content of their own, which do not count here.'}
+        The same numbers are under the words of the answer while this is open.
+        {usesContent && ' Faded words carry no content and do not count here.'}
       </p>
     </div>
   );

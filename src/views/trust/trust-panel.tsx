@@ -1,16 +1,20 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { Button, Disclosure, DisclosurePanel } from 'react-aria-components';
-import { unbroken } from '../../math/number-format';
-import { likeSentence } from '../../state/trust-words';
-import type { Bench } from '../use-bench';
+import { unbroken } from '../../text/number-format';
+import type { ShownRun } from '../shared/use-shown-run';
+import { likeSentence } from './trust-words';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
 import './trust-panel.css';
 
 /** Beside the answer: in a sentence, how many answers like this one were right; opened, on what that rests. */
-export function TrustPanel(props: { readonly bench: Bench; readonly isOpen: boolean; onOpen(isOpen: boolean): void }) {
-  const { bench, isOpen, onOpen } = props;
-  const trust = useAnswerTrust(bench);
+export function TrustPanel(props: {
+  readonly shown: ShownRun;
+  readonly isOpen: boolean;
+  onOpen(isOpen: boolean): void;
+}) {
+  const { shown, isOpen, onOpen } = props;
+  const trust = useAnswerTrust(shown);
   const titleId = useId();
   const hasEvidence = trust.calibration !== undefined && trust.choice !== undefined && trust.entropyNats !== undefined;
   return (
@@ -27,7 +31,7 @@ export function TrustPanel(props: { readonly bench: Bench; readonly isOpen: bool
           </div>
           <TrustSentence trust={trust} />
           <DisclosurePanel aria-labelledby={titleId}>
-            {isExpanded && hasEvidence && <LazyEvidence bench={bench} trust={trust} />}
+            {isExpanded && hasEvidence && <LazyEvidence shown={shown} trust={trust} />}
           </DisclosurePanel>
         </>
       )}
@@ -44,7 +48,7 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
         {comparable.why}{' '}
         {comparable.isMakeable && (
           <span>
-            <code className="mono">patchlight evaluate</code> makes a calibration of one’s own.
+            <code className="mono">patchlight evaluate</code> writes a calibration for your model.
           </span>
         )}
       </p>
@@ -55,7 +59,7 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
 }
 
 /** Its charts are kilobytes that an answer can do without until they are asked for. */
-function LazyEvidence(props: { readonly bench: Bench; readonly trust: AnswerTrust }) {
+function LazyEvidence(props: { readonly shown: ShownRun; readonly trust: AnswerTrust }) {
   const view = useQuery({
     queryKey: ['view', 'trust-evidence'],
     queryFn: async () => ({ View: (await import('./trust-evidence')).TrustEvidence }),
@@ -64,6 +68,6 @@ function LazyEvidence(props: { readonly bench: Bench; readonly trust: AnswerTrus
     structuralSharing: false,
     retry: false,
   });
-  if (view.error) return <p role="alert">This part of the page did not load ({view.error.message}).</p>;
+  if (view.error) return <p role="alert">This part of the page could not be loaded ({view.error.message}).</p>;
   return view.data ? <view.data.View {...props} /> : null;
 }

@@ -1,21 +1,13 @@
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo } from 'react';
-import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../contract/statistics';
-import { formatPercent, formatWhole, unbroken } from '../../math/number-format';
 import { headReportQuery } from '../../state/sample-queries';
-import {
-  distributionQuery,
-  filterCharts,
-  filterRequest,
-  type OpenCalibration,
-  thresholdQuery,
-} from '../../state/statistics-queries';
+import { distributionQuery, filterCharts, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
-import { comparisonSentence, formatNats, valueName } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import type { Bench } from '../use-bench';
-import { useRuns, useSourceStatus } from '../use-run';
-import { useSettledFilter } from '../use-settled';
+import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
+import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
+import { useRunSnapshots, useSourceStatus } from '../shared/use-run';
+import type { ShownRun } from '../shared/use-shown-run';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
 import { FiguresCard } from './figures-card';
@@ -24,7 +16,10 @@ import { LinkedCharts } from './linked-charts';
 import { calibrationProvenance } from './provenance';
 import { ScoreHistogram } from './score-histogram';
 import { TableOne } from './table-one';
+import { comparisonSentence, formatNats, valueName } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
+import { useSettledFilter } from './use-settled';
+import { useThreshold } from './use-threshold';
 import { DrawingChoices, EntropyChoices } from './value-choices';
 import './trust.css';
 
@@ -36,7 +31,7 @@ const entropyHeightPx = 380;
 const logProbHeightPx = 250;
 
 /** The answers behind the numbers: what entropy says of being right, how far, and of which answers. */
-export function TrustView({ bench }: { readonly bench: Bench | undefined }) {
+export function TrustView({ shown }: { readonly shown: ShownRun | undefined }) {
   const { source } = useServices();
   const { phase } = useSourceStatus(); // a companion says with its model whether there is a calibration
   const isKnown = source.calibrationUrl !== undefined || phase === 'ready' || phase === 'failed';
@@ -56,7 +51,7 @@ export function TrustView({ bench }: { readonly bench: Bench | undefined }) {
       ) : (
         state.phase !== 'failed' && state.phase !== 'none' && <div className="trust-room" />
       )}
-      <PaperFigures bench={bench} />
+      <PaperFigures shown={shown} />
     </main>
   );
 }
@@ -69,11 +64,11 @@ function Absence({ state }: { readonly state: CalibrationState }) {
       <p>
         {state.phase === 'failed'
           ? `The model’s calibration could not be read: ${state.reason}`
-          : 'This model comes with no calibration.'}
+          : 'This model has no calibration.'}
       </p>
       <p>
-        <code className="mono">patchlight evaluate</code> makes one: load the{' '}
-        <code className="mono">calibration.arrow</code> that it writes, or drop it on this page.
+        <code className="mono">patchlight evaluate</code> writes one. Load the{' '}
+        <code className="mono">calibration.arrow</code> file, or drop it on this page.
       </p>
     </div>
   );
@@ -81,17 +76,12 @@ function Absence({ state }: { readonly state: CalibrationState }) {
 
 function Headline({ state, choice }: { readonly state: CalibrationState; readonly choice: EntropyChoice | undefined }) {
   const loaded = state.phase === 'open' ? state.calibration.loaded : undefined;
-  const entropy = useThreshold(loaded?.table, choice?.value, wholeTable, 'headline entropy');
-  const logProb = useThreshold(
-    loaded?.hasLogProbs ? loaded.table : undefined,
-    meanLogProb,
-    wholeTable,
-    'headline log-prob',
-  );
+  const entropy = useThreshold(loaded?.table, choice?.value, 'headline entropy');
+  const logProb = useThreshold(loaded?.hasLogProbs ? loaded.table : undefined, meanLogProb, 'headline log-prob');
   const comparison = comparisonSentence(entropy, logProb);
   return (
     <div className="trust-lead">
-      <h1>How far can an answer be trusted?</h1>
+      <h1>How far can you trust an answer?</h1>
       <p className="trust-finding">{entropy && <Finding report={entropy} />}</p>
       <p>{comparison}</p>
     </div>
@@ -106,7 +96,7 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
   const share = rightSide === 'below' ? shareBelow.value : 1 - shareBelow.value;
   return (
     <>
-      {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers lie {rightSide} an entropy of{' '}
+      {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers are {rightSide} an entropy of{' '}
       {formatNats(threshold)} nats. <strong>{unbroken(formatPercent(trusted.value))} of those are right</strong>, and{' '}
       {unbroken(formatPercent(other.value))} of the others.
     </>
@@ -114,20 +104,6 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
 }
 
 const wholeTable: Subset = {};
-
-function useThreshold(
-  table: number | undefined,
-  value: AnswerValue | undefined,
-  subset: Subset,
-  slot: string,
-): ThresholdReport | undefined {
-  const { statistics } = useServices();
-  const request = { value: value ?? meanLogProb, subset, seed: 0 };
-  return useQuery({
-    ...thresholdQuery(statistics, table ?? -1, request, slot),
-    enabled: table !== undefined && value !== undefined,
-  }).data;
-}
 
 function Explored({ calibration, choice }: { readonly calibration: OpenCalibration; readonly choice: EntropyChoice }) {
   const { statistics } = useServices();
@@ -147,8 +123,8 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
     ...distributionQuery(statistics, loaded.table, { ...request, value: meanLogProb }, 'log-prob'),
     enabled: loaded.hasLogProbs,
   });
-  const entropy = useThreshold(loaded.table, choice.value, subset, 'entropy');
-  const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, subset, 'log-prob');
+  const entropy = useThreshold(loaded.table, choice.value, 'entropy', subset);
+  const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, 'log-prob', subset);
   const provenance = useMemo(
     () => calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]),
     [calibration, choice.value, loaded.isPooled, chosen],
@@ -230,7 +206,7 @@ function subsetName(chosen: TrustSubset): string {
     case 'set':
       return `answers of ${chosen.name}`;
     case 'brushed':
-      return 'answers that the brushes leave';
+      return 'filtered answers';
   }
 }
 
@@ -238,27 +214,26 @@ function subsetName(chosen: TrustSubset): string {
 const embeddedModel = 'patchlight-scenes';
 
 /** Counterparts of the paper's figures that are of maps, not of answers. */
-function PaperFigures({ bench }: { readonly bench: Bench | undefined }) {
+function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
-  const runs = useRuns();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: maps come to the records, which stay the same
+  const runs = useRunSnapshots();
   const maps = useMemo(
     () =>
-      runs.flatMap((record) =>
-        record.snapshot().tokens.flatMap(({ index }) => {
-          const map = record.mapOf(index);
+      runs.flatMap(({ tokens, mapOf }) =>
+        tokens.flatMap(({ index }) => {
+          const map = mapOf(index);
           return map ? [map.values] : [];
         }),
       ),
-    [runs, bench?.run],
+    [runs],
   );
-  const own = bench?.run.header.head?.classificationThreshold;
+  const own = shown?.run.header.head?.classificationThreshold;
   // The report is of one head; a companion's answer is drawn with another's threshold.
-  const ofReport = bench?.run.header.model.name === embeddedModel ? own : undefined;
+  const ofReport = shown?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
-      <h2 id="paper-title">The maps themselves, as in the paper</h2>
+      <h2 id="paper-title">The maps, as in the paper</h2>
       <div className="trust-pair">
         {report ? (
           <HeadCurve report={report} model={embeddedModel} own={ofReport} />

@@ -1,8 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { fitOf } from '../../contract/calibration';
 import type { TableEntropy } from '../../contract/calibration-table';
-import type { MapEntropies } from '../../contract/statistics';
-import type { EntropyKind } from '../../math/entropy';
+import type { EntropyKind } from '../../math/statistics/entropy';
 import {
   answerEntropy,
   answerIsComparable,
@@ -15,13 +14,15 @@ import {
   whyUncompared,
 } from '../../state/answer-trust';
 import { isSampleOfDataSet } from '../../state/open-sample';
+import type { RunSnapshot } from '../../state/run-record';
 import { samplesIndexQuery } from '../../state/sample-queries';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { nearestOf } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import type { Bench } from '../use-bench';
-import { useSourceStatus } from '../use-run';
+import type { MapEntropies } from '../../statistics/api';
+import { useServices } from '../shared/services-context';
+import { useSourceStatus } from '../shared/use-run';
+import type { ShownRun } from '../shared/use-shown-run';
+import { nearestOf } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 
 /** What the page knows of how far this answer can be trusted. */
@@ -39,12 +40,12 @@ export interface AnswerTrust {
   readonly uncompared: string | undefined;
 }
 
-export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
+export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
   const services = useServices();
   const { statistics, source, recordedCalibrationUrl } = services;
   const { phase } = useSourceStatus();
   const { data: index } = useQuery(samplesIndexQuery(services));
-  const ofAnswer = answerIsComparable(run, record.mapOf);
+  const ofAnswer = answerIsComparable(run);
   // The model's megabytes come first.
   const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
   const { model } = run.header;
@@ -60,52 +61,48 @@ export function useAnswerTrust({ run, record }: Bench): AnswerTrust {
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const loaded = calibration?.loaded;
   const choice = useEntropyChoice(loaded);
-  const { error: choiceError } = useQuery({
-    ...poolingsQuery(statistics, loaded?.table ?? -1),
-    enabled: loaded !== undefined,
-  });
-  const { data: entropies, error: entropiesError } = useTokenEntropies({ run, record });
+  const { error: choiceError } = useQuery(poolingsQuery(statistics, loaded?.table));
+  const { data: entropies, error: entropiesError } = useTokenEntropies(run);
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
   // The examples' pictures are among the page's own; a file that was opened may be of any picture.
   const isKnownImage =
     isSampleOfDataSet(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
-  const patches = record.mapOf(0)?.values.length ?? 0;
+  const patches = run.mapOf(0)?.values.length ?? 0;
   const ofCalibration: Comparable = calibration
     ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
     : withoutCalibration(state);
   const comparable = ofAnswer.kind === 'yes' ? ofCalibration : ofAnswer;
   const nearest = nearestOf(loaded?.rows ?? 0);
-  const { data: like, error: likeError } = useQuery({
-    ...likeBothQuery(
+  const isEntropyKnown = choice !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats);
+  const { data: like, error: likeError } = useQuery(
+    likeBothQuery(
       statistics,
-      loaded?.table ?? -1,
-      { value: choice?.value ?? meanLogProb, at: entropyNats ?? 0, nearest },
+      loaded?.table,
+      isEntropyKnown && ofAnswer.kind === 'yes' ? { value: choice.value, at: entropyNats, nearest } : undefined,
       loaded?.hasLogProbs && Number.isFinite(logProbNats)
         ? { value: meanLogProb, at: logProbNats, nearest }
         : undefined,
     ),
-    enabled:
-      loaded !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats) && ofAnswer.kind === 'yes',
-  });
+  );
   const error = choiceError ?? entropiesError ?? likeError;
   const uncompared = like ? undefined : whyUncompared(choice?.value.kind, entropyNats, error ?? undefined);
   return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
 }
 
-export function useTokenEntropies({ run, record }: Pick<Bench, 'run' | 'record'>) {
+function useTokenEntropies(run: RunSnapshot) {
   const { statistics } = useServices();
   const isWhole = run.end !== undefined && run.tokens.length > 0 && run.header.head !== undefined;
-  return useQuery({ ...tokenEntropiesQuery(statistics, record, run), enabled: isWhole });
+  return useQuery({ ...tokenEntropiesQuery(statistics, run), enabled: isWhole });
 }
 
 const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
 
 /** Of each token's map, in the sense in use beside the answer. */
-export function useTokenNats(bench: Bench) {
+export function useTokenNats(shown: ShownRun) {
   const chosen = useTrustChoices(selectChosen);
-  const { choice, entropies } = useAnswerTrust(bench);
+  const { choice, entropies } = useAnswerTrust(shown);
   const kind = knownKind(choice?.value.kind ?? chosen);
   return { kind, nats: entropies?.[kind] };
 }
@@ -120,9 +117,9 @@ function withoutCalibration(state: CalibrationState): Comparable {
     case 'open':
       return { kind: 'yes' };
     case 'loading':
-      return { kind: 'waiting', why: 'Comparing it with answers whose truth is known…' };
+      return { kind: 'waiting', why: 'Comparing it with scored answers…' };
     case 'none':
-      return { kind: 'no', why: 'This model comes with no calibration.', isMakeable: true };
+      return { kind: 'no', why: 'This model has no calibration.', isMakeable: true };
     case 'failed':
       return { kind: 'no', why: `The model’s calibration could not be read: ${state.reason}`, isMakeable: true };
   }

@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import type { LoadedCalibration, PoolingTable } from '../../contract/statistics';
 import { calibrationQuery, useOwnCalibration } from '../../state/calibration-files';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { type EntropyValue, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { useServices } from '../services-context';
+import type { LoadedCalibration, PoolingTable } from '../../statistics/api';
+import { useServices } from '../shared/services-context';
 
 export type CalibrationState =
   | { readonly phase: 'none' }
@@ -20,8 +20,8 @@ export function useCalibration(
   const own = useOwnCalibration().open;
   const open = own && (isUsable?.(own.loaded) ?? true) ? own : undefined;
   const shipped = useQuery({
-    ...calibrationQuery(statistics, url ?? ''),
-    enabled: isWanted && open === undefined && url !== undefined,
+    ...calibrationQuery(statistics, url),
+    enabled: isWanted && open === undefined,
   });
   if (open) return { phase: 'open', calibration: open, isOwn: true };
   if (url === undefined) return { phase: 'none' };
@@ -43,7 +43,7 @@ const selectEntropy = (choices: TrustChoices) => choices.entropy;
 export function useEntropyChoice(loaded: LoadedCalibration | undefined): EntropyChoice | undefined {
   const { statistics } = useServices();
   const chosen = useTrustChoices(selectEntropy);
-  const { data } = useQuery({ ...poolingsQuery(statistics, loaded?.table ?? -1), enabled: loaded !== undefined });
+  const { data } = useQuery(poolingsQuery(statistics, loaded?.table));
   if (loaded === undefined || data === undefined) return undefined;
   const first = data.rows.map(({ value }) => value).find((value) => value.of === 'entropy');
   const best: EntropyValue = first ?? { of: 'entropy', kind: loaded.entropies[0] ?? 'given', pooling: 'mean' };

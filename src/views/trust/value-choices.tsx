@@ -9,8 +9,7 @@ import {
   Slider,
   SliderOutput,
 } from 'react-aria-components';
-import type { LoadedCalibration } from '../../contract/statistics';
-import { type Pooling, poolingNames, poolings } from '../../math/pooling';
+import { type Pooling, poolingNames, poolings } from '../../math/statistics/pooling';
 import {
   binCounts,
   type EntropyValue,
@@ -18,9 +17,10 @@ import {
   type TrustSubset,
   useTrustChoices,
 } from '../../state/trust-choices';
-import { bestSentence, entropyFormulas, entropyNames } from '../../state/trust-words';
-import { Choice } from '../choice';
-import { PlainTrack } from '../plain-track';
+import type { LoadedCalibration } from '../../statistics/api';
+import { Choice } from '../shared/choice';
+import { PlainTrack } from '../shared/plain-track';
+import { bestSentence, entropyFormulas, entropyNames } from './trust-words';
 import type { EntropyChoice } from './use-calibration';
 import './value-choices.css';
 
@@ -60,7 +60,7 @@ export function EntropyChoices({
           selectedKey={value.pooling}
           onSelectionChange={(key) => setEntropy({ kind: value.kind, pooling: key as Pooling })}
         >
-          <Label className="control-label">Of the tokens</Label>
+          <Label className="control-label">Pooling</Label>
           <Button className="select">
             <SelectValue>{poolingNames[value.pooling]}</SelectValue>
             <span aria-hidden="true">▾</span>
@@ -86,7 +86,7 @@ export function EntropyChoices({
           bestAuroc && bestSentence(bestAuroc, offered)
         ) : (
           <button type="button" className="link-button" onClick={() => setEntropy(undefined)}>
-            Back to what separates best
+            Reset to the best choice
           </button>
         )}
       </p>

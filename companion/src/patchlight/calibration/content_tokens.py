@@ -1,6 +1,7 @@
 """Finds the content tokens of an answer, to which some poolings are limited.
 
-The rule and the word list are those of src/math/content-tokens.ts and src/math/function-words.ts.
+The rule and the word list are those of src/math/statistics/content-tokens.ts and
+src/math/statistics/function-words.ts.
 """
 
 from collections.abc import Sequence

@@ -71,6 +71,13 @@ class Sprites(TypedDict):
     cellPx: int
 
 
+class PackedImages(TypedDict):
+    """A file of all images next to the calibration, and the index of where each is in it."""
+
+    file: str
+    index: str
+
+
 class CalibrationFacts(TypedDict):
     """What a calibration covers and how it was made, with the field names of the file.
 
@@ -86,6 +93,7 @@ class CalibrationFacts(TypedDict):
     seed: int
     licence: str
     sprites: Sprites | None
+    images: PackedImages | None
 
 
 def write_calibration(path: Path, rows: Sequence[Mapping[str, Any]], facts: CalibrationFacts) -> None:

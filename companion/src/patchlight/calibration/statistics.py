@@ -1,6 +1,6 @@
 """Measures how well a score separates right from wrong answers: thresholds, AUROC, densities with bands.
 
-The page computes the same in src/math; the tests of both compare with src/math/fixtures/calibration.json.
+The page computes the same in src/math/statistics; the tests of both compare with its fixtures/calibration.json.
 """
 
 import math

@@ -41,7 +41,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--skip-bad", action="store_true", help="skip samples that cannot be read or explained (default: stop)"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="train")
 
 
 def run(arguments: argparse.Namespace) -> None:

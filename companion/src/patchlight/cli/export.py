@@ -13,7 +13,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
     parser.add_argument("--out", type=Path, required=True, help="folder for the exported files")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="train")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,27 +1,20 @@
 """`patchlight serve`: loads a model and serves page and API. Heavy imports wait until the command runs."""
 
 import argparse
-import logging
-import os
 import shlex
-import signal
 import socket
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+
+from .http_server import add_server_arguments, listen, run_server, say, token, warn_of_short_token
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
-
     from ..models.loading import Loaded, LoadOptions
     from ..server.calibration_files import ServedCalibration
     from ..server.page import Page
     from ..server.schemas import HeadFacts
     from ..server.settings import ServeSettings
-
-TOKEN_VARIABLE = "PATCHLIGHT_TOKEN"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,14 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="how far to trust this model's answers (docs/calibration.md); calibration.arrow beside the head if left out",
     )
     parser.add_argument("--knows", help="what the model can answer, in a sentence or two, for the page")
-    where = parser.add_argument_group("where")
-    where.add_argument("--host", default="127.0.0.1", help="anything but this machine alone needs --token")
-    where.add_argument("--port", type=int, default=8642, help="0 takes a free one")
-    where.add_argument("--token", help=f"what every caller must show; also from {TOKEN_VARIABLE}")
-    where.add_argument(
-        "--allow-host", action="append", default=[], help="a further name of this server; may be repeated"
-    )
-    where.add_argument("--page", type=Path, help="folder of the built page, instead of the one in this package")
+    add_server_arguments(parser, opens=False)
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max-new-tokens", type=int, default=512, help="longest answer")
     limits.add_argument("--max-prompt-tokens", type=int, default=2048, help="longest prompt, in text tokens")
@@ -61,7 +47,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="what one explanation may take; half of what is free beside the model if left out",
     )
     limits.add_argument("--queue", type=int, default=16, help="questions that may wait for the model")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="serve")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -72,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     settings = ServeSettings(
         host=arguments.host,
         port=arguments.port,
-        token=arguments.token or os.environ.get(TOKEN_VARIABLE) or None,
+        token=token(arguments),
         allowed_hosts=tuple(arguments.allow_host),
         queue_length=arguments.queue,
         image_bytes=int(arguments.max_image_mib * MIB),
@@ -89,26 +75,10 @@ def run(arguments: argparse.Namespace) -> None:
         device_map=arguments.device_map,
     )
     page_folder = arguments.page or packaged_page()
-    page = None if page_folder is None else load_page(page_folder)
+    page = None if page_folder is None else load_page(page_folder, has_api=True)
     # Before the minutes that loading may take: a port that is taken should be known now.
-    with _listen(settings) as listener, tempfile.TemporaryDirectory(prefix="patchlight-head-") as scratch:
+    with listen(settings) as listener, tempfile.TemporaryDirectory(prefix="patchlight-head-") as scratch:
         _serve(arguments, settings, options, page, listener, Path(scratch))
-
-
-def _listen(settings: "ServeSettings") -> socket.socket:
-    """Bound, not yet listening."""
-    family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, kind, protocol)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # What the server has given up on the system lets go of too, unsent bytes and all.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stall_s * 1000))
-    try:
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise OSError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
-    return listener
 
 
 def _serve(
@@ -149,8 +119,7 @@ def _serve(
         say(f"calibration {calibration.path}, {calibration.facts.n} answers")
     if page is None:
         say("no page is built into this package: the API stands alone")
-    if settings.token is not None and len(settings.token) < 16:
-        say("the token is short: somebody on the network may guess it")
+    warn_of_short_token(settings)
     app = create_app(
         settings,
         session,
@@ -158,7 +127,8 @@ def _serve(
         calibration=None if calibration is None else (calibration.path, calibration.sha256),
         page=page,
     )
-    _run_server(app, settings, listener)
+    opens = arguments.open and page is not None
+    run_server(app, settings, listener, opens=opens, before_shutdown=app.state.stop_runs)
 
 
 def _calibration(
@@ -180,45 +150,9 @@ def _calibration(
         return None
 
 
-def _run_server(app: "FastAPI", settings: "ServeSettings", listener: socket.socket) -> None:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            say(f"Patchlight is at {address(settings, listener.getsockname()[1])}")
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            app.state.stop_runs()
-            await super().shutdown(sockets)
-
-    # It warns of each malformed body, which only its sender can do something about.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    # An access log would hold the token of GET /?token=...
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=3
-    )
-    # The server hands a signal on once it has ended: so that what was opened on the way here is closed then too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    Server(config).run(sockets=[listener])
-
-
-def address(settings: "ServeSettings", port: int) -> str:
-    """Where to open the page, with its token if there is one."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
-    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    token = "" if settings.token is None else f"?token={quote(settings.token, safe='')}"
-    return f"http://{host}:{port}/{token}"
-
-
 def train_command(model: str) -> str:
     """What makes a head for this model, for whoever reads that it has none."""
     return (
         f"patchlight collect --model {shlex.quote(model)} --data jsonl --questions questions.jsonl --out samples && "
         "patchlight train --samples samples --out head"
     )
-
-
-def say(line: str) -> None:
-    """To whoever started the server; at once, for it may be read through a pipe."""
-    print(line, file=sys.stderr, flush=True)

@@ -42,7 +42,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--checkpoint-steps", "steps between checkpoints", type=int, default=500)
     add("--device", "auto, cpu, mps, cuda, or one GPU such as cuda:1", default="auto")
     add("--name", "name of the head", default="fastrm")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra="train")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,3 +1,4 @@
-"""The embedded model, which the page runs in the browser. `pipeline` builds it from nothing: its world, training, head,
-export, reports and sample runs.
+"""The embedded model, which the page runs in the browser.
+
+`pipeline` builds it from scratch: scenes, training, head, export, reports and recorded runs.
 """

@@ -1,4 +1,4 @@
-"""Questions of the embedded model's own data set put to it: prompts, greedy answers, and the words they name."""
+"""Asks the embedded model questions from its own dataset: prompts, greedy answers and the objects that tokens name."""
 
 from random import Random
 from typing import NamedTuple, Protocol
@@ -14,30 +14,31 @@ from .world.pool import PooledScene
 from .world.questions import AnswerWord, Question, answer_text, ask, found_words
 
 
-class Pictured(Protocol):
+class HasImage(Protocol):
     """Anything with an image [336, 336, 3] uint8."""
 
     @property
     def image(self) -> np.ndarray: ...
 
 
-class Pictures(Protocol):
-    """Images by number, whatever else comes with them."""
+class ImageSource(Protocol):
+    """A source of images by index."""
 
-    def __getitem__(self, index: int, /) -> Pictured: ...
+    def __getitem__(self, index: int, /) -> HasImage: ...
 
 
-class Scenes(Protocol):
-    """A pool or a list of rendered scenes."""
+class SceneSource(Protocol):
+    """A source of rendered scenes by index: a pool or a list."""
 
     def __getitem__(self, index: int, /) -> PooledScene: ...
 
 
-class Asked(NamedTuple):
-    """A question of scene number `scene` with its tokens.
+class TokenizedQuestion(NamedTuple):
+    """A question about scene number `scene`, tokenized.
 
-    prompt_after [.] ids after the image; reference [.] ids of the right answer with the end token; per token of
-    `reference`: targets, the object that it names or -1, and found, whether the question does not hold its word.
+    prompt_after: ids after the image. reference [r]: ids of the reference answer, including the end token. targets [r]:
+    index of the object that a token names, or -1. found [r]: whether the model must find the token's word in the image
+    (see `found_words`).
     """
 
     scene: int
@@ -48,15 +49,15 @@ class Asked(NamedTuple):
     found: list[bool]
 
 
-class Greedy(NamedTuple):
-    """The model's own answer: token ids without the end token, and each token's log-probability."""
+class GreedyAnswer(NamedTuple):
+    """A greedy answer: token ids without the end token, and a log-probability in nats per token."""
 
     ids: list[int]
     log_probs: list[float]
 
 
 def ask_scenes(
-    pool: Scenes,
+    pool: SceneSource,
     scenes: range,
     tokenizer: PreTrainedTokenizerFast,
     *,
@@ -64,26 +65,32 @@ def ask_scenes(
     seed: int,
     description_share: float = 0.0,
     kind: str | None = None,
-) -> list[Asked]:
-    """`per_scene` different questions of each scene; a function of the scenes and `seed`."""
+) -> list[TokenizedQuestion]:
+    """Return `per_scene` different questions per scene.
+
+    description_share: share of description questions; kind: ask only this kind, in which case questions can repeat. The
+    result is a function of the scenes and `seed`.
+    """
     pieces = prompt_pieces(tokenizer)
-    asked: list[Asked] = []
+    questions: list[TokenizedQuestion] = []
     for index in scenes:
         random = Random(seed * 1_000_003 + index)
         seen: set[str] = set()
         item = pool[index]
         while len(seen) < per_scene:
-            wanted = "description" if kind is None and random.random() < description_share else kind
-            question = ask(item.scene, random, wanted)
+            chosen_kind = "description" if kind is None and random.random() < description_share else kind
+            question = ask(item.scene, random, chosen_kind)
             if question.text in seen and kind is None:
                 continue
             seen.add(question.text if kind is None else f"{question.text}{len(seen)}")
-            asked.append(tokenize(index, question, tokenizer, pieces))
-    return asked
+            questions.append(tokenize(index, question, tokenizer, pieces))
+    return questions
 
 
-def tokenize(scene: int, question: Question, tokenizer: PreTrainedTokenizerFast, pieces: PromptPieces) -> Asked:
-    """Ids of prompt and reference answer, and the object that each answer token names."""
+def tokenize(
+    scene: int, question: Question, tokenizer: PreTrainedTokenizerFast, pieces: PromptPieces
+) -> TokenizedQuestion:
+    """Tokenize a question and its reference answer, and label each answer token with the object that it names."""
     encode = tokenizer.backend_tokenizer
     after = [*encode.encode(question.text, add_special_tokens=False).ids, *pieces.after]
     reference = encode.encode(answer_text(question.words), add_special_tokens=False).ids
@@ -94,8 +101,10 @@ def tokenize(scene: int, question: Question, tokenizer: PreTrainedTokenizerFast,
         targets += [word.target] * tokens
         found += [is_found] * tokens
     if len(targets) != len(reference):
-        raise ValueError(f"{len(reference)} answer tokens, {len(targets)} token targets: {question}")
-    return Asked(scene, question, after, [*reference, pieces.eos], [*targets, -1], [*found, False])
+        raise ValueError(
+            f"the answer's words have {len(targets)} tokens, but the answer has {len(reference)}: {question}"
+        )
+    return TokenizedQuestion(scene, question, after, [*reference, pieces.eos], [*targets, -1], [*found, False])
 
 
 def _cased(word: AnswerWord, first: bool) -> str:
@@ -103,7 +112,7 @@ def _cased(word: AnswerWord, first: bool) -> str:
 
 
 def embed_images(model: LlavaForConditionalGeneration, images: np.ndarray) -> torch.Tensor:
-    """[b, 336, 336, 3] uint8 to projected features [b, 576, d]."""
+    """Encode images [b, 336, 336, 3] uint8 to projected features [b, 576, d]."""
     keep = torch.arange(PATCHES).expand(len(images), -1)
     return encode_patches(model, torch.from_numpy(images), keep)
 
@@ -111,7 +120,7 @@ def embed_images(model: LlavaForConditionalGeneration, images: np.ndarray) -> to
 def prompt_embeds(
     model: LlavaForConditionalGeneration, features: torch.Tensor, pieces: PromptPieces, after: list[int]
 ) -> torch.Tensor:
-    """[n, d]: what goes before the image, the image's features [576, d], what comes after."""
+    """Return the prompt's embeddings [n, d]: text before the image, image features [576, d], text after it."""
     embed = word_embeddings(model)
     return torch.cat([embed(torch.tensor(pieces.before)), features, embed(torch.tensor(after))])
 
@@ -119,26 +128,27 @@ def prompt_embeds(
 @torch.inference_mode()
 def greedy_answers(
     model: LlavaForConditionalGeneration,
-    pool: Pictures,
-    asked: list[Asked],
+    pool: ImageSource,
+    questions: list[TokenizedQuestion],
     tokenizer: PreTrainedTokenizerFast,
     *,
     scene_of: dict[int, int] | None = None,
     limit: int = 80,
-) -> list[Greedy]:
-    """Greedy answers, the questions of one scene side by side on that scene's key-value cache.
+) -> list[GreedyAnswer]:
+    """Answer questions greedily, batching the questions about a scene on its key-value cache.
 
-    `scene_of` shows the model another scene's image instead (the control that must drop to chance).
+    scene_of: maps a scene to the scene whose image is shown instead, a control in which accuracy must drop to chance.
+    limit: the longest answer in tokens.
     """
     pieces = prompt_pieces(tokenizer)
     by_scene: dict[int, list[int]] = {}
-    for number, item in enumerate(asked):
+    for number, item in enumerate(questions):
         by_scene.setdefault(item.scene, []).append(number)
-    answers: list[Greedy] = [Greedy([], []) for _ in asked]
+    answers: list[GreedyAnswer] = [GreedyAnswer([], []) for _ in questions]
     for scene, numbers in by_scene.items():
         shown = scene if scene_of is None else scene_of[scene]
         features = embed_images(model, pool[shown].image[None])[0]
-        rows = [asked[n].prompt_after for n in numbers]
+        rows = [questions[n].prompt_after for n in numbers]
         for n, answer in zip(numbers, _decode(model, features, pieces, rows, limit), strict=True):
             answers[n] = answer
     return answers
@@ -150,8 +160,8 @@ def _decode(
     pieces: PromptPieces,
     rows: list[list[int]],
     limit: int,
-) -> list[Greedy]:
-    """Rows share the image's prefix; shorter prompts are padded on the left after it, masked and unnumbered."""
+) -> list[GreedyAnswer]:
+    """Decode rows that share the image's prefix; shorter rows are padded on the left, after it, and masked."""
     embed, decoder = word_embeddings(model), language_model(model)
     before = torch.cat([embed(torch.tensor(pieces.before)), features])[None]
     cache = decoder(inputs_embeds=before, use_cache=True).past_key_values
@@ -163,7 +173,7 @@ def _decode(
     positions = prefix + (real.cumsum(1) - 1).clamp(min=0)
     chosen: list[list[int]] = [[] for _ in rows]
     log_probs: list[list[float]] = [[] for _ in rows]
-    going = [True] * count
+    is_running = [True] * count
     for _ in range(limit):
         out = decoder(
             inputs_embeds=embed(ids),
@@ -175,14 +185,14 @@ def _decode(
         scores = torch.log_softmax(model.lm_head(out.last_hidden_state[:, -1]).float(), dim=-1)
         best = scores.argmax(-1)
         for k, token in enumerate(best.tolist()):
-            if going[k] and token == pieces.eos:
-                going[k] = False
-            if going[k]:
+            if is_running[k] and token == pieces.eos:
+                is_running[k] = False
+            if is_running[k]:
                 chosen[k].append(token)
                 log_probs[k].append(scores[k, token].item())
-        if not any(going):
+        if not any(is_running):
             break
         ids = best[:, None]
         mask = torch.cat([mask, torch.ones(count, 1, dtype=torch.long)], dim=1)
         positions = positions[:, -1:] + 1
-    return [Greedy(i, p) for i, p in zip(chosen, log_probs, strict=True)]
+    return [GreedyAnswer(i, p) for i, p in zip(chosen, log_probs, strict=True)]

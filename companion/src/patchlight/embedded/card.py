@@ -1,4 +1,4 @@
-"""The model card: what the model is, how it was made, and every measured figure with its command."""
+"""Writes the model card: what the model is, how it was built, and every measured figure with its command."""
 
 import json
 from collections.abc import Sequence
@@ -12,32 +12,33 @@ CARD_FILE = "MODEL_CARD.md"
 _FIGURES, _LIMITS = "## What it gets right and wrong", "## Limits"
 _TEXT = """# {name}
 
-A LLaVA-1.5 of {parameters:.1f} million parameters (CLIP vision tower, two-layer projector, Llama language model), trained from
-scratch on rendered scenes of spheres, cubes and cylinders, so that Patchlight can answer in a browser tab with no
-server and nothing downloaded from elsewhere. {knows}
+A LLaVA-1.5 with {parameters:.1f} million parameters (CLIP vision tower, two-layer projector, Llama language model), trained from
+scratch on rendered scenes of spheres, cubes and cylinders, so that Patchlight can answer in a browser tab without a
+server and without downloading anything from elsewhere. {knows}
 
 | | |
 |---|---|
 | licence | Apache-2.0, weights and data |
 | architecture | `LlavaForConditionalGeneration`: vision {vision_layers} x {vision_width}, language {layers} x {width} with {heads} heads, vocabulary {vocabulary} |
-| image | 336 x 336, patches of 14: a grid of 24 x 24 = 576; shorter side to 336 (bicubic), centre crop, CLIP's mean and deviation |
+| image | 336 x 336 px, patches of 14 px: a grid of 24 x 24 = 576; shorter side to 336 px (bicubic), centre crop, CLIP's mean and standard deviation |
 | prompt | `{prompt}` |
-| hidden states | `post_norm`: after the final norm, what Hugging Face calls last |
-| kinds of question | {kinds} |
-| revision | `{revision}` (SHA-256 of the weights, first 12 digits) |
+| hidden states | `post_norm`: after the final norm, Hugging Face's last hidden state |
+| question types | {kinds} |
+| revision | `{revision}` (first 12 digits of the SHA-256 of the weights) |
 
-## How it was made
+## How it was built
 
-`python -m patchlight.embedded.pipeline` makes all of it from nothing: scenes are functions of their seeds (train, validation
-and test are disjoint ranges), rendered by our own ray caster.
+`python -m patchlight.embedded.pipeline` builds everything from scratch. Scenes are functions of their seeds (training,
+validation and test use disjoint ranges) and are rendered by our own ray caster.
 
 {stages}
 
-The alignment stage is what CLIP's pre-training and LLaVA's projector stage do for the real model, on a small scale:
-the projected feature of each patch is classified by its dot product with the word embeddings of its object's colour,
-shape, material and size, and a linear map that is thrown away afterwards reads the object's place. Without it the
-model learns the sentences and guesses the words. The later stages add the same for phrases: half way up the language
-model, the state at the end of "the small red sphere" must tell how many objects fit it and, if it is one, which.
+The alignment stage does, on a small scale, what CLIP's pre-training and LLaVA's projector stage do for the real model.
+The projected feature of each patch is classified by its dot products with the word embeddings of its object's colour,
+shape, material and size, and a linear map, discarded after training, predicts the object's position. Without this stage
+the model learns the sentence patterns and guesses the words. Later stages add the same for phrases: in the middle layer
+of the language model, the state at the end of "the small red sphere" must tell how many objects fit it and, if exactly
+one does, which one.
 
 {notes}
 
@@ -47,11 +48,12 @@ model, the state at the end of "the small red sphere" must tell how many objects
 
 {limits_heading}
 
-It knows nothing but such scenes: a photograph is answered as if it were one. It has never seen a word outside its
-vocabulary, nor those in it that the manifest lists as `neverSeen`; the page names the words that it does not know. Counting, and telling small cubes from small cylinders,
-are its weak points (see the table). The relevancy head imitates Chefer's maps of this model and inherits their faults.
-Words that the model had to find in the image rest on their object far more than words that it repeats from the
-question, which need no image: the table of maps tells them apart.
+The model knows only such scenes and answers a photograph as if it were one. It was never trained on words outside its
+vocabulary, or on those that the manifest lists as `neverSeen`; the page shows which words of a question it does not
+know. It is weak at counting and at distinguishing small cubes from small cylinders (see the table). The FastRM head
+imitates Chefer's maps of this model and inherits their errors. Words that the model has to find in the image rest on
+their object far more than words that it repeats from the question, which need no image; the table of maps lists the two
+groups separately.
 """
 
 
@@ -67,12 +69,12 @@ def write_card(
     notes: str,
     further_reports: Sequence[Path] = (),
 ) -> None:
-    """`out/MODEL_CARD.md`, its figures read from `out/report/*.json` and from further reports, where they are there."""
+    """Write `out/MODEL_CARD.md` with the figures of `out/report/*.json` and of those `further_reports` that exist."""
     config = json.loads((hf / "config.json").read_text())
     text, vision = config["text_config"], config["vision_config"]
     weights = (hf / "model.safetensors").stat().st_size
     rows = [
-        "| stage | steps | images a step | patches kept | learning rate (vision's share) |",
+        "| stage | steps | images per step | patches kept | learning rate (relative rate of the vision tower) |",
         "|---|---:|---:|---:|---|",
         *(
             f"| {s.name} | {s.steps} | {s.batch_images} | {s.patches} | {s.learning_rate} ({s.vision_rate}) |"
@@ -101,8 +103,8 @@ def write_card(
     (out / CARD_FILE).write_text(body)
 
 
-def renew_figures(out: Path, further_reports: Sequence[Path] = ()) -> None:
-    """The card that is there with the figures of the reports that are there now; nothing else of it changes."""
+def update_figures(out: Path, further_reports: Sequence[Path] = ()) -> None:
+    """Update the figures of an existing card from the current reports; nothing else in it changes."""
     path = out / CARD_FILE
     before, rest = path.read_text().split(f"{_FIGURES}\n", 1)
     after = rest.split(f"{_LIMITS}\n", 1)[1]
@@ -111,12 +113,12 @@ def renew_figures(out: Path, further_reports: Sequence[Path] = ()) -> None:
 
 def _figures(out: Path, further_reports: Sequence[Path]) -> str:
     files = [*sorted((out / "report").glob("*.json")), *(file for file in further_reports if file.exists())]
-    return "\n\n".join(_report(json.loads(file.read_text())) for file in files)
+    reports = [json.loads(file.read_text()) for file in files]
+    # Reports without figures are data for other documents.
+    return "\n\n".join(_report(report) for report in reports if isinstance(report.get("figures"), list))
 
 
 def _report(report: dict[str, Any]) -> str:
-    if not isinstance(report.get("figures"), list):
-        return ""
     return "\n\n".join([_figure_table(report), *map(_column_table, report.get("tables", []))])
 
 
@@ -131,7 +133,7 @@ def _figure_table(report: dict[str, Any]) -> str:
         "",
         f"`{report['command']}`, measured on {report['measuredOn']}.",
         "",
-        "| | measured | wanted |",
+        "| | measured | goal |",
         "|---|---:|---|",
         *(f"| {f['label']} | {f['value']} {f.get('unit', '')} | {f.get('goal', '')} |" for f in report["figures"]),
     ]

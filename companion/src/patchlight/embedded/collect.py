@@ -1,8 +1,8 @@
-"""Samples for the FastRM head: the model's own answers, their last hidden states, and exact Chefer relevancy.
+"""Collects samples for the embedded model's FastRM head: answers, last hidden states and exact Chefer relevancy.
 
-Of the embedded model, whose scenes know which object each word names; `head/collection.py` does any model and data
-set. Shards (`head/sample_store.py`, in the block form) hold a fixed range of scenes. Their further columns: scene,
-target [t] and found [t] (see `Asked`; -1 and False in answers that differ from the right one), right, image_share.
+The scenes' labels say which object each word names; `head/collection.py` collects for any model and dataset. A shard
+(block form of `head/sample_store.py`) covers a fixed range of scenes. Additional columns: scene, target [t] and
+found [t] (see `TokenizedQuestion`; -1 and False in answers that differ from the reference), right, image_share.
 """
 
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -20,7 +20,7 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration
 from ..head.shards import Rank, ShardPlan, claim
 from ..methods.attention_hooks.decoder_call import DecoderCall
 from ..methods.relevancy import explain_tokens
-from .answering import Asked, ask_scenes, embed_images, prompt_embeds
+from .answering import TokenizedQuestion, ask_scenes, embed_images, prompt_embeds
 from .training.llava_parts import language_model, word_embeddings
 from .training.model import load_model
 from .training.packing import PATCHES, PromptPieces, prompt_pieces
@@ -31,7 +31,7 @@ SHARD_SCENES = 32
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """Which questions are explained; the same config always gives the same samples."""
+    """Which questions to explain; the same config always produces the same samples."""
 
     split: str
     first_scene: int
@@ -40,14 +40,15 @@ class CollectConfig:
     description_share: float = 0.03
     seed: int = 11
     autocast: bool = True
-    """Matrix products in bfloat16 (the recursion itself stays in float32)."""
+    """Compute matrix products in bfloat16; the recursion stays in float32."""
     max_answer_tokens: int = 80
 
 
-class OwnAnswer(NamedTuple):
-    """The model's greedy answer [t] (without the end token) with relevancy [t, 576] and query states [t, d].
+class ExplainedAnswer(NamedTuple):
+    """A greedy answer of t tokens, without the end token, with its explanation.
 
-    image_share [t] is the share of each token's relevancy that lies on image columns.
+    right: whether it equals the reference. relevancy [t, 576]; query_states [t, d]; image_states [576, d];
+    image_share [t]: share of each token's relevancy on the image.
     """
 
     ids: list[int]
@@ -59,32 +60,33 @@ class OwnAnswer(NamedTuple):
 
 
 @torch.no_grad()
-def own_answer(
+def verify_draft(
     model: LlavaForConditionalGeneration, prompt: torch.Tensor, reference: list[int], eos: int, limit: int
 ) -> list[int]:
-    """Greedy answer with its end token, by checking a draft: a right answer costs one forward.
+    """Return the greedy answer including its end token, by verifying a draft.
 
-    The draft starts as the reference; where the model would have said something else, its word goes in and the rest
-    is checked again. The result is what greedy decoding gives.
+    prompt [n, d]; limit: the longest answer in tokens. The draft starts as the reference. At the first token where the
+    model's prediction differs, that prediction replaces the draft's token and the rest is verified again. The result
+    equals greedy decoding, and a correct draft costs a single forward pass.
     """
     embed, decoder = word_embeddings(model), language_model(model)
-    draft, sure = list(reference), 0
-    while sure < limit:
+    draft, verified = list(reference), 0
+    while verified < limit:
         x = torch.cat([prompt, embed(torch.tensor(draft[:-1]))])[None] if len(draft) > 1 else prompt[None]
         states = decoder(inputs_embeds=x, use_cache=False).last_hidden_state[0, prompt.shape[0] - 1 :]
-        said = model.lm_head(states).argmax(-1).tolist()
-        while sure < len(draft) and said[sure] == draft[sure]:
-            sure += 1
-            if draft[sure - 1] == eos:
-                return draft[:sure]
-        if sure == len(draft):
+        predicted = model.lm_head(states).argmax(-1).tolist()
+        while verified < len(draft) and predicted[verified] == draft[verified]:
+            verified += 1
+            if draft[verified - 1] == eos:
+                return draft[:verified]
+        if verified == len(draft):
             draft.append(eos)
         else:
-            draft = [*draft[:sure], said[sure], *draft[sure + 1 :]]
-            sure += 1
-            if draft[sure - 1] == eos:
-                return draft[:sure]
-            if sure == len(draft):
+            draft = [*draft[:verified], predicted[verified], *draft[verified + 1 :]]
+            verified += 1
+            if draft[verified - 1] == eos:
+                return draft[:verified]
+            if verified == len(draft):
                 draft.append(eos)
     return [*draft[:limit], eos]
 
@@ -92,13 +94,13 @@ def own_answer(
 def explain_answer(
     model: LlavaForConditionalGeneration,
     features: torch.Tensor,
-    asked: Asked,
+    question: TokenizedQuestion,
     pieces: PromptPieces,
     config: CollectConfig,
-) -> OwnAnswer:
-    """The model's own answer to one question about an image with features [576, d], explained token by token."""
-    prompt = prompt_embeds(model, features, pieces, asked.prompt_after)
-    answer = own_answer(model, prompt, asked.reference, pieces.eos, config.max_answer_tokens)
+) -> ExplainedAnswer:
+    """Answer a question about an image with features [576, d] and explain every token of the answer."""
+    prompt = prompt_embeds(model, features, pieces, question.prompt_after)
+    answer = verify_draft(model, prompt, question.reference, pieces.eos, config.max_answer_tokens)
     ids = answer[:-1]
     x = torch.cat([prompt, word_embeddings(model)(torch.tensor(ids, dtype=torch.long))])[None]
     positions = torch.arange(len(ids)) + prompt.shape[0] - 1
@@ -106,9 +108,9 @@ def explain_answer(
     explained = explain_tokens(call, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None)
     image = slice(len(pieces.before), len(pieces.before) + PATCHES)
     relevancy = explained.relevancy[:, image]
-    return OwnAnswer(
+    return ExplainedAnswer(
         ids,
-        answer == asked.reference,
+        answer == question.reference,
         relevancy,
         explained.query_states,
         explained.states[image],
@@ -117,7 +119,10 @@ def explain_answer(
 
 
 def collect(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, *, workers: int) -> None:
-    """Fill `out` with the shards that it lacks; progress is by shard."""
+    """Collect the missing shards into `out`, showing progress by shard.
+
+    Raises ValueError if `out` was started with another config.
+    """
     claim(out, {**asdict(config), "shard_scenes": SHARD_SCENES, "method": "chefer-exact", "stage": "post_norm"})
     plan = ShardPlan(out, "safetensors", config.scenes, SHARD_SCENES)
     plan.sweep(Rank())
@@ -147,7 +152,7 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
     first = config.first_scene + items.start
     scenes = range(first, config.first_scene + items.stop)
     pool = ScenePool(pool_folder, config.split, scenes.stop)
-    asked = ask_scenes(
+    questions = ask_scenes(
         pool,
         scenes,
         tokenizer,
@@ -159,7 +164,7 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
     states: dict[int, torch.Tensor] = {}
     with torch.no_grad():
         features = {i: embed_images(model, np.array(pool[i].image)[None])[0] for i in scenes}
-    for number, item in enumerate(asked):
+    for number, item in enumerate(questions):
         answer = explain_answer(model, features[item.scene], item, pieces, config)
         states.setdefault(item.scene, answer.image_states.half())
         t = len(answer.ids)
@@ -182,6 +187,6 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
             columns.setdefault(name, []).append(value)
     tensors = {name: torch.cat(values) for name, values in columns.items()}
     tensors["image_states"] = torch.stack([states[i] for i in scenes])
-    tensors["question_count"] = torch.tensor(len(asked))
+    tensors["question_count"] = torch.tensor(len(questions))
     plan.write(shard, partial(save_file, tensors))
     return len(tensors["token"])

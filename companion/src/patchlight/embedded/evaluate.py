@@ -1,5 +1,7 @@
-"""Held-out figures of the embedded model and its head: reports that the documents are made from, and, while it is
-trained, how often it is right."""
+"""Evaluates the embedded model and its head on held-out scenes, and writes the reports that documents are built from.
+
+`exact_by_kind` is a quick check during training.
+"""
 
 import math
 from collections import Counter, defaultdict
@@ -15,7 +17,7 @@ from ..head.sample_store import HeadSamples
 from ..head.scores import THRESHOLDS, best_threshold, labels_of, measure
 from ..head.training import predict
 from ..report import figure, write_report
-from .answering import Asked, Greedy, ask_scenes, greedy_answers
+from .answering import GreedyAnswer, TokenizedQuestion, ask_scenes, greedy_answers
 from .training.packed_forward import encode_patches, text_states
 from .training.packing import IGNORED, PATCHES, PackedBatch, pack_scenes
 from .world.phrases import ATTRIBUTES
@@ -24,24 +26,25 @@ from .world.questions import KINDS, answer_text, normalize_answer
 from .world.scenes import Scene
 
 COMMAND = "python -m patchlight.embedded.pipeline --only {step}"
+PRECISION, RECALL = "descriptions: precision of objects", "descriptions: recall of objects"
 
 
-def is_right(asked: Asked, answer: str) -> bool:
-    """Exact match of the normalised answer (descriptions are scored by `described_right` instead)."""
-    return normalize_answer(answer) == normalize_answer(answer_text(asked.question.words))
+def is_right(item: TokenizedQuestion, answer: str) -> bool:
+    """Return whether the normalised answer matches the reference exactly (`score_description` scores descriptions)."""
+    return normalize_answer(answer) == normalize_answer(answer_text(item.question.words))
 
 
-def described_right(scene: Scene, answer: str) -> tuple[int, int]:
-    """How many of the objects that a description mentions are there, each counted once, and how many it mentions."""
-    there: Counter[tuple[str, ...]] = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
+def score_description(scene: Scene, answer: str) -> tuple[int, int]:
+    """Return how many of the objects in a description are in the scene, each counted once, and how many there are."""
+    remaining: Counter[tuple[str, ...]] = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
     words = normalize_answer(answer).split()
     mentioned = right = 0
     for k in range(len(words) - 3):
-        said = tuple(words[k : k + 4])
-        if all(word in values for word, values in zip(said, ATTRIBUTES.values(), strict=True)):
+        phrase = tuple(words[k : k + 4])
+        if all(word in values for word, values in zip(phrase, ATTRIBUTES.values(), strict=True)):
             mentioned += 1
-            if there[said] > 0:
-                there[said] -= 1
+            if remaining[phrase] > 0:
+                remaining[phrase] -= 1
                 right += 1
     return right, mentioned
 
@@ -56,28 +59,31 @@ def evaluate_answers(
     descriptions: int,
     seed: int = 77,
 ) -> dict[str, float]:
-    """Greedy answers on unseen scenes, a kind at a time, and with the images swapped."""
+    """Score greedy answers on the scenes of `pool` by kind of question, and again with the images swapped.
+
+    Returns the figures by label and, if `report` is given, writes them to `report/answers.json`.
+    """
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     per_scene = 8
     scenes = range(min(len(pool), questions // per_scene))
-    asked = ask_scenes(pool, scenes, tokenizer, per_scene=per_scene, seed=seed)
-    answers = greedy_answers(model, pool, asked, tokenizer)
+    items = ask_scenes(pool, scenes, tokenizer, per_scene=per_scene, seed=seed)
+    answers = greedy_answers(model, pool, items, tokenizer)
     texts = [tokenizer.decode(a.ids) for a in answers]
-    right = [is_right(q, text) for q, text in zip(asked, texts, strict=True)]
+    right = [is_right(q, text) for q, text in zip(items, texts, strict=True)]
     groups: dict[str, list[bool]] = defaultdict(list)
-    for q, ok in zip(asked, right, strict=True):
+    for q, ok in zip(items, right, strict=True):
         groups[q.question.kind].append(ok)
         groups[f"{q.question.kind}: {q.question.variety}"].append(ok)
     described = ask_scenes(
         pool, range(min(len(pool), descriptions)), tokenizer, per_scene=1, seed=seed, kind="description"
     )
     counts = [
-        described_right(pool[q.scene].scene, tokenizer.decode(a.ids))
+        score_description(pool[q.scene].scene, tokenizer.decode(a.ids))
         for q, a in zip(described, greedy_answers(model, pool, described, tokenizer), strict=True)
     ]
-    mentioned_right, mentioned = np.array(counts).sum(0)
-    there = sum(len(pool[q.scene].scene.objects) for q in described)
-    colors = [q for q in asked if q.question.kind == "attribute"]
+    described_right, mentioned = np.array(counts).sum(0)
+    present = sum(len(pool[q.scene].scene.objects) for q in described)
+    colors = [q for q in items if q.question.kind == "attribute"]
     swapped = _swap(scenes, seed)
     other = greedy_answers(model, pool, colors, tokenizer, scene_of=swapped)
     swapped_right: dict[str, list[bool]] = defaultdict(list)
@@ -85,16 +91,16 @@ def evaluate_answers(
         swapped_right[q.question.variety].append(is_right(q, tokenizer.decode(a.ids)))
     result = {
         "overall": float(np.mean(right)),
-        "questions": float(len(asked)),
-        "descriptions_right": float(mentioned_right / max(mentioned, 1)),
-        "descriptions_recall": float(mentioned_right / max(there, 1)),
+        "questions": float(len(items)),
+        PRECISION: float(described_right / max(mentioned, 1)),
+        RECALL: float(described_right / max(present, 1)),
         "descriptions": float(len(described)),
         **{name: float(np.mean(values)) for name, values in sorted(groups.items())},
         **{f"swapped image, {name}": float(np.mean(values)) for name, values in sorted(swapped_right.items())},
         **{f"chance, {name}": 1 / len(values) for name, values in ATTRIBUTES.items()},
     }
     if report is not None:
-        _report_answers(report, result, asked, answers, texts, right)
+        _report_answers(report, result, items, answers, texts, right)
     return result
 
 
@@ -108,9 +114,10 @@ def exact_by_kind(
     batch_images: int = 8,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Share of questions, a kind at a time, whose every answer token is the likeliest: greedy exact match, at once.
+    """Return the share of questions per kind that greedy decoding answers exactly, from one forward pass per batch.
 
-    For descriptions it is the share of tokens, of which one error fails all.
+    A question counts if each token of its reference answer is the likeliest. For descriptions, which a single wrong
+    token would fail, it is the share of such tokens.
     """
     right: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for first in range(0, min(scenes, len(pool)), batch_images):
@@ -119,12 +126,12 @@ def exact_by_kind(
         batch = PackedBatch(*(t.to(device) for t in batch))
         with torch.autocast(device, dtype=torch.bfloat16):
             states = text_states(model, batch, encode_patches(model, batch.pixels, batch.keep)).last
-            said = batch.labels != IGNORED
+            is_answer = batch.labels != IGNORED
             hit = model.lm_head(states).argmax(-1) == batch.labels
         groups = batch.group[:, -batch.text.shape[1] :]
         for row in range(len(some)):
             for group in range(1, int(groups[row].max()) + 1):
-                tokens = (groups[row] == group) & said[row]
+                tokens = (groups[row] == group) & is_answer[row]
                 kind = KINDS[int(batch.kinds[row][tokens][0])]
                 hits = hit[row][tokens].float()
                 right[kind].append((hits.mean() if kind == "description" else hits.min()).item())
@@ -132,7 +139,7 @@ def exact_by_kind(
 
 
 def _swap(scenes: range, seed: int) -> dict[int, int]:
-    """Each scene to another one, by a rotated shuffle."""
+    """Map each scene to another one: the next in a random order."""
     order = list(scenes)
     Random(seed).shuffle(order)
     return dict(zip(order, [*order[1:], order[0]], strict=True))
@@ -141,12 +148,12 @@ def _swap(scenes: range, seed: int) -> dict[int, int]:
 def _report_answers(
     report: Path,
     result: dict[str, float],
-    asked: list[Asked],
-    answers: list[Greedy],
+    questions: list[TokenizedQuestion],
+    answers: list[GreedyAnswer],
     texts: list[str],
     right: list[bool],
 ) -> None:
-    goals = {"overall": ">= 0.80", "descriptions_right": ">= 0.75"}
+    goals = {"overall": ">= 0.80", PRECISION: ">= 0.75"}
     figures = [
         figure(
             name,
@@ -157,7 +164,7 @@ def _report_answers(
     ]
     wrong = [
         {"question": q.question.text, "answer": text, "expected": answer_text(q.question.words)}
-        for q, text, ok in zip(asked, texts, right, strict=True)
+        for q, text, ok in zip(questions, texts, right, strict=True)
         if not ok
     ]
     confidence = [float(np.mean(a.log_probs)) if a.log_probs else 0.0 for a in answers]
@@ -177,9 +184,9 @@ def _report_answers(
 
 
 def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, labelling_threshold: float) -> float:
-    """The head against its teacher, and both against the objects' patches; returns the best threshold.
+    """Compare the head with its teacher, and both with the objects' patches; returns the best threshold.
 
-    The threshold (and the mean map) is chosen on every other scene and everything is reported on the rest.
+    The threshold and the mean map are chosen on every other scene; all figures are for the remaining scenes.
     """
     stored = HeadSamples(samples)
     data = stored.columns
@@ -189,36 +196,36 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     predicted = predict(head, stored, tokens)
     mean_map = relevancy[chosen_on].mean(0, keepdim=True)
     mean_map = mean_map / mean_map.max()
-    choice, ours = (measure(predicted[s], relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on))
+    on_chosen, held_out = (measure(predicted[s], relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on))
     mean_choice, mean = (
         measure(mean_map.expand_as(relevancy[s]), relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on)
     )
     share = labels_of(relevancy[~chosen_on], labelling_threshold).mean().item()
-    best = round(best_threshold(choice) * 100)
+    best = round(best_threshold(on_chosen) * 100)
     figures = [
-        figure("tokens that the threshold is chosen on", int(chosen_on.sum())),
-        figure("tokens reported on", int((~chosen_on).sum())),
+        figure("tokens used to choose the threshold", int(chosen_on.sum())),
+        figure("tokens evaluated", int((~chosen_on).sum())),
         figure("share of patches labelled relevant", share),
         figure("classification threshold", THRESHOLDS[best].item()),
-        figure("F1 at the threshold", ours.f1[best].item(), goal=">= 0.57"),
-        figure("accuracy at the threshold", ours.accuracy[best].item()),
-        figure("precision at the threshold", ours.precision[best].item()),
-        figure("recall at the threshold", ours.recall[best].item()),
-        figure("F1 at 0.5", ours.f1[50].item()),
-        figure("accuracy at 0.5", ours.accuracy[50].item()),
+        figure("F1 at the threshold", held_out.f1[best].item(), goal=">= 0.57"),
+        figure("accuracy at the threshold", held_out.accuracy[best].item()),
+        figure("precision at the threshold", held_out.precision[best].item()),
+        figure("recall at the threshold", held_out.recall[best].item()),
+        figure("F1 at 0.5", held_out.f1[50].item()),
+        figure("accuracy at 0.5", held_out.accuracy[50].item()),
         figure("F1 of a constant map (all patches relevant)", 2 * share / (1 + share)),
         figure("accuracy of a constant map (none relevant)", 1 - share),
-        figure("F1 of the data set's mean map at its own threshold", mean.f1[mean_choice.f1.argmax()].item()),
+        figure("F1 of the dataset's mean map at its own threshold", mean.f1[mean_choice.f1.argmax()].item()),
     ]
     write_report(
         report,
         "head",
-        "FastRM head against exact Chefer on held-out answers",
+        "FastRM head compared with exact Chefer on held-out answers",
         COMMAND.format(step="head-report"),
         figures,
         curve={
             "threshold": THRESHOLDS.tolist(),
-            **{name: [round(v, 4) for v in getattr(ours, name).tolist()] for name in ours._fields},
+            **{name: [round(v, 4) for v in getattr(held_out, name).tolist()] for name in held_out._fields},
         },
     )
     _report_objects(data, tokens, relevancy, predicted, pool, report)
@@ -233,9 +240,10 @@ def _report_objects(
     pool: ScenePool,
     report: Path,
 ) -> None:
-    """Tokens that name an object: is the map's maximum on one of its patches, and how much of its mass?
+    """Report, for tokens that name an object, how often the map's maximum is on the object and how much of its mass.
 
-    Told apart: words that the question does not hold, which had to be found in the image, and words repeated from it.
+    Words that are not in the question, which the model had to find in the image, are reported separately from words
+    repeated from it.
     """
     rows = (data["target"][tokens] >= 0).nonzero()[:, 0]
     masks = torch.zeros(len(rows), relevancy.shape[1], dtype=torch.bool)
@@ -248,21 +256,21 @@ def _report_objects(
     generator = torch.Generator().manual_seed(0)
     random_maps = torch.rand(masks.shape, generator=generator)
     figures = []
-    for words, some in (("words not in the question", found), ("words repeated from the question", ~found)):
-        if not some.any():
+    for words, group in (("words not in the question", found), ("words repeated from the question", ~found)):
+        if not group.any():
             continue
         figures += [
-            figure(f"tokens, {words}", int(some.sum())),
-            figure(f"object's share of the patches, {words}", masks[some].mean().item()),
+            figure(f"tokens, {words}", int(group.sum())),
+            figure(f"object's share of the patches, {words}", masks[group].mean().item()),
         ]
         for name, maps in (
-            ("Chefer, exact", relevancy[rows]),
+            ("exact Chefer", relevancy[rows]),
             ("FastRM", predicted[rows]),
-            ("random", random_maps),
+            ("random maps", random_maps),
         ):
-            inside, each = masks[some], maps[some]
-            hit = inside.gather(1, each.argmax(1, keepdim=True)).mean().item()
-            mass = ((each * inside).sum(1) / each.sum(1).clamp(min=1e-12)).mean().item()
+            inside, values = masks[group], maps[group]
+            hit = inside.gather(1, values.argmax(1, keepdim=True)).mean().item()
+            mass = ((values * inside).sum(1) / values.sum(1).clamp(min=1e-12)).mean().item()
             figures += [
                 figure(f"pointing game, {name}, {words}", hit),
                 figure(f"mass on the object, {name}, {words}", mass),
@@ -270,7 +278,7 @@ def _report_objects(
     write_report(
         report,
         "objects",
-        "Maps of tokens that name an object, against the object's patches",
+        "Maps of tokens that name an object, compared with the object's patches",
         COMMAND.format(step="head-report"),
         figures,
     )

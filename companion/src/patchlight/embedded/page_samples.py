@@ -1,4 +1,4 @@
-"""The page's sample images and recorded runs: scenes of the test split, rendered large, answered by the real model."""
+"""Writes the page's sample images and recorded runs: large renderings of test scenes with the model's answers."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from .record import record_run
 from .world.render import render, render_seed
 from .world.scenes import split_seed
 
-# (test scene, width, height, alternative text, questions that the page suggests)
+# (test scene, width px, height px, alternative text, questions that the page suggests)
 IMAGES = (
     (
         18,
@@ -76,13 +76,13 @@ IMAGES = (
         ),
     ),
 )
-# (which image, which of its questions): images' first questions and a description, settled before the model answered
-# them, so that an example may be wrong. Which of them opens the page was chosen for a map that is easy to see.
+# (image, question): first questions and a description. They were chosen before the model answered them, so an example
+# can be wrong. The one that opens the page was chosen for a map that is easy to read.
 RUNS = ((2, 0), (0, 0), (0, 4), (1, 0))
 
 
 def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, revision: str, knows: str) -> None:
-    """Images, runs and `index.json` into `out`."""
+    """Write sample images, recorded runs and `index.json` to `out`."""
     out.mkdir(parents=True, exist_ok=True)
     images, runs = [], []
     for number, (scene_number, width, height, alt, questions) in enumerate(IMAGES):
@@ -93,7 +93,7 @@ def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, r
     for image, question in RUNS:
         text = images[image]["questions"][question]
         file = f"run-{len(runs) + 1}.run"
-        picture = out / images[image]["file"]
-        record_run(hf_folder, head_folder, picture, text, out / file, name=name, revision=revision, knows=knows)
+        image_file = out / images[image]["file"]
+        record_run(hf_folder, head_folder, image_file, text, out / file, name=name, revision=revision, knows=knows)
         runs.append({"file": file, "title": text, "image": images[image]["file"]})
     (out / "index.json").write_text(json.dumps({"runs": runs, "images": images}, indent=1) + "\n")

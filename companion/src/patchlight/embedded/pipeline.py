@@ -1,10 +1,10 @@
-"""One command from nothing to the page's model: `python -m patchlight.embedded.pipeline`.
+"""Builds the page's model from scratch with one command: `python -m patchlight.embedded.pipeline`.
 
-Scenes, alignment, answers, head samples, head, reports, exports, parity, calibration, recorded runs. Scenes, stages of
-training, head samples and the calibration's answers are kept and not made again; what was killed goes on from its last
-checkpoint or shard. All other steps are done anew each time. `export` writes a manifest without the graphs of `explain`,
-which must follow it.
-`--smoke` runs the same code at a size of two minutes.
+The steps produce scenes, training stages, head samples, the head, reports, exports, parity checks, the calibration and
+recorded runs. Scenes, training stages, head samples and calibration answers are kept between runs, and an interrupted
+step resumes from its last checkpoint or shard; all other steps run again each time. If `export` changes the decoder,
+run `explain` after it: until then, the manifest lists no graphs for explanations. `--smoke` runs the same code with
+small sizes, in two minutes.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from .calibration.answer_scenes import SPLIT, answer_scenes, read_scenes
 from .calibration.check import check_answers, check_figures
 from .calibration.folder import SUMMARY_FILE, calibration_rows, write_folder
 from .calibration.question_sets import SET_MEANINGS, SETS
-from .card import CARD_FILE, renew_figures, write_card
+from .card import CARD_FILE, update_figures, write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
 from .page_samples import write_samples
@@ -50,9 +50,9 @@ from .world.scenes import split_seed
 
 NAME = "patchlight-scenes"
 KNOWS = (
-    "Trained from scratch on rendered scenes of spheres, cubes and cylinders in eight colours, two sizes and two "
-    "materials: it answers what, where, how many and whether, and describes a scene. It knows nothing else; a "
-    "photograph is answered as if it were such a scene."
+    "This tiny model knows rendered spheres, cubes and cylinders only. For photographs, use your own model. It was "
+    "trained from scratch on scenes with eight colours, two sizes and two materials; it answers what, where, how many "
+    "and yes/no questions, and describes a scene."
 )
 STEPS = (
     "scenes",
@@ -75,7 +75,7 @@ STEPS = (
 
 
 class Build:
-    """The folders of one build and its steps, in order; each step can be asked for alone."""
+    """The folders and the ordered steps of one build; each step can also run alone."""
 
     def __init__(self, work: Path, hf: Path, out: Path, samples: Path, dataset: Path, size: Size, workers: int):
         self.work, self.hf, self.out, self.sample_folder, self.dataset = work, hf, out, samples, dataset
@@ -119,7 +119,7 @@ class Build:
             self.pool(split).fill(workers=self.workers)
 
     def train(self, name: str) -> None:
-        """One stage, starting from the stage before it."""
+        """Train one stage, starting from the weights of the previous one."""
         model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
@@ -142,7 +142,7 @@ class Build:
         validation = self.work / "training" / f"{name}.validation.json"
         if not trained_now and validation.exists():
             return
-        trained = build_model(self.tokenizer)  # not the compiled one, which would be compiled again for other shapes
+        trained = build_model(self.tokenizer)  # the compiled model would be recompiled for other shapes
         trained.load_state_dict(model.state_dict())
         torch.nn.Module.to(trained, device)
         exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
@@ -150,12 +150,12 @@ class Build:
         validation.write_text(json.dumps(exact, indent=1))
 
     def trained(self) -> tuple[StageConfig, ...]:
-        """The stages as they were run, which a build that was resumed with other sizes may differ from."""
+        """Return the stages as they were run; a build resumed with other sizes can differ from `self.size`."""
         files = [self.work / "training" / f"{stage.name}.config.json" for stage in self.size.stages]
         return tuple(StageConfig(**json.loads(file.read_text())) for file in files)
 
     def model(self) -> None:
-        """The last stage's weights in the ordinary Hugging Face layout."""
+        """Save the last stage's weights in the standard Hugging Face layout."""
         model = build_model(self.tokenizer)
         last = torch.load(
             self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True, map_location="cpu"
@@ -178,7 +178,7 @@ class Build:
         print(json.dumps(result, indent=1))
 
     def samples(self) -> None:
-        """Training samples from train scenes, held-out samples from test scenes."""
+        """Collect training samples from train scenes and held-out samples from test scenes."""
         size = self.size
         for folder, config in (
             ("held-out", CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)),
@@ -213,7 +213,7 @@ class Build:
         self.parity()
 
     def explain(self) -> None:
-        """The graphs of the gradient and attention methods, held to autograd on questions of unseen scenes."""
+        """Export the gradient and attention methods and compare them with autograd on questions about unseen scenes."""
         export_explain_graphs(self.hf, self.out)
         samples = []
         for k in range(self.size.explained_questions):
@@ -223,7 +223,7 @@ class Build:
         self.renew_card()
 
     def parity(self) -> None:
-        """The exported graphs against PyTorch on questions of unseen scenes."""
+        """Compare the exported graphs with PyTorch on questions about unseen scenes."""
         pool = self.pool("test")
         samples = []
         for k in range(self.size.parity_questions):
@@ -234,25 +234,25 @@ class Build:
         print(parity)
 
     def renew_card(self) -> None:
-        """The figures of a card that an earlier build wrote; this build's own is written when all is there."""
+        """Update the figures of a card from an earlier build; the step `card` writes this build's own."""
         if (self.out / CARD_FILE).exists():
-            renew_figures(self.out, [self.dataset / SUMMARY_FILE])
+            update_figures(self.out, [self.dataset / SUMMARY_FILE])
 
     def weigh(self) -> None:
-        """The size of all that the page may load."""
+        """Report the total size of the files that the page can load."""
         size = sum(f.stat().st_size for f in self.out.rglob("*") if f.is_file() and "report" not in f.parts)
         write_report(
             self.report,
             "size",
-            "Size of the browser's model folder",
+            "Size of the browser model's folder",
             COMMAND.format(step="card"),
-            [figure("megabytes", size / 1e6, unit="MB", goal="<= 40")],
+            [figure("total size", size / 1e6, unit="MB", goal="<= 40")],
         )
 
     def card(self) -> None:
-        """The model card, which says so where less was done than a full build does.
+        """Write the model card, which states where this build did less than a full build.
 
-        What else a build did by hand is written in `training/history.md` beside its checkpoints.
+        Manual changes to a build are described in `training/history.md`, next to its checkpoints.
         """
         self.weigh()
         training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]
@@ -271,7 +271,7 @@ class Build:
             figures = json.loads((self.report / f"{name}.json").read_text())["figures"]
             asked = int(next(f["value"] for f in figures if f["label"] == label))
             if asked < wanted:
-                short.append(f"{asked} of the {wanted} questions that the command of the {name} table asks")
+                short.append(f"{asked} of {wanted} questions for the {name} table")
         write_card(
             self.out,
             self.hf,
@@ -281,21 +281,22 @@ class Build:
             revision=revision(self.hf),
             prompt=PROMPT,
             stages=run,
-            notes=(f"**An interim build**, cut short: {', '.join(short)}.\n\n" if short else "")
+            notes=(f"**Interim build**, smaller than a full build: {', '.join(short)}.\n\n" if short else "")
             + (f"{history.read_text().strip()}\n\n" if history.exists() else "")
             + (
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
-                "explained by exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3) and the "
-                f"FastRM head was trained on them: Adam, batch 128, {training['head']['steps']} steps, learning rate "
-                f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096), cosine decay. "
-                "The classification threshold was chosen on half of the held-out scenes and is reported on the other "
-                "half. The page's recorded examples are questions that were settled before the model answered them; which "
-                "of them opens the page was chosen for a map that is easy to see."
+                "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3), and "
+                "the FastRM head was trained on them: Adam, batch size 128, "
+                f"{training['head']['steps']} steps, learning rate {training['head']['learning_rate']} (the paper's "
+                "2e-5 is for d = 4096), cosine decay. The classification threshold was chosen on half of the held-out "
+                "scenes and evaluated on the other half. The questions of the page's recorded examples were chosen "
+                "before the model answered them; the example that opens the page was chosen for a map that is easy to "
+                "read."
             ),
         )
 
     def calibration(self) -> None:
-        """Answers about unseen scenes with their maps' entropies, and the pictures that they are about."""
+        """Write the calibration: answers about unseen scenes, the entropies of their maps, and the images."""
         size, tokenizer = self.size.calibration, AutoTokenizer.from_pretrained(self.hf)
         browser = BrowserModel(self.out, threads=1)
         head = browser.manifest["head"]
@@ -308,41 +309,44 @@ class Build:
             "data": {
                 "name": f"{NAME}, split {SPLIT}",
                 "sets": list(SETS),
-                "about": f"Questions about {len(scenes)} rendered scenes that neither model nor head has seen: "
+                "about": f"Questions about {len(scenes)} rendered scenes that neither the model nor the head has seen: "
                 + "; ".join(f"{name} ({meaning})" for name, meaning in SET_MEANINGS.items())
-                + ". An answer is right where it is the reference word for word.",
+                + ". An answer counts as right only if it matches the reference exactly.",
             },
             "command": COMMAND.format(step="calibration"),
             "patches": PATCHES,
             "seed": size.seed,
             "licence": browser.manifest["licence"],
             "sprites": None,
+            "images": None,
         }
         rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
         write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
         self.renew_card()
 
     def runs(self) -> None:
-        """Recorded with the Hugging Face model, named as the page names the same weights in its own graphs."""
+        """Record the example runs with the Hugging Face model, under the revision of the page's graphs."""
         shipped = json.loads((self.out / "manifest.json").read_text())["revision"]
         write_samples(self.hf, self.head_folder, self.sample_folder, name=NAME, revision=shipped, knows=KNOWS)
 
 
 def revision(folder: Path) -> str:
-    """First 12 hex digits of the SHA-256 of the folder's weights."""
+    """Return the first 12 hex digits of the SHA-256 of the folder's weights."""
     return sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
 def main(words: Sequence[str] | None = None) -> None:
     root = Path(__file__).resolve().parents[4]
-    parser = argparse.ArgumentParser(description="Build the embedded model from nothing.")
-    parser.add_argument("--smoke", action="store_true", help="the same code at a size of two minutes")
-    parser.add_argument("--work", type=Path, help="where scenes, checkpoints and samples go")
-    parser.add_argument("--hf", type=Path, help="the model in the Hugging Face layout, its head in `fastrm`")
-    parser.add_argument("--out", type=Path, help="the browser's model folder")
-    parser.add_argument("--samples", type=Path, help="where sample images and recorded runs go")
-    parser.add_argument("--dataset", type=Path, help="where the calibration and its pictures go")
-    parser.add_argument("--only", nargs="*", choices=STEPS, help="these steps alone")
+    parser = argparse.ArgumentParser(description="Build the embedded model from scratch.")
+    parser.add_argument("--smoke", action="store_true", help="run the same code with small sizes, in two minutes")
+    parser.add_argument("--work", type=Path, help="folder for scenes, checkpoints and samples")
+    parser.add_argument(
+        "--hf", type=Path, help="folder for the model in the Hugging Face layout, with its head in `fastrm`"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the browser model")
+    parser.add_argument("--samples", type=Path, help="folder for sample images and recorded runs")
+    parser.add_argument("--dataset", type=Path, help="folder for the calibration and its images")
+    parser.add_argument("--only", nargs="*", choices=STEPS, help="run only these steps")
     parser.add_argument("--workers", type=int, default=2, help="processes for rendering and collecting")
     arguments = parser.parse_args(words)
     work = arguments.work or root / ".cache" / ("smoke" if arguments.smoke else "build")

@@ -1,5 +1,6 @@
-"""One question put to a model in its Hugging Face folder, with its FastRM maps, kept as a run:
-`python -m patchlight.embedded.record --model HF --head HEAD --image PICTURE --question TEXT --out FILE.run`.
+"""Records a run: asks a model one question and saves the answer with its FastRM maps.
+
+python -m patchlight.embedded.record --model HF --head HEAD --image IMAGE --question TEXT --out FILE.run
 """
 
 import argparse
@@ -13,9 +14,9 @@ from torch import Tensor
 
 from ..head.export import head_revision
 from ..head.fastrm import FastRM, HeadFacts
-from ..models.decoding import Sampling
 from ..models.loading import LoadOptions, load
-from ..models.pictures import look_at, open_upright
+from ..models.pictures import open_upright, read_image_info
+from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer
@@ -35,25 +36,29 @@ def record_run(
     knows: str = "",
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> str:
-    """Answer greedily, write the run, return the answer. Name and revision come from head and weights if not given."""
+    """Answer greedily, write the run and return the answer.
+
+    hf_folder: the model in the Hugging Face layout. By default, the name is the head's model and the revision that of
+    the weights.
+    """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")
-    picture = image_path.read_bytes()
-    image = open_upright(picture)
+    content = image_path.read_bytes()
+    image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
     started = time.perf_counter()
     reading = loaded.family.read(loaded.model, loaded.processor, image, question)
     sampling = Sampling(max_new_tokens=max_new_tokens)
     header = Header(
-        id=hashlib.sha256(b"\0".join([picture, question.encode(), revision.encode(), digest.encode()])).hexdigest()[
+        id=hashlib.sha256(b"\0".join([content, question.encode(), revision.encode(), digest.encode()])).hexdigest()[
             :12
         ],
         createdAt=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         question=question,
         image={
-            "mediaType": look_at(picture).media_type,
+            "mediaType": read_image_info(content).media_type,
             "name": image_path.name,
-            "sha256": hashlib.sha256(picture).hexdigest(),
+            "sha256": hashlib.sha256(content).hexdigest(),
         },
         geometry=geometry_of(reading, image),
         model={
@@ -70,7 +75,7 @@ def record_run(
         recorded=True,
     )
     with out_path.open("wb") as sink, RunWriter(sink, header) as run:
-        run.image(picture)
+        run.image(content)
         return write_answer(
             run,
             model=loaded.model,
@@ -101,18 +106,16 @@ def _head_facts(facts: HeadFacts, revision: str) -> Head:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Answer one question and keep the answer with its maps as a run.")
-    parser.add_argument("--model", type=Path, required=True, help="Hugging Face folder of the model")
-    parser.add_argument("--head", type=Path, required=True, help="folder of the FastRM head")
+    parser = argparse.ArgumentParser(description="Answer one question and save the answer with its maps as a run.")
+    parser.add_argument("--model", type=Path, required=True, help="model folder in the Hugging Face layout")
+    parser.add_argument("--head", type=Path, required=True, help="folder with the FastRM head")
     parser.add_argument("--image", type=Path, required=True)
     parser.add_argument("--question", required=True)
-    parser.add_argument("--out", type=Path, required=True, help="the run's file")
-    parser.add_argument("--name", help="the model's name in the run")
-    parser.add_argument("--knows", default="", help="what the model can answer, in a sentence or two")
-    given = parser.parse_args()
-    print(
-        record_run(given.model, given.head, given.image, given.question, given.out, name=given.name, knows=given.knows)
-    )
+    parser.add_argument("--out", type=Path, required=True, help="run file to write")
+    parser.add_argument("--name", help="name of the model in the run")
+    parser.add_argument("--knows", default="", help="one or two sentences about what the model can answer")
+    args = parser.parse_args()
+    print(record_run(args.model, args.head, args.image, args.question, args.out, name=args.name, knows=args.knows))
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
         "seed": evaluation["seed"] or 0,
         "licence": "",
         "sprites": None,
+        "images": None,
     }
     write_calibration(out, answers, facts)
     report = calibration_report(answers, [])

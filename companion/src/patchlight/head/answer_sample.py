@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ..models.decoding import Prefill, Sampling, Step, decode
+from ..models.decoding import Prefill, Step, decode
 from ..models.loading import Loaded
 from ..models.reading import Frame
+from ..models.sampling import Sampling
 from .datasets import Sample
 from .json_entries import DataError
 from .labels import Labels, Method, label_answer

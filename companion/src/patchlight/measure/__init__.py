@@ -1,3 +1,3 @@
-"""Measurements behind the published figures: how well methods find objects, what they cost in time and memory, and
-what serving costs.
+"""Measurements behind the published figures: how well methods find objects, their time and memory, and the cost of
+serving.
 """

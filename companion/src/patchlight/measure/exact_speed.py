@@ -1,12 +1,13 @@
-"""Exact Chefer relevancy against the plain form that other tools use:
-`python -m patchlight.measure.exact_speed --model FOLDER`.
+"""Compares the speed of exact Chefer relevancy with the plain implementation that other tools use.
 
-Plain: for each token a forward pass over its prefix on the library's eager attention, `backward()` from its logit with
-the gradients of all attention matrices kept whole, and the N x N recursion `R <- R + C_l R` over all layers, of which
-one row is read. As in those tools, weights ask for gradients as they come from the file, so that their gradients are
-computed, too, down through the vision tower. A leaner plain form leaves those out and is timed beside it. Ours: one
-forward pass for the whole answer, a backward pass a token, and one row vector (`methods/relevancy.py`). All run in
-turn in one process and must give the same maps.
+    python -m patchlight.measure.exact_speed --model FOLDER --image IMAGE
+
+The plain implementation runs, per token, a forward pass over its prefix with the library's eager attention, a
+`backward()` from its logit that keeps the gradients of all attention matrices, and the N x N recursion
+`R <- R + C_l R` over all layers, of which it uses one row. As in those tools, the weights require gradients, which are
+therefore computed too, down through the vision tower. A lean variant without weight gradients is also timed. This
+package runs one forward pass for the complete answer, a backward pass per token, and a recursion on a single row vector
+(`methods/relevancy.py`). All implementations run alternately in one process and must produce the same maps.
 """
 
 import argparse
@@ -25,10 +26,11 @@ from PIL import Image
 from ..methods.attention_hooks.replace import without_weight_gradients
 from ..methods.explain import MethodMap, explain
 from ..methods.peak_memory import peak_memory
-from ..models.decoding import Sampling, Step, decode
+from ..models.decoding import Step, decode
 from ..models.families.registry import extend
 from ..models.loading import Loaded, LoadOptions, load
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 from ..report import figure, write_report
 
 QUESTION = "Describe the image."
@@ -36,16 +38,19 @@ LENGTHS = (1, 10, 30, 100)
 
 
 class Cost(NamedTuple):
-    """One way: median milliseconds of a whole answer (on a CPU of processor time, so that other work does not count), the
-    median over rounds of its time over ours, and the most bytes in use at once above the start."""
+    """Cost of one implementation.
+
+    ms: median time of a complete answer; on a CPU it is processor time, so that other processes do not count.
+    relative: median over rounds of its time divided by this package's. peak_bytes: peak memory above the start.
+    """
 
     ms: float
-    over_ours: float
+    relative: float
     peak_bytes: int
 
 
-class Compared(NamedTuple):
-    """An answer of `tokens` tokens, each way."""
+class Comparison(NamedTuple):
+    """Costs of explaining an answer of `tokens` tokens."""
 
     tokens: int
     ours: Cost
@@ -54,15 +59,18 @@ class Compared(NamedTuple):
 
 
 def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bool = False) -> torch.Tensor:
-    """[T, P]: the plain form; lean: without gradients of weights. The model's attention must be eager."""
+    """Compute maps [T, P] with the plain implementation; lean: without gradients of the weights.
+
+    Raises ValueError if the model's attention is not eager.
+    """
     model: Any = loaded.model
     rows = []
     for t, token in enumerate(ids):
         inputs = extend(reading, ids[:t]).to(loaded.device)
-        with _embeddings_alone(model) if lean else nullcontext():
+        with _graph_from_embeddings(model) if lean else nullcontext():
             out = model(**inputs, output_attentions=True, use_cache=False)
         if len(out.attentions) != model.config.get_text_config().num_hidden_layers:
-            raise ValueError(f"{len(out.attentions)} attention matrices came back: the attention is not eager")
+            raise ValueError(f"the attention is not eager: the model returned {len(out.attentions)} attention matrices")
         for a in out.attentions:
             a.retain_grad()
         out.logits[0, -1, token].backward()
@@ -75,47 +83,47 @@ def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bo
 
 
 def our_maps(loaded: Loaded, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
-    """[T, P]: by the one call that the page's maps come from, without its check against the ordinary pass."""
-    log_probs = [0.0] * len(ids)  # handed in, so that no further pass is run
+    """Compute maps [T, P] with the call that serves the page, without its pass that verifies log-probabilities."""
+    log_probs = [0.0] * len(ids)  # given, so that no extra pass computes them
     events = explain(loaded, reading, ids, "chefer", range(len(ids)), log_probs=log_probs)
     return torch.stack([event.patches for event in events if isinstance(event, MethodMap)])
 
 
-def compare(loaded: Loaded, plain: Loaded, reading: Reading, *, tokens: int, rounds: int) -> Compared:
-    """All ways in turn, on the model's own greedy answer. `plain` is the same model on eager attention.
+def compare(loaded: Loaded, plain: Loaded, reading: Reading, *, tokens: int, rounds: int) -> Comparison:
+    """Time all implementations alternately on the model's greedy answer; `plain` is the model with eager attention.
 
-    Raises ValueError where the maps differ: times of different results are not compared.
+    Raises ValueError if the maps differ, because times of different results are not comparable.
     """
     ids = _answer(loaded, reading, tokens)
-    ways: dict[str, Callable[[], torch.Tensor]] = {
+    jobs: dict[str, Callable[[], torch.Tensor]] = {
         "ours": lambda: our_maps(loaded, reading, ids),
         "plain": lambda: plain_maps(plain, reading, ids),
         "lean": lambda: plain_maps(plain, reading, ids, lean=True),
     }
     clock = time.process_time if loaded.device.type == "cpu" else time.perf_counter
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    peaks = dict.fromkeys(ways, 0)
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    peaks = dict.fromkeys(jobs, 0)
     for _ in range(rounds):
         maps: dict[str, torch.Tensor] = {}
-        for name, way in ways.items():
+        for name, job in jobs.items():
             with peak_memory(loaded.device) as peak:
                 start = clock()
-                maps[name] = way()
+                maps[name] = job()
                 times[name].append((clock() - start) * 1000)
             peaks[name] = max(peaks[name], peak())
-            apart = (maps[name] - maps["ours"]).abs().amax(1) / maps["ours"].amax(1).clamp(min=1e-30)
-            if not apart.max() <= 1e-3:  # NaN is no agreement
-                raise ValueError(f"the maps differ by {apart.max():.2g} of their maximum")
+            difference = (maps[name] - maps["ours"]).abs().amax(1) / maps["ours"].amax(1).clamp(min=1e-30)
+            if not difference.max() <= 1e-3:  # also true for NaN
+                raise ValueError(f"the maps differ by {difference.max():.2g} of their maximum")
 
     def cost(name: str) -> Cost:
-        over = [other / ours for ours, other in zip(times["ours"], times[name], strict=True)]
-        return Cost(statistics.median(times[name]), statistics.median(over), peaks[name])
+        ratios = [other / ours for ours, other in zip(times["ours"], times[name], strict=True)]
+        return Cost(statistics.median(times[name]), statistics.median(ratios), peaks[name])
 
-    return Compared(tokens, cost("ours"), cost("plain"), cost("lean"))
+    return Comparison(tokens, cost("ours"), cost("plain"), cost("lean"))
 
 
 def eager_twin(loaded: Loaded) -> Loaded:
-    """A copy of the model whose language model computes attention the plain way."""
+    """Return a copy of the model whose language model uses eager attention."""
     model: Any = copy.deepcopy(loaded.model)
     decoder: Any = loaded.family.decoder(model)
     for part in decoder.modules():
@@ -125,13 +133,13 @@ def eager_twin(loaded: Loaded) -> Loaded:
 
 
 @contextmanager
-def _embeddings_alone(model: Any) -> Iterator[None]:
-    """A graph that begins at the embeddings: no weight asks for a gradient."""
+def _graph_from_embeddings(model: Any) -> Iterator[None]:
+    """Make the autograd graph start at the embeddings, so that no weight requires a gradient."""
 
-    def ask(module: torch.nn.Module, given: object, output: torch.Tensor) -> torch.Tensor:
+    def require_grad(module: torch.nn.Module, inputs: object, output: torch.Tensor) -> torch.Tensor:
         return output.requires_grad_()
 
-    handle = model.get_input_embeddings().register_forward_hook(ask)
+    handle = model.get_input_embeddings().register_forward_hook(require_grad)
     try:
         with without_weight_gradients(model), torch.enable_grad():
             yield
@@ -140,47 +148,50 @@ def _embeddings_alone(model: Any) -> Iterator[None]:
 
 
 def _answer(loaded: Loaded, reading: Reading, tokens: int) -> list[int]:
-    """Greedy, past its end token, to the length that is wanted."""
+    """Decode exactly `tokens` tokens greedily, ignoring the end token."""
     config = loaded.model.generation_config
-    ends, config.eos_token_id = config.eos_token_id, None
+    eos, config.eos_token_id = config.eos_token_id, None
     try:
         steps = decode(loaded.model, reading, Sampling(max_new_tokens=tokens, alternatives=1))
         return [step.token_id for step in steps if isinstance(step, Step)]
     finally:
-        config.eos_token_id = ends
+        config.eos_token_id = eos
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Time exact Chefer maps against the plain form.")
+    parser = argparse.ArgumentParser(
+        description="Compare the speed of exact Chefer maps with the plain implementation."
+    )
     parser.add_argument("--model", required=True, help="hub id or folder")
-    parser.add_argument("--image", type=Path, required=True, help="picture that the question is about")
-    parser.add_argument("--tokens", type=int, nargs="+", default=list(LENGTHS), help="lengths of the answer")
+    parser.add_argument("--image", type=Path, required=True, help="image that the question is about")
+    parser.add_argument("--tokens", type=int, nargs="+", default=list(LENGTHS), help="answer lengths")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="folder that the report goes to")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, help="folder for the report")
+    args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    loaded = load(LoadOptions(model=given.model))
+    loaded = load(LoadOptions(model=args.model))
     plain = eager_twin(loaded)
-    with Image.open(given.image) as picture:
-        reading = loaded.family.read(loaded.model, loaded.processor, picture.convert("RGB"), QUESTION)
-    compare(loaded, plain, reading, tokens=1, rounds=1)  # warms up
-    figures = [figure("columns of the prompt", reading.inputs["input_ids"].shape[1])]
-    for tokens in given.tokens:
-        found = compare(loaded, plain, reading, tokens=tokens, rounds=given.rounds)
+    with Image.open(args.image) as image:
+        reading = loaded.family.read(loaded.model, loaded.processor, image.convert("RGB"), QUESTION)
+    compare(loaded, plain, reading, tokens=1, rounds=1)  # warm-up
+    figures = [figure("prompt columns", reading.inputs["input_ids"].shape[1])]
+    for tokens in args.tokens:
+        costs = compare(loaded, plain, reading, tokens=tokens, rounds=args.rounds)
         goal = ">= 10" if tokens == 100 else ""
-        for name, cost in (("this package", found.ours), ("plain form", found.plain), ("lean plain form", found.lean)):
-            figures.append(figure(f"{tokens} tokens, {name}", cost.ms, unit="ms"))
-            figures.append(figure(f"{tokens} tokens, {name}, peak memory", cost.peak_bytes / 1e6, unit="MB"))
-        for name, cost in (("plain form", found.plain), ("lean plain form", found.lean)):
-            label = f"{tokens} tokens, {name} over this package"
-            figures.append(figure(label, cost.over_ours, unit="×", goal=goal if name == "plain form" else ""))
-        print(found, flush=True)
-    if given.out:
+        plain_name, lean_name = "plain implementation", "lean plain implementation"
+        for name, cost in (("this package", costs.ours), (plain_name, costs.plain), (lean_name, costs.lean)):
+            figures.append(figure(f"{tokens}-token answer, {name}", cost.ms, unit="ms"))
+            figures.append(figure(f"{tokens}-token answer, {name}, peak memory", cost.peak_bytes / 1e6, unit="MB"))
+        for name, cost in ((plain_name, costs.plain), (lean_name, costs.lean)):
+            label = f"{tokens}-token answer, speed-up over the {name}"
+            figures.append(figure(label, cost.relative, unit="×", goal=goal if name == plain_name else ""))
+        print(costs, flush=True)
+    if args.out:
         what = "--model models/patchlight-scenes --image public/samples/scene-1.png"
         command = f"python -m patchlight.measure.exact_speed {what}"
         where = "one core" if loaded.device.type == "cpu" else str(loaded.device)
-        title = f"Exact Chefer maps of an answer ({loaded.name}, {where}, {platform.machine()})"
-        write_report(given.out, "exact", title, f"{command} --out bench/report", figures)
+        title = f"Exact Chefer maps for a complete answer ({loaded.name}, {where}, {platform.machine()})"
+        write_report(args.out, "exact", title, f"{command} --out bench/report", figures)
 
 
 if __name__ == "__main__":

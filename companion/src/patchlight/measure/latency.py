@@ -1,9 +1,10 @@
-"""What maps cost, at a model's full size with random weights (time does not depend on them):
-`python -m patchlight.measure.latency --shape llava-1.5-7b --tokens 1 10 30 100`.
+"""Measures time and memory of maps at a model's full size, with random weights, since time does not depend on them.
 
-The FastRM paper's figure (section 4, one A100, LLaVA-1.5-7B: 15 s for 10 tokens and 14 min for 100 by its baseline,
-0.35 s for 100 by FastRM) compares with a baseline that keeps every layer's attention and gradients and multiplies
-N x N matrices. The two Chefer variants timed here are this package's own, in their row-vector form.
+    python -m patchlight.measure.latency --shape llava-1.5-7b --tokens 1 10 30 100
+
+The FastRM paper (section 4, one A100, LLaVA-1.5-7B) reports 15 s for 10 tokens and 14 min for 100 tokens with its
+baseline, which keeps every layer's attention and gradients and multiplies N x N matrices, and 0.35 s for 100 tokens
+with FastRM. The two Chefer variants timed here are this package's row-vector implementations.
 """
 
 import argparse
@@ -21,44 +22,48 @@ import torch
 
 from ..head.fastrm import FastRM
 from ..head.labels import label_answer
-from ..models.decoding import Prefill, Sampling, decode
+from ..models.decoding import Prefill, decode
 from ..models.families.registry import family_of
+from ..models.sampling import Sampling
 from ..report import figure, write_report
 from .random_shapes import SHAPES, random_model, random_reading
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyOptions:
-    """What is timed."""
+    """What to time."""
 
     shape: str
     """One of SHAPES."""
     tokens: tuple[int, ...] = (1, 10, 30, 100)
-    """Lengths of the answer."""
+    """Answer lengths in tokens."""
     text_tokens: int = 40
-    """Of the prompt, beside the picture's."""
+    """Text tokens of the prompt, in addition to the image tokens."""
     repeats: int = 3
-    """Runs of each, after one that is not timed; the median is reported."""
+    """Timed runs per method, after an untimed one; the median is reported."""
     device: str = "auto"
     dtype: str = "auto"
     """auto: bfloat16 on a GPU, float32 on a CPU."""
 
     def __post_init__(self) -> None:
         if self.shape not in SHAPES:
-            raise ValueError(f"shape {self.shape!r}: want one of {', '.join(SHAPES)}")
+            raise ValueError(f"unknown shape {self.shape!r}, expected one of {', '.join(SHAPES)}")
         if min(self.tokens) < 1 or self.repeats < 1 or self.text_tokens < 4:
-            raise ValueError(f"tokens {self.tokens}, repeats {self.repeats}, text tokens {self.text_tokens}: too few")
+            raise ValueError(
+                "tokens and repeats must be at least 1 and text_tokens at least 4, "
+                f"got {self.tokens}, {self.repeats} and {self.text_tokens}"
+            )
 
 
 class Cost(NamedTuple):
-    """Median milliseconds of a whole answer, and the most bytes that were in use at once, weights included."""
+    """Median milliseconds for a complete answer, and peak memory in bytes, including the weights."""
 
     ms: float
     peak_bytes: int
 
 
 class Measured(NamedTuple):
-    """One method on answers of `tokens` tokens."""
+    """The cost of one method for an answer of `tokens` tokens."""
 
     method: str
     tokens: int
@@ -66,7 +71,7 @@ class Measured(NamedTuple):
 
 
 class _Bench:
-    """A model of random weights with one prompt, and what can be done with it."""
+    """A model and head with random weights, one prompt, and the jobs to time on them."""
 
     def __init__(self, options: LatencyOptions):
         self.device = _device(options.device)
@@ -83,14 +88,15 @@ class _Bench:
         )
 
     def generate(self, tokens: int) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-        """Patch states [P, d], query states [T, d] and the answer."""
+        """Generate an answer; returns patch states [P, d], query states [T, d] and token ids."""
         prefill, *steps = decode(self.model, self.reading, Sampling(max_new_tokens=tokens, alternatives=1))
         assert isinstance(prefill, Prefill)
-        made = [step for step in steps if not isinstance(step, Prefill)]
-        return prefill.patch_states, torch.stack([s.query_state for s in made]), [s.token_id for s in made]
+        tokens_made = [step for step in steps if not isinstance(step, Prefill)]
+        queries = torch.stack([step.query_state for step in tokens_made])
+        return prefill.patch_states, queries, [step.token_id for step in tokens_made]
 
     def streamed_maps(self, tokens: int) -> None:
-        """Generation with a map a token, each as soon as its state is there."""
+        """Generate an answer and compute each token's map as soon as its state is available."""
         patches = torch.empty(0)
         with torch.inference_mode():
             for event in decode(self.model, self.reading, Sampling(max_new_tokens=tokens, alternatives=1)):
@@ -101,14 +107,14 @@ class _Bench:
 
 
 def measure_latency(options: LatencyOptions) -> tuple[list[Measured], dict[str, Any]]:
-    """All methods at all lengths, and what they ran on."""
+    """Time all methods at all lengths; returns the costs and facts about model and machine."""
     bench = _Bench(options)
-    found: list[Measured] = []
+    measured: list[Measured] = []
     for tokens in options.tokens:
         patches, queries, ids = bench.generate(tokens)
-        # random weights may say the picture's own token, which cannot be read again
-        picture = int(bench.reading.inputs["input_ids"][0, bench.reading.patch_columns[0]])
-        ids = [0 if token == picture else token for token in ids]
+        # A model with random weights can generate the image token, but an answer that is read again must not have it.
+        image_token = int(bench.reading.inputs["input_ids"][0, bench.reading.patch_columns[0]])
+        ids = [0 if token == image_token else token for token in ids]
 
         def maps(queries: torch.Tensor = queries, patches: torch.Tensor = patches) -> None:
             with torch.inference_mode():
@@ -123,19 +129,17 @@ def measure_latency(options: LatencyOptions) -> tuple[list[Measured], dict[str, 
             label_answer(bench.model, bench.family, bench.reading, ids, method=method)
 
         jobs: dict[str, Callable[[], object]] = {
-            "answer": lambda tokens=tokens: bench.generate(tokens),
-            "answer with FastRM maps as it streams": lambda tokens=tokens: bench.streamed_maps(tokens),
+            "generation": lambda tokens=tokens: bench.generate(tokens),
+            "generation with streamed FastRM maps": lambda tokens=tokens: bench.streamed_maps(tokens),
             "FastRM, token by token": each_map,
             "FastRM, all tokens at once": maps,
-            "Chefer, incremental": lambda: label("incremental"),
-            "Chefer, exact": lambda: label("exact"),
+            "incremental Chefer": lambda: label("incremental"),
+            "exact Chefer": lambda: label("exact"),
         }
         for name, job in jobs.items():
-            found.append(Measured(name, tokens, _cost(job, options.repeats, bench.device)))
-            print(
-                f"{name}, {tokens} tokens: {found[-1].cost.ms:.1f} ms, {found[-1].cost.peak_bytes / 1e9:.2f} GB",
-                flush=True,
-            )
+            cost = _cost(job, options.repeats, bench.device)
+            measured.append(Measured(name, tokens, cost))
+            print(f"{tokens}-token answer, {name}: {cost.ms:.1f} ms, {cost.peak_bytes / 1e9:.2f} GB", flush=True)
     facts = {
         "shape": options.shape,
         "device": torch.cuda.get_device_name(bench.device) if bench.device.type == "cuda" else "CPU",
@@ -149,7 +153,7 @@ def measure_latency(options: LatencyOptions) -> tuple[list[Measured], dict[str, 
         "peak": "allocated on the GPU" if bench.device.type == "cuda" else "resident set, sampled",
         "repeats": options.repeats,
     }
-    return found, facts
+    return measured, facts
 
 
 def _cost(job: Callable[[], object], repeats: int, device: torch.device) -> Cost:
@@ -167,7 +171,7 @@ def _cost(job: Callable[[], object], repeats: int, device: torch.device) -> Cost
 
 @contextmanager
 def _peak(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Gives a function that says, after the context, the most bytes that were in use within it."""
+    """Yield a function that returns the peak memory in bytes during the context; call it after the context."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield lambda: torch.cuda.max_memory_allocated(device)
@@ -199,41 +203,43 @@ def _device(name: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
-def write_latency_report(out: Path, found: list[Measured], facts: dict[str, Any], command: str) -> None:
-    """`out`: figures by method and length, with what was measured on what."""
+def write_latency_report(out: Path, measured: list[Measured], facts: dict[str, Any], command: str) -> None:
+    """Write the report `out` with the figures by method and length and the facts about model and machine."""
     figures = []
-    for method, tokens, cost in found:
+    for method, tokens, cost in measured:
         figures += [
-            figure(f"{method}, {tokens} tokens", cost.ms, unit="ms"),
-            figure(f"{method}, {tokens} tokens, peak memory", cost.peak_bytes / 1e9, unit="GB"),
+            figure(f"{tokens}-token answer, {method}", cost.ms, unit="ms"),
+            figure(f"{tokens}-token answer, {method}, peak memory", cost.peak_bytes / 1e9, unit="GB"),
         ]
-    title = f"Cost of maps at the shape of {facts['shape']}, random weights"
+    title = f"Cost of maps for a {facts['shape']} model with random weights"
     write_report(out.parent, out.stem, title, command, figures, **facts)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Time and memory of FastRM and Chefer maps at a model's full size.")
+    parser = argparse.ArgumentParser(
+        description="Measure time and memory of FastRM and Chefer maps at a model's full size."
+    )
     parser.add_argument("--shape", choices=SHAPES, required=True)
-    parser.add_argument("--tokens", type=int, nargs="+", default=[1, 10, 30, 100], help="lengths of the answer")
-    parser.add_argument("--text-tokens", type=int, default=40, help="words of the prompt")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[1, 10, 30, 100], help="answer lengths")
+    parser.add_argument("--text-tokens", type=int, default=40, help="text tokens of the prompt")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
-    parser.add_argument("--out", type=Path, help="report (default: latency-SHAPE.json)")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--out", type=Path, help="report file (default: latency-SHAPE.json)")
+    args = parser.parse_args(arguments)
     options = LatencyOptions(
-        shape=given.shape,
-        tokens=tuple(given.tokens),
-        text_tokens=given.text_tokens,
-        repeats=given.repeats,
-        device=given.device,
-        dtype=given.dtype,
+        shape=args.shape,
+        tokens=tuple(args.tokens),
+        text_tokens=args.text_tokens,
+        repeats=args.repeats,
+        device=args.device,
+        dtype=args.dtype,
     )
-    found, facts = measure_latency(options)
-    out = given.out or Path(f"latency-{options.shape}.json")
+    measured, facts = measure_latency(options)
+    out = args.out or Path(f"latency-{options.shape}.json")
     lengths = " ".join(map(str, options.tokens))
     write_latency_report(
-        out, found, facts, f"python -m patchlight.measure.latency --shape {options.shape} --tokens {lengths}"
+        out, measured, facts, f"python -m patchlight.measure.latency --shape {options.shape} --tokens {lengths}"
     )
     print(out)
 

@@ -1,4 +1,4 @@
-"""What each method takes on the embedded model, on one core: processor time, so that other work does not count."""
+"""Measures what each method costs on the embedded model, in processor time of one core."""
 
 import statistics
 import time
@@ -10,61 +10,64 @@ from typing import NamedTuple
 import torch
 
 from ..head.fastrm import FastRM
-from ..methods.explain import METHODS, explain
+from ..methods.explain import explain
+from ..methods.names import METHODS
 from ..methods.peak_memory import peak_memory
 from ..models.loading import Loaded
-from .methods_samples import FASTRM, Explainable, MethodSamplesConfig, answered, load_both
+from .methods_samples import FASTRM, ExplainableAnswer, MethodSamplesConfig, answer_questions, load_both
 
 _REPEATS = 3
 
 
 class MethodCost(NamedTuple):
-    """ms_per_token of one core; peak_bytes at once, above what was in use before."""
+    """Processor time of one core in ms per token, and peak memory above the start in bytes."""
 
     ms_per_token: float
     peak_bytes: int
 
 
 def measure_costs(model_folder: Path, config: MethodSamplesConfig, *, answers: int) -> dict[str, MethodCost]:
-    """Medians over the first `answers` that can be explained, all of whose tokens that name an object are asked for.
+    """Return the median cost per method over the first `answers` answers that can be explained.
 
-    FastRM reads states that the answer left behind; the others begin from the answer's tokens.
+    All tokens that name an object are explained in one call. FastRM uses the hidden states of the answer; the other
+    methods start from the answer's tokens. Raises ValueError if no answer can be explained.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         loaded, head = load_both(model_folder)
         scenes = range(config.first_scene, config.first_scene + config.scenes)
-        some = islice((of for *_, of in answered(loaded, config, scenes) if of is not None), answers)
-        costs = [_costs_of(loaded, head, of) for of in some]
+        explainable = (answer for *_, answer in answer_questions(loaded, config, scenes) if answer is not None)
+        costs = [_costs_of(loaded, head, answer) for answer in islice(explainable, answers)]
     finally:
         torch.set_num_threads(threads)
     if not costs:
-        raise ValueError(f"none of the answers about {config.scenes} scenes can be explained: take more scenes")
+        raise ValueError(f"no answer about the {config.scenes} scenes can be explained; use more scenes")
     return {name: _median([each[name] for each in costs]) for name in costs[0]}
 
 
-def _costs_of(loaded: Loaded, head: FastRM, of: Explainable) -> dict[str, MethodCost]:
+def _costs_of(loaded: Loaded, head: FastRM, answer: ExplainableAnswer) -> dict[str, MethodCost]:
     def by_head() -> None:
         with torch.no_grad():
-            head(of.query_states, of.patch_states)
+            head(answer.query_states, answer.patch_states)
 
-    ways: dict[str, Callable[[], object]] = {FASTRM: by_head}
+    jobs: dict[str, Callable[[], object]] = {FASTRM: by_head}
+    places = answer.words.places
     for method in METHODS:
-        ways[method] = lambda method=method: list(
-            explain(loaded, of.reading, of.ids, method, of.words.places, log_probs=of.log_probs)
+        jobs[method] = lambda method=method: list(
+            explain(loaded, answer.reading, answer.ids, method, places, log_probs=answer.log_probs)
         )
-    return {name: _measured(way, len(of.words.places)) for name, way in ways.items()}
+    return {name: _measure(job, len(places)) for name, job in jobs.items()}
 
 
-def _measured(way: Callable[[], object], tokens: int) -> MethodCost:
-    """The least time of some, after one that is not timed."""
-    way()
+def _measure(job: Callable[[], object], tokens: int) -> MethodCost:
+    """Return the minimum time of several runs, after an untimed one."""
+    job()
     times = []
     with peak_memory(torch.device("cpu")) as peak:
         for _ in range(_REPEATS):
             start = time.process_time()
-            way()
+            job()
             times.append((time.process_time() - start) * 1000)
     return MethodCost(min(times) / tokens, peak())
 

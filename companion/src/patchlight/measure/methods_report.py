@@ -1,9 +1,10 @@
-"""Does it mean anything? Every method's maps against the objects that the words name:
-`python -m patchlight.measure.methods_report`.
+"""Compares every method's maps with the objects that the words name.
 
-Questions about test scenes that neither the model, nor the head, nor its threshold has seen; the answers are the
-model's own, and a token counts where the answer goes in the right answer's words and the word names an object. Writes
-`methods.json`; `node scripts/methods-doc.mjs` makes the tables of docs/methods.md of it.
+    python -m patchlight.measure.methods_report
+
+Asks questions about test scenes that were not used for the model, the head or its threshold. The answers are the
+model's own. A token counts if the answer has the same words as the reference and the token's word names an object.
+Writes `methods.json`, from which `node scripts/methods-doc.mjs` generates the tables of docs/methods.md.
 """
 
 import argparse
@@ -49,13 +50,13 @@ COMMAND = "python -m patchlight.measure.methods_report"
 BINARISED_AT = 0.3
 TEACHER = "chefer"
 WORDS = {"found": "words not in the question", "repeated": "words repeated from the question"}
-# Patches that the object covers; a third of the tokens each, about.
+# Number of patches that the object covers, in about three equal groups of tokens.
 SIZES = ((1, 12), (13, 30), (31, 576))
 SMOKE = MethodSamplesConfig(scenes=2, questions_per_scene=3, max_new_tokens=20)
 
 
 class MethodFigures(NamedTuple):
-    """One method on some tokens: against the object, and against its teacher's maps."""
+    """The figures of one method on some tokens, compared with the object and with the teacher's maps."""
 
     pointing: Estimate
     iou: Estimate
@@ -66,30 +67,33 @@ class MethodFigures(NamedTuple):
 
 
 def figures_of(samples: Samples, threshold: float, bootstrap: Bootstrap, rows: np.ndarray) -> dict[str, MethodFigures]:
-    """Of the tokens `rows` [n] bool, a method at a time. threshold: the head's classification threshold."""
+    """Return the figures per method for the tokens `rows` [n] bool.
+
+    threshold: the head's classification threshold.
+    """
     columns = samples.columns
     masks, teacher = columns["masks"], columns[f"maps/{TEACHER}"]
-    wanted = labels_of(teacher, BINARISED_AT).bool()
-    found = {}
+    labels = labels_of(teacher, BINARISED_AT).bool()
+    figures = {}
     for name in NAMES:
         maps = columns[f"maps/{name}"]
-        chosen = binarised(maps, threshold=threshold) if name == FASTRM else binarised(maps, share=BINARISED_AT)
+        selected = binarised(maps, threshold=threshold) if name == FASTRM else binarised(maps, share=BINARISED_AT)
         ratios: list[Ratio] = [
             pointing(maps, masks),
-            iou(chosen, masks),
+            iou(selected, masks),
             mass_inside(maps, masks),
             spearman(maps, teacher),
             top_iou(maps, teacher),
-            f1(chosen, wanted),
+            f1(selected, labels),
         ]
-        found[name] = MethodFigures(*(bootstrap.estimate(ratio, rows) for ratio in ratios))
-    return found
+        figures[name] = MethodFigures(*(bootstrap.estimate(ratio, rows) for ratio in ratios))
+    return figures
 
 
 def report(
     samples: Samples, head: FastRM, costs: Mapping[str, MethodCost], config: MethodSamplesConfig
 ) -> dict[str, Any]:
-    """All that docs/methods.md is made of."""
+    """Return the report that the tables of docs/methods.md are generated from."""
     columns = samples.columns
     bootstrap = Bootstrap(columns["scene"].numpy())
     is_found = columns["found"].numpy()
@@ -98,7 +102,7 @@ def report(
     figures = {group: figures_of(samples, threshold, bootstrap, rows) for group, rows in groups.items()}
     slices = {group: _slices(columns, bootstrap, rows) for group, rows in groups.items()}
     return {
-        "title": "Maps of words that name an object, by every method, against the object's patches",
+        "title": "Maps of words that name an object, by method, compared with the object's patches",
         "command": COMMAND,
         "measuredOn": time.strftime("%Y-%m-%d"),
         "model": head.facts.model,
@@ -106,15 +110,15 @@ def report(
         "facts": {
             "firstScene": config.first_scene,
             "scenes": config.scenes,
-            "questions": samples.asked,
+            "questions": samples.questions,
             "answeredInTheRightWords": samples.right,
-            "explainedAnswers": len(columns["asked_tokens"]),
+            "explainedAnswers": len(columns["explained_tokens"]),
             "patches": columns["masks"].shape[1],
             "binarisedAt": BINARISED_AT,
             "classificationThreshold": threshold,
             "resamples": RESAMPLES,
-            "largestDifference": max(float(columns[f"apart/{name}"].max()) for name in NAMES),
-            "tokensPerAnswer": round(columns["asked_tokens"].double().mean().item(), 2),
+            "largestDifference": max(float(columns[f"difference/{name}"].max()) for name in NAMES),
+            "tokensPerAnswer": round(columns["explained_tokens"].double().mean().item(), 2),
         },
         "groups": {
             group: {
@@ -142,7 +146,7 @@ def report(
 
 
 def _rounded(of: MethodFigures) -> dict[str, list[float] | None]:
-    """Each figure as [value, low, high]; None where there is no token."""
+    """Return each figure as [value, low, high], or None if there are no tokens."""
     return {name: _triple(getattr(of, name)) for name in of._fields}
 
 
@@ -153,7 +157,7 @@ def _triple(estimate: Estimate) -> list[float] | None:
 
 
 def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost]) -> dict[str, dict[str, float]]:
-    """Passes are means over the explained answers, of which only the tokens that name an object were asked for."""
+    """Return the costs per method; passes are means per answer for explaining the tokens that name an object."""
     return {
         name: {
             "msPerToken": round(costs[name].ms_per_token, 3),
@@ -167,17 +171,23 @@ def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost])
 
 def _cheaper(costs: Mapping[str, MethodCost]) -> str:
     ours, teacher = costs[FASTRM].ms_per_token, costs[TEACHER].ms_per_token
-    return f"FastRM takes {ours:.2g} ms of one core a token, exact Chefer {teacher:.2g} ms: {teacher / ours:.0f} times as much."
+    return (
+        f"FastRM takes {ours:.2g} ms of one core per token; exact Chefer takes {teacher:.2g} ms, "
+        f"{teacher / ours:.0f} times as much."
+    )
 
 
 def _slices(columns: Mapping[str, torch.Tensor], bootstrap: Bootstrap, rows: np.ndarray) -> list[Slice]:
-    """The pointing game of the tokens `rows`, by what the word says, how large the object is, and what was asked."""
+    """Return the pointing game of the tokens `rows` by object size, attribute of the word and kind of question."""
     size = columns["masks"].sum(1).numpy()
     kinds, attributes = columns["kind"].numpy(), columns["attribute"].numpy()
     cuts: list[tuple[str, np.ndarray]] = [
-        *((f"object of {low} to {high} patches", (size >= low) & (size <= high)) for low, high in SIZES),
-        *((f"the word is {_article(name)}", attributes == k) for k, name in enumerate(ATTRIBUTE_NAMES)),
-        *((f"question of {kind}", kinds == k) for k, kind in enumerate(KINDS)),
+        *((f"objects of {low} to {high} patches", (size >= low) & (size <= high)) for low, high in SIZES),
+        *(
+            ('the word "object"' if name == "object" else f"{name} words", attributes == k)
+            for k, name in enumerate(ATTRIBUTE_NAMES)
+        ),
+        *((f"{kind} questions", kinds == k) for k, kind in enumerate(KINDS)),
     ]
     scored = {name: pointing(columns[f"maps/{name}"], columns["masks"]) for name in NAMES}
     return [
@@ -191,37 +201,36 @@ def _slices(columns: Mapping[str, torch.Tensor], bootstrap: Bootstrap, rows: np.
     ]
 
 
-def _article(attribute: str) -> str:
-    return '"object"' if attribute == "object" else f"a {attribute}"
-
-
 def main(arguments: list[str] | None = None) -> None:
     root = Path(__file__).resolve().parents[4]
-    parser = argparse.ArgumentParser(description="Score every method's maps against known objects.")
-    parser.add_argument("--smoke", action="store_true", help="the same code on two scenes")
+    parser = argparse.ArgumentParser(description="Compare every method's maps with known objects.")
+    parser.add_argument("--smoke", action="store_true", help="run the same code on two scenes")
     parser.add_argument(
-        "--model", type=Path, default=root / "models" / "patchlight-scenes", help="with its head in `fastrm`"
+        "--model",
+        type=Path,
+        default=root / "models" / "patchlight-scenes",
+        help="model folder, with its head in `fastrm`",
     )
-    parser.add_argument("--work", type=Path, help="where the maps go, shard by shard")
-    parser.add_argument("--out", type=Path, help="folder that methods.json goes to")
-    parser.add_argument("--scenes", type=int, help=f"of the test split (default {MethodSamplesConfig().scenes})")
-    given = parser.parse_args(arguments)
-    work = given.work or root / ".cache" / ("methods-smoke" if given.smoke else "methods")
-    out = given.out or (work if given.smoke else root / "public" / "models" / "patchlight-scenes" / "report")
-    config = SMOKE if given.smoke else MethodSamplesConfig()
-    if given.scenes is not None:
-        config = MethodSamplesConfig(**{**config.__dict__, "scenes": given.scenes})
-    if given.smoke and given.work is None:
+    parser.add_argument("--work", type=Path, help="folder for the shards of maps")
+    parser.add_argument("--out", type=Path, help="folder for methods.json")
+    parser.add_argument("--scenes", type=int, help=f"number of test scenes (default {MethodSamplesConfig().scenes})")
+    args = parser.parse_args(arguments)
+    work = args.work or root / ".cache" / ("methods-smoke" if args.smoke else "methods")
+    out = args.out or (work if args.smoke else root / "public" / "models" / "patchlight-scenes" / "report")
+    config = SMOKE if args.smoke else MethodSamplesConfig()
+    if args.scenes is not None:
+        config = MethodSamplesConfig(**{**config.__dict__, "scenes": args.scenes})
+    if args.smoke and args.work is None:
         shutil.rmtree(work, ignore_errors=True)
-    samples = collect_method_samples(given.model, work, config)
-    costs = measure_costs(given.model, config, answers=2 if given.smoke else 8)
-    written = report(samples, FastRM.from_pretrained(given.model / "fastrm"), costs, config)
+    samples = collect_method_samples(args.model, work, config)
+    costs = measure_costs(args.model, config, answers=2 if args.smoke else 8)
+    body = report(samples, FastRM.from_pretrained(args.model / "fastrm"), costs, config)
     out.mkdir(parents=True, exist_ok=True)
-    lines = json.dumps(written, indent=1, ensure_ascii=False)
-    # an estimate on one line: 1.0, 0.9, 1.1
+    lines = json.dumps(body, indent=1, ensure_ascii=False)
+    # Put each estimate on one line: [1.0, 0.9, 1.1].
     lines = re.sub(r"\[\s+(-?[\d.]+),\s+(-?[\d.]+),\s+(-?[\d.]+)\s+\]", r"[\1, \2, \3]", lines)
     (out / "methods.json").write_text(lines + "\n")
-    for sentence in written["verdict"]:
+    for sentence in body["verdict"]:
         print(sentence)
     print(out / "methods.json")
 

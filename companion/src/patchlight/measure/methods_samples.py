@@ -1,9 +1,12 @@
-"""Every method's maps of the words by which the embedded model names an object, on scenes that it has never seen.
+"""Collects every method's maps of the words that name an object, in the embedded model's answers about unseen scenes.
 
-In shards of a few scenes, so that a killed run goes on where it stopped. A shard's columns, n tokens of q answers:
-scene, question, kind, attribute (places in KINDS and ATTRIBUTE_NAMES), found [n]; masks [n, 576] bool, the patches of
-the object that the token names; maps/<method> [n, 576] float32; of each explained answer [q] asked_tokens, answer_tokens,
-forward/<method>, backward/<method>, apart/<method>; asked and right, one number each.
+Maps are stored in shards of a few scenes, so that an interrupted run can resume. A shard with n tokens of q explained
+answers has the columns:
+scene, question, kind, attribute [n] (indices in KINDS and ATTRIBUTE_NAMES); found [n] (see `TokenizedQuestion`);
+masks [n, 576] bool, the patches of the object that the token names; maps/<method> [n, 576] float32;
+explained_tokens, answer_tokens, forward/<method>, backward/<method>, difference/<method> [q], where difference is the
+largest between an explained and a streamed log-probability; and the numbers of questions and of right answers,
+`questions` and `right`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +21,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
-from ..embedded.answering import Asked, ask_scenes
+from ..embedded.answering import TokenizedQuestion, ask_scenes
 from ..embedded.world.phrases import ATTRIBUTES
 from ..embedded.world.pool import PooledScene, patch_majority
 from ..embedded.world.questions import KINDS
@@ -27,10 +30,12 @@ from ..embedded.world.scenes import split_seed
 from ..head.export import head_revision
 from ..head.fastrm import FastRM
 from ..head.shards import Rank, ShardPlan, claim
-from ..methods.explain import METHODS, Check, Method, MethodMap, explain
-from ..models.decoding import Prefill, Sampling, decode
+from ..methods.explain import Check, MethodMap, explain
+from ..methods.names import METHODS, Method
+from ..models.decoding import Prefill, decode
 from ..models.loading import Loaded, LoadOptions, folder_revision, load
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 
 FASTRM = "fastrm"
 NAMES: tuple[str, ...] = (FASTRM, *METHODS)
@@ -40,10 +45,10 @@ _SHARD_SCENES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSamplesConfig:
-    """Which questions are explained; the same config always gives the same tokens."""
+    """Which questions to explain; the same config always produces the same tokens."""
 
     first_scene: int = 256
-    """Of the test split; the head's classification threshold was chosen on scenes before it."""
+    """First scene of the test split; the head's classification threshold was chosen on earlier ones."""
     scenes: int = 128
     questions_per_scene: int = 8
     description_share: float = 0.03
@@ -52,15 +57,19 @@ class MethodSamplesConfig:
 
 
 class Samples(NamedTuple):
-    """All shards' columns, joined; `asked` questions in all, of which `right` were answered in the right words."""
+    """The joined columns of all shards, for `questions` questions with `right` answers that match the reference."""
 
     columns: Mapping[str, torch.Tensor]
-    asked: int
+    questions: int
     right: int
 
 
-class Words(NamedTuple):
-    """Tokens of an answer that name an object: their places, objects, whether found, and attributes."""
+class ObjectWords(NamedTuple):
+    """The tokens of an answer that name a visible object.
+
+    places: token indices; targets: object indices; found: see `TokenizedQuestion`; attributes: indices in
+    ATTRIBUTE_NAMES.
+    """
 
     places: list[int]
     targets: list[int]
@@ -68,29 +77,29 @@ class Words(NamedTuple):
     attributes: list[int]
 
 
-class Explainable(NamedTuple):
-    """An answer in the right answer's words, of which some name an object that can be seen.
+class ExplainableAnswer(NamedTuple):
+    """An answer whose tokens match the reference and some of whose words name a visible object.
 
-    log_probs as the answer's own steps gave them; query_states [n, d] of `words`, patch_states [P, d].
+    log_probs in nats, from the decoding steps; query_states [n, d] of the n `words`; patch_states [P, d].
     """
 
-    asked: Asked
+    question: TokenizedQuestion
     scene: PooledScene
     reading: Reading
     ids: list[int]
     log_probs: list[float]
-    words: Words
+    words: ObjectWords
     query_states: torch.Tensor
     patch_states: torch.Tensor
 
 
 def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesConfig) -> Samples:
-    """Fill `out` with the shards that it lacks, and read them all. Progress is by shard.
+    """Collect the missing shards into `out`, showing progress by shard, and read all of them.
 
-    Raises ValueError where `out` holds the maps of another model, head or config.
+    Raises ValueError if `out` holds maps of another model, head or config.
     """
     made_by = {"model": folder_revision(model_folder), "head": head_revision(model_folder / "fastrm")}
-    claim(out, {**made_by, **asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES})
+    claim(out, {**made_by, **asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES, "format": 2})
     plan = ShardPlan(out, "safetensors", config.scenes, _SHARD_SCENES)
     plan.sweep(Rank())
     missing = plan.missing(Rank())
@@ -99,14 +108,14 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
         for shard in tqdm(missing, desc="explain test scenes", unit="shard"):
             _collect_shard(loaded, head, plan, config, shard)
     parts = [load_file(plan.path(shard)) for shard in range(len(plan))]
-    # a shard of which no answer can be scored has no columns
+    # A shard without an answer that can be explained has no columns.
     names = {name: None for part in parts for name, column in part.items() if column.ndim}
     columns = {name: torch.cat([part[name] for part in parts if name in part]) for name in names}
-    return Samples(columns, *(sum(int(part[name]) for part in parts) for name in ("asked", "right")))
+    return Samples(columns, *(sum(int(part[name]) for part in parts) for name in ("questions", "right")))
 
 
 def load_both(model_folder: Path) -> tuple[Loaded, FastRM]:
-    """The model on the CPU, and its head."""
+    """Load the model on the CPU, and its head."""
     loaded = load(LoadOptions(model=str(model_folder), device="cpu"))
     return loaded, FastRM.from_pretrained(model_folder / "fastrm", hidden_size=loaded.hidden_size, stage="post_norm")
 
@@ -115,22 +124,25 @@ def _collect_shard(loaded: Loaded, head: FastRM, plan: ShardPlan, config: Method
     items = plan.items_of(shard)
     scenes = range(config.first_scene + items.start, config.first_scene + items.stop)
     columns: dict[str, list[torch.Tensor]] = {}
-    asked = right = 0
-    for ids, item, explainable in answered(loaded, config, scenes):
-        number = items.start * config.questions_per_scene + asked
-        asked += 1
+    questions = right = 0
+    for ids, item, explainable in answer_questions(loaded, config, scenes):
+        number = items.start * config.questions_per_scene + questions
+        questions += 1
         right += ids == item.reference[:-1]
         for name, value in _columns_of(loaded, head, explainable, number) if explainable else ():
             columns.setdefault(name, []).append(value)
     tensors = {name: torch.cat(values) for name, values in columns.items()}
-    tensors |= {"asked": torch.tensor(asked), "right": torch.tensor(right)}
+    tensors |= {"questions": torch.tensor(questions), "right": torch.tensor(right)}
     plan.write(shard, partial(save_file, tensors))
 
 
-def answered(
+def answer_questions(
     loaded: Loaded, config: MethodSamplesConfig, scenes: range
-) -> Iterator[tuple[list[int], Asked, Explainable | None]]:
-    """Each question of some scenes with the model's own greedy answer, and what can be explained of it."""
+) -> Iterator[tuple[list[int], TokenizedQuestion, ExplainableAnswer | None]]:
+    """Answer the questions about `scenes` greedily.
+
+    Yields the answer's token ids, the question, and the answer if it can be explained.
+    """
     for index in scenes:
         pool = {index: _rendered(index)}
         for item in ask_scenes(
@@ -141,24 +153,24 @@ def answered(
             seed=config.seed,
             description_share=config.description_share,
         ):
-            yield _answered(loaded, item, pool[index], config.max_new_tokens)
+            yield _answer_question(loaded, item, pool[index], config.max_new_tokens)
 
 
-def _answered(
-    loaded: Loaded, item: Asked, scene: PooledScene, limit: int
-) -> tuple[list[int], Asked, Explainable | None]:
-    picture = Image.fromarray(np.ascontiguousarray(scene.image))
-    reading = loaded.family.read(loaded.model, loaded.processor, picture, item.question.text)
+def _answer_question(
+    loaded: Loaded, item: TokenizedQuestion, scene: PooledScene, limit: int
+) -> tuple[list[int], TokenizedQuestion, ExplainableAnswer | None]:
+    image = Image.fromarray(np.ascontiguousarray(scene.image))
+    reading = loaded.family.read(loaded.model, loaded.processor, image, item.question.text)
     prefill, *events = decode(loaded.model, reading, Sampling(max_new_tokens=limit, alternatives=1))
     assert isinstance(prefill, Prefill)
     steps = [step for step in events if not isinstance(step, Prefill) and not step.is_end]
     ids = [step.token_id for step in steps]
-    words = _words(loaded, item, ids, scene) if ids == item.reference[: len(ids)] else None
+    words = _object_words(loaded, item, ids, scene) if ids == item.reference[: len(ids)] else None
     if words is None or not words.places:
         return ids, item, None
     query = torch.stack([step.query_state for step in steps])[words.places]
     log_probs = [step.log_prob for step in steps]
-    return ids, item, Explainable(item, scene, reading, ids, log_probs, words, query, prefill.patch_states)
+    return ids, item, ExplainableAnswer(item, scene, reading, ids, log_probs, words, query, prefill.patch_states)
 
 
 def _rendered(index: int) -> PooledScene:
@@ -166,52 +178,57 @@ def _rendered(index: int) -> PooledScene:
     return PooledScene(scene, rendered.image, patch_majority(rendered.object_ids))
 
 
-def _columns_of(loaded: Loaded, head: FastRM, of: Explainable, number: int) -> Iterator[tuple[str, torch.Tensor]]:
-    words, n = of.words, len(of.words.places)
-    yield "scene", torch.full((n,), of.asked.scene)
+def _columns_of(
+    loaded: Loaded, head: FastRM, answer: ExplainableAnswer, number: int
+) -> Iterator[tuple[str, torch.Tensor]]:
+    words, n = answer.words, len(answer.words.places)
+    yield "scene", torch.full((n,), answer.question.scene)
     yield "question", torch.full((n,), number)
-    yield "kind", torch.full((n,), KINDS.index(of.asked.question.kind))
+    yield "kind", torch.full((n,), KINDS.index(answer.question.question.kind))
     yield "attribute", torch.tensor(words.attributes)
     yield "found", torch.tensor(words.found)
-    yield "masks", torch.stack([torch.from_numpy(of.scene.patch_objects == target) for target in words.targets])
-    yield "asked_tokens", torch.tensor([n])
-    yield "answer_tokens", torch.tensor([len(of.ids)])
+    yield "masks", torch.stack([torch.from_numpy(answer.scene.patch_objects == target) for target in words.targets])
+    yield "explained_tokens", torch.tensor([n])
+    yield "answer_tokens", torch.tensor([len(answer.ids)])
     with torch.no_grad():
-        yield f"maps/{FASTRM}", head(of.query_states, of.patch_states)
+        yield f"maps/{FASTRM}", head(answer.query_states, answer.patch_states)
     yield from _pass_columns(FASTRM, 0, 0, 0.0)
     for method in METHODS:
-        yield from _method_columns(loaded, of, method, number)
+        yield from _method_columns(loaded, answer, method, number)
 
 
-def _method_columns(loaded: Loaded, of: Explainable, method: Method, seed: int) -> Iterator[tuple[str, torch.Tensor]]:
-    maps, apart = [], 0.0
-    for event in explain(loaded, of.reading, of.ids, method, of.words.places, log_probs=of.log_probs, seed=seed):
+def _method_columns(
+    loaded: Loaded, answer: ExplainableAnswer, method: Method, seed: int
+) -> Iterator[tuple[str, torch.Tensor]]:
+    maps, difference = [], 0.0
+    places, log_probs = answer.words.places, answer.log_probs
+    for event in explain(loaded, answer.reading, answer.ids, method, places, log_probs=log_probs, seed=seed):
         if isinstance(event, Check):
-            apart = event.largest_difference if event.is_same else float("inf")
+            difference = event.largest_difference if event.is_same else float("inf")
         elif isinstance(event, MethodMap):
             maps.append(event.patches)
         else:
             yield f"maps/{method}", torch.stack(maps)
-            yield from _pass_columns(method, event.forward_passes, event.backward_passes, apart)
+            yield from _pass_columns(method, event.forward_passes, event.backward_passes, difference)
 
 
-def _pass_columns(name: str, forward: int, backward: int, apart: float) -> Iterator[tuple[str, torch.Tensor]]:
+def _pass_columns(name: str, forward: int, backward: int, difference: float) -> Iterator[tuple[str, torch.Tensor]]:
     yield f"forward/{name}", torch.tensor([forward])
     yield f"backward/{name}", torch.tensor([backward])
-    yield f"apart/{name}", torch.tensor([apart])
+    yield f"difference/{name}", torch.tensor([difference])
 
 
-def _words(loaded: Loaded, asked: Asked, ids: list[int], scene: PooledScene) -> Words:
-    """Those that name an object of which a patch can be seen."""
-    found = Words([], [], [], [])
+def _object_words(loaded: Loaded, question: TokenizedQuestion, ids: list[int], scene: PooledScene) -> ObjectWords:
+    """Return the tokens that name an object with at least one visible patch."""
+    words = ObjectWords([], [], [], [])
     for place, token in enumerate(ids):
-        target = asked.targets[place]
+        target = question.targets[place]
         if target < 0 or not (scene.patch_objects == target).any():
             continue
         word = loaded.processor.tokenizer.decode([token]).strip().lower()
         attribute = next((k for k, values in enumerate(ATTRIBUTES.values()) if word in values), len(ATTRIBUTES))
-        found.places.append(place)
-        found.targets.append(target)
-        found.found.append(asked.found[place])
-        found.attributes.append(attribute)
-    return found
+        words.places.append(place)
+        words.targets.append(target)
+        words.found.append(question.found[place])
+        words.attributes.append(attribute)
+    return words

@@ -1,4 +1,4 @@
-"""Models of a real one's shape with random weights, and a prompt for them: what costs are measured on."""
+"""Models with random weights in the shape of real ones, and random prompts, for measuring costs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ SHAPES: dict[str, Callable[[], LlavaConfig]] = {
 
 
 def random_model(config: LlavaConfig, device: torch.device, dtype: torch.dtype) -> Any:
-    """Made where it is to run; it never ends an answer by itself, so that answers are as long as they are asked for."""
+    """Create a model on `device`. It has no end token, so that answers have exactly the requested length."""
     torch.manual_seed(0)
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype).eval()
@@ -54,7 +54,7 @@ def random_model(config: LlavaConfig, device: torch.device, dtype: torch.dtype) 
 
 
 def random_reading(config: Any, text_tokens: int) -> Reading:
-    """A prompt as the family's own reader lays it out, of random words: a few, the picture, the question."""
+    """Return a prompt of random words in the layout of the family's reader: a few words, the image, the question."""
     px, side = config.vision_config.image_size, config.vision_config.image_size // config.vision_config.patch_size
     random = torch.Generator().manual_seed(1)
     words = torch.randint(3, config.text_config.vocab_size - 1, (text_tokens,), generator=random)

@@ -1,7 +1,9 @@
-"""What it costs to hand hidden states out with an answer: `python -m patchlight.measure.serving_cost --model FOLDER`.
+"""Measures what it costs to send hidden states with an answer.
 
-The companion's loop is compared with the library's `generate`, which gives no states, on the same question, turn by
-turn; and the bytes of a token's row are counted at LLaVA-1.5-7B's width.
+    python -m patchlight.measure.serving_cost --model FOLDER --image IMAGE
+
+Compares the companion's decoding loop with the library's `generate`, which returns no states, on the same question,
+alternating between them, and counts the bytes of a token's row at LLaVA-1.5-7B's width.
 """
 
 import argparse
@@ -16,9 +18,10 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from ..models.decoding import Sampling, Step, decode
+from ..models.decoding import Step, decode
 from ..models.loading import Loaded, LoadOptions, load
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 from ..report import figure, write_report
 from ..wire.run import Alternative, PromptToken, RunWriter, Token
 from ..wire.run_header import Geometry, Header
@@ -29,21 +32,21 @@ WIDE = 4096
 
 
 def measure_decoding(loaded: Loaded, reading: Reading, *, tokens: int, rounds: int) -> dict[str, float]:
-    """Median milliseconds of an answer of exactly `tokens` tokens, each way once a round, in turn.
+    """Return the median milliseconds of an answer of exactly `tokens` tokens; each round runs every loop once.
 
-    Raises ValueError where the two ways differ in a token: times of different answers are not compared.
+    Raises ValueError if the answers differ, because times of different answers are not comparable.
     """
     sampling = Sampling(max_new_tokens=tokens)
     inputs = {name: value.to(loaded.device) for name, value in reading.inputs.items()}
-    said: dict[str, list[int]] = {}
+    answers: dict[str, list[int]] = {}
 
     def plain() -> None:
         ids: Any = cast(Any, loaded.model).generate(**inputs, max_new_tokens=tokens, do_sample=False)
-        said["plain"] = ids[0, inputs["input_ids"].shape[1] :].tolist()
+        answers["plain"] = ids[0, inputs["input_ids"].shape[1] :].tolist()
 
     def stepwise() -> None:
         steps = decode(loaded.model, reading, sampling)
-        said["stepwise"] = [step.token_id for step in steps if isinstance(step, Step)]
+        answers["stepwise"] = [step.token_id for step in steps if isinstance(step, Step)]
 
     def written() -> None:
         header = _header(loaded.hidden_size, len(reading.patch_columns))
@@ -57,26 +60,26 @@ def measure_decoding(loaded: Loaded, reading: Reading, *, tokens: int, rounds: i
                 started=time.perf_counter(),
             )
 
-    ways: dict[str, Callable[[], None]] = {"plain": plain, "stepwise": stepwise, "written": written}
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    ends = loaded.model.generation_config.eos_token_id
+    loops: dict[str, Callable[[], None]] = {"plain": plain, "stepwise": stepwise, "written": written}
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    eos = loaded.model.generation_config.eos_token_id
     loaded.model.generation_config.eos_token_id = None
     try:
-        for turn in range(rounds + 1):
-            for name, way in ways.items():
+        for round_number in range(rounds + 1):
+            for name, loop in loops.items():
                 start = time.perf_counter()
-                way()
-                if turn > 0:  # the first warms up
+                loop()
+                if round_number > 0:  # the first is a warm-up
                     times[name].append((time.perf_counter() - start) * 1000)
     finally:
-        loaded.model.generation_config.eos_token_id = ends
-    if said["plain"] != said["stepwise"]:
-        raise ValueError("generate and the companion's loop gave different answers")
+        loaded.model.generation_config.eos_token_id = eos
+    if answers["plain"] != answers["stepwise"]:
+        raise ValueError("generate and the companion's loop returned different answers")
     return {name: statistics.median(values) for name, values in times.items()}
 
 
 def row_bytes(hidden_size: int, patches: int) -> tuple[int, int]:
-    """Bytes of the rows before the first token, and of each token's row with five alternatives."""
+    """Return the bytes of the rows before the first token, and of a token's row with five alternatives."""
     random = np.random.default_rng(0)
     sink = io.BytesIO()
     with RunWriter(sink, _header(hidden_size, patches)) as run:
@@ -125,34 +128,40 @@ def _header(hidden_size: int, patches: int) -> Header:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the companion's loop against generate, and count its bytes.")
+    parser = argparse.ArgumentParser(
+        description="Compare the speed of the companion's loop with generate, and count the bytes it writes."
+    )
     parser.add_argument("--model", required=True, help="hub id or folder")
-    parser.add_argument("--image", type=Path, required=True, help="picture that the question is about")
+    parser.add_argument("--image", type=Path, required=True, help="image that the question is about")
     parser.add_argument("--tokens", type=int, default=100, help="tokens of each answer")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="folder that the report goes to")
-    given = parser.parse_args()
-    loaded = load(LoadOptions(model=given.model))
-    with Image.open(given.image) as picture:
-        reading = loaded.family.read(loaded.model, loaded.processor, picture.convert("RGB"), QUESTION)
-    times = measure_decoding(loaded, reading, tokens=given.tokens, rounds=given.rounds)
+    parser.add_argument("--out", type=Path, help="folder for the report")
+    args = parser.parse_args()
+    loaded = load(LoadOptions(model=args.model))
+    with Image.open(args.image) as image:
+        reading = loaded.family.read(loaded.model, loaded.processor, image.convert("RGB"), QUESTION)
+    times = measure_decoding(loaded, reading, tokens=args.tokens, rounds=args.rounds)
     before, each = row_bytes(WIDE, 576)
     figures = [
-        figure("tokens of the answer", given.tokens),
-        figure("generate, without states", times["plain"] / given.tokens, unit="ms a token"),
-        figure("own loop, with states, over generate", times["stepwise"] / times["plain"], unit="×", goal="<= 1.05"),
-        figure("own loop with its rows written, over generate", times["written"] / times["plain"], unit="×"),
-        figure(f"bytes of a token's row at d = {WIDE}", each, unit="B"),
-        figure(f"of which the state, at d = {WIDE}", 2 * WIDE, unit="B"),
-        figure(f"bytes before the first token at d = {WIDE}, 576 patches, 64 prompt tokens", before, unit="B"),
+        figure("answer length in tokens", args.tokens),
+        figure("generate, without states", times["plain"] / args.tokens, unit="ms per token"),
+        figure("companion's loop, relative to generate", times["stepwise"] / times["plain"], unit="×", goal="<= 1.05"),
+        figure("companion's loop with rows written, relative to generate", times["written"] / times["plain"], unit="×"),
+        figure(f"size of a token's row at d = {WIDE}", each, unit="B"),
+        figure(f"hidden state in a token's row at d = {WIDE}", 2 * WIDE, unit="B"),
+        figure(
+            f"size of the rows before the first token at d = {WIDE}, 576 patches, 64 prompt tokens", before, unit="B"
+        ),
     ]
     for row in figures:
         print(row["label"], row["value"], row.get("unit", ""))
-    if given.out:
+    if args.out:
         what = "--model models/patchlight-scenes --image public/samples/scene-1.png"
         command = f"python -m patchlight.measure.serving_cost {what}"
-        title = f"What hidden states cost the companion ({loaded.name}, {loaded.device}, {platform.machine()})"
-        write_report(given.out, "companion", title, f"{command} --out bench/report", figures)
+        title = (
+            f"Cost of sending hidden states from the companion ({loaded.name}, {loaded.device}, {platform.machine()})"
+        )
+        write_report(args.out, "companion", title, f"{command} --out bench/report", figures)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A finished answer that a method explains, and what methods give of it."""
+"""A finished answer to explain, and the events that methods yield."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,20 +13,22 @@ from ..models.reading import Reading
 from .attention_hooks.decoder_call import DecoderCall, decoder_call
 
 
-class Said(NamedTuple):
-    """logits [T, vocabulary] of the pass that is explained, one row an answer token. A method's first word."""
+class Logits(NamedTuple):
+    """The first event of a method: logits [T, vocabulary] of the explained pass, one row per answer token."""
 
     logits: Tensor
 
 
 class Pause(NamedTuple):
-    """Nothing to give yet: a long way to a map can be left here."""
+    """No map yet, but a point at which a long computation can be stopped."""
 
 
-class Weights(NamedTuple):
-    """One token's map, float32 on the CPU. patches [P] as in `Reading.patch_columns`; prompt [m] as in
-    `Reading.prompt_columns` and answer [token_index], of the earlier answer tokens, where the method weighs text;
-    grounding: DEX-AR's token weight."""
+class TokenRelevancy(NamedTuple):
+    """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
+
+    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns`, and answer [token_index] covers
+    the earlier answer tokens. grounding: DEX-AR's token weight.
+    """
 
     token_index: int
     patches: Tensor
@@ -37,23 +39,25 @@ class Weights(NamedTuple):
 
 @dataclass
 class Passes:
-    """Forward passes of the decoder, and backward passes: of a logit through several layers, or of scores through one
-    layer, however many tokens at once."""
+    """Number of passes through the decoder. A backward pass goes from one logit through several layers, or from the
+    scores of any number of tokens through one layer.
+    """
 
     forward: int = 0
     backward: int = 0
 
 
 class Answer(NamedTuple):
-    """T answer tokens `ids` of one reading, without the end token, and which of them to explain, in this order."""
+    """T answer tokens `ids` of one reading, without the end token, and the indices of those to explain, in order."""
 
     loaded: Loaded
     reading: Reading
     ids: tuple[int, ...]
-    wanted: tuple[int, ...]
+    token_indices: tuple[int, ...]
 
     @property
     def prompt_length(self) -> int:
+        """N, the number of columns in the prompt, including image tokens."""
         return self.reading.inputs["input_ids"].shape[1]
 
     @property
@@ -63,18 +67,18 @@ class Answer(NamedTuple):
 
     @property
     def tokens(self) -> Tensor:
-        """[T] int64."""
+        """[T] int64: the ids of the answer tokens."""
         return torch.tensor(self.ids)
 
     def call(self) -> DecoderCall:
-        """Prompt and answer up to its last but one token, which predicts the last: [1, N + T - 1]."""
+        """Return the decoder call over the prompt and the answer without its last token: [1, N + T - 1]."""
         family, model = self.loaded.family, self.loaded.model
         return decoder_call(model, family.decoder(model), extend(self.reading, self.ids[:-1]))
 
-    def weights(self, token_index: int, columns: Tensor) -> Weights:
-        """A map read off one value a column, [p_t + 1] or longer."""
+    def relevancy(self, token_index: int, columns: Tensor) -> TokenRelevancy:
+        """Build a token's map from one value per column, [p_t + 1] or longer."""
         columns, start = columns.detach().float().cpu(), self.prompt_length
-        return Weights(
+        return TokenRelevancy(
             token_index,
             columns[self.reading.patch_columns],
             columns[self.reading.prompt_columns],
@@ -82,11 +86,11 @@ class Answer(NamedTuple):
         )
 
 
-class Explains(Protocol):
-    """A method: `Said` first, where it runs the model, then `Weights` as they are done, in the order of `wanted`, and
-    `Pause` where a map takes several passes.
+class ExplanationMethod(Protocol):
+    """A method. If it runs the model, it yields `Logits` first. It then yields one `TokenRelevancy` per entry of
+    `token_indices`, in order, and `Pause` in between if a map takes several passes.
 
-    Between what it yields, the model is as it was. It adds to `passes` what it runs.
+    Whenever it yields, the model is in its original state. It counts the passes it runs in `passes`.
     """
 
-    def __call__(self, answer: Answer, passes: Passes) -> Generator[Said | Pause | Weights]: ...
+    def __call__(self, answer: Answer, passes: Passes) -> Generator[Logits | Pause | TokenRelevancy]: ...

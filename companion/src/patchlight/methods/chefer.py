@@ -1,35 +1,37 @@
-"""Chefer's relevancy of chosen tokens of an answer, one after the other (Chefer et al. 2021, `relevancy.py`)."""
+"""Chefer relevancy of selected answer tokens, one token at a time (Chefer et al. 2021; see `relevancy.py`)."""
 
 from collections.abc import Generator
 
 import torch
 
-from .answer import Answer, Passes, Pause, Said, Weights
+from .answer import Answer, Logits, Passes, Pause, TokenRelevancy
 from .relevancy import exact_row, incremental_steps, observed_pass
 
 
-def chefer(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
-    """Exact: one forward pass, one backward pass a token."""
-    passed = observed_pass(answer.call(), answer.positions)
+def chefer(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
+    """Compute exact relevancy with one forward pass, then one backward pass per token."""
+    observed = observed_pass(answer.call(), answer.positions)
     passes.forward += 1
-    yield Said(passed.logits.detach())
-    for k, t in enumerate(answer.wanted):
-        row = exact_row(passed, t, answer.ids[t], is_last=k + 1 == len(answer.wanted))
+    yield Logits(observed.logits.detach())
+    for k, t in enumerate(answer.token_indices):
+        row = exact_row(observed, t, answer.ids[t], is_last=k + 1 == len(answer.token_indices))
         passes.backward += 1
-        yield answer.weights(t, row)
+        yield answer.relevancy(t, row)
 
 
-def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Said | Pause | Weights]:
-    """As lvlm-interpret does it: a cached pass and a backward pass for every token up to the last wanted one.
+def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Logits | Pause | TokenRelevancy]:
+    """Compute incremental relevancy as lvlm-interpret does: for every token up to the last requested one, one cached
+    forward pass and one backward pass.
 
-    What it says of the whole answer is known only at its end, so a pass with the same attention says it beforehand.
+    Those passes yield the logits of the whole answer only at the end, so one more pass with the same attention computes
+    them first.
     """
     call, positions = answer.call(), answer.positions
-    said = observed_pass(call, positions, keeps_graph=False).logits
+    logits = observed_pass(call, positions, keeps_graph=False).logits
     passes.forward += 1
-    yield Said(said)
+    yield Logits(logits)
     rows: dict[int, torch.Tensor] = {}
-    waiting = list(answer.wanted)
+    waiting = list(answer.token_indices)
     count = max(waiting, default=-1) + 1
     for t, step in enumerate(incremental_steps(call, positions[:count], answer.tokens[:count])):
         passes.forward += 1
@@ -37,5 +39,5 @@ def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Said | Pause
         if t in waiting:
             rows[t] = step.row
         while waiting and waiting[0] in rows:
-            yield answer.weights(waiting[0], rows[waiting.pop(0)])
+            yield answer.relevancy(waiting[0], rows[waiting.pop(0)])
         yield Pause()

@@ -1,13 +1,13 @@
-"""Every way of explaining tokens of a finished answer, behind one call: `explain`.
+"""All methods for explaining the tokens of a finished answer, behind one call: `explain`.
 
-What each method is, and which choices were made where papers leave them open, is said in its own module and in
-docs/methods.md. FastRM is not among them: it reads states that the page already has (`head/fastrm.py`).
+Each method's module and docs/methods.md define the method and the choices made where its paper leaves them open.
+FastRM is not among them: it needs only hidden states, which the page already has (`head/fastrm.py`).
 """
 
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,37 +15,25 @@ from torch import Tensor
 from ..models.families.registry import extend
 from ..models.loading import Loaded
 from ..models.reading import Reading
-from .answer import Answer, Explains, Passes, Pause, Said
+from .answer import Answer, ExplanationMethod, Logits, Passes, Pause
 from .attention import raw_attention, rollout
 from .chefer import chefer, chefer_incremental
 from .dex_ar import dex_ar
 from .gradcam import feature_gradcam, gradcam
-from .memory_estimate import columns_that_fit, sizes_of, wanted_bytes
+from .memory_estimate import columns_that_fit, estimated_bytes, sizes_of
+from .names import METHODS, Method
 from .peak_memory import peak_memory
 from .random_maps import random_maps
 from .tam import token_activation
 
-Method = Literal[
-    "chefer",
-    "chefer-incremental",
-    "gradcam",
-    "feature-gradcam",
-    "dex-ar",
-    "tam",
-    "rollout",
-    "attention",
-    "random",
-]
-METHODS: tuple[Method, ...] = get_args(Method)
-
 
 class Check(NamedTuple):
-    """Whether the pass that is explained says what was streamed: src/contract/run.ts has the same of the page's own.
+    """Whether the explained pass agrees with the streamed answer; src/contract/run.ts is the page's counterpart.
 
-    is_same: at each place the likeliest token is the answer's or, where it is not (a sampled answer), the answer's token
-    is as likely as it was when it was streamed, as far as the model's numbers tell. largest_difference: of the
-    log-probabilities of the answer's tokens. What was streamed is what the caller handed in; where that is nothing, the
-    model's ordinary forward pass stands in for it.
+    is_same: at each position, the most likely token is the answer's or, if it is not (a sampled answer), the answer's
+    token is as likely as it was when streamed, within numerical precision. largest_difference: the maximum difference,
+    in nats, over the log-probabilities of the answer's tokens. The comparison uses the caller's log-probabilities or,
+    if there are none, those of the model's ordinary forward pass.
     """
 
     is_same: bool
@@ -53,11 +41,11 @@ class Check(NamedTuple):
 
 
 class MethodMap(NamedTuple):
-    """One token's map, float32 on the CPU. patches [P] as in `Reading.patch_columns`.
+    """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
 
-    prompt [m] as in `Reading.prompt_columns` and answer [token_index], of the answer's earlier tokens, where the method
-    weighs text, in the unit of `patches`. grounding: DEX-AR's token weight. ms: this token's own part and an equal
-    share of what all wanted tokens had in common.
+    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns` and answer [token_index] covers
+    the answer's earlier tokens, both in the unit of `patches`. grounding: DEX-AR's token weight. ms: time spent on this
+    token, plus an equal share of the time common to all requested tokens.
     """
 
     token_index: int
@@ -69,10 +57,10 @@ class MethodMap(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What an explanation took, check included, of `tokens` maps that were handed out.
+    """The cost of an explanation that yielded `tokens` maps, check included.
 
-    Passes are the decoder's; a backward pass through a single layer counts as one. peak_bytes above what was in use
-    before, as `peak_memory` measures it.
+    Passes are those of the decoder; a backward pass through a single layer counts as one. peak_bytes is the peak above
+    the memory in use before, as `peak_memory` measures it.
     """
 
     tokens: int
@@ -83,11 +71,11 @@ class Cost(NamedTuple):
 
 
 class BudgetExceeded(ValueError):
-    """The explanation would take more memory than it may; nothing was run."""
+    """The explanation would need more memory than its budget. Raised before anything is run."""
 
-    def __init__(self, message: str, wanted_bytes: int, budget_bytes: int):
+    def __init__(self, message: str, required_bytes: int, budget_bytes: int):
         super().__init__(message)
-        self.wanted_bytes, self.budget_bytes = wanted_bytes, budget_bytes
+        self.required_bytes, self.budget_bytes = required_bytes, budget_bytes
 
 
 def explain(
@@ -102,12 +90,15 @@ def explain(
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> Generator[Check | MethodMap | Cost]:
-    """One Check (where the method runs the model), a MethodMap for each of `token_indices` in turn, one Cost at the end.
+    """Yield one Check (if the method runs the model), then a MethodMap for each of `token_indices` in order, then one
+    Cost.
 
-    answer_ids: all T tokens of the answer without its end token, also where few are to be explained; log_probs [T] as
-    they were streamed. `stop` is asked before each token, and between the passes that incremental Chefer makes for one; a
-    stopped explanation still ends with its Cost. `seed` is the random maps' own. Raises ValueError, before anything is run, on an unknown method, an index outside the answer
-    and other impossible requests, and BudgetExceeded where more than `budget_bytes` would be needed at once.
+    answer_ids: all T tokens of the answer without the end token, even if only some are to be explained. log_probs [T]:
+    their log-probabilities as streamed. `stop` is called before each token and, for incremental Chefer, between the
+    passes for one token; a stopped explanation still ends with its Cost. `seed` only affects the random maps.
+
+    Before anything is run, raises ValueError for an unknown method, an index outside the answer or another invalid
+    request, and BudgetExceeded if more than `budget_bytes` would be in use at once.
     """
     answer = _checked(loaded, reading, answer_ids, method, token_indices, log_probs)
     if budget_bytes is not None:
@@ -115,8 +106,8 @@ def explain(
     return _explained(answer, _method(method, seed), log_probs, stop)
 
 
-def _method(name: Method, seed: int) -> Explains:
-    methods: dict[Method, Explains] = {
+def _method(name: Method, seed: int) -> ExplanationMethod:
+    methods: dict[Method, ExplanationMethod] = {
         "chefer": chefer,
         "chefer-incremental": chefer_incremental,
         "gradcam": gradcam,
@@ -139,39 +130,39 @@ def _checked(
     log_probs: Sequence[float] | None,
 ) -> Answer:
     if method not in METHODS:
-        raise ValueError(f"method {method!r}: want one of {', '.join(METHODS)}")
-    ids, wanted = tuple(answer_ids), tuple(token_indices)
-    if not wanted:
-        raise ValueError("no token to explain: want at least one")
-    for index in wanted:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    ids, indices = tuple(answer_ids), tuple(token_indices)
+    if not indices:
+        raise ValueError("no token to explain: expected at least one token index")
+    for index in indices:
         if not 0 <= index < len(ids):
-            raise ValueError(f"token {index} of an answer of {len(ids)} tokens: want 0 to {len(ids) - 1}")
-    if len(set(wanted)) != len(wanted):
-        raise ValueError(f"tokens {list(wanted)}: one is asked for twice")
+            raise ValueError(f"token index {index} is outside the answer: expected 0 to {len(ids) - 1}")
+    if len(set(indices)) != len(indices):
+        raise ValueError(f"token indices {list(indices)} contain a duplicate")
     vocabulary = loaded.model.config.get_text_config().vocab_size
     for token in ids:
         if not 0 <= token < vocabulary:
-            raise ValueError(f"token id {token}: the model's vocabulary has {vocabulary}")
+            raise ValueError(f"token id {token} is outside the model's vocabulary of {vocabulary} tokens")
     if log_probs is not None and len(log_probs) != len(ids):
-        raise ValueError(f"{len(log_probs)} log-probabilities for an answer of {len(ids)} tokens")
-    extend(reading, ids)  # refuses the picture's own token
-    return Answer(loaded, reading, ids, wanted)
+        raise ValueError(f"got {len(log_probs)} log-probabilities for an answer of {len(ids)} tokens")
+    extend(reading, ids)  # raises ValueError if the answer contains the image token
+    return Answer(loaded, reading, ids, indices)
 
 
 def _check_budget(answer: Answer, method: Method, budget_bytes: int) -> None:
     sizes = sizes_of(answer)
-    wanted = wanted_bytes(method, sizes)
-    if wanted <= budget_bytes:
+    required = estimated_bytes(method, sizes)
+    if required <= budget_bytes:
         return
     fits = columns_that_fit(method, sizes, budget_bytes)
-    others = [name for name in METHODS if name != "random" and wanted_bytes(name, sizes) <= budget_bytes]
-    room = f"{fits} columns would fit" if fits else "not even a short prompt would fit"
-    instead = f"these methods fit as it is: {', '.join(others)}" if others else "no other method fits as it is"
+    others = [name for name in METHODS if name != "random" and estimated_bytes(name, sizes) <= budget_bytes]
+    shorter = f"{fits} columns would fit" if fits else "not even a short prompt would fit"
+    instead = f"these methods fit unchanged: {', '.join(others)}" if others else "no other method fits"
     raise BudgetExceeded(
-        f"{method} over {sizes.N} columns ({sizes.prompt} of the prompt with its picture, {sizes.N - sizes.prompt} of the "
-        f"answer) in {sizes.L} layers of {sizes.H} heads may take {_megabytes(wanted)} at once; "
-        f"{_megabytes(budget_bytes)} are allowed: {room}, and {instead}",
-        wanted,
+        f"{method} over {sizes.N} columns ({sizes.prompt} of prompt and image, {sizes.N - sizes.prompt} of the answer) "
+        f"in {sizes.L} layers of {sizes.H} heads may need {_megabytes(required)} of memory, but "
+        f"{_megabytes(budget_bytes)} is allowed: {shorter}, and {instead}",
+        required,
         budget_bytes,
     )
 
@@ -181,7 +172,7 @@ def _megabytes(size: int) -> str:
 
 
 def _explained(
-    answer: Answer, method: Explains, log_probs: Sequence[float] | None, stop: Callable[[], bool]
+    answer: Answer, method: ExplanationMethod, log_probs: Sequence[float] | None, stop: Callable[[], bool]
 ) -> Generator[Check | MethodMap | Cost]:
     passes, tokens, spent_ms, shared_ms, own_ms = Passes(), 0, 0.0, 0.0, 0.0
     with peak_memory(answer.loaded.device) as peak, closing(method(answer, passes)) as steps:
@@ -190,14 +181,14 @@ def _explained(
             step = next(steps, None)
             if step is None:
                 break
-            if isinstance(step, Said):
-                said = step.logits.float().log_softmax(-1).cpu()  # waits for the device
-                shared_ms = _ms_since(start) / len(answer.wanted)
-                event = _check(answer, said, log_probs, passes)
+            if isinstance(step, Logits):
+                explained = step.logits.float().log_softmax(-1).cpu()  # waits for the device
+                shared_ms = _ms_since(start) / len(answer.token_indices)
+                event = _check(answer, explained, log_probs, passes)
                 spent_ms += _ms_since(start)
             else:
-                took_ms = _ms_since(start)
-                own_ms, spent_ms = own_ms + took_ms, spent_ms + took_ms
+                step_ms = _ms_since(start)
+                own_ms, spent_ms = own_ms + step_ms, spent_ms + step_ms
                 if isinstance(step, Pause):
                     continue
                 event = MethodMap(*step, own_ms + shared_ms)
@@ -211,28 +202,31 @@ def _ms_since(start: float) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def _check(answer: Answer, said: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
-    """said [T, vocabulary]: log-probabilities of the pass that is explained."""
+def _check(answer: Answer, explained: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
+    """Compare the explained pass, `explained` [T, vocabulary] log-probabilities, with the streamed `log_probs`."""
     tokens = answer.tokens
     if log_probs is None:
         streamed = _ordinary_log_probs(answer).gather(1, tokens[:, None])[:, 0]
         passes.forward += 1
     else:
         streamed = torch.tensor(log_probs)
-    apart = (said.gather(1, tokens[:, None])[:, 0].double() - streamed.double()).abs()
-    is_same = (said.argmax(-1) == tokens) | (apart <= _as_likely(answer.loaded.dtype))
-    return Check(bool(is_same.all()), float(apart.max()))
+    differences = (explained.gather(1, tokens[:, None])[:, 0].double() - streamed.double()).abs()
+    is_same = (explained.argmax(-1) == tokens) | (differences <= _log_prob_tolerance(answer.loaded.dtype))
+    return Check(bool(is_same.all()), float(differences.max()))
 
 
-def _as_likely(dtype: torch.dtype) -> float:
-    """Nats that a token's log-probability may move by when the same model is run in another order of sums: logits of 16
-    to 32 are 16 epsilons apart, and two of them are rounded; in float32 what many layers' sums come to is more."""
+def _log_prob_tolerance(dtype: torch.dtype) -> float:
+    """Nats by which a token's log-probability may change when the model sums in a different order.
+
+    Logits between 16 and 32 are spaced 16 epsilons apart, and two of them are rounded. In float32 the rounding errors
+    accumulated over many layers are larger, hence the minimum.
+    """
     return max(1e-3, 32 * torch.finfo(dtype).eps)
 
 
 @torch.no_grad()
 def _ordinary_log_probs(answer: Answer) -> Tensor:
-    """[T, vocabulary] on the CPU, by the model's own attention."""
+    """Log-probabilities [T, vocabulary] on the CPU, computed with the model's own attention."""
     model: Any = answer.loaded.model
     fed = {
         name: value.to(model.device, model.dtype if value.is_floating_point() else None)

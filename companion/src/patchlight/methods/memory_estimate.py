@@ -1,7 +1,7 @@
-"""How much memory a method will have in use at once, known before anything is run: an upper bound from shapes alone.
+"""Estimate a method's peak memory before it runs: an upper bound computed from shapes alone.
 
-What is counted: the graph that gradients need (attention matrices above all), what one layer needs on its way, the
-matrices that a method keeps, logits, and the vision tower before all that. Weights are not: they are there already.
+The estimate counts the autograd graph (mostly attention matrices), the working memory of one layer, the matrices that
+a method keeps, the logits, and the vision tower. It does not count the weights, which are already in memory.
 """
 
 from collections.abc import Mapping
@@ -12,10 +12,11 @@ from .attention_hooks.observe import row_block
 
 
 class Sizes(NamedTuple):
-    """L layers, H heads of width w (H_kv of keys and values), d wide, inner MLP width I, V words; `item` bytes a value.
+    """The shapes of one answer: L layers, H heads of width w (H_kv for keys and values), hidden size d, MLP width I,
+    vocabulary size V, and `item` bytes per value.
 
-    prompt, answer and patches are numbers of columns; vision: bytes that encoding the picture takes; block: rows of a
-    backward block.
+    prompt, answer and patches are numbers of columns. vision: bytes needed to encode the image. block: rows per block
+    of the backward pass.
     """
 
     L: int
@@ -34,12 +35,12 @@ class Sizes(NamedTuple):
 
     @property
     def N(self) -> int:
-        """Columns of prompt and answer, without the answer's last."""
+        """Number of columns of prompt and answer, without the answer's last token."""
         return self.prompt + self.answer - 1
 
 
 def sizes_of(answer: Answer) -> Sizes:
-    """The shapes of one answer on its model."""
+    """Return the shapes of one answer on its model."""
     config, item = answer.loaded.model.config, answer.loaded.dtype.itemsize
     text = config.get_text_config()
     heads = text.num_attention_heads
@@ -60,17 +61,17 @@ def sizes_of(answer: Answer) -> Sizes:
     )
 
 
-def wanted_bytes(method: str, s: Sizes) -> int:
-    """Upper bound of the bytes in use at once; `method` as in `METHODS`.
+def estimated_bytes(method: str, s: Sizes) -> int:
+    """Return an upper bound of the bytes in use at once; `method` is one of `METHODS`.
 
-    What is kept throughout, and the largest of what comes and goes: a layer forward, a layer backward, and the tower,
-    which may run once more for the check.
+    Adds up the memory kept throughout and the largest temporary use: one layer's forward pass, one layer's backward
+    pass, or the vision tower, which may run again for the check.
     """
     maps = (s.patches + s.N) * 100
     if method == "random":
         return maps
-    rows = s.answer * s.H * s.N * 4  # attention or its slopes at the explained rows
-    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention keeps none, as a rule
+    rows = s.answer * s.H * s.N * 4  # attention or its gradients at the explained rows
+    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention usually stores none
     forward, backward = _layer(s, matrices), 0
     kept = maps + 3 * s.N * s.d * max(s.item, 4) + 6 * s.answer * s.V * 4
     match method:
@@ -96,35 +97,36 @@ def wanted_bytes(method: str, s: Sizes) -> int:
 
 
 def columns_that_fit(method: str, s: Sizes, budget_bytes: int) -> int:
-    """The most columns of prompt and answer, the answer as long as it is; 0 where not even an empty prompt would fit."""
+    """Return how many columns of prompt and answer would fit with this answer, or 0 if no prompt would."""
     low, high = 0, s.prompt
     while low < high:
         middle = (low + high + 1) // 2
-        fits = wanted_bytes(method, s._replace(prompt=middle)) <= budget_bytes
+        fits = estimated_bytes(method, s._replace(prompt=middle)) <= budget_bytes
         low, high = (middle, high) if fits else (low, middle - 1)
     return low + s.answer - 1 if low else 0
 
 
 def _layer_graph(s: Sizes, n: int, *, probabilities: int = 1) -> int:
-    """What autograd keeps of one layer over n columns: attention matrices, queries, keys, values, inputs of norms and
-    MLP."""
+    """Bytes that autograd keeps of one layer over n columns: attention matrices, queries, keys, values, and the inputs
+    of norms and MLP.
+    """
     return probabilities * s.H * n * n * 4 + n * (4 * s.H * s.w * s.item + 5 * s.d * 4 + 4 * s.I * s.item)
 
 
 def _backward(s: Sizes, n: int) -> int:
-    """On the way back through one layer: gradients of what its graph keeps, and blocks of rows."""
+    """Bytes used by the backward pass through one layer: gradients of what its graph keeps, and blocks of rows."""
     blocks = 4 * s.H * min(n, s.block) * n * 4
     return blocks + n * (6 * s.H * s.w * s.item + 4 * s.d * 4 + 3 * s.I * s.item)
 
 
 def _layer(s: Sizes, matrices: int) -> int:
-    """One layer on its way forward: scores, masked scores and probabilities, masks, and what its MLP needs."""
+    """Bytes used by the forward pass through one layer: scores, masked scores, probabilities, masks, and its MLP."""
     scores, masks = matrices * s.H * s.N**2 * 4, 24 * s.N**2
     return scores + masks + s.N * (5 * s.H * s.w * s.item + 5 * s.d * 4 + 4 * s.I * s.item)
 
 
 def _vision_bytes(config: Any, inputs: Mapping[str, Any], item: int) -> int:
-    """Encoding the picture: the tower's kept outputs, and one of its layers on its way."""
+    """Bytes used to encode the image: the vision tower's kept outputs, and the working memory of one of its layers."""
     vision = config.vision_config
     values = sum(value.numel() for name, value in inputs.items() if name.startswith("pixel_values"))
     patch = vision.patch_size
@@ -135,7 +137,7 @@ def _vision_bytes(config: Any, inputs: Mapping[str, Any], item: int) -> int:
     heads = getattr(vision, "num_attention_heads", None) or vision.num_heads
     side = getattr(vision, "image_size", None)
     together = min(tokens, (side // patch) ** 2 + 1) if isinstance(side, int) else tokens
-    # a class token a tile
+    # one class token per tile
     tokens += -(-tokens // together)
     kept = (layers + 2) * tokens * width * item
     layer = tokens * (8 * width + 3 * inner + 4 * config.get_text_config().hidden_size) * max(item, 4)

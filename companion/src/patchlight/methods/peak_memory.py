@@ -1,4 +1,4 @@
-"""The most memory that was in use while something ran, above what was in use before."""
+"""Measure the peak memory of a block of code, relative to the memory in use before."""
 
 import ctypes
 import resource
@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-_EVERY_S = 0.002
+_INTERVAL_S = 0.002
 
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Gives a function that says, during the context or after it, the highest number of bytes so far above the start.
+    """Yield a function that returns the peak so far, in bytes above the start; it also works after the context ends.
 
-    A GPU's allocator keeps the peak itself. On a CPU a thread asks the C library every other millisecond what is allocated,
-    so that shorter peaks are missed; where it cannot be asked (not glibc), the resident set is read instead, which
-    also misses what is allocated from memory that the process had kept.
+    On a GPU the allocator tracks the peak. On a CPU a thread asks the C library for the allocated bytes every 2 ms, so
+    shorter peaks are missed. Without glibc's `mallinfo2` it reads the resident set size instead, which also misses
+    allocations from memory that the process had already reserved.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -32,7 +32,7 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
 
     def watch() -> None:
         nonlocal highest
-        while not done.wait(_EVERY_S):
+        while not done.wait(_INTERVAL_S):
             highest = max(highest, in_use())
 
     def peak() -> int:
@@ -74,5 +74,5 @@ def _allocated_bytes() -> Callable[[], int]:
 def _resident_bytes() -> int:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
-    except OSError:  # no /proc: the highest so far is all that is known, in bytes there
+    except OSError:  # without /proc (macOS), only the process's peak so far is known; macOS reports it in bytes
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

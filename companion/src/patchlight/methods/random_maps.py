@@ -1,20 +1,24 @@
-"""The control: the mean of five random maps, uniform on [0, 1), which any method must beat."""
+"""The control: the mean of five random maps, uniform on [0, 1). Any method should score better."""
 
 from collections.abc import Generator
 
 import torch
 
-from .answer import Answer, Explains, Passes, Said, Weights
+from .answer import Answer, ExplanationMethod, Logits, Passes, TokenRelevancy
 
 _MAPS = 5
 
 
-def random_maps(seed: int) -> Explains:
-    """A token's map is a function of `seed`, the token's place and the number of patches; the model is not run."""
+def random_maps(seed: int) -> ExplanationMethod:
+    """Return a method whose maps depend only on `seed`, the token's index and the number of patches.
 
-    def explain(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
-        for t in answer.wanted:
+    It does not run the model.
+    """
+
+    def explain(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
+        for t in answer.token_indices:
             generator = torch.Generator().manual_seed(seed * 1_000_003 + t)
-            yield Weights(t, torch.rand(_MAPS, len(answer.reading.patch_columns), generator=generator).mean(0))
+            maps = torch.rand(_MAPS, len(answer.reading.patch_columns), generator=generator)
+            yield TokenRelevancy(t, maps.mean(0))
 
     return explain

@@ -1,23 +1,22 @@
-"""Chefer relevancy of answer tokens for any decoder of the library, exact and incremental, in its row-vector form.
+"""Chefer relevancy of answer tokens for any transformers decoder, exact and incremental, in row-vector form.
 
 `C_l = mean_h max(0, dS/dA_l * A_l)` and `R <- R + C_l R` from the first layer to the last (Chefer et al. 2021,
-arXiv 2103.15679, equations 5 and 6, self-attention only), read at row `p_t`. One row is enough: with `r = e_{p_t}`
-and `r <- r + r C_l` from the last layer to the first, the same numbers cost O(L N^2). Backward visits the layers in
-that very order, so the work is done inside the backward pass of each attention (`methods/attention_hooks/observe.py`).
+arXiv 2103.15679, equations 5 and 6, self-attention only), read at row `p_t`. Only one row is needed: starting from
+`r = e_{p_t}`, `r <- r + r C_l` from the last layer to the first gives the same numbers in O(L N^2). The backward pass
+visits the layers in the same order, so the update happens inside the backward pass of each attention
+(`methods/attention_hooks/observe.py`).
 
-Exact: one teacher-forced forward over prompt and answer without a cache, then one backward a token from its raw
-logit. No token sees what comes after it but inside an image, so this equals recomputing each prefix.
-Incremental (lvlm-interpret's, most likely the one behind the FastRM paper): with a key-value cache; step t adds one
-row to each layer's C_l, and the prompt's rows keep the gradients of token 0. It is another method, not a cheaper way
-to the same numbers.
+Exact: one teacher-forced forward pass over prompt and answer without a cache, then one backward pass per token from
+its raw logit. Tokens see later tokens only within an image, so this equals recomputing each prefix.
+Incremental (the version of lvlm-interpret, and most likely of the FastRM paper): with a key-value cache, step t adds
+one row to each layer's C_l, and the prompt's rows keep the gradients of token 0. This is a different method, not a
+faster way to the same numbers.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import numba
-import numpy as np
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer
@@ -26,12 +25,19 @@ from .attention_hooks.decoder_call import DecoderCall, sliced
 from .attention_hooks.observe import observe, observed_attention
 from .attention_hooks.replace import without_weight_gradients
 
-# Where the compiled kernel below works; elsewhere the same in the library's own operations.
-_COMPILED_DEVICES = {"cpu"}
+try:
+    from .compiled_step import clamp_and_softmax_backward
+except ModuleNotFoundError as missing:
+    if missing.name != "numba":
+        raise
+    clamp_and_softmax_backward = None
+
+# Devices that use the compiled kernel, if numba is installed; others use the equivalent torch operations.
+_COMPILED_DEVICES = set() if clamp_and_softmax_backward is None else {"cpu"}
 
 
-class Explained(NamedTuple):
-    """Relevancy of `t` answer tokens over `n` positions, and what the forward pass said.
+class AnswerRelevancy(NamedTuple):
+    """Relevancy of `t` answer tokens over `n` columns, and the outputs of the forward pass.
 
     relevancy [t, n] float32; logits [t, vocabulary]; query_states [t, d] and states [n, d]: last hidden states,
     `post_norm`, float32.
@@ -44,8 +50,11 @@ class Explained(NamedTuple):
 
 
 class ObservedPass(NamedTuple):
-    """A teacher-forced pass whose graph is kept. x [1, n, d] the decoder's inputs; positions [t] and logits [t,
-    vocabulary] as explained; states [1, n, d] last hidden states, `post_norm`."""
+    """A teacher-forced pass and its autograd graph.
+
+    x [1, n, d]: the decoder's inputs; positions [t] and logits [t, vocabulary] of the tokens to explain; states
+    [1, n, d]: last hidden states, `post_norm`.
+    """
 
     x: torch.Tensor
     positions: torch.Tensor
@@ -56,50 +65,52 @@ class ObservedPass(NamedTuple):
 def observed_pass(
     call: DecoderCall, positions: torch.Tensor, *, autocast: torch.dtype | None = None, keeps_graph: bool = True
 ) -> ObservedPass:
-    """One forward pass over prompt and answer without a cache; `exact_row` reads it, and needs no context to do so."""
+    """Run one forward pass over prompt and answer without a cache, to be explained by `exact_row`."""
     embeds = call.arguments["inputs_embeds"]
     attention, last_mlp = observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique())
     with attention, last_mlp, torch.set_grad_enabled(keeps_graph):
         x = embeds.detach().requires_grad_()
         with _lowered(x.device, autocast):
             states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
-        positions = positions.to(states.device)  # in a model spread over devices not the embeddings'
+        positions = positions.to(states.device)  # not the embeddings' device if the model is split across devices
         with without_weight_gradients(call.lm_head):
             logits = call.lm_head(states[0, positions].to(embeds.dtype))
     return ObservedPass(x, positions, logits, states)
 
 
-def exact_row(passed: ObservedPass, t: int, token: int, *, is_last: bool = False) -> torch.Tensor:
-    """[n] float32: token `t`'s exact relevancy over all columns, by one backward pass of its logit. The last one frees
-    the graph."""
-    row = _Row(passed.x.shape[1], int(passed.positions[t]), passed.x.device)
-    observe(passed.logits[t, token], passed.x, row, retain_graph=not is_last)
-    return row.r.to(passed.x.device)
+def exact_row(observed: ObservedPass, t: int, token: int, *, is_last: bool = False) -> torch.Tensor:
+    """Compute the exact relevancy of token `t` over all columns, [n] float32, with one backward pass from its logit.
+
+    `is_last` frees the graph.
+    """
+    row = _Row(observed.x.shape[1], int(observed.positions[t]), observed.x.device)
+    observe(observed.logits[t, token], observed.x, row, retain_graph=not is_last)
+    return row.r.to(observed.x.device)
 
 
 def explain_tokens(
     call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
-) -> Explained:
-    """Exact Chefer relevancy of tokens of one teacher-forced sequence, prompt and answer.
+) -> AnswerRelevancy:
+    """Compute the exact Chefer relevancy of tokens in one teacher-forced sequence of prompt and answer.
 
-    positions [t] the row `p_t` whose logits predict each token; token_ids [t]. `autocast` lowers the precision of the
-    matrix products. Raises ValueError on a batch of more than one sequence.
+    positions [t]: the row `p_t` whose logits predict each token; token_ids [t]. `autocast` sets a lower precision for
+    matrix products. Raises ValueError for a batch of more than one sequence.
     """
-    passed = observed_pass(call, positions, autocast=autocast)
+    observed = observed_pass(call, positions, autocast=autocast)
     tokens = token_ids.tolist()
-    rows = [exact_row(passed, t, token, is_last=t + 1 == len(tokens)) for t, token in enumerate(tokens)]
-    x = passed.x
+    rows = [exact_row(observed, t, token, is_last=t + 1 == len(tokens)) for t, token in enumerate(tokens)]
+    x = observed.x
     relevancy = torch.stack(rows) if rows else x.new_zeros((0, x.shape[1]), dtype=torch.float32)
-    states = passed.states[0].detach().float()
-    return Explained(relevancy, passed.logits.detach(), states[passed.positions], states)
+    states = observed.states[0].detach().float()
+    return AnswerRelevancy(relevancy, observed.logits.detach(), states[observed.positions], states)
 
 
 def explain_tokens_incrementally(
     call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
-) -> Explained:
-    """Incremental Chefer relevancy: the answer's tokens one after the other on a key-value cache.
+) -> AnswerRelevancy:
+    """Compute the incremental Chefer relevancy of an answer's tokens, one after the other, with a key-value cache.
 
-    As `explain_tokens`, but positions [t] must follow each other: the first is the prompt's last row.
+    Like `explain_tokens`, but positions [t] must be consecutive, starting with the prompt's last row.
     """
     first, n = int(positions[0]), int(positions[0]) + len(positions)
     relevancy = torch.zeros(len(positions), n, device=call.arguments["inputs_embeds"].device)
@@ -108,13 +119,16 @@ def explain_tokens_incrementally(
         relevancy[t, : first + t + 1] = step.row
         logits.append(step.logits)
         states.append(step.states)
-    every = torch.cat(states)
-    return Explained(relevancy, torch.stack(logits), every[positions.to(every.device)], every)
+    all_states = torch.cat(states)
+    return AnswerRelevancy(relevancy, torch.stack(logits), all_states[positions.to(all_states.device)], all_states)
 
 
 class IncrementalStep(NamedTuple):
-    """One answer token. row [p_t + 1] float32 its relevancy over the columns so far; logits [vocabulary]; states [rows
-    that this step ran, d] float32, `post_norm`."""
+    """One answer token.
+
+    row [p_t + 1] float32: its relevancy over the columns so far; logits [vocabulary]; states [rows run in this step, d]
+    float32: last hidden states, `post_norm`.
+    """
 
     row: torch.Tensor
     logits: torch.Tensor
@@ -124,11 +138,13 @@ class IncrementalStep(NamedTuple):
 def incremental_steps(
     call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
 ) -> Iterator[IncrementalStep]:
-    """As `explain_tokens_incrementally`, a token at a time; between them the model is as it was."""
+    """Like `explain_tokens_incrementally`, but yield one token at a time. In between, the model is in its original
+    state. Raises ValueError if positions are not consecutive.
+    """
     embeds = call.arguments["inputs_embeds"]
     first, count = int(positions[0]), len(positions)
     if positions.tolist() != list(range(first, first + count)):
-        raise ValueError(f"positions {positions.tolist()}: incremental relevancy wants them one after the other")
+        raise ValueError(f"positions must be consecutive for incremental relevancy, got {positions.tolist()}")
     n, prompt = first + count, first + 1
     cache = DynamicCache()
     C_prompt: dict[int, torch.Tensor] = {}
@@ -139,14 +155,14 @@ def incremental_steps(
         with observed_attention(call.decoder), without_weight_gradients(call.lm_head), torch.enable_grad():
             x = embeds[:, start:stop].detach().requires_grad_()
             with _lowered(x.device, autocast):
-                fresh = _states(
+                states = _states(
                     call.decoder, {**arguments, "inputs_embeds": x, "past_key_values": cache, "use_cache": True}
                 )
-            logit = call.lm_head(fresh[0, -1:].to(embeds.dtype))
-            found = _Contributions()
-            observe(logit[0, token], x, found)
+            logits = call.lm_head(states[0, -1:].to(embeds.dtype))
+            contributions = _Contributions()
+            observe(logits[0, token], x, contributions)
         _detach(cache)
-        for layer, C in found.C.items():
+        for layer, C in contributions.C.items():
             if t == 0:
                 C_prompt[layer], C_answer[layer] = C, C.new_zeros(count, n)
             else:
@@ -155,14 +171,14 @@ def incremental_steps(
         r[first + t] = 1.0
         for layer in sorted(C_prompt, reverse=True):
             r = r.to(C_prompt[layer].device)
-            gain = r[first:] @ C_answer[layer]  # its row 0 is empty: token 0's row is the prompt's last
+            gain = r[first:] @ C_answer[layer]  # row 0 is empty, because token 0's row is the prompt's last
             gain[:prompt] += r[:prompt] @ C_prompt[layer]
             r = r + gain
-        yield IncrementalStep(r[:stop].to(embeds.device), logit[0].detach(), fresh[0].detach().float())
+        yield IncrementalStep(r[:stop].to(embeds.device), logits[0].detach(), states[0].detach().float())
 
 
 class _Row:
-    """Exact: the row vector `r` [n] of the token whose backward pass is running."""
+    """Exact relevancy: the row vector `r` [n] of the token whose backward pass is running."""
 
     def __init__(self, n: int, position: int, device: torch.device):
         self.r = torch.zeros(n, device=device)
@@ -174,8 +190,8 @@ class _Row:
 
     def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         gain = self._gain[: a.shape[-1]]
-        if g.device.type in _COMPILED_DEVICES:
-            _clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
+        if clamp_and_softmax_backward is not None and g.device.type in _COMPILED_DEVICES:
+            clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
             return g
         p = a * g
         gain += torch.einsum("i,hij->j", self.r[rows], p.clamp(min=0))
@@ -186,7 +202,7 @@ class _Row:
 
 
 class _Contributions:
-    """Incremental: C_l [rows, columns] of each layer, as far as the queries that are running go."""
+    """Incremental relevancy: C_l [rows, columns] of each layer, for the rows of the current step."""
 
     def __init__(self) -> None:
         self.C: dict[int, torch.Tensor] = {}
@@ -203,50 +219,38 @@ class _Contributions:
     def end(self) -> None: ...
 
 
-@numba.njit(cache=True, fastmath=True, nogil=True)
-def _clamp_and_softmax_backward(a, g, r, relevancy):
-    """One row block, all heads [h, rows, n]: `relevancy += r max(0, g a)`; `g` becomes the scores' gradient."""
-    for h in range(a.shape[0]):
-        for i in range(a.shape[1]):
-            total = np.float32(0.0)
-            weight = r[i]
-            for j in range(a.shape[2]):
-                p = a[h, i, j] * g[h, i, j]
-                total += p
-                relevancy[j] += weight * max(p, np.float32(0.0))
-                g[h, i, j] = p
-            for j in range(a.shape[2]):
-                g[h, i, j] -= a[h, i, j] * total
-
-
 @contextmanager
 def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
-    """The last layer's MLP differentiated at `rows` alone: above its attention that layer works row by row, and only
-    those rows are explained."""
+    """Differentiate the last layer's MLP only at `rows`. After its attention the last layer works on each row
+    separately, and only those rows are explained.
+    """
     last = getattr(decoder.layers[-1], "mlp", None)
     if last is None:
         yield
         return
-    whole, own = last.forward, last.__dict__.get("forward")  # a model spread over devices has one of its own
+    # On a model split across devices, accelerate has set `forward` on the instance.
+    forward, instance_forward = last.forward, last.__dict__.get("forward")
 
     def sparse(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            out = whole(x)
+            out = forward(x)
         at = rows.to(x.device)
-        return out.index_put((torch.zeros_like(at), at), whole(x[0, at]))
+        return out.index_put((torch.zeros_like(at), at), forward(x[0, at]))
 
     last.forward = sparse
     try:
         yield
     finally:
-        if own is None:
+        if instance_forward is None:
             del last.forward
         else:
-            last.forward = own
+            last.forward = instance_forward
 
 
 def _detach(cache: DynamicCache) -> None:
-    """Later steps' gradients end at what is stored: a row of attention has no other way to its own logit."""
+    """Stop the gradients of later steps at the cached keys and values, which do not depend on the later rows'
+    attention.
+    """
     for layer in cache.layers:
         assert isinstance(layer, DynamicLayer)
         assert layer.keys is not None

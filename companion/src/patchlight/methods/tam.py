@@ -1,15 +1,16 @@
-"""TAM, token activation map (Li et al., ICCV 2025): what each patch's own last hidden state would say of an answer
-token, less what the text before it accounts for. No gradient.
+"""TAM, token activation map (Li et al., ICCV 2025): how strongly each patch's own last hidden state predicts an answer
+token, minus the part that the earlier text accounts for. Needs no gradient.
 
-`a_j = max(0, lm_head(h_j)[y_t])`; image map M = a over the patches. Interference of the text before: `I = sum_i u_i M_i`
-with `u_i = a_i / sum a` and M_i the raw image map of token i's own id, tokens of the same id left out;
-`alpha = <M, I> / <I, I>`; `M <- max(0, M - alpha I)`. Then joint min-max with the text's scores, and a 3 x 3
-rank-Gaussian filter on each frame's grid: the nine sorted ascending, weights `exp(-k^2 / 2 sigma^2)` for rank offsets
-k = -4..4, sigma = std / mean of the nine; 0 where their mean is not positive.
+`a_j = max(0, lm_head(h_j)[y_t])`; the image map M is a over the patches. The interference of the earlier text is
+`I = sum_i u_i M_i`, with `u_i = a_i / sum a` and M_i the raw image map of token i's own id; tokens with the id y_t are
+left out. `alpha = <M, I> / <I, I>` and `M <- max(0, M - alpha I)`. Then M and the text's scores are min-max scaled
+together, and a 3 x 3 rank-Gaussian filter smooths each frame's grid: the nine values are sorted in ascending order and
+weighted by `exp(-k^2 / 2 sigma^2)` for rank offsets k = -4..4, with sigma = std / mean of the nine; the result is 0 if
+their mean is not positive.
 
-Choices, the same as the page's (src/math/token-activation.ts): a text column counts once and with the token that it
-stands for, a prompt token's own, an answer token's the one that predicted it. So the prompt's last column is the
-first answer token's, and p_t itself is left out. Past an edge the grid is mirrored at its outermost line.
+Choices, the same as the page's (src/math/methods/token-activation.ts): each text column counts once, for one token. A prompt
+token uses its own column, and an answer token the column that predicted it. So the prompt's last column counts for the
+first answer token, and p_t itself is left out. At an edge the grid is mirrored about its outermost line.
 """
 
 from collections.abc import Generator, Sequence
@@ -20,12 +21,15 @@ import torch
 import torch.nn.functional as F
 
 from ..models.reading import Frame
-from .answer import Answer, Passes, Said, Weights
+from .answer import Answer, Logits, Passes, TokenRelevancy
 
 
 class TamStates(NamedTuple):
-    """All that TAM reads. patches [P, d], prompt [m, d] and query [T, d] last hidden states, `post_norm`, where query t
-    predicted token t; ids of the prompt's text [m] and of the answer [T]."""
+    """The inputs of TAM.
+
+    patches [P, d], prompt [m, d] and query [T, d]: last hidden states, `post_norm`; query t predicted answer token t.
+    prompt_ids [m] and answer_ids [T]: token ids of the prompt's text and of the answer.
+    """
 
     patches: torch.Tensor
     prompt: torch.Tensor
@@ -34,37 +38,39 @@ class TamStates(NamedTuple):
     answer_ids: Sequence[int]
 
 
-def token_activation(answer: Answer, passes: Passes) -> Generator[Said | Weights]:
-    """One forward pass with the model's own attention."""
+def token_activation(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
+    """Compute TAM with one forward pass of the model, with its own attention."""
     reading, call = answer.reading, answer.call()
     with torch.no_grad():
         states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state[0]
         query = states[answer.positions.to(states.device)]
         logits = call.lm_head(query)
     passes.forward += 1
-    yield Said(logits)
-    taken = TamStates(
+    yield Logits(logits)
+    inputs = TamStates(
         states[reading.patch_columns.to(states.device)],
         states[reading.prompt_columns.to(states.device)],
         query,
         reading.inputs["input_ids"][0, reading.prompt_columns].tolist(),
         answer.ids,
     )
-    activations = TokenActivations(taken, call.lm_head, reading.frames)
-    for t in answer.wanted:
+    activations = TokenActivations(inputs, call.lm_head, reading.frames)
+    for t in answer.token_indices:
         yield activations.map_of(t)
 
 
 class TokenActivations:
-    """The maps of one answer's tokens; an id's activations are computed once, when a token first wants them."""
+    """The maps of one answer's tokens. The activations of each token id are computed once, when first needed."""
 
     def __init__(self, states: TamStates, lm_head: Any, frames: Sequence[Frame]):
         self._states, self._lm_head, self._frames = states, lm_head, frames
         self._raw: dict[int, torch.Tensor] = {}
 
     @torch.no_grad()
-    def map_of(self, t: int) -> Weights:
-        """Patches, prompt [m] (0 in its last) and answer [t], in 0..1 before the patches are smoothed."""
+    def map_of(self, t: int) -> TokenRelevancy:
+        """Return the map of answer token t. Values are in 0..1 before the patches are smoothed; the last prompt value
+        is 0.
+        """
         states, target = self._states, self._states.answer_ids[t]
         ids = [*states.prompt_ids[:-1], *states.answer_ids[:t]]
         text = torch.cat([states.prompt[:-1], states.query[:t]])
@@ -74,7 +80,7 @@ class TokenActivations:
         M, scores = ((part - low) / (high - low) if high > low else part * 0 for part in (M, scores))
         m = len(states.prompt_ids)
         prompt = F.pad(scores[: m - 1], (0, 1)).float()
-        return Weights(t, self._smoothed(M.numpy()), prompt, scores[m - 1 :].float())
+        return TokenRelevancy(t, self._smoothed(M.numpy()), prompt, scores[m - 1 :].float())
 
     def _without_interference(
         self, M: torch.Tensor, scores: torch.Tensor, ids: Sequence[int], target: int
@@ -103,10 +109,10 @@ class TokenActivations:
     def _activations(self, states: torch.Tensor, token: int) -> torch.Tensor:
         """max(0, lm_head(h)[token]) of each state, float64 on the CPU."""
         row = self._lm_head.weight[token].to(states.device, torch.float32)
-        found = states.float() @ row
+        logits = states.float() @ row
         if self._lm_head.bias is not None:
-            found = found + self._lm_head.bias[token].float().to(found.device)
-        return found.clamp(min=0).double().cpu()
+            logits = logits + self._lm_head.bias[token].float().to(logits.device)
+        return logits.clamp(min=0).double().cpu()
 
     def _smoothed(self, M: np.ndarray) -> torch.Tensor:
         parts, start = [], 0
@@ -118,7 +124,7 @@ class TokenActivations:
 
 
 def rank_gaussian(grid: np.ndarray) -> np.ndarray:
-    """[rows, cols] float64, smoothed; a grid of one line is not mirrored across it, but repeated."""
+    """Smooth a grid [rows, cols] float64. A single row or column is repeated at its edges instead of mirrored."""
     for axis in (0, 1):
         width = [(0, 0), (0, 0)]
         width[axis] = (1, 1)

@@ -1,3 +1,3 @@
-"""Models as Patchlight reads them: loading from the hub or a folder, how a question becomes inputs, greedy and sampled
+"""Models: loading from the Hugging Face Hub or a folder, turning a question into model inputs, greedy and sampled
 decoding with last hidden states, and the text of each answer token.
 """

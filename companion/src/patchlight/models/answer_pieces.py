@@ -1,8 +1,9 @@
-"""Tokens as they read in an answer, for any tokenizer: the pieces joined are the answer as the tokenizer decodes it.
+"""The text of each answer token, for any tokenizer: the pieces join to the answer as the tokenizer decodes it.
 
-A token has no text of its own: a sentencepiece token loses its space at the start, a WordPiece one closes up, and a
-character of several bytes may be split over several tokens. So each piece is what decoding gains by its token, and a
-token that leaves a character unfinished reads as nothing: the one that finishes it has the whole character.
+The text of a token depends on its neighbours: a sentencepiece token loses its leading space at the start, a WordPiece
+token may attach to the one before it, and a character of several bytes may span several tokens. So each token's piece
+is the text that decoding gains when the token is appended. A token that leaves a character incomplete adds nothing;
+the token that completes it adds the whole character.
 """
 
 import unicodedata
@@ -11,93 +12,94 @@ from typing import Any
 
 from tokenizers import decoders
 
-_UNFINISHED = "\N{REPLACEMENT CHARACTER}"
+_INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 _APOSTROPHES = "'’"
 _WINDOW = 8
-"""Pieces that are decoded again with each new token: decoding looks no further back than the piece before."""
+"""Number of earlier pieces decoded again with each new token; decoding depends on the previous piece only."""
 
 
 class AnswerText:
-    """The answer so far; `add` its tokens in their order.
+    """The text of an answer so far; call `add` with each token in order.
 
-    One exception to "joined": where bytes that make no character stand directly behind a character in bytes, a
-    sentencepiece tokenizer decodes that character too as replacement signs. What has been said is not taken back.
+    The pieces join to the decoded answer with one exception. If byte tokens that form no character directly follow a
+    character encoded as byte tokens, a sentencepiece tokenizer decodes that character as replacement characters too;
+    text that `add` has already returned does not change.
     """
 
     def __init__(self, tokenizer: Any):
         self._tokenizer = tokenizer
         decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
-        # WordPiece's own clean-up closes up full stops and commas, but forgets these two; the page does not.
-        self._close_up = isinstance(decoder, decoders.WordPiece)
+        # WordPiece's clean-up removes the space before full stops and commas, but not before these two; the page does.
+        self._strips_before_colons = isinstance(decoder, decoders.WordPiece)
         self._ids: list[int] = []
-        self._ends: list[int] = []  # how many tokens the answer had when each piece was finished
-        self._start = 0  # of the tokens that are decoded again; where a piece ended, never inside a character
-        self._said = ""  # what those of them that are finished read as
+        self._ends: list[int] = []  # number of tokens in the answer at the end of each piece
+        self._start = 0  # first token to decode again: a piece boundary, never inside a character
+        self._emitted = ""  # text of the complete pieces from `_start` on
         self._word = -1
         self.answer = ""
 
     def text_of(self, token_id: int) -> str:
-        """What this token would add here; an end token, which is no text, by its name."""
+        """Return the text this token would add next; for the end token, return its name."""
         if token_id == self._tokenizer.eos_token_id:
             return str(self._tokenizer.eos_token)
-        text = self._gained([*self._ids, token_id])
-        return "" if text.endswith(_UNFINISHED) else text
+        text = self._new_text([*self._ids, token_id])
+        return "" if text.endswith(_INCOMPLETE) else text
 
     def add(self, token_id: int) -> tuple[str, int]:
-        """Text and word number of the answer's next token."""
-        is_inside = self._finished() < len(self._ids)
+        """Append the answer's next token and return its text and word number."""
+        is_inside = self._complete_count() < len(self._ids)
         self._ids.append(token_id)
-        text = self._gained(self._ids)
-        if text.endswith(_UNFINISHED):
+        text = self._new_text(self._ids)
+        if text.endswith(_INCOMPLETE):
             text = ""
         else:
-            self._finish()
+            self._complete()
         if self._word < 0 or not (is_inside or _continues(self.answer, text)):
             self._word += 1
         self.answer += text
         return text, self._word
 
     def rest(self) -> str:
-        """What an answer that ends inside a character holds back: replacement signs; mostly nothing."""
-        return self._gained(self._ids) if self._finished() < len(self._ids) else ""
+        """Return the text held back by an incomplete last character (replacement characters), usually empty."""
+        return self._new_text(self._ids) if self._complete_count() < len(self._ids) else ""
 
-    def _finished(self) -> int:
+    def _complete_count(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def _gained(self, ids: list[int]) -> str:
-        """What `ids` read as beyond what has been said."""
-        whole = self._decode(ids[self._start :])
-        if whole.startswith(self._said):
-            return whole[len(self._said) :]
-        return self._decode(ids[self._finished() :])
+    def _new_text(self, ids: list[int]) -> str:
+        """The text of `ids` beyond what has already been emitted."""
+        text = self._decode(ids[self._start :])
+        if text.startswith(self._emitted):
+            return text[len(self._emitted) :]
+        return self._decode(ids[self._complete_count() :])
 
-    def _finish(self) -> None:
-        """All tokens so far are said; the window moves on now and then."""
+    def _complete(self) -> None:
+        """Mark all tokens so far as emitted, and move the window once it has grown long."""
         self._ends.append(len(self._ids))
-        whole = self._decode(self._ids[self._start :])
-        if not whole.startswith(self._said):
+        text = self._decode(self._ids[self._start :])
+        if not text.startswith(self._emitted):
             self._start = self._ends[-2] if len(self._ends) > 1 else 0
         elif len(self._ends) > 2 * _WINDOW:
             self._start = self._ends[-_WINDOW - 1]
             self._ends = self._ends[-_WINDOW:]
         else:
-            self._said = whole
+            self._emitted = text
             return
-        self._said = self._decode(self._ids[self._start :])
+        self._emitted = self._decode(self._ids[self._start :])
 
     def _decode(self, ids: list[int]) -> str:
         text = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        return text.replace(" :", ":").replace(" ;", ";") if self._close_up else str(text)
+        return text.replace(" :", ":").replace(" ;", ";") if self._strips_before_colons else str(text)
 
 
 def token_texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
-    """A prompt's tokens, each as it reads after those before it."""
+    """Return the text of each prompt token as it appears after the tokens before it."""
     pieces = AnswerText(tokenizer)
     return [pieces.add(token)[0] for token in ids]
 
 
 def _continues(before: str, text: str) -> bool:
-    """Whether a piece goes on with the word before it: letters or digits behind the same, an apostrophe between."""
+    """Whether a piece continues the previous word: a letter or digit on both sides, at most an apostrophe between."""
     stem = before.rstrip(_APOSTROPHES)
     if not stem or not text or not _in_word(stem[-1]) or len(before) - len(stem) > 1:
         return False
@@ -106,5 +108,5 @@ def _continues(before: str, text: str) -> bool:
 
 
 def _in_word(character: str) -> bool:
-    """Wide scripts have no spaces: each of their tokens is a word of its own."""
+    """Whether a character can join a word. Wide scripts have no spaces, so each of their tokens is a separate word."""
     return character.isalnum() and unicodedata.east_asian_width(character) not in "WF"

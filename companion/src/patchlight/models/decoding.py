@@ -1,7 +1,8 @@
-"""An answer, token by token, with the last hidden states that the page explains it by.
+"""Decode an answer token by token, with the last hidden states the page needs to explain it.
 
-An own loop over `model.model` and `lm_head` with a key-value cache: `generate` hands out neither the prompt's states
-nor a way to stop between tokens. It takes the same tokens as `generate`, greedy and, from the same seed, sampled.
+Runs its own loop over `model.model` and `lm_head` with a key-value cache, because `generate` does not return the
+prompt's hidden states and cannot be stopped between tokens. It produces the same tokens as `generate`: greedily, and
+when sampling from the same seed.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,14 +20,12 @@ from transformers import (
 )
 
 from .reading import Lvlm, Reading
+from .sampling import Sampling
 
-# Below it, logits divided by it overflow, and drawing from what is not a number can abort a GPU's whole context.
-LEAST_TEMPERATURE = 0.01
-
-# What `generate` would also obey, with the value that means "off". A model whose own generation config sets one of
-# these answers otherwise under `generate` than here, so it is refused by name. Sampling's own (temperature, top_k...)
-# are not among them: those the user sets.
-_UNHEEDED: dict[str, tuple[Any, ...]] = {
+# Options that `generate` also applies, each with the values that mean "off". A model whose generation config turns one
+# of these on would answer differently under `generate` than here, so it is rejected by name. Sampling options
+# (temperature, top_k, ...) are not listed, because the user sets them.
+_UNSUPPORTED_OPTIONS: dict[str, tuple[Any, ...]] = {
     "bad_words_ids": (None, []),
     "begin_suppress_tokens": (None, []),
     "encoder_no_repeat_ngram_size": (None, 0),
@@ -45,36 +44,11 @@ _UNHEEDED: dict[str, tuple[Any, ...]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """How the next token is chosen."""
-
-    max_new_tokens: int = 256
-    """The end token counts, as it does for `generate`."""
-    temperature: float = 0.0
-    """0 takes the most likely token."""
-    top_p: float = 1.0
-    """Share of the probability that is drawn from; 1 draws from all."""
-    seed: int = 0
-    """Of the random stream; greedy answers do not depend on it."""
-    alternatives: int = 5
-    """Most likely tokens that each step names, the chosen one among them if it is."""
-
-    def __post_init__(self) -> None:
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens {self.max_new_tokens}: want at least 1")
-        if self.temperature != 0 and not LEAST_TEMPERATURE <= self.temperature < float("inf"):
-            raise ValueError(f"temperature {self.temperature}: want 0, or {LEAST_TEMPERATURE} or more")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p {self.top_p}: want above 0, at most 1")
-        if self.temperature == 0 and self.top_p < 1:
-            raise ValueError(f"top_p {self.top_p} with temperature 0: greedy answers draw from nothing")
-        if self.alternatives < 1:
-            raise ValueError(f"alternatives {self.alternatives}: want at least 1")
-
-
 class Prefill(NamedTuple):
-    """patch_states [P, d] and prompt_states [m, d], after the final norm, in the model's dtype and on its device."""
+    """Hidden states of the prompt, after the final norm, in the model's dtype and on its device.
+
+    patch_states [P, d] of the image patches; prompt_states [m, d] of the text tokens.
+    """
 
     patch_states: Tensor
     prompt_states: Tensor
@@ -82,9 +56,11 @@ class Prefill(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One token. log_prob and alternatives (id, log-probability; most likely first) are of the raw logits, whatever
-    temperature or penalty chose the token. query_state [d] is the last hidden state that predicted it:
-    `lm_head(query_state)` are those logits. is_end: it is an end token, and the last step.
+    """One answer token.
+
+    log_prob and alternatives (id, log-probability; most likely first) come from the raw logits, before temperature and
+    repetition penalty. query_state [d] is the last hidden state that predicted the token: `lm_head(query_state)`
+    equals those logits. is_end marks an end token, which is always the last step.
     """
 
     index: int
@@ -96,27 +72,28 @@ class Step:
 
 
 class NonFiniteStates(ValueError):
-    """The model itself gave states that are not finite numbers."""
+    """The model's hidden states or logits contain NaN or infinity."""
 
 
-class UnheededGeneration(ValueError):
-    """The model's generation config asks for something that this loop does not do."""
+class UnsupportedGeneration(ValueError):
+    """The model's generation config sets an option that this loop does not support; the message names it."""
 
 
 def check_generation(model: Lvlm) -> None:
-    """Refuses, by name, what the model's own generation config asks for and this loop does not do."""
-    for name, off in _UNHEEDED.items():
+    """Raise UnsupportedGeneration if the model's generation config sets an option that this loop does not support."""
+    for name, off in _UNSUPPORTED_OPTIONS.items():
         value = getattr(model.generation_config, name, None)
         if value not in off:
-            raise UnheededGeneration(f"the model's generation config sets {name} to {value!r}, which is not done here")
+            raise UnsupportedGeneration(f"the model's generation config sets {name} to {value!r}: not supported")
 
 
 def decode(
     model: Lvlm, reading: Reading, sampling: Sampling, *, stop: Callable[[], bool] = lambda: False
 ) -> Iterator[Prefill | Step]:
-    """One Prefill, then a Step for each token, the end token's too; ends after it or after `max_new_tokens`.
+    """Yield one Prefill, then one Step per token, until the end token (included) or `max_new_tokens`.
 
-    `stop` is asked before each forward pass, so that a stopped answer costs no further token.
+    `stop` is called before each forward pass, so a stopped answer costs no further token. Raises UnsupportedGeneration
+    before the first pass, and NonFiniteStates at the first token whose states or logits are not finite.
     """
     check_generation(model)
     if stop():
@@ -133,13 +110,13 @@ def decode(
     for index in range(sampling.max_new_tokens):
         if index > 0 and stop():
             return
-        # Not inference_mode: its tensors could not be used in a gradient method afterwards.
+        # Not inference_mode: gradient methods cannot use its tensors afterwards.
         with torch.no_grad():
             states = model.model(**fed, past_key_values=cache, use_cache=True).last_hidden_state[0]
             token, facts = choose(ids, states, model.lm_head(states[-1:]))
         finite, token_id, log_prob, *top = facts.tolist()
         if not finite:
-            raise NonFiniteStates(f"the model's hidden states are not finite at token {index}: try dtype bfloat16")
+            raise NonFiniteStates(f"the model's hidden states are not finite at token {index}; try dtype bfloat16")
         if index == 0:
             yield Prefill(
                 states[reading.patch_columns.to(states.device)], states[reading.prompt_columns.to(states.device)]
@@ -147,7 +124,7 @@ def decode(
         half = len(top) // 2
         alternatives = [(int(number), score) for number, score in zip(top[:half], top[half:], strict=True)]
         is_end = int(token_id) in ends
-        # A copy, or the first token's would keep the whole prompt's states in memory.
+        # Clone: a view from the first step would keep the states of the whole prompt in memory.
         yield Step(index, int(token_id), log_prob, alternatives, states[-1].clone(), is_end)
         if is_end:
             return
@@ -156,7 +133,7 @@ def decode(
 
 
 class _Chooser:
-    """The next token and all that is said about it, in one tensor: reading it is the step's only wait for the device."""
+    """Chooses the next token. All facts about it come back in one tensor, so each step waits for the device once."""
 
     def __init__(self, model: Lvlm, sampling: Sampling):
         self._sampling = sampling
@@ -172,14 +149,14 @@ class _Chooser:
                 self._warp.append(TopPLogitsWarper(sampling.top_p))
 
     def __call__(self, ids: Tensor, states: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """ids [1, n] so far, states [s, d] just computed, logits [1, V] of the last of them.
+        """Choose a token from ids [1, n] so far, states [s, d] just computed and logits [1, V] of the last state.
 
-        Returns the token [1, 1], and facts [3 + 2k] float32 (ids under 2^24 are exact in it): whether all states are finite, the token's id and
-        log-probability, then the k most likely ids and their log-probabilities.
+        Returns the token [1, 1] and facts [3 + 2k] float32, which holds ids below 2^24 exactly: whether all states and
+        logits are finite, the token's id and log-probability, then the k most likely ids and their log-probabilities.
         """
         logits = logits.float()
         finite = states.isfinite().all().to(logits.device) & logits.isfinite().all()
-        # Drawing from what is not a number would abort a GPU's whole context.
+        # Sampling from NaN would abort the GPU context.
         logits = torch.where(finite, logits, 0.0)
         scores = self._warp(cast(LongTensor, ids.to(logits.device)), cast(FloatTensor, logits))
         if self._sampling.temperature == 0:

@@ -1,7 +1,8 @@
-"""A model and its processor from the hub or a folder: refused before its weights are read where it cannot work here.
+"""Load a model and its processor from the Hugging Face Hub or a folder.
 
-Only safetensors weights, and no code from the repository. The picture is prepared by Pillow, whatever else is
-installed: torchvision's resizing gives other pixels, and the page and the recorded maps are made with Pillow's.
+A model that cannot work here is rejected before its weights are read. Only safetensors weights are loaded, and code
+in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision resizes
+to different pixel values, and the page and the recorded maps use Pillow's.
 """
 
 import hashlib
@@ -19,35 +20,35 @@ from .families.registry import Family, Lvlm, family_of
 from .processors import load_processor
 
 CACHE_POSITIONS = 4096
-"""Positions of the key-value cache that a model must have room for beside its weights."""
+"""Size of the key-value cache, in positions, that must fit in memory together with the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """Which model, and where to."""
+    """Which model to load, and where to put it."""
 
     model: str
     """Hub id, or a folder in Hugging Face's layout."""
     device: str = "auto"
-    """auto (CUDA where there is one, then Apple's GPU, then the CPU), cpu, cuda, cuda:1, mps."""
+    """auto (CUDA if available, else Apple's GPU, else the CPU), cpu, cuda, cuda:1 or mps."""
     dtype: str = "auto"
-    """auto (as the weights were saved; float32 on a CPU), float32, bfloat16, float16."""
+    """auto (the dtype of the saved weights; float32 on a CPU), float32, bfloat16 or float16."""
     revision: str | None = None
-    """Branch, tag or commit on the hub."""
+    """Branch, tag or commit on the Hub."""
     device_map: str | None = None
-    """Spread over several GPUs: auto, balanced, sequential. Not with `device`."""
+    """How to spread the model over several GPUs: auto, balanced or sequential. Excludes `device`."""
 
     def __post_init__(self) -> None:
         if self.dtype not in _DTYPES:
-            raise ValueError(f"dtype {self.dtype!r}: want one of {', '.join(_DTYPES)}")
+            raise ValueError(f"dtype must be one of {', '.join(_DTYPES)}, got {self.dtype!r}")
         if self.device_map is not None and self.device != "auto":
-            raise ValueError(f"device {self.device!r} with device_map {self.device_map!r}: want one of them")
+            raise ValueError(f"device {self.device!r} cannot be combined with device_map {self.device_map!r}")
         if self.revision is not None and Path(self.model).is_dir():
-            raise ValueError(f"revision {self.revision!r} of a folder: only the hub keeps revisions")
+            raise ValueError(f"revision {self.revision!r} does not apply to a folder, only to a model on the Hub")
 
 
 class Loaded(NamedTuple):
-    """A model ready to answer. revision: the hub's commit, or 12 hexadecimal digits of the weights' SHA-256."""
+    """A model ready to answer. revision: the Hub commit, or 12 hexadecimal digits of the weights' SHA-256."""
 
     model: Lvlm
     processor: Any
@@ -59,15 +60,15 @@ class Loaded(NamedTuple):
     device: torch.device
 
 
-class Wanted(NamedTuple):
-    """Bytes that a model needs: its weights, and a key-value cache of CACHE_POSITIONS positions."""
+class RequiredBytes(NamedTuple):
+    """Bytes a model needs for its weights and for a key-value cache of CACHE_POSITIONS positions."""
 
     weights: int
     cache: int
 
 
-class DoesNotFit(MemoryError):
-    """The model wants more memory than is free; the message names both."""
+class NotEnoughMemory(MemoryError):
+    """The model needs more memory than is free; the message states both amounts."""
 
 
 _DTYPES = {
@@ -79,10 +80,14 @@ _DTYPES = {
 
 
 def load(options: LoadOptions) -> Loaded:
-    """Raises UnsupportedFamily and DoesNotFit before any weights are read, OSError where files are missing."""
+    """Load a model and its processor.
+
+    Before any weights are read, raises UnsupportedFamily, NotEnoughMemory, or ValueError for a device that this machine
+    does not have. Raises OSError if files are missing, and UnsupportedGeneration as `check_generation` does.
+    """
     source: dict[str, Any] = {"trust_remote_code": False, "revision": options.revision}
     if _is_path(options.model) and not Path(options.model).is_dir():
-        # The hub's client would call it a malformed id.
+        # The Hub client would report a malformed id instead.
         raise FileNotFoundError(f"there is no folder {options.model}")
     config = AutoConfig.from_pretrained(options.model, **source)
     family = family_of(config)
@@ -95,7 +100,7 @@ def load(options: LoadOptions) -> Loaded:
         config=config,
         dtype=dtype,
         use_safetensors=True,
-        # Straight to the GPU, shard by shard; the CPU needs no placing.
+        # Loads each shard straight onto the GPU; not needed on the CPU.
         device_map=options.device_map or (None if device.type == "cpu" else str(device)),
         **source,
     )
@@ -113,21 +118,21 @@ def load(options: LoadOptions) -> Loaded:
     )
 
 
-def wanted_bytes(config: Any, dtype: torch.dtype) -> Wanted:
-    """What a model of this config takes in this dtype; nothing is allocated."""
+def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
+    """Compute the memory that a model with this config needs in this dtype, without allocating it."""
     with torch.device("meta"):
-        # A copy: the library writes the dtype into the config that it is given.
+        # Copied because transformers writes the dtype into the config it receives.
         model = AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
     tensors = [*model.parameters(), *model.buffers()]
     text = config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * heads * width * CACHE_POSITIONS * dtype.itemsize
-    return Wanted(sum(tensor.numel() * tensor.element_size() for tensor in tensors), cache)
+    return RequiredBytes(sum(tensor.numel() * tensor.element_size() for tensor in tensors), cache)
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free memory where the weights would go, or None where that cannot be known."""
+    """Free bytes on the device that will hold the weights, or None if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
@@ -136,7 +141,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def folder_revision(folder: Path) -> str:
-    """12 hexadecimal digits of the SHA-256 of the folder's weights, file after file in the order of their names."""
+    """First 12 hexadecimal digits of the SHA-256 over the folder's weight files, in order of their names."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as weights:
@@ -146,21 +151,21 @@ def folder_revision(folder: Path) -> str:
 
 
 def _is_path(model: str) -> bool:
-    """Whether this can only be a folder: a hub id is a name, or two with a slash between."""
+    """Whether this can only be a folder: a Hub id is one name, or two separated by a slash."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
 
 
 def _check_room(config: Any, dtype: torch.dtype, device: torch.device, options: LoadOptions) -> None:
-    wanted = wanted_bytes(config, dtype)
+    required = required_bytes(config, dtype)
     if options.device_map is None:
         free, where = free_bytes(device), str(device)
     else:
         cards = range(torch.cuda.device_count())
         free, where = sum(torch.cuda.mem_get_info(card)[0] for card in cards), f"{len(cards)} GPUs"
-    if free is not None and sum(wanted) > free:
-        raise DoesNotFit(
-            f"{options.model} in {str(dtype).removeprefix('torch.')} wants {_gb(sum(wanted))} "
-            f"({_gb(wanted.weights)} of weights, {_gb(wanted.cache)} to answer with {CACHE_POSITIONS} positions); "
+    if free is not None and sum(required) > free:
+        raise NotEnoughMemory(
+            f"{options.model} in {str(dtype).removeprefix('torch.')} needs {_gb(sum(required))} "
+            f"({_gb(required.weights)} for weights, {_gb(required.cache)} for a cache of {CACHE_POSITIONS} positions); "
             f"{where} has {_gb(free)} free"
         )
 
@@ -170,7 +175,7 @@ def _gb(size: int) -> str:
 
 
 def _device(options: LoadOptions) -> torch.device:
-    """Where inputs go. A device that this machine lacks is refused by name."""
+    """The device for inputs. Raises ValueError if this machine does not have it."""
     if options.device == "auto" and options.device_map is None:
         if torch.cuda.is_available():
             return torch.device("cuda", 0)
@@ -178,23 +183,23 @@ def _device(options: LoadOptions) -> torch.device:
     try:
         device = torch.device("cuda" if options.device_map else options.device)
     except RuntimeError as error:
-        raise ValueError(f"device {options.device!r}: want auto, cpu, cuda, cuda:1 or mps") from error
+        raise ValueError(f"device must be auto, cpu, cuda, cuda:1 or mps, got {options.device!r}") from error
     cards = torch.cuda.device_count()
     if device.type == "cuda" and (device.index or 0) >= cards:
-        asked = f"device {options.device!r}" if options.device_map is None else f"device_map {options.device_map!r}"
-        raise ValueError(f"{asked}: this machine has {cards} CUDA devices")
+        option = f"device {options.device!r}" if options.device_map is None else f"device_map {options.device_map!r}"
+        raise ValueError(f"{option} is not available: this machine has {cards} CUDA devices")
     return device
 
 
 def _native_dtype(config: Any, device: torch.device) -> torch.dtype:
-    """As it was saved; float32 on a CPU, whose half-precision arithmetic is slow and rounds each sum."""
+    """The dtype of the saved weights; float32 on a CPU, where half precision is slow and rounds each sum."""
     if device.type == "cpu":
         return torch.float32
     return config.dtype or config.get_text_config().dtype or torch.float32
 
 
 def _free_main_bytes() -> int | None:
-    """The least of what the machine has free and what this process's control group may still take."""
+    """The smaller of the machine's free memory and what this process's cgroup may still allocate."""
     bounds = []
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():

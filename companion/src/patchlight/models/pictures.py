@@ -1,43 +1,46 @@
-"""A picture's file: which of three formats it is, how large, and its pixels upright."""
+"""Image files: their format and size, and their pixels the right way up."""
 
 import io
 from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-# Pillow's names; nothing else is given to its decoders, of which it has dozens.
+# Keys are Pillow's format names. Only these decoders are enabled, out of Pillow's dozens.
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-# What Pillow calls a JPEG with further pictures behind its first (a phone's depth or HDR): a browser shows the first.
-_MULTI_PICTURE = {"MPO": "image/jpeg"}
+# Pillow's name for a JPEG with more images after the first (a phone's depth or HDR data). Browsers show the first.
+_MULTI_IMAGE = {"MPO": "image/jpeg"}
 
 
-class PictureFacts(NamedTuple):
-    """Size in the file's own pixels, before the camera's orientation is applied."""
+class ImageInfo(NamedTuple):
+    """Media type and size of an image file, in pixels before the camera's orientation is applied."""
 
     media_type: str
     width: int
     height: int
 
 
-class UnreadablePicture(ValueError):
-    """It is none of the formats, or damaged."""
+class UnreadableImage(ValueError):
+    """The file is not in a supported format, or it is damaged."""
 
 
-def look_at(content: bytes) -> PictureFacts:
-    """From the file's head; nothing is decoded."""
+def read_image_info(content: bytes) -> ImageInfo:
+    """Read an image's format and size from the file header, without decoding its pixels.
+
+    Raises UnreadableImage, and passes on Pillow's DecompressionBombError and DecompressionBombWarning.
+    """
     try:
         with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
-            return PictureFacts((MEDIA_TYPES | _MULTI_PICTURE)[str(image.format)], *image.size)
+            return ImageInfo((MEDIA_TYPES | _MULTI_IMAGE)[str(image.format)], *image.size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise
-    except Exception as error:  # Pillow's readers raise whatever a damaged head leads them to.
-        raise UnreadablePicture(f"it is none of {', '.join(MEDIA_TYPES.values())}") from error
+    except Exception as error:  # Pillow's exceptions on damaged headers have no common base class.
+        raise UnreadableImage(f"expected {', '.join(MEDIA_TYPES.values())}") from error
 
 
 def open_upright(content: bytes) -> Image.Image:
-    """RGB, turned as the camera's orientation says: what a browser shows, and what a model sees."""
+    """Decode an image to RGB and apply the camera's orientation, as browsers show it. Raises UnreadableImage."""
     try:
         with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
-    except Exception as error:  # As above: they have no common class.
-        raise UnreadablePicture(f"it cannot be decoded: {error}"[:300]) from error
+    except Exception as error:  # Pillow's decoding errors have no common base class either.
+        raise UnreadableImage(f"decoding failed: {error}"[:300]) from error

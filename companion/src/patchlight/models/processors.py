@@ -1,7 +1,7 @@
-"""Processors of models that also take video, without their video halves.
+"""Processors of models that also accept video, without their video parts.
 
-Those want torchvision, and SmolVLM's a package that spells numbers; Patchlight shows models still pictures only, and
-prepares these by Pillow.
+The video parts need torchvision, and SmolVLM's also needs num2words. Patchlight only uses still images and prepares
+them with Pillow.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from .families.llava import CLIP
 
 
 class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
-    """Qwen2-VL's and Qwen2.5-VL's: text and pictures."""
+    """Processor of Qwen2-VL and Qwen2.5-VL for text and images."""
 
     def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **_: Any):
         self.image_token = getattr(tokenizer, "image_token", "<|image_pad|>")
@@ -23,17 +23,17 @@ class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
 
 
 def load_processor(model: str, config: Any, **source: Any) -> Any:
-    """A model's processor from the hub or a folder; pictures by Pillow, which has the page's own resizing."""
+    """Load a model's processor from the Hub or a folder. Images are resized with Pillow, as they are in the page."""
     kinds: dict[str, Any] = {
         "qwen2_vl": Qwen2_5_VLImagesProcessor,
         "qwen2_5_vl": Qwen2_5_VLImagesProcessor,
-        # SmolVLM's prompt for a picture is Idefics3's.
+        # SmolVLM writes the prompt for an image the same way as Idefics3.
         "smolvlm": Idefics3Processor,
     }
     processor = kinds.get(config.model_type, AutoProcessor).from_pretrained(model, **source)
     processor.image_processor = AutoImageProcessor.from_pretrained(model, backend="pil", **source)
     if getattr(processor, "patch_size", 0) is None:
-        # LLaVA's repositories of before 2024-10 leave it to the model to count image tokens.
+        # LLaVA repositories from before October 2024 leave counting image tokens to the model.
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = getattr(config, "vision_feature_select_strategy", "default")
         processor.num_additional_image_tokens = int(config.vision_config.model_type == CLIP)

@@ -1,8 +1,8 @@
-"""One question as a model reads it: its inputs, and which part of the picture each image token stands for.
+"""One question as a model reads it: the model inputs, and the part of the image that each image token covers.
 
-Four spaces meet here. *Source pixels* are the picture's own, as it was opened. *Model pixels* are those of the arrays
-that the image encoder is given. A *frame* is a rectangle of the source that was read as one regular grid of patches:
-a patch is `crop.width / cols` source pixels wide. *Columns* are places in the model's sequence.
+Four coordinate spaces meet here. *Source pixels* belong to the image as opened. *Model pixels* belong to the arrays
+passed to the image encoder. A *frame* is a rectangle of the source image that the model reads as one regular grid of
+patches, each `crop.width / cols` source pixels wide. *Columns* are positions in the model's token sequence.
 """
 
 from typing import Any, Literal, NamedTuple, Protocol
@@ -16,7 +16,7 @@ FrameName = Literal["image", "detail", "overview"]
 
 
 class Rect(NamedTuple):
-    """In source pixels; may reach past the picture on any side where the processor pads."""
+    """A rectangle in source pixels. It may extend past the image on any side if the processor pads."""
 
     x: float
     y: float
@@ -25,9 +25,9 @@ class Rect(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A rectangle of the source that the model read as one regular grid of patches.
+    """A rectangle of the source image that the model reads as one regular grid of patches.
 
-    `crop` in source pixels; `rows` x `cols` patches; `width_px` x `height_px` model pixels that the grid covers.
+    `crop` is in source pixels. The grid has `rows` x `cols` patches and covers `width_px` x `height_px` model pixels.
     """
 
     name: FrameName
@@ -38,14 +38,14 @@ class Frame(NamedTuple):
     height_px: int
 
     def patch(self, row: int, col: int) -> Rect:
-        """The part of the source that one patch covers."""
+        """Return the rectangle of the source image that one patch covers."""
         x, y, width, height = self.crop
         return Rect(x + col * width / self.cols, y + row * height / self.rows, width / self.cols, height / self.rows)
 
 
 class Place(NamedTuple):
-    """Where an image token comes from: picture of the question (always 0, there is one), number of the tile in the
-    order in which the processor sends tiles to the encoder, and row and column in that tile's own grid.
+    """Where an image token comes from: the index of the image (always 0, as a question has one image), the index of
+    the tile in the order in which the processor passes tiles to the encoder, and row and column within that tile.
     """
 
     image: int
@@ -55,11 +55,12 @@ class Place(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """inputs: a batch of one on the CPU, as `model.forward` takes it. P patches, m text tokens, N columns in all.
+    """The model inputs for one question: N columns, of which P are patches and m are text tokens.
 
-    patch_columns [P] int64 and places (P of them): frames in order, each row-major; newline and class tokens are not
-    patches. prompt_columns [m] int64: everything that is neither image token nor padding, markers included.
-    preprocessing: what was done to the picture, in words.
+    inputs: a batch of one on the CPU, as `model.forward` accepts it. patch_columns [P] int64 and places (P of them):
+    frames in order, each row-major; newline and class tokens are not patches. prompt_columns [m] int64: every column
+    that is neither an image token nor padding, special tokens included. preprocessing: a description of how the image
+    was prepared.
     """
 
     inputs: BatchFeature
@@ -71,7 +72,7 @@ class Reading(NamedTuple):
 
 
 class Lvlm(Protocol):
-    """What all of this package asks of a `...ForConditionalGeneration`: the library types none of its parts."""
+    """The parts of a `...ForConditionalGeneration` model that this package uses; transformers does not type them."""
 
     config: Any
     generation_config: Any
@@ -85,9 +86,9 @@ class Lvlm(Protocol):
 
 
 class Trace(NamedTuple):
-    """A picture on its way through a processor: its size now, and the source pixels that it covers.
+    """An image on its way through a processor: its current size, and the source pixels it covers.
 
-    Every step returns a new trace. A crop that reaches past the picture is how padding is written.
+    Each step returns a new trace. Padding is expressed as a crop that extends past the image.
     """
 
     width: int
@@ -99,55 +100,56 @@ class Trace(NamedTuple):
         return cls(image.width, image.height, Rect(0.0, 0.0, float(image.width), float(image.height)))
 
     def resized(self, width: int, height: int) -> "Trace":
-        """Stretched or shrunk as a whole."""
+        """Scale the whole image to a new size."""
         return Trace(width, height, self.covers)
 
     def cropped(self, x: int, y: int, width: int, height: int) -> "Trace":
-        """The rectangle from (x, y) in this picture's own pixels."""
+        """Crop the rectangle at (x, y), in pixels of the current size."""
         return Trace(width, height, self.part(x, y, width, height))
 
     def part(self, x: float, y: float, width: float, height: float) -> Rect:
-        """A rectangle of this picture's own pixels in the source's."""
+        """Convert a rectangle from pixels of the current size to source pixels."""
         across, down = self.covers.width / self.width, self.covers.height / self.height
         return Rect(self.covers.x + x * across, self.covers.y + y * down, width * across, height * down)
 
     def framed(self, name: FrameName, rows: int, cols: int) -> Frame:
-        """All of this picture as one grid."""
+        """Return the whole image as one grid of patches."""
         return Frame(name, self.covers, rows, cols, self.width, self.height)
 
 
-def ask(
+def encode_question(
     processor: Any, image: Image.Image, question: str, *, image_token: str, fallback_prompt: str | None = None
 ) -> BatchFeature:
-    """The processor's inputs for one picture and one question, put by its own chat template.
+    """Encode one image and one question with the processor, using its chat template.
 
-    A question that holds the picture's placeholder is refused with ValueError: the processor would look for a second
-    picture. `fallback_prompt`, with `{question}`, serves processors that have no template.
+    `fallback_prompt`, which contains `{question}`, is for processors without a template. Raises ValueError if there is
+    neither, if the question is empty, or if it contains the image placeholder: the processor would expect a second
+    image.
     """
     if not question.strip():
         raise ValueError("the question is empty")
     if image_token in question:
-        raise ValueError(f"the question holds {image_token!r}, which stands for a picture")
+        raise ValueError(f"the question contains {image_token!r}, which stands for an image")
     if processor.chat_template is not None:
         content = [{"type": "image"}, {"type": "text", "text": question}]
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     elif fallback_prompt is not None:
         prompt = fallback_prompt.format(question=question)
     else:
-        raise ValueError(f"{type(processor).__name__} has no chat template, so it is not known how to ask this model")
-    # Some templates write the start token themselves, and the tokenizer would put a second one before it.
+        raise ValueError(f"{type(processor).__name__} has no chat template, so the prompt format is unknown")
+    # Some templates include the start token, and the tokenizer would add a second one.
     bos = processor.tokenizer.bos_token
-    begun = bool(bos) and prompt.startswith(bos)
+    has_bos = bool(bos) and prompt.startswith(bos)
     return processor(
         images=[image.convert("RGB")],
         text=[prompt],
         images_kwargs={"return_tensors": "pt"},
-        text_kwargs={"return_tensors": "pt", "add_special_tokens": not begun},
+        text_kwargs={"return_tensors": "pt", "add_special_tokens": not has_bos},
     )
 
 
 def columns_of(inputs: BatchFeature, image_token_id: int) -> tuple[Tensor, Tensor]:
-    """Columns of the image's tokens, and of the text's: [n] and [m] int64."""
+    """Return the columns of the image tokens [n] and of the text tokens [m], both int64."""
     ids = inputs["input_ids"][0]
     is_image = ids == image_token_id
     is_text = ~is_image
@@ -157,19 +159,19 @@ def columns_of(inputs: BatchFeature, image_token_id: int) -> tuple[Tensor, Tenso
 
 
 def grid_places(tile: int, rows: int, cols: int) -> list[Place]:
-    """One tile's places, row-major."""
+    """Return the places of one tile's patches, row-major."""
     return [Place(0, tile, row, col) for row in range(rows) for col in range(cols)]
 
 
-def expect_tokens(found: int, wanted: int, what: str) -> None:
-    """Raises ValueError, with both numbers, where the prompt holds another number of image tokens than its picture has.
+def check_token_count(actual: int, expected: int, what: str) -> None:
+    """Raise ValueError if the prompt has more or fewer image tokens than the image produces.
 
-    It means that the question itself brought some in, or that the processor does not belong to the model.
+    This happens when the question itself contains image tokens, or when the processor does not belong to the model.
     """
-    if found != wanted:
-        raise ValueError(f"the prompt holds {found} image tokens, {what} makes {wanted}")
+    if actual != expected:
+        raise ValueError(f"the prompt has {actual} image tokens, expected {expected} for {what}")
 
 
 def resampling_name(resample: Any) -> str:
-    """Pillow's name of a filter, as processors store it: a number or an enum."""
+    """Return Pillow's name for a resampling filter, which processors store as a number or an enum."""
     return Image.Resampling(int(resample)).name.lower()

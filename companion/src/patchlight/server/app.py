@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
 from ..methods.explain import BudgetExceeded
-from ..models.pictures import UnreadablePicture, open_upright
+from ..models.pictures import UnreadableImage, open_upright
 from ..wire.explanation import ExplanationWriter
 from ..wire.run import RunWriter
 from ..wire.run_header import ImageFacts
@@ -305,14 +305,14 @@ def _refusals() -> Iterator[None]:
     """Turn the errors of unusable images, prompts and explanations into refusals."""
     try:
         yield
-    except UnreadablePicture as error:
+    except UnreadableImage as error:
         raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
     except PromptTooLong as error:
         raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
     except UnknownWords as error:
         raise Refusal(422, "unknown-words", str(error)) from None
     except BudgetExceeded as error:
-        limit, found = error.budget_bytes, error.wanted_bytes
+        limit, found = error.budget_bytes, error.required_bytes
         detail = (
             f"{error} (it needs {found} bytes, the limit is {limit}: raise it with patchlight serve --explain-memory)"
         )

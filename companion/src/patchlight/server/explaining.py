@@ -4,7 +4,8 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import NamedTuple, cast
 
-from ..methods.explain import METHODS, Check, Cost, Method, MethodMap, explain
+from ..methods.explain import Check, Cost, MethodMap, explain
+from ..methods.names import METHODS, Method
 from ..models.loading import Loaded, free_bytes
 from ..models.reading import Reading
 from ..wire.explanation import ExplanationEnd, ExplanationHeader, ExplanationWriter, TokenMap

@@ -31,11 +31,11 @@ MAX_REASON_CHARS = 500
 
 
 class LiveWriter(Protocol):
-    """A writer of rows from `queued` to `end`. `cut` writes the `end` row of work that stops early."""
+    """A writer of rows from `queued` to `end`. `end_early` writes the `end` row of work that stops early."""
 
     def queued(self, place: int) -> None: ...
     def has_passed(self, kind: str, /) -> bool: ...
-    def cut(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None: ...
+    def end_early(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None: ...
     def close(self) -> None: ...
 
 
@@ -85,7 +85,7 @@ class LiveRun:
             writer = job.open_writer(self.outbox)
             async for position in self._ticket.positions():
                 if self.is_stopped:
-                    writer.cut("cancelled", 0)
+                    writer.end_early("cancelled", 0)
                     writer.close()
                     return
                 writer.queued(position)
@@ -117,7 +117,7 @@ class LiveRun:
         except Exception as error:
             log.exception("run %s failed", self.id)
             if not writer.has_passed("end"):
-                writer.cut("failed", (time.perf_counter() - started) * 1000, describe_error(error))
+                writer.end_early("failed", (time.perf_counter() - started) * 1000, describe_error(error))
         finally:
             writer.close()
 

@@ -1,4 +1,4 @@
-"""The built page, served from beside the API: its index says where the API is, all else is files as they were built."""
+"""The built page as it is served. Next to the API its index says where that is; all else is files as they were built."""
 
 import hashlib
 import html
@@ -31,7 +31,7 @@ _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]
 
 
 class Page(NamedTuple):
-    """html: the page's HTML with the API's place in it; policy: its content security policy, as a header may say it."""
+    """html: the page's HTML, with the API's place in it if there is one; policy: its content security policy, as a header may say it."""
 
     folder: Path
     html: bytes
@@ -44,15 +44,15 @@ def packaged_page() -> Path | None:
     return folder if (folder / "index.html").is_file() else None
 
 
-def load_page(folder: Path) -> Page:
-    """Raises OSError where there is no page, ValueError where it has no policy of its own."""
+def load_page(folder: Path, *, has_api: bool) -> Page:
+    """has_api: marked as served beside the API; an unmarked page runs its embedded model. Raises OSError where there is no page, ValueError where it has no policy of its own."""
     built = (folder / "index.html").read_text(encoding="utf-8")
     policy = _POLICY.search(built)
     if policy is None:
         raise ValueError(f"{folder / 'index.html'} is no built page: it has no content security policy")
-    marked = built.replace("</head>", f"{COMPANION_META}</head>", 1).encode()
+    index = built.replace("</head>", f"{COMPANION_META}</head>", 1) if has_api else built
     # frame-ancestors is only obeyed in a header.
-    return Page(folder, marked, html.unescape(policy[1]) + "; frame-ancestors 'none'")
+    return Page(folder, index.encode(), html.unescape(policy[1]) + "; frame-ancestors 'none'")
 
 
 class PageFiles(StaticFiles):

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
-from ..methods.explain import Method
-from ..models.decoding import LEAST_TEMPERATURE
+from ..methods.names import Method
+from ..models.sampling import MIN_TEMPERATURE
 
 PROBLEM_JSON = "application/problem+json"
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
@@ -138,8 +138,8 @@ class GenerateRequest(_Camel):
     @field_validator("temperature")
     @classmethod
     def _check_temperature(cls, value: float) -> float:
-        if 0 < value < LEAST_TEMPERATURE:
-            raise ValueError(f"use 0 (greedy), or at least {LEAST_TEMPERATURE}")
+        if 0 < value < MIN_TEMPERATURE:
+            raise ValueError(f"use 0 (greedy), or at least {MIN_TEMPERATURE}")
         return value
 
 

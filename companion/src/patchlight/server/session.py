@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..models.decoding import Sampling
 from ..models.loading import Loaded
 from ..models.pictures import MEDIA_TYPES
 from ..models.reading import Reading
+from ..models.sampling import Sampling
 from ..wire.explanation import ExplanationWriter
 from ..wire.run import RunWriter
 from ..wire.run_header import Geometry, Head, Header, ImageFacts

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
-from ..models.pictures import PictureFacts, UnreadablePicture, look_at
+from ..models.pictures import ImageInfo, UnreadableImage, read_image_info
 from .problems import Refusal
 from .settings import ServeSettings
 
@@ -108,13 +108,13 @@ async def _text(part: str | UploadFile, limit: int) -> bytes:
     return await part.read()
 
 
-def _check_image(image: bytes, max_pixels: int) -> PictureFacts:
+def _check_image(image: bytes, max_pixels: int) -> ImageInfo:
     try:
-        facts = look_at(image)
+        facts = read_image_info(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         detail = f"the image has too many pixels, the limit is {max_pixels}"
         raise Refusal(413, "image-too-many-pixels", detail, limit=max_pixels) from None
-    except UnreadablePicture as error:
+    except UnreadableImage as error:
         raise Refusal(415, "image-format", f"the image cannot be read: {error}") from None
     if (pixels := facts.width * facts.height) > max_pixels:
         raise Refusal(

@@ -1,8 +1,9 @@
-"""An explanation as bytes: an Arrow IPC stream, format version 1. `src/contract/explain-stream.ts` is its other end.
+"""Write and read an explanation as an Arrow IPC stream, format version 1. The page reads it in
+`src/contract/explain-stream.ts`; docs/protocol.md specifies the format.
 
-The schema's metadata holds the header as JSON under `patchlight.explain`. Rows: `queued` (how many wait before it),
-`check` (whether the pass that is explained says what was streamed; missing where a method runs no model), `map` as each
-is done, then one `end`. A stream without its `end` row was broken off. docs/protocol.md is the whole description.
+The schema's metadata holds the header as JSON under `patchlight.explain`. The rows are `queued` (number of requests
+ahead in the queue), `check` (whether the explained pass agrees with the streamed answer; missing if the method does not
+run the model), one `map` per token as soon as it is ready, then one `end`. A stream without an `end` row was cut off.
 """
 
 import math
@@ -41,7 +42,7 @@ _REPEATED = ("queued", "map")
 
 
 class ExplainedModel(TypedDict):
-    """What was run, in which numbers, and where: "cuda:0"."""
+    """The model that was run, its dtype, and its device, such as "cuda:0"."""
 
     name: str
     revision: str
@@ -50,8 +51,10 @@ class ExplainedModel(TypedDict):
 
 
 class ExplanationHeader(TypedDict):
-    """`tokenIndices` of the answer, in the order of their maps; `patches` P and `promptTokens` m are the lengths of a
-    map's two parts.
+    """The header of an explanation.
+
+    `tokenIndices` lists answer tokens in the order of their maps. A map has `patches` (P) values for the image and, if
+    the method also scores text, `promptTokens` (m) values for the prompt.
     """
 
     id: str
@@ -63,7 +66,10 @@ class ExplanationHeader(TypedDict):
 
 
 class TokenMap(NamedTuple):
-    """values [P], frames in order, each row-major; prompt [m] and answer [token_index] where the method weighs text."""
+    """One token's map.
+
+    values [P]: frames in order, each row-major. prompt [m] and answer [token_index]: only if the method also scores text.
+    """
 
     token_index: int
     values: np.ndarray
@@ -74,7 +80,9 @@ class TokenMap(NamedTuple):
 
 
 class ExplanationEnd(NamedTuple):
-    """What all maps took together. peak_bytes above what was in use before."""
+    """The end of an explanation, with the total cost of all its maps. peak_bytes is relative to the memory in use
+    before.
+    """
 
     reason: ExplanationReason
     tokens: int
@@ -86,11 +94,11 @@ class ExplanationEnd(NamedTuple):
 
 
 class NotFinite(ValueError):
-    """NaN or infinity: the model itself gives no numbers, and nothing can be read off its maps."""
+    """A map or log-probability is NaN or infinite, because the model's own numbers are."""
 
 
 class ExplanationWriter(RowWriter):
-    """Rows in their order: `queued`*, `check`, `map`*, `end`; `end` may come at any point."""
+    """Writes the rows of an explanation in order: `queued`*, `check`, `map`*, `end`. `end` is allowed at any point."""
 
     def __init__(self, sink: Sink, header: ExplanationHeader):
         super().__init__(
@@ -102,42 +110,49 @@ class ExplanationWriter(RowWriter):
             repeated=_REPEATED,
         )
         self._patches, self._prompt_tokens = header["patches"], header["promptTokens"]
-        self._due = list(header["tokenIndices"])
+        self._pending = list(header["tokenIndices"])
 
     def queued(self, place: int) -> None:
-        """How many questions are before this one; 0 when its turn has come."""
+        """Write the number of requests ahead in the queue; 0 when this one starts."""
         self.write_row("queued", place=place)
 
     def check(self, is_same: bool, largest_difference: float) -> None:
-        """Of the pass that is explained against what was streamed: log-probabilities of the answer's tokens."""
+        """Write how the explained pass compares with the streamed answer.
+
+        largest_difference: over the log-probabilities of the answer's tokens, in nats. Raises NotFinite.
+        """
         if not math.isfinite(largest_difference):
-            raise NotFinite("the log-probabilities of the answer's tokens are not finite in the pass that is explained")
+            raise NotFinite("the log-probabilities of the answer's tokens are not finite in the explained pass")
         self.write_row("check", isSame=is_same, largestDifference=largest_difference)
 
-    def map(self, found: TokenMap) -> None:
-        """The next wanted token's."""
-        due = self._due.pop(0) if self._due else None
-        if found.token_index != due:
-            raise ValueError(f"the map of token {found.token_index} comes where token {due} is due")
+    def map(self, token_map: TokenMap) -> None:
+        """Write the map of the next token in the header's order.
+
+        Raises NotFinite if a value is NaN or infinite, and ValueError if the map contradicts the header.
+        """
+        expected = self._pending.pop(0) if self._pending else None
+        if token_map.token_index != expected:
+            missing = "no further map" if expected is None else f"the map of token {expected}"
+            raise ValueError(f"expected {missing}, got the map of token {token_map.token_index}")
         lengths: Sequence[tuple[str, np.ndarray | None, int]] = [
-            ("values", found.values, self._patches),
-            ("prompt", found.prompt, self._prompt_tokens),
-            ("answer", found.answer, found.token_index),
+            ("values", token_map.values, self._patches),
+            ("prompt", token_map.prompt, self._prompt_tokens),
+            ("answer", token_map.answer, token_map.token_index),
         ]
-        row: dict[str, Any] = {"tokenIndex": due, "grounding": found.grounding, "ms": found.ms}
+        row: dict[str, Any] = {"tokenIndex": expected, "grounding": token_map.grounding, "ms": token_map.ms}
         for name, numbers, length in lengths:
             if numbers is None:
                 continue
             if numbers.shape != (length,):
-                raise ValueError(f"{name} of token {due} has the shape {numbers.shape}, want {(length,)}")
+                raise ValueError(f"expected {name} of token {expected} of shape {(length,)}, got {numbers.shape}")
             if not np.isfinite(numbers).all():
                 bad = length - int(np.isfinite(numbers).sum())
-                raise NotFinite(f"the map of token {due} is not finite: {bad} of {length} {name}")
+                raise NotFinite(f"the map of token {expected} is not finite: {bad} of {length} {name}")
             row[name] = numbers.astype(np.float32)
         self.write_row("map", **row)
 
     def end(self, end: ExplanationEnd) -> None:
-        """The last row."""
+        """Write the last row."""
         self.write_row(
             "end",
             reason=end.reason,
@@ -149,13 +164,17 @@ class ExplanationWriter(RowWriter):
             message=end.message,
         )
 
-    def cut(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
-        """The last row where the maps stop before their own end: nobody counted what they took."""
+    def end_early(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
+        """Write the last row of an interrupted explanation, `ms` after its start. Its passes and memory are unknown."""
         self.end(ExplanationEnd(reason, 0, ms, 0, 0, None, message))
 
 
 class Explanation(NamedTuple):
-    """An explanation read back. check: is_same and largest_difference; end: None where the stream was broken off."""
+    """An explanation read from a stream.
+
+    places: the number of requests ahead in the queue, from the `queued` rows. check: is_same and largest_difference.
+    end: None if the stream was cut off.
+    """
 
     header: ExplanationHeader
     places: list[int]
@@ -165,7 +184,10 @@ class Explanation(NamedTuple):
 
 
 def parse_explanation(content: bytes, *, name: str = "the stream") -> Explanation:
-    """Whatever came before it broke off; an unknown version is refused by its number."""
+    """Read an explanation, up to the point where the stream was cut off.
+
+    Raises ValueError if it is not an explanation, or has another format version. `name` is used in error messages.
+    """
     header, rows = open_rows(
         content, key=EXPLANATION_KEY, what="an explanation", version=EXPLANATION_VERSION, name=name
     )

@@ -1,7 +1,7 @@
-"""Rows of one kind or another as an Arrow IPC stream, one record batch each: what runs and explanations are made of.
+"""Rows of several kinds as an Arrow IPC stream, with one record batch per row. Runs and explanations use it.
 
-The schema's metadata holds one key with a header as JSON. Every batch has all columns; a row leaves those that are not
-its own null.
+The schema's metadata holds a header as JSON under one key. Every batch has all columns; those that do not belong to the
+row's kind are null.
 """
 
 import json
@@ -12,18 +12,18 @@ from typing import Any, Protocol, Self
 import numpy as np
 import pyarrow as pa
 
-# Arrow's own: a message of no length.
+# Arrow's end-of-stream marker: a message of length zero.
 _END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 
 
 class Sink(Protocol):
-    """Where bytes go: a file, or a buffer that a socket is fed from."""
+    """A destination for bytes: a file, or the buffer of a socket."""
 
     def write(self, data: bytes, /) -> Any: ...
 
 
 class RowWriter:
-    """Rows in an order of kinds, some of which may repeat; each row is one write."""
+    """Writes rows in a fixed order of kinds, some of which may repeat. Each row is a single write."""
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class RowWriter:
         self._schema = pa.schema(fields, metadata={key: metadata.encode()})
         self._sink = sink
         self._order, self._repeated, self._last = order, repeated, ""
-        # Most of a row; made once, for making them takes as long as the rest of a token.
+        # Most cells of a row are null. Created once, because creating them takes as long as the rest of a token.
         self._nulls = {field.name: pa.array([None], field.type) for field in fields}
-        # Message by message, so that each row is one write: Arrow's stream writer makes some seventy of a token.
+        # Serialised message by message, so each row is one write. Arrow's stream writer needs about 70 per token.
         sink.write(self._schema.serialize().to_pybytes())
 
     def __enter__(self) -> Self:
@@ -51,18 +51,21 @@ class RowWriter:
         self.close()
 
     def close(self) -> None:
-        """Arrow's own end mark."""
+        """Write Arrow's end-of-stream marker."""
         self._sink.write(_END_OF_STREAM)
 
     def has_passed(self, kind: str) -> bool:
-        """Whether such a row, or one of a later kind, was written."""
+        """Whether a row of this kind, or of a later one, has been written."""
         return bool(self._last) and self._order.index(self._last) >= self._order.index(kind)
 
     def write_row(self, kind: str, **row: Any) -> None:
-        """A numpy array becomes a list; what is None or left out is null."""
-        before = self._order.index(self._last) if self._last else -1
-        if self._order.index(kind) < before or (kind == self._last and kind not in self._repeated):
-            raise ValueError(f"a row of kind {kind} comes after {self._last}")
+        """Write one row. NumPy arrays become lists; None and missing columns become null.
+
+        Raises ValueError if the row is out of order.
+        """
+        last = self._order.index(self._last) if self._last else -1
+        if self._order.index(kind) < last or (kind == self._last and kind not in self._repeated):
+            raise ValueError(f"a row of kind {kind} cannot follow one of kind {self._last}")
         row["kind"] = kind
         columns = [
             self._nulls[field.name] if (value := row.get(field.name)) is None else _column(field, value)
@@ -75,22 +78,24 @@ class RowWriter:
 def open_rows(
     content: bytes, *, key: bytes, what: str, version: int, name: str
 ) -> tuple[dict[str, Any], Iterator[Any]]:
-    """The header without its version, and the rows up to the first that did not come whole; an unknown version is
-    refused by its number, and what is no such stream by `name`. Lists of numbers are numpy arrays.
+    """Return the header without its version, and the rows up to the first incomplete one.
+
+    Lists of numbers are returned as NumPy arrays. Raises ValueError if the stream is not `what`, or has another format
+    version; `name` is the stream's name in the message.
     """
     stream = pa.ipc.open_stream(content)
     encoded = (stream.schema.metadata or {}).get(key)
     if encoded is None:
         raise ValueError(f"{name} is an Arrow stream, but not {what}: its metadata has no {key.decode()}")
     header = json.loads(encoded)
-    found = header.pop("formatVersion", None)
-    if found != version:
-        raise ValueError(f"{name} has {what.rpartition(' ')[2]} format version {found}; this reads version {version}")
+    actual = header.pop("formatVersion", None)
+    if actual != version:
+        raise ValueError(f"{name} has {what.rpartition(' ')[2]} format version {actual}, expected version {version}")
     return header, _rows(stream)
 
 
 def _column(field: pa.Field, value: Any) -> pa.Array:
-    """One cell. A numpy array becomes a list without passing through Python numbers: states have millions."""
+    """A column of one cell. NumPy arrays are not converted to Python numbers, because states have millions of values."""
     if isinstance(value, np.ndarray):
         return pa.ListArray.from_arrays(pa.array([0, len(value)], pa.int32()), pa.array(value))
     return pa.array([value], type=field.type)

@@ -1,11 +1,12 @@
-"""A run as bytes: an Arrow IPC stream, format version 2. `src/contract/run-stream.ts` is its other end.
+"""Write and read a run as an Arrow IPC stream, format version 2. The page reads it in `src/contract/run-stream.ts`;
+docs/protocol.md specifies the format.
 
-The schema's metadata holds the header as JSON under `patchlight.run`. One row is one record batch, so that a reader
-shows each token as it comes: `queued` (how many wait before it), `image` (the picture's own bytes, left out where the
-reader has it), `states` (last hidden states of the patches, frames in order, each row-major), `prompt` (the prompt's
-text tokens and their states), then `token` rows, then one `end`. A stream without its `end` row is a truncated run.
-States are fp16; a row with a value that fp16 does not hold has them as float32 in another column. docs/protocol.md is
-the whole description.
+The schema's metadata holds the header as JSON under `patchlight.run`. Each row is one record batch, so a reader can
+show every token as soon as it arrives. The rows are `queued` (number of questions ahead in the queue), `image` (the
+bytes of the image file, left out if the reader has them), `states` (last hidden states of the patches, frames in order,
+each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per answer token, then one `end`.
+A stream without an `end` row is a truncated run. States are fp16; if a row has a value outside fp16's range, it stores
+them as float32 in another column.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from .run_header import Header, patch_count
 
 FORMAT_VERSION = 2
 METADATA_KEY = b"patchlight.run"
-FP16_LARGEST = 65504.0
+FP16_MAX = 65504.0
 EndReason = Literal["stop", "length", "cancelled", "failed", "truncated"]
 
 _ALTERNATIVE = pa.struct([("tokenId", pa.int32()), ("text", pa.utf8()), ("logProb", pa.float32())])
@@ -65,7 +66,7 @@ class Alternative(NamedTuple):
 
 
 class Map(NamedTuple):
-    """FastRM probabilities [P], frames in order, each row-major, with where and how long they were computed."""
+    """FastRM probabilities [P], frames in order, each row-major, with the backend that computed them and its time."""
 
     values: np.ndarray
     backend: str
@@ -74,7 +75,10 @@ class Map(NamedTuple):
 
 @dataclass(frozen=True)
 class Token:
-    """One answer token; query_state [d] is the last hidden state that predicted it; alternatives most likely first."""
+    """One answer token.
+
+    query_state [d] is the last hidden state that predicted the token; alternatives are sorted most likely first.
+    """
 
     index: int
     token_id: int
@@ -87,7 +91,7 @@ class Token:
 
 
 class End(NamedTuple):
-    """Times from the question being asked, in milliseconds."""
+    """The end of a run; times are in milliseconds since the question was asked."""
 
     reason: EndReason
     answer_ms: float
@@ -96,12 +100,13 @@ class End(NamedTuple):
 
 
 class StatesNotFinite(ValueError):
-    """The model itself gave NaN or infinity: nothing that follows from such states means anything."""
+    """The model's hidden states contain NaN or infinity, so no map can be computed from them."""
 
 
 class RunWriter(RowWriter):
-    """Rows in their order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`. Leaving without `end` leaves a
-    truncated run; `end` may come at any point.
+    """Writes the rows of a run in order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`.
+
+    `end` is allowed at any point. Without it, the run is truncated.
     """
 
     def __init__(self, sink: Sink, header: Header):
@@ -118,32 +123,36 @@ class RunWriter(RowWriter):
         self._tokens = 0
 
     def queued(self, place: int) -> None:
-        """How many questions are before this one; 0 when its turn has come."""
+        """Write the number of questions ahead in the queue; 0 when this one starts."""
         self.write_row("queued", place=place)
 
-    def image(self, picture: bytes) -> None:
-        """The picture's file, byte for byte."""
-        self.write_row("image", picture=picture)
+    def image(self, content: bytes) -> None:
+        """Write the image file, byte for byte."""
+        self.write_row("image", picture=content)
 
     def states(self, states: np.ndarray) -> None:
-        """[P, d] last hidden states of the patches."""
+        """Write the last hidden states [P, d] of the patches.
+
+        Raises StatesNotFinite if a value is NaN or infinite, and ValueError if the shape contradicts the header; so do
+        `prompt` and `token`.
+        """
         if states.shape != (self._patches, self._hidden_size):
-            raise ValueError(f"states {states.shape}, the header says {(self._patches, self._hidden_size)}")
+            raise ValueError(f"expected states of shape {(self._patches, self._hidden_size)}, got {states.shape}")
         self.write_row("states", **_state_columns("states", states))
 
     def prompt(self, tokens: Sequence[PromptToken], states: np.ndarray) -> None:
-        """The prompt's m text tokens with their last hidden states [m, d]."""
+        """Write the prompt's m text tokens with their last hidden states [m, d]."""
         if states.shape != (len(tokens), self._hidden_size):
-            raise ValueError(f"prompt states {states.shape}, want {(len(tokens), self._hidden_size)}")
-        spelt = [{"tokenId": token.token_id, "text": token.text} for token in tokens]
-        self.write_row("prompt", promptTokens=spelt, **_state_columns("states", states))
+            raise ValueError(f"expected prompt states of shape {(len(tokens), self._hidden_size)}, got {states.shape}")
+        prompt_tokens = [{"tokenId": token.token_id, "text": token.text} for token in tokens]
+        self.write_row("prompt", promptTokens=prompt_tokens, **_state_columns("states", states))
 
     def token(self, token: Token) -> None:
-        """The next answer token."""
+        """Write the next answer token."""
         if token.index != self._tokens:
-            raise ValueError(f"token {token.index} comes where {self._tokens} is due")
+            raise ValueError(f"expected token {self._tokens}, got token {token.index}")
         if token.query_state.shape != (self._hidden_size,):
-            raise ValueError(f"query state {token.query_state.shape}, hidden size {self._hidden_size}")
+            raise ValueError(f"expected a query state of shape {(self._hidden_size,)}, got {token.query_state.shape}")
         row: dict[str, Any] = {
             "index": token.index,
             "tokenId": token.token_id,
@@ -157,35 +166,36 @@ class RunWriter(RowWriter):
         }
         if token.map is not None:
             if token.map.values.shape != (self._patches,):
-                raise ValueError(f"map {token.map.values.shape}, the frames have {self._patches} patches")
+                raise ValueError(f"expected a map of shape {(self._patches,)}, got {token.map.values.shape}")
             values = token.map.values.astype(np.float32)
             row |= {"map": values, "mapBackend": token.map.backend, "mapComputeMs": token.map.compute_ms}
         self.write_row("token", **row)
         self._tokens += 1
 
     def end(self, end: End) -> None:
-        """The last row."""
+        """Write the last row."""
         times = {"answerMs": end.answer_ms, "firstTokenMs": end.first_token_ms}
         self.write_row("end", reason=end.reason, message=end.message, **times)
 
-    def cut(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
-        """The last row of an answer that did not come to its own end; `ms` since it began."""
+    def end_early(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
+        """Write the last row of an interrupted answer, `ms` after its start."""
         self.end(End(reason, ms, 0, message))
 
     def write_row(self, kind: str, **row: Any) -> None:
+        """Write one row. Raises ValueError if it is out of order."""
         if kind in ("prompt", "token") and not self.has_passed("states"):
-            raise ValueError(f"a row of kind {kind} comes before states")
+            raise ValueError(f"a row of kind {kind} cannot precede the states")
         super().write_row(kind, **row)
 
 
 def _state_columns(name: str, states: np.ndarray) -> dict[str, np.ndarray]:
-    """fp16 where it holds every value, else float32 in the column beside it."""
+    """The fp16 column if fp16 can represent every value, else the float32 column."""
     flat = np.ravel(states)
     largest = float(np.abs(flat).max(initial=0))
     if not np.isfinite(largest):
         bad = int(len(flat) - np.isfinite(flat).sum())
         raise StatesNotFinite(f"the model's hidden states are not finite: {bad} of {len(flat)} values")
-    if largest > FP16_LARGEST:
+    if largest > FP16_MAX:
         return {f"{name}32": flat.astype(np.float32)}
     return {name: flat.astype(np.float16)}
 
@@ -198,8 +208,10 @@ class Prompt(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run read back; None is what the stream did not have or ended before. states [P, d], fp16 or, where that did not
-    hold them, float32. places: what `queued` rows said.
+    """A run read from a stream. Parts that the stream does not have, or that come after its end, are None.
+
+    places: the number of questions ahead in the queue, from the `queued` rows. picture: the bytes of the image file.
+    states [P, d]: fp16, or float32 if a value is outside fp16's range.
     """
 
     header: Header
@@ -212,14 +224,17 @@ class Run(NamedTuple):
 
 
 def read_run(path: Path) -> Run:
-    """Whatever came before the file broke off; an unknown version is refused by its number."""
+    """Read a run file as `parse_run` does."""
     return parse_run(path.read_bytes(), name=path.name)
 
 
 def parse_run(content: bytes, *, name: str = "the stream") -> Run:
-    """The same of a run's bytes; `name` is for the reasons of refusal."""
-    found, rows = open_rows(content, key=METADATA_KEY, what="a run", version=FORMAT_VERSION, name=name)
-    header = cast(Header, found)
+    """Read a run, up to the point where the stream was cut off.
+
+    Raises ValueError if it is not a run, or has another format version. `name` is used in error messages.
+    """
+    metadata, rows = open_rows(content, key=METADATA_KEY, what="a run", version=FORMAT_VERSION, name=name)
+    header = cast(Header, metadata)
     hidden_size = header["model"]["hiddenSize"]
     places, picture, states, prompt, tokens = [], None, None, None, []
     end = End("truncated", 0, 0)
@@ -232,8 +247,8 @@ def parse_run(content: bytes, *, name: str = "the stream") -> Run:
             case "states":
                 states = _states(row, "states").reshape(-1, hidden_size)
             case "prompt":
-                spelt = [PromptToken(token["tokenId"], token["text"]) for token in row["promptTokens"]]
-                prompt = Prompt(spelt, _states(row, "states").reshape(-1, hidden_size))
+                prompt_tokens = [PromptToken(token["tokenId"], token["text"]) for token in row["promptTokens"]]
+                prompt = Prompt(prompt_tokens, _states(row, "states").reshape(-1, hidden_size))
             case "token":
                 tokens.append(_token(row))
             case "end":
@@ -246,7 +261,7 @@ def _states(row: dict[str, Any], name: str) -> np.ndarray:
 
 
 def _token(row: dict[str, Any]) -> Token:
-    found = None if row["map"] is None else Map(row["map"], row["mapBackend"], row["mapComputeMs"])
+    token_map = None if row["map"] is None else Map(row["map"], row["mapBackend"], row["mapComputeMs"])
     alternatives = [Alternative(a["tokenId"], a["text"], a["logProb"]) for a in row["alternatives"]]
     fields = (row["index"], row["tokenId"], row["text"], row["word"], row["logProb"])
-    return Token(*fields, alternatives, _states(row, "queryState"), found)
+    return Token(*fields, alternatives, _states(row, "queryState"), token_map)

@@ -1,10 +1,10 @@
-"""What a run says before its first row, as JSON in its stream's metadata. `src/contract/run-header.ts` parses it."""
+"""The header of a run, stored as JSON in the metadata of its stream. `src/contract/run-header.ts` parses it."""
 
 from typing import TypedDict
 
 
 class ImageFacts(TypedDict):
-    """The picture that was asked about; `sha256` of its file, in hexadecimal."""
+    """The image of the question. `sha256` is the hexadecimal digest of its file."""
 
     mediaType: str
     name: str
@@ -24,8 +24,10 @@ class Grid(TypedDict):
 
 
 class Frame(TypedDict):
-    """One regular grid of patches. `crop`, in source pixels, is what was resized to model pixels; it may reach past the
-    image where the processor pads.
+    """One regular grid of patches.
+
+    `crop` is the rectangle of the source image, in source pixels, that was resized to model pixels. It may extend past
+    the image if the processor pads.
     """
 
     name: str
@@ -36,7 +38,9 @@ class Frame(TypedDict):
 
 
 class Geometry(TypedDict):
-    """The first frame is shown by default; a map has the frames' patches one frame after the other."""
+    """How the model read the image. A map lists the patches of all frames, one frame after another; the page shows the
+    first frame by default.
+    """
 
     sourceWidthPx: int
     sourceHeightPx: int
@@ -64,7 +68,7 @@ class Head(TypedDict):
 
 
 class Sampling(TypedDict):
-    """Temperature 0 is greedy; the seed says nothing then."""
+    """How answer tokens were chosen. Temperature 0 is greedy, and the seed then has no effect."""
 
     maxNewTokens: int
     temperature: float
@@ -73,7 +77,7 @@ class Sampling(TypedDict):
 
 
 class Header(TypedDict):
-    """`RunHeader` of src/contract/run.ts without the picture's bytes and the version, which the writer adds."""
+    """The header of a run: `RunHeader` of src/contract/run.ts without the image bytes. The writer adds the version."""
 
     id: str
     createdAt: str
@@ -87,5 +91,5 @@ class Header(TypedDict):
 
 
 def patch_count(geometry: Geometry) -> int:
-    """P: the patches of all frames."""
+    """Return P, the number of patches in all frames."""
     return sum(frame["grid"]["rows"] * frame["grid"]["cols"] for frame in geometry["frames"])

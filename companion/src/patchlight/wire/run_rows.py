@@ -1,4 +1,4 @@
-"""A model's answer as rows of a run: what the companion streams and what a recording keeps, from the same loop."""
+"""Write a model's answer as the rows of a run. The companion's stream and recorded runs use the same loop."""
 
 import time
 from collections.abc import Callable
@@ -10,12 +10,13 @@ from PIL import Image
 from torch import Tensor
 
 from ..models.answer_pieces import AnswerText, token_texts
-from ..models.decoding import Prefill, Sampling, Step, decode
+from ..models.decoding import Prefill, Step, decode
 from ..models.reading import Lvlm, Reading
+from ..models.sampling import Sampling
 from .run import Alternative, End, Map, PromptToken, RunWriter, Token
 from .run_header import Frame, Geometry
 
-# Relevancy of the patches [P, d] to the token that a state [d] predicted.
+# Maps a query state [d] and the patch states [P, d] to the relevancy of the patches for the predicted token.
 MapOf = Callable[[Tensor, Tensor], Map]
 
 
@@ -31,8 +32,12 @@ def write_answer(
     after_row: Callable[[], None] = lambda: None,
     map_of: MapOf | None = None,
 ) -> str:
-    """Rows from `states` to `end`; returns the answer. `started` is when the question was asked, by `perf_counter`."""
-    words = AnswerText(tokenizer)
+    """Write the rows from `states` to `end` and return the answer.
+
+    `started` is the time of the question by `perf_counter`. `stop` is called before each forward pass, and `after_row`
+    after each row. `map_of` computes a map for each token, if given.
+    """
+    answer = AnswerText(tokenizer)
     patches = torch.empty(0)
     tokens, first_token_ms, reason = 0, 0.0, "length"
     for step in decode(model, reading, sampling, stop=stop):
@@ -42,23 +47,23 @@ def write_answer(
                 run.states(_numbers(patches))
                 after_row()
                 ids = reading.inputs["input_ids"][0, reading.prompt_columns].tolist()
-                spelt = zip(ids, token_texts(tokenizer, ids), strict=True)
-                run.prompt([PromptToken(*token) for token in spelt], _numbers(step.prompt_states))
+                prompt_tokens = zip(ids, token_texts(tokenizer, ids), strict=True)
+                run.prompt([PromptToken(*token) for token in prompt_tokens], _numbers(step.prompt_states))
             case Step(is_end=True):
                 reason = "stop"
             case Step():
-                found = None if map_of is None else map_of(step.query_state, patches)
-                run.token(_token(step, words, found))
+                token_map = None if map_of is None else map_of(step.query_state, patches)
+                run.token(_token(step, answer, token_map))
                 tokens += 1
         after_row()
     if reason == "length" and tokens < sampling.max_new_tokens:
         reason = "cancelled"
     run.end(End(reason, ms_since(started), first_token_ms))
-    return words.answer
+    return answer.answer
 
 
 def geometry_of(reading: Reading, image: Image.Image) -> Geometry:
-    """The reading's frames as the header has them."""
+    """Return the reading's frames in the format of the run header."""
     frames: list[Frame] = [
         {
             "name": frame.name,
@@ -83,18 +88,18 @@ def geometry_of(reading: Reading, image: Image.Image) -> Geometry:
 
 
 def ms_since(start: float) -> float:
-    """Milliseconds of `perf_counter`."""
+    """Return the milliseconds since `start`, a time of `perf_counter`."""
     return (time.perf_counter() - start) * 1000
 
 
-def _token(step: Step, words: AnswerText, found: Map | None) -> Token:
-    # Before the token is added: each alternative as it would have read here.
-    alternatives = [Alternative(token, words.text_of(token), score) for token, score in step.alternatives]
-    text, word = words.add(step.token_id)
+def _token(step: Step, answer: AnswerText, token_map: Map | None) -> Token:
+    # The texts of the alternatives depend on the tokens before this one, so they come first.
+    alternatives = [Alternative(token, answer.text_of(token), score) for token, score in step.alternatives]
+    text, word = answer.add(step.token_id)
     state = _numbers(step.query_state)
-    return Token(step.index, step.token_id, text, word, step.log_prob, alternatives, state, found)
+    return Token(step.index, step.token_id, text, word, step.log_prob, alternatives, state, token_map)
 
 
 def _numbers(states: Tensor) -> np.ndarray:
-    """On the CPU; through float32 unless fp16 already, for numpy has no bfloat16."""
+    """Convert states to NumPy: fp16 as it is, other dtypes as float32, because NumPy has no bfloat16."""
     return states.to("cpu", states.dtype if states.dtype == torch.float16 else torch.float32).numpy()

@@ -1,4 +1,4 @@
-"""The shipped gradient and attention graphs against autograd, and the weights that they share with the decoder."""
+"""Compares the shipped gradient and attention graphs with autograd, and tests that they share the decoder's weights."""
 
 import base64
 import hashlib
@@ -25,7 +25,8 @@ from patchlight.embedded.pipeline import NAME
 from patchlight.embedded.training.llava_parts import language_model
 from patchlight.embedded.training.model import load_model
 from patchlight.methods.attention_hooks.decoder_call import DecoderCall
-from patchlight.methods.explain import Check, Method, MethodMap, explain
+from patchlight.methods.explain import Check, MethodMap, explain
+from patchlight.methods.names import Method
 from patchlight.methods.relevancy import explain_tokens
 from patchlight.models.loading import LoadOptions, load
 from patchlight.wire.run import read_run
@@ -36,7 +37,7 @@ METHODS: tuple[Method, ...] = ("chefer", "gradcam", "feature-gradcam", "dex-ar",
 
 
 class Case(NamedTuple):
-    """embeds [n, d] of random columns; rows and ids [t]."""
+    """A random sequence with its plain explanation: embeds [n, d], rows [t], ids [t], is_patch [n]."""
 
     embeds: torch.Tensor
     rows: torch.Tensor
@@ -52,7 +53,7 @@ def model() -> LlavaForConditionalGeneration:
 
 @pytest.fixture(scope="module")
 def case(model: LlavaForConditionalGeneration) -> Case:
-    """Of another length than the graphs were exported with; the first row explained is not the sequence's last."""
+    """A sequence of another length than in the export; the first explained row is not the last of the sequence."""
     torch.manual_seed(11)
     n = 57
     embeds, rows, ids = torch.randn(n, 192) * 0.3, torch.tensor([40, 51, 56]), torch.tensor([20, 31, 116])
@@ -66,38 +67,38 @@ def explainer() -> BrowserExplainer:
     return BrowserExplainer(BROWSER, threads=1)
 
 
-def test_the_pass_gives_the_model_s_own_logits_and_states(explainer: BrowserExplainer, case: Case):
+def test_the_trace_gives_the_model_s_logits_and_states(explainer: BrowserExplainer, case: Case):
     traced = explainer.trace(case.embeds.numpy())
-    # The same weights: what is left is the order of float32 sums.
+    # The weights are the same; only the order of float32 sums differs.
     np.testing.assert_allclose(traced["logits"], case.plain.logits.detach().numpy(), rtol=0, atol=1e-4)
     np.testing.assert_allclose(traced["states"], case.plain.states.numpy(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_each_graph_gives_what_autograd_gives(explainer: BrowserExplainer, case: Case, method: str):
+def test_each_graph_matches_autograd(explainer: BrowserExplainer, case: Case, method: str):
     rows, ids = case.rows.numpy(), case.ids.numpy()
     traced = explainer.trace(case.embeds.numpy())
-    found = exported_maps(explainer, traced, rows, ids, case.is_patch.numpy())[method]
-    wanted = plain_maps(case.plain, explainer.facts["featureLayer"])[method]
+    actual = exported_maps(explainer, traced, rows, ids, case.is_patch.numpy())[method]
+    expected = plain_maps(case.plain, explainer.facts["featureLayer"])[method]
     for t, row in enumerate(rows):
-        assert np.abs(wanted[t]).max() > 0
-        assert relative_error(found[t][..., : row + 1], wanted[t][..., : row + 1]) < 1e-4
+        assert np.abs(expected[t]).max() > 0
+        assert relative_error(actual[t][..., : row + 1], expected[t][..., : row + 1]) < 1e-4
 
 
-def test_rows_give_nothing_of_columns_that_they_do_not_see(explainer: BrowserExplainer, case: Case):
-    given = explainer.trace(case.embeds.numpy()) | {"rows": case.rows.numpy(), "tokens": case.ids.numpy()}
+def test_columns_after_a_row_get_no_relevancy(explainer: BrowserExplainer, case: Case):
+    inputs = explainer.trace(case.embeds.numpy()) | {"rows": case.rows.numpy(), "tokens": case.ids.numpy()}
     for graph in ("gradcam", "dex-ar", "attention"):
-        for output in explainer.explain(graph, given):
+        for output in explainer.explain(graph, inputs):
             assert np.abs(output[0][..., 41:]).max() == 0
 
 
-def test_the_plain_form_is_the_companion_s_chefer(model: LlavaForConditionalGeneration, case: Case):
+def test_plain_chefer_equals_the_companion_s(model: LlavaForConditionalGeneration, case: Case):
     call = DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": case.embeds[None]})
-    wanted = explain_tokens(call, case.rows, case.ids).relevancy
-    torch.testing.assert_close(case.plain.chefer(), wanted, rtol=1e-4, atol=1e-6)
+    expected = explain_tokens(call, case.rows, case.ids).relevancy
+    torch.testing.assert_close(case.plain.chefer(), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_the_manifest_names_the_graphs_with_their_hashes_and_no_weight_twice():
+def test_the_manifest_lists_the_graphs_with_hashes_and_no_weight_is_stored_twice():
     manifest = json.loads((BROWSER / "manifest.json").read_text())
     facts = manifest["explain"]
     assert facts["graphs"] == METHOD_GRAPHS
@@ -105,7 +106,7 @@ def test_the_manifest_names_the_graphs_with_their_hashes_and_no_weight_twice():
     for name, entry in facts["files"].items():
         content = (BROWSER / name).read_bytes()
         assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}, name
-    # Recorded runs name the revision; these graphs are no part of it.
+    # Recorded runs refer to the revision, which does not depend on these graphs.
     own = b"".join((BROWSER / graph).read_bytes() for graph in GRAPHS.values())
     assert manifest["revision"] == hashlib.sha256(own).hexdigest()[:12]
     for name in (TRACE, *METHOD_GRAPHS.values()):
@@ -114,13 +115,13 @@ def test_the_manifest_names_the_graphs_with_their_hashes_and_no_weight_twice():
         assert inside == []
 
 
-def test_the_unembedding_is_the_model_s(model: LlavaForConditionalGeneration):
+def test_the_unembedding_equals_the_model_s(model: LlavaForConditionalGeneration):
     rows = np.fromfile(BROWSER / "explain-unembedding.bin", np.float16).reshape(model.lm_head.weight.shape)
     np.testing.assert_array_equal(rows, model.lm_head.weight.numpy())
 
 
 def product(name: str, weights: np.ndarray) -> onnx.ModelProto:
-    """y = x @ weights."""
+    """Return a graph that computes y = x @ weights."""
     node = helper.make_node("MatMul", ["x", name], ["y"])
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", weights.shape[0]])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", weights.shape[1]])
@@ -134,20 +135,20 @@ def run(folder: Path, proto: onnx.ModelProto, x: np.ndarray) -> np.ndarray:
     return np.asarray(session.run(None, {"x": x})[0])
 
 
-def test_a_graph_takes_weights_from_another_s_file_as_they_lie_or_transposed(tmp_path: Path):
+def test_a_graph_can_share_another_graph_s_weights_as_stored_or_transposed(tmp_path: Path):
     rng = np.random.default_rng(5)
     weights = rng.standard_normal((12, 20)).astype(np.float16).astype(np.float32)
-    whole = product("w", weights)
-    store_weights_in_fp16(whole)
-    (tmp_path / "whole.onnx").write_bytes(whole.SerializeToString())
-    shared = SharedWeights(tmp_path / "whole.onnx")
+    source = product("w", weights)
+    store_weights_in_fp16(source)
+    (tmp_path / "source.onnx").write_bytes(source.SerializeToString())
+    shared = SharedWeights(tmp_path / "source.onnx")
     for matrix in (weights, np.ascontiguousarray(weights.T)):
         proto = product("v", matrix)
         shared.share_with(proto)
         assert [t.data_location for t in proto.graph.initializer] == [TensorProto.EXTERNAL]
         x = rng.standard_normal((3, matrix.shape[0])).astype(np.float32)
         np.testing.assert_allclose(run(tmp_path, proto, x), x @ matrix, rtol=1e-5, atol=1e-5)
-    with pytest.raises(ValueError, match=r"v \[12, 20\] is not among the weights of whole\.onnx"):
+    with pytest.raises(ValueError, match=r"v \[12, 20\] is not among the weights of source\.onnx"):
         shared.share_with(product("v", weights + 1))
 
 
@@ -156,14 +157,14 @@ def unpacked(text: str) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", [*METHODS, "tam"])
-def test_the_companion_gives_the_maps_that_the_page_is_held_to(method: Method):
-    """e2e/runtime.spec.ts holds the browser to the same file, to 1e-4."""
+def test_the_companion_s_maps_match_the_page_s_fixture(method: Method):
+    """e2e/runtime.spec.ts compares the browser with the same file, to 1e-4."""
     fixture = json.loads((ROOT / "src/inference/fixtures/explained-run-1.json").read_text())
     run = read_run(ROOT / "public/samples/run-1.run")
     assert run.picture is not None
     loaded = load(LoadOptions(model=str(HF), device="cpu"))
-    picture = Image.open(io.BytesIO(run.picture)).convert("RGB")
-    reading = loaded.family.read(loaded.model, loaded.processor, picture, fixture["question"])
+    image = Image.open(io.BytesIO(run.picture)).convert("RGB")
+    reading = loaded.family.read(loaded.model, loaded.processor, image, fixture["question"])
     log_probs = fixture["picture"]["logProbs"]
     check, *rest = explain(loaded, reading, fixture["tokenIds"], method, fixture["wanted"], log_probs=log_probs)
     assert isinstance(check, Check)
@@ -171,11 +172,11 @@ def test_the_companion_gives_the_maps_that_the_page_is_held_to(method: Method):
     assert check.largest_difference < 1e-4
     maps = [event for event in rest if isinstance(event, MethodMap)]
     assert len(maps) == len(fixture["wanted"])
-    for found, wanted in zip(maps, fixture["picture"]["maps"][method], strict=True):
-        assert relative_error(found.patches.numpy(), unpacked(wanted["values"]).numpy()) < 1e-4
-        assert (found.prompt is None) == ("prompt" not in wanted)
-        if found.prompt is not None and found.answer is not None:
-            assert relative_error(found.prompt.numpy(), unpacked(wanted["prompt"]).numpy()) < 1e-4
-            assert relative_error(found.answer.numpy(), unpacked(wanted["answer"]).numpy()) < 1e-4
-        if found.grounding is not None:
-            assert found.grounding == pytest.approx(wanted["grounding"], rel=1e-3, abs=1e-5)
+    for actual, expected in zip(maps, fixture["picture"]["maps"][method], strict=True):
+        assert relative_error(actual.patches.numpy(), unpacked(expected["values"]).numpy()) < 1e-4
+        assert (actual.prompt is None) == ("prompt" not in expected)
+        if actual.prompt is not None and actual.answer is not None:
+            assert relative_error(actual.prompt.numpy(), unpacked(expected["prompt"]).numpy()) < 1e-4
+            assert relative_error(actual.answer.numpy(), unpacked(expected["answer"]).numpy()) < 1e-4
+        if actual.grounding is not None:
+            assert actual.grounding == pytest.approx(expected["grounding"], rel=1e-3, abs=1e-5)

@@ -1,4 +1,4 @@
-"""The exported graphs against the PyTorch model that they came from, on random weights and small sizes of it."""
+"""Compares the exported graphs with the PyTorch model, on a small model with random weights."""
 
 import hashlib
 import json
@@ -31,27 +31,27 @@ class Folders(NamedTuple):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Random weights with two layers a side kept; head with logits of deviation about 2."""
+    """A model with random weights and two layers per tower, and a head whose logits have a std of about 2."""
     root = tmp_path_factory.mktemp("export")
-    found = Folders(root / "hf", root / "head", root / "browser")
+    made = Folders(root / "hf", root / "head", root / "browser")
     model = build_model(build_tokenizer(), seed=3)
     for part in (language_model(model), vision_tower(model).encoder):
         part.layers = part.layers[:2]
     text_config(model).num_hidden_layers = vision_config(model).num_hidden_layers = 2
-    save_model(model, found.hf)
+    save_model(model, made.hf)
 
     torch.manual_seed(4)
     head = FastRM(192)
     with torch.no_grad():
         head.query.weight *= 6
     facts = HeadFacts(hidden_size=192, stage="post_norm", teacher="none", model="random", model_revision="0")
-    head.save_pretrained(found.head, facts)
-    export_browser_model(found.hf, found.head, found.browser, name="random", knows="Nothing.", training={"steps": 0})
-    return found
+    head.save_pretrained(made.head, facts)
+    export_browser_model(made.hf, made.head, made.browser, name="random", knows="Nothing.", training={"steps": 0})
+    return made
 
 
 def random_image(seed: int) -> np.ndarray:
-    """Smooth enough for patches to differ from one another."""
+    """Return a smooth random image [336, 336, 3], so that neighbouring patches differ."""
     coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     return np.array(Image.fromarray(coarse).resize((336, 336), Image.Resampling.BICUBIC))
 
@@ -61,29 +61,29 @@ def test_parity_over_questions_is_within_the_goals(folders: Folders):
     samples = [(random_image(k), text) for k, text in enumerate(questions)]
     parity = check_parity(folders.hf, folders.head, folders.browser, samples, limit=12)
     assert parity.identical_share == 1
-    # The folder's weights are fp16 already, so that the graphs hold the same numbers: only the order of sums differs.
+    # The saved weights are already rounded to fp16, so the graphs use the same numbers; only the order of sums differs.
     assert parity.hidden_error < 1e-5
-    # The head's one matrix is rounded after folding: each entry is off by up to 2^-11 of itself.
+    # The head's matrix is rounded to fp16 after folding, with a relative error of up to 2^-11 per entry.
     assert 1e-6 < parity.head_error < 5e-3
     report = json.loads((folders.browser / "report" / "parity.json").read_text())
     assert [row["value"] for row in report["figures"]][:2] == [3, 1.0]
 
 
-def test_answers_equal_hugging_face_generate_on_the_processors_own_input(folders: Folders):
+def test_answers_equal_hugging_face_generate_on_the_processor_s_input(folders: Folders):
     image = random_image(7)
     processor = AutoProcessor.from_pretrained(folders.hf)
     inputs = model_inputs(processor, Image.fromarray(image), "Is there a red cube?")
     model = load_model(folders.hf)
-    wanted = generated_ids(model, inputs, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)
+    expected = generated_ids(model, inputs, max_new_tokens=8, min_new_tokens=8, eos_token_id=-1)
     browser = BrowserModel(folders.browser)
     pieces = prompt_pieces(processor.tokenizer)
-    asked = processor.tokenizer("Is there a red cube?", add_special_tokens=False).input_ids
+    question_ids = processor.tokenizer("Is there a red cube?", add_special_tokens=False).input_ids
     browser.manifest["prompt"]["eosTokenId"] = -1
-    found = browser.answer(browser.image_features(image), pieces.before, [*asked, *pieces.after], limit=8)
-    assert found.ids == wanted
+    actual = browser.answer(browser.image_features(image), pieces.before, [*question_ids, *pieces.after], limit=8)
+    assert actual.ids == expected
 
 
-def test_a_prompt_in_two_parts_gives_the_states_of_one(folders: Folders):
+def test_a_prompt_read_in_two_parts_gives_the_same_states(folders: Folders):
     browser = BrowserModel(folders.browser)
     embeds = browser.embeddings(list(range(5, 25)))
     names = [value.name for value in browser.decoder.get_inputs()[2:]]
@@ -91,19 +91,19 @@ def test_a_prompt_in_two_parts_gives_the_states_of_one(folders: Folders):
     def run(part: np.ndarray, past: list[np.ndarray]) -> list[np.ndarray]:
         start = past[0].shape[2]
         feed = {"inputs_embeds": part, "position_ids": np.arange(start, start + part.shape[1])[None]}
-        found = browser.decoder.run(None, feed | dict(zip(names, past, strict=True)))
-        return [np.asarray(output) for output in found]
+        outputs = browser.decoder.run(None, feed | dict(zip(names, past, strict=True)))
+        return [np.asarray(output) for output in outputs]
 
-    none = [np.zeros((1, 4, 0, 48), np.float32)] * 4
-    _, whole, *_ = run(embeds, none)
-    _, first, *past = run(embeds[:, :13], none)
+    no_past = [np.zeros((1, 4, 0, 48), np.float32)] * 4
+    _, complete, *_ = run(embeds, no_past)
+    _, first, *past = run(embeds[:, :13], no_past)
     logits, second, *_ = run(embeds[:, 13:], past)
-    # Same weights and precision; only the order of sums differs.
-    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=0, atol=2e-5)
+    # Weights and precision are the same; only the order of sums differs.
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), complete, rtol=0, atol=2e-5)
     assert logits.shape == (1, len(build_tokenizer()))
 
 
-def test_weights_are_stored_in_fp16_in_one_file_a_graph(folders: Folders):
+def test_each_graph_is_one_file_with_fp16_weights(folders: Folders):
     for name in ("vision.onnx", "embed.onnx", "decoder.onnx"):
         proto = onnx.load(folders.browser / name, load_external_data=False)
         assert not any(tensor.external_data for tensor in proto.graph.initializer)
@@ -114,7 +114,7 @@ def test_weights_are_stored_in_fp16_in_one_file_a_graph(folders: Folders):
         assert any(t.data_type == onnx.TensorProto.FLOAT16 for t in proto.graph.initializer)
 
 
-def test_the_manifest_names_every_file_with_its_hash(folders: Folders):
+def test_the_manifest_lists_every_file_with_its_hash(folders: Folders):
     manifest = json.loads((folders.browser / "manifest.json").read_text())
     present = {p.relative_to(folders.browser).as_posix() for p in folders.browser.rglob("*") if p.is_file()}
     assert set(manifest["files"]) == {name for name in present if name != "manifest.json" and "report/" not in name}
@@ -127,7 +127,7 @@ def test_the_manifest_names_every_file_with_its_hash(folders: Folders):
     assert "colour" in manifest["prompt"]["neverSeen"]
 
 
-def test_exporting_again_keeps_what_explains_while_the_decoder_is_the_same(folders: Folders, tmp_path: Path):
+def test_exporting_again_keeps_the_explain_section_if_the_decoder_is_unchanged(folders: Folders, tmp_path: Path):
     def export() -> dict[str, object]:
         out = tmp_path / "browser"
         export_browser_model(folders.hf, folders.head, out, name="random", knows="Nothing.", training={})
@@ -135,8 +135,8 @@ def test_exporting_again_keeps_what_explains_while_the_decoder_is_the_same(folde
 
     path = tmp_path / "browser" / "manifest.json"
     path.parent.mkdir()
-    of_another = {"explain": {"trace": "x"}, "files": {"decoder.onnx": {"sha256": "another"}}}
-    path.write_text(json.dumps(of_another))
+    of_other_decoder = {"explain": {"trace": "x"}, "files": {"decoder.onnx": {"sha256": "another"}}}
+    path.write_text(json.dumps(of_other_decoder))
     manifest = export()
     assert "explain" not in manifest
     path.write_text(json.dumps(manifest | {"explain": {"trace": "x"}}))

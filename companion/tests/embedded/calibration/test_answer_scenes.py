@@ -1,4 +1,4 @@
-"""The shipped calibration: its answers can be had again, about the pictures that ship, from the page's own graphs."""
+"""Tests that the shipped calibration can be reproduced from the shipped images with the page's graphs."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from patchlight.embedded.browser.browser_model import BrowserModel
 from patchlight.embedded.calibration.answer_scenes import (
     CalibrationSize,
     answer_scenes,
-    decode_picture,
+    decode_webp,
     read_scenes,
 )
 from patchlight.embedded.calibration.folder import CELL_PX, SPRITE_COLS
@@ -30,10 +30,11 @@ from patchlight.embedded.world.render import render_seed
 from patchlight.embedded.world.scenes import split_seed
 from patchlight.head.shards import Rank
 from patchlight.models.answer_pieces import token_texts
+from tests.helpers.packed_images import read_image
 from tests.helpers.paths import ROOT
 
 HF, BROWSER, DATA = ROOT / "models" / NAME, ROOT / "public" / "models" / NAME, ROOT / "public" / "datasets" / NAME
-HANDFUL = range(7, 10_188, 1_273)
+SOME_ROWS = range(7, 10_188, 1_273)
 SMALL = CalibrationSize(scenes=3, questions_each=1, answer_tokens=12, shard_scenes=2)
 
 
@@ -48,19 +49,19 @@ def browser() -> BrowserModel:
     return BrowserModel(BROWSER)
 
 
-def test_answers_and_entropies_are_those_of_the_page_s_graphs(table: Any, browser: BrowserModel):
-    """Each prompt whole, where the calibration read each picture once; so sums are added in another order."""
+def test_the_page_s_graphs_reproduce_answers_and_entropies(table: Any, browser: BrowserModel):
+    """Reads each prompt in one pass; the calibration read each image once, so the order of sums differs."""
     tokenizer = AutoTokenizer.from_pretrained(HF)
     pieces = prompt_pieces(tokenizer)
-    for row in (table.slice(k, 1).to_pylist()[0] for k in HANDFUL):
-        pixels = decode_picture((DATA / row["image"]).read_bytes())
+    for row in (table.slice(k, 1).to_pylist()[0] for k in SOME_ROWS):
+        pixels = decode_webp(read_image(DATA, row["image"]))
         after = [*tokenizer(row["question"], add_special_tokens=False).input_ids, *pieces.after]
-        found = browser.answer(browser.image_features(pixels), pieces.before, after, limit=96)
-        assert token_texts(tokenizer, found.ids) == row["tokens"]
-        assert found.log_probs == pytest.approx(row["logProbs"], abs=1e-4)
+        answer = browser.answer(browser.image_features(pixels), pieces.before, after, limit=96)
+        assert token_texts(tokenizer, answer.ids) == row["tokens"]
+        assert answer.log_probs == pytest.approx(row["logProbs"], abs=1e-4)
         first = len(pieces.before)
-        queries = found.states[first + PATCHES + len(after) - 1 :][: len(found.ids)]
-        maps = torch.from_numpy(browser.relevancy(queries, found.states[first : first + PATCHES]))
+        queries = answer.states[first + PATCHES + len(after) - 1 :][: len(answer.ids)]
+        maps = torch.from_numpy(browser.relevancy(queries, answer.states[first : first + PATCHES]))
         for column, entropy in (
             ("entropySum", sum_normalised),
             ("entropyKde", kernel_density),
@@ -69,24 +70,24 @@ def test_answers_and_entropies_are_those_of_the_page_s_graphs(table: Any, browse
             assert entropy(maps).tolist() == pytest.approx(row[column], abs=1e-3), column
 
 
-def test_a_picture_as_it_is_decoded_is_what_the_processor_would_give_the_model(table: Any):
-    content = (DATA / table["image"][0].as_py()).read_bytes()
+def test_a_decoded_image_equals_the_processor_s_input(table: Any):
+    content = read_image(DATA, table["image"][0].as_py())
     processor = CLIPImageProcessorPil(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
-    given = processor(Image.open(io.BytesIO(content)), do_rescale=False, do_normalize=False, return_tensors="np")
-    assert np.array_equal(given["pixel_values"][0].transpose(1, 2, 0), decode_picture(content))
+    inputs = processor(Image.open(io.BytesIO(content)), do_rescale=False, do_normalize=False, return_tensors="np")
+    assert np.array_equal(inputs["pixel_values"][0].transpose(1, 2, 0), decode_webp(content))
 
 
-def test_pictures_are_of_scenes_of_a_split_of_their_own(table: Any):
+def test_images_show_scenes_of_the_calibration_split(table: Any):
     images = table["image"].to_pylist()
     for number in (0, 400, 849):
         assert f"images/{number:04d}.webp" in images
         _, rendered = render_seed(split_seed("calibration", number))
-        shown = decode_picture((DATA / f"images/{number:04d}.webp").read_bytes())
-        # Of what compression does; another scene is 10 and more away.
+        shown = decode_webp(read_image(DATA, f"images/{number:04d}.webp"))
+        # The effect of compression; another scene differs by 10 or more.
         assert np.abs(shown.astype(int) - rendered.image).mean() < 3
 
 
-def test_there_are_ten_thousand_answers_in_three_sets_right_where_they_are_the_reference(table: Any):
+def test_it_has_ten_thousand_answers_in_three_sets_scored_by_exact_match(table: Any):
     sets = table["set"].to_pylist()
     assert table.num_rows >= 10_000
     assert all(sets.count(name) >= 3_300 for name in SETS)
@@ -97,14 +98,14 @@ def test_there_are_ten_thousand_answers_in_three_sets_right_where_they_are_the_r
     assert sum(no) * 2 == len(no)
 
 
-def test_it_is_of_the_model_and_head_that_ship():
+def test_it_belongs_to_the_shipped_model_and_head():
     manifest, facts = json.loads((BROWSER / "manifest.json").read_text()), read_facts(DATA / "calibration.arrow")
     model = {"name": manifest["name"], "revision": manifest["revision"], "sameAs": [revision(HF)]}
     assert facts["model"] == model
     assert facts["head"] == {name: manifest["head"][name] for name in ("name", "revision")}
 
 
-def test_thumbnails_are_the_pictures_in_order(table: Any):
+def test_thumbnails_show_the_images_in_order(table: Any):
     sheet = Image.open(DATA / "sprites.webp").convert("RGB")
     facts = read_facts(DATA / "calibration.arrow")
     assert facts["sprites"] == {"file": "sprites.webp", "cols": SPRITE_COLS, "cellPx": CELL_PX}
@@ -113,29 +114,29 @@ def test_thumbnails_are_the_pictures_in_order(table: Any):
         row, col = divmod(cell, SPRITE_COLS)
         x, y = col * CELL_PX, row * CELL_PX
         thumbnail = np.asarray(sheet.crop((x, y, x + CELL_PX, y + CELL_PX)), dtype=float)
-        picture = Image.open(DATA / image).convert("RGB")
-        small = np.asarray(picture.resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS), dtype=float)
-        other = np.asarray(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((CELL_PX, CELL_PX)), dtype=float)
-        # Compression moves a thumbnail's pixels a little; another picture is far off.
+        original = Image.open(io.BytesIO(read_image(DATA, image))).convert("RGB")
+        small = np.asarray(original.resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS), dtype=float)
+        other = np.asarray(original.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((CELL_PX, CELL_PX)), dtype=float)
+        # Compression changes pixels slightly; another image differs much more.
         assert np.abs(thumbnail - small).mean() < 6 < np.abs(thumbnail - other).mean()
 
 
-def test_a_killed_run_goes_on_and_comes_to_the_same(browser: BrowserModel, tmp_path: Path):
+def test_an_interrupted_run_resumes_with_the_same_result(browser: BrowserModel, tmp_path: Path):
     tokenizer = AutoTokenizer.from_pretrained(HF)
-    whole = answer_scenes(browser, tokenizer, tmp_path / "whole", SMALL)
-    killed = answer_scenes(browser, tokenizer, tmp_path / "killed", SMALL)
-    killed.path(1).unlink()
-    (killed.folder / ".00001.999999999").write_bytes(b"half")
-    kept = killed.path(0).stat().st_mtime_ns
-    assert len(killed.missing(Rank())) == 1
-    again = answer_scenes(browser, tokenizer, tmp_path / "killed", SMALL)
-    assert again.path(0).stat().st_mtime_ns == kept
-    assert read_scenes(again) == read_scenes(whole)
-    assert len(read_scenes(again)) == 3
-    assert not list(again.folder.glob(".*"))
+    complete = answer_scenes(browser, tokenizer, tmp_path / "complete", SMALL)
+    interrupted = answer_scenes(browser, tokenizer, tmp_path / "interrupted", SMALL)
+    interrupted.path(1).unlink()
+    (interrupted.folder / ".00001.999999999").write_bytes(b"half")
+    kept = interrupted.path(0).stat().st_mtime_ns
+    assert len(interrupted.missing(Rank())) == 1
+    resumed = answer_scenes(browser, tokenizer, tmp_path / "interrupted", SMALL)
+    assert resumed.path(0).stat().st_mtime_ns == kept
+    assert read_scenes(resumed) == read_scenes(complete)
+    assert len(read_scenes(resumed)) == 3
+    assert not list(resumed.folder.glob(".*"))
 
 
-def test_a_folder_of_another_size_is_not_gone_on_with(browser: BrowserModel, tmp_path: Path):
+def test_a_folder_with_another_config_is_refused(browser: BrowserModel, tmp_path: Path):
     tokenizer = AutoTokenizer.from_pretrained(HF)
     one = CalibrationSize(scenes=1, questions_each=1, answer_tokens=4)
     answer_scenes(browser, tokenizer, tmp_path, one)

@@ -1,6 +1,6 @@
-"""The page resizes images itself; the fixture that its tests read holds what Pillow and the CLIP processor give.
+"""Checks the fixture for the page's own image resizing, which contains results of Pillow and the CLIP processor.
 
-`python -m tests.embedded.training.test_model_image` writes the fixture anew.
+`python -m tests.embedded.training.test_model_image` rewrites the fixture.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ IMAGES = [(500, 375), (375, 500), (336, 336), (200, 64), (101, 337), (1200, 801)
 
 
 def noise(width: int, height: int) -> np.ndarray:
-    """[height, width, 3] uint8 from a linear congruential generator, four in ten bytes at the ends of the range."""
+    """Return [height, width, 3] uint8 from a linear congruential generator; four in ten values are 0 or 255."""
     powers = np.cumprod(np.full(width * height * 3, 1664525, dtype=np.uint32), dtype=np.uint32)
     sums = np.cumsum(np.concatenate([np.ones(1, np.uint32), powers[:-1]]), dtype=np.uint32)
     state = powers + np.uint32(1013904223) * sums
@@ -55,7 +55,7 @@ def expected() -> dict[str, Any]:
     return {"resizes": resizes, "images": images}
 
 
-def test_the_fixture_of_the_pages_resize_is_what_pillow_gives() -> None:
+def test_the_fixture_matches_pillow() -> None:
     assert json.loads(FIXTURE.read_text()) == json.loads(json.dumps(expected()))
 
 

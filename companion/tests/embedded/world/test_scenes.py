@@ -1,4 +1,4 @@
-"""Scenes and their renderings."""
+"""Tests scenes and their renderings."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def test_splits_share_no_seed() -> None:
     for one in ranges:
         for other in ranges:
             assert one is other or one.stop <= other.start or other.stop <= one.start
-    with pytest.raises(ValueError, match="1048576 scenes, asked for number 1048576"):
+    with pytest.raises(ValueError, match="has scenes 0 to 1048575, got index 1048576"):
         split_seed("test", 1 << 20)
 
 
@@ -26,27 +26,27 @@ def test_a_seed_always_gives_the_same_image() -> None:
 
 
 @pytest.mark.parametrize("index", range(12))
-def test_every_object_of_a_scene_can_be_seen(index: int) -> None:
+def test_every_object_of_a_scene_is_visible(index: int) -> None:
     scene, rendered = render_seed(split_seed("validation", index))
     assert 3 <= len(scene.objects) <= 8
-    seen = np.bincount(rendered.object_ids.ravel() + 1, minlength=len(scene.objects) + 1)[1:]
-    assert seen.min() >= MIN_VISIBLE_PX
+    visible = np.bincount(rendered.object_ids.ravel() + 1, minlength=len(scene.objects) + 1)[1:]
+    assert visible.min() >= MIN_VISIBLE_PX
     assert rendered.object_ids.max() == len(scene.objects) - 1
 
 
-def test_the_mask_lies_where_the_camera_projects_the_object() -> None:
+def test_the_mask_is_where_the_camera_projects_the_object() -> None:
     for seed in range(8):
         scene = sample_scene(seed)
         alone = scene._replace(objects=scene.objects[:1])
         item = alone.objects[0]
         rows, cols = np.nonzero(render(alone).object_ids == 0)
         x, y, _ = project(alone.camera, np.array([[*item.center, item.radius * 0.75]]))[0]
-        # the silhouette's centre is near the centre's projection, not on it: perspective, and cylinders are tall
+        # Perspective and the height of cylinders move the silhouette's centre away from the projected centre.
         assert abs(cols.mean() - x) < 8
         assert abs(rows.mean() - y) < 14
 
 
-def test_a_wide_picture_shows_the_square_one_in_its_middle() -> None:
+def test_the_centre_of_a_wide_image_equals_the_square_image() -> None:
     scene, square = render_seed(split_seed("validation", 3))
     wide = render(scene, width=504, height=336)
     assert np.array_equal(wide.object_ids[:, 84:420], square.object_ids)
@@ -56,14 +56,14 @@ def test_a_wide_picture_shows_the_square_one_in_its_middle() -> None:
 
 def test_patch_majority_counts_pixels() -> None:
     ids = np.full((336, 336), -1, np.int8)
-    ids[:14, :4] = 2  # 56 of 196 pixels: more than a quarter
-    ids[14:28, :3] = 1  # 42: less
+    ids[:14, :4] = 2  # 56 of 196 pixels, more than a quarter
+    ids[14:28, :3] = 1  # 42 pixels, less than a quarter
     patches = patch_majority(ids).reshape(24, 24)
     assert patches[0, 0] == 2
     assert patches[1, 0] == -1
 
 
-def test_a_pool_resumes_and_gives_back_what_was_rendered(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pool_resumes_and_returns_what_was_rendered(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("patchlight.embedded.world.pool.SHARD_SCENES", 2)
     pool = ScenePool(tmp_path, "validation", 4)
     pool.fill(workers=1)

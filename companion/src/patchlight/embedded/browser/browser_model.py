@@ -1,4 +1,4 @@
-"""The exported model folder run by onnxruntime in Python: what the page's worker does, step by step, for tests."""
+"""Runs the exported model folder with onnxruntime in Python, following the steps of the page's worker."""
 
 import json
 from pathlib import Path
@@ -9,10 +9,10 @@ import onnxruntime
 
 
 class BrowserAnswer(NamedTuple):
-    """Greedy answer without its end token: ids and log-probabilities in nats, one a token.
+    """A greedy answer without its end token: one id and one log-probability (nats) per token.
 
-    states [n, d] of every position fed: prompt (what of it was not read before), then each answer token. logits [t, V]
-    that chose each token, those that chose the end token included.
+    states [n, d] of every position processed for it: the prompt (without a prefix that was read before), then the
+    answer tokens. logits [t, V] that each token was chosen from, including the end token.
     """
 
     ids: list[int]
@@ -21,8 +21,12 @@ class BrowserAnswer(NamedTuple):
     logits: np.ndarray
 
 
-class Read(NamedTuple):
-    """Positions that the decoder has read: keys and values of each layer, their states [n, d], the last's logits [V]."""
+class DecoderState(NamedTuple):
+    """The decoder after reading some positions.
+
+    past: keys and values per layer, for all positions so far. states [n, d] of the positions read last; logits [V] of
+    the last position.
+    """
 
     past: list[np.ndarray]
     states: np.ndarray
@@ -30,7 +34,7 @@ class Read(NamedTuple):
 
 
 class BrowserModel:
-    """All graphs of one folder; `threads` as the page's worker would have."""
+    """The answering graphs and the head of a model folder; `threads` per session, as in the page's worker."""
 
     def __init__(self, folder: Path, *, threads: int = 2):
         self.manifest = json.loads((folder / "manifest.json").read_text())
@@ -45,19 +49,19 @@ class BrowserModel:
         self.head, self.norm = session(head["graph"]), session(head["normGraph"])
 
     def image_features(self, image: np.ndarray) -> np.ndarray:
-        """[px, px, 3] uint8, already cropped, to [1, P, d]."""
+        """Encode a cropped image [px, px, 3] uint8 to projected features [1, P, d]."""
         facts = self.manifest["image"]
         pixels = (image.astype(np.float32) / 255 - np.float32(facts["mean"])) / np.float32(facts["std"])
         [features] = _run(self.vision, {"pixel_values": pixels.transpose(2, 0, 1)[None].astype(np.float32)})
         return features
 
     def embeddings(self, ids: list[int]) -> np.ndarray:
-        """[1, s, d]."""
+        """Return the embeddings of s token ids, [1, s, d]."""
         [embeds] = _run(self.embed, {"input_ids": np.array([ids], dtype=np.int64)})
         return embeds
 
-    def read(self, embeds: np.ndarray, past: list[np.ndarray] | None = None) -> Read:
-        """[1, s, d] after `past`, which is not written to: several continuations may start from one."""
+    def read(self, embeds: np.ndarray, past: list[np.ndarray] | None = None) -> DecoderState:
+        """Read embeddings [1, s, d] after `past`. Does not modify `past`, so several continuations can share it."""
         facts = self.manifest["model"]
         empty = np.zeros((1, facts["kvHeads"], 0, facts["headDim"]), np.float32)
         before = [empty] * (2 * facts["layers"]) if past is None else past
@@ -65,22 +69,22 @@ class BrowserModel:
         start, count = before[0].shape[2], embeds.shape[1]
         feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
         logits, states, *present = _run(self.decoder, feed | dict(zip(names, before, strict=True)))
-        return Read(present, states[0], logits[0])
+        return DecoderState(present, states[0], logits[0])
 
     def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:
-        """Greedy decoding on the merged decoder: the prompt at once with no past, then a token at a time."""
+        """Decode greedily: the complete prompt without a past, then one token at a time. `limit` is in tokens."""
         embeds = np.concatenate([self.embeddings(before), features, self.embeddings(after)], axis=1)
-        return self._go_on(self.read(embeds), limit)
+        return self._continue(self.read(embeds), limit)
 
-    def answer_after(self, prefix: Read, after: list[int], *, limit: int) -> BrowserAnswer:
-        """The same where what comes before the question has been read, as the page reads each image once."""
-        return self._go_on(self.read(self.embeddings(after), prefix.past), limit)
+    def answer_after(self, prefix: DecoderState, after: list[int], *, limit: int) -> BrowserAnswer:
+        """Decode greedily after a prefix that was read before, as the page reads each image once."""
+        return self._continue(self.read(self.embeddings(after), prefix.past), limit)
 
-    def _go_on(self, step: Read, limit: int) -> BrowserAnswer:
+    def _continue(self, step: DecoderState, limit: int) -> BrowserAnswer:
         eos = self.manifest["prompt"]["eosTokenId"]
         ids: list[int] = []
         log_probs: list[float] = []
-        states, said = [step.states], [step.logits]
+        states, logits = [step.states], [step.logits]
         while len(ids) < limit:
             token = int(step.logits.argmax())
             if token == eos:
@@ -90,11 +94,11 @@ class BrowserModel:
             if len(ids) < limit:
                 step = self.read(self.embeddings([token]), step.past)
                 states.append(step.states)
-                said.append(step.logits)
-        return BrowserAnswer(ids, log_probs, np.concatenate(states), np.stack(said))
+                logits.append(step.logits)
+        return BrowserAnswer(ids, log_probs, np.concatenate(states), np.stack(logits))
 
     def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
-        """Raw states [T, d] and [P, d] to probabilities [T, P]."""
+        """Compute the head's probabilities [T, P] from raw states [T, d] and [P, d]."""
         [patches] = _run(self.norm, {"patch_states": patch_states})
         [probabilities] = _run(self.head, {"query_states": query_states, "patch_states": patches})
         return probabilities
@@ -106,7 +110,7 @@ def _log_softmax(logits: np.ndarray, token: int) -> float:
 
 
 class BrowserExplainer:
-    """The graphs of the gradient and attention methods of one folder."""
+    """The graphs of the gradient and attention methods of a model folder."""
 
     def __init__(self, folder: Path, *, threads: int = 2):
         self.facts = json.loads((folder / "manifest.json").read_text())["explain"]
@@ -120,16 +124,16 @@ class BrowserExplainer:
         self._graphs = {name: session(path) for name, path in self.facts["graphs"].items()}
 
     def trace(self, embeds: np.ndarray) -> dict[str, np.ndarray]:
-        """[n, d] to logits [n, V], states [n, d] and what the methods need, by the graphs' own names."""
+        """Trace embeddings [n, d]; returns logits [n, V], states [n, d] and the methods' inputs, each by name."""
         names = [value.name for value in self._trace.get_outputs()]
         return {"x.0": embeds, **dict(zip(names, _run(self._trace, {"x.0": embeds}), strict=True))}
 
-    def explain(self, graph: str, given: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """A graph's outputs, from those of `given` that it asks for."""
+    def explain(self, graph: str, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run a graph on its inputs, which are picked from `inputs` by name, and return its outputs."""
         session = self._graphs[graph]
-        return _run(session, {value.name: given[value.name] for value in session.get_inputs()})
+        return _run(session, {value.name: inputs[value.name] for value in session.get_inputs()})
 
 
 def _run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """All outputs; these graphs give dense tensors only."""
+    """Return all outputs; all of them are dense tensors."""
     return [np.asarray(output) for output in session.run(None, feed)]

@@ -1,15 +1,15 @@
-"""The embedded model's gradient and attention methods as ONNX graphs beside its decoder, whose weights they use.
+"""Exports the embedded model's gradient and attention methods to ONNX graphs, which share the decoder's weights.
 
-explain-trace.onnx             x.0 [n, d], the embeddings -> logits [n, V], states [n, d], x.* and m.* [n, d] of each layer
+explain-trace.onnx             x.0 [n, d], the embeddings -> logits [n, V], states [n, d], x.* and m.* [n, d] per layer
 explain-chefer.onnx            x.*, m.* (first p_t + 1 rows), token [1] -> relevancy [n]
-explain-feature-gradcam.onnx   x.*, m.* from the feature layer on, token [1], is_patch [n] -> relevancy [n]
+explain-feature-gradcam.onnx   x.*, m.* of the feature layer and up, token [1], is_patch [n] -> relevancy [n]
 explain-gradcam.onnx           x of the last layer, rows [t], tokens [t] -> relevancy [t, n]
 explain-dex-ar.onnx            x.*, m.*, rows [t], tokens [t] -> gradients [t, L, h, n]
 explain-attention.onnx         x.*, rows [t] -> rollout [t, n], attention [t, n]
 explain-unembedding.bin        lm_head's rows [V, d] in fp16
 
-Each graph takes the trace's outputs by their names. No weight is stored twice: a graph refers to the bytes of the
-decoder's own file, which the runtime is handed with it.
+The inputs have the names of the trace's outputs. No weight is stored twice: the graphs refer to byte ranges of the
+decoder's file, which the runtime receives as their external data.
 """
 
 import hashlib
@@ -49,8 +49,8 @@ METHOD_GRAPHS = {
 }
 
 
-class Exported(NamedTuple):
-    """A function to export with sample inputs and their names, nested alike; `rows` are dimensions that vary."""
+class ExportSpec(NamedTuple):
+    """A function to export: sample inputs, input and output names, and dynamic dimensions nested like the inputs."""
 
     function: Callable[..., Any]
     sample: tuple[Any, ...]
@@ -60,7 +60,7 @@ class Exported(NamedTuple):
 
 
 def export_explain_graphs(hf_folder: Path, out_folder: Path) -> None:
-    """Write the graphs beside the decoder's, and name them in the manifest. All else in the folder stays as it is."""
+    """Write the graphs next to the decoder's and list them in the manifest; nothing else in the folder changes."""
     model = load_model(hf_folder, attention="eager").requires_grad_(False)
     decoder_file = out_folder / GRAPHS["decoder"]
     weights = SharedWeights(decoder_file)
@@ -68,7 +68,7 @@ def export_explain_graphs(hf_folder: Path, out_folder: Path) -> None:
     for name, exported in explained_graphs(decoder).items():
         proto = export_function(exported)
         weights.share_with(proto)
-        strip_notes(proto)
+        strip_metadata(proto)
         (out_folder / name).write_bytes(proto.SerializeToString())
     unembedding = model.lm_head.weight.detach().numpy().astype(np.float16)
     (out_folder / UNEMBEDDING).write_bytes(unembedding.tobytes())
@@ -79,7 +79,7 @@ def export_explain_graphs(hf_folder: Path, out_folder: Path) -> None:
 
 
 def explain_section(decoder: ExplainedDecoder, folder: Path) -> dict[str, Any]:
-    """The manifest's part about these graphs."""
+    """Return the manifest's section about these graphs."""
     files = {}
     for name in (TRACE, *METHOD_GRAPHS.values(), UNEMBEDDING):
         content = (folder / name).read_bytes()
@@ -96,19 +96,19 @@ def explain_section(decoder: ExplainedDecoder, folder: Path) -> dict[str, Any]:
 
 
 FIRST_LENS_LAYER = 0
-"""DEX-AR reads layers from here on, the first being 0."""
+"""First layer that DEX-AR uses, counted from 0."""
 
 
 def feature_layer(decoder: ExplainedDecoder) -> int:
-    """The middle one, counted from 0."""
+    """Return the middle layer, counted from 0."""
     return len(decoder.layers) // 2
 
 
-def explained_graphs(decoder: ExplainedDecoder) -> dict[str, Exported]:
-    """By file name."""
+def explained_graphs(decoder: ExplainedDecoder) -> dict[str, ExportSpec]:
+    """Return the specs of all exports by file name."""
     count, top, middle = len(decoder.layers), decoder.top, feature_layer(decoder)
     d = decoder.norm.weight.shape[0]
-    # A sample length of 1 would be taken for a constant, equal ones for the same, and one tensor twice for one input.
+    # The exporter treats a length of 1 as a constant, equal lengths as one dimension, and equal tensors as one input.
     n, t = Dim("n", min=2, max=1024), Dim("t", min=1, max=1024)
     columns, picked = 11, 3
     state = torch.randn(columns, d)
@@ -126,42 +126,42 @@ def explained_graphs(decoder: ExplainedDecoder) -> dict[str, Exported]:
         return (logits, last, *xs[1:], *ms)
 
     return {
-        TRACE: Exported(
+        TRACE: ExportSpec(
             flat_trace,
             (state,),
             ["x.0"],
             ["logits", "states", *names("x", 1, count), *names("m", 0, count)],
             (a_state,),
         ),
-        METHOD_GRAPHS["chefer"]: Exported(
+        METHOD_GRAPHS["chefer"]: ExportSpec(
             lambda x, m, token: chefer(decoder, x, m, token),
             (states(count), states(top), token),
             [*names("x", 0, count), *names("m", 0, top), "token"],
             ["relevancy"],
             ([a_state] * count, [a_state] * top, None),
         ),
-        METHOD_GRAPHS["feature-gradcam"]: Exported(
+        METHOD_GRAPHS["feature-gradcam"]: ExportSpec(
             lambda x, m, token, is_patch: feature_gradcam(decoder, x, m, token, is_patch),
             (states(count - middle), states(top - middle), token, torch.ones(columns)),
             [*names("x", middle, count), *names("m", middle, top), "token", "is_patch"],
             ["relevancy"],
             ([a_state] * (count - middle), [a_state] * (top - middle), None, a_state),
         ),
-        METHOD_GRAPHS["gradcam"]: Exported(
+        METHOD_GRAPHS["gradcam"]: ExportSpec(
             lambda x, rows, tokens: gradcam(decoder, x, rows, tokens),
             (state, rows, tokens),
             [*names("x", top, count), "rows", "tokens"],
             ["relevancy"],
             (a_state, a_row, a_row),
         ),
-        METHOD_GRAPHS["dex-ar"]: Exported(
+        METHOD_GRAPHS["dex-ar"]: ExportSpec(
             lambda x, m, rows, tokens: lens_gradients(decoder, x, m, rows, tokens),
             (states(count), states(count), rows, tokens),
             [*names("x", 0, count), *names("m", 0, count), "rows", "tokens"],
             ["gradients"],
             ([a_state] * count, [a_state] * count, a_row, a_row),
         ),
-        METHOD_GRAPHS["attention"]: Exported(
+        METHOD_GRAPHS["attention"]: ExportSpec(
             lambda x, rows: attention_maps(decoder, x, rows),
             (states(count), rows),
             [*names("x", 0, count), "rows"],
@@ -171,29 +171,29 @@ def explained_graphs(decoder: ExplainedDecoder) -> dict[str, Exported]:
     }
 
 
-def export_function(exported: Exported) -> onnx.ModelProto:
-    """A function that differentiates inside cannot be exported; what it does, written down operation by operation, can."""
+def export_function(exported: ExportSpec) -> onnx.ModelProto:
+    """Export a function that differentiates: trace it to plain operations first, as autograd cannot be exported."""
     function, sample, inputs, outputs, dynamic = exported
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        written = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*sample)
+        traced = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*sample)
         program = torch.export.export(
-            written, sample, dynamic_shapes=dynamic, prefer_deferred_runtime_asserts_over_guards=True
+            traced, sample, dynamic_shapes=dynamic, prefer_deferred_runtime_asserts_over_guards=True
         )
-        found = torch.onnx.export(
+        exported_program = torch.onnx.export(
             program, input_names=inputs, output_names=outputs, dynamo=True, opset_version=OPSET, verbose=False
         )
-    if found is None:
-        raise RuntimeError(f"{', '.join(outputs)}: the exporter gave no program")
-    proto = found.model_proto
+    if exported_program is None:
+        raise RuntimeError(f"torch.onnx.export returned no program for the outputs {', '.join(outputs)}")
+    proto = exported_program.model_proto
     names = [value.name for value in proto.graph.input], [value.name for value in proto.graph.output]
     if names != (inputs, outputs):
-        raise RuntimeError(f"inputs and outputs are {names}, want {inputs}, {outputs}")
+        raise RuntimeError(f"expected inputs and outputs {inputs}, {outputs}, got {names}")
     return proto
 
 
-def strip_notes(proto: onnx.ModelProto) -> None:
-    """Where in the sources each operation came from, which is most of a small graph's bytes."""
+def strip_metadata(proto: onnx.ModelProto) -> None:
+    """Remove metadata about source lines, which makes up most of a small graph's bytes."""
     del proto.metadata_props[:], proto.graph.metadata_props[:]
     for part in (*proto.graph.node, *proto.graph.input, *proto.graph.output, *proto.graph.initializer):
         del part.metadata_props[:]
@@ -202,7 +202,7 @@ def strip_notes(proto: onnx.ModelProto) -> None:
 
 
 class SharedWeights:
-    """The weights inside a graph's file, for other graphs to refer to where they lie."""
+    """The weights in a graph's file, which other graphs can refer to as external data."""
 
     def __init__(self, file: Path):
         self._file_name, content = file.name, file.read_bytes()
@@ -212,15 +212,16 @@ class SharedWeights:
                 continue
             place = content.find(tensor.raw_data)
             if place < 0:
-                raise ValueError(f"{tensor.name} does not lie in {file.name} in one piece")
+                raise ValueError(f"the bytes of {tensor.name} are not contiguous in {file.name}")
             self._places[tuple(tensor.dims), tensor.raw_data] = place
 
     def share_with(self, proto: onnx.ModelProto, *, larger_than: int = 64) -> None:
-        """Each float32 initializer that is one of the weights, as it lies or transposed, becomes a reference to it.
+        """Replace each float32 initializer that equals one of the weights, or its transpose, by a reference to it.
 
-        One that holds more than `larger_than` elements and is none of them is refused, unless it is one number repeated.
+        Ignores initializers of at most `larger_than` elements or with a single repeated value. Raises ValueError for
+        any other initializer that is not among the weights.
         """
-        nodes, taken = [], set[str]()
+        nodes, shared = [], set[str]()
         for tensor in proto.graph.initializer:
             if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) <= larger_than:
                 continue
@@ -228,31 +229,31 @@ class SharedWeights:
             if np.ptp(values) == 0:
                 continue
             halves, name = values.astype(np.float16), tensor.name
-            as_it_lies = self._places.get((halves.shape, halves.tobytes()))
-            turned = self._places.get((halves.T.shape, np.ascontiguousarray(halves.T).tobytes()))
-            place, shape = (as_it_lies, halves.shape) if as_it_lies is not None else (turned, halves.T.shape)
+            as_stored = self._places.get((halves.shape, halves.tobytes()))
+            transposed = self._places.get((halves.T.shape, np.ascontiguousarray(halves.T).tobytes()))
+            place, shape = (as_stored, halves.shape) if as_stored is not None else (transposed, halves.T.shape)
             if place is None:
                 raise ValueError(f"{name} {list(halves.shape)} is not among the weights of {self._file_name}")
             source = f"{self._file_name}@{place}"
-            if source not in taken:
+            if source not in shared:
                 nodes.append(helper.make_node("Cast", [source], [f"{source}.wide"], to=TensorProto.FLOAT))
-            if as_it_lies is None:
+            if as_stored is None:
                 nodes.append(helper.make_node("Transpose", [f"{source}.wide"], [name], perm=[1, 0]))
             else:
                 nodes.append(helper.make_node("Identity", [f"{source}.wide"], [name]))
-            taken.add(source)
+            shared.add(source)
             tensor.CopyFrom(self._reference(f"{source}", shape, place, halves.nbytes))
         unique = {tensor.name: tensor for tensor in proto.graph.initializer}
         kept, body = list(unique.values()), [*nodes, *proto.graph.node]
         del proto.graph.initializer[:], proto.graph.node[:]
         proto.graph.initializer.extend(kept)
         proto.graph.node.extend(body)
-        # Types that were inferred for names now given to other tensors are the runtime's to infer again.
+        # Some names now refer to other tensors; drop their inferred types and let the runtime infer them again.
         del proto.graph.value_info[:]
 
     def _reference(self, name: str, shape: Sequence[int], offset: int, length: int) -> onnx.TensorProto:
-        found = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT16, data_location=TensorProto.EXTERNAL)
-        found.dims.extend(shape)
+        tensor = onnx.TensorProto(name=name, data_type=TensorProto.FLOAT16, data_location=TensorProto.EXTERNAL)
+        tensor.dims.extend(shape)
         for key, value in (("location", self._file_name), ("offset", offset), ("length", length)):
-            found.external_data.add(key=key, value=str(value))
-        return found
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor

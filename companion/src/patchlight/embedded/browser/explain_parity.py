@@ -1,4 +1,4 @@
-"""Do the page's gradient and attention graphs give what autograd gives? Figures over held-out questions."""
+"""Compares the page's gradient and attention graphs with autograd on held-out questions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,11 +18,11 @@ COMMAND = "python -m patchlight.embedded.pipeline --only explain"
 
 
 class ExplainParity(NamedTuple):
-    """Over `tokens` tokens of `questions` answers.
+    """Largest errors over `tokens` tokens of `questions` answers.
 
-    errors: by method, the largest relative L2 difference of one token's values over all its columns, from the plain
-    form on the same inputs. logit_error: largest difference of a log-probability of the answer's tokens, of the pass
-    that is explained from the steps that streamed them.
+    errors: per method, the largest relative L2 difference between a token's values over all columns and those of the
+    plain implementation on the same inputs. logit_error: the largest difference in nats between an answer token's
+    log-probability in the explained pass and in the streaming steps.
     """
 
     questions: int
@@ -39,36 +39,39 @@ def check_explain_parity(
     limit: int = 24,
     per_answer: int = 3,
 ) -> ExplainParity:
-    """`samples`: images [336, 336, 3] uint8 with questions; `per_answer` tokens of each. Also a report."""
+    """Compare `per_answer` tokens of each sample's answer, and write the report.
+
+    samples: images [336, 336, 3] uint8 with questions. limit: the longest answer in tokens.
+    """
     model = load_model(hf_folder, attention="eager").requires_grad_(False)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)
     browser, explainer, pieces = BrowserModel(model_folder), BrowserExplainer(model_folder), prompt_pieces(tokenizer)
     errors: dict[str, float] = {}
     logit_error, tokens = 0.0, 0
     for image, question in samples:
-        asked = [*tokenizer(question, add_special_tokens=False).input_ids, *pieces.after]
+        question_ids = [*tokenizer(question, add_special_tokens=False).input_ids, *pieces.after]
         features = browser.image_features(image)
-        answer = browser.answer(features, pieces.before, asked, limit=limit)
+        answer = browser.answer(features, pieces.before, question_ids, limit=limit)
         if not answer.ids:
             continue
-        parts = [browser.embeddings(pieces.before), features, browser.embeddings([*asked, *answer.ids[:-1]])]
+        parts = [browser.embeddings(pieces.before), features, browser.embeddings([*question_ids, *answer.ids[:-1]])]
         embeds = np.concatenate(parts, axis=1)[0]
-        first = len(pieces.before) + PATCHES + len(asked) - 1
+        first = len(pieces.before) + PATCHES + len(question_ids) - 1
         traced = explainer.trace(embeds)
         streamed = log_softmax(answer.logits[: len(answer.ids)])
-        again = log_softmax(traced["logits"][first : first + len(answer.ids)])
+        explained = log_softmax(traced["logits"][first : first + len(answer.ids)])
         picked = np.arange(len(answer.ids)), answer.ids
-        logit_error = max(logit_error, float(np.abs(streamed[picked] - again[picked]).max()))
+        logit_error = max(logit_error, float(np.abs(streamed[picked] - explained[picked]).max()))
 
         is_patch = torch.zeros(len(embeds), dtype=torch.bool)
         is_patch[len(pieces.before) : len(pieces.before) + PATCHES] = True
         chosen = np.unique(np.linspace(0, len(answer.ids) - 1, per_answer).astype(int))
         rows, ids = first + chosen, np.array(answer.ids)[chosen]
         plain = PlainAnswer(model, torch.from_numpy(embeds), torch.from_numpy(rows), torch.from_numpy(ids), is_patch)
-        found = exported_maps(explainer, traced, rows, ids, is_patch.numpy())
-        for method, wanted in plain_maps(plain, explainer.facts["featureLayer"]).items():
+        actual = exported_maps(explainer, traced, rows, ids, is_patch.numpy())
+        for method, expected in plain_maps(plain, explainer.facts["featureLayer"]).items():
             for t, row in enumerate(rows):
-                error = relative_error(found[method][t][..., : row + 1], wanted[t][..., : row + 1])
+                error = relative_error(actual[method][t][..., : row + 1], expected[t][..., : row + 1])
                 errors[method] = max(errors.get(method, 0.0), error)
         tokens += len(rows)
     parity = ExplainParity(len(samples), tokens, errors, logit_error)
@@ -79,26 +82,26 @@ def check_explain_parity(
 def exported_maps(
     explainer: BrowserExplainer, traced: dict[str, np.ndarray], rows: np.ndarray, ids: np.ndarray, is_patch: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
-    """As the page runs the graphs: by method a token's values over its columns; of DEX-AR its gradients [L, h, n]."""
-    given = traced | {"rows": rows, "tokens": ids}
-    rollout, attention = explainer.explain("attention", given)
-    found = {
+    """Run the graphs as the page does: per method and token, the values over columns (DEX-AR: gradients [L, h, n])."""
+    inputs = traced | {"rows": rows, "tokens": ids}
+    rollout, attention = explainer.explain("attention", inputs)
+    maps = {
         "rollout": list(rollout),
         "attention": list(attention),
-        "gradcam": list(explainer.explain("gradcam", given)[0]),
-        "dex-ar": list(explainer.explain("dex-ar", given)[0]),
+        "gradcam": list(explainer.explain("gradcam", inputs)[0]),
+        "dex-ar": list(explainer.explain("dex-ar", inputs)[0]),
     }
     for method in ("chefer", "feature-gradcam"):
-        found[method] = []
+        maps[method] = []
         for row, token in zip(rows, ids, strict=True):
-            cut = {name: values[: row + 1] for name, values in traced.items()}
-            own = {"token": np.array([token]), "is_patch": is_patch[: row + 1].astype(np.float32)}
-            found[method].append(explainer.explain(method, cut | own)[0])
-    return found
+            prefix = {name: values[: row + 1] for name, values in traced.items()}
+            per_token = {"token": np.array([token]), "is_patch": is_patch[: row + 1].astype(np.float32)}
+            maps[method].append(explainer.explain(method, prefix | per_token)[0])
+    return maps
 
 
 def plain_maps(plain: PlainAnswer, feature_layer: int) -> dict[str, np.ndarray]:
-    """The same, from the formulas."""
+    """Return the same values from the plain implementation, per method as arrays over the tokens."""
     return {
         "rollout": plain.rollout().numpy(),
         "attention": plain.attention().numpy(),
@@ -109,33 +112,33 @@ def plain_maps(plain: PlainAnswer, feature_layer: int) -> dict[str, np.ndarray]:
     }
 
 
-def relative_error(found: np.ndarray, wanted: np.ndarray) -> float:
-    """L2; 0 where both are 0."""
-    size = float(np.linalg.norm(wanted))
-    apart = float(np.linalg.norm(found - wanted))
-    return apart / size if size > 0 else apart
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Return the L2 norm of the difference relative to that of `expected`, or absolute if `expected` is 0."""
+    norm = float(np.linalg.norm(expected))
+    difference = float(np.linalg.norm(actual - expected))
+    return difference / norm if norm > 0 else difference
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64."""
+    """Return the log-softmax over the last axis, in float64."""
     shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
 def _write(folder: Path, parity: ExplainParity) -> None:
-    small = {"goal": "<= 1e-4"}
+    goal = {"goal": "<= 1e-4"}
     rows = [
         figure("questions", parity.questions),
         figure("tokens", parity.tokens),
         *(
-            {"label": f"largest relative error of a token's values: {method}", "value": float(f"{error:.2g}"), **small}
+            {"label": f"largest relative error of a token's values: {method}", "value": float(f"{error:.2g}"), **goal}
             for method, error in sorted(parity.errors.items())
         ),
         {
-            "label": "largest difference of a log-probability from the streamed one",
+            "label": "largest difference between a log-probability and its streamed value",
             "value": float(f"{parity.logit_error:.2g}"),
-            **small,
+            **goal,
         },
     ]
-    title = "The page's gradient and attention graphs against autograd"
+    title = "The page's gradient and attention graphs compared with autograd"
     write_report(folder, "explain", title, COMMAND, rows)

@@ -1,11 +1,11 @@
-"""The embedded model as the page reads it: three ONNX graphs, the folded head, tokenizer and manifest.
+"""Exports the embedded model for the page: three ONNX graphs, the folded head, the tokenizer and a manifest.
 
 vision.onnx   pixel_values [1, 3, px, px] -> image_features [1, P, d]
 embed.onnx    input_ids [1, s] -> inputs_embeds [1, s, d]
 decoder.onnx  inputs_embeds [1, s, d], position_ids [1, s], past.i.key and past.i.value [1, h, p, hd] (p may be 0)
               -> logits [1, V] of the last position, last_hidden_state [1, s, d] after the final norm,
               present.i.key and present.i.value [1, h, p + s, hd]
-Weights are stored in fp16 and widened when the session is made: every sum is float32.
+Weights are stored in fp16 and cast to float32 when the session is created; all arithmetic is float32.
 """
 
 import hashlib
@@ -43,13 +43,13 @@ from ..training.vocabulary import tokens_never_seen
 GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 OPSET = 18
-FP16_LARGEST = 65504.0
+FP16_MAX = 65504.0
 
 
 def export_browser_model(
     hf_folder: Path, head_folder: Path, out_folder: Path, *, name: str, knows: str, training: dict[str, Any]
 ) -> Path:
-    """Write the model folder and return its manifest's path; a head for other hidden states is refused."""
+    """Write the model folder and return the path of its manifest. Raises ValueError if the head is for other states."""
     model = load_model(hf_folder, attention="eager")
     text = text_config(model)
     head = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
@@ -63,21 +63,21 @@ def export_browser_model(
     manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), out_folder)
     manifest |= {"name": name, "knows": knows, "training": training}
     path = out_folder / "manifest.json"
-    manifest |= _explanations_of(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
+    manifest |= _explain_section(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
     return path
 
 
-def _explanations_of(path: Path, decoder_sha256: str) -> dict[str, Any]:
-    """What the manifest that is there says of explaining, where it holds on: its graphs point into the same decoder."""
-    former = json.loads(path.read_text()) if path.exists() else {}
-    decoder = former.get("files", {}).get(GRAPHS["decoder"], {})
-    holds_on = "explain" in former and decoder.get("sha256") == decoder_sha256
-    return {"explain": former["explain"]} if holds_on else {}
+def _explain_section(path: Path, decoder_sha256: str) -> dict[str, Any]:
+    """Return the `explain` section of the previous manifest if its graphs refer to the same decoder file."""
+    previous = json.loads(path.read_text()) if path.exists() else {}
+    decoder = previous.get("files", {}).get(GRAPHS["decoder"], {})
+    is_valid = "explain" in previous and decoder.get("sha256") == decoder_sha256
+    return {"explain": previous["explain"]} if is_valid else {}
 
 
 class _Vision(nn.Module):
-    """Patches through the encoder up to the configured layer, class token dropped, projected."""
+    """Encodes patches up to the configured layer, drops the class token and projects the rest."""
 
     def __init__(self, model: LlavaForConditionalGeneration):
         super().__init__()
@@ -85,9 +85,12 @@ class _Vision(nn.Module):
         self.projector = model.model.multi_modal_projector
         layer = model.config.vision_feature_layer
         if not isinstance(layer, int) or model.config.vision_feature_select_strategy != "default":
-            raise ValueError(f"vision features of layer {layer}: only one layer without its class token is exported")
+            raise ValueError(
+                f"expected features of one vision layer without the class token, got layer {layer} with strategy "
+                f"{model.config.vision_feature_select_strategy!r}"
+            )
         count = len(self.tower.encoder.layers)
-        # Hidden state 0 is what enters the first layer, so that -1 has passed all of them.
+        # Hidden state 0 is the first layer's input, so -1 is the output of the last layer.
         self.layers = self.tower.encoder.layers[: layer if layer >= 0 else count + 1 + layer]
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
@@ -98,18 +101,20 @@ class _Vision(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """Prefill and decode in one graph: the causal mask follows from how much past there is."""
+    """Prefill and decoding in one graph; the causal mask depends on the length of the past."""
 
     def __init__(self, model: LlavaForConditionalGeneration):
         super().__init__()
         self.language_model, self.lm_head = language_model(model), model.lm_head
         if self.language_model.config._attn_implementation != "eager":
-            raise ValueError(f"attention is {self.language_model.config._attn_implementation}: export wants eager")
+            raise ValueError(
+                f"expected eager attention for export, got {self.language_model.config._attn_implementation}"
+            )
 
     def forward(self, inputs_embeds: torch.Tensor, position_ids: torch.Tensor, past: list[torch.Tensor]):
         layers = [DynamicLayer() for _ in past[::2]]
         for layer, keys, values in zip(layers, past[::2], past[1::2], strict=True):
-            # Set, not updated: an update would join them to an empty tensor of no rank, which has no ONNX form.
+            # Assign instead of calling update(), which concatenates with a tensor of rank 0 that ONNX cannot express.
             layer.keys, layer.values, layer.is_initialized = keys, values, True
             layer.dtype, layer.device = keys.dtype, keys.device
         cache = DynamicCache()
@@ -130,11 +135,11 @@ class _Decoder(nn.Module):
 
 @torch.no_grad()
 def export_graphs(model: LlavaForConditionalGeneration, folder: Path) -> None:
-    """The three graphs, each in one file."""
+    """Export the three graphs, one file each."""
     text, px = text_config(model), image_px(vision_config(model))
     pasts = [f"past.{i}.{part}" for i in range(text.num_hidden_layers) for part in ("key", "value")]
     presents = [name.replace("past", "present") for name in pasts]
-    # A sample length of 1 would be taken for a constant.
+    # The exporter treats a sample length of 1 as a constant.
     s, p = Dim("s", max=text.max_position_embeddings), Dim("p", max=text.max_position_embeddings)
     heads, width = key_value_shape(text)
     past = [torch.randn(1, heads, 7, width) for _ in pasts]
@@ -180,31 +185,36 @@ def _export(
             verbose=False,
         )
     if program is None:
-        raise RuntimeError(f"{path.name}: the exporter gave no program")
+        raise RuntimeError(f"torch.onnx.export returned no program for {path.name}")
     proto = program.model_proto
     store_weights_in_fp16(proto)
     onnx.checker.check_model(proto)
-    found = [value.name for value in proto.graph.input], [value.name for value in proto.graph.output]
-    if found != (inputs, outputs):
-        raise RuntimeError(f"{path.name}: inputs and outputs are {found}, want {inputs}, {outputs}")
+    names = [value.name for value in proto.graph.input], [value.name for value in proto.graph.output]
+    if names != (inputs, outputs):
+        raise RuntimeError(f"{path.name}: expected inputs and outputs {inputs}, {outputs}, got {names}")
     path.write_bytes(proto.SerializeToString())
 
 
 def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> None:
-    """Each float32 initializer of more than `larger_than` elements becomes fp16 with a Cast behind it."""
+    """Convert each float32 initializer of more than `larger_than` elements to fp16, followed by a Cast to float32.
+
+    Raises ValueError if a value exceeds the range of fp16.
+    """
     casts = []
     for tensor in proto.graph.initializer:
         if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) <= larger_than:
             continue
         values = numpy_helper.to_array(tensor)
-        if np.abs(values).max() > FP16_LARGEST:
-            raise ValueError(f"{tensor.name} reaches {np.abs(values).max():g}, above fp16's {FP16_LARGEST:g}")
+        if np.abs(values).max() > FP16_MAX:
+            raise ValueError(
+                f"{tensor.name} has values up to {np.abs(values).max():g}, above the fp16 maximum of {FP16_MAX:g}"
+            )
         casts.append(helper.make_node("Cast", [f"{tensor.name}.fp16"], [tensor.name], to=TensorProto.FLOAT))
         tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{tensor.name}.fp16"))
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
-    # Types that were inferred for names now given to other tensors are the runtime's to infer again.
+    # Some names now refer to other tensors; drop their inferred types and let the runtime infer them again.
     del proto.graph.value_info[:]
 
 
@@ -216,7 +226,8 @@ def _manifest(
     px, patch = image_px(vision), patch_px(vision)
     if image.size != {"shortest_edge": px} or not image.do_center_crop or int(image.resample) != 3:
         raise ValueError(
-            f"preprocessing {image.size}, resample {image.resample}: want shorter side {px}, bicubic, cropped"
+            f"expected preprocessing with shorter side {px}, bicubic (3) and a centre crop, got {image.size}, resample "
+            f"{image.resample}, centre crop {image.do_center_crop}"
         )
     head_files = [f"head/{name}" for name in BROWSER_FILES.values()]
     files = {}
@@ -269,5 +280,5 @@ def _manifest(
 
 
 def preprocessing_in_words(px: int) -> str:
-    """What the page says about the part of the image that the model saw."""
+    """Describe the preprocessing for the page, which shows it with the part of the image that the model saw."""
     return f"shorter side to {px} px (bicubic), centre crop"

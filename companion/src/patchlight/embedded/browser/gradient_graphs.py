@@ -1,11 +1,11 @@
 """Gradient and attention methods of the embedded model, written so that they can be exported as graphs.
 
-A pass over prompt and answer (`trace`) leaves two states a layer: `x` [n, d], what the layer reads, and `m` [n, d],
-what stands between its attention and its MLP. Everything else is computed again from those, so that one pass serves
-all methods and all tokens. No row sees what comes after it: token t needs the first p_t + 1 rows alone.
+A pass over prompt and answer (`trace`) returns two states per layer: `x` [n, d], the layer's input, and `m` [n, d], the
+state between its attention and its MLP. Everything else is recomputed from them, so that one pass serves all methods
+and tokens. Attention is causal, so token t depends only on the first p_t + 1 rows.
 
-Derivatives are autograd's own, of one block at a time (`torch.func.vjp`): the MLP, the mixing of the values, the
-softmax with its projections. Each method's formula stands at its function.
+Derivatives are computed by autograd for one block at a time (`torch.func.vjp`): the MLP, the mixing of the values, the
+softmax with its projections. Each function's docstring gives the method's formula.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,18 +19,22 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer, rotate_h
 
 from ..training.llava_parts import key_value_shape, language_model, text_config
 
-# One tensor a layer, from the first on.
+# One tensor per layer, starting with the first.
 States = Sequence[Tensor]
 
 
 class ExplainedDecoder:
-    """A language model's blocks for one sequence of n columns; h heads of width w."""
+    """A language model's blocks, for one sequence of n columns; h heads of width w.
+
+    Raises ValueError if key-value heads are shared between heads.
+    """
 
     def __init__(self, model: LlavaForConditionalGeneration):
         config, decoder = text_config(model), language_model(model)
         if config.num_key_value_heads != config.num_attention_heads:
             raise ValueError(
-                f"{config.num_key_value_heads} key-value heads for {config.num_attention_heads} heads: want as many"
+                f"expected one key-value head per attention head, got {config.num_key_value_heads} for "
+                f"{config.num_attention_heads}"
             )
         self.layers = [layer for layer in decoder.layers if isinstance(layer, LlamaDecoderLayer)]
         self.norm, self.rotary = decoder.norm, decoder.rotary_emb
@@ -39,19 +43,19 @@ class ExplainedDecoder:
 
     @property
     def top(self) -> int:
-        """The last layer's number."""
+        """Index of the last layer."""
         return len(self.layers) - 1
 
     def normed(self, layer: int, x: Tensor) -> Tensor:
-        """What queries, keys and values are made of: [n, d]."""
+        """Return the normalised input [n, d] that queries, keys and values are computed from."""
         return self.layers[layer].input_layernorm(x)
 
     def values(self, layer: int, normed: Tensor) -> Tensor:
-        """[h, n, w]."""
+        """Return the value vectors [h, n, w]."""
         return self._split(self.layers[layer].self_attn.v_proj(normed))
 
     def attention(self, layer: int, normed: Tensor, rows: Tensor) -> Tensor:
-        """Probabilities [h, k, n] of rows [k] over all columns, 0 behind the row."""
+        """Return the attention probabilities [h, k, n] of rows [k] over all columns, 0 for columns after the row."""
         part, columns = self.layers[layer].self_attn, torch.arange(normed.shape[0])
         q = self._rotate(self._split(part.q_proj(normed.index_select(0, rows))), rows)
         k = self._rotate(self._split(part.k_proj(normed)), columns)
@@ -59,17 +63,17 @@ class ExplainedDecoder:
         return torch.softmax(q @ k.transpose(1, 2) * self.width**-0.5 + unseen, dim=-1)
 
     def mix(self, layer: int, a: Tensor, v: Tensor) -> Tensor:
-        """What attention [h, k, n] to the values adds to its rows: [k, d]."""
+        """Return what attention [h, k, n] to the values adds to its rows, [k, d]."""
         mixed = (a @ v).transpose(0, 1).reshape(a.shape[1], self.heads * self.width)
         return self.layers[layer].self_attn.o_proj(mixed)
 
     def mlp(self, layer: int, m: Tensor) -> Tensor:
-        """Rows [k, d] behind attention to what the layer hands on."""
+        """Return the layer's output [k, d] for rows [k, d] taken after its attention."""
         block = self.layers[layer]
         return m + block.mlp(block.post_attention_layernorm(m))
 
     def logits(self, rows: Tensor) -> Tensor:
-        """A layer's rows [k, d], read as if it were the last: [k, V]."""
+        """Return the logits [k, V] of a layer's rows [k, d], as if the layer were the last."""
         return self.lm_head(self.norm(rows))
 
     def _split(self, flat: Tensor) -> Tensor:
@@ -81,7 +85,10 @@ class ExplainedDecoder:
 
 
 def trace(decoder: ExplainedDecoder, embeds: Tensor) -> tuple[Tensor, Tensor, list[Tensor], list[Tensor]]:
-    """One pass over embeds [n, d]: logits [n, V], last hidden states [n, d] after the norm, and x and m of each layer."""
+    """Run one pass over embeds [n, d].
+
+    Returns logits [n, V], last hidden states [n, d] after the final norm, and x and m [n, d] per layer.
+    """
     x, every = embeds, torch.arange(embeds.shape[0])
     xs, ms = [], []
     for layer in range(decoder.top + 1):
@@ -96,10 +103,11 @@ def trace(decoder: ExplainedDecoder, embeds: Tensor) -> tuple[Tensor, Tensor, li
 
 
 def chefer(decoder: ExplainedDecoder, x: States, m: States, token: Tensor) -> Tensor:
-    """Exact Chefer relevancy [n] of the token [1] that the last row predicts. x of all layers, m of all but the last.
+    """Return the exact Chefer relevancy [n] of the token [1] that the last row predicts.
 
-    `C_l = mean_h max(0, dS/dA_l * A_l)`, and `r <- r + r C_l` from the last layer to the first, starting at the row
-    (Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6, in row-vector form).
+    x: all layers; m: all layers except the last. `C_l = mean_h max(0, dS/dA_l * A_l)`, and `r <- r + r C_l` from the
+    last layer to the first, starting with the one-hot vector of the row (Chefer et al. 2021, arXiv 2103.15679,
+    equations 5 and 6, in row-vector form).
     """
     layer = _last_row(decoder, x[-1], token)
     r = nn.functional.pad(torch.ones(1), (x[-1].shape[0] - 1, 0)) + (layer.a * layer.G).clamp(min=0).mean(0)[0]
@@ -110,9 +118,10 @@ def chefer(decoder: ExplainedDecoder, x: States, m: States, token: Tensor) -> Te
 
 
 def feature_gradcam(decoder: ExplainedDecoder, x: States, m: States, token: Tensor, is_patch: Tensor) -> Tensor:
-    """GradCAM [n] on the normalised input of a middle layer. x from that layer on, m of those but the last.
+    """Return GradCAM [n] on the normalised input F of a middle layer.
 
-    Channel weights are the mean over patches (is_patch [n], 1 or 0) of `max(0, dS/dF)`; map `max(0, F w)`.
+    x: that layer and all later ones; m: the same without the last. The channel weights w are the mean over patches
+    (is_patch [n], 1 or 0) of `max(0, dS/dF)`; the map is `max(0, F w)`.
     """
     layer = _last_row(decoder, x[-1], token)
     for place in reversed(range(len(m))):
@@ -122,16 +131,16 @@ def feature_gradcam(decoder: ExplainedDecoder, x: States, m: States, token: Tens
 
 
 def gradcam(decoder: ExplainedDecoder, x: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
-    """Attention GradCAM [t, n] of tokens [t] that rows [t] predict; x of the last layer.
+    """Return attention GradCAM [t, n] for tokens [t], predicted by rows [t]. x: the last layer.
 
-    `max(0, mean_h w_h A_h)` at the row, `w_h` the mean of dS/dA_h over the (p_t + 1)^2 entries of the prefix, of which
-    only the row's act on S.
+    The map is `max(0, mean_h w_h A_h)` at the row. `w_h` is the mean of dS/dA_h over the (p_t + 1)^2 entries of the
+    prefix, of which only those in the row affect S.
     """
     f = decoder.normed(decoder.top, x)
     a, v = decoder.attention(decoder.top, f, rows), decoder.values(decoder.top, f)
 
     def logits(a: Tensor) -> Tensor:
-        # The last layer's rows do not meet: the sum's gradient holds each row's own.
+        # Rows of the last layer do not interact, so the gradient of the sum contains each row's own gradient.
         every = decoder.logits(decoder.mlp(decoder.top, x.index_select(0, rows) + decoder.mix(decoder.top, a, v)))
         return every.gather(1, tokens[:, None]).sum()
 
@@ -142,15 +151,15 @@ def gradcam(decoder: ExplainedDecoder, x: Tensor, rows: Tensor, tokens: Tensor) 
 
 
 def lens_gradients(decoder: ExplainedDecoder, x: States, m: States, rows: Tensor, tokens: Tensor) -> Tensor:
-    """DEX-AR's `G = max(0, ds/dA_l)` at the row, [t, L, h, n], 0 behind it; x and m of all layers.
+    """Return DEX-AR's `G = max(0, ds/dA_l)` at the rows, [t, L, h, n], 0 for columns after the row.
 
-    `s = lm_head(norm(h_l[p_t]))[y_t]`: each layer read as if it were the last (arXiv 2603.06302).
+    x, m: all layers. `s = lm_head(norm(h_l[p_t]))[y_t]` treats each layer as if it were the last (arXiv 2603.06302).
     """
-    found = []
+    gradients = []
     for layer, (x_l, m_l) in enumerate(zip(x, m, strict=True)):
         v = decoder.values(layer, decoder.normed(layer, x_l))
         at_rows = m_l.index_select(0, rows)
-        # m holds attention's part already: the zeros added to it are what is differentiated.
+        # The state m already includes the attention's output, so differentiate by zeros added to the attention.
         delta = v.new_zeros(decoder.heads, rows.shape[0], x_l.shape[0])
 
         def score(delta: Tensor, layer: int = layer, v: Tensor = v, at_rows: Tensor = at_rows) -> Tensor:
@@ -159,15 +168,15 @@ def lens_gradients(decoder: ExplainedDecoder, x: States, m: States, rows: Tensor
 
         s, back = _vjp(score, delta)
         [G] = back(torch.ones_like(s))
-        found.append(G.clamp(min=0) * _seen(rows, x_l.shape[0]))
-    return torch.stack(found).permute(2, 0, 1, 3)
+        gradients.append(G.clamp(min=0) * _seen(rows, x_l.shape[0]))
+    return torch.stack(gradients).permute(2, 0, 1, 3)
 
 
 def attention_maps(decoder: ExplainedDecoder, x: States, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Rollout and raw attention of rows [t], both [t, n]; x of all layers.
+    """Return rollout and raw attention of rows [t], both [t, n]. x: all layers.
 
-    Rollout: `B_l = (mean_h A_l + I) / 2`, whose rows sum to 1; row of `B_L ... B_1` (Abnar and Zuidema 2020). Raw: the
-    last layer's, mean over heads.
+    Rollout is the rows of `B_L ... B_1` with `B_l = (mean_h A_l + I) / 2`, whose rows sum to 1 (Abnar and Zuidema
+    2020). Raw attention is the mean over the last layer's heads.
     """
     n = x[0].shape[0]
     every = torch.arange(n)
@@ -180,8 +189,11 @@ def attention_maps(decoder: ExplainedDecoder, x: States, rows: Tensor) -> tuple[
 
 
 class _Layer(NamedTuple):
-    """The logit's gradients in one layer. a [h, k, n] its attention, G by it; f [n, d] its normalised input, g_f by it;
-    g_x [n, d] by what it reads."""
+    """Gradients of the logit in one layer.
+
+    a [h, k, n]: attention, G [h, k, n]: its gradient. f [n, d]: normalised input, g_f [n, d]: its gradient. g_x [n, d]:
+    gradient with respect to the layer's input.
+    """
 
     a: Tensor
     G: Tensor
@@ -191,7 +203,7 @@ class _Layer(NamedTuple):
 
 
 def _last_row(decoder: ExplainedDecoder, x: Tensor, token: Tensor) -> _Layer:
-    """The last layer, where the logit depends on one row of the attention."""
+    """Differentiate the last layer, in which the logit depends on one row of the attention."""
     n, top = x.shape[0], decoder.top
 
     def logit(a: Tensor, v: Tensor, row: Tensor) -> Tensor:
@@ -206,7 +218,7 @@ def _last_row(decoder: ExplainedDecoder, x: Tensor, token: Tensor) -> _Layer:
 
 
 def _layer_below(decoder: ExplainedDecoder, layer: int, x: Tensor, m: Tensor, g: Tensor) -> _Layer:
-    """The layer whose output's gradient is g [n, d]."""
+    """Differentiate a layer, given the gradient g [n, d] with respect to its output."""
     [g_m] = _vjp(lambda m: decoder.mlp(layer, m), m)[1](g)
     f, back_norm = _vjp(lambda x: decoder.normed(layer, x), x)
     (a, v), back_attend = _vjp(lambda f: _attend(decoder, layer, f, torch.arange(x.shape[0])), f)
@@ -216,9 +228,9 @@ def _layer_below(decoder: ExplainedDecoder, layer: int, x: Tensor, m: Tensor, g:
 
 
 def _vjp(function: Callable[..., Any], *at: Tensor) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:
-    """What the function gives, and the way from its output's gradient to those of what it was given."""
-    given, back = vjp(function, *at)[:2]
-    return given, back
+    """Return the function's output, and a function from the output's gradient to the gradients of its arguments."""
+    output, back = vjp(function, *at)[:2]
+    return output, back
 
 
 def _attend(decoder: ExplainedDecoder, layer: int, f: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,5 +238,5 @@ def _attend(decoder: ExplainedDecoder, layer: int, f: Tensor, rows: Tensor) -> t
 
 
 def _seen(rows: Tensor, n: int) -> Tensor:
-    """[k, n]: 1 where the row sees the column."""
+    """Return [k, n]: 1 if the row sees the column, else 0."""
     return (torch.arange(n)[None] <= rows[:, None]).float()

@@ -1,4 +1,4 @@
-"""Does the browser's model say and see what the PyTorch model does? Figures over many questions."""
+"""Compares the browser model's answers, hidden states and maps with PyTorch on many questions."""
 
 import json
 import time
@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer
 
 from ...head.fastrm import FastRM
-from ..answering import Asked, embed_images, greedy_answers, prompt_embeds
+from ..answering import TokenizedQuestion, embed_images, greedy_answers, prompt_embeds
 from ..training.llava_parts import language_model, word_embeddings
 from ..training.model import load_model
 from ..training.packing import PATCHES, prompt_pieces
@@ -22,11 +22,11 @@ COMMAND = "python -m patchlight.embedded.pipeline --only export"
 
 
 class Parity(NamedTuple):
-    """PyTorch in float32 against the exported graphs in onnxruntime, over `questions` questions.
+    """Agreement of the exported graphs in onnxruntime with PyTorch in float32, over `questions` questions.
 
-    identical_share: greedy answers equal token by token. hidden_error: largest relative L2 difference of one last
-    hidden state, over prompt and answer up to where the answers part. head_error: largest absolute difference of one
-    patch's probability, each side from its own states.
+    identical_share: share of greedy answers with identical tokens. hidden_error: largest relative L2 difference of a
+    last hidden state, over the prompt and the common start of the answers. head_error: largest absolute difference of
+    a patch's probability, each computed from its own states.
     """
 
     questions: int
@@ -35,7 +35,7 @@ class Parity(NamedTuple):
     head_error: float
 
 
-class _Shown(NamedTuple):
+class _ImageOnly(NamedTuple):
     image: np.ndarray
 
 
@@ -48,15 +48,18 @@ def check_parity(
     *,
     limit: int = 80,
 ) -> Parity:
-    """`samples`: images [336, 336, 3] uint8 with questions. Also written to `model_folder/report/parity.json`."""
+    """Compare answers, states and maps, and write `model_folder/report/parity.json`.
+
+    samples: images [336, 336, 3] uint8 with questions. limit: the longest answer in tokens.
+    """
     model = load_model(hf_folder)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)
     head = FastRM.from_pretrained(head_folder)
     browser = BrowserModel(model_folder)
     pieces = prompt_pieces(tokenizer)
-    images = [_Shown(image) for image, _ in samples]
-    asked = [
-        Asked(
+    images = [_ImageOnly(image) for image, _ in samples]
+    questions = [
+        TokenizedQuestion(
             number,
             Question("", "", text, ()),
             [*tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids, *pieces.after],
@@ -66,23 +69,23 @@ def check_parity(
         )
         for number, (_, text) in enumerate(samples)
     ]
-    answers = greedy_answers(model, images, asked, tokenizer, limit=limit)
+    answers = greedy_answers(model, images, questions, tokenizer, limit=limit)
     same, hidden_error, head_error = 0, 0.0, 0.0
-    for item, shown, answer in zip(asked, images, answers, strict=True):
+    for item, shown, answer in zip(questions, images, answers, strict=True):
         features = embed_images(model, shown.image[None])[0]
         prompt = prompt_embeds(model, features, pieces, item.prompt_after)
         ids = torch.tensor(answer.ids, dtype=torch.long)
         x = torch.cat([prompt, word_embeddings(model)(ids)])[None]
-        wanted = language_model(model)(inputs_embeds=x, use_cache=False).last_hidden_state[0].numpy()
-        found = browser.answer(browser.image_features(shown.image), pieces.before, item.prompt_after, limit=limit)
-        same += found.ids == answer.ids
-        alike = _common_length(found.ids, answer.ids)
-        n = min(len(prompt) + alike, len(found.states))
-        wanted, states = wanted[:n], found.states[:n]
-        error = np.linalg.norm(states - wanted, axis=1) / np.linalg.norm(wanted, axis=1)
+        expected = language_model(model)(inputs_embeds=x, use_cache=False).last_hidden_state[0].numpy()
+        actual = browser.answer(browser.image_features(shown.image), pieces.before, item.prompt_after, limit=limit)
+        same += actual.ids == answer.ids
+        common = _common_length(actual.ids, answer.ids)
+        n = min(len(prompt) + common, len(actual.states))
+        expected, states = expected[:n], actual.states[:n]
+        error = np.linalg.norm(states - expected, axis=1) / np.linalg.norm(expected, axis=1)
         hidden_error = max(hidden_error, float(error.max()))
         patches, queries = slice(len(pieces.before), len(pieces.before) + PATCHES), slice(len(prompt) - 1, n)
-        maps = head(torch.from_numpy(wanted[queries]), torch.from_numpy(wanted[patches])).numpy()
+        maps = head(torch.from_numpy(expected[queries]), torch.from_numpy(expected[patches])).numpy()
         difference = np.abs(browser.relevancy(states[queries], states[patches]) - maps)
         head_error = max(head_error, float(difference.max()))
     parity = Parity(len(samples), same / len(samples), hidden_error, head_error)
@@ -105,13 +108,13 @@ def _write_report(path: Path, parity: Parity) -> None:
             "goal": "<= 0.01",
         },
         {
-            "label": "largest error of a patch's probability",
+            "label": "largest error of a patch probability",
             "value": float(f"{parity.head_error:.3g}"),
             "goal": "<= 0.005",
         },
     ]
     body = {
-        "title": "The browser's model against PyTorch",
+        "title": "The browser model compared with PyTorch",
         "command": COMMAND,
         "measuredOn": time.strftime("%Y-%m-%d"),
         "figures": figures,

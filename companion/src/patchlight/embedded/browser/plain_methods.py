@@ -1,6 +1,7 @@
-"""The gradient and attention methods straight from their formulas, by autograd over whole attention matrices.
+"""Plain implementations of the gradient and attention methods, by autograd over complete attention matrices.
 
-Slow, and sharing nothing with the exported graphs but the model: what those are held to.
+They follow the formulas directly, are slow, and share only the model with the exported graphs, which are compared with
+them.
 """
 
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ _NAME = "patchlight_plain"
 
 
 class PlainAnswer:
-    """One pass over embeds [n, d], everything kept: n columns, T tokens that rows [T] predict.
+    """One pass over embeds [n, d] with all intermediate values kept; rows [T] predict tokens [T].
 
-    is_patch [n] bool. Each method gives [T, n], of which the columns up to the row count.
+    is_patch [n] bool. Methods return [T, n] unless stated; columns after a token's row have no meaning.
     """
 
     def __init__(
@@ -30,53 +31,53 @@ class PlainAnswer:
         self._A: list[Tensor] = []
         self._normed: list[Tensor] = []
         self._outputs: list[Tensor] = []
-        with _watched(self._decoder, self._A, self._normed, self._outputs):
+        with _recording(self._decoder, self._A, self._normed, self._outputs):
             x = embeds[None].clone().requires_grad_()
             states = self._decoder(inputs_embeds=x, use_cache=False).last_hidden_state[0]
         self.logits = model.lm_head(states)
         self.states = states.detach()
 
     def chefer(self) -> Tensor:
-        """The matrix recursion `R <- R + C_l R`, all rows of it, read at the token's."""
-        found = []
+        """Return the token's row of R after the matrix recursion `R <- R + C_l R`."""
+        maps = []
         for row, token in zip(self._rows, self._tokens, strict=True):
             R = torch.eye(len(self.states))
             for A, G in zip(self._A, self._gradients(row, token, self._A), strict=True):
                 R = R + (A.detach() * G)[0].clamp(min=0).mean(0) @ R
-            found.append(R[row])
-        return torch.stack(found)
+            maps.append(R[row])
+        return torch.stack(maps)
 
     def gradcam(self) -> Tensor:
-        """Of the prefix: what the token's row cannot see has no part in the mean."""
-        found = []
+        """Average the gradients over the token's prefix only; the row cannot see later columns."""
+        maps = []
         for row, token in zip(self._rows, self._tokens, strict=True):
             [G] = self._gradients(row, token, self._A[-1:])
             w = G[0, :, : row + 1, : row + 1].mean((1, 2))
-            found.append((w[:, None] * self._A[-1].detach()[0, :, row]).mean(0).clamp(min=0))
-        return torch.stack(found)
+            maps.append((w[:, None] * self._A[-1].detach()[0, :, row]).mean(0).clamp(min=0))
+        return torch.stack(maps)
 
     def feature_gradcam(self, layer: int) -> Tensor:
-        """`F` is the layer's normalised input."""
-        F, found = self._normed[layer].detach()[0], []
+        """Return GradCAM on F, the layer's normalised input."""
+        F, maps = self._normed[layer].detach()[0], []
         for row, token in zip(self._rows, self._tokens, strict=True):
             [G] = self._gradients(row, token, [self._normed[layer]])
             w = G[0][self._is_patch].clamp(min=0).mean(0)
-            found.append((F @ w).clamp(min=0))
-        return torch.stack(found)
+            maps.append((F @ w).clamp(min=0))
+        return torch.stack(maps)
 
     def lens_gradients(self) -> Tensor:
-        """DEX-AR's G [T, L, h, n]."""
+        """Return DEX-AR's G [T, L, h, n]."""
         columns = torch.arange(len(self.states))
-        found = []
+        gradients = []
         for row, token in zip(self._rows, self._tokens, strict=True):
             for A, output in zip(self._A, self._outputs, strict=True):
                 s = self._model.lm_head(self._decoder.norm(output))[0, row, token]
                 [G] = torch.autograd.grad(s, A, retain_graph=True)
-                found.append(G[0, :, row].clamp(min=0) * (columns <= row))
-        return torch.stack(found).unflatten(0, (len(self._rows), -1))
+                gradients.append(G[0, :, row].clamp(min=0) * (columns <= row))
+        return torch.stack(gradients).unflatten(0, (len(self._rows), -1))
 
     def dex_ar(self) -> tuple[Tensor, Tensor]:
-        """Maps [T, P] and groundings [T]."""
+        """Return DEX-AR's maps [T, P] and grounding weights [T]."""
         G = self.lens_gradients()
         image, text = G[..., self._is_patch], G[..., ~self._is_patch]
         S_img, S_txt = image.amax(-1), text.amax(-1)
@@ -86,7 +87,7 @@ class PlainAnswer:
         return torch.einsum("tlh,tlhp->tp", w, scaled), delta
 
     def rollout(self) -> Tensor:
-        """The whole product `B_L ... B_1`."""
+        """Return the tokens' rows of the complete product `B_L ... B_1`."""
         R = torch.eye(len(self.states))
         for A in self._A:
             B = A.detach()[0].mean(0) + torch.eye(len(self.states))
@@ -94,7 +95,7 @@ class PlainAnswer:
         return R[self._rows]
 
     def attention(self) -> Tensor:
-        """The last layer's, mean over heads."""
+        """Return the last layer's attention, averaged over heads."""
         return self._A[-1].detach()[0].mean(0)[self._rows]
 
     def _gradients(self, row: int, token: int, of: list[Tensor]) -> tuple[Tensor, ...]:
@@ -102,8 +103,8 @@ class PlainAnswer:
 
 
 @contextmanager
-def _watched(decoder: Any, A: list[Tensor], normed: list[Tensor], outputs: list[Tensor]) -> Iterator[None]:
-    """Attention that keeps its matrices, and each layer's normalised input and output kept."""
+def _recording(decoder: Any, A: list[Tensor], normed: list[Tensor], outputs: list[Tensor]) -> Iterator[None]:
+    """Record the attention matrices and each layer's normalised input and output while the context is active."""
 
     def attention(module, query, key, value, attention_mask, scaling=None, **_):
         n = query.shape[2]
@@ -113,7 +114,7 @@ def _watched(decoder: Any, A: list[Tensor], normed: list[Tensor], outputs: list[
         return (a @ value).transpose(1, 2), None
 
     def keep(into: list[Tensor]):
-        return lambda module, given, output: into.append(output)
+        return lambda module, inputs, output: into.append(output)
 
     AttentionInterface.register(_NAME, attention)
     before = decoder.config._attn_implementation

@@ -1,3 +1,3 @@
-"""The embedded model's calibration: question sets about unseen scenes, answered by the exported graphs, and the data
-set folder that the page shows.
+"""The embedded model's calibration: questions about unseen scenes, the exported graphs' answers, and the dataset folder
+that the page shows.
 """

@@ -1,7 +1,7 @@
-"""The embedded model's calibration: questions of unseen scenes, answered and mapped by the graphs that the page runs.
+"""Answers and explains questions about unseen scenes for the calibration, with the graphs that the page runs.
 
-The pictures are shipped, so that any of the answers can be had again in the page: what the model reads here is the
-decoded WebP file, not the rendering that it was made from.
+The images ship with the page, so that any answer can be reproduced there. The model therefore reads the decoded WebP
+file here, not the original rendering.
 """
 
 import io
@@ -21,7 +21,7 @@ from ...calibration.entropy import bernoulli, kernel_density, sum_normalised
 from ...head.shards import Rank, ShardPlan, claim
 from ...models.answer_pieces import AnswerText
 from ...models.pictures import open_upright
-from ..browser.browser_model import BrowserModel, Read
+from ..browser.browser_model import BrowserModel, DecoderState
 from ..training.packing import PATCHES, prompt_pieces
 from ..world.questions import answer_text, normalize_answer
 from ..world.render import render_seed
@@ -33,27 +33,29 @@ SPLIT = "calibration"
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrationSize:
-    """How much is asked, and what the pictures may weigh."""
+    """How many questions to ask, and how to encode the images."""
 
     scenes: int
-    """Of the split `calibration`, which nothing else reads."""
+    """Scenes from the split `calibration`, which nothing else uses."""
     questions_each: int = 4
-    """Of a scene and of each of the three sets."""
+    """Questions per scene in each of the three sets."""
     answer_tokens: int = 96
-    """The longest answer; the page's own limit."""
+    """Longest answer in tokens; the same limit as in the page."""
     seed: int = 5
-    """Of the questions."""
+    """Seed of the questions."""
     webp_quality: int = 85
-    """At 336 px square a picture is 5 kB, and a channel's value off by 1.5 of 255 in the mean."""
+    """At 85, a 336 x 336 image takes 5 kB, and the mean error of a channel value is 1.5 of 255."""
     checked_answers: int = 100
-    """Had again from the PyTorch model."""
+    """Answers that are compared with the PyTorch model."""
     shard_scenes: int = 32
-    """What a kill loses at most."""
+    """Scenes per shard, the most that an interruption loses."""
 
 
 class AnsweredScene(NamedTuple):
-    """`webp` is the picture's file; a row of `answers` has the fields of `_ANSWER`, `words` among
-    them: the number of the word that a token belongs to."""
+    """A scene's image file and its answers; each answer has the fields of `_ANSWER`.
+
+    `words` holds the index of the word that each token belongs to.
+    """
 
     scene: int
     webp: bytes
@@ -83,14 +85,14 @@ _PART = pa.schema([("scene", pa.int32()), ("webp", pa.binary()), ("answers", pa.
 def answer_scenes(
     browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, work: Path, size: CalibrationSize
 ) -> ShardPlan:
-    """Answer what is missing in `work` and return its shards, all there; `read_scenes` reads them.
+    """Answer the scenes that are missing in `work` and return its shards, which `read_scenes` reads.
 
-    Raises ValueError where `work` holds the answers of another model, head or size.
+    Raises ValueError if `work` holds answers of another model, head or size.
     """
     facts = browser.manifest
-    wanted = {"model": facts["revision"], "head": facts["head"]["revision"], **asdict(size)}
-    del wanted["checked_answers"]  # which changes nothing of what is kept here
-    claim(work, wanted)
+    config = {"model": facts["revision"], "head": facts["head"]["revision"], **asdict(size)}
+    del config["checked_answers"]  # does not affect the stored answers
+    claim(work, config)
     (work / "parts").mkdir(exist_ok=True)
     plan = ShardPlan(work / "parts", "parquet", size.scenes, size.shard_scenes)
     plan.sweep(Rank())
@@ -107,57 +109,57 @@ def answer_scenes(
 
 
 def read_scenes(plan: ShardPlan) -> list[AnsweredScene]:
-    """All of them, in order."""
+    """Read all answered scenes in order."""
     return [AnsweredScene(**row) for shard in range(len(plan)) for row in pq.read_table(plan.path(shard)).to_pylist()]
 
 
-def encode_picture(image: np.ndarray, quality: int) -> bytes:
-    """[h, w, 3] uint8 to a WebP file; the same pixels always give the same bytes."""
+def encode_webp(image: np.ndarray, quality: int) -> bytes:
+    """Encode an image [h, w, 3] uint8 as a WebP file; the same pixels always give the same bytes."""
     file = io.BytesIO()
     Image.fromarray(np.asarray(image)).save(file, "WEBP", quality=quality, method=6)
     return file.getvalue()
 
 
-def decode_picture(file: bytes) -> np.ndarray:
-    """[h, w, 3] uint8, as the page's model is shown it."""
+def decode_webp(file: bytes) -> np.ndarray:
+    """Decode an image file to [h, w, 3] uint8, as the page's model sees it."""
     return np.array(open_upright(file))
 
 
-class SeenPicture(NamedTuple):
-    """A picture that the decoder has read; `patches` [P, d] are the image tokens' last hidden states."""
+class EncodedImage(NamedTuple):
+    """The decoder after reading an image; patches [P, d] are the last hidden states of the image tokens."""
 
-    prefix: Read
+    prefix: DecoderState
     patches: np.ndarray
 
 
-def see_picture(browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, pixels: np.ndarray) -> SeenPicture:
-    """What the page does once an image: `pixels` [336, 336, 3] uint8."""
+def read_image(browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, pixels: np.ndarray) -> EncodedImage:
+    """Read an image once for all its questions, like the page; pixels [336, 336, 3] uint8."""
     before = prompt_pieces(tokenizer).before
     embeds = np.concatenate([browser.embeddings(before), browser.image_features(pixels)], axis=1)
     prefix = browser.read(embeds)
-    return SeenPicture(prefix, prefix.states[len(before) : len(before) + PATCHES])
+    return EncodedImage(prefix, prefix.states[len(before) : len(before) + PATCHES])
 
 
 def answer_question(
     browser: BrowserModel,
     tokenizer: PreTrainedTokenizerFast,
-    seen: SeenPicture,
-    asked: SetQuestion,
+    image: EncodedImage,
+    item: SetQuestion,
     *,
     answer_tokens: int,
 ) -> dict[str, Any]:
-    """Greedy answer, its tokens' log-probabilities and their maps' entropies in nats."""
-    pieces, question = prompt_pieces(tokenizer), asked.question
+    """Answer greedily; returns the fields of `_ANSWER`, with log-probabilities and map entropies in nats."""
+    pieces, question = prompt_pieces(tokenizer), item.question
     after = [*tokenizer.backend_tokenizer.encode(question.text, add_special_tokens=False).ids, *pieces.after]
-    found = browser.answer_after(seen.prefix, after, limit=answer_tokens)
-    t = len(found.ids)
-    queries = found.states[len(after) - 1 :][:t]
-    maps = torch.from_numpy(browser.relevancy(queries, seen.patches)) if t else torch.empty(0, PATCHES)
+    answer = browser.answer_after(image.prefix, after, limit=answer_tokens)
+    t = len(answer.ids)
+    queries = answer.states[len(after) - 1 :][:t]
+    maps = torch.from_numpy(browser.relevancy(queries, image.patches)) if t else torch.empty(0, PATCHES)
     text = AnswerText(tokenizer)
-    pairs = [text.add(token) for token in found.ids]
+    pairs = [text.add(token) for token in answer.ids]
     reference = answer_text(question.words)
     return {
-        "set": asked.set,
+        "set": item.set,
         "kind": question.kind,
         "variety": question.variety,
         "question": question.text,
@@ -166,7 +168,7 @@ def answer_question(
         "correct": normalize_answer(text.answer) == normalize_answer(reference),
         "tokens": [piece for piece, _ in pairs],
         "words": [word for _, word in pairs],
-        "logProbs": found.log_probs,
+        "logProbs": answer.log_probs,
         "entropySum": sum_normalised(maps).tolist(),
         "entropyKde": kernel_density(maps).tolist(),
         "entropyBernoulli": bernoulli(maps).tolist(),
@@ -177,10 +179,10 @@ def _answer_scene(
     browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, number: int, size: CalibrationSize
 ) -> AnsweredScene:
     scene, rendered = render_seed(split_seed(SPLIT, number))
-    webp = encode_picture(rendered.image, size.webp_quality)
-    seen = see_picture(browser, tokenizer, decode_picture(webp))
+    webp = encode_webp(rendered.image, size.webp_quality)
+    image = read_image(browser, tokenizer, decode_webp(webp))
     answers = [
-        answer_question(browser, tokenizer, seen, asked, answer_tokens=size.answer_tokens)
-        for asked in ask_sets(scene, size.seed, each=size.questions_each)
+        answer_question(browser, tokenizer, image, item, answer_tokens=size.answer_tokens)
+        for item in ask_sets(scene, size.seed, each=size.questions_each)
     ]
     return AnsweredScene(number, webp, answers)

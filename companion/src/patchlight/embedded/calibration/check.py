@@ -1,4 +1,7 @@
-"""Answers of a calibration had again from the PyTorch model and head: another runtime, unfolded, each prompt whole."""
+"""Compares answers of a calibration with the PyTorch model and head.
+
+These use another runtime, an unfolded head, and complete prompts instead of a shared image prefix.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,19 +15,22 @@ from ...calibration.entropy import bernoulli, kernel_density, sum_normalised
 from ...head.fastrm import FastRM
 from ...models.answer_pieces import token_texts
 from ...report import figure
-from ..answering import Asked, embed_images, greedy_answers, prompt_embeds
+from ..answering import TokenizedQuestion, embed_images, greedy_answers, prompt_embeds
 from ..training.llava_parts import language_model, word_embeddings
 from ..training.model import load_model
 from ..training.packing import PATCHES, prompt_pieces
 from ..world.questions import Question
-from .answer_scenes import AnsweredScene, decode_picture
+from .answer_scenes import AnsweredScene, decode_webp
 
 _KINDS = {"entropySum": sum_normalised, "entropyKde": kernel_density, "entropyBernoulli": bernoulli}
 _NAMES = {"entropySum": "sum-normalised entropy", "entropyKde": "KDE entropy", "entropyBernoulli": "Bernoulli entropy"}
 
 
-class Checked(NamedTuple):
-    """Of `answers`, `same` were the same tokens; of those, the largest difference of a token's value, in nats."""
+class CheckResult(NamedTuple):
+    """Agreement with PyTorch on `answers` answers, `same` of which have identical tokens.
+
+    log_probs, entropies (by column): the largest difference of a token's value over those, in nats.
+    """
 
     answers: int
     same: int
@@ -32,26 +38,29 @@ class Checked(NamedTuple):
     entropies: dict[str, float]
 
 
-class _Shown(NamedTuple):
+class _ImageOnly(NamedTuple):
     image: np.ndarray
 
 
 @torch.inference_mode()
 def check_answers(
     hf_folder: Path, head_folder: Path, scenes: Sequence[AnsweredScene], answers: int, *, limit: int
-) -> Checked:
-    """`answers` of them, one a scene, spread over scenes and sets; `limit` tokens at most."""
+) -> CheckResult:
+    """Check `answers` answers, at most one per scene, spread over scenes and sets.
+
+    limit: the longest answer in tokens.
+    """
     model, tokenizer = load_model(hf_folder), AutoTokenizer.from_pretrained(hf_folder)
     head, pieces = FastRM.from_pretrained(head_folder), prompt_pieces(tokenizer)
     chosen = [(scenes[k * len(scenes) // answers], k) for k in range(min(answers, len(scenes)))]
     same, log_probs, entropies = 0, 0.0, dict.fromkeys(_KINDS, 0.0)
     for scene, number in chosen:
         stored = scene.answers[number % len(scene.answers)]
-        shown = _Shown(decode_picture(scene.webp))
+        shown = _ImageOnly(decode_webp(scene.webp))
         text = stored["question"]
         after = [*tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids, *pieces.after]
-        asked = Asked(0, Question("", "", text, ()), after, [], [], [])
-        [answer] = greedy_answers(model, [shown], [asked], tokenizer, limit=limit)
+        item = TokenizedQuestion(0, Question("", "", text, ()), after, [], [], [])
+        [answer] = greedy_answers(model, [shown], [item], tokenizer, limit=limit)
         if token_texts(tokenizer, answer.ids) != stored["tokens"]:
             continue
         same += 1
@@ -64,16 +73,16 @@ def check_answers(
         maps = head(states[len(prompt) - 1 : -1], states[first : first + PATCHES])
         for name, entropy in _KINDS.items():
             entropies[name] = max(entropies[name], _difference(entropy(maps).tolist(), stored[name]))
-    return Checked(len(chosen), same, log_probs, entropies)
+    return CheckResult(len(chosen), same, log_probs, entropies)
 
 
-def check_figures(checked: Checked) -> list[dict[str, object]]:
-    """For a report."""
+def check_figures(checked: CheckResult) -> list[dict[str, object]]:
+    """Return the figures for a report."""
     return [
-        figure("answers had again from PyTorch", checked.answers),
-        figure("of these the same, token by token", checked.same),
+        figure("answers compared with PyTorch", checked.answers),
+        figure("of which identical token by token", checked.same),
         *(
-            {"label": f"largest difference of a token's {name}, nats", "value": float(f"{value:.2g}")}
+            {"label": f"largest difference in a token's {name}, nats", "value": float(f"{value:.2g}")}
             for name, value in [
                 ("log-probability", checked.log_probs),
                 *((_NAMES[k], v) for k, v in checked.entropies.items()),
@@ -82,5 +91,5 @@ def check_figures(checked: Checked) -> list[dict[str, object]]:
     ]
 
 
-def _difference(found: list[Any], stored: list[Any]) -> float:
-    return float(np.abs(np.subtract(found, stored)).max()) if found else 0.0
+def _difference(actual: list[Any], stored: list[Any]) -> float:
+    return float(np.abs(np.subtract(actual, stored)).max()) if actual else 0.0

@@ -1,10 +1,11 @@
-"""The folder that the page's data set view reads: the embedded model's calibration with the pictures that it is of.
+"""Writes the folder that the page's dataset view reads: the embedded model's calibration and its images.
 
-calibration.arrow   an answer a row (docs/calibration.md)
-images/0000.webp    a picture a scene, what the model was shown
-sprites.webp        their thumbnails in one picture
-summary.json        a report: what the calibration comes to
-manifest.json       bytes and SHA-256 of each file
+calibration.arrow   one answer per row (docs/calibration.md)
+images.bin          one WebP image per scene as the model saw it, back to back
+images.json         the position of each image in that file, with its SHA-256
+sprites.webp        the images' thumbnails in one sheet
+summary.json        a report that summarises the calibration
+manifest.json       size and SHA-256 of each file
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from ...calibration.summary import calibration_report
 from ...models.pictures import open_upright
 from ...report import figure, write_report
 from .answer_scenes import AnsweredScene
+from .packed_images import IMAGES_FILE, write_images
 
 SPRITES_FILE, SUMMARY_FILE, MANIFEST_FILE = "sprites.webp", "summary.json", "manifest.json"
 SPRITE_COLS, CELL_PX = 32, 48
@@ -31,19 +33,19 @@ _SPRITE_QUALITY = 72
 
 
 def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
-    """Answers as rows of the file; a set's questions of a scene are numbered."""
+    """Return the answers as rows of the file, with ids that number the questions of each scene and set."""
     rows = []
     for cell, scene in enumerate(scenes):
-        asked: dict[str, int] = {}
+        last_number: dict[str, int] = {}
         for answer in scene.answers:
             name = answer["set"]
-            number = asked[name] = asked.get(name, -1) + 1
+            number = last_number[name] = last_number.get(name, -1) + 1
             rows.append(
                 {
                     **answer,
                     "id": f"{name}/{scene.scene:04d}/{number}",
                     "correct": float(answer["correct"]),
-                    "image": image_path(scene),
+                    "image": image_name(scene),
                     "thumbnail": cell,
                     "isContent": content_tokens(answer["tokens"], answer["words"]),
                 }
@@ -51,8 +53,8 @@ def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
     return rows
 
 
-def image_path(scene: AnsweredScene) -> str:
-    """Relative to the folder."""
+def image_name(scene: AnsweredScene) -> str:
+    """Return the name of a scene's image in the index of images."""
     return f"images/{scene.scene:04d}.webp"
 
 
@@ -64,39 +66,41 @@ def write_folder(
     figures: list[dict[str, object]],
     **more: object,
 ) -> None:
-    """Replace `out` by a whole new folder, written beside it first. `figures` lead the summary, which takes `more`."""
-    aside = out.with_name(f".{out.name}.{os.getpid()}")
-    shutil.rmtree(aside, ignore_errors=True)
-    (aside / "images").mkdir(parents=True)
+    """Write a new folder next to `out` and then replace `out` with it.
+
+    figures: the first figures of the summary; more: additional keys of the summary.
+    """
+    temporary = out.with_name(f".{out.name}.{os.getpid()}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
-        for scene in scenes:
-            (aside / image_path(scene)).write_bytes(scene.webp)
-        (aside / SPRITES_FILE).write_bytes(sprite_sheet([scene.webp for scene in scenes]))
+        images = write_images(temporary, {image_name(scene): scene.webp for scene in scenes}, "image/webp")
+        (temporary / SPRITES_FILE).write_bytes(sprite_sheet([scene.webp for scene in scenes]))
         sprites: Sprites = {"file": SPRITES_FILE, "cols": SPRITE_COLS, "cellPx": CELL_PX}
-        write_calibration(aside / CALIBRATION_FILE, rows, {**facts, "sprites": sprites})
+        write_calibration(temporary / CALIBRATION_FILE, rows, {**facts, "sprites": sprites, "images": images})
         report = calibration_report(rows, facts["data"]["sets"])
         sizes = [
-            figure("pictures", _bytes(aside / "images") / 1e6, unit="MB"),
-            figure("all files that the page reads", _bytes(aside) / 1e6, unit="MB", goal="<= 10"),
+            figure("images", (temporary / IMAGES_FILE).stat().st_size / 1e6, unit="MB"),
+            figure("all files read by the page", _bytes(temporary) / 1e6, unit="MB", goal="<= 10"),
         ]
-        title = f"Is the answer right? What entropy and log-probability say of {len(rows)} answers"
-        together = report.pop("figures")
+        title = f"Entropy and log-probability as predictors of right answers ({len(rows)} answers)"
+        overall = report.pop("figures")
         write_report(
-            aside, Path(SUMMARY_FILE).stem, title, facts["command"], [*figures, *together, *sizes], **report, **more
+            temporary, Path(SUMMARY_FILE).stem, title, facts["command"], [*figures, *overall, *sizes], **report, **more
         )
-        (aside / MANIFEST_FILE).write_text(_manifest(aside, facts))
+        (temporary / MANIFEST_FILE).write_text(_manifest(temporary, facts))
         shutil.rmtree(out, ignore_errors=True)
-        aside.rename(out)
+        temporary.rename(out)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def sprite_sheet(pictures: Sequence[bytes]) -> bytes:
-    """A WebP file of square thumbnails, SPRITE_COLS a row, in the pictures' order."""
-    sheet = Image.new("RGB", (SPRITE_COLS * CELL_PX, -(-len(pictures) // SPRITE_COLS) * CELL_PX))
-    for cell, picture in enumerate(pictures):
+def sprite_sheet(images: Sequence[bytes]) -> bytes:
+    """Return a WebP file of square thumbnails in the order of the images, SPRITE_COLS per row."""
+    sheet = Image.new("RGB", (SPRITE_COLS * CELL_PX, -(-len(images) // SPRITE_COLS) * CELL_PX))
+    for cell, image in enumerate(images):
         row, col = divmod(cell, SPRITE_COLS)
-        small = open_upright(picture).resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
+        small = open_upright(image).resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS)
         sheet.paste(small, (col * CELL_PX, row * CELL_PX))
     file = io.BytesIO()
     sheet.save(file, "WEBP", quality=_SPRITE_QUALITY, method=6)
@@ -108,7 +112,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _manifest(folder: Path, facts: CalibrationFacts) -> str:
-    """A line a file, so that a change of one shows as one."""
+    """Return the manifest with one line per file, so that diffs show which files changed."""
     files = {}
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = file.read_bytes()

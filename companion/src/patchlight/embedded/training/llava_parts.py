@@ -1,4 +1,4 @@
-"""A LLaVA's parts and facts by their types: the library itself says "a module", or "a config, a dict or none"."""
+"""Typed access to a LLaVA's parts and configs, which transformers declares only as a module or as optional configs."""
 
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGeneration
@@ -7,7 +7,7 @@ from transformers.models.llama.modeling_llama import LlamaModel
 
 
 def text_config(model: LlavaForConditionalGeneration) -> LlamaConfig:
-    """The language model's config; other language models than Llama are refused by name."""
+    """Return the language model's config. Raises TypeError if it is not Llama."""
     config = model.config.text_config
     if not isinstance(config, LlamaConfig):
         raise TypeError(f"language model {type(config).__name__}: only Llama is supported")
@@ -15,7 +15,7 @@ def text_config(model: LlavaForConditionalGeneration) -> LlamaConfig:
 
 
 def vision_config(model: LlavaForConditionalGeneration) -> CLIPVisionConfig:
-    """The vision tower's config; others than CLIP are refused by name."""
+    """Return the vision tower's config. Raises TypeError if it is not CLIP."""
     config = model.config.vision_config
     if not isinstance(config, CLIPVisionConfig):
         raise TypeError(f"vision tower {type(config).__name__}: only CLIP is supported")
@@ -23,7 +23,7 @@ def vision_config(model: LlavaForConditionalGeneration) -> CLIPVisionConfig:
 
 
 def language_model(model: LlavaForConditionalGeneration) -> LlamaModel:
-    """The decoder without its vocabulary layer; others than Llama are refused by name."""
+    """Return the decoder without its output projection. Raises TypeError if it is not Llama."""
     part = model.model.language_model
     if not isinstance(part, LlamaModel):
         raise TypeError(f"language model {type(part).__name__}: only Llama is supported")
@@ -31,7 +31,7 @@ def language_model(model: LlavaForConditionalGeneration) -> LlamaModel:
 
 
 def vision_tower(model: LlavaForConditionalGeneration) -> CLIPVisionModel:
-    """The image encoder without the projector; others than CLIP are refused by name."""
+    """Return the image encoder without the projector. Raises TypeError if it is not CLIP."""
     part = model.model.vision_tower
     if not isinstance(part, CLIPVisionModel):
         raise TypeError(f"vision tower {type(part).__name__}: only CLIP is supported")
@@ -39,32 +39,35 @@ def vision_tower(model: LlavaForConditionalGeneration) -> CLIPVisionModel:
 
 
 def word_embeddings(model: LlavaForConditionalGeneration) -> nn.Embedding:
-    """Token ids to the language model's inputs: [V, d]."""
+    """Return the embedding layer from token ids to the language model's inputs, weight [V, d].
+
+    Raises TypeError if it is not an nn.Embedding.
+    """
     part = model.get_input_embeddings()
     if not isinstance(part, nn.Embedding):
-        raise TypeError(f"word embeddings {type(part).__name__}: only a plain table is supported")
+        raise TypeError(f"word embeddings {type(part).__name__}: only nn.Embedding is supported")
     return part
 
 
 def image_px(config: CLIPVisionConfig) -> int:
-    """Side of the square image that the tower reads."""
+    """Return the side in pixels of the tower's square input image."""
     return _side(config.image_size, "image")
 
 
 def patch_px(config: CLIPVisionConfig) -> int:
-    """Side of one square patch."""
+    """Return the side in pixels of a square patch."""
     return _side(config.patch_size, "patch")
 
 
 def key_value_shape(config: LlamaConfig) -> tuple[int, int]:
-    """Key-value heads of a layer, and the width of each."""
+    """Return the number of key-value heads per layer and the width of a head."""
     heads, width = config.num_key_value_heads, config.head_dim
     if heads is None or width is None:
-        raise ValueError(f"{heads} key-value heads of width {width}: want both")
+        raise ValueError(f"the config must set num_key_value_heads and head_dim, got {heads} and {width}")
     return heads, width
 
 
 def _side(size: int | list[int] | tuple[int, ...] | None, name: str) -> int:
     if not isinstance(size, int):
-        raise TypeError(f"{name} size {size}: only squares given by one side are supported")
+        raise TypeError(f"{name} size must be one int, the side of a square, got {size}")
     return size

@@ -1,4 +1,4 @@
-"""The embedded model: LLaVA-1.5's architecture at a few million parameters, and its prompts."""
+"""The embedded model: LLaVA-1.5's architecture with a few million parameters, and its prompt format."""
 
 import math
 from pathlib import Path
@@ -32,18 +32,19 @@ CHAT_TEMPLATE = (
 
 
 def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaForConditionalGeneration:
-    """Random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads; word embeddings at std 1/sqrt(d).
+    """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
 
-    What the usual small random weights find late or never at this size is put in at the start:
+    At this size, the usual small random weights learn some structure late or never, so the initialisation provides it:
 
-    - Position embeddings are sines and cosines at the patches' own scale. At 0.02 they are 4 % of the signal, and
-      nothing that needs a patch's neighbours (shape, size) is learnt for thousands of steps.
-    - Patch filters are cosine transforms with less gain on the mean: random ones pass a patch's mean colour some ten
-      times stronger than the edges and shading that tell a sphere from a cube.
-    - The vision tower's queries and keys are one rotation of their input, so that patches attend to their kind near by
-      (mimetic initialisation, Trockman and Kolter 2023). In the language model it was tried once, with another rope
-      base, and the loss was no lower after 400 steps: not a clean comparison.
-    - Word embeddings have the scale that makes dot products with patches tell words apart.
+    - Position embeddings are sines and cosines at the scale of the patch embeddings. At a standard deviation of 0.02
+      they are 4 % of the signal, and nothing that depends on neighbouring patches (shape, size) is learnt for
+      thousands of steps.
+    - Patch filters are cosine transforms with a lower gain on the mean. Random filters pass a patch's mean colour about
+      ten times more strongly than the edges and shading that distinguish a sphere from a cube.
+    - The vision tower's queries and keys are the same rotation of their input, so that patches attend to similar
+      patches near them (mimetic initialisation, Trockman and Kolter 2023). In one trial in the language model, the loss
+      was no lower after 400 steps, but that trial also used a different RoPE base.
+    - Word embeddings have a standard deviation of 1/sqrt(d), which lets dot products with patches distinguish words.
     """
     torch.manual_seed(seed)
     vision = CLIPVisionConfig(
@@ -79,14 +80,14 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         patch.copy_(_cosine_filters(patch.shape[0], PATCH_PX).view_as(patch))
         for layer in tower.encoder.layers:
             assert isinstance(layer, CLIPEncoderLayer)
-            _match_alike(layer.self_attn, 0.8)
+            _attend_to_similar(layer.self_attn, 0.8)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
 
 
 def llava_config(vision: CLIPVisionConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
-    """Tower and language model joined as this project's models are: all patches of the last layer, no class token."""
+    """Combine tower and language model as in this project: all patches of the last layer, no class token."""
     return LlavaConfig(
         vision_config=vision,
         text_config=text,
@@ -99,7 +100,7 @@ def llava_config(vision: CLIPVisionConfig, text: LlamaConfig, tokenizer: PreTrai
 
 
 def _plane_waves(grid: int, width: int) -> torch.Tensor:
-    """[grid * grid, width]: sine and cosine of row and column at geometric frequencies, root mean square 0.35."""
+    """Return [grid * grid, width]: sines and cosines of row and column at geometric frequencies, RMS 0.35."""
     frequencies = 1.0 / 100 ** (torch.arange(width // 4) / (width // 4))
     angles = torch.arange(grid)[:, None] * frequencies
     waves = torch.cat([angles.sin(), angles.cos()], dim=1)
@@ -108,7 +109,7 @@ def _plane_waves(grid: int, width: int) -> torch.Tensor:
 
 
 def _cosine_filters(width: int, size: int) -> torch.Tensor:
-    """[width, 3, size, size]: the lowest two-dimensional cosines of each colour channel, gain growing with frequency."""
+    """Return [width, 3, size, size]: the lowest 2D cosines per colour channel; the gain grows with frequency."""
     side = math.isqrt(width // 3)
     k, x = torch.arange(side)[:, None], torch.arange(size)
     basis = torch.cos(math.pi * k * (2 * x + 1) / (2 * size)) * (torch.where(k == 0, 1.0, 2.0) / size).sqrt()
@@ -123,15 +124,15 @@ def _rotation(width: int) -> torch.Tensor:
     return torch.linalg.qr(torch.randn(width, width))[0]
 
 
-def _match_alike(attention: CLIPAttention, scale: float) -> None:
-    """Queries and keys that are the same rotation of their input: tokens attend to tokens like them."""
+def _attend_to_similar(attention: CLIPAttention, scale: float) -> None:
+    """Set queries and keys to the same rotation of their input, so that tokens attend to similar tokens."""
     rotation = scale * _rotation(attention.q_proj.in_features)
     attention.q_proj.weight.copy_(rotation)
     attention.k_proj.weight.copy_(rotation)
 
 
 def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaProcessor:
-    """LLaVA-1.5's preprocessing: shorter side to 336 (bicubic), centre crop, CLIP's mean and deviation."""
+    """Build LLaVA-1.5's preprocessing: shorter side to 336 px (bicubic), centre crop, CLIP's mean and std."""
     image_processor = CLIPImageProcessorPil(
         size={"shortest_edge": IMAGE_PX}, crop_size={"height": IMAGE_PX, "width": IMAGE_PX}
     )
@@ -146,7 +147,7 @@ def build_processor(tokenizer: PreTrainedTokenizerFast | None = None) -> LlavaPr
 
 
 def model_inputs(processor: LlavaProcessor, image: Image.Image, question: str) -> BatchFeature:
-    """What the model's forward and `generate` take for one question: input_ids, attention_mask, pixel_values."""
+    """Return the inputs of `forward` and `generate` for one question: input_ids, attention_mask, pixel_values."""
     return processor(
         images=image,
         text=PROMPT.format(question=question),
@@ -156,9 +157,9 @@ def model_inputs(processor: LlavaProcessor, image: Image.Image, question: str) -
 
 
 def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
-    """The ordinary Hugging Face layout: config, safetensors, tokenizer, processor.
+    """Save in the standard Hugging Face layout: config, safetensors, tokenizer, processor.
 
-    Weights are rounded to fp16, as LLaVA-1.5's are (in `model` too): the browser's graphs then hold the very same numbers.
+    Rounds the weights to fp16, like LLaVA-1.5's, in `model` too. The browser's graphs then store the same values.
     """
     model.half().save_pretrained(folder)
     model.float()
@@ -166,7 +167,7 @@ def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
 
 
 def load_model(folder: Path, *, attention: Literal["sdpa", "eager"] = "sdpa") -> LlavaForConditionalGeneration:
-    """A saved model for the CPU: float32 arithmetic on the weights as they were saved."""
+    """Load a saved model on the CPU, for float32 arithmetic on the saved fp16 weights."""
     return LlavaForConditionalGeneration.from_pretrained(
         folder, dtype=torch.float32, attn_implementation=attention
     ).eval()

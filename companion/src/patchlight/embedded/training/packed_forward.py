@@ -1,4 +1,4 @@
-"""The embedded model's forward pass over packed batches: kept patches only, many questions a sequence."""
+"""The embedded model's forward pass over packed batches: a subset of patches, many questions per sequence."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,11 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
-    """Projected features [b, k, d] of the kept patches; with all kept, what `get_image_features` gives."""
+    """Return the projected features [b, k, d] of the kept patches.
+
+    pixels [b, 336, 336, 3] uint8; keep [b, k] patch numbers. If all patches are kept, the result equals that of
+    `get_image_features`.
+    """
     tower = vision_tower(model)
     b, k = keep.shape
     blocks = pixels.view(b, GRID, PATCH_PX, GRID, PATCH_PX, 3).permute(0, 1, 3, 5, 2, 4).reshape(b, PATCHES, -1)
@@ -32,7 +36,10 @@ def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, k
 
 
 class TextStates(NamedTuple):
-    """Hidden states [b, m, d] of the packed text: after the last layer (`post_norm`), half way up, a layer above it."""
+    """Hidden states [b, m, d] of the packed text.
+
+    last: after the final norm (`post_norm`); half: after the middle layer; above: one layer later.
+    """
 
     last: torch.Tensor
     half: torch.Tensor
@@ -40,12 +47,13 @@ class TextStates(NamedTuple):
 
 
 def text_states(model: LlavaForConditionalGeneration, batch: PackedBatch, features: torch.Tensor) -> TextStates:
+    """Run the language model on a batch with patch features [b, k, d] and return the states of its text."""
     embed = word_embeddings(model)
     b = features.shape[0]
     prefix = embed(batch.prefix).expand(b, -1, -1).to(features.dtype)
     read = features.gather(1, batch.read[..., None].expand(-1, -1, features.shape[-1]))
     x = torch.cat([prefix, read, embed(batch.text).to(features.dtype)], dim=1)
-    mask = block_mask(batch.group, batch.crowd, len(batch.prefix), features.dtype)
+    mask = block_mask(batch.group, batch.multiplicity, len(batch.prefix), features.dtype)
     out = language_model(model)(
         inputs_embeds=x,
         attention_mask=mask,
@@ -65,8 +73,11 @@ def text_states(model: LlavaForConditionalGeneration, batch: PackedBatch, featur
 def answer_loss(
     model: LlavaForConditionalGeneration, batch: PackedBatch, states: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """Cross entropy of the answers' tokens, and the share predicted right (which hides everything that matters)."""
-    said = batch.labels != IGNORED
-    logits = model.lm_head(states[said]).float()
-    target = batch.labels[said]
+    """Return the cross entropy of the answer tokens and the share of them predicted correctly.
+
+    states [b, m, d]. Token accuracy hides the errors that matter.
+    """
+    is_answer = batch.labels != IGNORED
+    logits = model.lm_head(states[is_answer]).float()
+    target = batch.labels[is_answer]
     return F.cross_entropy(logits, target), (logits.argmax(-1) == target).float().mean().item()

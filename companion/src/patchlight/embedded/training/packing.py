@@ -1,8 +1,8 @@
-"""Batches for training: one image with many question-answer pairs, each pair seeing the image and itself only.
+"""Training batches that pack many question-answer pairs with one image; each pair sees only the image and itself.
 
 Packing is exact: pairs share the image's columns under a block mask and restart their positions after it, so a pair
-gives the same logits as it would alone. Patches may be left out, of what the vision tower sees (`keep`) or of what the
-language model reads (`read`), with the others' positions unchanged.
+gets the same logits as on its own. Patches can be omitted from the vision tower's input (`keep`) or from the language
+model's (`read`); the positions of the other patches do not change.
 """
 
 from random import Random
@@ -23,15 +23,17 @@ IGNORED = -100
 
 
 class PackedBatch(NamedTuple):
-    """`n` is the longest sequence: prefix, read patches, packed text.
+    """A batch of b images; a sequence has n = p + r + m tokens: prefix, read patches, packed text.
 
     pixels [b, 336, 336, 3] uint8; keep [b, k] patch numbers; read [b, r] columns of `keep`; prefix [p] ids;
-    text [b, m] ids; positions [b, n];
-    group [b, n] (0 prefix and image, 1.. a pair, -1 padding); labels [b, m] (IGNORED where no loss);
-    kinds [b, m] number in KINDS of each text token's pair, -1 for padding; objects [b, k] object number of each kept
-    patch, -1 for background. crowd [b, r]: for how many patches each read one stands, those left out included.
-    fitting [b, m]: at the end of a mention, how many objects fit it, else -1; fit [b, m]: the object, if it is one;
-    fit_before [b, m]: at the end of a second mention, the object of the first, if it is one, else -1.
+    text [b, m] ids; positions [b, n].
+    group [b, n]: 0 for prefix and image, 1 and up for the pairs, -1 for padding. labels [b, m]: IGNORED for tokens
+    without a loss. kinds [b, m]: index in KINDS of each text token's pair, -1 for padding. objects [b, k]: object
+    number per kept patch, -1 for background. multiplicity [b, r]: how many patches, including omitted ones, each read
+    patch represents.
+    fitting [b, m]: at the end of a mention, the number of objects that fit it, else -1. fit [b, m]: the object if
+    exactly one fits, else -1. fit_before [b, m]: at the end of a later mention with a `fit`, the `fit` of the previous
+    one, else -1.
     """
 
     pixels: torch.Tensor
@@ -44,14 +46,14 @@ class PackedBatch(NamedTuple):
     labels: torch.Tensor
     kinds: torch.Tensor
     objects: torch.Tensor
-    crowd: torch.Tensor
+    multiplicity: torch.Tensor
     fitting: torch.Tensor
     fit: torch.Tensor
     fit_before: torch.Tensor
 
 
 class PromptPieces(NamedTuple):
-    """Token ids before the image and around the question."""
+    """Token ids before the image (`before`) and after the question (`after`), and the end token."""
 
     before: list[int]
     after: list[int]
@@ -59,7 +61,7 @@ class PromptPieces(NamedTuple):
 
 
 def prompt_pieces(tokenizer: PreTrainedTokenizerFast) -> PromptPieces:
-    """PROMPT split at its image and question."""
+    """Split PROMPT at its image and question and tokenize the pieces."""
     before, rest = PROMPT.split("<image>")
     _, after = rest.split("{question}")
     encode = lambda text: tokenizer(text, add_special_tokens=False).input_ids  # noqa: E731
@@ -67,7 +69,10 @@ def prompt_pieces(tokenizer: PreTrainedTokenizerFast) -> PromptPieces:
 
 
 def choose_patches(patch_objects: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """`count` places in `patch_objects`, ascending: those that show objects first, then random background."""
+    """Choose `count` patches; returns their ascending indices in `patch_objects`.
+
+    Patches that show objects are chosen before background patches, at random among equals.
+    """
     n = len(patch_objects)
     if count >= n:
         return np.arange(n)
@@ -84,9 +89,10 @@ def pack_scenes(
     description_share: float,
     read_patches: int = PATCHES,
 ) -> PackedBatch:
-    """Ask each scene questions until `text_tokens` are filled (0: none); the batch is a function of scenes and `seed`.
+    """Pack each scene with questions up to `text_tokens` tokens (0: none).
 
-    Of each image `patches` are kept, and of these the language model reads `read_patches`.
+    Keeps `patches` of each image, of which the language model reads `read_patches`. The batch is a function of the
+    scenes and `seed`.
     """
     pieces = prompt_pieces(tokenizer)
     random, numpy_random = Random(seed), np.random.default_rng(seed)
@@ -94,7 +100,7 @@ def pack_scenes(
         _pack_row(item, tokenizer, pieces, random, numpy_random, patches, read_patches, text_tokens, description_share)
         for item in scenes
     ]
-    longest = max(text_tokens, 1)  # one shape for all batches, so that a compiled model stays compiled
+    longest = max(text_tokens, 1)  # one shape for all batches, so that a compiled model is not recompiled
     before = len(pieces.before)
 
     def padded(values: list[int], fill: int) -> list[int]:
@@ -117,7 +123,7 @@ def pack_scenes(
         labels=torch.tensor([padded(row.labels, IGNORED) for row in rows]),
         kinds=torch.tensor([padded(row.kinds, -1) for row in rows]),
         objects=torch.from_numpy(np.stack(objects)),
-        crowd=torch.from_numpy(np.stack([row.crowd for row in rows])),
+        multiplicity=torch.from_numpy(np.stack([row.multiplicity for row in rows])),
         fitting=torch.tensor([padded(row.fitting, -1) for row in rows]),
         fit=torch.tensor([padded(row.fit, -1) for row in rows]),
         fit_before=torch.tensor([padded(row.fit_before, -1) for row in rows]),
@@ -125,7 +131,7 @@ def pack_scenes(
 
 
 class _Row(NamedTuple):
-    """One image's part of a `PackedBatch`, not yet padded; `offsets` are positions after the image."""
+    """One image's part of a `PackedBatch` before padding; `offsets` are text positions after the image."""
 
     keep: np.ndarray
     read: np.ndarray
@@ -137,7 +143,7 @@ class _Row(NamedTuple):
     fitting: list[int]
     fit: list[int]
     fit_before: list[int]
-    crowd: np.ndarray
+    multiplicity: np.ndarray
 
 
 def _pack_row(
@@ -166,13 +172,13 @@ def _pack_row(
         kind = None
         text = question.text if random.random() < 0.7 else question.text[0].lower() + question.text[1:]
         encoded = encode.encode(text, add_special_tokens=False)
-        asked = [*encoded.ids, *pieces.after]
+        prompt_ids = [*encoded.ids, *pieces.after]
         answer = [*encode.encode(answer_text(question.words), add_special_tokens=False).ids, pieces.eos]
-        if len(ids) + len(asked) + len(answer) > text_tokens:
+        if len(ids) + len(prompt_ids) + len(answer) > text_tokens:
             break
-        pair = asked + answer[:-1]
+        pair = prompt_ids + answer[:-1]
         ids += pair
-        labels += [IGNORED] * (len(asked) - 1) + answer
+        labels += [IGNORED] * (len(prompt_ids) - 1) + answer
         groups += [group] * len(pair)
         offsets += range(len(pair))
         kinds += [KINDS.index(question.kind)] * len(pair)
@@ -184,12 +190,12 @@ def _pack_row(
         fit_before += [before.get(k, -1) for k in range(len(pair))]
     keep = choose_patches(item.patch_objects, patches, numpy_random)
     read = choose_patches(item.patch_objects[keep], read_patches, numpy_random)
-    crowd = _crowd(item.patch_objects, item.patch_objects[keep][read])
-    return _Row(keep, read, ids, labels, groups, offsets, kinds, fitting, fit, fit_before, crowd)
+    multiplicity = _multiplicity(item.patch_objects, item.patch_objects[keep][read])
+    return _Row(keep, read, ids, labels, groups, offsets, kinds, fitting, fit, fit_before, multiplicity)
 
 
 def _mention_ends(text: str, mentions: tuple[Mention, ...], token_ends: list[int]) -> dict[int, tuple[int, ...]]:
-    """The number of the last token of each mention, and the objects that fit it."""
+    """Map the index of each mention's last token to the objects that fit the mention."""
     ends, start = {}, 0
     for mention in mentions:
         start = text.index(mention.text, start) + len(mention.text)
@@ -197,27 +203,29 @@ def _mention_ends(text: str, mentions: tuple[Mention, ...], token_ends: list[int
     return ends
 
 
-def _crowd(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.ndarray:
-    """[r] float32: patches that show objects stand for all of those, background patches for all background.
+def _multiplicity(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.ndarray:
+    """Return how many patches each read patch represents, [r] float32.
 
-    With the logarithm of it added to their attention scores, a softmax over the read patches expects what it would be
-    over all: what the model learns about shares of the image, counting above all, holds for whole images too.
+    Each read patch that shows an object represents an equal share of all such patches, and likewise for background.
+    With the logarithm of this number added to their attention scores, a softmax over the read patches approximates the
+    softmax over all patches. What the model learns about proportions of the image, above all counting, then also holds
+    for complete images.
     """
-    crowd = np.ones(len(read_objects), np.float32)
-    for whole, read in ((patch_objects >= 0, read_objects >= 0), (patch_objects < 0, read_objects < 0)):
-        crowd[read] = whole.sum() / max(read.sum(), 1)
-    return crowd
+    multiplicity = np.ones(len(read_objects), np.float32)
+    for every, read in ((patch_objects >= 0, read_objects >= 0), (patch_objects < 0, read_objects < 0)):
+        multiplicity[read] = every.sum() / max(read.sum(), 1)
+    return multiplicity
 
 
-def block_mask(group: torch.Tensor, crowd: torch.Tensor, before: int, dtype: torch.dtype) -> torch.Tensor:
-    """[b, n] groups to an additive mask [b, 1, n, n]: causal, each pair seeing group 0 and itself.
+def block_mask(group: torch.Tensor, multiplicity: torch.Tensor, before: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return the additive attention mask [b, 1, n, n] for groups [b, n]: causal; a pair sees group 0 and itself.
 
-    The `r` columns from `before` on, which are patches, carry the logarithm of their `crowd` [b, r].
+    The r columns from `before` on are patches; the mask adds the logarithm of their multiplicity [b, r].
     """
     n = group.shape[1]
     causal = torch.ones(n, n, dtype=torch.bool, device=group.device).tril()
     same = (group[:, None, :] == group[:, :, None]) | (group[:, None, :] == 0)
     allowed = (same & causal) | torch.eye(n, dtype=torch.bool, device=group.device)
     mask = torch.zeros(allowed.shape, dtype=dtype, device=group.device)
-    mask[:, :, before : before + crowd.shape[1]] = crowd.log().to(dtype)[:, None]
+    mask[:, :, before : before + multiplicity.shape[1]] = multiplicity.log().to(dtype)[:, None]
     return mask.masked_fill_(~allowed, torch.finfo(dtype).min)[:, None]

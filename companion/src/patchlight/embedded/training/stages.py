@@ -1,8 +1,8 @@
-"""Training of the embedded model: align the patches with the words, then answer.
+"""Training of the embedded model: first align patches with words, then learn to answer.
 
-From answers alone the binding of attribute words to patches does not form in any affordable time. So first the
-vision tower, the projector and the word embeddings are trained together to name what each patch shows (what CLIP's
-pre-training and LLaVA's projector stage do for the real model); then everything learns to answer.
+Training on answers alone does not bind attribute words to patches in an affordable time. The vision tower, the
+projector and the word embeddings are therefore first trained together to name what each patch shows, which CLIP's
+pre-training and LLaVA's projector stage do for the real model. Then the complete model learns to answer.
 """
 
 import json
@@ -28,37 +28,41 @@ from .supervision import AlignmentHead, object_targets, side_targets
 
 @dataclass(frozen=True)
 class StageConfig:
-    """One stretch of training with one learning-rate schedule."""
+    """One training stage with its own learning-rate schedule."""
 
     name: str
     steps: int
     batch_images: int
     learning_rate: float
     vision_rate: float
-    """Learning rate of vision tower and projector as a share of `learning_rate`."""
+    """Learning rate of the vision tower and projector, relative to `learning_rate`."""
     patches: int
-    """Patches kept of each image: all that show objects, then random background, up to this many.
+    """Patches kept per image: those that show objects first, then random background.
 
-    Faster, but the gaps may show the vision tower every silhouette: in one build its naming of shapes fell from 86 %
-    to 56 % (training batches) when it first saw whole images. So the longest stage keeps all 576.
+    Keeping fewer is faster, but the gaps reveal the objects' silhouettes to the vision tower. In one build, its
+    accuracy on shapes fell from 86 % to 56 % (training batches) when it first saw complete images. The longest stage
+    therefore keeps all 576.
     """
     read_patches: int = PATCHES
-    """Of these, patches that the language model reads, chosen alike: it is then faster by what it does not read."""
+    """How many of the kept patches the language model reads, chosen in the same way; fewer is faster."""
     text_tokens: int = 0
-    """Tokens of packed question-answer pairs an image; 0 trains the alignment instead."""
+    """Tokens of packed question-answer pairs per image; 0 trains the alignment instead."""
     description_share: float = 0.4
     max_objects: int = 8
-    """Only scenes of at most so many objects: the binding of words to objects forms sooner where there are few."""
+    """Use only scenes with at most this many objects; with few objects, words bind to objects sooner."""
     warmup_steps: int = 100
     final_rate: float = 0.05
-    """Share of the learning rate that is left at the last step (cosine)."""
+    """Learning rate at the last step of the cosine schedule, relative to `learning_rate`."""
     align_weight: float = 0.0
-    """Weight of the alignment loss beside the answers' loss."""
+    """Weight of the alignment loss relative to the answer loss."""
     mention_weight: float = 0.0
-    """Weight of what a question's phrases should hold beside the answers' loss: which object is meant is then learnt
-    from the object itself, not from whether an answer that depends on it came out right."""
+    """Weight of the losses on a question's phrases relative to the answer loss.
+
+    They teach directly which object a phrase refers to; the answer loss teaches it only through answers that depend on
+    it.
+    """
     compiled: bool = False
-    """Fuse elementwise work with torch.compile: a fifth faster on a CPU, after a minute of compiling."""
+    """Fuse elementwise operations with torch.compile: 20 % faster on a CPU, after a minute of compilation."""
 
 
 def train_stage(
@@ -73,10 +77,10 @@ def train_stage(
     checkpoint_s: float = 300,
     device: str = "cpu",
 ) -> bool:
-    """Train one stage, resuming from `folder/<name>.pt` if it is there; curves go to `folder/<name>.jsonl`.
+    """Train one stage, resuming from `folder/<name>.pt` if it exists; append loss curves to `folder/<name>.jsonl`.
 
-    Stopped at any moment, it loses at most `checkpoint_s` of work and then sees the batches that it would have seen.
-    False if there was nothing left to train.
+    An interruption loses at most `checkpoint_s` seconds of work, and a resumed run sees the same batches as an
+    uninterrupted one. Returns False if the stage was already complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{config.name}.pt"
@@ -119,7 +123,7 @@ def train_stage(
             if config.mention_weight:
                 mention, accuracy = head.mention_loss(states.half, batch.fitting, object_targets(scenes, batch.fit))
                 side, side_accuracy = head.side_loss(states.above, side_targets(scenes, batch))
-                if not math.isnan(side_accuracy):  # a batch may have no second mention
+                if not math.isnan(side_accuracy):  # NaN if the batch has no second mention
                     accuracy["side"] = side_accuracy
                 mention = mention + side
                 loss = loss + config.mention_weight * mention
@@ -162,16 +166,16 @@ def _schedule(step: int, config: StageConfig) -> float:
 
 
 def _save(path: Path, model: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    aside = path.with_suffix(".tmp")
+    temporary = path.with_suffix(".tmp")
     torch.save(
         {"model": model.state_dict(), "head": head.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
-        aside,
+        temporary,
     )
-    aside.rename(path)
+    temporary.rename(path)
 
 
 class _Prefetcher:
-    """Packs batches a few steps ahead in a thread; batch `step` depends on the seed and the step alone."""
+    """Packs batches in a background thread, a few steps ahead; batch `step` depends only on seed, stage and step."""
 
     def __init__(self, pool: ScenePool, tokenizer: PreTrainedTokenizerFast, config: StageConfig, seed: int, start: int):
         self._queue: Queue[tuple[list[PooledScene], PackedBatch]] = Queue(maxsize=3)

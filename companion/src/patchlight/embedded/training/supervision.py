@@ -1,7 +1,8 @@
-"""What the embedded model's states should hold while it is trained, and the losses that say how far they do.
+"""Auxiliary supervision of the embedded model's hidden states during training.
 
-From answers alone the binding of words to patches hardly forms. So patches are asked for their object, the ends of a
-question's phrases for the objects that fit, and pairs of phrases for which side one object lies of the other.
+Training on answers alone barely binds words to patches. Additional losses therefore require that a patch's feature
+identifies its object, that the state at the end of a phrase identifies the objects that fit it, and that the state at
+the end of a second phrase tells on which side of the second object the first one is.
 """
 
 import math
@@ -25,20 +26,23 @@ MAX_FITTING = 8
 
 
 class ObjectTargets(NamedTuple):
-    """What is to be said of the object at `k` places of each image: words [b, k, 4] class numbers (0 for no object);
-    places [b, k, 3]: x, y in -1..1, depth over 10, NaN for no object."""
+    """Targets for the object at each of k positions per image.
+
+    words [b, k, 4]: class numbers per group of WORD_GROUPS, 0 for no object. places [b, k, 3]: x and y in -1..1 and
+    depth / 10, NaN for no object.
+    """
 
     words: torch.Tensor
     places: torch.Tensor
 
 
 class AlignmentHead(nn.Module):
-    """Reads from states what they should hold; only training has it.
+    """Predicts auxiliary targets from hidden states; used in training only.
 
-    From a patch's projected feature its object's words, by dot product with their embeddings, and its place (centre
-    in the image, depth); from the language model's state half way up, at the end of a phrase that mentions objects,
-    how many fit it, and the words and place of the one that does; a layer above, at the end of a second such phrase,
-    on which side of it the first object lies. All but the first are linear maps.
+    From a patch's projected feature: its object's words, by dot product with the word embeddings, and its place (centre
+    in the image, depth). From the language model's middle-layer state at the end of a phrase that mentions objects: how
+    many objects fit it and, if exactly one does, its words and place. One layer later, at the end of a second phrase:
+    on which side of the second object the first one is. All predictions except the patch words are linear maps.
     """
 
     def __init__(self, hidden: int, tokenizer: PreTrainedTokenizerFast):
@@ -57,7 +61,7 @@ class AlignmentHead(nn.Module):
     def patch_loss(
         self, features: torch.Tensor, embedding: torch.Tensor, target: ObjectTargets
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        """features [b, k, d]; also the accuracy of each group of words on patches that show an object."""
+        """Return the loss for features [b, k, d] and, per word group, the accuracy on patches that show an object."""
         x = self.norm(features.float())
         total = features.new_zeros((), dtype=torch.float32)
         accuracy = {}
@@ -76,7 +80,7 @@ class AlignmentHead(nn.Module):
     def mention_loss(
         self, states: torch.Tensor, fitting: torch.Tensor, target: ObjectTargets
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        """states [b, m, d]; fitting [b, m], -1 where no mention ends; also how often number and words are right."""
+        """Return the loss and accuracies for states [b, m, d]; fitting [b, m] is -1 where no mention ends."""
         ends = fitting >= 0
         x, number = self.norm(states[ends].float()), fitting[ends].clamp(max=MAX_FITTING)
         logits = self.fitting(x)
@@ -94,17 +98,17 @@ class AlignmentHead(nn.Module):
         }
 
     def side_loss(self, states: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """states [b, m, d]; target [b, m, 2] as `side_targets` gives it; also how often a side is right."""
+        """Return the loss and accuracy for states [b, m, d] and target [b, m, 2] from `side_targets`."""
         known = ~target.isnan()
-        logits, wanted = self.sides(self.norm(states.float()))[known], target[known]
-        if not len(wanted):
+        logits, expected = self.sides(self.norm(states.float()))[known], target[known]
+        if not len(expected):
             return states.new_zeros(()).float(), math.nan
-        loss = F.binary_cross_entropy_with_logits(logits, wanted)
-        return loss, ((logits > 0) == (wanted > 0.5)).float().mean().item()
+        loss = F.binary_cross_entropy_with_logits(logits, expected)
+        return loss, ((logits > 0) == (expected > 0.5)).float().mean().item()
 
 
 def object_targets(scenes: list[PooledScene], objects: torch.Tensor) -> ObjectTargets:
-    """objects [b, k]: object numbers, -1 for none."""
+    """Return the targets for object numbers [b, k], -1 for none."""
     words, places = [], []
     for item, row in zip(scenes, objects.cpu().numpy(), strict=True):
         table = [[0, 0, 0, 0]]
@@ -120,8 +124,11 @@ def object_targets(scenes: list[PooledScene], objects: torch.Tensor) -> ObjectTa
 
 
 def side_targets(scenes: list[PooledScene], batch: PackedBatch) -> torch.Tensor:
-    """[b, m, 2]: at the end of a second mention, 1 where the first object lies right of, and behind, the second, 0
-    where left of, and in front; NaN elsewhere and where they differ by less than a question would ask."""
+    """Return the side targets [b, m, 2] (right of, behind) at the end of second mentions.
+
+    1 if the first object is to the right of, or behind, the second; 0 if it is to the left, or in front. NaN elsewhere
+    and if the objects differ by less than MARGIN.
+    """
     targets = np.full((*batch.fit.shape, 2), np.nan, dtype=np.float32)
     for b, k in (batch.fit_before >= 0).nonzero().tolist():
         one, other = int(batch.fit_before[b, k]), int(batch.fit[b, k])

@@ -1,4 +1,4 @@
-"""The embedded model's tokenizer: WordPiece over the words that its questions and answers are made of."""
+"""The embedded model's tokenizer: WordPiece over the words of its questions and answers."""
 
 from pathlib import Path
 from random import Random
@@ -26,17 +26,17 @@ _SENTENCE_STARTS = (
 
 
 def vocabulary_words() -> list[str]:
-    """Special tokens first, then every word and suffix, in a fixed order."""
+    """Return the vocabulary in a fixed order: special tokens, words, suffixes."""
     words = [*SPECIAL, *_FUNCTION_WORDS.split(), *COLORS, *SHAPES, *SIZES, *MATERIALS, *NUMBERS]
-    words += [word for spoken in WORDING.values() for phrase in spoken for word in phrase.split()]
+    words += [word for phrases in WORDING.values() for phrase in phrases for word in phrase.split()]
     words += [*_SENTENCE_STARTS, *_SUFFIXES]
     unique = list(dict.fromkeys(words))
-    unique.remove("metallic")  # in two pieces: metal ##lic
+    unique.remove("metallic")  # split in two tokens: metal ##lic
     return unique
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """Words whole where they are known, plurals in two pieces (`sphere ##s`), `<unk>` for what was never seen."""
+    """Build the tokenizer: one token per known word, two per plural (`sphere ##s`), `<unk>` for unknown words."""
     vocabulary = {word: number for number, word in enumerate(vocabulary_words())}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=UNK))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
@@ -57,29 +57,29 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
-    """A token's number; a token that the vocabulary does not have is refused, not taken for `<unk>`."""
-    found = tokenizer.backend_tokenizer.token_to_id(token)
-    if found is None:
+    """Return a token's id. Raises ValueError if it is not in the vocabulary, instead of returning `<unk>`."""
+    number = tokenizer.backend_tokenizer.token_to_id(token)
+    if number is None:
         raise ValueError(f"{token!r} is not in the vocabulary")
-    return found
+    return number
 
 
 def tokens_never_seen(tokenizer: PreTrainedTokenizerFast, *, scenes: int = 400) -> list[str]:
-    """Tokens of the vocabulary that no question or answer holds, so that training left them as they were drawn.
+    """Return the tokens that no question or answer contains; training leaves their embeddings at their initial values.
 
-    Questions are trained on as written and with a small first letter. The rarest token that is held at all comes
-    some 100 times in so many scenes.
+    Training uses questions as written and with a lower-case first letter. The rarest token that does occur appears
+    about 100 times in 400 scenes.
     """
     seen: set[str] = set(SPECIAL)
     for seed in range(scenes):
         scene, rng = sample_scene(seed), Random(seed)
         for kind in (None,) * 12 + ("description",):
             question = ask(scene, rng, kind)
-            small = question.text[0].lower() + question.text[1:]
-            seen.update(tokenizer.tokenize(f"{question.text} {small} {answer_text(question.words)}"))
+            lower = question.text[0].lower() + question.text[1:]
+            seen.update(tokenizer.tokenize(f"{question.text} {lower} {answer_text(question.words)}"))
     return [word for word in vocabulary_words() if word not in seen]
 
 
 def save_tokenizer(folder: Path) -> None:
-    """tokenizer.json and its config, as any Hugging Face tool reads them."""
+    """Save tokenizer.json and its config in the Hugging Face layout."""
     build_tokenizer().save_pretrained(folder)

@@ -1,3 +1,3 @@
-"""The synthetic world of the embedded model: scenes drawn from a seed, their rendering, and questions about them with
-the objects that each answer word names.
+"""The embedded model's synthetic world: scenes sampled from a seed, their rendering, and questions about them with
+answers whose words are labelled with the objects that they name.
 """

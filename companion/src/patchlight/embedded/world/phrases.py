@@ -1,4 +1,4 @@
-"""Phrases that refer to objects: "the small red cube", said with as few words as single it out, in varied wording."""
+"""Phrases that refer to objects: the fewest words that identify one ("the small red cube"), in varied wording."""
 
 from random import Random
 
@@ -20,36 +20,41 @@ WORDING = {
 }
 
 
-def matches(item: SceneObject, wanted: dict[str, str]) -> bool:
-    return all(getattr(item, name) == value for name, value in wanted.items())
+def matches(item: SceneObject, attributes: dict[str, str]) -> bool:
+    """Return whether the object has all of `attributes` (attribute name to value)."""
+    return all(getattr(item, name) == value for name, value in attributes.items())
 
 
-def matching(scene: Scene, wanted: dict[str, str]) -> list[int]:
-    return [k for k, item in enumerate(scene.objects) if matches(item, wanted)]
+def matching(scene: Scene, attributes: dict[str, str]) -> list[int]:
+    """Return the indices of the scene's objects that have all of `attributes`."""
+    return [k for k, item in enumerate(scene.objects) if matches(item, attributes)]
 
 
-def say(word: str, rng: Random) -> str:
+def reword(word: str, rng: Random) -> str:
+    """Return the word or one of its synonyms, chosen at random."""
     return rng.choice(WORDING.get(word, (word,)))
 
 
-def phrase_of(wanted: dict[str, str]) -> list[str]:
-    """Canonical words of a reference: size, colour, material, then shape or "object"."""
-    named = [wanted[name] for name in ("size", "color", "material") if name in wanted]
-    return [*named, wanted.get("shape", "object")]
+def phrase_of(attributes: dict[str, str]) -> list[str]:
+    """Return a phrase's canonical words: size, colour, material, then the shape or "object"."""
+    named = [attributes[name] for name in ("size", "color", "material") if name in attributes]
+    return [*named, attributes.get("shape", "object")]
 
 
-def spoken_phrase(wanted: dict[str, str], rng: Random) -> str:
-    return " ".join(say(word, rng) for word in phrase_of(wanted))
+def reworded_phrase(attributes: dict[str, str], rng: Random) -> str:
+    """Return the phrase for `attributes` with each word replaced by a random synonym."""
+    return " ".join(reword(word, rng) for word in phrase_of(attributes))
 
 
 def plural(words: list[str]) -> list[str]:
+    """Put a phrase's last word, its noun, in the plural."""
     return [*words[:-1], words[-1] + "s"]
 
 
 def refer(
     scene: Scene, target: int, rng: Random, avoid: str = "", among: list[int] | None = None
 ) -> dict[str, str] | None:
-    """Attributes that single out `target` (among all objects or `among`), as few as may be, or None."""
+    """Return the fewest attributes that identify `target` among all objects, or those in `among`; None if none do."""
     names = [name for name in ATTRIBUTES if name != avoid]
     pool = range(len(scene.objects)) if among is None else among
     item = scene.objects[target]
@@ -59,17 +64,17 @@ def refer(
             chosen = [name for bit, name in enumerate(names) if mask >> bit & 1]
             if len(chosen) != size or (size == 1 and chosen[0] in ("size", "material") and rng.random() < 0.6):
                 continue
-            wanted = {name: getattr(item, name) for name in chosen}
-            if [k for k in pool if matches(scene.objects[k], wanted)] == [target]:
-                options.append(wanted)
+            attributes = {name: getattr(item, name) for name in chosen}
+            if [k for k in pool if matches(scene.objects[k], attributes)] == [target]:
+                options.append(attributes)
         if options:
             return rng.choice(options)
     return None
 
 
-def refer_among(scene: Scene, target: int, found: list[int], rng: Random, avoid: str) -> dict[str, str] | None:
-    """Few attributes (or none: "object") that single out `target` among `found`."""
-    if found == [target] and rng.random() < 0.5:
+def refer_among(scene: Scene, target: int, candidates: list[int], rng: Random, avoid: str) -> dict[str, str] | None:
+    """Return at most two attributes that identify `target` among `candidates` (none means just "object"), or None."""
+    if candidates == [target] and rng.random() < 0.5:
         return {}
-    wanted = refer(scene, target, rng, avoid=avoid, among=found)
-    return wanted if wanted is not None and len(wanted) <= 2 else None
+    attributes = refer(scene, target, rng, avoid=avoid, among=candidates)
+    return attributes if attributes is not None and len(attributes) <= 2 else None

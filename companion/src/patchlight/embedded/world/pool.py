@@ -1,7 +1,7 @@
 """Rendered scenes on disk, so that training does not wait for the ray caster.
 
-A pool is a folder of shards; a shard that exists is complete (written aside, then renamed), so a killed rendering
-resumes where it stopped, and any number of processes may fill one pool.
+A pool is a folder of shards. A shard that exists is complete, because it is written under a temporary name and then
+renamed. An interrupted rendering resumes with the missing shards, and several processes can fill one pool.
 """
 
 import os
@@ -19,7 +19,11 @@ SHARD_SCENES = 256
 
 
 class PooledScene(NamedTuple):
-    """`image` [336, 336, 3] uint8; `patch_objects` [576] int8: the object that most of a patch shows, -1 for none."""
+    """A rendered scene.
+
+    image [336, 336, 3] uint8. patch_objects [576] int8: the main object of each patch (see `patch_majority`), -1 for
+    none.
+    """
 
     scene: Scene
     image: np.ndarray
@@ -27,7 +31,7 @@ class PooledScene(NamedTuple):
 
 
 class ScenePool:
-    """The first `count` scenes of a split, rendered once and read by memory map."""
+    """The first `count` scenes of a split, rendered once; images are memory-mapped."""
 
     def __init__(self, folder: Path, split: str, count: int):
         self.folder = folder / split
@@ -38,7 +42,7 @@ class ScenePool:
         self._scenes: dict[int, list[Scene]] = {}
 
     def fill(self, *, workers: int) -> None:
-        """Render what is missing, with a progress bar."""
+        """Render the missing shards, showing a progress bar."""
         self.folder.mkdir(parents=True, exist_ok=True)
         shards = [s for s in range(-(-self.count // SHARD_SCENES)) if not (self.folder / f"{s:05d}").exists()]
         if not shards:
@@ -52,7 +56,7 @@ class ScenePool:
         return self.count
 
     def count_objects(self, index: int) -> int:
-        """Objects of a scene, without reading its image."""
+        """Return the number of objects in a scene without reading its image."""
         return len(self._load(index // SHARD_SCENES)[index % SHARD_SCENES].objects)
 
     def __getitem__(self, index: int) -> PooledScene:
@@ -65,20 +69,23 @@ class ScenePool:
             folder = self.folder / f"{shard:05d}"
             self._images[shard] = np.load(folder / "images.npy", mmap_mode="r")
             self._patches[shard] = np.load(folder / "patches.npy")
-            self._scenes[shard] = [_recall_scene(row) for row in np.load(folder / "scenes.npy")]
+            self._scenes[shard] = [_restore_scene(row) for row in np.load(folder / "scenes.npy")]
         return self._scenes[shard]
 
 
 def patch_majority(object_ids: np.ndarray) -> np.ndarray:
-    """[336, 336] object ids to [576] int8: per patch the object covering most of it if at least a quarter, else -1."""
+    """Convert object ids [336, 336] to the main object per patch, [576] int8.
+
+    That is the object with the most pixels in the patch if it covers at least a quarter of it, else -1.
+    """
     blocks = object_ids.reshape(GRID, PATCH_PX, GRID, PATCH_PX).transpose(0, 2, 1, 3).reshape(GRID * GRID, -1)
     counts = np.stack([(blocks == k).sum(1) for k in range(int(object_ids.max()) + 1)], axis=1)
     best = counts.argmax(1)
     return np.where(counts.max(1) >= PATCH_PX * PATCH_PX / 4, best, -1).astype(np.int8)
 
 
-def _recall_scene(row: np.ndarray) -> Scene:
-    """`row` is (seed, draw, bit mask of the objects kept)."""
+def _restore_scene(row: np.ndarray) -> Scene:
+    """Rebuild a scene from `row`: (seed, draw, bit mask of the kept objects)."""
     scene = sample_scene(int(row[0]), int(row[1]))
     return scene._replace(objects=tuple(item for k, item in enumerate(scene.objects) if int(row[2]) >> k & 1))
 
@@ -93,13 +100,13 @@ def _render_shard(folder: Path, split: str, shard: int) -> None:
         kept = {item.center for item in scene.objects}
         drawn = sample_scene(scene.seed, scene.draw).objects
         rows[k] = scene.seed, scene.draw, sum(1 << j for j, item in enumerate(drawn) if item.center in kept)
-    aside = folder / f".{shard:05d}.{os.getpid()}"
-    aside.mkdir()
+    temporary = folder / f".{shard:05d}.{os.getpid()}"
+    temporary.mkdir()
     for name, array in (("images", images), ("patches", patches), ("scenes", rows)):
-        np.save(aside / f"{name}.npy", array)
+        np.save(temporary / f"{name}.npy", array)
     try:
-        aside.rename(folder / f"{shard:05d}")
-    except OSError:  # another process was first
-        for file in aside.iterdir():
+        temporary.rename(folder / f"{shard:05d}")
+    except OSError:  # another process finished this shard first
+        for file in temporary.iterdir():
             file.unlink()
-        aside.rmdir()
+        temporary.rmdir()

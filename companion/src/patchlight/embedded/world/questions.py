@@ -1,9 +1,8 @@
-"""Questions about a scene with their answers, each answer word tied to the object that it names.
+"""Questions about a scene and their answers, with each answer word linked to the object that it names.
 
-Five kinds: attribute, existence (half of them "no", most of those with both words present in the scene but never on
-one object, as POPE's adversarial split), count, relation (yes/no, either/or, one hop, two hops, as GQA) and
-description.
-Wording varies; answers are short sentences in canonical words.
+There are five kinds: attribute; existence (half of the answers are "no", mostly for attributes that occur in the scene
+but never on the same object, as in POPE's adversarial split); count; relation (yes/no, either/or, one hop, two hops, as
+in GQA); description. Questions vary in wording; answers are short sentences in canonical words.
 """
 
 from random import Random
@@ -11,38 +10,39 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .phrases import ATTRIBUTES, WORDING, matching, phrase_of, plural, refer, refer_among, say, spoken_phrase
+from .phrases import ATTRIBUTES, WORDING, matching, phrase_of, plural, refer, refer_among, reword, reworded_phrase
 from .scenes import Scene
 
 KINDS = ("attribute", "existence", "count", "relation", "description")
-KIND_WEIGHTS = (0.30, 0.16, 0.18, 0.36)  # of the kinds but descriptions
+KIND_WEIGHTS = (0.30, 0.16, 0.18, 0.36)  # of all kinds except description
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 MAX_ANSWER_TOKENS = 80
 
 RELATIONS = ("left of", "right of", "in front of", "behind")
 OPPOSITE = {"left of": "right of", "right of": "left of", "in front of": "behind", "behind": "in front of"}
-MARGIN = 0.45  # world units by which two objects must differ before a relation is asked about
-CLEARANCE = 0.3  # the same for a hop, where no object may be neither left nor right of the reference
+MARGIN = 0.45  # minimum offset in world units between two objects for a question about their relation
+CLEARANCE = 0.3  # the same for a hop, from the reference to every other object
 
 
 class AnswerWord(NamedTuple):
-    """A word of the answer and the index of the object that it names; -1 where it names none."""
+    """A word of the answer and the index of the object that it names, or -1."""
 
     text: str
     target: int
 
 
 class Mention(NamedTuple):
-    """A phrase of the question and the objects that fit it."""
+    """A phrase of the question and the indices of the objects that it fits."""
 
     text: str
     objects: tuple[int, ...]
 
 
 class Question(NamedTuple):
-    """`kind` is one of KINDS, `variety` what within it; the answer's text is `answer_text(words)`.
+    """A question and its reference answer, `answer_text(words)`.
 
-    `mentions` are in the order of the text, and only those that can be understood when read up to their end.
+    kind: one of KINDS; variety: the subtype within it. mentions: phrases that refer to objects, in the order of the
+    text, limited to those whose referent is clear by the end of the phrase.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Question(NamedTuple):
 
 
 def answer_text(words: tuple[AnswerWord, ...]) -> str:
-    """The words as a sentence: capital first letter, no space before punctuation."""
+    """Join the words into a sentence with a capital first letter and no space before punctuation."""
     text = ""
     for word in words:
         text += word.text if not text or word.text in ",.:" else " " + word.text
@@ -61,20 +61,26 @@ def answer_text(words: tuple[AnswerWord, ...]) -> str:
 
 
 def found_words(question: Question) -> list[bool]:
-    """Per answer word: it names an object with a word that the question does not hold (in any wording), so it had to
-    be found in the image; the others may have been repeated."""
-    canonical = {said: word for word, options in WORDING.items() for said in options}
-    asked = {canonical.get(word, word) for word in normalize_answer(question.text).split()}
-    return [word.target >= 0 and word.text not in asked for word in question.words]
+    """Return, per answer word, whether the model must find it in the image.
+
+    True if the word names an object and neither it nor a synonym is in the question; other words can be repeated from
+    the question.
+    """
+    canonical = {synonym: word for word, synonyms in WORDING.items() for synonym in synonyms}
+    in_question = {canonical.get(word, word) for word in normalize_answer(question.text).split()}
+    return [word.target >= 0 and word.text not in in_question for word in question.words]
 
 
 def normalize_answer(text: str) -> str:
-    """For exact match: lower case, punctuation dropped, one space between words."""
+    """Normalise for exact matching: lower case, no punctuation, single spaces between words."""
     return " ".join("".join(c if c.isalnum() else " " for c in text.lower()).split())
 
 
 def ask(scene: Scene, rng: Random, kind: str | None = None) -> Question:
-    """One question about the scene; a kind that the scene cannot carry (say, no unique object) gives another."""
+    """Return a random question about the scene, of `kind` if given.
+
+    Falls back to a count question if the scene does not support the kind, for example if no object can be identified.
+    """
     for _ in range(60):
         chosen = kind or rng.choices(KINDS[:4], KIND_WEIGHTS)[0]
         question = _ASK[chosen](scene, rng)
@@ -84,13 +90,13 @@ def ask(scene: Scene, rng: Random, kind: str | None = None) -> Question:
 
 
 def describe_scene(scene: Scene) -> list[int]:
-    """Object indices from left to right in the image: the order of a description."""
+    """Return object indices from left to right in the image, the order of a description."""
     across, _ = ground_axes(scene)
     return [int(i) for i in np.argsort(across)]
 
 
 def ground_axes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Per object its place across (rightwards) and away from the camera, [n] each, in world units."""
+    """Return each object's position to the right and away from the camera: two arrays [n], in world units."""
     centers = np.array([item.center for item in scene.objects])
     away = scene.camera.forward[:2] / np.linalg.norm(scene.camera.forward[:2])
     return centers @ scene.camera.right[:2], centers @ away
@@ -129,14 +135,14 @@ def _pick_attribute(rng: Random) -> str:
 def _ask_attribute(scene: Scene, rng: Random) -> Question | None:
     target = rng.randrange(len(scene.objects))
     name = _pick_attribute(rng)
-    wanted = refer(scene, target, rng, avoid=name)
-    if wanted is None:
+    attributes = refer(scene, target, rng, avoid=name)
+    if attributes is None:
         return None
     value = getattr(scene.objects[target], name)
-    words = [*_plain("the"), *_named(phrase_of(wanted), target), *_attribute_ending(name, value, target)]
-    spoken = spoken_phrase(wanted, rng)
-    text = _attribute_wording(name, spoken, rng)
-    return Question("attribute", name, text, tuple(words), (Mention(spoken, (target,)),))
+    words = [*_plain("the"), *_named(phrase_of(attributes), target), *_attribute_ending(name, value, target)]
+    wording = reworded_phrase(attributes, rng)
+    text = _attribute_wording(name, wording, rng)
+    return Question("attribute", name, text, tuple(words), (Mention(wording, (target,)),))
 
 
 def _ask_existence(scene: Scene, rng: Random) -> Question | None:
@@ -144,26 +150,26 @@ def _ask_existence(scene: Scene, rng: Random) -> Question | None:
     chosen = rng.choice(names)
     if rng.random() < 0.5:
         item = rng.choice(scene.objects)
-        wanted = {name: getattr(item, name) for name in chosen}
+        attributes = {name: getattr(item, name) for name in chosen}
     else:
-        wanted = _absent(scene, rng, names)
-        if wanted is None:
+        attributes = _absent(scene, rng, names)
+        if attributes is None:
             return None
-    found = matching(scene, wanted)
-    spoken = spoken_phrase(wanted, rng)
-    text = rng.choice((f"Is there a {spoken}?", f"Is there a {spoken} in the image?", f"Do you see a {spoken}?"))
-    phrase = phrase_of(wanted)
-    mentions = (Mention(spoken, tuple(found)),)
-    if not found:
+    matches = matching(scene, attributes)
+    wording = reworded_phrase(attributes, rng)
+    text = rng.choice((f"Is there a {wording}?", f"Is there a {wording} in the image?", f"Do you see a {wording}?"))
+    phrase = phrase_of(attributes)
+    mentions = (Mention(wording, tuple(matches)),)
+    if not matches:
         words = _plain("no", ",", "there", "is", "no", *phrase, ".")
         return Question("existence", "no", text, tuple(words), mentions)
-    target = found[0] if len(found) == 1 else -1
+    target = matches[0] if len(matches) == 1 else -1
     words = [*_plain("yes", ",", "there", "is", "a"), *_named(phrase, target), *_plain(".")]
     return Question("existence", "yes", text, tuple(words), mentions)
 
 
 def _absent(scene: Scene, rng: Random, names: list[tuple[str, ...]]) -> dict[str, str] | None:
-    """Attributes that no object has together; mostly ones that are all present, on different objects."""
+    """Return attributes that no object combines; mostly, each occurs in the scene, but on different objects."""
     for _ in range(30):
         chosen = rng.choice(names)
         adversarial = rng.random() < 0.65
@@ -171,27 +177,27 @@ def _absent(scene: Scene, rng: Random, names: list[tuple[str, ...]]) -> dict[str
             name: sorted({getattr(item, name) for item in scene.objects}) if adversarial else list(ATTRIBUTES[name])
             for name in chosen
         }
-        wanted = {name: rng.choice(values) for name, values in pool.items()}
-        if not matching(scene, wanted):
-            return wanted
+        attributes = {name: rng.choice(values) for name, values in pool.items()}
+        if not matching(scene, attributes):
+            return attributes
     return None
 
 
 def _ask_count(scene: Scene, rng: Random) -> Question:
     chosen = rng.choice([("shape",), ("shape",), ("color",), ("material",), ("size",), ("color", "shape"), ()])
     item = rng.choice(scene.objects)
-    wanted = {name: getattr(item, name) if rng.random() < 0.8 else rng.choice(ATTRIBUTES[name]) for name in chosen}
-    found = matching(scene, wanted)
-    count = len(found)
-    spoken = " ".join(plural([say(word, rng) for word in phrase_of(wanted)]))
-    text = rng.choice((f"How many {spoken} are there?", f"How many {spoken} do you see?", f"Count the {spoken}."))
-    phrase = phrase_of(wanted) if count == 1 else plural(phrase_of(wanted))
+    attributes = {name: getattr(item, name) if rng.random() < 0.8 else rng.choice(ATTRIBUTES[name]) for name in chosen}
+    matches = matching(scene, attributes)
+    count = len(matches)
+    wording = " ".join(plural([reword(word, rng) for word in phrase_of(attributes)]))
+    text = rng.choice((f"How many {wording} are there?", f"How many {wording} do you see?", f"Count the {wording}."))
+    phrase = phrase_of(attributes) if count == 1 else plural(phrase_of(attributes))
     words = _plain("there", "is" if count == 1 else "are", NUMBERS[count], *phrase, ".")
-    return Question("count", chosen[0] if chosen else "all", text, tuple(words), (Mention(spoken, tuple(found)),))
+    return Question("count", chosen[0] if chosen else "all", text, tuple(words), (Mention(wording, tuple(matches)),))
 
 
 def _related(scene: Scene, reference: int, relation: str) -> tuple[list[int], bool]:
-    """Objects that stand in `relation` to `reference`, and whether all objects are clear of it."""
+    """Return the objects in `relation` to `reference`, and whether every object's offset from it exceeds CLEARANCE."""
     across, away = ground_axes(scene)
     axis, sign = {"left of": (across, -1), "right of": (across, 1), "in front of": (away, -1), "behind": (away, 1)}[
         relation
@@ -209,10 +215,10 @@ def _ask_relation(scene: Scene, rng: Random) -> Question | None:
 
 
 def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
-    """Does a relation hold, or which of it and its opposite does?
+    """Ask whether a relation holds ("yes-no"), or whether it or its opposite does ("choose").
 
-    The answer says first what is the case, then whether that is what was asked: a verdict that comes first would
-    have to be right before anything was compared, and no other word of the answer would teach the comparison.
+    The answer states the actual relation before the verdict. If "yes" or "no" came first, the model would have to
+    decide before comparing anything, and no other answer word would teach it the comparison.
     """
     one, other = rng.sample(range(len(scene.objects)), 2)
     relation = rng.choice(RELATIONS)
@@ -224,50 +230,50 @@ def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
     if first is None or second is None:
         return None
     holds = (axis[one] < axis[other]) == (relation in ("left of", "in front of"))
-    spoken, spoken_other = spoken_phrase(first, rng), spoken_phrase(second, rng)
-    said = relation if holds else OPPOSITE[relation]
-    words = [*_plain("the"), *_named(phrase_of(first), one), *_plain("is", *said.split(), "the")]
+    wording, other_wording = reworded_phrase(first, rng), reworded_phrase(second, rng)
+    actual = relation if holds else OPPOSITE[relation]
+    words = [*_plain("the"), *_named(phrase_of(first), one), *_plain("is", *actual.split(), "the")]
     words += _named(phrase_of(second), other)
     if variety == "choose":
-        text = f"Is the {spoken} {relation.removesuffix(' of')} or {OPPOSITE[relation]} the {spoken_other}?"
+        text = f"Is the {wording} {relation.removesuffix(' of')} or {OPPOSITE[relation]} the {other_wording}?"
         words += _plain(".")
     else:
-        text = f"Is the {spoken} {say(relation, rng)} the {spoken_other}?"
+        text = f"Is the {wording} {reword(relation, rng)} the {other_wording}?"
         words += _plain(":", "yes" if holds else "no", ".")
-    mentions = (Mention(spoken, (one,)), Mention(spoken_other, (other,)))
+    mentions = (Mention(wording, (one,)), Mention(other_wording, (other,)))
     return Question("relation", variety, text, tuple(words), mentions)
 
 
 def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
-    """What is the attribute of the one X in a relation to (the one Y in a relation to) the Z?"""
+    """Ask for an attribute of the X in a relation to the Z, or (two hops) to the Y in a relation to the Z."""
     anchor = rng.randrange(len(scene.objects))
-    wanted = refer(scene, anchor, rng)
-    if wanted is None:
+    attributes = refer(scene, anchor, rng)
+    if attributes is None:
         return None
-    words = _named(phrase_of(wanted), anchor)
-    spoken = spoken_phrase(wanted, rng)
-    mentions = (Mention(spoken, (anchor,)),)
+    words = _named(phrase_of(attributes), anchor)
+    wording = reworded_phrase(attributes, rng)
+    mentions = (Mention(wording, (anchor,)),)
     name = _pick_attribute(rng)
     current = anchor
     for hop in range(hops):
         relation = rng.choice(RELATIONS)
-        found, clear = _related(scene, current, relation)
-        if not found or not clear:
+        matches, clear = _related(scene, current, relation)
+        if not matches or not clear:
             return None
-        target = rng.choice(found)
+        target = rng.choice(matches)
         if target == anchor:
             return None
         last = hop == hops - 1
-        step = refer_among(scene, target, found, rng, avoid=name if last else "")
+        step = refer_among(scene, target, matches, rng, avoid=name if last else "")
         if step is None:
             return None
         words = [*_named(phrase_of(step), target), *_plain(*relation.split(), "the"), *words]
-        spoken = f"{spoken_phrase(step, rng)} {say(relation, rng)} the {spoken}"
+        wording = f"{reworded_phrase(step, rng)} {reword(relation, rng)} the {wording}"
         current = target
     value = getattr(scene.objects[current], name)
     words = [*_plain("the"), *words, *_attribute_ending(name, value, current)]
     variety = "one-hop" if hops == 1 else "two-hop"
-    return Question("relation", variety, _attribute_wording(name, spoken, rng), tuple(words), mentions)
+    return Question("relation", variety, _attribute_wording(name, wording, rng), tuple(words), mentions)
 
 
 def _ask_description(scene: Scene, rng: Random) -> Question:

@@ -1,10 +1,11 @@
-"""The renderer's kernels: a ray caster, data-parallel over pixels and compiled by numba.
+"""The renderer's kernels: a ray caster compiled by numba.
 
-One ray a pixel, three more where the first pass found an edge; soft shadows from a disk light, ambient occlusion by
-bounding spheres, one reflection bounce on metal. They stay in one file: numba's cache notices a change of the file of
-a function, but not of the files of the functions that it calls.
+It casts one ray per pixel and three more at edges, with soft shadows from a disk light, ambient occlusion from
+bounding spheres, and one reflection bounce on metal. All kernels are in one file because numba's cache notices changes
+to a function's own file, but not to the files of the functions it calls.
 
-`table` has a row an object: shape, x, y, z, half width, half height, cos yaw, sin yaw, r, g, b, metal, bounding radius.
+`table` has one row per object: shape, x, y, z, half width, half height, cos yaw, sin yaw, r, g, b, metal, bounding
+radius.
 """
 
 import math
@@ -17,7 +18,7 @@ TILE = 14
 TONE_LEVELS = 4096
 _FAR = 1e9
 _SHADOW_RAYS = 6
-_OCCLUSION_REACH = 3.0  # in half widths of the object
+_OCCLUSION_REACH = 3.0  # in units of the object's half width
 
 
 @njit(cache=True, fastmath=True)
@@ -29,7 +30,7 @@ def _hash(a, b, c):
 
 @njit(cache=True, fastmath=True)
 def _hit(table, i, px, py, pz, dx, dy, dz):
-    """Nearest hit with object `i` of `table`: (t, nx, ny, nz), t = _FAR if none."""
+    """Return the nearest hit on object `i` of `table` as (t, nx, ny, nz); t = _FAR if there is none."""
     ox, oy, oz = px - table[i, 1], py - table[i, 2], pz - table[i, 3]
     b = ox * dx + oy * dy + oz * dz
     c = ox * ox + oy * oy + oz * oz - table[i, 12] * table[i, 12]
@@ -92,7 +93,7 @@ def _hit(table, i, px, py, pz, dx, dy, dz):
 
 @njit(cache=True, fastmath=True)
 def _nearest(table, near, px, py, pz, dx, dy, dz):
-    """Nearest surface among objects `near` along a ray: (t, object or -1 for ground or -2 for sky, normal)."""
+    """Return the nearest surface of objects `near` along a ray: (t, object, or -1 for ground, -2 for sky, normal)."""
     best, which, nx, ny, nz = _FAR, -2, 0.0, 0.0, 1.0
     if dz < -1e-6:
         best, which = -pz / dz, -1
@@ -105,7 +106,7 @@ def _nearest(table, near, px, py, pz, dx, dy, dz):
 
 @njit(cache=True, fastmath=True)
 def _shadow(table, near, px, py, pz, light, spread, skip, turn):
-    """Share of the disk light that a point sees, 0..1; `skip` is the point's own object."""
+    """Return the share of the disk light visible from a point, 0..1; `skip` is the object that the point is on."""
     lx, ly, lz = light[0], light[1], light[2]
     close = 0
     for i in near:
@@ -119,7 +120,7 @@ def _shadow(table, near, px, py, pz, light, spread, skip, turn):
             close += 1
     if close == 0:
         return 1.0
-    # two vectors across the light's direction
+    # Two unit vectors perpendicular to the light's direction.
     ux, uy = -ly, lx
     norm = math.sqrt(ux * ux + uy * uy) + 1e-9
     ux, uy = ux / norm, uy / norm
@@ -144,7 +145,7 @@ def _shadow(table, near, px, py, pz, light, spread, skip, turn):
 
 @njit(cache=True, fastmath=True)
 def _sky(dx, dy, dz, light, sky):
-    """Studio backdrop seen by a ray: a gradient, the key light's softbox and a dimmer one opposite."""
+    """Return the brightness of the studio backdrop along a ray: a gradient and two softboxes."""
     base = sky[2] * (1.0 + 0.55 * max(dz, 0.0))
     towards = dx * light[0] + dy * light[1] + dz * light[2]
     if towards > 0.93:
@@ -157,7 +158,7 @@ def _sky(dx, dy, dz, light, sky):
 
 @njit(cache=True, fastmath=True)
 def _occlusion(table, near, px, py, pz, nx, ny, nz, skip):
-    """Ambient light left at a point after its neighbours' bounding spheres, 0..1."""
+    """Return the share of ambient light at a point that neighbours' bounding spheres do not block, 0..1."""
     open_share = 1.0
     for i in near:
         if i == skip:
@@ -176,9 +177,9 @@ def _occlusion(table, near, px, py, pz, nx, ny, nz, skip):
 
 @njit(cache=True, fastmath=True)
 def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, dy, dz, turn, soft, mirror, out):
-    """Colour (linear RGB, into `out`) of a point of object `which` (-1: ground) seen along (dx, dy, dz).
+    """Write to `out` the linear RGB colour of a point on object `which` (-1: ground), viewed along (dx, dy, dz).
 
-    `mirror` is the colour that a perfect mirror would show there; `soft` asks for cast shadows.
+    `mirror` is the colour that a perfect mirror would show there; `soft` enables cast shadows.
     """
     ax, ay, az = px + nx * 2e-3, py + ny * 2e-3, pz + nz * 2e-3
     lambert = max(nx * light[0] + ny * light[1] + nz * light[2], 0.0)
@@ -187,7 +188,7 @@ def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, d
         lit = _shadow(table, near, ax, ay, az, light, sky[0], which, turn)
     occlusion = _occlusion(table, near, px, py, pz, nx, ny, nz, which)
     if which == -1:
-        # the ground darkens with distance, so that there is no horizon line
+        # Darken the ground with distance to hide the horizon line.
         fade = min(1.0, max(0.0, (math.sqrt(px * px + py * py) - 5.0) / 9.0))
         light_sum = sky[1] * lambert * lit + sky[2] * occlusion
         for k in range(3):
@@ -197,7 +198,7 @@ def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, d
     norm = math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9
     half = max(0.0, (nx * hx + ny * hy + nz * hz) / norm)
     sky_part = sky[2] * occlusion * (0.65 + 0.35 * nz)
-    # light bounced from the ground onto faces that look down or sideways
+    # Light reflected by the ground onto faces that point down or sideways.
     sky_part += 0.30 * sky[3] * (sky[1] * light[2] + sky[2]) * (0.5 - 0.5 * nz) * occlusion
     if table[which, 11] == 0.0:
         spec = 0.10 * sky[1] * lit * half**18
@@ -215,7 +216,7 @@ def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, d
 
 @njit(cache=True, fastmath=True)
 def _trace_reflection(table, near, light, sky, px, py, pz, dx, dy, dz, out):
-    """What a mirror at a point shows along a ray: one bounce, no cast shadows, metal reflecting only the sky."""
+    """Write to `out` the colour of a reflected ray: one bounce, no cast shadows, metal reflects only the sky."""
     t, which, nx, ny, nz = _nearest(table, near, px, py, pz, dx, dy, dz)
     if which == -2:
         out[:] = _sky(dx, dy, dz, light, sky) * 0.62
@@ -228,7 +229,7 @@ def _trace_reflection(table, near, light, sky, px, py, pz, dx, dy, dz, out):
 
 @njit(cache=True, fastmath=True)
 def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mirror, out):
-    """Colour seen along a camera ray, into `out`; returns the object hit (-1 ground, -2 sky)."""
+    """Write to `out` the colour along a camera ray; return the object hit (-1 for ground, -2 for sky)."""
     t, which, nx, ny, nz = _nearest(table, near, px, py, pz, dx, dy, dz)
     if which == -2:
         out[:] = _sky(dx, dy, dz, light, sky) * 0.62
@@ -246,7 +247,7 @@ def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mi
 
 @njit(cache=True, fastmath=True)
 def _influence(table, basis, tan_half, light, sky, width, height):
-    """Per object the screen box (x0, x1, y0, y1 in pixels) outside which it is neither seen nor casts anything."""
+    """Return per object the screen box (x0, x1, y0, y1 in pixels) outside which it affects no pixel."""
     n = table.shape[0]
     boxes = np.empty((n, 4))
     focal = height / 2 / tan_half
@@ -274,7 +275,7 @@ def _influence(table, basis, tan_half, light, sky, width, height):
 
 @njit(cache=True, fastmath=True)
 def _ray_color(table, near, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, out):
-    """Colour at pixel position (x, y), into `out`; returns the object seen, -1 for none."""
+    """Write to `out` the colour at pixel position (x, y); return the visible object, or -1."""
     u = (2.0 * x - width) / height * tan_half
     v = (1.0 - 2.0 * y / height) * tan_half
     dx = basis[3, 0] + u * basis[1, 0] + v * basis[2, 0]
@@ -288,10 +289,10 @@ def _ray_color(table, near, everything, basis, tan_half, light, sky, x, y, width
 
 @njit(cache=True, fastmath=True)
 def cast_image(table, basis, tan_half, light, sky, salt, tone, width, height):
-    """Image [height, width, 3] uint8 and object ids [height, width] int8; sides are multiples of TILE.
+    """Return an image [height, width, 3] uint8 and object ids [height, width] int8. Sides must be multiples of TILE.
 
-    basis [4, 3]: the eye, right, up, forward. sky [6]: the light's spread, key and ambient light, the ground's colour.
-    tone [TONE_LEVELS]: 8-bit level of linear light 0..2. salt: what the noise depends on beside the pixel.
+    basis [4, 3]: eye, right, up, forward. sky [6]: the light's spread, key light, ambient light, ground colour (3).
+    tone [TONE_LEVELS]: 8-bit level per linear light value 0..2. salt: seeds the noise.
     """
     n = table.shape[0]
     linear = np.empty((height, width, 3))
@@ -333,7 +334,7 @@ def cast_image(table, basis, tan_half, light, sky, salt, tone, width, height):
                 _ray_color(
                     table, everything, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, color
                 )
-                # running mean of four samples, clamped so that one highlight does not fringe an edge
+                # Running mean of four samples, clamped so that a single highlight does not fringe an edge.
                 for k in range(3):
                     old = min(linear[row, col, k], 1.2)
                     linear[row, col, k] = old + (min(color[k], 1.2) - old) / (sample + 2.0)

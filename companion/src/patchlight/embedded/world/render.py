@@ -1,4 +1,4 @@
-"""Renders `scenes.Scene`: shaded image and visible-pixel masks."""
+"""Renders a `scenes.Scene` to a shaded image and the id of the visible object per pixel."""
 
 import math
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _SHAPE_CODE = {"sphere": SPHERE, "cube": CUBE, "cylinder": CYLINDER}
 
 
 def _tone_curve() -> np.ndarray:
-    """8-bit sRGB level for linear light 0..2 in `TONE_LEVELS` steps, with a soft shoulder above 0.8."""
+    """Return the 8-bit sRGB level per linear light value 0..2, [TONE_LEVELS], with a soft shoulder above 0.8."""
     light = np.linspace(0, 2, TONE_LEVELS)
     light = np.where(light > 0.8, 0.8 + 0.2 * (1 - np.exp(-(light - 0.8) / 0.2 * 0.6)), light)
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055) * 255
@@ -30,9 +30,10 @@ class Rendered(NamedTuple):
 
 
 def render_seed(seed: int) -> tuple[Scene, Rendered]:
-    """The scene of `seed` as the data set has it: objects of which fewer than MIN_VISIBLE_PX can be seen are left out.
+    """Return the dataset's scene for `seed` and its rendering.
 
-    Where fewer than three objects would remain, the seed is drawn again.
+    Objects with fewer than MIN_VISIBLE_PX visible pixels are removed. If fewer than three objects remain, the scene is
+    sampled again with the next `draw`.
     """
     draw = 0
     while True:
@@ -50,15 +51,15 @@ def render_seed(seed: int) -> tuple[Scene, Rendered]:
 
 
 def render(scene: Scene, *, width: int = IMAGE_PX, height: int = IMAGE_PX) -> Rendered:
-    """Render a scene, by default at the model's size; the same scene always gives the same bytes.
+    """Render a scene, at the model's input size by default. The same scene always renders to the same bytes.
 
-    The camera's angle of view spans the height, so a wide picture's centre square shows what a square one shows.
-    Raises ValueError for sides that are no multiples of 14.
+    The field of view spans the height, so the centre square of a wide image shows what a square image shows. Raises
+    ValueError if a side is not a multiple of 14 pixels.
     """
     if width % TILE or height % TILE:
         raise ValueError(f"sides must be multiples of {TILE} pixels, got {width} x {height}")
     n = len(scene.objects)
-    table = np.zeros((n, 13))  # columns as in ray_caster
+    table = np.zeros((n, 13))  # columns: see ray_caster
     for row, item in zip(table, scene.objects, strict=True):
         half = item.radius / math.sqrt(2) * 1.08 if item.shape == "cube" else item.radius
         wide = half * 0.92 if item.shape == "cylinder" else half

@@ -1,9 +1,9 @@
-"""Scenes of spheres, cubes and cylinders, drawn from a seed: `sample_scene(seed)` is the data set.
+"""Scenes of spheres, cubes and cylinders, sampled from a seed: `sample_scene` defines the dataset.
 
-Nothing is stored: a scene is a function of its seed, so splits are disjoint ranges of seeds (`SPLITS`) and a
-resumed run sees what an uninterrupted one would have seen.
+Nothing is stored. A scene is a function of its seed, so splits are disjoint ranges of seeds (`SPLITS`), and a resumed
+run sees the same scenes as an uninterrupted one.
 
-World space: x right, y away, z up, ground at z = 0, in units of roughly one large object's diameter.
+World space: x right, y away, z up, ground at z = 0; a large object has a radius of about one unit.
 """
 
 from typing import NamedTuple
@@ -18,9 +18,9 @@ MATERIALS = ("metal", "rubber")
 IMAGE_PX = 336
 PATCH_PX = 14
 GRID = IMAGE_PX // PATCH_PX
-EDGE_PX = 32  # how far inside the frame the middle of an object lies
+EDGE_PX = 32  # minimum distance of an object's centre from the image border
 
-# First seed and number of seeds of each split: disjoint by construction.
+# First seed and number of seeds per split; the ranges are disjoint.
 SPLITS = {
     "train": (0, 1 << 30),
     "validation": (1 << 30, 1 << 20),
@@ -28,7 +28,7 @@ SPLITS = {
     "calibration": ((1 << 30) + (2 << 20), 1 << 20),
 }
 
-# sRGB, in the order of COLORS.
+# 8-bit sRGB, in the order of COLORS.
 COLOR_SRGB = np.array(
     [
         (173, 35, 35),
@@ -46,7 +46,7 @@ RADIUS = {"small": 0.58, "large": 0.95}
 
 
 class SceneObject(NamedTuple):
-    """One object; `center` is on the ground plane, `radius` the half extent before the shape's own scale."""
+    """One object. center: x, y on the ground plane; radius: half extent before scaling by shape; yaw: radians."""
 
     shape: str
     color: str
@@ -55,11 +55,11 @@ class SceneObject(NamedTuple):
     center: tuple[float, float]
     radius: float
     yaw: float
-    albedo: tuple[float, float, float]  # linear RGB, after this scene's colour jitter
+    albedo: tuple[float, float, float]  # linear RGB, including the scene's colour jitter
 
 
 class Camera(NamedTuple):
-    """A pinhole; `right`, `up`, `forward` are orthonormal world vectors."""
+    """A pinhole camera; `right`, `up` and `forward` are orthonormal world vectors."""
 
     position: np.ndarray
     right: np.ndarray
@@ -69,20 +69,20 @@ class Camera(NamedTuple):
 
 
 class Light(NamedTuple):
-    """A disk of light far away, over a hemisphere of sky."""
+    """A distant disk light and a hemisphere of sky light."""
 
-    direction: np.ndarray  # unit, from the scene towards the light
-    spread: float  # radius of the disk at unit distance: softness of shadows
+    direction: np.ndarray  # unit vector from the scene towards the light
+    spread: float  # radius of the disk at unit distance; sets how soft shadows are
     key: float
     ambient: float
     ground: tuple[float, float, float]  # linear RGB
 
 
 class Scene(NamedTuple):
-    """Objects are ordered as drawn at random; `hard` names what was made difficult on purpose ("" if nothing)."""
+    """A scene with its objects in sampling order; `hard` is the deliberate difficulty, one of HARD_KINDS, or ""."""
 
     seed: int
-    draw: int  # how many draws of this seed were rejected before this one
+    draw: int  # number of rejected draws of this seed before this one
     objects: tuple[SceneObject, ...]
     camera: Camera
     light: Light
@@ -93,24 +93,24 @@ HARD_KINDS = ("dim", "far", "crowded", "alike", "small")
 
 
 def split_seed(split: str, index: int) -> int:
-    """The seed of scene `index` of a split; raises ValueError past its end."""
+    """Return the seed of scene `index` of a split. Raises ValueError if the split has no such scene."""
     first, count = SPLITS[split]
     if not 0 <= index < count:
-        raise ValueError(f"{split} has {count} scenes, asked for number {index}")
+        raise ValueError(f"split {split} has scenes 0 to {count - 1}, got index {index}")
     return first + index
 
 
 def srgb_to_linear(srgb: np.ndarray) -> np.ndarray:
-    """8-bit sRGB to linear RGB in 0..1."""
+    """Convert 8-bit sRGB to linear RGB in 0..1."""
     unit = np.asarray(srgb, dtype=np.float64) / 255
     return np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
 
 
 def sample_scene(seed: int, draw: int = 0) -> Scene:
-    """Draw the scene of `seed`: 3 to 8 objects that do not intersect, a camera and a light.
+    """Sample the scene for `seed`: 3 to 8 objects that do not intersect, a camera and a light.
 
-    A quarter of the scenes is hard: dim light, a far camera, crowding (objects half hidden), near-alike colours or
-    only small objects.
+    A quarter of the scenes are hard: dim light, a distant camera, crowded (partly hidden) objects, similar colours, or
+    mostly small objects.
     """
     rng = np.random.default_rng((seed, draw))
     hard = str(rng.choice(HARD_KINDS)) if rng.random() < 0.25 else ""
@@ -129,7 +129,7 @@ def sample_scene(seed: int, draw: int = 0) -> Scene:
 
 
 def project(camera: Camera, points: np.ndarray) -> np.ndarray:
-    """World points [n, 3] to (x px, y px, depth) [n, 3] in model-image pixels."""
+    """Project world points [n, 3] to the model's input image: [n, 3] of x and y in pixels and depth in world units."""
     relative = points - camera.position
     depth = relative @ camera.forward
     scale = IMAGE_PX / 2 / (camera.tan_half_fov * depth)
@@ -181,7 +181,7 @@ def _fits(candidate: SceneObject, objects: list[SceneObject], camera: Camera, *,
     if not (EDGE_PX < x < IMAGE_PX - EDGE_PX and EDGE_PX < y < IMAGE_PX - EDGE_PX):
         return False
     for other in objects:
-        apart = np.hypot(candidate.center[0] - other.center[0], candidate.center[1] - other.center[1])
-        if apart < candidate.radius + other.radius + gap:
+        distance = np.hypot(candidate.center[0] - other.center[0], candidate.center[1] - other.center[1])
+        if distance < candidate.radius + other.radius + gap:
             return False
     return True

@@ -1,3 +1,3 @@
-"""Ways to reach into a model's decoder: catch the call that it gets, replace its attention, record what the attention
-computes, or observe it from inside its backward pass.
+"""Hooks into a model's decoder: capture the call it receives, replace its attention, record the attention as it is
+computed, or observe it during the backward pass.
 """

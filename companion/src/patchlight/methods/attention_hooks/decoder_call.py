@@ -1,7 +1,7 @@
-"""One sequence as a model's decoder takes it, caught on its way there.
+"""Capture the arguments that a model passes to its decoder for one sequence.
 
-Each family embeds pictures, numbers positions and makes masks in its own manner before its language model runs.
-Catching what the language model is given leaves all of that to the model, and gives the methods one thing to run.
+Each family embeds images, numbers positions and builds masks in its own way before its language model runs. Capturing
+the language model's arguments leaves all of that to the model and gives every method the same call to run.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ from .observe import observed_attention
 
 
 class DecoderCall(NamedTuple):
-    """One sequence as a language model takes it. decoder: without its vocabulary layer, which is lm_head.
+    """A call of a language model for one sequence. decoder: the model without its vocabulary layer, which is lm_head.
 
-    arguments: what the decoder's forward is given; `inputs_embeds` [1, n, d] among them, image features in place.
+    arguments: keyword arguments of the decoder's forward pass. They include `inputs_embeds` [1, n, d] with the image
+    features in place.
     """
 
     decoder: Any
@@ -25,7 +26,7 @@ class DecoderCall(NamedTuple):
 
 
 class _Captured(Exception):
-    """Ends the model's forward pass where its decoder would begin."""
+    """Ends the model's forward pass at the call of its decoder."""
 
     def __init__(self, arguments: dict[str, Any]):
         super().__init__()
@@ -33,14 +34,15 @@ class _Captured(Exception):
 
 
 def decoder_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> DecoderCall:
-    """What `model.model(**inputs)` hands to its decoder: pictures embedded, positions and masks made.
+    """Capture how `model.model(**inputs)` calls its decoder, with images embedded, and positions and masks built.
 
-    inputs: a batch of one, anywhere; it is taken to the model's device, its floats to the model's dtype.
+    inputs: a batch of one on any device; it is moved to the model's device, and floats are cast to the model's dtype.
+    Raises ValueError if the model does not call the decoder, or calls it with positional arguments.
     """
 
     def capture(module: nn.Module, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
         if positional:
-            raise ValueError(f"{type(model).__name__} calls its decoder with {len(positional)} unnamed arguments")
+            raise ValueError(f"{type(model).__name__} calls its decoder with {len(positional)} positional arguments")
         raise _Captured(named)
 
     fed = {
@@ -59,25 +61,28 @@ def decoder_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> D
 
 
 def sliced(call: DecoderCall, start: int, stop: int) -> dict[str, Any]:
-    """The decoder's arguments for columns [start, stop) on a cache that holds those before; no `inputs_embeds`."""
+    """Return the decoder's arguments for columns [start, stop), if a cache holds the columns before them.
 
-    def cut_mask(value: Any) -> Any:
+    `inputs_embeds` is left out. Raises ValueError for a tensor argument that it does not know how to slice.
+    """
+
+    def slice_mask(value: Any) -> Any:
         if value is None:
             return None
         if isinstance(value, dict):
-            return {kind: cut_mask(part) for kind, part in value.items()}
+            return {kind: slice_mask(part) for kind, part in value.items()}
         return value[:, :stop] if value.ndim == 2 else value[:, :, start:stop, :stop]
 
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for name, value in call.arguments.items():
         if name in ("inputs_embeds", "past_key_values", "use_cache"):
             continue
         if name == "attention_mask":
-            found[name] = cut_mask(value)
+            arguments[name] = slice_mask(value)
         elif not isinstance(value, torch.Tensor):
-            found[name] = value
+            arguments[name] = value
         elif name in ("position_ids", "cache_position"):
-            found[name] = value[..., start:stop]
+            arguments[name] = value[..., start:stop]
         else:
-            raise ValueError(f"the decoder takes {name} {list(value.shape)}: not known how to cut it token by token")
-    return found
+            raise ValueError(f"cannot slice the decoder's argument {name} {list(value.shape)} by token")
+    return arguments

@@ -1,5 +1,6 @@
-"""A decoder's attention handed to a recorder as it is computed, layer by layer, for methods that need no gradient below
-a layer. No layer's matrix is kept for the next one."""
+"""Pass a decoder's attention to a recorder while it is computed, layer by layer, for methods that need no gradient
+below a layer. No layer's matrix is kept once the next layer runs.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,72 +9,80 @@ from typing import NamedTuple
 import torch
 
 from .decoder_call import DecoderCall
-from .replace import Attending, attention_of, register_attention, without_weight_gradients
+from .replace import AttentionInputs, register_attention, use_attention, without_weight_gradients
 
 _NAME = "patchlight_recorded"
 
 
-class Attended(NamedTuple):
-    """One layer's attention. a [heads, n, n] float32 probabilities; v [heads, n, width], key-value heads repeated;
-    seen [n, n] bool, what each row may see; out [1, heads, n, width] the heads' outputs."""
+class LayerAttention(NamedTuple):
+    """One layer's attention.
+
+    a [heads, n, n] float32: probabilities; v [heads, n, width], with key-value heads repeated; visible [n, n] bool: the
+    columns that each row sees; out [1, heads, n, width]: the heads' outputs.
+    """
 
     layer: int
     a: torch.Tensor
     v: torch.Tensor
-    seen: torch.Tensor
+    visible: torch.Tensor
     out: torch.Tensor
 
 
 class _Recording:
-    """Who is told of the pass that is running; it returns the outputs that the layer goes on with."""
+    """The recorder of the pass in progress. It returns the outputs that the layer continues with."""
 
-    record: Callable[[Attended], torch.Tensor]
+    record: Callable[[LayerAttention], torch.Tensor]
 
 
 _recording = _Recording()
 
 
-def _attend(of: Attending) -> torch.Tensor:
-    if of.q.shape[0] != 1:
-        raise ValueError(f"one sequence at a time, got a batch of {of.q.shape[0]}")
-    scores = torch.matmul(of.q, of.k.transpose(-1, -2)).float() * of.scaling
-    a = torch.softmax(scores + of.mask, dim=-1)
-    out = torch.matmul(a.to(of.v.dtype), of.v)
-    seen = of.mask[0, 0] > torch.finfo(of.mask.dtype).min / 2
-    return _recording.record(Attended(of.layer, a[0], of.v[0], seen, out))
+def _attend(inputs: AttentionInputs) -> torch.Tensor:
+    q, k, v, mask = inputs.q, inputs.k, inputs.v, inputs.mask
+    if q.shape[0] != 1:
+        raise ValueError(f"expected one sequence, got a batch of {q.shape[0]}")
+    scores = torch.matmul(q, k.transpose(-1, -2)).float() * inputs.scaling
+    a = torch.softmax(scores + mask, dim=-1)
+    out = torch.matmul(a.to(v.dtype), v)
+    visible = mask[0, 0] > torch.finfo(mask.dtype).min / 2
+    return _recording.record(LayerAttention(inputs.layer, a[0], v[0], visible, out))
 
 
 register_attention(_NAME, _attend)
 
 
 @contextmanager
-def _recorded(call: DecoderCall, record: Callable[[Attended], torch.Tensor]) -> Iterator[None]:
+def _recorded(call: DecoderCall, record: Callable[[LayerAttention], torch.Tensor]) -> Iterator[None]:
     _recording.record = record
     try:
-        with attention_of(call.decoder, _NAME):
+        with use_attention(call.decoder, _NAME):
             yield
     finally:
         del _recording.record
 
 
 @torch.no_grad()
-def record_attention(call: DecoderCall, positions: torch.Tensor, look: Callable[[Attended], None]) -> torch.Tensor:
-    """One forward pass of which `look` sees each layer's attention, first layer first; logits [t, vocabulary] of
-    `positions` [t]."""
+def record_attention(
+    call: DecoderCall, positions: torch.Tensor, on_layer: Callable[[LayerAttention], None]
+) -> torch.Tensor:
+    """Run one forward pass and call `on_layer` with each layer's attention, first layer first.
 
-    def record(attended: Attended) -> torch.Tensor:
-        look(attended)
-        return attended.out
+    Returns the logits [t, vocabulary] at `positions` [t].
+    """
+
+    def record(attention: LayerAttention) -> torch.Tensor:
+        on_layer(attention)
+        return attention.out
 
     with _recorded(call, record):
         states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state
     return call.lm_head(states[0, positions.to(states.device)])
 
 
-class LocalSlopes(NamedTuple):
-    """Attention of one layer at the explained rows, and how the tokens' scores, read off this very layer, depend on it.
+class LocalGradients(NamedTuple):
+    """One layer's attention at the explained rows, and the gradients of the tokens' scores read from that layer.
 
-    a [t, heads, n] float32; g [t, heads, n] float32, ds_t/da at row p_t, 0 where the row may not see.
+    a [t, heads, n] float32; g [t, heads, n] float32: ds_t/da at row p_t, zero in columns that the row does not see.
     """
 
     layer: int
@@ -81,43 +90,44 @@ class LocalSlopes(NamedTuple):
     g: torch.Tensor
 
 
-def local_slopes(
+def local_gradients(
     call: DecoderCall,
     positions: torch.Tensor,
     tokens: torch.Tensor,
     first_layer: int,
-    look: Callable[[LocalSlopes], None],
+    on_layer: Callable[[LocalGradients], None],
 ) -> torch.Tensor:
-    """One forward pass; each layer from `first_layer` on is read as if it were the last, and differentiated alone.
+    """Run one forward pass; from `first_layer` on, read and differentiate each layer separately, as if it were the last.
 
-    The score of token t is `s = lm_head(norm(h_l[p_t]))[y_t]`, of the last layer the token's own logit. Within a layer
-    row p_t of `a` acts through the heads' outputs at p_t only, `o = sum_j a_j v_j`, so ds/da_j = ds/do . v_j, and one
-    backward pass from the layer's output to `o` serves all tokens at once. Returns logits [t, vocabulary].
+    The score of token t is `s = lm_head(norm(h_l[p_t]))[y_t]`; in the last layer this is the token's logit. Within a
+    layer, row p_t of `a` acts only through the heads' outputs at p_t, `o = sum_j a_j v_j`, so ds/da_j = ds/do . v_j,
+    and one backward pass from the layer's output to `o` serves all tokens at once. Calls `on_layer` with the gradients
+    of each layer, and returns the logits [t, vocabulary].
     """
     layers, rows = call.decoder.layers, positions.to(call.arguments["inputs_embeds"].device)
-    kept: dict[str, Attended] = {}
+    current: list[LayerAttention] = []
 
-    def record(attended: Attended) -> torch.Tensor:
-        if attended.layer < first_layer:
-            return attended.out
-        out = attended.out.detach().requires_grad_()
-        kept["now"] = attended._replace(out=out)
+    def record(attention: LayerAttention) -> torch.Tensor:
+        if attention.layer < first_layer:
+            return attention.out
+        out = attention.out.detach().requires_grad_()
+        current.append(attention._replace(out=out))
         return out
 
-    def read(module: torch.nn.Module, given: object, output: torch.Tensor) -> torch.Tensor:
-        if not kept:
+    def differentiate(module: torch.nn.Module, args: object, output: torch.Tensor) -> torch.Tensor:
+        if not current:
             return output
-        attended = kept.pop("now")
+        attention = current.pop()
         at = rows.to(output.device)
         scores = call.lm_head(call.decoder.norm(output[:, at])[0])
-        chosen = scores.gather(1, tokens.to(scores.device)[:, None]).sum()
-        (slope,) = torch.autograd.grad(chosen, attended.out)
-        g = torch.einsum("htw,hnw->thn", slope[0, :, at].float(), attended.v.float())
-        g *= attended.seen[at][:, None]
-        look(LocalSlopes(attended.layer, attended.a[:, at].transpose(0, 1), g))
+        total = scores.gather(1, tokens.to(scores.device)[:, None]).sum()
+        (gradient,) = torch.autograd.grad(total, attention.out)
+        g = torch.einsum("htw,hnw->thn", gradient[0, :, at].float(), attention.v.float())
+        g *= attention.visible[at][:, None]
+        on_layer(LocalGradients(attention.layer, attention.a[:, at].transpose(0, 1), g))
         return output.detach()
 
-    handles = [layer.register_forward_hook(read) for layer in layers]
+    handles = [layer.register_forward_hook(differentiate) for layer in layers]
     try:
         with _recorded(call, record), without_weight_gradients(call.lm_head), torch.enable_grad():
             states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state

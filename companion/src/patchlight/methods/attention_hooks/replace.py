@@ -1,4 +1,4 @@
-"""A decoder's attention replaced by one of ours for a while. The library lets attention be registered by name."""
+"""Temporarily replace a decoder's attention with a custom one, which transformers allows to be registered by name."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +10,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 
-class Attending(NamedTuple):
-    """What one layer attends with. q, k, v [1, heads, n, width], key-value heads repeated for their query heads; mask
-    float32, added to the scaled scores."""
+class AttentionInputs(NamedTuple):
+    """The inputs of one layer's attention.
+
+    q, k, v [1, heads, n, width], with key-value heads repeated to match the query heads; mask: float32, added to the
+    scaled scores.
+    """
 
     layer: int
     q: torch.Tensor
@@ -22,8 +25,11 @@ class Attending(NamedTuple):
     scaling: float
 
 
-def register_attention(name: str, attend: Callable[[Attending], torch.Tensor]) -> None:
-    """`attend` gives the heads' outputs [1, heads, n, width]. What relevancy is not defined for is refused by name."""
+def register_attention(name: str, attend: Callable[[AttentionInputs], torch.Tensor]) -> None:
+    """Register `attend`, which returns the heads' outputs [1, heads, n, width], under `name`.
+
+    When run, it raises ValueError for attention without a mask and for options that relevancy is not defined for.
+    """
 
     def attention(
         module: nn.Module,
@@ -39,27 +45,26 @@ def register_attention(name: str, attend: Callable[[Attending], torch.Tensor]) -
     ) -> tuple[torch.Tensor, None]:
         for option, value_ in (("softcap", softcap), ("s_aux", s_aux)):
             if value_ is not None:
-                raise ValueError(f"{type(module).__name__} uses {option}, which relevancy is not defined for here")
+                raise ValueError(f"{type(module).__name__} uses {option}, for which relevancy is not defined")
         if attention_mask is None:
-            raise ValueError(f"{type(module).__name__} runs without a mask: want a causal decoder")
+            raise ValueError(f"{type(module).__name__} runs without a mask: expected a causal decoder")
         groups = query.shape[1] // key.shape[1]
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
         scale = float(query.shape[-1]) ** -0.5 if scaling is None else scaling
         mask = attention_mask[..., : key.shape[2]].float()
         layer: Any = module.layer_idx
-        return attend(Attending(layer, query, key, value, mask, scale)).transpose(1, 2), None
+        return attend(AttentionInputs(layer, query, key, value, mask, scale)).transpose(1, 2), None
 
     AttentionInterface.register(name, attention)
     AttentionMaskInterface.register(name, eager_mask)
 
 
 @contextmanager
-def attention_of(decoder: nn.Module, name: str) -> Iterator[None]:
-    """The decoder's attention is the one registered as `name` for the time of the context; its parameters ask for no
-    gradient.
+def use_attention(decoder: nn.Module, name: str) -> Iterator[None]:
+    """Within this context, the decoder uses the attention registered as `name`, and its parameters need no gradient.
 
-    The vision tower keeps its own attention. Masks are made by the implementation's name, so that whatever prepares
-    a mask for this decoder must run inside, too.
+    The vision tower keeps its own attention. The format of masks depends on the attention's name, so masks for this
+    decoder must be built within the context too.
     """
     configs: dict[int, Any] = {id(part.config): part.config for part in decoder.modules() if hasattr(part, "config")}
     before = {key: config._attn_implementation for key, config in configs.items()}
@@ -75,12 +80,12 @@ def attention_of(decoder: nn.Module, name: str) -> Iterator[None]:
 
 @contextmanager
 def without_weight_gradients(part: nn.Module) -> Iterator[None]:
-    """No parameter of `part` asks for a gradient, so that a graph keeps only what the inputs' gradients need."""
-    wanted = [p for p in part.parameters() if p.requires_grad]
+    """Within this context, the parameters of `part` need no gradient, so graphs keep only what input gradients need."""
+    trainable = [p for p in part.parameters() if p.requires_grad]
     try:
-        for p in wanted:
+        for p in trainable:
             p.requires_grad_(False)
         yield
     finally:
-        for p in wanted:
+        for p in trainable:
             p.requires_grad_(True)

@@ -1,3 +1,3 @@
-"""The supported model families. Each module turns one question into inputs and says which image tokens stand for
-which part of the picture; `registry` picks the family of a model.
+"""The supported model families. Each module turns a question into model inputs and maps every image token to the part
+of the image it covers; `registry` selects the family of a model.
 """

@@ -1,4 +1,4 @@
-"""Idefics3 and SmolVLM: the picture in tiles, row by row, then whole; text between them says which tile comes."""
+"""Idefics3 and SmolVLM: the image in tiles, row by row, then as a whole. A text marker before each tile names it."""
 
 import math
 import re
@@ -8,40 +8,53 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from ..reading import Frame, Lvlm, Place, Reading, Trace, ask, columns_of, expect_tokens, grid_places, resampling_name
+from ..reading import (
+    Frame,
+    Lvlm,
+    Place,
+    Reading,
+    Trace,
+    check_token_count,
+    columns_of,
+    encode_question,
+    grid_places,
+    resampling_name,
+)
 
 _TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
 
 
 class Idefics:
-    """Each tile is pooled to k x k tokens (pixel shuffle). A picture too small to be cut is read once, whole."""
+    """Each tile is pooled to k x k tokens (pixel shuffle). An image too small to be split is read once, as a whole."""
 
     name = "Idefics3 / SmolVLM"
     model_types = ("idefics3", "smolvlm")
 
-    def refusal(self, config: Any) -> str | None:
-        """Why a config of one of these model types does not work, or None."""
+    def unsupported_reason(self, config: Any) -> str | None:
+        """Why a config of one of these model types is not supported, or None if it is."""
         return None
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
-        """Frames `detail`, the joined tiles, and `overview`; or `image` alone where the picture was not cut."""
-        inputs = ask(processor, image, question, image_token=processor.image_token)
+        """Read the image as `detail` (the joined tiles) and `overview`, or as `image` alone if it is not split."""
+        inputs = encode_question(processor, image, question, image_token=processor.image_token)
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         runs = _runs(image_columns)
         k = math.isqrt(processor.image_seq_len)
         for run in runs:
-            expect_tokens(len(run), k * k, f"each tile of {k} x {k} patches")
-        expect_tokens(len(image_columns), inputs["pixel_values"].shape[1] * k * k, "the number of tiles")
+            check_token_count(len(run), k * k, f"a tile of {k} x {k} patches")
+        tile_count = inputs["pixel_values"].shape[1]
+        check_token_count(len(image_columns), tile_count * k * k, f"{tile_count} tiles of {k} x {k} patches")
         resizer = processor.image_processor
         side, filter_name = resizer.max_image_size["longest_edge"], resampling_name(resizer.resample)
         overview = Trace.of(image).resized(side, side)
         if len(runs) == 1:
             frame = overview.framed("image", k, k)
-            words = f"stretched to {side} x {side} px ({filter_name})"
-            return Reading(inputs, (frame,), image_columns, prompt_columns, words, tuple(grid_places(0, k, k)))
+            steps = f"stretched to {side} x {side} px ({filter_name})"
+            return Reading(inputs, (frame,), image_columns, prompt_columns, steps, tuple(grid_places(0, k, k)))
 
-        down, across = _last_tile(processor.tokenizer, inputs["input_ids"][0], runs)
-        expect_tokens(len(runs), down * across + 1, f"{down} x {across} tiles and an overview")
+        down, across = _tile_grid(processor.tokenizer, inputs["input_ids"][0], runs)
+        if len(runs) != down * across + 1:
+            raise ValueError(f"the prompt has {len(runs)} tiles, expected {down} x {across} and an overview")
         detail = Trace.of(image).resized(across * side, down * side)
         frames: tuple[Frame, ...] = (
             detail.framed("detail", down * k, across * k),
@@ -54,35 +67,35 @@ class Idefics:
             for row in range(down * k)
             for col in range(across * k)
         ] + grid_places(down * across, k, k)
-        words = (
-            f"stretched to {detail.width} x {detail.height} px ({filter_name}), read in {across} x {down} tiles of "
-            f"{side} px; and once more whole, stretched to {side} x {side} px"
+        steps = (
+            f"stretched to {detail.width} x {detail.height} px ({filter_name}), split into {across} x {down} tiles of "
+            f"{side} px; plus the whole image stretched to {side} x {side} px"
         )
-        return Reading(inputs, frames, patch_columns, prompt_columns, words, tuple(places))
+        return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """The language model without its vocabulary layer; its output has passed the final norm."""
+        """Return the language model without its vocabulary layer; its output is after the final norm."""
         return model.model.text_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
-        """The language model's layers, first to last."""
+        """Return the language model's layers, first to last."""
         return model.model.text_model.layers
 
 
 def _runs(columns: Tensor) -> list[Tensor]:
-    """Columns in stretches without a gap: one a tile, since a marker stands before each."""
+    """Split columns into contiguous runs: one per tile, because a marker precedes each tile."""
     breaks = (columns.diff() > 1).nonzero()[:, 0] + 1
     return list(columns.tensor_split(breaks.tolist()))
 
 
-def _last_tile(tokenizer: Any, ids: Tensor, runs: list[Tensor]) -> tuple[int, int]:
-    """Rows and columns of tiles, from the marker before the last of them: `<row_2_col_3>`.
+def _tile_grid(tokenizer: Any, ids: Tensor, runs: list[Tensor]) -> tuple[int, int]:
+    """Rows and columns of the tile grid, from the marker before the last tile: `<row_2_col_3>`.
 
-    It is read from the tokens because tiles in 2 x 3 and in 3 x 2 have the same pixels' shape.
+    Only the tokens tell 2 x 3 tiles from 3 x 2: their pixel arrays have the same shape.
     """
     gap = ids[int(runs[-3][-1]) + 1 if len(runs) > 2 else 0 : int(runs[-2][0])]
-    marks = _TILE.findall(tokenizer.decode(gap, skip_special_tokens=False))
-    if not marks:
-        raise ValueError("the prompt does not say which tile is which: want markers such as <row_1_col_1>")
-    row, col = marks[-1]
+    markers = _TILE.findall(tokenizer.decode(gap, skip_special_tokens=False))
+    if not markers:
+        raise ValueError("the prompt does not name its tiles: expected markers such as <row_1_col_1>")
+    row, col = markers[-1]
     return int(row), int(col)

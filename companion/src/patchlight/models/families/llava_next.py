@@ -1,4 +1,6 @@
-"""LLaVA-NeXT (LLaVA-1.6): the picture whole, and again larger in tiles, whose padding is taken away after encoding."""
+"""LLaVA-NeXT (LLaVA-1.6): the whole image, plus the image enlarged and split into tiles. Patches that are only padding
+are removed after encoding.
+"""
 
 from typing import Any
 
@@ -10,26 +12,40 @@ from transformers.image_processing_utils import get_patch_output_size, select_be
 from transformers.image_utils import ChannelDimension
 from transformers.models.llava_next.modeling_llava_next import unpad_image
 
-from ..reading import Frame, Lvlm, Place, Reading, Trace, ask, columns_of, expect_tokens, grid_places, resampling_name
-from .llava import PROMPT, tower_refusal
+from ..reading import (
+    Frame,
+    Lvlm,
+    Place,
+    Reading,
+    Trace,
+    check_token_count,
+    columns_of,
+    encode_question,
+    grid_places,
+    resampling_name,
+)
+from .llava import PROMPT, unsupported_tower
 
 
 class LlavaNext:
-    """Image tokens: the overview's patches, then the joined tiles row by row, each row with a newline token behind it."""
+    """Image tokens: the overview's patches, then the joined tiles row by row, with a newline token after each row."""
 
     name = "LLaVA-NeXT"
     model_types = ("llava_next",)
 
-    def refusal(self, config: Any) -> str | None:
-        """Why a config of one of these model types does not work, or None."""
+    def unsupported_reason(self, config: Any) -> str | None:
+        """Why a config of one of these model types is not supported, or None if it is."""
         full = config.vision_feature_select_strategy == "full"
         if full and config.vision_config.model_type == "clip_vision_model":
-            return "vision_feature_select_strategy 'full': a class token in each tile does not line up with its rows"
-        return tower_refusal(config)
+            return "vision_feature_select_strategy 'full' adds a class token to each tile, which shifts its rows"
+        return unsupported_tower(config)
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
-        """Frames `detail`, the joined tiles without what is only padding, and `overview`, the whole picture."""
-        inputs = ask(processor, image, question, image_token=processor.image_token, fallback_prompt=PROMPT)
+        """Read the image as `detail` (the joined tiles without padding) and `overview` (the whole image).
+
+        An image so elongated that unpadding removes all tile patches is read as one frame, `image`.
+        """
+        inputs = encode_question(processor, image, question, image_token=processor.image_token, fallback_prompt=PROMPT)
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         resizer = processor.image_processor
         side = _tile_px(resizer)
@@ -37,21 +53,21 @@ class LlavaNext:
         height, width = select_best_resolution((image.height, image.width), resizer.image_grid_pinpoints)
         down, across = height // side, width // side
 
-        # The model's own unpadding, shown the numbers of the patches in place of their features.
+        # Apply the model's own unpadding to patch numbers instead of features.
         numbers = torch.arange(down * k * across * k).view(1, down * k, across * k)
         kept = unpad_image(numbers, (image.height, image.width))[0]
         rows, cols = kept.shape
-        wanted = k * k + rows * (cols + 1)
-        expect_tokens(len(image_columns), wanted, f"a picture of {rows} x {cols} patches and an overview of {k} x {k}")
+        expected = k * k + rows * (cols + 1)
+        what = f"an image of {rows} x {cols} patches and an overview of {k} x {k}"
+        check_token_count(len(image_columns), expected, what)
         overview = Trace.of(image).resized(side, side)
         filter_name = resampling_name(resizer.resample)
         if rows == 0 or cols == 0:
-            # A picture so oblong that unpadding leaves nothing of its tiles.
-            words = f"stretched to {side} x {side} px ({filter_name})"
+            steps = f"stretched to {side} x {side} px ({filter_name})"
             columns, places = image_columns[: k * k], tuple(grid_places(0, k, k))
-            return Reading(inputs, (overview.framed("image", k, k),), columns, prompt_columns, words, places)
+            return Reading(inputs, (overview.framed("image", k, k),), columns, prompt_columns, steps, places)
 
-        # Patches lie at side / k from one another: for SigLIP, 384 / 27, where each tile leaves a rest of 6 px unread.
+        # Patches are side / k pixels apart: 384 / 27 for SigLIP, whose encoder leaves 6 px of each tile unread.
         pitch = side / k
         top, left = divmod(int(kept[0, 0]), across * k)
         rect = _padded(image, height, width).part(left * pitch, top * pitch, cols * pitch, rows * pitch)
@@ -62,32 +78,34 @@ class LlavaNext:
         lines = image_columns[k * k :].view(rows, cols + 1)
         patch_columns = torch.cat([lines[:, :cols].reshape(-1), image_columns[: k * k]])
         places = [_place(int(number), k, across) for number in kept.flatten()] + grid_places(0, k, k)
-        words = (
-            f"fitted into {width} x {height} px ({filter_name}), padded, read in {across} x {down} tiles of {side} px; "
-            f"and once more whole, stretched to {side} x {side} px"
+        steps = (
+            f"fitted into {width} x {height} px ({filter_name}), padded, split into {across} x {down} tiles of "
+            f"{side} px; plus the whole image stretched to {side} x {side} px"
         )
-        return Reading(inputs, frames, patch_columns, prompt_columns, words, tuple(places))
+        return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """The language model without its vocabulary layer; its output has passed the final norm."""
+        """Return the language model without its vocabulary layer; its output is after the final norm."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
-        """The language model's layers, first to last."""
+        """Return the language model's layers, first to last."""
         return model.model.language_model.layers
 
 
 def _tile_px(resizer: Any) -> int:
-    """Tiles are cut at the crop's height; the processor then resizes and crops each, which must change nothing."""
+    """Side of a tile in pixels: the crop height. The processor then resizes and crops each tile, which must not change
+    its size.
+    """
     side = resizer.crop_size["height"] if resizer.crop_size else resizer.size.get("height")
     edge = resizer.size.get("shortest_edge") or resizer.size.get("height")
     if side != edge:
-        raise ValueError(f"the processor cuts tiles of {side} px and resizes them to {edge} px: want one size")
+        raise ValueError(f"the processor cuts tiles of {side} px but resizes them to {edge} px; both must be equal")
     return side
 
 
 def _padded(image: Image.Image, height: int, width: int) -> Trace:
-    # Only its shape is looked at.
+    # `get_patch_output_size` only uses the array's shape.
     shape = np.broadcast_to(np.uint8(0), (3, image.height, image.width))
     fitted_height, fitted_width = get_patch_output_size(shape, (height, width), ChannelDimension.FIRST)
     x, y = (width - fitted_width) // 2, (height - fitted_height) // 2
@@ -95,6 +113,6 @@ def _padded(image: Image.Image, height: int, width: int) -> Trace:
 
 
 def _place(number: int, k: int, across: int) -> Place:
-    """Patch `number`, row-major over the joined tiles of k x k patches; tile 0 is the overview."""
+    """Place of patch `number`, counted row-major over the joined tiles of k x k patches; tile 0 is the overview."""
     row, col = divmod(number, across * k)
     return Place(0, 1 + row // k * across + col // k, row % k, col % k)

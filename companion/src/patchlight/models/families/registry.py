@@ -1,6 +1,6 @@
-"""The model families that work, behind one interface; one module each does the reading.
+"""The supported model families behind one interface; each family has its own module.
 
-`family_of(config)` chooses by the config's model type, before any weights are read.
+`family_of(config)` selects the family by the config's model type, before any weights are read.
 """
 
 from collections.abc import Sequence
@@ -34,32 +34,32 @@ __all__ = [
 
 
 class Family(Protocol):
-    """How one kind of model reads a picture, and where its parts are."""
+    """How one kind of model reads an image, and where to find the parts of the model."""
 
     @property
     def name(self) -> str:
-        """As it is shown: "LLaVA-1.5"."""
+        """Display name, such as "LLaVA-1.5"."""
         ...
 
     @property
     def model_types(self) -> tuple[str, ...]:
-        """`config.model_type` of the models that it takes."""
+        """Values of `config.model_type` that belong to this family."""
         ...
 
-    def refusal(self, config: Any) -> str | None:
-        """Why a config of one of these model types does not work, or None."""
+    def unsupported_reason(self, config: Any) -> str | None:
+        """Why a config of one of these model types is not supported, or None if it is."""
         ...
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
-        """What the model is fed for one upright picture and one question; ValueError where it cannot be asked."""
+        """Build the model inputs for one upright image and one question. Raises ValueError if that is impossible."""
         ...
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """The language model without its vocabulary layer; its output has passed the final norm."""
+        """Return the language model without its vocabulary layer; its output is after the final norm."""
         ...
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
-        """The language model's layers, first to last."""
+        """Return the language model's layers, first to last."""
         ...
 
 
@@ -67,29 +67,29 @@ FAMILIES: tuple[Family, ...] = (Llava(), LlavaNext(), QwenVl(), Idefics(), Gemma
 
 
 class UnsupportedFamily(ValueError):
-    """A model of a kind that Patchlight cannot read; the message names it and lists those that it can."""
+    """Patchlight does not support this kind of model; the message names it and lists the supported kinds."""
 
 
 def family_of(config: Any) -> Family:
-    """The family of a model's config."""
+    """Return the family of a model's config. Raises UnsupportedFamily if there is none."""
     for family in FAMILIES:
         if config.model_type in family.model_types:
-            if reason := family.refusal(config):
-                raise UnsupportedFamily(f"{family.name} model with {reason}")
+            if reason := family.unsupported_reason(config):
+                raise UnsupportedFamily(f"{family.name} model not supported: {reason}")
             return family
-    works = "; ".join(f"{family.name} ({', '.join(family.model_types)})" for family in FAMILIES)
-    raise UnsupportedFamily(f"model type {config.model_type!r} does not work here; these do: {works}")
+    supported = "; ".join(f"{family.name} ({', '.join(family.model_types)})" for family in FAMILIES)
+    raise UnsupportedFamily(f"model type {config.model_type!r} is not supported; supported types: {supported}")
 
 
 def extend(reading: Reading, answer_ids: Sequence[int]) -> BatchFeature:
-    """Inputs for one teacher-forced forward pass over prompt and answer: [1, N + t] where the prompt's are [1, N].
+    """Build inputs for one teacher-forced forward pass over prompt and answer: [1, N + T] for a prompt of [1, N].
 
-    Token t of the answer is predicted at column N - 1 + t. The reading's own tensors are left as they are. Raises
-    ValueError on an answer that holds the picture's own token.
+    Answer token t is predicted at column N - 1 + t. The reading's own tensors are not modified. Raises ValueError if
+    the answer contains the image token.
     """
-    picture = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
-    if picture in answer_ids:
-        raise ValueError(f"the answer holds token {picture}, which stands for a picture: it cannot be read again")
+    image_token = int(reading.inputs["input_ids"][0, reading.patch_columns[0]])
+    if image_token in answer_ids:
+        raise ValueError(f"the answer contains token {image_token}, which stands for an image and cannot be explained")
     answer = torch.tensor([list(answer_ids)], dtype=torch.long)
     fill = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
     extended = dict(reading.inputs)

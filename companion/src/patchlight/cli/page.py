@@ -1,0 +1,34 @@
+"""`patchlight` and `patchlight page`: serves the page with its embedded model, and opens it. Needs no torch."""
+
+import argparse
+
+from .http_server import add_server_arguments, listen, run_server, token, warn_of_short_token
+
+NO_PAGE = "no page is built into this package; `npm run build:companion` in a clone of the repository builds it in"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Put `page` among the commands; `run(arguments)` does it."""
+    parser = subparsers.add_parser("page", help="open the page with the model in it; the default command")
+    add_server_arguments(parser, opens=True)
+    parser.set_defaults(run=run, extra=None)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..server.page import load_page, packaged_page
+    from ..server.page_app import create_page_app
+    from ..server.settings import ServeSettings
+
+    settings = ServeSettings(
+        host=arguments.host,
+        port=arguments.port,
+        token=token(arguments),
+        allowed_hosts=tuple(arguments.allow_host),
+    )
+    folder = arguments.page or packaged_page()
+    if folder is None:
+        raise ValueError(NO_PAGE)
+    app = create_page_app(settings, load_page(folder, has_api=False))
+    with listen(settings) as listener:
+        warn_of_short_token(settings)
+        run_server(app, settings, listener, opens=arguments.open)

@@ -1,0 +1,124 @@
+"""`patchlight` without a command: the page with its embedded model, served and opened."""
+
+import os
+import signal
+import subprocess
+import sys
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from patchlight.cli import http_server
+from patchlight.cli.main import main, with_command
+from patchlight.server import page as server_page
+from patchlight.server.page import COMPANION_META
+from patchlight.server.security import ISOLATION_HEADERS, OTHER_HEADERS
+from tests.helpers.serving import wait_until
+
+POLICY = "default-src 'none'; script-src 'self'"
+INDEX = f'<html><head><meta http-equiv="Content-Security-Policy" content="{POLICY}"></head><body></body></html>'
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "assets").mkdir()
+    (folder / "index.html").write_text(INDEX)
+    (folder / "assets" / "app-1a2b.js").write_text("// app")
+    (folder / "model.onnx").write_bytes(b"onnx")
+    return folder
+
+
+@contextmanager
+def started(*arguments: str, **environment: str) -> Iterator[httpx.URL]:
+    """`patchlight` as a process; yields the address that it prints."""
+    command = [sys.executable, "-m", "patchlight", "--port", "0", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "Patchlight is at" in line)
+        yield httpx.URL(line.split()[-1])
+        process.send_signal(signal.SIGTERM)
+        process.wait(15)
+        assert "Traceback" not in process.stderr.read()
+    assert process.returncode == 143
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ([], ["page"]),
+        (["--no-open", "--port", "0"], ["page", "--no-open", "--port", "0"]),
+        (["serve", "--model", "x"], ["serve", "--model", "x"]),
+        (["--help"], ["--help"]),
+        (["--version"], ["--version"]),
+    ],
+)
+def test_options_without_a_command_are_the_page_s(arguments: list[str], wanted: list[str]):
+    assert with_command(arguments) == wanted
+
+
+def test_the_page_is_served_without_an_api(built: Path):
+    with started("--no-open", "--page", str(built)) as url, httpx.Client(base_url=url) as client:
+        index = client.get("/")
+        assert index.text == INDEX
+        assert COMPANION_META not in index.text
+        assert index.headers["content-security-policy"] == POLICY + "; frame-ancestors 'none'"
+        model = client.get("/model.onnx")
+        assert (model.content, model.headers["content-type"]) == (b"onnx", "application/octet-stream")
+        script = client.get("/assets/app-1a2b.js")
+        assert script.headers["cache-control"] == "private, max-age=31536000, immutable"
+        missing = client.get("/v1/model")
+        assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+        for response in (index, model, script, missing):
+            for name, value in (ISOLATION_HEADERS | OTHER_HEADERS).items():
+                assert response.headers[name] == value
+        assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
+
+
+def test_the_page_takes_a_token_as_serve_does(built: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["page", "--host", "0.0.0.0", "--page", str(built)]) == 2
+    assert "give a token" in capsys.readouterr().err
+    with started("--no-open", "--page", str(built), PATCHLIGHT_TOKEN="from-the-environment") as url:
+        assert url.params["token"] == "from-the-environment"
+        with httpx.Client(base_url=url.copy_with(query=None), follow_redirects=True) as client:
+            assert client.get("/model.onnx").status_code == 401
+            assert client.get("/", params=url.params).text == INDEX
+            assert client.get("/model.onnx").content == b"onnx"
+
+
+def test_a_package_without_a_page_says_how_to_build_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(server_page, "packaged_page", lambda: None)
+    assert main([]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("patchlight: no page is built into this package")
+    assert "npm run build:companion" in told
+    assert told.count("\n") == 1
+
+
+def test_a_browser_is_opened_if_there_can_be_one(monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    http_server.open_in_browser("http://127.0.0.1:1/")
+    monkeypatch.setenv("DISPLAY", ":0")
+    http_server.open_in_browser("http://127.0.0.1:2/")
+    wait_until(lambda: len(opened) == 1, "the browser was opened")
+    assert opened == ["http://127.0.0.1:2/"]
+
+
+def test_the_browser_opens_at_the_address_that_is_printed(built: Path, tmp_path: Path):
+    record = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {record}.part && mv {record}.part {record}\n')
+    browser.chmod(0o755)
+    with started("--page", str(built), BROWSER=f"{browser} %s") as url:
+        wait_until(record.exists, "the browser was opened")
+        assert record.read_text() == str(url)

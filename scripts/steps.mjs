@@ -1,0 +1,142 @@
+// @ts-check
+// The steps of `npm test`, in the order in which they start; those with `check: true` are `npm run check` too.
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { venvBin } from './python.mjs';
+import { root } from './shell.mjs';
+
+/** @typedef {'node' | 'python' | 'extras' | 'browser'} Need */
+
+/**
+ * @typedef {object} StepContext
+ * @property {typeof import('./shell.mjs').run} run with the step's own log as its output
+ * @property {number} jobs how many processes a step on all slots may keep busy
+ */
+
+/**
+ * @typedef {object} Step
+ * @property {string} name
+ * @property {readonly Need[]} needs what has to be installed
+ * @property {boolean} [check] part of `npm run check`: formatting, lint, types, imports
+ * @property {'all'} [slots] for a step that keeps all cores busy by itself; others take one slot
+ * @property {readonly string[]} [after] earlier steps whose output it reads
+ * @property {(context: StepContext) => Promise<void>} run
+ */
+
+const node = process.execPath;
+const companion = path.join(root, 'companion');
+
+/**
+ * The path of a program that npm installed.
+ * @param {string} name
+ */
+const npmBin = (name) => path.join(root, 'node_modules/.bin', name);
+
+/** @type {readonly Step[]} */
+export const steps = [
+  {
+    name: 'pyright',
+    needs: ['python'],
+    check: true,
+    run: ({ run }) => run(venvBin('pyright'), [], { cwd: companion }),
+  },
+  { name: 'tsc', needs: ['node'], check: true, run: ({ run }) => run(npmBin('tsc'), ['-p', 'tsconfig.json']) },
+  {
+    name: 'biome',
+    needs: ['node'],
+    check: true,
+    run: ({ run }) => run(npmBin('biome'), ['check', '--error-on-warnings']),
+  },
+  {
+    name: 'imports',
+    needs: ['node'],
+    check: true,
+    run: ({ run }) => run(npmBin('depcruise'), ['src', '--config', 'scripts/imports.mjs']),
+  },
+  { name: 'knip', needs: ['node'], check: true, run: ({ run }) => run(npmBin('knip'), []) },
+  {
+    name: 'ruff',
+    needs: ['python'],
+    check: true,
+    run: ({ run }) => run(venvBin('ruff'), ['check'], { cwd: companion }),
+  },
+  {
+    name: 'ruff-format',
+    needs: ['python'],
+    check: true,
+    run: ({ run }) => run(venvBin('ruff'), ['format', '--check', '--diff'], { cwd: companion }),
+  },
+  {
+    name: 'py-imports',
+    needs: ['python'],
+    check: true,
+    run: ({ run }) => run(venvBin('lint-imports'), [], { cwd: companion }),
+  },
+  { name: 'api-types', needs: ['node'], run: ({ run }) => run(node, ['scripts/api-types.mjs', '--check']) },
+  { name: 'figures', needs: ['node'], run: ({ run }) => run(node, ['scripts/figures.mjs', '--check']) },
+  { name: 'methods-doc', needs: ['node'], run: ({ run }) => run(node, ['scripts/methods-doc.mjs', '--check']) },
+  { name: 'models', needs: ['node'], run: ({ run }) => run(node, ['scripts/check-models.mjs']) },
+  { name: 'datasets', needs: ['node'], run: ({ run }) => run(node, ['scripts/check-datasets.mjs']) },
+  { name: 'build', needs: ['node'], run: ({ run }) => run(npmBin('vite'), ['build', '--logLevel', 'warn']) },
+  { name: 'bundle', needs: ['node'], after: ['build'], run: ({ run }) => run(node, ['scripts/check-bundle.mjs']) },
+  {
+    name: 'vitest',
+    needs: ['node'],
+    slots: 'all',
+    run: ({ run, jobs }) => run(npmBin('vitest'), ['run', `--maxWorkers=${jobs}`]),
+  },
+  {
+    name: 'e2e',
+    needs: ['node', 'browser', 'python'],
+    slots: 'all',
+    after: ['build'],
+    run: ({ run }) => run(npmBin('playwright'), ['test']),
+  },
+  {
+    name: 'pytest',
+    needs: ['python'],
+    run: ({ run }) => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }),
+  },
+  { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
+  {
+    name: 'extras',
+    needs: ['node', 'python', 'extras'],
+    after: ['build'],
+    run: ({ run }) => run(node, ['scripts/check-extras.mjs']),
+  },
+];
+
+/**
+ * The embedded model at a small size, from nothing each time: the pipeline would resume what an earlier version left.
+ * @param {StepContext} context
+ */
+async function runSmokePipeline({ run }) {
+  const out = mkdtempSync(path.join(os.tmpdir(), 'patchlight-smoke-'));
+  try {
+    const folders = ['--work', path.join(out, 'work'), '--out', path.join(out, 'model')];
+    await run(venvBin('python'), ['-m', 'patchlight.embedded.pipeline', '--smoke', ...folders]);
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+}
+
+/**
+ * The steps named, with those that they come after; all steps if none is named.
+ * @param {readonly string[]} names
+ * @param {readonly Step[]} [all]
+ * @returns {readonly Step[]}
+ */
+export function chooseSteps(names, all = steps) {
+  const unknown = names.filter((name) => !all.some((step) => step.name === name));
+  if (unknown.length > 0)
+    throw new Error(`no step is called ${unknown.join(', ')}; the steps are ${all.map(({ name }) => name).join(', ')}`);
+  if (names.length === 0) return all;
+  const chosen = new Set(names);
+  // What a step comes after stands before it in the list, so one walk from the end finds everything.
+  for (const step of all.toReversed()) {
+    if (chosen.has(step.name)) for (const name of step.after ?? []) chosen.add(name);
+  }
+  return all.filter(({ name }) => chosen.has(name));
+}

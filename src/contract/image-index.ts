@@ -1,0 +1,26 @@
+// Where each image of a dataset is inside the dataset's one file of images; docs/calibration.md describes the index.
+import * as z from 'zod/mini';
+
+const place = z.object({
+  /** From the start of the file, in bytes. */
+  offset: z.int().check(z.nonnegative()),
+  bytes: z.int().check(z.positive()),
+  sha256: z.string(),
+});
+
+const index = z.object({
+  formatVersion: z.literal(1),
+  mediaType: z.string(),
+  /** By the name that the calibration's column `image` has. */
+  images: z.record(z.string(), place),
+});
+
+export type ImagePlace = z.infer<typeof place>;
+export type ImageIndex = z.infer<typeof index>;
+
+/** Throws an error that names the fields that do not fit. */
+export function parseImageIndex(data: unknown): ImageIndex {
+  const result = index.safeParse(data);
+  if (result.success) return result.data;
+  throw new Error(`the index of images cannot be read: ${z.prettifyError(result.error)}`);
+}

@@ -1,0 +1,18 @@
+// Fields that several parsers read.
+import * as z from 'zod/mini';
+
+export const count = z.int().check(z.positive());
+export const share = z.number().check(z.gte(0), z.lte(1));
+/** Hidden states before or after the last normalisation. */
+export const hiddenStateStage = z.enum(['post_norm', 'pre_norm']);
+export const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+
+/** What identifies a FastRM head and how its maps are read. */
+export const headFields = {
+  name: z.string(),
+  revision: z.string(),
+  stage: hiddenStateStage,
+  teacher: z.string(),
+  labellingThreshold: share,
+  classificationThreshold: share,
+} as const;

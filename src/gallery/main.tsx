@@ -1,0 +1,19 @@
+// The gallery of marks, at /gallery.html of `npm run dev`: ?mark=density&theme=dark. It is not part of the built page.
+import { createRoot } from 'react-dom/client';
+import '@fontsource-variable/inter/opsz.css';
+import '@fontsource-variable/jetbrains-mono';
+import '../theme/tokens.css';
+import '../theme/base.css';
+import { Gallery } from './gallery';
+import { computeSampleStatistics } from './sample-answers';
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('gallery.html has no #root');
+
+const query = new URLSearchParams(location.search);
+const theme = (['light', 'dark'] as const).find((each) => each === query.get('theme'));
+if (theme) document.documentElement.dataset.theme = theme;
+// A canvas draws its text once, with the fonts that are there.
+await document.fonts.load('16px "Inter Variable"');
+const statistics = await computeSampleStatistics();
+createRoot(root).render(<Gallery statistics={statistics} mark={query.get('mark') ?? undefined} theme={theme} />);

@@ -1,0 +1,32 @@
+import type { OnBytes } from './fetch-bytes';
+
+export interface LoadProgress {
+  readonly loadedBytes: number;
+  readonly totalBytes: number;
+  /** What is being loaded. */
+  readonly what: string;
+}
+
+export interface LoadReport {
+  readonly onBytes: OnBytes;
+  /** Names what comes next; shown with the next bytes, or at once by `show`. */
+  name(what: string): void;
+  show(): void;
+}
+
+/** Counts what several files load. */
+export function createLoadReport(totalBytes: number, onProgress: (progress: LoadProgress) => void): LoadReport {
+  let loadedBytes = 0;
+  let what = 'the runtime';
+  const show = () => onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what });
+  return {
+    onBytes(bytes) {
+      loadedBytes += bytes;
+      show();
+    },
+    name(next) {
+      what = next;
+    },
+    show,
+  };
+}

@@ -1,0 +1,203 @@
+// TAM, token activation map (Li et al., ICCV 2025): how strongly each patch's last hidden state predicts an answer token,
+// minus what the preceding text explains. docs/methods.md lists the choices that the paper leaves open.
+
+export interface TokenActivationInput {
+  /** [P, d], frames in order, each row-major. */
+  readonly patchStates: Float32Array;
+  /** [m, d] */
+  readonly promptStates: Float32Array;
+  /** [T, d]: row t predicted token t; row 0 is the prompt's last position, which `promptStates` also includes. */
+  readonly queryStates: Float32Array;
+  readonly promptIds: readonly number[];
+  readonly answerIds: readonly number[];
+  readonly hiddenSize: number;
+  /** The `lm_head` row [d] of every token id in prompt and answer. */
+  readonly unembedding: ReadonlyMap<number, Float32Array>;
+  /** The patch grids of the frames. */
+  readonly grids: readonly { readonly rows: number; readonly cols: number }[];
+}
+
+/** Patch and text values are on one scale: 0 is their minimum and 1 their maximum, before `values` are smoothed. */
+export interface TokenActivationMap {
+  /** [P] */
+  readonly values: Float32Array;
+  /** [m]; the last one is 0, because its position predicts the first answer token. */
+  readonly prompt: Float32Array;
+  /** [t], for the tokens before this one. */
+  readonly answer: Float32Array;
+}
+
+/** The maps of one answer's tokens. The activations of a token id are computed once, on first use. */
+export interface TokenActivations {
+  mapOf(tokenIndex: number): TokenActivationMap;
+}
+
+/** Throws if the shapes do not match; `mapOf` throws if an `lm_head` row is missing. */
+export function createTokenActivations(input: TokenActivationInput): TokenActivations {
+  ensureShapes(input);
+  const { patchStates, promptStates, queryStates, promptIds, answerIds, hiddenSize, grids } = input;
+  const m = promptIds.length;
+  const patchActivations = new Map<number, Float64Array>();
+
+  function patchActivationsOf(id: number): Float64Array {
+    const cached = patchActivations.get(id);
+    if (cached !== undefined) return cached;
+    const computed = activations(patchStates, unembeddingOf(input, id), patchStates.length / hiddenSize);
+    patchActivations.set(id, computed);
+    return computed;
+  }
+
+  return {
+    mapOf(tokenIndex) {
+      const id = answerIds[tokenIndex];
+      if (id === undefined)
+        throw new Error(`token ${tokenIndex} is out of range: the answer has ${answerIds.length} tokens`);
+      const row = unembeddingOf(input, id);
+      // The text positions before p_t, each once. A prompt position represents its own token, an answer token is
+      // represented by the position that predicted it. So the prompt's last position represents the first answer token, or
+      // is p_t itself if the map is for that token.
+      const textIds = [...promptIds.slice(0, m - 1), ...answerIds.slice(0, tokenIndex)];
+      const promptScores = activations(promptStates, row, m - 1);
+      const answerScores = activations(queryStates, row, tokenIndex);
+      const textScores = Float64Array.of(...promptScores, ...answerScores);
+
+      const map = withoutInterference(
+        patchActivationsOf(id),
+        textScores.map((score, i) => (textIds[i] === id ? 0 : score)),
+        (i) => patchActivationsOf(textIds[i]!),
+      );
+      const toShare = sharedScale([map, textScores]);
+      const prompt = new Float32Array(m);
+      prompt.set(promptScores.map(toShare));
+      return { values: smoothed(map.map(toShare), grids), prompt, answer: Float32Array.from(answerScores, toShare) };
+    },
+  };
+}
+
+/** a_j = max(0, lm_head(h_j)[id]) of the first `count` states. */
+function activations(states: Float32Array, row: Float32Array, count: number): Float64Array {
+  const d = row.length;
+  const scores = new Float64Array(count);
+  for (let j = 0; j < count; j++) scores[j] = Math.max(0, dot(states, j * d, row));
+  return scores;
+}
+
+/** Uses four independent sums, because a single one would wait for each addition. */
+function dot(states: Float32Array, from: number, row: Float32Array): number {
+  const d = row.length;
+  const whole = d - (d % 4);
+  let [a, b, c, e] = [0, 0, 0, 0];
+  for (let i = 0; i < whole; i += 4) {
+    a += states[from + i]! * row[i]!;
+    b += states[from + i + 1]! * row[i + 1]!;
+    c += states[from + i + 2]! * row[i + 2]!;
+    e += states[from + i + 3]! * row[i + 3]!;
+  }
+  for (let i = whole; i < d; i++) a += states[from + i]! * row[i]!;
+  return a + b + (c + e);
+}
+
+/** max(0, M - alpha I): I is the mean of the text tokens' maps weighted by their scores, alpha its least-squares factor in M. */
+function withoutInterference(
+  map: Float64Array,
+  scores: Float64Array,
+  mapOf: (text: number) => Float64Array,
+): Float64Array {
+  const sum = scores.reduce((a, b) => a + b, 0);
+  if (sum === 0) return map;
+  const interference = new Float64Array(map.length);
+  for (const [i, score] of scores.entries()) {
+    if (score === 0) continue;
+    const other = mapOf(i);
+    for (let j = 0; j < map.length; j++) interference[j] = interference[j]! + (score / sum) * other[j]!;
+  }
+  const square = interference.reduce((total, value) => total + value * value, 0);
+  if (square === 0) return map;
+  const alpha = map.reduce((total, value, j) => total + value * interference[j]!, 0) / square;
+  return map.map((value, j) => Math.max(0, value - alpha * interference[j]!));
+}
+
+/** Returns the function that scales all parts together to 0..1; if all values are equal, it returns 0. */
+function sharedScale(parts: readonly Float64Array[]): (value: number) => number {
+  let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const part of parts) {
+    for (const value of part) {
+      min = Math.min(min, value);
+      max = Math.max(max, value);
+    }
+  }
+  return max > min ? (value) => (value - min) / (max - min) : () => 0;
+}
+
+/** Applies the rank-Gaussian filter to each frame's grid. */
+function smoothed(map: Float64Array, grids: TokenActivationInput['grids']): Float32Array {
+  const result = new Float32Array(map.length);
+  const window = new Float64Array(9);
+  let frame = 0;
+  for (const { rows, cols } of grids) {
+    for (let row = 0; row < rows; row++) {
+      for (let col = 0; col < cols; col++) {
+        for (let k = 0; k < 9; k++) {
+          const r = reflected(row + Math.floor(k / 3) - 1, rows);
+          const c = reflected(col + (k % 3) - 1, cols);
+          window[k] = map[frame + r * cols + c]!;
+        }
+        result[frame + row * cols + col] = rankGaussian(window.sort());
+      }
+    }
+    frame += rows * cols;
+  }
+  return result;
+}
+
+/** Reflects an index beyond the edge at the outermost row or column, which is not repeated. */
+function reflected(at: number, length: number): number {
+  if (length === 1) return 0;
+  if (at < 0) return -at;
+  return at < length ? at : 2 * (length - 1) - at;
+}
+
+/** The mean of nine ascending values, weighted by distance from the median: the less they vary, the more the median counts. */
+function rankGaussian(sorted: Float64Array): number {
+  const mean = sorted.reduce((a, b) => a + b, 0) / 9;
+  if (mean <= 0) return 0;
+  const variance = sorted.reduce((total, value) => total + (value - mean) ** 2, 0) / 9;
+  const spread = variance / mean ** 2; // sigma squared
+  let [sum, weights] = [0, 0];
+  for (let k = -4; k <= 4; k++) {
+    const weight = k === 0 ? 1 : Math.exp(-(k * k) / (2 * spread));
+    sum += weight * sorted[k + 4]!;
+    weights += weight;
+  }
+  return sum / weights;
+}
+
+function unembeddingOf({ unembedding, hiddenSize }: TokenActivationInput, id: number): Float32Array {
+  const row = unembedding.get(id);
+  if (row === undefined) throw new Error(`the lm_head row of token id ${id} is missing`);
+  if (row.length !== hiddenSize)
+    throw new Error(`the lm_head row of token id ${id}: expected ${hiddenSize} values, got ${row.length}`);
+  return row;
+}
+
+function ensureShapes({
+  patchStates,
+  promptStates,
+  queryStates,
+  promptIds,
+  answerIds,
+  hiddenSize,
+  grids,
+}: TokenActivationInput): void {
+  const patches = grids.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+  const expected = [
+    ['patch', patchStates, patches],
+    ['prompt', promptStates, promptIds.length],
+    ['query', queryStates, answerIds.length],
+  ] as const;
+  for (const [name, states, rows] of expected) {
+    if (states.length === rows * hiddenSize) continue;
+    throw new Error(`${name} states: expected ${rows} x ${hiddenSize} values, got ${states.length}`);
+  }
+  if (promptIds.length === 0) throw new Error('the prompt has no text token');
+}

@@ -1,0 +1,52 @@
+import { type Share, shareOf } from './share';
+
+/** The answers whose values are nearest to a given one. */
+export interface NearestAnswers {
+  /** The share that is right. */
+  readonly share: Share;
+  /** Range of their values. */
+  readonly from: number;
+  readonly to: number;
+  /** Share of all answers whose value is at or below the given one. */
+  readonly rank: number;
+}
+
+/**
+ * Finds the `nearest` answers closest to the value `at`, plus all others as close as the last of them. `sorted` holds
+ * finite values in ascending order, `isRight` the same answers' classes. Undefined if there are no answers.
+ */
+export function answersLike(
+  sorted: Float64Array,
+  isRight: Uint8Array,
+  at: number,
+  nearest: number,
+): NearestAnswers | undefined {
+  if (sorted.length === 0 || Number.isNaN(at)) return undefined;
+  const atOrBelow = countAtOrBelow(sorted, at);
+  let from = atOrBelow;
+  let to = atOrBelow;
+  const distanceBefore = () => (from > 0 ? at - sorted[from - 1]! : Number.POSITIVE_INFINITY);
+  const distanceAfter = () => (to < sorted.length ? sorted[to]! - at : Number.POSITIVE_INFINITY);
+  let distance = 0;
+  for (;;) {
+    const next = Math.min(distanceBefore(), distanceAfter());
+    if (next === Number.POSITIVE_INFINITY || (to - from >= nearest && next > distance)) break;
+    if (distanceBefore() <= distanceAfter()) from--;
+    else to++;
+    distance = next;
+  }
+  let hits = 0;
+  for (let i = from; i < to; i++) hits += isRight[i]!;
+  return { share: shareOf(hits, to - from), from: sorted[from]!, to: sorted[to - 1]!, rank: atOrBelow / sorted.length };
+}
+
+function countAtOrBelow(sorted: Float64Array, at: number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]! <= at) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import { calibrateThreshold, isSetHalf, type RightSide } from './calibration-threshold';
+import fixture from './fixtures/calibration.json';
+
+const { right, wrong, threshold } = fixture;
+const values = [...right, ...wrong];
+const isRight = values.map((_, i) => (i < right.length ? 1 : 0));
+
+function figures(side: RightSide) {
+  const signed = side === 'below' ? values : values.map((value) => -value);
+  const actual = calibrateThreshold(signed, isRight, threshold.rows, side, threshold.seed);
+  if (actual.state === 'refused') throw new Error(actual.why);
+  return actual.figures;
+}
+
+describe('calibrating a threshold', () => {
+  it.each(['below', 'above'] as const)('with right answers %s matches Python on the same halves', (side) => {
+    const actual = figures(side);
+    const expected = threshold[side];
+    expect(actual.threshold).toBeCloseTo(expected.threshold, 12);
+    expect([actual.meanRight, actual.meanWrong]).toEqual([
+      expect.closeTo(expected.mean_right, 12),
+      expect.closeTo(expected.mean_wrong, 12),
+    ]);
+    expect(actual.setOn).toBe(expected.set_on);
+    const shares = [
+      [actual.shareBelow, expected.share_below],
+      [actual.rightBelow, expected.right_below],
+      [actual.rightAbove, expected.right_above],
+      [actual.truePositives, expected.true_positives],
+      [actual.falsePositives, expected.false_positives],
+    ] as const;
+    for (const [share, reference] of shares) expect([share.hits, share.n]).toEqual([reference.hits, reference.n]);
+  });
+
+  it.each(fixture.halves)('splits rows as Python does, seed $seed', ({ seed, isSet }) => {
+    expect(isSet.map((_, row) => isSetHalf(row, seed))).toEqual(isSet);
+  });
+
+  it('is refused if a class is missing, with the number of answers', () => {
+    const actual = calibrateThreshold(
+      right,
+      new Uint8Array(right.length).fill(1),
+      right.map((_, i) => i),
+      'below',
+      0,
+    );
+    expect(actual).toMatchObject({
+      state: 'refused',
+      why: expect.stringContaining('There are 0 wrong answers in the half used to set'),
+    });
+  });
+
+  it('classifies no value as below the threshold if all are equal', () => {
+    const same = new Float64Array(200).fill(3);
+    const actual = calibrateThreshold(
+      same,
+      same.map((_, i) => i % 2),
+      same.map((_, i) => i),
+      'below',
+      0,
+    );
+    if (actual.state === 'refused') throw new Error(actual.why);
+    expect(actual.figures.threshold).toBe(3);
+    expect(actual.figures.shareBelow.hits).toBe(0);
+    expect(actual.figures.rightBelow).toMatchObject({ value: Number.NaN, low: 0, high: 1 });
+  });
+});

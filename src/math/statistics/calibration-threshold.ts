@@ -1,0 +1,87 @@
+import { mixBits } from '../random';
+import { type Share, shareOf } from './share';
+
+/** The side of the threshold where right answers are expected. */
+export type RightSide = 'below' | 'above';
+
+/** A threshold set on one half of the answers, with its performance on the other half. */
+export interface ThresholdFigures {
+  readonly rightSide: RightSide;
+  /** The midpoint between the two class means on the first half, in the value's unit. */
+  readonly threshold: number;
+  readonly meanRight: number;
+  readonly meanWrong: number;
+  /** Number of answers that the threshold was set on. */
+  readonly setOn: number;
+  /** This and the following shares are measured on the other half. A value at the threshold counts as above it. */
+  readonly shareBelow: Share;
+  readonly rightBelow: Share;
+  readonly rightAbove: Share;
+  /** Right answers on the `rightSide`, out of all right ones. */
+  readonly truePositives: Share;
+  /** Wrong answers on the `rightSide`, out of all wrong ones. */
+  readonly falsePositives: Share;
+}
+
+export type ThresholdResult =
+  | { readonly state: 'figures'; readonly figures: ThresholdFigures }
+  | { readonly state: 'refused'; readonly why: string };
+
+/** Minimum number of right answers, and of wrong ones, in each half. */
+const minPerClass = 10;
+
+/** Whether the threshold is set on this row or checked on it; depends only on the row's position in the file and the seed. */
+export function isSetHalf(row: number, seed: number): boolean {
+  return mixBits(row + Math.imul(seed, 0x9e3779b9)) < 0x80000000;
+}
+
+/** values, isRight and rows: [n], for answers with a known value and class; `rows` are their positions in the file. */
+export function calibrateThreshold(
+  values: ArrayLike<number>,
+  isRight: ArrayLike<number>,
+  rows: ArrayLike<number>,
+  rightSide: RightSide,
+  seed: number,
+): ThresholdResult {
+  const isSet = Uint8Array.from(rows, (row) => (isSetHalf(row, seed) ? 1 : 0));
+  const halves = { set: { right: 0, wrong: 0 }, checked: { right: 0, wrong: 0 } };
+  const sums = { right: 0, wrong: 0 };
+  for (let i = 0; i < values.length; i++) {
+    const side = isRight[i]! ? 'right' : 'wrong';
+    if (isSet[i]) sums[side] += values[i]!;
+    halves[isSet[i] ? 'set' : 'checked'][side] += 1;
+  }
+  for (const [half, counts] of Object.entries(halves))
+    for (const [side, n] of Object.entries(counts))
+      if (n < minPerClass) {
+        const purpose = half === 'set' ? 'set' : 'check';
+        return {
+          state: 'refused',
+          why: `There are ${n} ${side} answers in the half used to ${purpose} the threshold; at least ${minPerClass} are needed.`,
+        };
+      }
+  const { set, checked } = halves;
+  const meanRight = sums.right / set.right;
+  const meanWrong = sums.wrong / set.wrong;
+  const threshold = (meanRight + meanWrong) / 2;
+  const below = { right: 0, wrong: 0 };
+  for (let i = 0; i < values.length; i++)
+    if (!isSet[i] && values[i]! < threshold) below[isRight[i]! ? 'right' : 'wrong'] += 1;
+  const above = { right: checked.right - below.right, wrong: checked.wrong - below.wrong };
+  const predictedRight = rightSide === 'below' ? below : above;
+  return {
+    state: 'figures',
+    figures: {
+      rightSide,
+      threshold,
+      meanRight,
+      meanWrong,
+      setOn: set.right + set.wrong,
+      shareBelow: shareOf(below.right + below.wrong, checked.right + checked.wrong),
+      rightBelow: shareOf(below.right, below.right + below.wrong),
+      rightAbove: shareOf(above.right, above.right + above.wrong),
+      truePositives: shareOf(predictedRight.right, checked.right),
+      falsePositives: shareOf(predictedRight.wrong, checked.wrong),
+    },
+  };
+}

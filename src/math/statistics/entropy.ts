@@ -1,0 +1,72 @@
+// Three kinds of entropy of a relevancy map, in nats. Returns the same numbers as
+// companion/src/patchlight/calibration/entropy.py.
+import { scottBandwidth } from './kernel-density';
+
+/** Each defines `p` in the paper's H = -sum p log p differently; in display order. */
+export const entropyKinds = ['sum', 'kde', 'bernoulli'] as const;
+
+export type EntropyKind = (typeof entropyKinds)[number];
+
+export function entropyOf(kind: EntropyKind, map: ArrayLike<number>): number {
+  switch (kind) {
+    case 'sum':
+      return sumNormalisedNats(map);
+    case 'kde':
+      return kernelDensityNats(map);
+    case 'bernoulli':
+      return bernoulliNats(map);
+  }
+}
+
+/** Entropy of p_i = x_i / sum x for non-negative scores: 0 to log N. NaN if all are 0. */
+export function sumNormalisedNats(scores: ArrayLike<number>): number {
+  let sum = 0;
+  let weighted = 0;
+  for (let i = 0; i < scores.length; i++) {
+    const x = scores[i]!;
+    sum += x;
+    weighted += xLog(x);
+  }
+  // -sum (x / S) log(x / S), expanded; rounding must not make an entropy of 0 negative.
+  return Math.max(0, Math.log(sum) - weighted / sum);
+}
+
+/**
+ * Entropy of p_i = the Gaussian kernel density of the scores (Scott's bandwidth) at score i, normalised: up to log N.
+ * Equal scores have no bandwidth; their density is the same everywhere, so the entropy is log N.
+ */
+export function kernelDensityNats(scores: ArrayLike<number>): number {
+  const n = scores.length;
+  const bandwidth = scottBandwidth(scores);
+  if (!(bandwidth > 0)) return hasNaN(scores) ? Number.NaN : Math.log(n);
+  const perBandwidth = Math.SQRT1_2 / bandwidth;
+  const scaled = Float64Array.from(scores, (score) => score * perBandwidth);
+  // Computes each pair once. The initial 1 is each score's kernel at itself.
+  const density = new Float64Array(n).fill(1);
+  for (let i = 0; i < n; i++) {
+    const score = scaled[i]!;
+    let sum = 0;
+    for (let j = 0; j < i; j++) {
+      const distance = score - scaled[j]!;
+      const weight = Math.exp(-distance * distance);
+      sum += weight;
+      density[j] = density[j]! + weight;
+    }
+    density[i] = density[i]! + sum;
+  }
+  return sumNormalisedNats(density);
+}
+
+/** Mean binary entropy of the patch probabilities: 0 to log 2. */
+export function bernoulliNats(probabilities: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < probabilities.length; i++) sum -= xLog(probabilities[i]!) + xLog(1 - probabilities[i]!);
+  return sum / probabilities.length;
+}
+
+const xLog = (x: number) => (x === 0 ? 0 : x * Math.log(x));
+
+function hasNaN(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) return true;
+  return false;
+}

@@ -1,0 +1,114 @@
+/** Evenly spaced points from `from` to `to`, both included. */
+export interface EvenGrid {
+  readonly from: number;
+  readonly to: number;
+  readonly points: number;
+}
+
+export function gridPoints({ from, to, points }: EvenGrid): Float64Array {
+  return Float64Array.from({ length: points }, (_, i) => from + ((to - from) * i) / (points - 1));
+}
+
+/**
+ * Scott's bandwidth (1992), as in SciPy's `gaussian_kde`: the sample standard deviation (n - 1) times n^(-1/5). NaN for
+ * fewer than two values and for equal values.
+ */
+export function scottBandwidth(values: ArrayLike<number>): number {
+  const n = values.length;
+  if (n < 2) return Number.NaN;
+  let mean = 0;
+  let squares = 0;
+  for (let i = 0; i < n; i++) {
+    const difference = values[i]! - mean;
+    mean += difference / (i + 1);
+    squares += difference * (values[i]! - mean);
+  }
+  const deviation = Math.sqrt(squares / (n - 1));
+  // Ignore rounding noise when all values are equal.
+  return deviation > Math.abs(mean) * 1e-12 ? deviation * n ** (-1 / 5) : Number.NaN;
+}
+
+/** The Gaussian kernel density at each grid point, summed over all values. */
+export function exactDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): Float64Array {
+  const scale = 1 / (values.length * bandwidth * Math.sqrt(2 * Math.PI));
+  const perBandwidth = Math.SQRT1_2 / bandwidth;
+  return gridPoints(grid).map((point) => {
+    let sum = 0;
+    for (let i = 0; i < values.length; i++) {
+      const distance = (values[i]! - point) * perBandwidth;
+      sum += Math.exp(-distance * distance);
+    }
+    return sum * scale;
+  });
+}
+
+/** With this many cells per bandwidth, splitting each value between two cells changes a density by less than 5e-4 of its peak. */
+const cellsPerBandwidth = 16;
+const maxCellsPerStep = 64;
+/** Distance at which the kernel is cut off, in bandwidths. */
+const kernelReach = 5;
+
+/**
+ * Values binned into fine cells around a grid's points. The density is the convolution of the counts with the kernel, so
+ * a resample's cost depends on the cells, not on the values. Values beyond the kernel's reach of any point go into one
+ * last cell, which does not contribute.
+ */
+export interface BinnedSamples {
+  /** [cells + 1], each value in the nearest cell. */
+  readonly counts: Uint32Array;
+  /** [cells + 1], each value split between the two nearest cells. */
+  readonly weights: Float64Array;
+  /** The density for other counts or weights of the same cells; `total` is their number of values. */
+  density(counts: ArrayLike<number>, total: number): Float64Array;
+}
+
+export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): BinnedSamples {
+  const { from, to, points } = grid;
+  const step = (to - from) / (points - 1);
+  const perStep = Math.min(maxCellsPerStep, Math.max(1, Math.ceil((step * cellsPerBandwidth) / bandwidth)));
+  const width = step / perStep;
+  const reach = Math.max(1, Math.ceil((kernelReach * bandwidth) / width));
+  const cells = (points - 1) * perStep + 1 + 2 * reach;
+  const counts = new Uint32Array(cells + 1);
+  const weights = new Float64Array(cells + 1);
+  let first = cells;
+  let last = -1;
+  for (let i = 0; i < values.length; i++) {
+    const position = (values[i]! - from) / width + reach;
+    const below = Math.floor(position);
+    if (below >= 0 && below + 1 < cells) {
+      const fraction = position - below;
+      const cell = fraction < 0.5 ? below : below + 1;
+      counts[cell] = counts[cell]! + 1;
+      weights[below] = weights[below]! + 1 - fraction;
+      weights[below + 1] = weights[below + 1]! + fraction;
+      if (below < first) first = below;
+      if (below >= last) last = below + 1;
+    } else counts[cells] = counts[cells]! + 1;
+  }
+  const kernel = Float64Array.from({ length: 2 * reach + 1 }, (_, i) => {
+    const distance = ((i - reach) * width) / bandwidth;
+    return Math.exp(-0.5 * distance * distance) / (bandwidth * Math.sqrt(2 * Math.PI));
+  });
+  return {
+    counts,
+    weights,
+    density(of, total) {
+      const density = new Float64Array(points);
+      for (let point = 0; point < points; point++) {
+        const start = point * perStep;
+        const end = Math.min(last, start + 2 * reach);
+        let sum = 0;
+        for (let cell = Math.max(first, start); cell <= end; cell++) sum += of[cell]! * kernel[cell - start]!;
+        density[point] = sum / total;
+      }
+      return density;
+    },
+  };
+}
+
+/** Approximates `exactDensity` to within 5e-4 of its peak; its cost grows with the cells rather than with the values. */
+export function binnedDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): Float64Array {
+  const binned = binSamples(values, grid, bandwidth);
+  return binned.density(binned.weights, values.length);
+}

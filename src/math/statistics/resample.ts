@@ -1,0 +1,58 @@
+import { drawPoisson, type Random } from '../random';
+
+/** Draws bootstrap resamples of binned values. */
+export interface Resampler {
+  /** Writes the resample's count for each cell and returns its total number of values. */
+  draw(into: Float64Array, random: Random): number;
+}
+
+/**
+ * Up to this many values, each is drawn individually (the exact bootstrap). Above it, each cell's count is drawn from a
+ * Poisson distribution (the Poisson bootstrap): the resample's size varies by its square root, which is negligible for
+ * this many values, and the cost depends on the number of cells only.
+ */
+export const maxExactDraws = 20_000;
+
+export function createResampler(counts: ArrayLike<number>): Resampler {
+  let total = 0;
+  for (let cell = 0; cell < counts.length; cell++) total += counts[cell]!;
+  if (total > maxExactDraws) return { draw: (into, random) => drawCells(counts, into, random) };
+  const cellOf = new Uint32Array(total);
+  for (let cell = 0, next = 0; cell < counts.length; cell++) {
+    cellOf.fill(cell, next, next + counts[cell]!);
+    next += counts[cell]!;
+  }
+  return {
+    draw(into, { unit }) {
+      into.fill(0);
+      for (let i = 0; i < total; i++) {
+        const cell = cellOf[Math.floor(unit() * total)]!;
+        into[cell] = into[cell]! + 1;
+      }
+      return total;
+    },
+  };
+}
+
+function drawCells(counts: ArrayLike<number>, into: Float64Array, random: Random): number {
+  let drawn = 0;
+  for (let cell = 0; cell < counts.length; cell++) {
+    const count = counts[cell]! > 0 ? drawPoisson(counts[cell]!, random) : 0;
+    into[cell] = count;
+    drawn += count;
+  }
+  return drawn;
+}
+
+/** Sorts `values` in place. Interpolates linearly between the two nearest ranks, as NumPy does by default. */
+export function percentile(values: Float64Array, share: number): number {
+  values.sort();
+  return sortedPercentile(values, share);
+}
+
+export function sortedPercentile(sorted: Float64Array, share: number): number {
+  const position = share * (sorted.length - 1);
+  const below = Math.floor(position);
+  const above = Math.min(sorted.length - 1, below + 1);
+  return sorted[below]! + (sorted[above]! - sorted[below]!) * (position - below);
+}

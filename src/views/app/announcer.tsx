@@ -1,0 +1,15 @@
+import { isCut } from '../../contract/run';
+import type { ShownRun } from '../shared/use-shown-run';
+
+/** Reads an answer out once it is whole; word by word would be noise. */
+export function Announcer({ shown }: { readonly shown: ShownRun | undefined }) {
+  const end = shown?.run.end;
+  const isSpoken = shown !== undefined && !shown.run.header.recorded && end !== undefined;
+  return (
+    <p className="visually-hidden" aria-live="polite">
+      {isSpoken
+        ? `${isCut(end) ? 'Partial answer' : 'Answer'}: ${shown.run.tokens.map((token) => token.text).join('')}`
+        : ''}
+    </p>
+  );
+}

@@ -1,0 +1,90 @@
+import { memo } from 'react';
+import type { RunHeader } from '../../contract/run';
+import { useServices } from '../shared/services-context';
+import { useSourceStatus } from '../shared/use-run';
+import './colophon.css';
+
+/** Until the model's own words about itself have been read. */
+const embeddedKnows =
+  'This tiny model (a LLaVA with a few million parameters) knows rendered scenes of spheres, cubes and cylinders only.';
+
+/** Who answers, what it knows, and how a map comes about. */
+export const Colophon = memo(function Colophon({ header }: { readonly header: RunHeader | undefined }) {
+  const { source } = useServices();
+  const status = useSourceStatus(); // the model's facts arrive with it
+  const device = status.phase === 'ready' ? status.device : undefined;
+  const isAway = source.kind === 'companion';
+  // The recorded examples are the embedded model's own; a companion has yet to say what it has.
+  const model = source.model ?? (isAway ? undefined : header?.model);
+  const head = header?.head;
+  const preprocessing = header?.geometry.preprocessing;
+  return (
+    <footer className="colophon">
+      <section aria-labelledby="who">
+        <h2 id="who" className="eyebrow">
+          About the model
+        </h2>
+        <p>
+          {model && <strong>{model.name}. </strong>}
+          {model?.knows ?? (isAway ? 'The companion has not described its model yet.' : embeddedKnows)}
+        </p>
+        {isAway ? (
+          <p>
+            It runs on the companion that serves this page{device && `, on ${device}`}
+            {model && `, in ${model.dtype}`}. The recorded examples come from the small model built into this page;{' '}
+            <a className="link-button" href="?source=embedded">
+              use that model instead
+            </a>
+            .
+          </p>
+        ) : (
+          <EmbeddedVocabulary />
+        )}
+      </section>
+      <section aria-labelledby="how">
+        <h2 id="how" className="eyebrow">
+          How a map is made
+        </h2>
+        <p>
+          A gradient method such as {head?.teacher ?? 'Chefer relevancy'} needs a backward pass through the whole model
+          for every token. The FastRM head predicts the result from the model’s last hidden states: one number from 0 to
+          1 per patch for each token, while the answer streams.
+        </p>
+        <p>
+          Images are preprocessed for the model: {preprocessing ?? 'resized and cropped to a square'}. The map is placed
+          over the same patches of your image; parts that the model did not see are dimmed.
+        </p>
+      </section>
+      <section aria-labelledby="trust">
+        <h2 id="trust" className="eyebrow">
+          How far to trust a map
+        </h2>
+        <p>
+          A map shows what the answer rested on, not whether it is right. It is an estimate of the gradient method’s
+          map, so treat values near the threshold with care.
+        </p>
+        <p>
+          {isAway
+            ? 'Your image and question go to the companion that serves this page and nowhere else; maps are computed here. No usage data is collected.'
+            : 'Nothing leaves this machine: image, question and answer stay in this page. There is no server and no usage data is collected.'}
+        </p>
+      </section>
+    </footer>
+  );
+});
+
+function EmbeddedVocabulary() {
+  return (
+    <>
+      <p>
+        It knows the colours red, green, blue, yellow, purple, cyan, brown and gray; the sizes small and large; and the
+        materials metal (shiny) and rubber (matte). Ask what something is, whether it is there, how many there are, or
+        what is next to it, or type “Describe the image.”
+      </p>
+      <p>
+        <strong>It does not understand photographs.</strong> It answers about one as if it were a rendered scene. For
+        photographs, use your own model.
+      </p>
+    </>
+  );
+}

@@ -1,0 +1,37 @@
+import './page-fault.css';
+
+interface PageFaultProps {
+  readonly error: unknown;
+  onRetry(): void;
+}
+
+/** In the page's place when drawing it threw: what is kept, the two ways on, and the reason for a report. */
+export function PageFault({ error, onRetry }: PageFaultProps) {
+  return (
+    <main className="fault">
+      <div role="alert">
+        <p className="eyebrow">Patchlight</p>
+        <h1>This page could not be displayed.</h1>
+        <p>
+          Your answers are kept. Try to show the page again. If that fails, start over with the first example and the
+          default settings; this discards the answers of this visit.
+        </p>
+        <p className="fault-actions">
+          <button type="button" className="fault-retry" onClick={onRetry}>
+            Show the page again
+          </button>
+          <a className="link-button" href="./">
+            Start over
+          </a>
+        </p>
+        <p className="fault-reason">
+          What went wrong: <span className="mono">{reasonOf(error)}</span>
+        </p>
+      </div>
+    </main>
+  );
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

@@ -1,0 +1,123 @@
+import { type Draft, useDraft } from '../../state/draft';
+import { Answer } from '../answer/answer';
+import { AskForm } from '../ask/ask-form';
+import { EmptyAnswer, UnaskedImage } from '../ask/unasked-image';
+import { useServices } from '../shared/services-context';
+import { useMediaQuery } from '../shared/use-media-query';
+import { useOpeningExample } from '../shared/use-opening-example';
+import type { ShownRun } from '../shared/use-shown-run';
+import { FrameChoice } from '../stage/frame-choice';
+import { Legend } from '../stage/legend';
+import { MapControls } from '../stage/map-controls';
+import { MapExport } from '../stage/map-export';
+import { MapReadout } from '../stage/map-readout';
+import { MapStage } from '../stage/map-stage';
+import { StillStage, stageImage } from '../stage/still-stage';
+
+const selectDraftImage = (draft: Draft) => draft.image;
+
+/** One method's map over the image, beside the answer. */
+export function ExplainView({ shown }: { readonly shown: ShownRun | undefined }) {
+  const isWide = useMediaQuery('(min-width: 1000px)');
+  const draftImage = useDraft(selectDraftImage);
+  const mapPanel = shown && <MapPanel shown={draftImage ? { ...shown, map: undefined } : shown} isWide={isWide} />;
+  const answer = draftImage ? (
+    <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+  ) : shown ? (
+    <Answer shown={shown} />
+  ) : (
+    <EmptyAnswer />
+  );
+  // The order of reading is the order on screen at either width: on a phone the answer comes right under the image.
+  return (
+    <main className="explain">
+      <Lead />
+      <div className="explain-left">
+        <StageColumn shown={shown} />
+        {isWide && mapPanel}
+      </div>
+      <div className="explain-right">
+        {answer}
+        {!isWide && mapPanel}
+        <AskForm record={shown?.record} />
+      </div>
+    </main>
+  );
+}
+
+function Lead() {
+  return (
+    <div className="view-lead">
+      <h1>See which image patches each word of a vision-language model’s answer rested on.</h1>
+      <p>Select a word to see its map on the image. Then ask about your own image.</p>
+    </div>
+  );
+}
+
+function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
+  const draftImage = useDraft(selectDraftImage);
+  const example = useOpeningExample();
+  const { samplesUrl } = useServices();
+  if (draftImage !== undefined) {
+    return (
+      <figure className="explain-figure">
+        <StillStage image={draftImage} />
+        <figcaption className="readout">
+          <p className="readout-title">{draftImage.name}</p>
+          <p className="readout-numbers mono">
+            {draftImage.widthPx} × {draftImage.heightPx} px
+          </p>
+          <p className="readout-note">No map yet.</p>
+        </figcaption>
+      </figure>
+    );
+  }
+  if (shown === undefined) {
+    return (
+      <figure className="explain-figure">
+        <StillStage image={example.entry && { url: `${samplesUrl}${example.entry.image}`, alt: '' }} />
+        <figcaption className="readout" />
+      </figure>
+    );
+  }
+  return (
+    <figure className="explain-figure">
+      <MapStage
+        image={stageImage(shown)}
+        placement={shown.frame.placement}
+        map={shown.map}
+        threshold={shown.threshold}
+        settings={shown.settings}
+      />
+      <MapReadout shown={shown} />
+    </figure>
+  );
+}
+
+function MapPanel({ shown, isWide }: { readonly shown: ShownRun; readonly isWide: boolean }) {
+  if (shown.run.header.head === undefined) return null; // there are no maps to read
+  return (
+    <section className="explain-controls" aria-label="Reading the map">
+      <FrameChoice shown={shown} />
+      <Legend shown={shown} />
+      <Collapsible isOpen={isWide} summary="How the map is drawn">
+        <MapControls settings={shown.settings} setSettings={shown.setSettings} />
+        <MapExport shown={shown} />
+      </Collapsible>
+    </section>
+  );
+}
+
+function Collapsible(props: {
+  readonly isOpen: boolean;
+  readonly summary: string;
+  readonly children: React.ReactNode;
+}) {
+  if (props.isOpen) return props.children;
+  return (
+    <details className="collapsible">
+      <summary>{props.summary}</summary>
+      {props.children}
+    </details>
+  );
+}

@@ -1,0 +1,79 @@
+import { useLayoutEffect, useMemo, useRef } from 'react';
+import { Label, Slider, SliderOutput, SliderThumb, SliderTrack } from 'react-aria-components';
+import { createColourTable } from '../../marks/colour-table';
+import { drawColourBar, histogramPathData } from '../../marks/legend';
+import { countAtOrAbove } from '../../math/maps/map-values';
+import { countValues, evenEdges } from '../../math/statistics/histogram';
+import { formatValue } from '../../text/number-format';
+import { colourMaps } from '../../theme/colour-maps';
+import type { ShownRun } from '../shared/use-shown-run';
+import { LegendAxis, unitTicks } from './legend-axis';
+import { domainOf } from './map-stage';
+import './legend.css';
+
+const histogramBox = { widthPx: 512, heightPx: 26 };
+
+const binEdges = evenEdges(0, 1, 64);
+
+/** Colour bar, histogram and threshold on one axis from 0 to 1, so that the threshold is read where it cuts. */
+export function Legend({ shown }: { readonly shown: ShownRun }) {
+  const { map, threshold, settings, setSettings, run } = shown;
+  const headThreshold = run.header.head?.classificationThreshold;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
+  const domain = useMemo(() => (map ? domainOf(map, settings) : ([0, 1] as const)), [map, settings]);
+  const bars = useMemo(() => map && histogramPathData(countValues(map.values, binEdges).counts, histogramBox), [map]);
+  useLayoutEffect(() => {
+    if (canvas.current) drawColourBar(canvas.current, domain, table);
+  }, [domain, table]);
+
+  return (
+    <Slider
+      className="legend"
+      minValue={0}
+      maxValue={1}
+      step={0.01}
+      value={threshold}
+      onChange={(value) => setSettings({ threshold: value === headThreshold ? null : (value as number) })}
+    >
+      <div className="legend-head">
+        <Label>Outline patches from</Label>
+        <SliderOutput className="mono">{formatValue(threshold)}</SliderOutput>
+        {settings.threshold !== null && headThreshold !== undefined && (
+          <button type="button" className="link-button legend-reset" onClick={() => setSettings({ threshold: null })}>
+            reset to the head’s threshold {formatValue(headThreshold)}
+          </button>
+        )}
+        <span className="legend-count mono">
+          {map ? `${countAtOrAbove(map.values, threshold)} of ${map.values.length} patches` : ''}
+        </span>
+      </div>
+      <SliderTrack className="legend-track">
+        <svg
+          className="legend-bins"
+          viewBox={`0 0 ${histogramBox.widthPx} ${histogramBox.heightPx}`}
+          preserveAspectRatio="none"
+          aria-hidden="true"
+        >
+          <path d={bars} />
+        </svg>
+        <canvas ref={canvas} className="legend-bar" />
+        {settings.scale === 'own' && map && (
+          <div
+            className="legend-span"
+            aria-hidden="true"
+            style={{ left: `${domain[0] * 100}%`, width: `${Math.max(0, domain[1] - domain[0]) * 100}%` }}
+          />
+        )}
+        <SliderThumb className="legend-thumb" aria-label="Classification threshold" />
+      </SliderTrack>
+      <LegendAxis ticks={unitTicks} />
+      <p className="legend-scale">
+        {settings.scale === 'fixed'
+          ? 'Colours range from 0 to 1 in every map.'
+          : `Colours range over this map’s values, ${formatValue(domain[0])} to ${formatValue(domain[1])}.`}{' '}
+        Bars: patches, log scale.
+      </p>
+    </Slider>
+  );
+}

@@ -1,0 +1,99 @@
+import { useState } from 'react';
+import type { ColourTable } from '../../marks/colour-table';
+import { drawFigure } from '../../marks/figure';
+import { outlinePathData, traceOutline } from '../../math/maps/threshold-outline';
+import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from '../../state/map-file';
+import { saveFile, saveProblem } from '../shared/save-file';
+import type { ShownRun } from '../shared/use-shown-run';
+import { domainOf, layerTable } from './map-stage';
+
+/** The map on screen as a file. */
+export function MapExport({ shown }: { readonly shown: ShownRun }) {
+  const { map, settings } = shown;
+  if (map === undefined) return null;
+  return (
+    <SaveMap
+      shown={shown}
+      exported={shown}
+      map={{ ...map, method: 'fastrm', pool: 'mean' }}
+      look={{
+        values: map.values,
+        domain: domainOf(map, settings),
+        table: layerTable(settings.colours, settings.layer),
+      }}
+    />
+  );
+}
+
+/** A map as a file: what is seen, or the numbers with how they were made. */
+export function SaveMap(props: {
+  readonly shown: ShownRun;
+  readonly exported: Exported;
+  readonly map: ExportedMap;
+  /** As it is drawn, which need not be in the unit that is saved. */
+  readonly look: {
+    readonly values: Float32Array;
+    readonly domain: readonly [number, number];
+    readonly table: ColourTable;
+  };
+  /** Of the map, where several are in sight. */
+  readonly name?: string;
+}) {
+  const { shown, exported, map, look, name } = props;
+  const file = fileName(shown, name);
+  const [problem, setProblem] = useState<string>();
+  const savePng = async () => {
+    const { record, frame, settings } = shown;
+    const image = new Image();
+    image.src = record.imageUrl;
+    await image.decode();
+    const canvas = drawFigure(document, {
+      image,
+      placement: frame.placement,
+      ...look,
+      opacity: settings.opacityPercent / 100,
+      isSmooth: settings.patches === 'smooth',
+      caption: mapCaption(exported, map),
+      outline: outlinePathData(traceOutline(map.values, frame.placement.grid, exported.threshold)),
+    });
+    const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/png'));
+    if (blob === null) throw new Error('the image could not be created');
+    saveFile(blob, 'image/png', `${file}.png`);
+  };
+  const onPng = () => {
+    setProblem(undefined);
+    savePng().catch((error) => setProblem(saveProblem('picture', error)));
+  };
+  return (
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
+    <p className="export" role="group" aria-label={name === undefined ? 'Save this map' : `Save the map of ${name}`}>
+      <span className="control-label">Save this map</span>
+      <button type="button" className="link-button" onClick={onPng}>
+        PNG
+      </button>
+      <button
+        type="button"
+        className="link-button"
+        onClick={() => saveFile(mapAsCsv(exported, map), 'text/csv', `${file}.csv`)}
+      >
+        CSV
+      </button>
+      <button
+        type="button"
+        className="link-button"
+        onClick={() => saveFile(mapAsJson(exported, map), 'application/json', `${file}.json`)}
+      >
+        JSON
+      </button>
+      {problem && <span role="alert">{problem}</span>}
+    </p>
+  );
+}
+
+function fileName({ run, selected }: ShownRun, name: string | undefined): string {
+  const words = [...selected.map((index) => run.tokens[index]?.text ?? ''), name === undefined ? '' : ` ${name}`].join(
+    '',
+  );
+  const slug = words.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
+  return `patchlight-${slug.slice(0, 60) || 'map'}`;
+}

@@ -1,0 +1,26 @@
+/** The values that were used last, by key. */
+export interface Recent<Value> {
+  get(key: string): Value | undefined;
+  /** Returns `value`; the one that was used longest ago may go. */
+  keep(key: string, value: Value): Value;
+}
+
+export function createRecent<Value extends object>(count: number): Recent<Value> {
+  const kept = new Map<string, Value>();
+
+  function keep(key: string, value: Value): Value {
+    kept.delete(key);
+    kept.set(key, value);
+    const [oldest] = kept.keys();
+    if (kept.size > count && oldest !== undefined) kept.delete(oldest);
+    return value;
+  }
+
+  return {
+    get(key) {
+      const value = kept.get(key);
+      return value && keep(key, value);
+    },
+    keep,
+  };
+}
