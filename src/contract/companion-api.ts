@@ -370,7 +370,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description An RFC 9457 problem document. If something is too large, `limit` and `found` are the limit and the actual number.
+         * @description An RFC 9457 problem document. If something is too large, `found` is its size and `limit` the maximum.
          */
         Problem: {
             /** Detail */

@@ -1,4 +1,4 @@
-"""What a command says if an optional dependency is not installed, and that no other import error is taken for one."""
+"""The message for a missing optional dependency, and that other import errors keep their traceback."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from patchlight.cli.extras import OPTIONAL
 from patchlight.cli.main import main
 from tests.helpers.paths import COMPANION
 
-# Distributions that are imported by another name than their own.
+# Distributions whose import names differ from their own.
 IMPORT_NAMES = {"pillow": {"PIL"}, "python-multipart": {"multipart", "python_multipart"}}
 
 
@@ -28,17 +28,17 @@ IMPORT_NAMES = {"pillow": {"PIL"}, "python-multipart": {"multipart", "python_mul
         (["export", "--head", "h", "--out", "o"], "onnx", "train"),
     ],
 )  # fmt: skip
-def test_a_command_names_the_extra_that_it_lacks(arguments: list[str], package: str, extra: str):
+def test_the_message_has_the_extra_that_is_missing(arguments: list[str], package: str, extra: str):
     program = (
         f"import sys; sys.modules[{package!r}] = None; "
         f"from patchlight.cli.main import main; sys.exit(main({arguments!r}))"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert ended.stderr == (
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert result.stderr == (
         f'patchlight: "{arguments[0]}" needs {package}, which is not installed. '
         f'Install it with: pip install "patchlight[{extra}]"\n'
     )
-    assert ended.returncode == 2
+    assert result.returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_other_import_errors_keep_their_traceback(error: ImportError, monkeypatc
     assert raised.value is error
 
 
-def test_every_package_of_an_extra_is_known():
+def test_the_optional_dependencies_match_pyproject():
     extras = tomllib.loads((COMPANION / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     names = {
         re.split(r"[<>=\[]", requirement)[0] for extra in ("serve", "train", "build") for requirement in extras[extra]

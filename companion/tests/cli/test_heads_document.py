@@ -1,4 +1,4 @@
-"""docs/heads.md: its commands are taken by the programs that they name, and its walk-through runs as it is written."""
+"""docs/heads.md: its commands have valid arguments, and its walk-through runs as written."""
 
 import argparse
 import os
@@ -27,10 +27,10 @@ COMMANDS = [
 
 
 class Parsed(Exception):
-    """Raised instead of running."""
+    """Raised instead of running the command."""
 
 
-def test_every_command_is_one_that_is_taken(monkeypatch: pytest.MonkeyPatch):
+def test_every_documented_command_is_valid(monkeypatch: pytest.MonkeyPatch):
     parse = argparse.ArgumentParser.parse_args
 
     def only_parse(self: argparse.ArgumentParser, *arguments: list[str]) -> argparse.Namespace:
@@ -39,16 +39,16 @@ def test_every_command_is_one_that_is_taken(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_parse)
     assert len(COMMANDS) >= 13
     for words in COMMANDS:
-        place = next(k for k, word in enumerate(words) if "patchlight" in word)
+        index = next(k for k, word in enumerate(words) if "patchlight" in word)
         run = {"patchlight.measure.latency": latency.main, "patchlight.embedded.pipeline": pipeline.main}.get(
-            words[place], cli.main
+            words[index], cli.main
         )
         with pytest.raises(Parsed):
-            run(words[place + 1 :])
+            run(words[index + 1 :])
 
 
 @pytest.mark.slow
-def test_the_walk_through_runs_as_it_is_written(tmp_path: Path):
+def test_the_documented_walk_through_runs(tmp_path: Path):
     for name in ("models", "public"):
         (tmp_path / name).symlink_to(ROOT / name)
     program = tmp_path / "bin" / "patchlight"

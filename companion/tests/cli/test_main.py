@@ -1,4 +1,4 @@
-"""The `patchlight` program: its commands, what it refuses, and `serve` as a process of its own."""
+"""The `patchlight` program: its commands, the arguments that it refuses, and `serve` in a separate process."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from tests.helpers.tiny_models import save, tiny
 SOURCE = COMPANION / "src"
 
 
-def test_each_command_says_what_it_takes(capsys: pytest.CaptureFixture[str]):
+def test_each_command_has_a_help_text(capsys: pytest.CaptureFixture[str]):
     for command in COMMANDS:
         with pytest.raises(SystemExit) as end:
             build_parser().parse_args([command, "--help"])
@@ -32,33 +32,33 @@ def test_each_command_says_what_it_takes(capsys: pytest.CaptureFixture[str]):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--model", "x", "--host", "0.0.0.0"], "give a token"),
+        (["--model", "x", "--host", "0.0.0.0"], "set a token"),
         (["--model", "x", "--dtype", "int3"], "int3"),
         (["--model", "x", "--device", "cpu", "--device-map", "auto"], "device_map"),
         (["--model", "x", "--page", "/nowhere"], "/nowhere"),
-        (["--model", "x", "--max-new-tokens", "0"], "new_tokens 0"),
+        (["--model", "x", "--max-new-tokens", "0"], "new_tokens is 0"),
         (["--model", "x", "--token", "two words"], "token"),
     ],
 )
-def test_serve_refuses_what_cannot_be_before_it_loads_anything(
+def test_serve_refuses_invalid_arguments_before_loading_a_model(
     arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ):
     assert main(["serve", *arguments]) == 2
-    found = capsys.readouterr().err
-    assert found.startswith("patchlight: ")
-    assert reason in found
+    error = capsys.readouterr().err
+    assert error.startswith("patchlight: ")
+    assert reason in error
 
 
-def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]):
+def test_the_error_for_a_port_in_use_has_its_number(capsys: pytest.CaptureFixture[str]):
     import socket
 
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         assert main(["serve", "--model", "x", "--port", str(port)]) == 2
     assert f"port {port}" in capsys.readouterr().err
 
 
-def test_the_command_that_trains_a_head_is_one_that_works():
+def test_the_suggested_training_command_is_valid():
     collect, train = train_command("some org/a model").split(" && ")
     import shlex
 
@@ -70,7 +70,7 @@ def test_the_command_that_trains_a_head_is_one_that_works():
 
 
 @pytest.mark.parametrize(
-    ("host", "token", "wanted"),
+    ("host", "token", "expected"),
     [
         ("127.0.0.1", None, "http://127.0.0.1:80/"),
         ("0.0.0.0", "abc", "http://127.0.0.1:80/?token=abc"),
@@ -78,11 +78,11 @@ def test_the_command_that_trains_a_head_is_one_that_works():
         ("box.example", "abc", "http://box.example:80/?token=abc"),
     ],
 )
-def test_the_address_that_is_printed_can_be_opened(host: str, token: str | None, wanted: str):
-    assert address(ServeSettings(host=host, token=token), 80) == wanted
+def test_the_printed_address_can_be_opened(host: str, token: str | None, expected: str):
+    assert address(ServeSettings(host=host, token=token), 80) == expected
 
 
-def test_serve_prints_its_address_answers_and_ends_in_the_middle_of_an_answer(tmp_path: Path):
+def test_serve_prints_its_address_answers_and_stops_during_an_answer(tmp_path: Path):
     made = tiny("llava")
     made.model.generation_config.eos_token_id = None
     save(made, tmp_path / "model")
@@ -103,8 +103,7 @@ def test_serve_prints_its_address_answers_and_ends_in_the_middle_of_an_answer(tm
             lines.append(line)
             if "Patchlight is at" in line:
                 break
-        said = "".join(lines)
-        assert "no head, so no FastRM maps: train one with\n  patchlight collect" in said
+        assert "no head, so no FastRM maps; to train one, run\n  patchlight collect" in "".join(lines)
         url = httpx.URL(lines[-1].split()[-1])
         assert url.params["token"] == "from-the-environment"
         with httpx.Client(base_url=url.copy_with(query=None), timeout=30, follow_redirects=True) as client:
@@ -114,11 +113,11 @@ def test_serve_prints_its_address_answers_and_ends_in_the_middle_of_an_answer(tm
             assert len(ask(client, maxNewTokens=5).tokens) == 5
             with open_run(client, maxNewTokens=4000) as run:
                 run.until("token")
-                asked = time.monotonic()
+                stopped_at = time.monotonic()
                 process.send_signal(signal.SIGTERM)
                 process.wait(15)
-        # The answer would have taken minutes; three seconds are given to readers that are in the middle of one.
-        assert time.monotonic() - asked < 12
+        # The answer would take minutes; at shutdown, connected clients get three seconds.
+        assert time.monotonic() - stopped_at < 12
         rest = process.stderr.read()
     assert "Traceback" not in rest
     assert process.returncode == 143

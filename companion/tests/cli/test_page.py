@@ -1,4 +1,4 @@
-"""`patchlight` without a command: the page with its embedded model, served and opened."""
+"""`patchlight` without a command serves the page with its embedded model and opens it."""
 
 import os
 import signal
@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[httpx.URL]:
-    """`patchlight` as a process; yields the address that it prints."""
+    """Run `patchlight` in a process; yields the address that it prints."""
     command = [sys.executable, "-m", "patchlight", "--port", "0", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
         assert process.stderr is not None
@@ -48,7 +48,7 @@ def started(*arguments: str, **environment: str) -> Iterator[httpx.URL]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wanted"),
+    ("arguments", "expected"),
     [
         ([], ["page"]),
         (["--no-open", "--port", "0"], ["page", "--no-open", "--port", "0"]),
@@ -57,8 +57,8 @@ def started(*arguments: str, **environment: str) -> Iterator[httpx.URL]:
         (["--version"], ["--version"]),
     ],
 )
-def test_options_without_a_command_are_the_page_s(arguments: list[str], wanted: list[str]):
-    assert with_command(arguments) == wanted
+def test_page_is_the_default_command(arguments: list[str], expected: list[str]):
+    assert with_command(arguments) == expected
 
 
 def test_the_page_is_served_without_an_api(built: Path):
@@ -79,9 +79,9 @@ def test_the_page_is_served_without_an_api(built: Path):
         assert client.get("/", headers={"Host": "elsewhere.example"}).status_code == 400
 
 
-def test_the_page_takes_a_token_as_serve_does(built: Path, capsys: pytest.CaptureFixture[str]):
+def test_the_page_requires_a_token_like_serve(built: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["page", "--host", "0.0.0.0", "--page", str(built)]) == 2
-    assert "give a token" in capsys.readouterr().err
+    assert "set a token" in capsys.readouterr().err
     with started("--no-open", "--page", str(built), PATCHLIGHT_TOKEN="from-the-environment") as url:
         assert url.params["token"] == "from-the-environment"
         with httpx.Client(base_url=url.copy_with(query=None), follow_redirects=True) as client:
@@ -90,18 +90,18 @@ def test_the_page_takes_a_token_as_serve_does(built: Path, capsys: pytest.Captur
             assert client.get("/model.onnx").content == b"onnx"
 
 
-def test_a_package_without_a_page_says_how_to_build_it(
+def test_the_error_for_a_package_without_a_page_has_the_build_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(server_page, "packaged_page", lambda: None)
     assert main([]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("patchlight: no page is built into this package")
-    assert "npm run build:companion" in told
-    assert told.count("\n") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("patchlight: this package contains no built page")
+    assert "npm run build:companion" in error
+    assert error.count("\n") == 1
 
 
-def test_a_browser_is_opened_if_there_can_be_one(monkeypatch: pytest.MonkeyPatch):
+def test_a_browser_opens_only_if_there_is_a_display(monkeypatch: pytest.MonkeyPatch):
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -114,7 +114,7 @@ def test_a_browser_is_opened_if_there_can_be_one(monkeypatch: pytest.MonkeyPatch
     assert opened == ["http://127.0.0.1:2/"]
 
 
-def test_the_browser_opens_at_the_address_that_is_printed(built: Path, tmp_path: Path):
+def test_the_browser_opens_the_printed_address(built: Path, tmp_path: Path):
     record = tmp_path / "opened"
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {record}.part && mv {record}.part {record}\n')

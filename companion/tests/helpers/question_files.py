@@ -19,8 +19,9 @@ def write(path: Path, content: Any, **options: Any) -> Path:
 
 
 def vqa_questions(count: int, split: str = "val2014") -> dict[str, Any]:
-    """Return a questions file with the members of the published one, in order. A question id is the image id followed by
-    three digits.
+    """Return a questions file with the members of the published one, in order.
+
+    A question id is the image id followed by three digits.
     """
     return {
         "info": {"description": "This is v2.0 of the VQA dataset.", "version": "2.0", "year": 2017},

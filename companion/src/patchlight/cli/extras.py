@@ -1,6 +1,6 @@
-"""Optional dependencies: which extra of the package installs what a command needs."""
+"""Tells users which extra of the package installs the optional dependencies of a command."""
 
-# By the name that they are imported by. Each command says which extra it needs.
+# Import names of the optional dependencies.
 OPTIONAL = frozenset(
     {
         "PIL",
@@ -22,7 +22,7 @@ OPTIONAL = frozenset(
 
 
 def what_to_install(command: str, extra: str | None, error: ModuleNotFoundError) -> str | None:
-    """One line for the user; None if it is not an optional dependency that is missing."""
+    """Return advice for the user, or None if the missing module is not an optional dependency."""
     if extra is None or error.name not in OPTIONAL:
         return None
     return f'"{command}" needs {error.name}, which is not installed. Install it with: pip install "patchlight[{extra}]"'

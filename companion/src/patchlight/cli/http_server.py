@@ -1,4 +1,4 @@
-"""What `page` and `serve` share: the arguments that say where to listen, and running the server there."""
+"""Arguments and functions that `page` and `serve` share to run an HTTP server."""
 
 import argparse
 import logging
@@ -22,15 +22,27 @@ TOKEN_VARIABLE = "PATCHLIGHT_TOKEN"
 
 
 def add_server_arguments(parser: argparse.ArgumentParser, *, opens: bool) -> None:
-    """`opens`: whether the page is opened in a browser unless the user says otherwise."""
-    group = parser.add_argument_group("where")
-    group.add_argument("--host", default="127.0.0.1", help="anything but this machine alone needs --token")
-    group.add_argument("--port", type=int, default=8642, help="0 takes a free one")
-    group.add_argument("--token", help=f"secret that every caller must show; also from {TOKEN_VARIABLE}")
+    """Add the options of the server. opens: whether the page opens in a browser by default."""
+    group = parser.add_argument_group("server")
     group.add_argument(
-        "--allow-host", action="append", default=[], help="a further name of this server; may be repeated"
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; one that other machines can reach requires --token (default: %(default)s)",
     )
-    group.add_argument("--page", type=Path, help="folder of the built page, instead of the one in this package")
+    group.add_argument(
+        "--port", type=int, default=8642, help="port to listen on; 0 picks a free one (default: %(default)s)"
+    )
+    group.add_argument(
+        "--token", help=f"secret that every client must send (default: the environment variable {TOKEN_VARIABLE})"
+    )
+    group.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="additional host name of this server, such as a proxy's; may be repeated",
+    )
+    group.add_argument("--page", type=Path, help="folder of a built page (default: the page in this package)")
     group.add_argument(
         "--open",
         action=argparse.BooleanOptionalAction,
@@ -40,22 +52,25 @@ def add_server_arguments(parser: argparse.ArgumentParser, *, opens: bool) -> Non
 
 
 def token(arguments: argparse.Namespace) -> str | None:
+    """Return the token from the option or the environment variable, or None."""
     return arguments.token or os.environ.get(TOKEN_VARIABLE) or None
 
 
 def listen(settings: "ServeSettings") -> socket.socket:
-    """Bound, not yet listening."""
+    """Return a socket that is bound but not yet listening. Raises OSError if the address is not available."""
     family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # The system drops a connection that the server has given up on, unsent bytes included.
+        # Lets the system close a connection to a stalled client although there is unsent data.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stall_s * 1000))
     try:
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise OSError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+        raise OSError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. Choose another with --port"
+        ) from None
     return listener
 
 
@@ -67,7 +82,7 @@ def run_server(
     opens: bool,
     before_shutdown: Callable[[], None] = lambda: None,
 ) -> None:
-    """Serves until a signal ends it. Prints the address once connections are accepted."""
+    """Serve until a signal arrives. Prints the address once the server accepts connections."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -82,27 +97,29 @@ def run_server(
             before_shutdown()
             await super().shutdown(sockets)
 
-    # It warns about each malformed body, which only its sender can do something about.
+    # It warns about every malformed body, which only the sender can fix.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    # An access log would hold the token of GET /?token=...
+    # An access log would contain the token of GET /?token=...
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=3
     )
-    # The server passes a signal on once it has ended. Exiting then runs the callers' clean-up.
+    # The server re-raises the signal once it has stopped. Exiting through an exception lets the callers clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     Server(config).run(sockets=[listener])
 
 
 def open_in_browser(url: str) -> None:
-    """In a thread: some browsers return only when they are closed. Does nothing where no window can be shown."""
+    """Open a URL in a browser, in a thread, because some browsers return only when closed. Does nothing if there is no
+    display.
+    """
     if sys.platform.startswith("linux") and not {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
-        # What would be left are browsers that take over the terminal.
+        # Without a display, only text browsers remain, which would take over the terminal.
         return
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
 
 def address(settings: "ServeSettings", port: int) -> str:
-    """Where to open the page, with its token if there is one."""
+    """Return the URL of the page, including the token if there is one."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     query = "" if settings.token is None else f"?token={quote(settings.token, safe='')}"
@@ -110,10 +127,11 @@ def address(settings: "ServeSettings", port: int) -> str:
 
 
 def say(line: str) -> None:
-    """To whoever started the server; flushed, because it may be read through a pipe."""
+    """Print a line to stderr for the user. Flushed, because another program may read it through a pipe."""
     print(line, file=sys.stderr, flush=True)
 
 
 def warn_of_short_token(settings: "ServeSettings") -> None:
+    """Print a warning if the token has fewer than 16 characters."""
     if settings.token is not None and len(settings.token) < 16:
-        say("the token is short: somebody on the network may guess it")
+        say("warning: the token is short and could be guessed; use at least 16 characters")

@@ -1,4 +1,4 @@
-"""`patchlight COMMAND`: each command's module adds its own arguments, and imports what is heavy when it runs."""
+"""Parses the `patchlight` command line and runs the command. Each command is a module that adds its own arguments."""
 
 import argparse
 import importlib
@@ -13,19 +13,19 @@ DEFAULT_COMMAND = "page"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0, or 2 if a command refused what it was given or lacks a package."""
-    given = build_parser().parse_args(with_command(sys.argv[1:] if arguments is None else arguments))
+    """Run a command and return the exit status: 0, 2 for invalid input or a missing package, or 130 if interrupted."""
+    parsed = build_parser().parse_args(with_command(sys.argv[1:] if arguments is None else arguments))
     try:
-        given.run(given)
-    except ModuleNotFoundError as missing:
-        advice = what_to_install(given.command, given.extra, missing)
+        parsed.run(parsed)
+    except ModuleNotFoundError as error:
+        advice = what_to_install(parsed.command, parsed.extra, error)
         if advice is None:
             raise
         print(f"patchlight: {advice}", file=sys.stderr)
         return 2
-    except (ValueError, OSError, MemoryError) as refusal:
-        # Those that a user can do something about; anything else is a fault of ours and keeps its traceback.
-        print(f"patchlight: {refusal}", file=sys.stderr)
+    except (ValueError, OSError, MemoryError) as error:
+        # These are errors that the user can fix. Any other exception is a bug and keeps its traceback.
+        print(f"patchlight: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
@@ -33,18 +33,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:
-    """Options alone are those of the default command."""
+    """Insert the default command if the arguments begin with an option or are empty."""
     if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help", "--version")):
         return [DEFAULT_COMMAND, *arguments]
     return list(arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All commands' arguments. Of what it parses, `run` does the command and `extra` names what installs its packages."""
+    """Return the parser for all commands.
+
+    The parsed arguments have `run`, which runs the command, and `extra`, the package extra that it needs.
+    """
     parser = argparse.ArgumentParser(
         prog="patchlight",
-        description="See what in the picture a model's answer rested on. "
-        f"Without a command: `patchlight {DEFAULT_COMMAND}`, which opens the page with the model in it.",
+        description="See which image patches each token of a model's answer rested on. "
+        f"Without a command, `patchlight` runs `patchlight {DEFAULT_COMMAND}`, which opens the page.",
     )
     parser.add_argument("--version", action="version", version=f"patchlight {version('patchlight')}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")

@@ -1,15 +1,19 @@
-"""`patchlight` and `patchlight page`: serves the page with its embedded model, and opens it. Needs no torch."""
+"""`patchlight` and `patchlight page`: serves the page with its embedded model and opens it. Does not need torch."""
 
 import argparse
 
 from .http_server import add_server_arguments, listen, run_server, token, warn_of_short_token
 
-NO_PAGE = "no page is built into this package; `npm run build:companion` in a clone of the repository builds it in"
+NO_PAGE = "this package contains no built page: to add it, run `npm run build:companion` in a clone of the repository"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Put `page` among the commands; `run(arguments)` does it."""
-    parser = subparsers.add_parser("page", help="open the page with the model in it; the default command")
+    """Add the `page` command. Its arguments have a `run` function."""
+    parser = subparsers.add_parser(
+        "page",
+        help="open the page with its embedded model (the default command)",
+        description="Serve the page with its embedded model, and open it in a browser. No other model is needed.",
+    )
     add_server_arguments(parser, opens=True)
     parser.set_defaults(run=run, extra=None)
 

@@ -1,4 +1,4 @@
-"""`patchlight serve`: loads a model and serves page and API. Heavy imports wait until the command runs."""
+"""`patchlight serve`: loads a model and serves the page and the API. Heavy packages are imported when it runs."""
 
 import argparse
 import shlex
@@ -18,35 +18,63 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Put `serve` among the commands; `run(arguments)` does it."""
-    parser = subparsers.add_parser("serve", help="answer questions about pictures, for the page and anything else")
-    parser.add_argument("--model", required=True, help="hub id, or a folder in Hugging Face's layout")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
-    parser.add_argument("--device-map", help="spread over several GPUs: auto, balanced, sequential")
-    parser.add_argument("--revision", help="branch, tag or commit on the hub")
+    """Add the `serve` command. Its arguments have a `run` function."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="load a model and serve it to the page and other clients",
+        description="Load a vision-language model, and serve the page and an HTTP API that answers questions about "
+        "images.",
+    )
+    parser.add_argument("--model", required=True, help="Hugging Face model id, or a folder with a model")
+    parser.add_argument("--revision", help="branch, tag or commit of the model")
     parser.add_argument(
-        "--head", type=Path, help="folder of a trained FastRM head; the model's own fastrm/ if left out"
+        "--device", default="auto", help="auto, cpu, mps, cuda, or one GPU such as cuda:1 (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--dtype",
+        default="auto",
+        help="number format of the weights: auto, float32, bfloat16 or float16 (default: %(default)s)",
+    )
+    parser.add_argument("--device-map", help="spread the model over several GPUs: auto, balanced or sequential")
+    parser.add_argument(
+        "--head", type=Path, help="folder of a trained FastRM head (default: fastrm/ in the model's folder)"
     )
     parser.add_argument(
         "--calibration",
         type=Path,
-        help="how far to trust this model's answers (docs/calibration.md); calibration.arrow beside the head if left out",
+        help="calibration file of this model and head, from `patchlight evaluate` (default: calibration.arrow next to "
+        "the head's folder)",
     )
-    parser.add_argument("--knows", help="what the model can answer, in a sentence or two, for the page")
+    parser.add_argument("--knows", help="one or two sentences for the page about what the model can answer")
     add_server_arguments(parser, opens=False)
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--max-new-tokens", type=int, default=512, help="longest answer")
-    limits.add_argument("--max-prompt-tokens", type=int, default=2048, help="longest prompt, in text tokens")
-    limits.add_argument("--max-image-mib", type=float, default=20, help="largest image file")
-    limits.add_argument("--max-image-megapixels", type=float, default=50, help="largest image")
+    limits.add_argument(
+        "--max-new-tokens", type=int, default=512, help="maximum answer length in tokens (default: %(default)s)"
+    )
+    limits.add_argument(
+        "--max-prompt-tokens",
+        type=int,
+        default=2048,
+        help="maximum prompt length in text tokens (default: %(default)s)",
+    )
+    limits.add_argument(
+        "--max-image-mib", type=float, default=20, help="maximum size of an image file in MiB (default: %(default)s)"
+    )
+    limits.add_argument(
+        "--max-image-megapixels",
+        type=float,
+        default=50,
+        help="maximum size of an image in megapixels (default: %(default)s)",
+    )
     limits.add_argument(
         "--explain-memory",
         type=float,
         metavar="GIB",
-        help="what one explanation may take; half of what is free beside the model if left out",
+        help="memory that one explanation may use, in GiB (default: half of what is free after loading the model)",
     )
-    limits.add_argument("--queue", type=int, default=16, help="questions that may wait for the model")
+    limits.add_argument(
+        "--queue", type=int, default=16, help="maximum number of waiting questions (default: %(default)s)"
+    )
     parser.set_defaults(run=run, extra="serve")
 
 
@@ -76,7 +104,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     page_folder = arguments.page or packaged_page()
     page = None if page_folder is None else load_page(page_folder, has_api=True)
-    # Before the minutes that loading may take: a port that is taken should be known now.
+    # Bind first, so that a port in use is reported before the model loads, which may take minutes.
     with listen(settings) as listener, tempfile.TemporaryDirectory(prefix="patchlight-head-") as scratch:
         _serve(arguments, settings, options, page, listener, Path(scratch))
 
@@ -103,22 +131,22 @@ def _serve(
         loaded,
         settings,
         head=None if head is None else head.facts,
-        knows=arguments.knows or "The companion was not told what this model knows.",
+        knows=arguments.knows or "What this model can answer is not described.",
         train_command=train_command(options.model),
         calibration=None if calibration is None else calibration.facts,
     )
     facts = session.facts
     say(f"{facts.name} ({facts.family}, {facts.dtype} on {facts.device}), hidden size {facts.hidden_size}")
     if head is None:
-        say(f"no head, so no FastRM maps: train one with\n  {facts.train_command}")
+        say(f"no head, so no FastRM maps; to train one, run\n  {facts.train_command}")
     else:
-        say(f"head {head.facts.name} {head.facts.revision}, taught by {head.facts.teacher}")
+        say(f"head {head.facts.name} {head.facts.revision}, teacher: {head.facts.teacher}")
         if head.trained_on != facts.name:
-            say(f"it was trained on {head.trained_on}: its maps of another model's states mean nothing")
+            say(f"warning: this head was trained on {head.trained_on}, so its maps of {facts.name} are meaningless")
     if calibration is not None:
         say(f"calibration {calibration.path}, {calibration.facts.n} answers")
     if page is None:
-        say("no page is built into this package: the API stands alone")
+        say("this package contains no built page: serving the API only")
     warn_of_short_token(settings)
     app = create_app(
         settings,
@@ -134,24 +162,27 @@ def _serve(
 def _calibration(
     arguments: argparse.Namespace, loaded: "Loaded", head_folder: Path | None, head: "HeadFacts | None"
 ) -> "ServedCalibration | None":
-    """The one that is named must fit; one that merely lies beside the head is left out where it does not."""
+    """Load the calibration file given by `--calibration` or found next to the head.
+
+    Raises ValueError if the given file does not fit. One found next to the head is then left out with a message.
+    """
     from ..server.calibration_files import default_calibration, serve_calibration
 
-    named: Path | None = arguments.calibration
-    path = named or (default_calibration(head_folder) if head_folder else None)
+    given: Path | None = arguments.calibration
+    path = given or (default_calibration(head_folder) if head_folder else None)
     if path is None:
         return None
     try:
         return serve_calibration(path, model=loaded.name, revision=loaded.revision, head=head)
     except ValueError as error:
-        if named is not None:
+        if given is not None:
             raise
         say(f"no calibration: {error}")
         return None
 
 
 def train_command(model: str) -> str:
-    """What makes a head for this model, for whoever reads that it has none."""
+    """Return the commands that train a head for this model."""
     return (
         f"patchlight collect --model {shlex.quote(model)} --data jsonl --questions questions.jsonl --out samples && "
         "patchlight train --samples samples --out head"

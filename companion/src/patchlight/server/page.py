@@ -1,4 +1,4 @@
-"""The built page as it is served. Next to the API its index says where that is; all else is files as they were built."""
+"""Serves the built page. If there is an API, the index contains its address; other files are served as built."""
 
 import hashlib
 import html
@@ -14,7 +14,7 @@ from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
 COMPANION_META = '<meta name="patchlight-companion" content="./v1/" />'
-# By the machine's own table these are unknown or wrong on some systems, and no type is guessed by the browser.
+# Some systems have no or wrong media types for these suffixes, and browsers are told not to guess.
 MEDIA_TYPES = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
@@ -31,7 +31,7 @@ _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]
 
 
 class Page(NamedTuple):
-    """html: the page's HTML, with the API's place in it if there is one; policy: its content security policy, as a header may say it."""
+    """A built page. html: its index, with the API's address if there is one. policy: its content security policy."""
 
     folder: Path
     html: bytes
@@ -39,24 +39,30 @@ class Page(NamedTuple):
 
 
 def packaged_page() -> Path | None:
-    """The page inside this package, where it was built in (`npm run build:companion`)."""
+    """Return the folder of the page in this package, or None if it was not built (`npm run build:companion`)."""
     folder = Path(str(files("patchlight") / "page"))
     return folder if (folder / "index.html").is_file() else None
 
 
 def load_page(folder: Path, *, has_api: bool) -> Page:
-    """has_api: marked as served beside the API; an unmarked page runs its embedded model. Raises OSError where there is no page, ValueError where it has no policy of its own."""
+    """Load a built page.
+
+    has_api: whether to add the API's address to the index; without it, the page runs its embedded model. Raises OSError
+    if the folder has no index.html, ValueError if that has no content security policy.
+    """
     built = (folder / "index.html").read_text(encoding="utf-8")
     policy = _POLICY.search(built)
     if policy is None:
-        raise ValueError(f"{folder / 'index.html'} is no built page: it has no content security policy")
+        raise ValueError(
+            f"{folder / 'index.html'} has no content security policy, so it is not a built page: run `npm run build`"
+        )
     index = built.replace("</head>", f"{COMPANION_META}</head>", 1) if has_api else built
-    # frame-ancestors is only obeyed in a header.
+    # Browsers ignore frame-ancestors outside a header.
     return Page(folder, index.encode(), html.unescape(policy[1]) + "; frame-ancestors 'none'")
 
 
 class PageFiles(StaticFiles):
-    """The page's folder; `/` and `/index.html` are the index with its mark."""
+    """Serves a page's folder. `/` and `/index.html` return the index of `Page`."""
 
     def __init__(self, page: Page):
         super().__init__(directory=page.folder)
@@ -69,7 +75,7 @@ class PageFiles(StaticFiles):
         suffix = Path(path).suffix
         if suffix in MEDIA_TYPES and response.status_code < 400:
             response.headers["Content-Type"] = MEDIA_TYPES[suffix]
-        # Built files under assets/ carry their hash in their name.
+        # The names of built files in assets/ contain their hash.
         response.headers["Cache-Control"] = FOREVER if path.startswith("assets/") else CHECKED
         return response
 
@@ -81,6 +87,6 @@ class PageFiles(StaticFiles):
 
 
 def is_fresh(headers: Headers, etag: str) -> bool:
-    """Whether what the caller keeps is what it would get."""
-    kept = headers.get("if-none-match", "")
-    return etag in [tag.strip().removeprefix("W/") for tag in kept.split(",")]
+    """Return whether the client's cached copy is current."""
+    cached = headers.get("if-none-match", "")
+    return etag in [tag.strip().removeprefix("W/") for tag in cached.split(",")]

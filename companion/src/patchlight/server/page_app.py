@@ -1,4 +1,4 @@
-"""The page alone, without a model behind it: its index is unmarked, so that the page runs its embedded model."""
+"""An app that serves the page without an API, so that the page runs its embedded model."""
 
 from importlib.metadata import version
 
@@ -11,7 +11,7 @@ from .settings import ServeSettings
 
 
 def create_page_app(settings: ServeSettings, page: Page) -> FastAPI:
-    """Serves the page's files under the same rules as the companion: known hosts, the token, isolation headers."""
+    """Create an app that serves the page under the companion's rules: known hosts, the token, security headers."""
     app = FastAPI(
         title="Patchlight page",
         version=version("patchlight"),

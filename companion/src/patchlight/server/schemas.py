@@ -169,7 +169,7 @@ class ExplainRequest(_Camel):
 
 
 class Problem(_Camel):
-    """An RFC 9457 problem document. If something is too large, `limit` and `found` are the limit and the actual number."""
+    """An RFC 9457 problem document. If something is too large, `found` is its size and `limit` the maximum."""
 
     type: str
     title: str
