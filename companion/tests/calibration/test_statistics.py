@@ -162,7 +162,7 @@ def test_content_poolings_use_all_tokens_if_there_is_no_content_token():
         (["The", " sphere", " is", " red", "."], [0, 1, 2, 3, 3], [1, 3]),
         (["Yes", ",", " it", " is", "."], [0, 0, 1, 2, 2], [0]),
         (["Not", " on", " the", " left"], [0, 1, 2, 3], [0, 3]),
-        # Pieces are judged by their word: those of "would" are not content, the three of "cylinders" are.
+        # What counts is the token's word: no piece of "would" is content, but every piece of "cylinders" is.
         ([" wo", "uld", " cy", "lind", "ers"], [0, 0, 1, 1, 1], [2, 3, 4]),
         (["It", "’s", " 3"], [0, 0, 1], [2]),
     ],

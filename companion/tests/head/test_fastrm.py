@@ -97,7 +97,7 @@ def test_fp16_storage_in_the_runtime_stays_within_a_thousandth(d: int, tmp_path:
     assert largest_error(batch, expected) < 1e-3
     for t in range(len(case.queries)):
         [one] = run(head, {"query_states": case.queries[t : t + 1].numpy(), "patch_states": patches})
-        # One row runs in another kernel than several do, which may change the order of summation.
+        # A single row and a batch run in different kernels, which may change the order of summation.
         assert largest_error(one, batch[t : t + 1]) < 1e-5
 
 

@@ -145,7 +145,7 @@ def test_the_valid_request_is_answered(caller: Caller):
 
 
 @settings(quick, max_examples=1200 * TIMES)
-@given(body=mutated(multipart(VALID_REQUEST, b"not a picture")))
+@given(body=mutated(multipart(VALID_REQUEST, b"not an image")))
 def test_mutated_bodies(body: bytes, caller: Caller):
     assert post(caller, body).startswith("urn:patchlight:problem:")
 

@@ -78,7 +78,7 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
 def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
     """Format how well entropy (sum-normalised, mean) and log-probability separate right from wrong answers.
 
-    Datasets with too few right or wrong answers are left out; without any others there are no lines.
+    Leaves out datasets with too few right or wrong answers, and returns no lines if none remain.
     """
     columns = [
         "dataset",

@@ -72,7 +72,7 @@ def curve_of(counts: HeadCounts) -> HeadCurve:
 def measure(
     predicted: torch.Tensor, relevancy: torch.Tensor, labelling_threshold: float, mask: torch.Tensor | None = None
 ) -> HeadCurve:
-    """Return `curve_of` the result of `count`."""
+    """Score predictions at each threshold: `count` followed by `curve_of`."""
     return curve_of(count(predicted, relevancy, labelling_threshold, mask))
 
 

@@ -45,8 +45,8 @@ from .session import ModelSession, PromptTooLong, UnknownWords
 from .settings import ServeSettings
 from .uploads import Parse, RequestT, Upload, discard_upload, read_upload
 
-# Number of bodies that may be arriving in excess of the room in the queue, so that slow uploads do not block the queue
-# and many simultaneous uploads do not exhaust memory.
+# Number of uploads accepted beyond the room in the queue: enough that slow uploads do not block it, and few enough that
+# many simultaneous uploads do not exhaust memory.
 EXTRA_UPLOADS = 16
 # The query parameter of `unembedding`: comma-separated token ids.
 TOKEN_IDS = r"^[0-9]{1,9}(,[0-9]{1,9})*$"
@@ -173,9 +173,7 @@ def _add_calibration(app: FastAPI, calibration: tuple[Path, str] | None) -> None
     async def calibration_file(request: Request, sha256: str = "") -> Response:
         """Downloads the calibration file of this model and head."""
         if calibration is None:
-            detail = (
-                "this companion has no calibration file: make one with patchlight evaluate, then serve --calibration"
-            )
+            detail = "this companion has no calibration file: pass one to `patchlight serve --calibration`"
             raise Refusal(404, "no-calibration", detail)
         return _send_file(request, *calibration, requested=sha256)
 
