@@ -112,7 +112,7 @@ test('a question asked while an image is still being read is about that image', 
   await page.evaluate(() => (window as Window & { letImageThrough?: () => void }).letImageThrough?.());
   await idle(page);
   await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
-  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'The image asked about: slow.png');
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image: slow.png');
 });
 
 test('an oblong image: the map lies over the crop alone, and the rest is veiled and said so', async ({ page }) => {
@@ -131,7 +131,7 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   expect(map.width / map.height).toBeCloseTo(1, 1);
   expect(Math.abs(map.x + map.width / 2 - (image.x + image.width / 2))).toBeLessThan(2);
   await expect(page.locator('.stage-unseen')).toBeVisible();
-  await expect(page.locator('.readout-note')).toContainText('the 50 % that the model never saw');
+  await expect(page.locator('.readout-note')).toContainText('the 50 % of the image that the model did not see');
 });
 
 test('an upright image is shown whole before it is asked about, and stays in the tray after', async ({ page }) => {

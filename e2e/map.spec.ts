@@ -106,7 +106,7 @@ test('the map on screen is saved as picture and as numbers with how they were ma
 test('provenance names model, head, backend, stage and times', async ({ page }) => {
   await openPage(page);
   const line = page.locator('.provenance');
-  await expect(line).toContainText(/head .+, taught by/);
+  await expect(line).toContainText(/head .+, trained on/);
   await expect(line).toContainText(/(post|pre)_norm states/);
   await expect(line).toContainText(/WASM|WebGPU|Python/);
   await expect(line).toContainText(/map [\d.]+ (ms|s)/);
