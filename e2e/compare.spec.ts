@@ -296,7 +296,7 @@ test('a method that waits can be stopped and gone on with; what is there stays',
   const gradcam = panel(page, 'GradCAM, attention');
   await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });
   await gradcam.getByRole('button', { name: 'Stop GradCAM, attention' }).click();
-  await expect(gradcam).toContainText('Stopped at 0 of 6');
+  await expect(gradcam).toContainText('Stopped after 0 of 6');
   await expect(readoutOf(page, 'FastRM')).toContainText('peak');
   release();
   await gradcam.getByRole('button', { name: 'Continue' }).click();
