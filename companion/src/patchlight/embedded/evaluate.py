@@ -35,7 +35,10 @@ def is_right(item: TokenizedQuestion, answer: str) -> bool:
 
 
 def score_description(scene: Scene, answer: str) -> tuple[int, int]:
-    """Return how many of the objects in a description are in the scene, each counted once, and how many there are."""
+    """Return how many of the objects that a description mentions are in the scene, and how many it mentions.
+
+    Each object of the scene counts once.
+    """
     remaining: Counter[tuple[str, ...]] = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
     words = normalize_answer(answer).split()
     mentioned = right = 0
