@@ -15,13 +15,13 @@ import { renderPage } from './views/app/render-page';
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');
 
-/** `?backend=wasm` or `webgpu` asks for one by name; else the start-up check chooses. */
+/** The backend named by `?backend=wasm` or `?backend=webgpu`; otherwise the start-up check chooses. */
 function chosenBackend() {
-  const wanted = new URLSearchParams(location.search).get('backend');
-  return wanted === 'wasm' || wanted === 'webgpu' ? wanted : 'auto';
+  const requested = new URLSearchParams(location.search).get('backend');
+  return requested === 'wasm' || requested === 'webgpu' ? requested : 'auto';
 }
 
-/** A companion writes its address into the page that it serves; `?source=embedded` asks the model in the page all the same. */
+/** A companion writes its address into the page it serves; `?source=embedded` overrides it and uses the embedded model. */
 function companionUrl(): string | undefined {
   if (new URLSearchParams(location.search).get('source') === 'embedded') return undefined;
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
@@ -38,7 +38,7 @@ const files = {
   library: createRunLibrary({ isOnScreen: (id) => useChoices.getState().runId === id, onDrop: forgetTracks }),
   shelf: createImageShelf(),
   readImage,
-  // Reading Arrow is 40 kB that the first paint can do without.
+  // Imported on demand: the Arrow reader adds 40 kB that the first paint does not need.
   async *openRecorded(bytes: Uint8Array<ArrayBuffer>) {
     const { openRecorded } = await import('./source/recorded-run');
     yield* openRecorded(bytes);
@@ -48,7 +48,7 @@ const { library } = files;
 const intake = createImageIntake(files);
 const asking = createAskSession(source, library, intake);
 const explaining = createExplainSession(source);
-/** Workers and the page's own files answer without a network too. */
+/** Workers and the page's own files also respond offline. */
 const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } });
 
 renderPage(
@@ -67,11 +67,11 @@ renderPage(
   queries,
 );
 
-// The example goes first: the model's megabytes would stand in its way. Where there is no example, the model comes soon.
-const loadModel = () => void source.load().catch(() => {}); // the status says why
-const latest = setTimeout(loadModel, 2000);
+// Load the example before the model, whose megabytes would delay it. If no example arrives, load the model after a timeout.
+const loadModel = () => void source.load().catch(() => {}); // the status reports the error
+const timeout = setTimeout(loadModel, 2000);
 const stopWaiting = library.subscribe(() => {
   stopWaiting();
-  clearTimeout(latest);
+  clearTimeout(timeout);
   loadModel();
 });

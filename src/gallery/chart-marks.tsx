@@ -17,7 +17,7 @@ import '../views/trust/trust.css';
 
 const provenance = ['Patchlight, gallery of marks'];
 
-/** Axes alone, with the key of the two classes and the upright marks. */
+/** Axes with the class key and vertical marks, but no data. */
 export function Axes() {
   const widthPx = 480;
   const heightPx = 190;
@@ -90,7 +90,7 @@ export function Histograms({ statistics }: StatisticsProps) {
   );
 }
 
-/** A brush that works: drag over the plot, or use the arrow keys on a handle. */
+/** An interactive brush: drag over the plot, or use the arrow keys on a handle. */
 export function Brushes({ statistics }: StatisticsProps) {
   const [range, setRange] = useState<Range | undefined>([4.9, 5.5]);
   const { counts, whole } = statistics.entropies;
@@ -129,7 +129,7 @@ export function Categories({ statistics }: StatisticsProps) {
 }
 
 const thresholds = Array.from({ length: 101 }, (_, i) => i / 100);
-/** Precision rises with the threshold and is not defined where no patch reaches it; recall falls. */
+/** Precision rises with the threshold and is undefined if no patch reaches it; recall falls. */
 const precision = thresholds.map((t) => (t > 0.94 ? null : 0.35 + 0.6 * t));
 const recall = thresholds.map((t) => (1 - t) ** 0.8);
 const report: HeadReport = {
@@ -168,7 +168,7 @@ export function Costs() {
   return <CostChart series={costs} />;
 }
 
-/** What "Save" writes as SVG, shown by the browser without the page's style sheet. */
+/** The SVG that "Save" writes, rendered without the page's style sheet. */
 export function ChartFiles() {
   const home = useRef<HTMLDivElement>(null);
   const [url, setUrl] = useState<string>();

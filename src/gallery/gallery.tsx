@@ -6,13 +6,13 @@ type GalleryTheme = 'light' | 'dark';
 
 interface GalleryProps {
   readonly statistics: SampleStatistics;
-  /** The one that is shown alone; undefined for all. */
+  /** Name of the only mark to show; undefined shows all. */
   readonly mark: string | undefined;
   /** Undefined follows the system. */
   readonly theme: GalleryTheme | undefined;
 }
 
-/** Every mark on fixed data, in the theme that the address names. */
+/** Every mark drawn with fixed data, in the theme from the URL. */
 export function Gallery({ statistics, mark, theme }: GalleryProps) {
   const shown = galleryMarks.filter(({ name }) => mark === undefined || name === mark);
   return (

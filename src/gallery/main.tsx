@@ -1,4 +1,4 @@
-// The gallery of marks, at /gallery.html of `npm run dev`: ?mark=density&theme=dark. It is not part of the built page.
+// The gallery of marks, served by `npm run dev` at /gallery.html?mark=density&theme=dark. It is not part of the build.
 import { createRoot } from 'react-dom/client';
 import '@fontsource-variable/inter/opsz.css';
 import '@fontsource-variable/jetbrains-mono';
@@ -13,7 +13,7 @@ if (root === null) throw new Error('gallery.html has no #root');
 const query = new URLSearchParams(location.search);
 const theme = (['light', 'dark'] as const).find((each) => each === query.get('theme'));
 if (theme) document.documentElement.dataset.theme = theme;
-// A canvas draws its text once, with the fonts that are there.
+// A canvas does not redraw its text when a font arrives, so load the font first.
 await document.fonts.load('16px "Inter Variable"');
 const statistics = await computeSampleStatistics();
 createRoot(root).render(<Gallery statistics={statistics} mark={query.get('mark') ?? undefined} theme={theme} />);

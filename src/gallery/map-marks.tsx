@@ -39,7 +39,7 @@ const Captioned = ({ caption, children }: { readonly caption: string; readonly c
   </figure>
 );
 
-/** Each colour map, opaque; then the layer that lets the image through, patch by patch and smoothed. */
+/** Each opaque colour map, then the translucent layer, crisp and smoothed. */
 export function Heatmaps() {
   return (
     <div className="gallery-row">
@@ -125,7 +125,7 @@ function SignedBar() {
   );
 }
 
-/** The page's legend without its slider: patches per value, and the colours over the whole axis. */
+/** The page's legend without its slider: a histogram of patch values over the colour bar. */
 export function Legends() {
   const { min, max } = summariseMap(map);
   return (
@@ -160,7 +160,7 @@ function ColourBar(props: {
   );
 }
 
-/** Both show the same part of the image; Ctrl and the wheel, or two fingers, zoom, and dragging moves. */
+/** Two stages with a shared view. Zoom with Ctrl + wheel or by pinching; drag to pan. */
 export function Zooms() {
   useEffect(() => {
     setZoom(zoomAbout(wholeView, 3, { x: 0.32, y: 0.54 }));
@@ -187,17 +187,17 @@ export function Zooms() {
   );
 }
 
-/** What "Save" writes: a canvas with image, veil, map, outline and caption. */
+/** The canvas that "Save" writes: image, veil, map, outline and caption. */
 export function Figures() {
   const home = useRef<HTMLDivElement>(null);
   useEffect(() => {
-    const drawn = document.createElement('img');
+    const element = document.createElement('img');
     let isGone = false;
-    drawn.src = croppedImage.url;
-    void drawn.decode().then(() => {
+    element.src = croppedImage.url;
+    void element.decode().then(() => {
       if (isGone) return;
       const canvas = drawFigure(document, {
-        image: drawn,
+        image: element,
         placement: croppedPlacement,
         values: map,
         domain: wholeScale,

@@ -12,7 +12,7 @@ describe('the gallery', () => {
     expect(marks.map((file) => `marks/${file}`).filter((file) => !shown.includes(file))).toEqual([]);
   });
 
-  it('names files that exist, and each mark once', () => {
+  it('lists existing files and unique mark names', () => {
     expect(shown.filter((file) => !existsSync(join(src, file)))).toEqual([]);
     expect(new Set(galleryMarks.map(({ name }) => name)).size).toBe(galleryMarks.length);
   });

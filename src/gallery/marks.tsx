@@ -4,10 +4,10 @@ import { Figures, Heatmaps, Legends, Outlines, Signs, Zooms } from './map-marks'
 import type { SampleStatistics } from './sample-answers';
 
 export interface GalleryMark {
-  /** In the address, and of its screenshots. */
+  /** Used in the URL and in screenshot file names. */
   readonly name: string;
   readonly about: string;
-  /** Under `src/`. */
+  /** Paths relative to `src/`. */
   readonly files: readonly string[];
   draw(statistics: SampleStatistics): ReactNode;
 }
@@ -45,19 +45,19 @@ export const galleryMarks: readonly GalleryMark[] = [
   },
   {
     name: 'figure',
-    about: 'A map as it is saved: image, veil over what the model did not see, map, outline, caption.',
+    about: 'A saved map: image, veil over what the model did not see, map, outline, caption.',
     files: ['marks/figure.ts'],
     draw: () => <Figures />,
   },
   {
     name: 'axis',
-    about: 'Ticks of values and of counts, the key of the two classes, a threshold and an answer.',
+    about: 'Value and count ticks, the class key, a threshold and an answer.',
     files: ['marks/axis.ts'],
     draw: () => <Axes />,
   },
   {
     name: 'density',
-    about: 'Kernel densities of right and wrong answers with their bands, and their counts underneath.',
+    about: 'Kernel densities of right and wrong answers with their bands, and counts below.',
     files: ['marks/density.ts', 'marks/histogram.ts'],
     draw: (statistics) => <Densities statistics={statistics} />,
   },
@@ -69,7 +69,7 @@ export const galleryMarks: readonly GalleryMark[] = [
   },
   {
     name: 'brush',
-    about: 'A range selected on an axis, by pointer and by keys.',
+    about: 'A range selected on an axis with the pointer or keys.',
     files: ['marks/brush.ts'],
     draw: (statistics) => <Brushes statistics={statistics} />,
   },
@@ -81,19 +81,19 @@ export const galleryMarks: readonly GalleryMark[] = [
   },
   {
     name: 'curve',
-    about: 'Lines over a threshold, with gaps where a value is not defined.',
+    about: 'Lines over a threshold, with gaps where a value is undefined.',
     files: ['marks/curve.ts'],
     draw: () => <Curves />,
   },
   {
     name: 'cost-chart',
-    about: 'Time against tokens on log axes; lines join medians, and names move apart.',
+    about: 'Time against tokens on log axes; lines join medians, and labels avoid each other.',
     files: ['marks/cost-chart.ts'],
     draw: () => <Costs />,
   },
   {
     name: 'chart-file',
-    about: 'A chart as it is saved: on its own ground, with its title and how it was made.',
+    about: 'A saved chart, with background, title and provenance.',
     files: ['marks/chart-file.ts'],
     draw: () => <ChartFiles />,
   },

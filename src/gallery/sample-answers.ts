@@ -1,4 +1,4 @@
-// Statistics of scored answers of fixed values: what the Trust view's charts draw, computed as in its worker.
+// Fixed sample statistics for the Trust view's charts, computed with the same code as in the statistics worker.
 import { readCalibrationFile } from '../contract/calibration-file';
 import { createRandom } from '../math/random';
 import type { AnswerValue, ChartCounts, Distribution, FilterRequest } from '../statistics/api';
@@ -7,7 +7,7 @@ import { type Calibration, createCalibration } from '../statistics/calibration';
 export const entropy: AnswerValue = { of: 'entropy', kind: 'given', pooling: 'mean' };
 export const length: AnswerValue = { of: 'length' };
 
-/** One of the charts that filter each other: what the others leave of it, and what there is without filters. */
+/** One of the linked charts: its counts under the other charts' filters (`counts`) and unfiltered (`whole`). */
 interface LinkedChart {
   readonly counts: ChartCounts;
   readonly whole: ChartCounts;
@@ -15,12 +15,12 @@ interface LinkedChart {
 
 export interface SampleStatistics {
   readonly distribution: Distribution;
-  /** Of too few answers for bands. */
+  /** From too few answers for bands. */
   readonly fewAnswers: Distribution;
   readonly entropies: LinkedChart;
-  /** Of two kinds of question. */
+  /** Filtered to two kinds of question. */
   readonly lengths: LinkedChart;
-  /** Of answers within a range of entropies. */
+  /** Filtered to a range of entropies. */
   readonly kinds: LinkedChart;
 }
 
@@ -35,7 +35,7 @@ export async function computeSampleStatistics(): Promise<SampleStatistics> {
   };
 }
 
-/** About one in five is wrong. */
+/** About one answer in five is wrong. */
 async function readAnswers(count: number): Promise<Calibration> {
   const { unit, normal } = createRandom(count);
   const kinds = ['attribute', 'count', 'existence', 'relation'];
@@ -49,7 +49,7 @@ async function readAnswers(count: number): Promise<Calibration> {
   return createCalibration(await readCalibrationFile('answers.csv', new TextEncoder().encode(csv).buffer));
 }
 
-/** None of these computations is long enough to be interrupted. */
+/** These computations are too short to need interruption. */
 const pause = async () => {};
 
 async function distributionOf({ computations }: Calibration): Promise<Distribution> {

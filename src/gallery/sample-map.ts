@@ -1,4 +1,4 @@
-// A relevancy map of fixed values over a drawn image: an object that matters, and one that matters less.
+// A fixed relevancy map over a drawn image with one more relevant and one less relevant object.
 import type { Placement } from '../math/maps/patch-geometry';
 
 export const grid = { rows: 24, cols: 24 };
@@ -11,7 +11,7 @@ export const placement: Placement = {
   grid,
 };
 
-/** A wide image of which the model reads the middle. */
+/** A wide image; the model sees only its centre. */
 export const croppedPlacement: Placement = {
   sourceWidthPx: 480,
   sourceHeightPx: 336,
@@ -19,7 +19,7 @@ export const croppedPlacement: Placement = {
   grid,
 };
 
-/** Flat areas, so that screenshots of it stay small. */
+/** Flat colours keep the screenshots small. */
 const drawing = (widthPx: number) => `<svg xmlns="http://www.w3.org/2000/svg" width="${widthPx}" height="336">
 <path fill="#b9bdc2" d="M0 0H${widthPx}V336H0Z"/><path fill="#8f949b" d="M0 210H${widthPx}V336H0Z"/>
 <circle cx="${widthPx / 2 - 56}" cy="182" r="56" fill="#b3402f"/>
@@ -35,7 +35,7 @@ const imageOf = ({ sourceWidthPx, sourceHeightPx }: Placement) => ({
 export const image = imageOf(placement);
 export const croppedImage = imageOf(croppedPlacement);
 
-/** Where a Gaussian bump is, in patches, and its height. */
+/** Position and radius of a Gaussian bump, in patches, and its height. */
 type Bump = readonly [row: number, col: number, radius: number, height: number];
 
 export const map = mapOf([
@@ -49,7 +49,7 @@ export const otherMap = mapOf([
   [13.5, 17, 2.5, 0.86],
 ]);
 
-/** Row-major, each value from 0 to 1. */
+/** Returns row-major values from 0 to 1. */
 function mapOf(bumps: readonly Bump[]): Float32Array {
   return Float32Array.from({ length: grid.rows * grid.cols }, (_, i) => {
     const [row, col] = [Math.floor(i / grid.cols), i % grid.cols];
