@@ -1,19 +1,19 @@
-// For tests of what uses the client: the worker's service on this thread.
-import type { WorkerRequest } from '../workers/questions';
+// For tests of code that uses the client: the worker's service on this thread.
+import type { WorkerMessage } from '../workers/protocol';
 import { WorkerHere } from '../workers/worker-here.example';
-import type { ActivationQuestions } from './activation-questions';
+import type { ActivationProtocol } from './activation-protocol';
 import { createActivationHandlers } from './activation-service';
 
-export class ActivationWorkerHere extends WorkerHere<ActivationQuestions> {
-  /** Answers that were opened in any of them. */
+export class ActivationWorkerHere extends WorkerHere<ActivationProtocol> {
+  /** Number of answers opened over all instances. */
   static opened = 0;
 
   constructor() {
     super(createActivationHandlers());
   }
 
-  override postMessage(request: WorkerRequest<ActivationQuestions>, options: { transfer: Transferable[] }): void {
-    if (request.kind === 'ask' && request.type === 'open') ActivationWorkerHere.opened += 1;
-    super.postMessage(request, options);
+  override postMessage(message: WorkerMessage<ActivationProtocol>, options: { transfer: Transferable[] }): void {
+    if (message.kind === 'request' && message.type === 'open') ActivationWorkerHere.opened += 1;
+    super.postMessage(message, options);
   }
 }

@@ -1,24 +1,24 @@
-// The page's end of the worker of token activation maps: an answer's states in, maps of its tokens out.
+// The page's end of the token activation worker: an answer's states in, its tokens' maps out.
 import type { TokenActivationInput } from '../math/methods/token-activation';
 import { createWorkerLink } from '../workers/worker-link';
-import type { ActivationQuestions, MadeActivationMap } from './activation-questions';
+import type { ActivationProtocol, TimedActivationMap } from './activation-protocol';
 
 export interface ActivationClient {
-  /** An answer whose tokens are explained until another takes its place. The states are handed over, not copied. */
+  /** Opens an answer and closes the previous one. The states are transferred, not copied. */
   open(input: TokenActivationInput): OpenActivations;
   destroy(): void;
 }
 
 export interface OpenActivations {
-  /** Rejects once another answer has taken this one's place. */
-  mapOf(tokenIndex: number): Promise<MadeActivationMap>;
+  /** Rejects once another answer has been opened. */
+  mapOf(tokenIndex: number): Promise<TimedActivationMap>;
 }
 
 const startWorker = () => new Worker(new URL('./activation.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker is gone, and what was open with it. */
+/** `onDeath`: the worker has died with the open answer. */
 export function createActivationClient(onDeath: (reason: string) => void): ActivationClient {
-  const link = createWorkerLink<ActivationQuestions>(startWorker, { onDeath, whose: 'token activation' });
+  const link = createWorkerLink<ActivationProtocol>(startWorker, { onDeath, whose: 'token activation' });
   let answers = 0;
   return {
     open(input) {
@@ -26,12 +26,12 @@ export function createActivationClient(onDeath: (reason: string) => void): Activ
       const answer = answers;
       const states = [input.patchStates, input.promptStates, input.queryStates];
       const transfer = states.map(({ buffer }) => buffer as ArrayBuffer);
-      const opened = link.ask('open', { answer, input }, { transfer });
+      const opened = link.request('open', { answer, input }, { transfer });
       opened.catch(() => {}); // `mapOf` rejects with it
       return {
         async mapOf(tokenIndex) {
           await opened;
-          return link.ask('map', { answer, tokenIndex });
+          return link.request('map', { answer, tokenIndex });
         },
       };
     },

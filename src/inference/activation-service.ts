@@ -1,10 +1,10 @@
-// Token activation maps in their worker. They are plain arithmetic, some 500 million products for an answer of a large
-// model: too much for the page's own thread.
+// The token activation worker. The maps are plain arithmetic, but about 500 million products for an answer of a large
+// model: too much for the page's main thread.
 import { createTokenActivations, type TokenActivations } from '../math/methods/token-activation';
 import type { Handlers } from '../workers/worker-service';
-import type { ActivationQuestions } from './activation-questions';
+import type { ActivationProtocol } from './activation-protocol';
 
-export function createActivationHandlers(): Handlers<ActivationQuestions> {
+export function createActivationHandlers(): Handlers<ActivationProtocol> {
   let opened: { readonly answer: number; readonly activations: TokenActivations } | undefined;
   return {
     open({ answer, input }) {
@@ -13,7 +13,7 @@ export function createActivationHandlers(): Handlers<ActivationQuestions> {
       return undefined;
     },
     map({ answer, tokenIndex }, { handOver }) {
-      if (opened?.answer !== answer) throw new Error(`answer ${answer} is not at hand any more`);
+      if (opened?.answer !== answer) throw new Error(`answer ${answer} is no longer open`);
       const from = performance.now();
       const map = opened.activations.mapOf(tokenIndex);
       handOver(map.values.buffer);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { placePiece } from './answer-text';
 
-test('pieces join to the answer, with words counted', () => {
+test('joins pieces into the answer and counts words', () => {
   const pieces = ['There', 'are', 'two', 'metal', '##lic', 'cube', '##s', ',', 'and', 'no', 'sphere', '.'];
   const placed = pieces.map((piece, i) => placePiece(piece, i === 0));
   expect(placed.map(({ text }) => text).join('')).toBe('There are two metallic cubes, and no sphere.');

@@ -1,13 +1,13 @@
 export interface PlacedPiece {
-  /** With the space before it, if it has one. */
+  /** Including the space before it, if any. */
   readonly text: string;
-  /** Whether it starts a word; a sub-token goes on with the word before. */
+  /** Whether it starts a word; a sub-token continues the previous word. */
   readonly startsWord: boolean;
 }
 
-/** How a WordPiece piece reads after what has been said: `##s` joins the word, a full stop stands close. */
+/** Text of a WordPiece piece within the answer: `##s` joins the word, and a full stop has no space before it. */
 export function placePiece(piece: string, isFirst: boolean): PlacedPiece {
   if (piece.startsWith('##')) return { text: piece.slice(2), startsWord: isFirst };
-  const stands = isFirst || /^[.,:;!?)\]}%'’]/.test(piece);
-  return { text: stands ? piece : ` ${piece}`, startsWord: true };
+  const isClose = isFirst || /^[.,:;!?)\]}%'’]/.test(piece);
+  return { text: isClose ? piece : ` ${piece}`, startsWord: true };
 }

@@ -1,5 +1,5 @@
-// Pillow's antialiased bicubic resize, bit for bit: the model was trained on its pixels. Weights are rounded to 22
-// fractional bits and each of the two passes to whole bytes, as in Pillow's C code; browsers' own resizing differs.
+// Pillow's antialiased bicubic resize, bit for bit, because the model was trained on its output. As in Pillow's C code,
+// weights are rounded to 22 fractional bits and each of the two passes to bytes; the resizing in browsers differs.
 
 /** Weights of output pixels `first .. first + count - 1` along one axis: pixel i sums `size` inputs from `start[i]`. */
 export interface AxisWeights {
@@ -23,7 +23,7 @@ function kernel(x: number): number {
   return 0;
 }
 
-/** Resizing `inPx` to `outPx`; only the `count` outputs from `first` on are wanted. */
+/** Weights to resize `inPx` to `outPx`, for the `count` outputs from `first` only. */
 export function bicubicWeights(inPx: number, outPx: number, first = 0, count = outPx): AxisWeights {
   const scale = inPx / outPx;
   const spread = Math.max(scale, 1);
@@ -54,7 +54,7 @@ export function bicubicWeights(inPx: number, outPx: number, first = 0, count = o
 
 const toByte = (sum: number) => Math.min(255, Math.max(0, sum >> fractionBits));
 
-/** Rows of RGBA pixels `widthPx` wide to rows of RGB `x.count` wide, at `out[outRow]` and below. */
+/** Resizes RGBA rows of width `widthPx` to RGB rows of width `x.count`, written to `out` from row `outRow`. */
 export function resizeRows(rgba: Uint8ClampedArray, widthPx: number, x: AxisWeights, out: Uint8Array, outRow: number) {
   const rows = rgba.length / (4 * widthPx);
   for (let row = 0; row < rows; row++) {
@@ -76,7 +76,7 @@ export function resizeRows(rgba: Uint8ClampedArray, widthPx: number, x: AxisWeig
   }
 }
 
-/** RGB rows, of which the first is row `firstRow` of the image, to `y.count` rows. */
+/** Resizes RGB rows, the first of which is row `firstRow` of the image, to `y.count` rows. */
 export function resizeColumns(rgb: Uint8Array, firstRow: number, widthPx: number, y: AxisWeights): Uint8Array {
   const rowBytes = widthPx * 3;
   const out = new Uint8Array(y.count * rowBytes);

@@ -1,15 +1,15 @@
 import { type PixelStrips, stripPixels } from './model-image';
 
 /**
- * Decodes in the browser. Colour profiles are not applied, as in the Python preprocessing; transparent pixels lie on
- * white. Rejects where the picture cannot be decoded.
+ * Decodes an image in the browser. As in the Python preprocessing, colour profiles are not applied; transparent pixels
+ * are blended onto white. Rejects if the image cannot be decoded.
  */
 export async function decodeImage(image: Blob): Promise<PixelStrips & { destroy(): void }> {
   const bitmap = await createImageBitmap(image, { colorSpaceConversion: 'none' });
   const { width: widthPx, height: heightPx } = bitmap;
   const canvas = new OffscreenCanvas(widthPx, Math.min(heightPx, Math.max(1, Math.floor(stripPixels / widthPx))));
   const context = canvas.getContext('2d', { willReadFrequently: true, alpha: false });
-  if (context === null) throw new Error(`no canvas of ${canvas.width} x ${canvas.height} pixels`);
+  if (context === null) throw new Error(`could not create a canvas of ${canvas.width} x ${canvas.height} pixels`);
   return {
     widthPx,
     heightPx,

@@ -1,10 +1,10 @@
-// The language model: one graph for prompt and answer, its keys and values handed in and out. The image's part of the
-// prompt comes first and never changes under the causal mask, so it is computed once an image and every question starts from it.
+// The language model: one graph for prompt and answer, with keys and values as inputs and outputs. The image part of the
+// prompt comes first and is fixed under the causal mask, so it is computed once per image and reused by every question.
 import type { ModelManifest } from '../contract/manifest';
 import type { Graph } from './graph';
 import { type FloatTensor, int64, type Outputs } from './tensor';
 
-/** What has been read so far; not written to, so several continuations may start from one. */
+/** The KV cache so far; immutable, so several continuations can start from it. */
 interface DecoderState {
   readonly length: number;
   readonly cache: Readonly<Record<string, FloatTensor>>;
@@ -12,7 +12,7 @@ interface DecoderState {
 
 export interface DecoderStep {
   readonly state: DecoderState;
-  /** [V], of the token after the last position. */
+  /** [V], for the token after the last position. */
   readonly logits: Float32Array;
   /** [s, d] last hidden states of the positions just read. */
   readonly hiddenStates: FloatTensor;
@@ -59,7 +59,7 @@ export function concatenate(a: FloatTensor, b: FloatTensor): FloatTensor {
   return { data, dims: [1, a.dims[1]! + b.dims[1]!, a.dims[2]!] };
 }
 
-/** Rows `from` to `to` of [n, d]. */
+/** Rows `from` to `to` (exclusive) of [n, d]. */
 export function rowsOf({ data, dims }: FloatTensor, from: number, to: number): FloatTensor {
   const width = dims[1]!;
   return { data: data.slice(from * width, to * width), dims: [to - from, width] };

@@ -1,5 +1,5 @@
-// A question's way through the embedded model: image -> patches -> the prompt's image part (once an image) -> question
-// -> token by token, each with its relevancy map straight after it.
+// Answers a question with the embedded model: image -> patches -> image part of the prompt (once per image) -> question
+// -> tokens, each followed immediately by its relevancy map.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ImageGeometry, PromptToken, RelevancyMap, RunEnd } from '../contract/run';
 import { macrotask } from '../workers/macrotask';
@@ -31,12 +31,12 @@ export interface ImageQuestion {
 }
 
 export interface EmbeddedModel {
-  /** Where the head runs; may turn from WebGPU to WASM while it runs. */
+  /** Where the head runs; may fall back from WebGPU to WASM at any time. */
   readonly backend: Backend;
   readonly note: string | undefined;
-  /** Stops within a token of `signal`; then its end is `cancelled`. */
-  answer(asked: ImageQuestion, signal: AbortSignal): AsyncGenerator<AnswerEvent>;
-  /** facts: the manifest's `explain`; explainFiles: its files. */
+  /** Stops within one token after `signal` aborts, with a `cancelled` end. */
+  answer(question: ImageQuestion, signal: AbortSignal): AsyncGenerator<AnswerEvent>;
+  /** `facts` is the manifest's `explain`; `explainFiles` are its files. */
   createExplainer(facts: ExplainFacts, explainFiles: ModelFiles): Explainer;
 }
 
@@ -47,8 +47,8 @@ export interface EmbeddedModelParts {
 }
 
 /**
- * Vision, embedding and decoder run on WASM on every machine: at this model's size a step on WebGPU costs more in
- * reading back than in multiplying. The head goes where `chooseHead` finds it right.
+ * Vision, embedding and decoder always run on WASM: for a model of this size, a WebGPU step spends more time on readback
+ * than on computation. `chooseHead` decides where the head runs.
  */
 export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModelParts): Promise<EmbeddedModel> {
   const { manifest, files, tokenizer } = parts;
@@ -93,7 +93,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       return { type: 'end', end: { reason, ...timing } };
     };
     const tokenized = tokenizer.tokenizeQuestion(question);
-    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be read: ${tokenized.kind}`);
+    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be tokenized: ${tokenized.kind}`);
     const read = await readImage(image);
     yield { type: 'seen', geometry: read.geometry };
     await macrotask();
@@ -122,7 +122,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       const states = step.hiddenStates;
       const map = await mapOf(head, rowsOf(states, states.dims[0]! - 1, states.dims[0]!), index);
       yield { type: 'map', map };
-      // Messages, an abort among them, are only received between tasks.
+      // Messages, including an abort, are received only between tasks.
       await macrotask();
       if (signal.aborted) return yield end('cancelled');
       if (index + 1 < limit) step = await decoder.read(step.state, await decoder.embed([tokenId]));

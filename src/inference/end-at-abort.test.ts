@@ -15,7 +15,7 @@ const end = (reason: 'stop' | 'cancelled'): AnswerEvent => ({
   end: { reason, answerMs: 1, firstTokenMs: 1 },
 });
 
-/** Abort when the token `stopAt` has been read, all events having been sent before. */
+/** Aborts when the token `stopAt` has been read and all events are already queued. */
 async function read(sent: readonly AnswerEvent[], stopAt: number): Promise<AnswerEvent[]> {
   const controller = new AbortController();
   const events: AnswerEvent[] = [];
@@ -29,12 +29,12 @@ async function read(sent: readonly AnswerEvent[], stopAt: number): Promise<Answe
   return events;
 }
 
-test('an answer that is not stopped passes whole', async () => {
+test('passes all events of an answer that is not stopped', async () => {
   const sent = [token(0), map(0), token(1), map(1), end('stop')];
   expect(await read(sent, -1)).toEqual(sent);
 });
 
-test('after a stop comes the last token’s map, no other token, and a cancelled end', async () => {
+test('after a stop, passes the last token’s map and a cancelled end, but no more tokens', async () => {
   const sent = [token(0), map(0), token(1), map(1), token(2), map(2), end('stop')];
   expect(await read(sent, 1)).toEqual([token(0), map(0), token(1), map(1), end('cancelled')]);
 });

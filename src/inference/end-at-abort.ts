@@ -1,8 +1,8 @@
-// What the page sees after Stop. The worker hears of it between two tokens, but events that it had sent before may
-// still wait to be read: on a busy page there may be several.
+// Filters the events the page receives after Stop. The worker notices the abort between two tokens, but events it sent
+// before may still be queued: several, on a busy page.
 import type { AnswerEvent } from './embedded-model';
 
-/** From the abort on no token passes, only the map of the last one that did; a cut answer's end is `cancelled`. */
+/** After the abort, drops all tokens but passes the map of the last one; a cut answer ends as `cancelled`. */
 export async function* endAtAbort(
   events: AsyncIterable<AnswerEvent>,
   signal: AbortSignal,

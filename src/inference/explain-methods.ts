@@ -1,4 +1,4 @@
-// The methods over a traced answer. Their graphs are exported from, and described in,
+// The methods that explain a traced answer. Their graphs are exported by, and documented in,
 // companion/src/patchlight/embedded/browser/gradient_graphs.py.
 
 import { widenHalfs } from '../contract/half-floats';
@@ -13,10 +13,10 @@ import type { ModelFiles } from './model-files';
 import { type Feeds, type FloatTensor, int64, type Outputs } from './tensor';
 import { columnParts, rowOf, type TracedAnswer, textRows } from './traced-answer';
 
-/** One token's map, but for what is the same of every method. */
+/** The parts of a token's map that depend on the method. */
 type TokenMap = Pick<RelevancyMap, 'values' | 'text' | 'grounding'>;
 
-/** Of the decoder; one through a single layer counts as one. */
+/** Counts of decoder passes; a pass through a single layer counts as one. */
 interface Passes {
   forward: number;
   backward: number;
@@ -24,12 +24,12 @@ interface Passes {
 
 export interface ExplainMethod {
   readonly backend: MapBackend;
-  /** Loads what it runs on. */
+  /** Loads the method's graph. */
   load(): Promise<unknown>;
-  /** Does once what all the wanted tokens share; then one call a token. */
+  /** Does the work shared by all requested tokens; the result is called once per token. */
   prepare(
     answer: TracedAnswer,
-    wanted: readonly number[],
+    tokenIndices: readonly number[],
     passes: Passes,
   ): Promise<(tokenIndex: number) => Promise<TokenMap> | TokenMap>;
 }
@@ -38,7 +38,7 @@ export interface ExplainMethodParts {
   readonly manifest: ModelManifest;
   readonly facts: ExplainFacts;
   readonly files: ModelFiles;
-  /** Made when it is first wanted. */
+  /** Creates the graph on first use. */
   ensureGraph(path: string): Promise<Graph>;
 }
 
@@ -48,28 +48,28 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
   const { manifest, facts, files, ensureGraph } = parts;
   const graphOf = (name: GraphName) => ensureGraph(facts.graphs[name]);
 
-  /** All wanted rows in one run. */
-  async function atRows(name: GraphName, answer: TracedAnswer, wanted: readonly number[]): Promise<Outputs> {
-    const rows = wanted.map((t) => rowOf(answer.columns, t));
-    const tokens = wanted.map((t) => answer.answerIds[t]!);
-    const picked = { rows: int64(rows, [rows.length]), tokens: int64(tokens, [tokens.length]) };
-    return runWith(await graphOf(name), { ...answer.passed, ...picked }, []);
+  /** Runs the graph once for all requested rows. */
+  async function atRows(name: GraphName, answer: TracedAnswer, tokenIndices: readonly number[]): Promise<Outputs> {
+    const rows = tokenIndices.map((t) => rowOf(answer.columns, t));
+    const tokens = tokenIndices.map((t) => answer.answerIds[t]!);
+    const selected = { rows: int64(rows, [rows.length]), tokens: int64(tokens, [tokens.length]) };
+    return runWith(await graphOf(name), { ...answer.passed, ...selected }, []);
   }
 
   const allAtOnce = (name: GraphName, output: string, backwardPasses: number): ExplainMethod => ({
     backend: 'wasm',
     load: () => graphOf(name),
-    async prepare(answer, wanted, passes) {
-      const found = (await atRows(name, answer, wanted))[output]!;
+    async prepare(answer, tokenIndices, passes) {
+      const relevancies = (await atRows(name, answer, tokenIndices))[output]!;
       passes.backward += backwardPasses;
       return (t) => {
-        const place = wanted.indexOf(t);
-        return columnParts(rowsOf(found, place, place + 1).data, answer.columns, t);
+        const row = tokenIndices.indexOf(t);
+        return columnParts(rowsOf(relevancies, row, row + 1).data, answer.columns, t);
       };
     },
   });
 
-  /** A run a token, of its own columns: no row sees what comes after it. */
+  /** Runs the graph once per token on the columns up to it: under the causal mask, no row sees later ones. */
   const oneByOne = (name: GraphName, hasText: boolean): ExplainMethod => ({
     backend: 'wasm',
     load: () => graphOf(name),
@@ -102,8 +102,8 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
       backend: 'wasm',
       load: () => graphOf('dex-ar'),
       async prepare(answer, _, passes) {
-        const every = [...answer.answerIds.keys()];
-        const { data, dims } = (await atRows('dex-ar', answer, every)).gradients!;
+        const all = [...answer.answerIds.keys()];
+        const { data, dims } = (await atRows('dex-ar', answer, all)).gradients!;
         passes.backward += manifest.model.layers - facts.firstLensLayer;
         const gradients = { data, dims: dims as [number, number, number, number] };
         const maps = dexArMaps(gradients, answer.columns.patches, facts.firstLensLayer);
@@ -137,7 +137,7 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
   };
 }
 
-/** With those of the feeds that the graph asks for. */
+/** Passes only the feeds that the graph has as inputs. */
 function runWith(graph: Graph, feeds: Feeds, checked: readonly string[]): Promise<Outputs> {
   return graph.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name]!])), checked);
 }

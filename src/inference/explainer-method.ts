@@ -1,6 +1,6 @@
 import type { MethodId } from '../contract/methods';
 
-/** What the embedded model explains its answers by, besides its head. */
+/** The methods the embedded model offers besides its head. */
 export const explainerMethods = [
   'chefer',
   'gradcam',

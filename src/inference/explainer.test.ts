@@ -1,6 +1,6 @@
-// The embedded model's own graphs in onnxruntime-web's WASM build under Node, against maps that Python computed by
-// autograd over whole attention matrices (companion/tests/makers/explain_fixture.py). No picture is decoded here:
-// the patches are noise.
+// Compares the embedded model's graphs, in onnxruntime-web's WASM build in Node, with maps that Python computed by
+// autograd over complete attention matrices (companion/tests/makers/explain_fixture.py). No image is decoded: the patches
+// are noise.
 import { readFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-web';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
@@ -28,7 +28,7 @@ const { logProbs, maps: expected } = fixture.noise as {
   logProbs: number[];
   maps: Record<string, ExpectedMap[]>;
 };
-const asked: Omit<AnswerToExplain, 'method'> = {
+const request: Omit<AnswerToExplain, 'method'> = {
   image: { blob: new Blob(['noise']), sha256: 'noise' },
   question: fixture.question,
   tokens: fixture.tokenIds.map((tokenId: number, t: number) => ({ tokenId, logProb: logProbs[t]! })),
@@ -58,7 +58,7 @@ beforeAll(async () => {
   explainer = createExplainer(runtime, parts);
 });
 
-/** As the fixture's generator makes it. */
+/** The same noise as in the fixture's generator. */
 function noise(count: number): Float32Array {
   const { seed, scale } = fixture.generator;
   let state = seed;
@@ -70,17 +70,17 @@ function noise(count: number): Float32Array {
 
 async function explain(method: AnswerToExplain['method'], more: Partial<AnswerToExplain> = {}, signal = still) {
   const events: ExplainEvent[] = [];
-  for await (const event of explainer.explain({ ...asked, ...more, method }, signal)) events.push(event);
+  for await (const event of explainer.explain({ ...request, ...more, method }, signal)) events.push(event);
   const maps = events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
   return { events, maps };
 }
 
 const unpacked = (base64: string) => new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer);
 
-function relativeError(found: Float32Array, wanted: Float32Array): number {
-  expect(found.length).toBe(wanted.length);
-  const size = Math.hypot(...wanted);
-  return Math.hypot(...wanted.map((value, i) => value - found[i]!)) / (size || 1);
+function relativeError(actual: Float32Array, reference: Float32Array): number {
+  expect(actual.length).toBe(reference.length);
+  const size = Math.hypot(...reference);
+  return Math.hypot(...reference.map((value, i) => value - actual[i]!)) / (size || 1);
 }
 
 describe.each(explainerMethods)('%s', (method) => {
@@ -89,44 +89,44 @@ describe.each(explainerMethods)('%s', (method) => {
     maps = (await explain(method)).maps;
   });
 
-  test("gives autograd's map of each wanted token", () => {
+  test("matches autograd's map of each requested token", () => {
     expect(maps.map(({ tokenIndex }) => tokenIndex)).toEqual(fixture.wanted);
-    for (const [i, wanted] of expected[method]!.entries()) {
+    for (const [i, map] of expected[method]!.entries()) {
       expect(maps[i]!.method).toBe(method);
-      // Weights are the same fp16 numbers on both sides: only the order of float32 sums differs. A difference of two of
-      // them, as GradCAM's head weights are, loses a digit or two.
-      expect(relativeError(maps[i]!.values, unpacked(wanted.values)), `token ${i}`).toBeLessThan(1e-4);
-      if (wanted.grounding !== undefined) expect(maps[i]!.grounding).toBeCloseTo(wanted.grounding, 4);
+      // Both sides use the same fp16 weights: only the order of float32 sums differs. A difference of two sums, as in
+      // GradCAM's head weights, loses a digit or two.
+      expect(relativeError(maps[i]!.values, unpacked(map.values)), `token ${i}`).toBeLessThan(1e-4);
+      if (map.grounding !== undefined) expect(maps[i]!.grounding).toBeCloseTo(map.grounding, 4);
     }
   });
 
-  test('weighs the words where it weighs words', () => {
-    for (const [i, wanted] of expected[method]!.entries()) {
+  test('has text relevancy if the method weighs words', () => {
+    for (const [i, map] of expected[method]!.entries()) {
       const { text } = maps[i]!;
-      expect(text === undefined).toBe(wanted.prompt === undefined);
+      expect(text === undefined).toBe(map.prompt === undefined);
       if (text === undefined) continue;
-      expect(relativeError(text.prompt, unpacked(wanted.prompt!))).toBeLessThan(1e-4);
-      expect(relativeError(text.answer, unpacked(wanted.answer!))).toBeLessThan(1e-4);
+      expect(relativeError(text.prompt, unpacked(map.prompt!))).toBeLessThan(1e-4);
+      expect(relativeError(text.answer, unpacked(map.answer!))).toBeLessThan(1e-4);
     }
   });
 });
 
-test('one check comes first, one end last, with what it took', async () => {
+test('one check comes first and one end last, with the cost', async () => {
   const { events } = await explain('chefer');
   expect(events.map(({ type }) => type)).toEqual(['check', 'map', 'map', 'map', 'end']);
   expect(events.at(-1)).toMatchObject({ reason: 'done', cost: { tokens: 3, backwardPasses: 3 } });
 });
 
-test('the check holds the pass to what was streamed', async () => {
+test('the check compares the pass with the streamed answer', async () => {
   const checkOf = async (tokens: AnswerToExplain['tokens']) => {
     const { events } = await explain('rollout', { tokens, tokenIndices: [0] });
     return events.flatMap((event) => (event.type === 'check' ? [event.check] : []))[0]!;
   };
-  const same = await checkOf(asked.tokens);
+  const same = await checkOf(request.tokens);
   expect(same.largestDifference).toBeLessThan(1e-4);
-  // Noise for a picture: the recorded answer is not what the model would say of it, as an answer that was drawn is not.
+  // The image is noise, so the recorded answer is not the model's most likely one, as with a sampled answer.
   expect(same.isSame).toBe(true);
-  const other = await checkOf(asked.tokens.map((token) => ({ ...token, logProb: token.logProb - 0.5 })));
+  const other = await checkOf(request.tokens.map((token) => ({ ...token, logProb: token.logProb - 0.5 })));
   expect(other.largestDifference).toBeCloseTo(0.5, 3);
   expect(other.isSame).toBe(false);
 });
@@ -137,10 +137,10 @@ test("DEX-AR of one token is scaled by the whole answer's gradients", async () =
   expect(relativeError(maps[0]!.values, unpacked(expected['dex-ar']![1]!.values))).toBeLessThan(1e-4);
 });
 
-test('stopped after a map, it ends as cancelled with that one', async () => {
+test('ends as cancelled after the first map when aborted there', async () => {
   const controller = new AbortController();
   const events: ExplainEvent[] = [];
-  for await (const event of explainer.explain({ ...asked, method: 'chefer' }, controller.signal)) {
+  for await (const event of explainer.explain({ ...request, method: 'chefer' }, controller.signal)) {
     events.push(event);
     if (event.type === 'map') controller.abort();
   }

@@ -1,5 +1,5 @@
-// Explaining a finished answer: read it again (traced-answer) -> check that it says the same -> a map a token
-// (explain-methods), each a step of its own, between which others may use the model.
+// Explains a complete answer: rerun it (traced-answer) -> check that it is reproduced -> one map per token
+// (explain-methods). Each map is a separate step, so that others can use the model in between.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ExplainEvent } from '../contract/run';
 import { createRecent } from '../workers/recent';
@@ -16,51 +16,51 @@ import { createAnswerReader, keyOf, reproductionOf, type TracedAnswer } from './
 export interface AnswerToExplain {
   readonly image: HashedImage;
   readonly question: string;
-  /** All of the answer. */
+  /** All tokens of the answer. */
   readonly tokens: readonly Pick<AnswerToken, 'tokenId' | 'logProb'>[];
   readonly method: ExplainerMethod;
   readonly tokenIndices: readonly number[];
 }
 
 export interface Explainer {
-  /** What a method runs on, which `explain` loads too: others may use the model meanwhile. */
+  /** Loads the method's graphs, during which others can use the model; `explain` loads them if needed. */
   load(method: ExplainerMethod): Promise<void>;
-  /** Stops within a token of `signal`; then its end is `cancelled`. */
-  explain(asked: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
+  /** Stops within one token after `signal` aborts, with a `cancelled` end. */
+  explain(request: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
 }
 
 export interface ExplainerParts {
   readonly manifest: ModelManifest;
   /** The manifest's `explain`. */
   readonly facts: ExplainFacts;
-  /** The model's own. */
+  /** The model's files. */
   readonly files: ModelFiles;
-  /** Those of `facts`. */
+  /** The files of `facts`. */
   readonly explainFiles: ModelFiles;
   readonly decoder: Decoder;
   readonly embedImage: ImageEmbedder;
   readonly tokenizer: PromptTokenizer;
 }
 
-/** Several methods are asked about one answer, and two answers compared. */
-const keptAnswers = 2;
+/** Several methods explain the same answer, and the user may compare two answers. */
+const maxAnswers = 2;
 
-/** All graphs run on WASM: at this model's size a step on WebGPU costs more in reading back than in multiplying. */
+/** All graphs run on WASM: for a model of this size, a WebGPU step spends more time on readback than on computation. */
 export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explainer {
   const { manifest, facts, files, explainFiles, decoder, embedImage, tokenizer } = parts;
   const external = [{ path: facts.weights, data: files(facts.weights) }];
   const graphs = new Map<string, Promise<Graph>>();
 
   const ensureGraph = (path: string): Promise<Graph> => {
-    const found = graphs.get(path) ?? createGraph(runtime, { name: path, graph: explainFiles(path), external }, 'wasm');
-    graphs.set(path, found);
-    found.catch(() => graphs.delete(path));
-    return found;
+    const graph = graphs.get(path) ?? createGraph(runtime, { name: path, graph: explainFiles(path), external }, 'wasm');
+    graphs.set(path, graph);
+    graph.catch(() => graphs.delete(path));
+    return graph;
   };
 
   const methods = createExplainMethods({ manifest, facts, files: explainFiles, ensureGraph });
   const read = createAnswerReader(() => ensureGraph(facts.trace), decoder, embedImage, tokenizer);
-  const answers = createRecent<TracedAnswer>(keptAnswers);
+  const answers = createRecent<TracedAnswer>(maxAnswers);
 
   async function load(method: ExplainerMethod): Promise<void> {
     await Promise.all([ensureGraph(facts.trace), methods[method].load()]);
@@ -86,12 +86,12 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
     await load(name);
     if (signal.aborted) return yield end('cancelled');
     const answer = await clock.time(async () => {
-      const asked = { image, question, tokenIds: tokens.map(({ tokenId }) => tokenId) };
-      const key = keyOf(asked);
+      const request = { image, question, tokenIds: tokens.map(({ tokenId }) => tokenId) };
+      const key = keyOf(request);
       const known = answers.get(key);
       if (known) return known;
       passes.forward += 1;
-      return answers.keep(key, await read(asked));
+      return answers.keep(key, await read(request));
     });
     const logProbs = tokens.map(({ logProb }) => logProb);
     yield { type: 'check', check: reproductionOf(answer, logProbs) };
@@ -112,7 +112,7 @@ export function createExplainer(runtime: Runtime, parts: ExplainerParts): Explai
   return { load, explain };
 }
 
-/** Counts what tasks take, and not what comes between them. */
+/** Adds up the duration of tasks, excluding the time between them. */
 function createClock() {
   let totalMs = 0;
   return {

@@ -1,9 +1,9 @@
-/** `bytes` more have come. */
+/** Called with the number of bytes just received. */
 export type OnBytes = (bytes: number) => void;
 
 const stallMs = 30_000;
 
-/** Reports bytes as they come; gives up where none has come for 30 s. */
+/** Reports bytes as they arrive; rejects if none arrive for 30 s. */
 export async function fetchBytes(
   url: string | URL,
   onBytes: OnBytes,
@@ -20,19 +20,19 @@ export async function fetchBytes(
     total += part.value.length;
     onBytes(part.value.length);
   }
-  const whole = new Uint8Array(total);
+  const bytes = new Uint8Array(total);
   let at = 0;
   for (const chunk of chunks) {
-    whole.set(chunk, at);
+    bytes.set(chunk, at);
     at += chunk.length;
   }
-  return whole;
+  return bytes;
 }
 
 async function readSoon(reader: ReadableStreamDefaultReader<Uint8Array>, url: string | URL) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const stalled = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${fileName(url)}: nothing came for ${stallMs / 1000} s`)), stallMs);
+    timer = setTimeout(() => reject(new Error(`${fileName(url)}: no data for ${stallMs / 1000} s`)), stallMs);
   });
   try {
     return await Promise.race([reader.read(), stalled]);

@@ -1,4 +1,4 @@
-/** A software adapter takes seconds where WASM takes milliseconds, so it is only taken when asked for by name. */
+/** A software adapter takes seconds for what WASM does in milliseconds, so it is used only if explicitly requested. */
 export async function findGpuAdapter(allowSoftware: boolean): Promise<GPUAdapter | undefined> {
   try {
     const adapter = await navigator.gpu?.requestAdapter({ powerPreference: 'high-performance' });
@@ -16,14 +16,14 @@ export function isSoftware(info: AdapterInfo): boolean {
   return info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|basic render|\bwarp\b|software/i.test(text);
 }
 
-/** The largest buffers that the adapter has: a head's matrix alone is 105 MB at d = 5120. */
+/** Requests the adapter's maximum limits: a head's matrix alone is 105 MB at d = 5120. */
 export function requestGpuDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits;
   const { maxComputeInvocationsPerWorkgroup, maxComputeWorkgroupSizeX, maxComputeWorkgroupSizeY } = adapter.limits;
   const { maxComputeWorkgroupSizeZ, maxComputeWorkgroupsPerDimension } = adapter.limits;
-  const wanted: GPUFeatureName[] = ['shader-f16', 'timestamp-query', 'subgroups'];
+  const optional: GPUFeatureName[] = ['shader-f16', 'timestamp-query', 'subgroups'];
   return adapter.requestDevice({
-    requiredFeatures: wanted.filter((feature) => adapter.features.has(feature)),
+    requiredFeatures: optional.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
       maxBufferSize,
       maxStorageBufferBindingSize,

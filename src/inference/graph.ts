@@ -1,4 +1,4 @@
-// An ONNX graph that outlives its device: a call that fails on WebGPU is repeated on WASM, where the graph then stays.
+// An ONNX graph that survives the loss of its device: a run that fails on WebGPU is repeated on WASM, where it then stays.
 import { reasonOf } from '../text/reason-of';
 import type { Backend, Runtime } from './runtime';
 import { type Feeds, faultOf, type Outputs, toOrtFeeds } from './tensor';
@@ -13,12 +13,12 @@ export interface GraphFiles {
 export interface Graph {
   readonly backend: Backend;
   readonly inputs: readonly string[];
-  /** Rejects only when WASM fails too. `checked` are the outputs that must be neither NaN nor all zero. */
+  /** Rejects only if WASM fails too. The outputs in `checked` must be neither NaN nor all zero. */
   run(feeds: Feeds, checked: readonly string[]): Promise<Outputs>;
   destroy(): Promise<void>;
 }
 
-/** Falls back to WASM when the session cannot even be made. */
+/** Falls back to WASM if the WebGPU session cannot be created. */
 export async function createGraph(runtime: Runtime, files: GraphFiles, preferred: Backend): Promise<Graph> {
   let session = await ensureSession(preferred);
 
@@ -63,9 +63,9 @@ export async function createGraph(runtime: Runtime, files: GraphFiles, preferred
   };
 }
 
-/** The library's own words are for the console: pages long, with paths of its build machine. */
+/** Logs the library's message only to the console: it is pages long, with paths of the build machine. */
 function leaveDevice(runtime: Runtime, error: unknown) {
-  console.warn(`WebGPU failed, WASM takes over: ${reasonOf(error)}`);
+  console.warn(`WebGPU failed, falling back to WASM: ${reasonOf(error)}`);
   runtime.abandonDevice('WebGPU failed; WASM took over');
 }
 
@@ -85,7 +85,7 @@ function createSession(runtime: Runtime, files: GraphFiles, backend: Backend): P
       executionProviders: gpu ? [{ name: 'webgpu' as const, device: gpu }] : ['wasm' as const],
       // Views, not blobs: a blob as external data is slower and was seen to hang.
       ...(files.external && { externalData: [...files.external] }),
-      // It looks for a scalar's external data in a file system, and there is none.
+      // This optimizer looks for a scalar's external data in the file system, which does not exist here.
       extra: { optimization: { disable_specified_optimizers: 'MatMulScaleFusion' } },
     };
     const session = await ort.InferenceSession.create(files.graph, options);
@@ -93,7 +93,7 @@ function createSession(runtime: Runtime, files: GraphFiles, backend: Backend): P
   });
 }
 
-/** A run on a lost device rejects by itself; this is for one that never would. */
+/** A run on a lost device usually rejects; this covers one that never settles. */
 function rejectWhenLost(device: GPUDevice): Promise<never> {
   const graceMs = 1000;
   const lost = device.lost.then(async ({ message }) => {
@@ -125,7 +125,7 @@ async function runOnce(
   return outputs;
 }
 
-/** A session on a lost device may fail to release; nothing more can be done with it. */
+/** Ignores errors: a session on a lost device may fail to release, and nothing can be done about it. */
 function release(runtime: Runtime, { session }: Session): Promise<void> {
   return runtime.queue.run(() => session.release()).catch(() => undefined);
 }

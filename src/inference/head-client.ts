@@ -1,44 +1,45 @@
 // The page's end of the head's worker: hidden states in, maps out.
 import type { StateRows } from '../contract/run-rows';
 import { createWorkerLink } from '../workers/worker-link';
-import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
+import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
 import type { LoadProgress } from './load-progress';
 
-export type { HeadMaps, HeadReport } from './head-questions';
+export type { HeadMaps, HeadReport } from './head-protocol';
 export type { LoadProgress } from './load-progress';
 export type { BackendChoice } from './runtime';
 
 export interface HeadClient {
   load(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<HeadReport>;
-  /** The image's patches [P, d]; maps are then made over them until another image comes. Both copy the states. */
+  /** Sets the image's patch states [P, d], replacing the previous image. This and `maps` copy the states. */
   openImage(patchStates: StateRows): HeadImage;
   destroy(): void;
 }
 
 export interface HeadImage {
-  /** Rejects once another image has taken this one's place. */
+  /** Rejects once another image has been opened. */
   maps(queryStates: StateRows): Promise<HeadMaps>;
 }
 
 const startWorker = () => new Worker(new URL('./head.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker is gone, and the head with it. */
+/** `onDeath`: the worker has died with the head. */
 export function createHeadClient(onDeath: (reason: string) => void): HeadClient {
-  const link = createWorkerLink<HeadQuestions>(startWorker, { onDeath });
+  const link = createWorkerLink<HeadProtocol>(startWorker, { onDeath });
   let images = 0;
   return {
-    load: (request, onProgress) => link.disconnectOnFailure(() => link.ask('load', request, { onEvent: onProgress })),
+    load: (request, onProgress) =>
+      link.disconnectOnFailure(() => link.request('load', request, { onEvent: onProgress })),
     openImage(states) {
       images += 1;
       const image = images;
       const patchStates = copyOf(states);
-      const seen = link.ask('image', { image, patchStates }, { transfer: [patchStates.values.buffer] });
-      seen.catch(() => {}); // `maps` rejects with it
+      const opened = link.request('image', { image, patchStates }, { transfer: [patchStates.values.buffer] });
+      opened.catch(() => {}); // `maps` rejects with it
       return {
         async maps(queries) {
-          await seen;
+          await opened;
           const queryStates = copyOf(queries);
-          return link.ask('maps', { image, queryStates }, { transfer: [queryStates.values.buffer] });
+          return link.request('maps', { image, queryStates }, { transfer: [queryStates.values.buffer] });
         },
       };
     },
@@ -46,7 +47,7 @@ export function createHeadClient(onDeath: (reason: string) => void): HeadClient 
   };
 }
 
-/** Out of the stream's buffer, which holds more than these states. */
+/** Copies the states, because the stream's buffer holds more than these and must not be transferred. */
 function copyOf({ values, rows, cols }: StateRows) {
   return { values: values.slice() as Uint16Array<ArrayBuffer> | Float32Array<ArrayBuffer>, rows, cols };
 }

@@ -8,7 +8,7 @@ import type { FloatTensor } from './tensor';
 const file = { path: 'x', sha256: '', bytes: 1 };
 const load = { baseUrl: '', graph: file, normGraph: file, weights: file, hiddenSize: 2, backend: 'wasm' } as const;
 
-/** A head whose map is the plain product of query and patches. */
+/** A head whose map is the plain dot product of query and patches. */
 function productHead(): Head {
   let patches: FloatTensor | undefined;
   return {
@@ -30,7 +30,7 @@ function productHead(): Head {
   };
 }
 
-/** The page's end, with the service on this thread. */
+/** The page's end, linked to a service on this thread. */
 const linkOf = (loadHead = async (): Promise<LoadedHead> => ({ head: productHead(), note: 'a note', runtime })) =>
   linkHere(createHeadHandlers(loadHead));
 
@@ -43,33 +43,35 @@ const halfs = (rows: number, cols: number, ...values: number[]) => ({
 });
 
 describe("the head's worker", () => {
-  it('makes maps of states in fp16 and in float32 alike, several tokens at once', async () => {
-    const { ask } = linkOf();
-    expect(await ask('load', load)).toEqual({ backend: 'wasm', note: 'a note' });
-    await ask('image', { image: 1, patchStates: halfs(3, 2, 1, 2, 3, 4, 0.5, -8) });
-    const narrow = await ask('maps', { image: 1, queryStates: halfs(2, 2, 1, 0, 0, 0.25) });
+  it('computes maps from fp16 and float32 states, several tokens at once', async () => {
+    const { request } = linkOf();
+    expect(await request('load', load)).toEqual({ backend: 'wasm', note: 'a note' });
+    await request('image', { image: 1, patchStates: halfs(3, 2, 1, 2, 3, 4, 0.5, -8) });
+    const narrow = await request('maps', { image: 1, queryStates: halfs(2, 2, 1, 0, 0, 0.25) });
     expect(narrow).toMatchObject({ tokens: 2, backend: 'wasm', values: Float32Array.of(1, 3, 0.5, 0.5, 1, -2) });
-    const wide = await ask('maps', { image: 1, queryStates: floats(1, 2, 70000, 0) });
+    const wide = await request('maps', { image: 1, queryStates: floats(1, 2, 70000, 0) });
     expect(wide).toMatchObject({ tokens: 1, values: Float32Array.of(70000, 210000, 35000) });
   });
 
-  it('makes none of an image that another has taken the place of', async () => {
-    const { ask } = linkOf();
-    await ask('load', load);
-    await ask('image', { image: 1, patchStates: floats(1, 2, 1, 2) });
-    await ask('image', { image: 2, patchStates: floats(1, 2, 3, 4) });
+  it('rejects maps of an image that has been replaced', async () => {
+    const { request } = linkOf();
+    await request('load', load);
+    await request('image', { image: 1, patchStates: floats(1, 2, 1, 2) });
+    await request('image', { image: 2, patchStates: floats(1, 2, 3, 4) });
     const queryStates = floats(1, 2, 1, 1);
-    await expect(ask('maps', { image: 1, queryStates })).rejects.toThrow("image 1 is not the head's any more");
-    expect(await ask('maps', { image: 2, queryStates })).toMatchObject({ tokens: 1 });
+    await expect(request('maps', { image: 1, queryStates })).rejects.toThrow("image 1 is no longer the head's image");
+    expect(await request('maps', { image: 2, queryStates })).toMatchObject({ tokens: 1 });
   });
 
-  it('says what failed, and goes on with the next', async () => {
-    const { ask } = linkOf();
+  it('reports a failure and continues with the next request', async () => {
+    const { request } = linkOf();
     const patchStates = floats(1, 2, 1, 2);
-    await expect(ask('image', { image: 1, patchStates })).rejects.toThrow('states arrived before the head was loaded');
-    await ask('load', load);
+    await expect(request('image', { image: 1, patchStates })).rejects.toThrow(
+      'states arrived before the head was loaded',
+    );
+    await request('load', load);
     const broken = floats(1, 2, Number.NaN, 2);
-    await expect(ask('image', { image: 1, patchStates: broken })).rejects.toThrow('normalised holds NaN');
-    await expect(ask('image', { image: 2, patchStates })).resolves.toBeUndefined();
+    await expect(request('image', { image: 1, patchStates: broken })).rejects.toThrow('normalised holds NaN');
+    await expect(request('image', { image: 2, patchStates })).resolves.toBeUndefined();
   });
 });

@@ -1,9 +1,9 @@
-// The head in its worker: hidden states in, maps out.
+// The head's worker: hidden states in, maps out.
 import { widenHalfs } from '../contract/half-floats';
 import type { StateRows } from '../contract/run-rows';
 import type { Handlers } from '../workers/worker-service';
 import { type ChosenHead, chooseHead, type HeadFiles } from './head';
-import type { HeadLoadRequest, HeadMaps, HeadQuestions, HeadReport } from './head-questions';
+import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
 import { createLoadReport, type LoadProgress } from './load-progress';
 import { loadModelFiles } from './model-files';
 import { loadRuntime, planRuntime, type Runtime } from './runtime';
@@ -15,8 +15,8 @@ export interface LoadedHead extends ChosenHead {
   readonly runtime: Pick<Runtime, 'deviceNote'>;
 }
 
-/** Tests hand in a `load` of their own, for Node's runtime. */
-export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadQuestions> {
+/** Tests pass their own `load` for Node's runtime. */
+export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadProtocol> {
   let loaded: LoadedHead | undefined;
   let image: number | undefined;
 
@@ -27,23 +27,23 @@ export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadQues
 
   return {
     async load(request, { emit }) {
-      const former = loaded;
+      const previous = loaded;
       loaded = undefined;
       image = undefined;
-      await former?.head.destroy();
+      await previous?.head.destroy();
       loaded = await load(request, emit);
       return reportOf(loaded);
     },
-    async image(asked) {
+    async image(request) {
       const { head } = ensureLoaded();
       image = undefined;
-      await head.setImage(tensorOf(asked.patchStates));
-      image = asked.image;
+      await head.setImage(tensorOf(request.patchStates));
+      image = request.image;
       return undefined;
     },
-    async maps(asked, { handOver }) {
-      if (image !== asked.image) throw new Error(`image ${asked.image} is not the head's any more`);
-      const maps = await mapsOf(ensureLoaded(), asked.queryStates);
+    async maps(request, { handOver }) {
+      if (image !== request.image) throw new Error(`image ${request.image} is no longer the head's image`);
+      const maps = await mapsOf(ensureLoaded(), request.queryStates);
       handOver(maps.values.buffer);
       return maps;
     },
@@ -80,7 +80,7 @@ async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadPro
     report.onBytes,
     () => report.name('the FastRM head'),
   );
-  // The graph names it by its file's name alone.
+  // The graph refers to the weights by file name only.
   const weightsName = new URL(weights.path, baseUrl).pathname.split('/').at(-1) ?? '';
   const external = [{ path: weightsName, data: files(weights.path) }];
   const headFiles: HeadFiles = {

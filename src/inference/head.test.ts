@@ -1,5 +1,5 @@
-// The head's graph, as companion/src/patchlight/head/folded.py writes it for any width, in onnxruntime-web's WASM build
-// under Node, against the paper's form in float64: LayerNorm, query and key projections, sigmoid of the scaled product.
+// Compares the head's graph, as companion/src/patchlight/head/folded.py writes it for any width, with the paper's form in
+// float64: LayerNorm, query and key projections, sigmoid of the scaled product. Uses onnxruntime-web's WASM build in Node.
 import { readFileSync } from 'node:fs';
 import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-web';
@@ -25,7 +25,7 @@ const matrix = (rows: number, cols: number, scale: number): Matrix =>
 const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 const column = (m: Matrix, j: number) => Float64Array.from(m, (row) => row[j]!);
 
-/** Without its affine part. */
+/** LayerNorm without the affine part. */
 function normalised(x: Float64Array): Float64Array {
   const mean = x.reduce((sum, value) => sum + value, 0) / d;
   const variance = x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / d;
@@ -94,7 +94,7 @@ beforeAll(async () => {
   head = await createHead(createRuntime(ort, { threads: 1 }), files, 'wasm');
 });
 
-test('refuses a token before there is an image', async () => {
+test('refuses a token before an image is set', async () => {
   await expect(head.maps(flat(queries))).rejects.toThrow('no image');
 });
 
@@ -102,13 +102,13 @@ test("gives the paper's probabilities for a batch of tokens", async () => {
   await head.setImage(flat(patches));
   const { data, dims } = await head.maps(flat(queries));
   expect(dims).toEqual([queryCount, patchCount]);
-  const wanted = paperProbabilities();
-  expect(Math.max(...wanted) - Math.min(...wanted), 'the case is not flat').toBeGreaterThan(0.9);
-  // fp16's rounding of M, 2^-11 of each entry, over logits of about ten.
-  for (const [i, value] of wanted.entries()) expect(Math.abs(data[i]! - value)).toBeLessThan(2e-3);
+  const expected = paperProbabilities();
+  expect(Math.max(...expected) - Math.min(...expected), 'the maps are not flat').toBeGreaterThan(0.9);
+  // M is rounded to fp16, a relative error of 2^-11 per entry; logits are about ten.
+  for (const [i, value] of expected.entries()) expect(Math.abs(data[i]! - value)).toBeLessThan(2e-3);
 });
 
-test('gives one token the same map as in a batch', async () => {
+test('computes the same map for a single token as in a batch', async () => {
   await head.setImage(flat(patches));
   const batch = await head.maps(flat(queries));
   const single = await head.maps(flat(queries.slice(3, 4)));
@@ -116,7 +116,7 @@ test('gives one token the same map as in a batch', async () => {
   for (const [i, value] of row.entries()) expect(single.data[i]).toBeCloseTo(value, 5);
 });
 
-test('reads the image that was set last', async () => {
+test('uses the most recently set image', async () => {
   await head.setImage(flat(patches));
   const first = await head.maps(flat(queries));
   await head.setImage(flat([...patches].reverse()));

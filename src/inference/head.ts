@@ -1,4 +1,4 @@
-// The FastRM head in its folded form: one d x d matrix, and for the image nothing but its LayerNorm.
+// The FastRM head in its folded form: one d x d matrix, and only a LayerNorm for the image.
 import { createRandom } from '../math/random';
 import { createGraph, type GraphFiles } from './graph';
 import type { Backend, Runtime } from './runtime';
@@ -13,15 +13,15 @@ export interface HeadFiles {
 
 export interface Head {
   readonly backend: Backend;
-  /** [P, d] last hidden states at the image's patches, row-major over the grid; once an image. */
+  /** [P, d] last hidden states at the image's patches, row-major over the grid; call once per image. */
   setImage(patchStates: FloatTensor): Promise<void>;
-  /** [T, d] states that predicted the tokens, to probabilities [T, P]. */
+  /** Computes probabilities [T, P] from the [T, d] states that predicted the tokens. */
   maps(queryStates: FloatTensor): Promise<FloatTensor>;
   destroy(): Promise<void>;
 }
 
 export async function createHead(runtime: Runtime, files: HeadFiles, preferred: Backend): Promise<Head> {
-  // The norm stays on WASM: it runs once an image, and its result is needed there if the device fails.
+  // The norm stays on WASM: it runs once per image, and its result is needed there if the device fails.
   const norm = await createGraph(runtime, files.norm, 'wasm');
   const head = await createGraph(runtime, files.head, preferred);
   let patches: FloatTensor | undefined;
@@ -45,22 +45,22 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
   };
 }
 
-/** Largest difference from WASM's probabilities at which a WebGPU head is believed. */
+/** Largest difference from WASM's probabilities at which a WebGPU head is trusted. */
 const maxBackendDifference = 1e-3;
 
 export interface ChosenHead {
   readonly head: Head;
-  /** Why it is not on WebGPU although there is a device. */
+  /** Why WebGPU is not used although there is a device. */
   readonly note: string | undefined;
 }
 
-/** WebGPU where there is a device whose numbers are WASM's, on seeded random states; else WASM. */
+/** Chooses WebGPU if there is a device that matches WASM on seeded random states, otherwise WASM. */
 export async function chooseHead(runtime: Runtime, files: HeadFiles, hiddenSize: number): Promise<ChosenHead> {
   const wasm = await createHead(runtime, files, 'wasm');
   if (runtime.device === undefined) return { head: wasm, note: runtime.deviceNote };
   const webgpu = await createHead(runtime, files, 'webgpu');
-  const [wanted, found] = [await probe(wasm, hiddenSize), await probe(webgpu, hiddenSize)];
-  const difference = largestDifference(wanted.data, found.data);
+  const [expected, actual] = [await probe(wasm, hiddenSize), await probe(webgpu, hiddenSize)];
+  const difference = largestDifference(expected.data, actual.data);
   if (webgpu.backend === 'webgpu' && difference <= maxBackendDifference) {
     await wasm.destroy();
     return { head: webgpu, note: undefined };
@@ -75,7 +75,7 @@ async function probe(head: Head, hiddenSize: number): Promise<FloatTensor> {
   return head.maps(noise(3, hiddenSize));
 }
 
-/** [rows, cols] in -1..1, the same on each call. */
+/** [rows, cols] in -1..1, the same on every call. */
 function noise(rows: number, cols: number): FloatTensor {
   const { unit } = createRandom(1);
   return { data: Float32Array.from({ length: rows * cols }, () => 2 * unit() - 1), dims: [rows, cols] };

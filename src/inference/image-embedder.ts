@@ -9,24 +9,24 @@ import type { PromptTokenizer } from './prompt-tokenizer';
 import type { FloatTensor } from './tensor';
 
 interface EmbeddedImage {
-  /** Its hash. */
+  /** The image's hash. */
   readonly key: string;
   readonly geometry: ImageGeometry;
-  /** [1, before + P, d]: the prompt up to its image, and the patches. */
+  /** [1, before + P, d]: the prompt before the image, and the patches. */
   readonly prefix: FloatTensor;
 }
 
-/** The hash is that of the bytes: an image that was embedded before is known by it. */
+/** `sha256` is the hash of the bytes, used as the cache key. */
 export interface HashedImage {
   readonly blob: Blob;
   readonly sha256: string;
 }
 
-/** An image as the language model's input. */
+/** Embeds an image as input of the language model. */
 export type ImageEmbedder = (image: HashedImage) => Promise<EmbeddedImage>;
 
-/** One image is often asked about and explained in turn with another. */
-const keptImages = 2;
+/** The user often alternates between two images. */
+const maxImages = 2;
 
 export function createImageEmbedder(
   vision: Graph,
@@ -34,10 +34,10 @@ export function createImageEmbedder(
   tokenizer: PromptTokenizer,
   facts: ModelManifest['image'],
 ): ImageEmbedder {
-  const recent = createRecent<EmbeddedImage>(keptImages);
+  const recent = createRecent<EmbeddedImage>(maxImages);
   return async ({ blob, sha256: key }) => {
-    const known = recent.get(key);
-    if (known) return known;
+    const cached = recent.get(key);
+    if (cached) return cached;
     const { pixelValues, geometry } = await modelImageOf(blob, facts);
     const pixels = { data: pixelValues, dims: [1, 3, facts.sizePx, facts.sizePx] };
     const { image_features } = await vision.run({ pixel_values: pixels }, ['image_features']);

@@ -9,12 +9,12 @@ export interface LoadProgress {
 
 export interface LoadReport {
   readonly onBytes: OnBytes;
-  /** Names what comes next; shown with the next bytes, or at once by `show`. */
+  /** Names what loads next; shown with the next bytes, or immediately by `show`. */
   name(what: string): void;
   show(): void;
 }
 
-/** Counts what several files load. */
+/** Adds up the progress of several files. */
 export function createLoadReport(totalBytes: number, onProgress: (progress: LoadProgress) => void): LoadReport {
   let loadedBytes = 0;
   let what = 'the runtime';

@@ -9,6 +9,6 @@ test('orders tokens by probability, in nats, without overflow', () => {
   expect(likely[2]!.logProb).toBeCloseTo(-2 - Math.log(total), 10);
 });
 
-test('of equal tokens the lower id comes first', () => {
+test('orders ties by token id', () => {
   expect(mostLikely(Float32Array.of(1, 3, 3), 2).map(({ tokenId }) => tokenId)).toEqual([1, 2]);
 });

@@ -3,7 +3,7 @@ export interface Likely {
   readonly logProb: number;
 }
 
-/** The `count` most likely tokens, most likely first; equal ones by id, so that the first is PyTorch's argmax. */
+/** The `count` most likely tokens, most likely first; ties are ordered by id, so that the first equals PyTorch's argmax. */
 export function mostLikely(logits: Float32Array, count: number): Likely[] {
   const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const sum = logits.reduce((total, value) => total + Math.exp(value - largest), 0);

@@ -1,11 +1,11 @@
-// The page's end of the embedded model's worker: one call a method.
+// The page's end of the embedded model's worker: one method per operation.
 import type { ExplainEvent } from '../contract/run';
 import { createWorkerLink } from '../workers/worker-link';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
 import { endAtAbort } from './end-at-abort';
 import type { AnswerToExplain } from './explainer';
 import type { LoadProgress } from './load-progress';
-import type { BackendReport, LoadedModel, LoadRequest, ModelQuestions } from './model-questions';
+import type { BackendReport, LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
 import type { PromptTokenizer } from './prompt-tokenizer';
 
 export { type ExplainerMethod, explainerMethods } from './explainer-method';
@@ -19,38 +19,38 @@ export interface ReadyModel extends LoadedModel {
 
 export interface ModelClient {
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<ReadyModel>;
-  /** Throws where the worker fails; aborting ends it with the token just read (`endAtAbort`). */
+  /** Throws if the worker fails; an abort ends it after the last token read (`endAtAbort`). */
   ask(
-    asked: ImageQuestion,
+    question: ImageQuestion,
     signal: AbortSignal,
     onBackend: (report: BackendReport) => void,
   ): AsyncGenerator<AnswerEvent>;
-  /** Throws where the worker fails; aborting ends it with the map that is under way. */
-  explain(asked: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
+  /** Throws if the worker fails; an abort ends it after the current map. */
+  explain(request: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
   destroy(): void;
 }
 
 const startWorker = () => new Worker(new URL('./embedded.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker is gone, and what it had loaded with it. */
+/** `onDeath`: the worker has died with everything it had loaded. */
 export function createModelClient(onDeath: (reason: string) => void): ModelClient {
-  const link = createWorkerLink<ModelQuestions>(startWorker, { onDeath });
-  const askWorker: ModelClient['ask'] = async function* (asked, signal, onBackend) {
-    onBackend(yield* link.stream('ask', asked, { signal }));
+  const link = createWorkerLink<ModelProtocol>(startWorker, { onDeath });
+  const askWorker: ModelClient['ask'] = async function* (question, signal, onBackend) {
+    onBackend(yield* link.stream('ask', question, { signal }));
   };
   return {
     load: (request, onProgress) =>
       link.disconnectOnFailure(async () => {
-        const loaded = await link.ask('load', request, { onEvent: onProgress });
+        const loaded = await link.request('load', request, { onEvent: onProgress });
         // Loaded late, so that the first paint does not wait for it.
         const { createPromptTokenizer } = await import('./prompt-tokenizer');
         return { ...loaded, promptTokenizer: createPromptTokenizer(loaded.tokenizer, loaded.manifest.prompt) };
       }),
-    ask: (asked, signal, onBackend) => endAtAbort(askWorker(asked, signal, onBackend), signal),
-    async *explain(asked, signal) {
-      for await (const event of link.stream('explain', asked, { signal })) {
+    ask: (question, signal, onBackend) => endAtAbort(askWorker(question, signal, onBackend), signal),
+    async *explain(request, signal) {
+      for await (const event of link.stream('explain', request, { signal })) {
         yield event;
-        // The worker answers in a later turn of the model, which is nothing to wait for.
+        // The response only follows in a later turn of the model, so do not wait for it.
         if (event.type === 'end') return;
       }
     },

@@ -5,17 +5,17 @@ import { faultOf } from './model-files';
 const bytes = new TextEncoder().encode('weights');
 const sha256 = createHash('sha256').update(bytes).digest('hex');
 
-test('takes the bytes that the manifest promises', async () => {
+test('accepts bytes that match the manifest', async () => {
   expect(await faultOf(bytes, { path: 'a.onnx', sha256, bytes: 7 })).toBeUndefined();
 });
 
-test('refuses one changed byte, naming file and hashes', async () => {
+test('refuses a changed byte, naming the file and both hashes', async () => {
   const changed = bytes.with(0, 0) as Uint8Array<ArrayBuffer>;
   const fault = await faultOf(changed, { path: 'a.onnx', sha256, bytes: 7 });
   expect(fault).toMatch(/^a\.onnx does not match its checksum/);
   expect(fault).toContain(sha256.slice(0, 12));
 });
 
-test('refuses a cut file with both lengths', async () => {
+test('refuses a truncated file, naming both lengths', async () => {
   expect(await faultOf(bytes, { path: 'a.onnx', sha256, bytes: 70 })).toBe('a.onnx has 7 bytes; its manifest says 70');
 });

@@ -1,5 +1,5 @@
-// The model's files, checked against the manifest's hashes, and kept in the browser's cache under those hashes: a file
-// that is already there is not fetched again, and one that changed has another name.
+// The model's files are checked against the manifest's hashes and cached in the browser under those hashes: a cached file
+// is not fetched again, and a changed file has a new key.
 import { type ExplainFacts, type ModelManifest, parseManifest } from '../contract/manifest';
 import { sha256Hex } from '../contract/sha256';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
@@ -15,7 +15,7 @@ export type ModelFiles = (path: string) => Uint8Array<ArrayBuffer>;
 export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
   const response = await fetch(new URL('manifest.json', modelUrl), { cache: 'no-cache' });
   if (!response.ok) throw new Error(`the model's manifest: the server answered ${response.status}`);
-  // A static host may answer a missing file with its start page.
+  // A static host may respond to a missing file with its start page.
   const text = await response.text();
   let data: unknown;
   try {
@@ -26,7 +26,7 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
   return parseManifest(data);
 }
 
-/** What answers take: all of it or none; rejects with the file that is wrong. `onBytes` counts cached files too. */
+/** Loads all files needed to answer; rejects with the name of a faulty file. `onBytes` includes cached files. */
 export async function loadModelFiles(
   modelUrl: string,
   { files, explain }: Pick<ModelManifest, 'files' | 'explain'>,
@@ -34,13 +34,13 @@ export async function loadModelFiles(
   onFile: (path: string) => void,
 ): Promise<ModelFiles> {
   const cache = await openCache();
-  const found = await loadFiles(modelUrl, files, cache, onBytes, onFile);
+  const loaded = await loadFiles(modelUrl, files, cache, onBytes, onFile);
   const listed = Object.values({ ...files, ...explain?.files });
   if (cache) void removeOthers(cache, modelUrl, new Set(listed.map(({ sha256 }) => sha256)));
-  return found;
+  return loaded;
 }
 
-/** What explanations take beside it. */
+/** Loads the additional files needed to explain answers. */
 export async function loadExplainFiles(modelUrl: string, { files }: ExplainFacts): Promise<ModelFiles> {
   return loadFiles(
     modelUrl,
@@ -84,14 +84,14 @@ async function loadFile(url: URL, file: ModelFile, cache: Cache | undefined, onB
   const bytes = await fetchBytes(url, onBytes);
   const fault = await faultOf(bytes, file);
   if (fault !== undefined) throw new Error(fault);
-  // A full disk costs the next visit a download, not this one its answer.
+  // A full disk must not fail this visit; the next one downloads the file again.
   await cache?.put(key, new Response(bytes)).catch(() => undefined);
   return bytes;
 }
 
 const cacheName = 'patchlight-models';
 
-/** Not there in a private window of some browsers, nor without a secure context. */
+/** The cache is unavailable in private windows of some browsers and without a secure context. */
 async function openCache(): Promise<Cache | undefined> {
   try {
     return await caches.open(cacheName);
@@ -100,21 +100,21 @@ async function openCache(): Promise<Cache | undefined> {
   }
 }
 
-/** Some addresses name the hash themselves. */
+/** `set`, because some URLs already contain the hash. */
 function keyOf(url: URL, sha256: string): string {
   const key = new URL(url);
   key.searchParams.set('sha256', sha256);
   return key.href;
 }
 
-async function removeOthers(cache: Cache, modelUrl: string, wanted: ReadonlySet<string>): Promise<void> {
+async function removeOthers(cache: Cache, modelUrl: string, listed: ReadonlySet<string>): Promise<void> {
   for (const { url } of await cache.keys()) {
     const sha256 = new URL(url).searchParams.get('sha256') ?? '';
-    if (url.startsWith(modelUrl) && !wanted.has(sha256)) await cache.delete(url);
+    if (url.startsWith(modelUrl) && !listed.has(sha256)) await cache.delete(url);
   }
 }
 
-/** What is wrong with these bytes, with both numbers. */
+/** What is wrong with the bytes, with the actual and expected value; undefined if nothing. */
 export async function faultOf(bytes: Uint8Array<ArrayBuffer>, file: ModelFile): Promise<string | undefined> {
   if (bytes.length !== file.bytes) return `${file.path} has ${bytes.length} bytes; its manifest says ${file.bytes}`;
   const sha256 = await sha256Hex(bytes);

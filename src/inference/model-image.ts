@@ -1,5 +1,5 @@
-// Source image to the model's input, as CLIPImageProcessor does it: shorter side resized (bicubic), centre crop,
-// rescale, normalise. Decoded pixels are taken in strips: a large picture never lies in memory as RGBA as a whole.
+// Prepares an image as CLIPImageProcessor does: resize the shorter side (bicubic), centre crop, rescale, normalise.
+// Pixels are decoded in strips, so a large image is never completely in memory as RGBA.
 import type { ImageGeometry, PatchGrid } from '../contract/run';
 import { type AxisWeights, bicubicWeights, resizeColumns, resizeRows } from './bicubic';
 
@@ -24,14 +24,14 @@ export interface ModelImage {
   readonly geometry: ImageGeometry;
 }
 
-/** Pixels decoded to RGBA at once. */
+/** Pixels per decoded RGBA strip. */
 export const stripPixels = 1 << 20;
 
 export function prepareImage(source: PixelStrips, preparation: ImagePreparation): ModelImage {
   const { sizePx } = preparation;
   const { widthPx, heightPx } = source;
   const shortPx = Math.min(widthPx, heightPx);
-  // Truncated, not rounded, and the crop floors: both as in the Python preprocessing.
+  // The size is truncated and the crop offset floored, as in the Python preprocessing.
   const resizedWidthPx = widthPx === shortPx ? sizePx : Math.trunc((sizePx * widthPx) / shortPx);
   const resizedHeightPx = heightPx === shortPx ? sizePx : Math.trunc((sizePx * heightPx) / shortPx);
   const leftPx = Math.floor((resizedWidthPx - sizePx) / 2);
@@ -65,7 +65,7 @@ export function prepareImage(source: PixelStrips, preparation: ImagePreparation)
   };
 }
 
-/** [y.count, x.count, 3]. Only the rows that the wanted outputs rest on are read. */
+/** [y.count, x.count, 3]. Reads only the rows that the outputs depend on. */
 export function resize(source: PixelStrips, x: AxisWeights, y: AxisWeights): Uint8Array {
   const firstRow = y.start[0]!;
   const endRow = y.start[y.count - 1]! + y.size[y.count - 1]!;

@@ -1,4 +1,4 @@
-// The embedded model in its worker: loading it, answers, and explanations of them.
+// The embedded model's worker: loads the model, answers questions and explains answers.
 import type { ModelManifest } from '../contract/manifest';
 import type { ExplainEvent } from '../contract/run';
 import { macrotask } from '../workers/macrotask';
@@ -8,15 +8,15 @@ import { type AnswerEvent, createEmbeddedModel, type EmbeddedModel } from './emb
 import type { Explainer } from './explainer';
 import { createLoadReport, type LoadProgress } from './load-progress';
 import { fetchManifest, loadExplainFiles, loadModelFiles, type ModelFiles } from './model-files';
-import type { LoadedModel, LoadRequest, ModelQuestions } from './model-questions';
+import type { LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime } from './runtime';
 
-/** To be served concurrently: an explanation takes its own turns. */
-export function createModelHandlers(): Handlers<ModelQuestions> {
+/** Serve with `isConcurrent`: an explanation takes its own turns. */
+export function createModelHandlers(): Handlers<ModelProtocol> {
   /**
-   * One answer after the other; a new question's abort of the former lets its turn come within a token. An explanation
-   * takes a turn a token, so that a question that comes meanwhile waits for one map and not for all of them.
+   * Answers run one at a time; a new question aborts the previous answer and gets its turn within one token. An
+   * explanation takes one turn per token, so that a new question waits for one map only.
    */
   const turns = createSerialQueue();
   let model: EmbeddedModel | undefined;
@@ -31,32 +31,32 @@ export function createModelHandlers(): Handlers<ModelQuestions> {
         return loaded;
       }),
 
-    ask: (asked, { signal, emit }) =>
+    ask: (question, { signal, emit }) =>
       turns.run(async () => {
         if (model === undefined) throw new Error('a question arrived before the model was loaded');
-        for await (const event of model.answer(asked, signal)) emit(event, buffersOf(event));
+        for await (const event of model.answer(question, signal)) emit(event, buffersOf(event));
         return { backend: model.backend, note: model.note };
       }),
 
-    async explain(asked, { signal, emit }) {
-      // After a load that is under way.
+    async explain(request, { signal, emit }) {
+      // Wait for a load in progress.
       await turns.run(async () => {});
       if (ensureExplainer === undefined) throw new Error('an explanation was requested before the model was loaded');
       const explainer = await ensureExplainer();
-      await explainer.load(asked.method);
-      const events = explainer.explain(asked, signal);
+      await explainer.load(request.method);
+      const events = explainer.explain(request, signal);
       for (;;) {
         const next = await turns.run(() => events.next());
         if (next.done) return undefined;
         emit(next.value, buffersOf(next.value));
-        // Messages, an abort among them, are only received between tasks.
+        // Messages, including an abort, are received only between tasks.
         await macrotask();
       }
     },
   };
 }
 
-/** A map's values are moved to the page: the worker does not touch them again. */
+/** A map's values are transferred to the page: the worker must not use them afterwards. */
 function buffersOf(event: AnswerEvent | ExplainEvent): Transferable[] {
   return event.type === 'map' ? [event.map.values.buffer] : [];
 }
@@ -84,11 +84,11 @@ async function loadModel(
 }
 
 async function loadExplainer(modelUrl: string, { explain, name }: ModelManifest, model: EmbeddedModel) {
-  if (explain === undefined) throw new Error(`${name} has no graphs that explain its answers`);
+  if (explain === undefined) throw new Error(`${name} was built without graphs for explaining its answers`);
   return model.createExplainer(explain, await loadExplainFiles(modelUrl, explain));
 }
 
-/** The first call's result for all, unless it fails. */
+/** Shares the first call's result; a failed call can be retried. */
 function once<T>(task: () => Promise<T>): () => Promise<T> {
   let result: Promise<T> | undefined;
   return () => {

@@ -1,5 +1,5 @@
-// Which build of onnxruntime-web to load. Its glue (.mjs) and its binary (.wasm) are files of the page's own origin,
-// found by Vite; the binary is fetched here, so that its bytes count in the progress bar.
+// Chooses the build of onnxruntime-web. Its glue (.mjs) and binary (.wasm) are served from the page's origin and resolved
+// by Vite; the page fetches the binary itself, so that its bytes count in the progress bar.
 import asyncifyGlueUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url';
 import asyncifyBinaryUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url';
 import jspiGlueUrl from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url';
@@ -12,7 +12,7 @@ export type Ort = typeof import('onnxruntime-web');
 export interface OrtBundle {
   readonly glueUrl: string;
   readonly binaryUrl: string;
-  /** Of the binary, as shipped; only the progress bar rests on it. */
+  /** Size of the shipped binary; used only by the progress bar. */
   readonly bytes: number;
   importOrt(): Promise<Ort>;
 }
@@ -40,8 +40,8 @@ const asyncify: OrtBundle = {
 
 export const ortBundles = { plain, jspi, asyncify };
 
-/** WebGPU needs a build that can suspend: by the engine (JSPI) or, 10 MB larger, by rewritten code (asyncify). */
-export function chooseOrtBundle(wanted: { readonly webgpu: boolean; readonly suspending: boolean }): OrtBundle {
-  if (!wanted.webgpu) return plain;
-  return wanted.suspending ? jspi : asyncify;
+/** WebGPU needs a build that can suspend: natively (JSPI) or, 10 MB larger, with rewritten code (asyncify). */
+export function chooseOrtBundle(needs: { readonly webgpu: boolean; readonly suspending: boolean }): OrtBundle {
+  if (!needs.webgpu) return plain;
+  return needs.suspending ? jspi : asyncify;
 }

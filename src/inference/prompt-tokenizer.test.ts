@@ -13,20 +13,20 @@ function piecesOf(text: string): readonly string[] {
   return tokenized.ids.map(tokenizer.pieceOf);
 }
 
-test('parts the prompt at its image and its question', () => {
+test('splits the prompt at the image and the question', () => {
   expect(tokenizer.before.map(tokenizer.pieceOf)).toEqual(['<s>', 'USER', ':']);
   expect(tokenizer.after.map(tokenizer.pieceOf)).toEqual(['ASSISTANT', ':']);
 });
 
-test('takes words, sub-tokens and punctuation', () => {
+test('tokenizes words, sub-tokens and punctuation', () => {
   expect(piecesOf('How many spheres are there?')).toEqual(['How', 'many', 'sphere', '##s', 'are', 'there', '?']);
 });
 
-test('falls back to the case that the model knows', () => {
+test('falls back to a case that the model knows', () => {
   expect(piecesOf('WHAT color is the Large SPHERE?')).toEqual(['what', 'color', 'is', 'the', 'large', 'sphere', '?']);
 });
 
-test('falls back to a capital where only that is known', () => {
+test('falls back to a capital if only that is known', () => {
   const { can: _, ...vocab } = tokenizerJson.model.vocab;
   const capitals = { ...tokenizerJson, model: { ...tokenizerJson.model, vocab } };
   const tokenized = createPromptTokenizer({ ...files, tokenizer: capitals }, exampleManifest().prompt).tokenizeQuestion(
@@ -35,7 +35,7 @@ test('falls back to a capital where only that is known', () => {
   expect(tokenized).toEqual({ kind: 'tokens', ids: [tokenizerJson.model.vocab.Can] });
 });
 
-test('a word that has a token and was never seen is unknown, and taken in the case that was', () => {
+test('a word whose token was never trained is unknown, unless another case was', () => {
   const prompt = { ...exampleManifest().prompt, neverSeen: ['what', 'colour', 'Where', 'where'] };
   const { tokenizeQuestion, pieceOf } = createPromptTokenizer(files, prompt);
   const tokenized = tokenizeQuestion('what color is it');
@@ -51,12 +51,12 @@ test('names each unknown word once, as typed', () => {
   });
 });
 
-test('reads a special token as text', () => {
+test('treats a special token as text', () => {
   expect(tokenizer.tokenizeQuestion('</s> What is it?')).toMatchObject({ kind: 'unknown-words' });
   expect(tokenizer.tokenizeQuestion('<image>')).toMatchObject({ kind: 'unknown-words', words: ['<', '>'] });
 });
 
-test('says how long too long is', () => {
+test('reports length and limit of a question that is too long', () => {
   const text = 'what color is the large sphere '.repeat(10);
   expect(tokenizer.tokenizeQuestion(text)).toEqual({ kind: 'too-long', tokens: 60, limit: 48 });
 });

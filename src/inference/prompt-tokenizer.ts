@@ -10,12 +10,12 @@ type TokenizedQuestion =
   | { readonly kind: 'unknown-words'; readonly words: readonly string[] };
 
 export interface PromptTokenizer {
-  /** What comes before the image, with the begin-of-text token. */
+  /** Tokens before the image, including the begin-of-text token. */
   readonly before: readonly number[];
-  /** What comes after the question. */
+  /** Tokens after the question. */
   readonly after: readonly number[];
   tokenizeQuestion(text: string): TokenizedQuestion;
-  /** As the vocabulary has it: `sphere`, `##s`. */
+  /** The piece as in the vocabulary: `sphere`, `##s`. */
   pieceOf(tokenId: number): string;
 }
 
@@ -28,8 +28,8 @@ export interface TokenizerFiles {
 export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts): PromptTokenizer {
   const tokenizer = new Tokenizer(files.tokenizer, files.config);
   const encode = (text: string) => tokenizer.encode(text, { add_special_tokens: false }).ids;
-  const meaningless = new Set(prompt.neverSeen.map((token) => tokenizer.token_to_id(token)));
-  const isKnown = (word: string) => encode(word).every((id) => id !== prompt.unkTokenId && !meaningless.has(id));
+  const untrained = new Set(prompt.neverSeen.map((token) => tokenizer.token_to_id(token)));
+  const isKnown = (word: string) => encode(word).every((id) => id !== prompt.unkTokenId && !untrained.has(id));
   const [before = '', between = '', after = ''] = prompt.template.split(/<image>|\{question\}/);
 
   return {
@@ -41,7 +41,7 @@ export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts
       const known = words.map((word) => [word, word.toLowerCase(), capitalised(word)].find(isKnown));
       const unknown = words.filter((_, i) => known[i] === undefined);
       if (unknown.length > 0) return { kind: 'unknown-words', words: [...new Set(unknown)] };
-      // Word by word: a special token's text among them, such as <image>, falls apart and stays text.
+      // Encode word by word, so that the text of a special token such as <image> is split and stays text.
       const question = known.flatMap((word) => encode(word!));
       if (question.length > prompt.maxQuestionTokens)
         return { kind: 'too-long', tokens: question.length, limit: prompt.maxQuestionTokens };
@@ -51,7 +51,7 @@ export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts
   };
 }
 
-/** Words and single punctuation marks, as the tokenizer's own first step parts them. */
+/** Words and single punctuation marks, as split by the tokenizer's pre-tokenizer. */
 function wordsOf(text: string): string[] {
   return text.match(/[\p{P}$+<=>^`|~]|[^\s\p{P}$+<=>^`|~]+/gu) ?? [];
 }

@@ -4,7 +4,7 @@ import { sha256Hex } from '../contract/sha256';
 
 const maxBytes = 100_000_000;
 const maxPixels = 64_000_000;
-/** The widest canvas that every browser has. */
+/** The maximum canvas width supported by every browser. */
 const maxSidePx = 16_384;
 
 const typeNames: Record<ImageMediaType, string> = {
@@ -14,7 +14,7 @@ const typeNames: Record<ImageMediaType, string> = {
   'image/gif': 'GIF',
 };
 
-/** Checks kind, bytes and pixels before it decodes; then decodes once, to know that it can be. */
+/** Checks file type, byte size and pixel count, then decodes once to make sure that it can be decoded. */
 export async function readImage(file: Blob, name: string): Promise<CheckedImage> {
   if (file.size > maxBytes) {
     return refused(`${name} has ${megas(file.size)} MB; the limit is ${megas(maxBytes)} MB.`);
@@ -36,10 +36,10 @@ export async function readImage(file: Blob, name: string): Promise<CheckedImage>
   }
   try {
     const bitmap = await createImageBitmap(new Blob([bytes], { type: mediaType }));
-    const shown = { widthPx: bitmap.width, heightPx: bitmap.height };
+    const size = { widthPx: bitmap.width, heightPx: bitmap.height };
     bitmap.close();
     const image = { bytes, mediaType, name, sha256: await sha256Hex(bytes) };
-    return { kind: 'image', image, ...shown };
+    return { kind: 'image', image, ...size };
   } catch {
     return refused(`${name} is a damaged ${typeNames[mediaType]} image: it cannot be decoded.`);
   }

@@ -1,4 +1,4 @@
-// onnxruntime-web, loaded once: its build, its threads, and the one WebGPU device that sessions share.
+// Loads onnxruntime-web: its build, its threads, and the one WebGPU device that sessions share.
 
 import { reasonOf } from '../text/reason-of';
 import { createSerialQueue, type SerialQueue } from '../workers/serial-queue';
@@ -7,22 +7,22 @@ import { findGpuAdapter, requestGpuDevice } from './gpu-adapter';
 import { chooseOrtBundle, type Ort, type OrtBundle } from './ort-bundle';
 
 export type Backend = 'webgpu' | 'wasm';
-/** `auto`: WebGPU where a real adapter gives WASM's numbers, else WASM. `webgpu` takes a software adapter too. */
+/** `auto`: WebGPU if a hardware adapter matches WASM's numbers, otherwise WASM. `webgpu` also accepts a software adapter. */
 export type BackendChoice = 'auto' | Backend;
 
 export interface Runtime {
   readonly ort: Ort;
-  /** Every session is made, run and released in its turn. */
+  /** All sessions are created, run and released through this queue. */
   readonly queue: SerialQueue;
   readonly threads: number;
-  /** Undefined where there is none, and from its first failure on. */
+  /** Undefined if there is none, or after its first failure. */
   readonly device: GPUDevice | undefined;
-  /** Why `device` is not there although it could have been. */
+  /** Why `device` is undefined although WebGPU was an option. */
   readonly deviceNote: string | undefined;
   abandonDevice(reason: string): void;
 }
 
-/** What has been decided before anything is downloaded. */
+/** Decisions made before anything is downloaded. */
 export interface RuntimePlan {
   readonly bundle: OrtBundle;
   readonly adapter: GPUAdapter | undefined;
@@ -57,7 +57,7 @@ interface RuntimeParts {
   readonly device?: GPUDevice;
 }
 
-/** Over a library that is already loaded; tests hand in the one for Node. */
+/** Creates a runtime from a loaded library; tests pass the one for Node. */
 export function createRuntime(ort: Ort, parts: RuntimeParts): Runtime {
   let { device, note } = parts;
   const abandonDevice = (reason: string) => {

@@ -27,10 +27,10 @@ export function int64(values: readonly number[], dims: readonly number[]): IntTe
   return { data: BigInt64Array.from(values, BigInt), dims };
 }
 
-/** A broken device gives NaN, or zeros everywhere, and no error. */
+/** Detects a broken device, which returns NaN or only zeros without an error. */
 export function faultOf(values: Float32Array): string | undefined {
   let largest = 0;
-  // By index: an image's 2.4 million values at d = 4096 take 3 ms so, 12 with an iterator.
+  // Loop by index: the 2.4 million values of an image at d = 4096 take 3 ms this way, 12 ms with an iterator.
   for (let i = 0; i < values.length; i++) {
     const size = Math.abs(values[i]!);
     if (!(size < Number.POSITIVE_INFINITY)) return `holds ${values[i]}`;

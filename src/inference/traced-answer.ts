@@ -1,4 +1,4 @@
-// A finished answer read again in one pass, prompt and tokens at once: what every gradient and attention method starts from.
+// Reruns a complete answer in one pass over prompt and tokens: the input of all gradient and attention methods.
 import type { ReproductionCheck, TextRelevancy } from '../contract/run';
 import type { PatchColumns } from '../math/methods/dex-ar';
 import { concatenate, type Decoder, rowsOf } from './decoder';
@@ -11,7 +11,7 @@ import type { FloatTensor } from './tensor';
 export interface AnswerToTrace {
   readonly image: HashedImage;
   readonly question: string;
-  /** All of the answer. */
+  /** All tokens of the answer. */
   readonly tokenIds: readonly number[];
 }
 
@@ -19,21 +19,21 @@ export interface TracedAnswer {
   readonly columns: AnswerColumns;
   readonly promptIds: readonly number[];
   readonly answerIds: readonly number[];
-  /** [n, d] each, of the n columns before the last token's own: what goes into and out of the blocks of each layer. */
+  /** [n, d] each, for the n columns before the last token: the inputs and outputs of each layer's blocks. */
   readonly passed: Readonly<Record<string, FloatTensor>>;
   /** [n, d] last hidden states. */
   readonly states: FloatTensor;
-  /** [T, V], of the rows that predict the tokens. */
+  /** [T, V], for the rows that predict the tokens. */
   readonly logits: FloatTensor;
 }
 
-/** Where prompt, patches and answer lie in the sequence: text, patches, text, answer. */
+/** Positions of prompt, patches and answer in the sequence: text, patches, text, answer. */
 export interface AnswerColumns {
   readonly patches: PatchColumns;
   readonly promptLength: number;
 }
 
-/** The same for the same image, question and tokens. */
+/** Cache key: equal for the same image, question and tokens. */
 export function keyOf({ image, question, tokenIds }: AnswerToTrace): string {
   return JSON.stringify([image.sha256, question, tokenIds]);
 }
@@ -46,19 +46,19 @@ export function createAnswerReader(
 ): (answer: AnswerToTrace) => Promise<TracedAnswer> {
   return async ({ image, question, tokenIds }) => {
     const tokenized = tokenizer.tokenizeQuestion(question);
-    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be read: ${tokenized.kind}`);
+    if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be tokenized: ${tokenized.kind}`);
     const { prefix } = await embedImage(image);
-    const asked = [...tokenized.ids, ...tokenizer.after];
-    // The last token is predicted and never read.
-    const embeds = concatenate(prefix, await decoder.embed([...asked, ...tokenIds.slice(0, -1)]));
+    const textIds = [...tokenized.ids, ...tokenizer.after];
+    // The last token is only predicted, so it is not an input.
+    const embeds = concatenate(prefix, await decoder.embed([...textIds, ...tokenIds.slice(0, -1)]));
     const input = { data: embeds.data, dims: embeds.dims.slice(1) };
     const graph = await ensureGraph();
     const { logits, states, ...passed } = await graph.run({ 'x.0': input }, ['logits']);
     const from = tokenizer.before.length;
-    const promptLength = prefix.dims[1]! + asked.length;
+    const promptLength = prefix.dims[1]! + textIds.length;
     return {
       columns: { patches: { from, count: prefix.dims[1]! - from }, promptLength },
-      promptIds: [...tokenizer.before, ...asked],
+      promptIds: [...tokenizer.before, ...textIds],
       answerIds: tokenIds,
       passed: { 'x.0': input, ...passed },
       states: states!,
@@ -67,15 +67,15 @@ export function createAnswerReader(
   };
 }
 
-/** The row whose logits predict a token: its map is read there, over the columns up to it. */
+/** The row whose logits predict a token; its map covers the columns up to it. */
 export function rowOf({ promptLength }: AnswerColumns, tokenIndex: number): number {
   return promptLength - 1 + tokenIndex;
 }
 
-// Nats that a log-probability may move by in another order of float32 sums.
+// Nats by which a log-probability may change with the order of float32 sums.
 const AS_LIKELY_NATS = 1e-3;
 
-/** logProbs [T], as they were streamed. */
+/** `logProbs`: [T], as streamed. */
 export function reproductionOf({ logits, answerIds }: TracedAnswer, logProbs: readonly number[]): ReproductionCheck {
   let isSame = true;
   let largestDifference = 0;
@@ -90,19 +90,19 @@ export function reproductionOf({ logits, answerIds }: TracedAnswer, logProbs: re
   return { isSame, largestDifference };
 }
 
-/** One value a column, up to the token's row or further, as a map and the text beside it. */
+/** Splits values per column, up to at least the token's row, into the map and the text relevancy. */
 export function columnParts(
-  found: Float32Array,
+  relevancy: Float32Array,
   columns: AnswerColumns,
   tokenIndex: number,
 ): { readonly values: Float32Array; readonly text: TextRelevancy } {
   const { patches, promptLength } = columns;
-  const prompt = textRows({ data: found, dims: [found.length, 1] }, columns).data;
-  const answer = found.slice(promptLength, promptLength + tokenIndex);
-  return { values: found.slice(patches.from, patches.from + patches.count), text: { prompt, answer } };
+  const prompt = textRows({ data: relevancy, dims: [relevancy.length, 1] }, columns).data;
+  const answer = relevancy.slice(promptLength, promptLength + tokenIndex);
+  return { values: relevancy.slice(patches.from, patches.from + patches.count), text: { prompt, answer } };
 }
 
-/** [m, w] of the prompt's text, from [n, w]. */
+/** The rows [m, w] of the prompt's text, out of [n, w]. */
 export function textRows(rows: FloatTensor, { patches: { from, count }, promptLength }: AnswerColumns): FloatTensor {
   const [before, after] = [rowsOf(rows, 0, from), rowsOf(rows, from + count, promptLength)];
   const data = new Float32Array(before.data.length + after.data.length);

@@ -11,7 +11,7 @@ import { createCompanionExplainer } from './companion-explainer';
 import { createCompanionHttp } from './companion-http';
 import { createRunStates } from './run-states';
 
-// What a companion over the random model of random-weights.run says of it, byte for byte.
+// Recorded responses of a companion that serves the random model of random-weights.run.
 const fixture = (name: string) =>
   new Uint8Array(readFileSync(new URL(`../contract/fixtures/${name}`, import.meta.url)));
 const run = fixture('random-weights.run');
@@ -44,7 +44,7 @@ interface Sent {
   readonly request: unknown;
 }
 
-/** The companion's two routes; what they were asked is kept. */
+/** Stubs the companion's two routes and records the requests. */
 function companionOf(explain: (signal: AbortSignal) => Response = () => new Response(fixture('chefer.explanation'))) {
   const sent: Sent[] = [];
   vi.stubGlobal('fetch', async (url: URL, { body, signal }: RequestInit & { signal: AbortSignal }) => {
@@ -89,11 +89,11 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-describe('what is offered of an answer', () => {
+describe('offers for an answer', () => {
   const refusalsOf = (explainer: ReturnType<typeof explainerOf>, header: RunHeader) =>
     Object.fromEntries(explainer.offers(header).map(({ method, refusal }) => [method, refusal]));
 
-  it('is every method that the page knows, each with what stands against it', async () => {
+  it('list every method of the page, with refusals', async () => {
     const { header } = await answerOf();
     const explainer = explainerOf();
     expect(explainer.offers(header).map(({ method }) => method)).toEqual(methodIds);
@@ -107,14 +107,14 @@ describe('what is offered of an answer', () => {
     });
   });
 
-  it('is not what another model would say', async () => {
+  it('refuse answers of another model', async () => {
     const { header } = await answerOf();
     const refusals = refusalsOf(explainerOf({ ...model, revision: 'another' }), header);
     const other = 'This answer is from random-weights 94c0b4d387c2; the companion serves random-weights another.';
     expect(refusals).toMatchObject({ fastrm: undefined, chefer: other, tam: other, random: undefined });
   });
 
-  it('is FastRM where the answer has its maps, and says why where not', async () => {
+  it('include FastRM if the answer has its maps, otherwise say why not', async () => {
     const { header } = await answerOf();
     const noMaps = { reason: 'random-weights has no FastRM head.' };
     const bare = { ...header, head: undefined };
@@ -122,7 +122,7 @@ describe('what is offered of an answer', () => {
     expect(refusalsOf(explainerOf(), bare).fastrm).toBe('This answer came without FastRM maps.');
   });
 
-  it('is TAM by the states of this visit where the companion does not make it, as long as they are held', async () => {
+  it('include TAM without the companion’s help as long as the states are held', async () => {
     const answer = await answerOf();
     const without = { ...model, methods: ['chefer'] };
     const explainer = explainerOf(without);
@@ -137,7 +137,7 @@ describe('what is offered of an answer', () => {
 });
 
 describe('token activation in this page', () => {
-  it('gives the maps that the companion would give', async () => {
+  it('computes the same maps as the companion', async () => {
     const sent = companionOf();
     const answer = await answerOf();
     const explainer = explainerOf();
@@ -146,23 +146,23 @@ describe('token activation in this page', () => {
     const events = await eventsOf(explainer.explain(request, never));
     expect(events.at(-1)).toMatchObject({ reason: 'done', cost: { tokens: 2, forwardPasses: 0, backwardPasses: 0 } });
 
-    const wanted = { method: 'tam', model: answer.header.model, tokenIndices: [5, 1], patches: 16 } as const;
-    const theirs = mapsOf(await eventsOf(parseExplainStream(fixture('tam.explanation'), wanted)));
+    const expected = { method: 'tam', model: answer.header.model, tokenIndices: [5, 1], patches: 16 } as const;
+    const theirs = mapsOf(await eventsOf(parseExplainStream(fixture('tam.explanation'), expected)));
     for (const [i, map] of mapsOf(events).entries()) {
       const other = theirs[i]!;
       expect(map).toMatchObject({ method: 'tam', tokenIndex: other.tokenIndex, backend: 'script' });
-      // States and rows crossed as fp16, 1e-3 of each; the values are in 0..1.
+      // States and rows were sent as fp16, a relative error of 1e-3; the values are in 0..1.
       expect(largestDifference(map.values, other.values)).toBeLessThan(5e-3);
       expect(largestDifference(map.text!.prompt, other.text!.prompt)).toBeLessThan(5e-3);
       expect(largestDifference(map.text!.answer, other.text!.answer)).toBeLessThan(5e-3);
     }
-    // As many rows at once as the companion gives, each once.
+    // Each row is requested once, in batches of the companion's limit.
     const ids = sent.map(({ path }) => path.replace('unembedding?ids=', '').split(','));
     expect(Math.max(...ids.map(({ length }) => length))).toBe(4);
     expect(new Set(ids.flat()).size).toBe(ids.flat().length);
   });
 
-  it('asks for nothing twice and opens an answer once', async () => {
+  it('requests nothing twice and opens an answer once', async () => {
     const sent = companionOf();
     const answer = await answerOf();
     const explainer = explainerOf();
@@ -175,7 +175,7 @@ describe('token activation in this page', () => {
     expect(mapsOf(again)[1]?.values).toEqual(mapsOf(first)[0]?.values);
   });
 
-  it('ends as cancelled where it is stopped', async () => {
+  it('ends as cancelled when aborted', async () => {
     companionOf();
     const answer = await answerOf();
     const explainer = explainerOf();
@@ -193,8 +193,8 @@ describe('token activation in this page', () => {
   });
 });
 
-describe('what the companion explains', () => {
-  it('is asked with the picture, the question and the answer as it was streamed', async () => {
+describe('explanations by the companion', () => {
+  it('are requested with the image, the question and the streamed answer', async () => {
     const sent = companionOf();
     const answer = await answerOf();
     const request = { method: 'chefer', ...answer, tokenIndices: [5, 1] } as const;
@@ -214,7 +214,7 @@ describe('what the companion explains', () => {
     ]);
   });
 
-  it('is TAM too where the states are not here', async () => {
+  it('include TAM if the states are not held here', async () => {
     const sent = companionOf(() => new Response(fixture('tam.explanation')));
     const request = { method: 'tam' as MethodId, ...(await answerOf()), tokenIndices: [5, 1] };
     const events = await eventsOf(explainerOf().explain(request, never));
@@ -222,7 +222,7 @@ describe('what the companion explains', () => {
     expect(sent.map(({ path }) => path)).toEqual(['explain']);
   });
 
-  it('ends as cancelled with the maps that came, where it is stopped', async () => {
+  it('end as cancelled with the maps received when aborted', async () => {
     const whole = fixture('chefer.explanation');
     let isLetGo = false;
     companionOf(
@@ -250,7 +250,7 @@ describe('what the companion explains', () => {
     expect(isLetGo).toBe(true);
   });
 
-  it('is let go of where nobody reads on', async () => {
+  it('are aborted if the reader stops early', async () => {
     let isLetGo = false;
     companionOf((signal) => {
       signal.addEventListener('abort', () => {
@@ -263,7 +263,7 @@ describe('what the companion explains', () => {
     expect(isLetGo).toBe(true);
   });
 
-  it('is refused in its own words', async () => {
+  it('are refused with the companion’s own message', async () => {
     const detail = 'chefer over 704 columns may take 9.1 GB at once; 8 GB are allowed';
     companionOf(() => new Response(JSON.stringify({ detail }), { status: 413 }));
     const request = { method: 'chefer', ...(await answerOf()), tokenIndices: [5, 1] } as const;
@@ -274,7 +274,7 @@ describe('what the companion explains', () => {
     );
   });
 
-  it('is not asked for at all where it is not offered', async () => {
+  it('are not requested if they are not offered', async () => {
     const sent = companionOf();
     const answer = await answerOf();
     const ask = (method: MethodId, connected: CompanionModel | undefined = model) =>
@@ -286,7 +286,7 @@ describe('what the companion explains', () => {
   });
 });
 
-function largestDifference(found: Float32Array, wanted: Float32Array): number {
-  expect(found).toHaveLength(wanted.length);
-  return found.reduce((most, value, i) => Math.max(most, Math.abs(value - wanted[i]!)), 0);
+function largestDifference(actual: Float32Array, expected: Float32Array): number {
+  expect(actual).toHaveLength(expected.length);
+  return actual.reduce((max, value, i) => Math.max(max, Math.abs(value - expected[i]!)), 0);
 }

@@ -1,7 +1,7 @@
-// How answers are explained beside a companion: at random and by token activation in this page, by all else over there.
+// Explains a companion's answers. The random control and token activation run in this page, other methods in the companion.
 //
-//   explain -> tam, states held: vocabulary rows (HTTP, kept) -> the worker's maps
-//           -> any other: POST /v1/explain -> parseExplainStream
+//   explain -> tam, if its states are held: vocabulary rows (HTTP, cached) -> maps from the worker
+//           -> otherwise: POST /v1/explain -> parseExplainStream
 import type { CompanionModel } from '../contract/companion';
 import type { ExpectedExplanation } from '../contract/explain-stream';
 import { widenHalfs } from '../contract/half-floats';
@@ -10,7 +10,7 @@ import type { ExplainEvent, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
-import { type CompanionHttp, ensureTaken } from './companion-http';
+import { type CompanionHttp, ensureAccepted } from './companion-http';
 import { explainAtRandom, explainInPage, fastrmRefusal } from './explain-in-page';
 import type { ExplainRequest, MethodOffer } from './run-source';
 import type { HeldStates, RunStates } from './run-states';
@@ -18,7 +18,7 @@ import type { HeldStates, RunStates } from './run-states';
 export interface CompanionExplainerOptions {
   readonly http: CompanionHttp;
   readonly states: RunStates;
-  /** Undefined while nobody is connected. */
+  /** Undefined while no companion is connected. */
   model(): CompanionModel | undefined;
 }
 
@@ -28,11 +28,11 @@ export interface CompanionExplainer {
   destroy(): void;
 }
 
-/** Rows of the vocabulary layer that are kept at most: 130 MB at d = 4096. */
-const mostRows = 8000;
+/** Maximum number of cached rows of the vocabulary layer: 130 MB at d = 4096. */
+const maxRows = 8000;
 
 export function createCompanionExplainer({ http, states, model }: CompanionExplainerOptions): CompanionExplainer {
-  /** The answer that the worker has. */
+  /** The answer opened in the worker. */
   let open: { readonly key: string; readonly maps: OpenActivations } | undefined;
   const activations = createActivationClient(() => {
     open = undefined;
@@ -64,7 +64,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     });
   }
 
-  /** The whole answer at once: the next of its tokens costs little then. */
+  /** Opens the complete answer, so that further tokens are cheap. */
   async function openActivations({ header, tokens }: ExplainRequest, signal: AbortSignal): Promise<OpenActivations> {
     const key = `${header.id} ${tokens.length}`;
     if (open?.key === key) return open.maps;
@@ -86,7 +86,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     return maps;
   }
 
-  /** Those that are missing here are asked for, as many at once as the companion gives. */
+  /** Requests missing rows in batches of the companion's limit. */
   async function vocabularyRows(
     ids: readonly number[],
     { model: { name, revision, hiddenSize } }: RunHeader,
@@ -94,31 +94,31 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
   ): Promise<ReadonlyMap<number, Float32Array>> {
     const { parseUnembedding } = await import('../contract/unembedding');
     const of = `${name} ${revision}`;
-    if (vocabulary.of !== of || vocabulary.rows.size > mostRows) vocabulary = { of, rows: new Map() };
+    if (vocabulary.of !== of || vocabulary.rows.size > maxRows) vocabulary = { of, rows: new Map() };
     const { rows } = vocabulary;
     const missing = [...new Set(ids)].filter((id) => !rows.has(id));
     const atOnce = model()?.limits.unembeddingIds ?? 1;
     for (let from = 0; from < missing.length; from += atOnce) {
-      const asked = missing.slice(from, from + atOnce);
-      const found = await parseUnembedding(await http.unembedding(asked, signal), { ids: asked, hiddenSize });
-      const sender = `${found.model.name} ${found.model.revision}`;
+      const batch = missing.slice(from, from + atOnce);
+      const unembedding = await parseUnembedding(await http.unembedding(batch, signal), { ids: batch, hiddenSize });
+      const sender = `${unembedding.model.name} ${unembedding.model.revision}`;
       if (sender !== of) throw new Error(`the companion now serves ${sender}, but this answer is from ${of}`);
-      for (const id of asked) rows.set(id, found.rows.get(id)!);
+      for (const id of batch) rows.set(id, unembedding.rows.get(id)!);
     }
     return new Map(ids.map((id) => [id, rows.get(id)!]));
   }
 
   async function* byCompanion(request: ExplainRequest, signal: AbortSignal): AsyncGenerator<ExplainEvent> {
     const { method, header, tokenIndices } = request;
-    const wanted: ExpectedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
-    // Reading Arrow is 40 kB that the first paint can do without.
+    const expected: ExpectedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
+    // Loaded lazily: the Arrow reader is 40 kB that the first paint does not need.
     const { parseExplainStream } = await import('../contract/explain-stream');
-    ensureTaken(header.image, model()!);
-    // Also where the reader leaves early: nobody wants the rest.
+    ensureAccepted(header.image, model()!);
+    // Also aborts the request if the reader stops early.
     const left = new AbortController();
     try {
       const response = await http.explain(request, AbortSignal.any([signal, left.signal]));
-      for await (const event of parseExplainStream(response, wanted)) {
+      for await (const event of parseExplainStream(response, expected)) {
         if (event.type === 'end' && event.reason === 'cancelled' && !signal.aborted) {
           const { tokens } = event.cost;
           throw new Error(`the companion ended the explanation after ${tokens} of ${tokenIndices.length} tokens`);
@@ -142,13 +142,13 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
 
   return {
     offers: (header) => methodIds.map((method) => ({ method, refusal: refusalOf(method, header) })),
-    explain: (request, signal) => endedAtAbort(() => eventsOf(request, signal), signal),
+    explain: (request, signal) => cancelledAtAbort(() => eventsOf(request, signal), signal),
     destroy: () => activations.destroy(),
   };
 }
 
-/** What a broken-off request throws ends as cancelled, where it was broken off from here. */
-async function* endedAtAbort(
+/** Turns the error of a request aborted by this page into a `cancelled` end. */
+async function* cancelledAtAbort(
   explain: () => AsyncGenerator<ExplainEvent>,
   signal: AbortSignal,
 ): AsyncGenerator<ExplainEvent> {
@@ -161,7 +161,7 @@ async function* endedAtAbort(
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-    // What the companion did until it noticed is not known here.
+    // What the companion computed before it noticed the abort is not known here.
     const cost = { tokens, ms: performance.now() - from, forwardPasses: 0, backwardPasses: 0, peakBytes: undefined };
     yield { type: 'end', reason: 'cancelled', cost };
   }
@@ -177,7 +177,7 @@ function widened({ patches, prompt, queries }: HeldStates, tokens: number) {
   return { patchStates: floatsOf(patches), promptStates: floatsOf(prompt), queryStates };
 }
 
-/** A copy in any case: the worker takes it away. */
+/** Always copies, because the buffer is transferred to the worker. */
 function floatsOf({ values }: StateRows): Float32Array {
   return values instanceof Uint16Array ? widenHalfs(values) : values.slice();
 }

@@ -1,4 +1,4 @@
-// The companion's routes as calls. What it refuses, and that it cannot be reached, are errors with a sentence each.
+// The companion's routes as functions. A refusal or a failed connection throws an error that can be shown to the user.
 import {
   type CompanionModel,
   type ExplainBody,
@@ -10,7 +10,7 @@ import {
 import type { RunImage } from '../contract/run';
 import { type ExplainRequest, type Question, QuestionRefused } from './run-source';
 
-/** Nobody answers at the companion's address, or the line broke. */
+/** The companion does not respond, or the connection was lost. */
 export class CompanionGone extends Error {
   constructor() {
     super('the companion does not respond (is patchlight serve still running?)');
@@ -18,24 +18,24 @@ export class CompanionGone extends Error {
 }
 
 export interface CompanionHttp {
-  /** Of the API, with the slash at the end; absolute. */
+  /** Absolute URL of the API, with a trailing slash. */
   readonly apiUrl: string;
-  /** Throws where nobody answers, or it speaks another protocol. */
+  /** Throws if the companion does not respond or speaks another protocol. */
   checkHealth(): Promise<void>;
   model(): Promise<CompanionModel>;
-  /** The run's bytes as they come. Breaking off the reading ends the answer. */
+  /** Streams the run's bytes. To stop the answer, stop reading. */
   generate(question: Question, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
-  /** The explanation's bytes as they come. Breaking off the reading ends it. */
+  /** Streams the explanation's bytes. To stop it, stop reading. */
   explain(request: ExplainRequest, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
-  /** Rows of the vocabulary layer, as bytes. */
+  /** Returns rows of the vocabulary layer, as bytes. */
   unembedding(ids: readonly number[], signal: AbortSignal): Promise<Uint8Array>;
 }
 
-/** Bytes that it would refuse are not sent: a body cut off in the middle looks like a broken line. */
-export function ensureTaken(image: RunImage, { limits }: CompanionModel): void {
-  const found = image.bytes.length;
-  if (found > limits.imageBytes) {
-    throw new QuestionRefused(`${image.name} has ${found} bytes; the companion accepts at most ${limits.imageBytes}`);
+/** Checks the image before sending: a body rejected midway is indistinguishable from a lost connection. */
+export function ensureAccepted(image: RunImage, { limits }: CompanionModel): void {
+  const { length } = image.bytes;
+  if (length > limits.imageBytes) {
+    throw new QuestionRefused(`${image.name} has ${length} bytes; the companion accepts at most ${limits.imageBytes}`);
   }
   if (!limits.imageFormats.includes(image.mediaType)) {
     throw new QuestionRefused(
@@ -52,7 +52,7 @@ export function createCompanionHttp(apiUrl: string): CompanionHttp {
     if (!response.ok) throw await refusalOf(response);
     return response.json().catch(() => undefined);
   };
-  /** A picture and what is asked of it; the answer's bytes as they come. */
+  /** Sends a request with its image and streams the bytes of the response. */
   const post = async (path: string, request: GenerateRequest | ExplainBody, image: RunImage, signal: AbortSignal) => {
     const body = new FormData();
     body.set('request', new Blob([JSON.stringify(request)], { type: 'application/json' }));
@@ -67,7 +67,7 @@ export function createCompanionHttp(apiUrl: string): CompanionHttp {
     checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(factsTimeoutMs))),
     model: async () => parseCompanionModel(await get('model', AbortSignal.timeout(factsTimeoutMs))),
     generate({ image, text, maxNewTokens }, signal) {
-      // `sendImage` false: the picture would only come back.
+      // The page already has the image, so the companion need not send it back.
       const request: GenerateRequest = { question: text, sendImage: false, ...(maxNewTokens && { maxNewTokens }) };
       return post('generate', request, image, signal);
     },
@@ -98,7 +98,7 @@ async function reach(url: URL, init: RequestInit): Promise<Response> {
   }
 }
 
-/** Not every browser iterates over a stream by itself. */
+/** Not every browser supports async iteration of streams. */
 async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = body.getReader();
   try {

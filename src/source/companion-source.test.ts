@@ -47,7 +47,7 @@ const model: CompanionModel = {
   trainCommand: 'patchlight train --model random-weights',
 };
 
-/** A stream as the companion sends it: no picture, not recorded. */
+/** A stream as the companion sends it: no image, not recorded. */
 function streamOf(batches: readonly (RecordBatch | undefined)[], change: Record<string, unknown> = {}): Uint8Array {
   const header = JSON.parse(recorded.schema.metadata.get('patchlight.run') ?? '');
   const live = { ...header, recorded: false, image: { ...header.image, sha256 }, ...change };
@@ -58,7 +58,7 @@ function streamOf(batches: readonly (RecordBatch | undefined)[], change: Record<
 const whole = () => streamOf([...queued, states, prompt, ...answerRows]);
 
 interface Companion {
-  /** What each route answers; a function is called for each request. */
+  /** The response of each route; a function is called for each request. */
   health: () => Response;
   model: () => Response;
   generate: (init: RequestInit) => Response | Promise<Response>;
@@ -89,13 +89,13 @@ function companionOf(change: Partial<Companion> = {}): Companion {
       case '/v1/explain':
         return gone();
       default:
-        throw new Error(`no such route: ${url.pathname}`);
+        throw new Error(`unknown route: ${url.pathname}`);
     }
   });
   return companion;
 }
 
-/** A head whose maps hold the number of their query state's first value; `delayMs` lets tokens come to wait. */
+/** A head that fills each map with the first value of its query state; `delayMs` lets tokens queue up. */
 function headOf(delayMs = 0) {
   const batches: number[] = [];
   const seen: StateRows[] = [];
@@ -155,12 +155,12 @@ const typesOf = (events: readonly RunEvent[]) => events.map(({ type }) => type);
 const mapsOf = (events: readonly RunEvent[]) => events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
 const headerOf = (events: readonly RunEvent[]) => {
   const begin = events.find((event) => event.type === 'begin');
-  if (begin?.type !== 'begin') throw new Error('no begin');
+  if (begin?.type !== 'begin') throw new Error('expected a begin event');
   return begin.header;
 };
 const endOf = (events: readonly RunEvent[]) => {
   const end = events.at(-1);
-  if (end?.type !== 'end') throw new Error('no end');
+  if (end?.type !== 'end') throw new Error('expected an end event');
   return end.end;
 };
 
@@ -168,7 +168,7 @@ beforeEach(() => vi.stubGlobal('document', { baseURI: 'http://box:8642/' }));
 afterEach(() => vi.unstubAllGlobals());
 
 describe('connecting', () => {
-  it('says what it loads, then which model there is and what it runs on', async () => {
+  it('reports what it loads, then the model and its device', async () => {
     companionOf();
     const { source, statuses } = sourceOf();
     await source.load();
@@ -179,32 +179,36 @@ describe('connecting', () => {
   });
 
   it.each([
-    ['nobody answers', { health: gone }, 'the companion does not respond (is patchlight serve still running?)'],
+    [
+      'the companion does not respond',
+      { health: gone },
+      'the companion does not respond (is patchlight serve still running?)',
+    ],
     [
       'it speaks another protocol',
       { health: () => json({ status: 'ready', version: '9.0', protocol: 3 }) },
       'the companion (9.0) speaks protocol 3; this page supports 2',
     ],
     [
-      'it wants its token',
+      'it requires its token',
       { health: () => json({ detail: 'this companion requires a token' }, 401) },
       'the companion requires its token: open the address that patchlight serve printed',
     ],
     [
-      'something else answers',
+      'another server responds',
       { health: () => new Response('<html>') },
       'the server at this address is not a companion',
     ],
     [
-      'its facts make no sense',
+      'its model description is invalid',
       { model: () => json({ ...model, hiddenSize: -1 }) },
       /of its model is invalid.*hiddenSize/s,
     ],
-  ])('fails with the reason where %s, and works when tried again', async (_case, change, reason) => {
+  ])('fails with the reason if %s, and works when retried', async (_case, change, reason) => {
     const companion = companionOf(change);
     const { source } = sourceOf();
     const { message } = await source.load().then(
-      () => new Error('it loaded'),
+      () => new Error('it loaded without an error'),
       (error: Error) => error,
     );
     if (typeof reason === 'string') expect(message).toBe(reason);
@@ -217,7 +221,7 @@ describe('connecting', () => {
 });
 
 describe('an answer', () => {
-  it('waits its turn, then gives tokens and the maps made of their states, in order', async () => {
+  it('waits in the queue, then yields tokens and the maps of their states, in order', async () => {
     companionOf();
     const { source, head } = sourceOf();
     const events = await eventsOf(source.ask(question, never));
@@ -232,22 +236,22 @@ describe('an answer', () => {
     expect(head.seen).toMatchObject([{ rows: 16, cols: 32 }]);
   });
 
-  it('makes maps of several tokens at once where they had to wait', async () => {
+  it('computes the maps of queued tokens in one batch', async () => {
     companionOf();
     const { source, head } = sourceOf(headOf(5));
     const events = await eventsOf(source.ask(question, never));
     expect(head.batches.reduce((sum, rows) => sum + rows, 0)).toBe(6);
     expect(head.batches.length).toBeLessThan(6);
-    // The map of each token is its own: the stub writes its query state's first value into it.
+    // Each token has its own map: the stub fills it with the first value of the query state.
     const first = recorded.batches.slice(3, 9).map((batch) => batch.getChild('queryState')?.get(0)?.toArray()[0]);
     expect(mapsOf(events).map(({ values }) => values[0])).toEqual(first);
     expect(mapsOf(events).every(({ values }) => values.length === P)).toBe(true);
-    // A batch's time is shared by its maps.
+    // The time of a batch is divided among its maps.
     const total = mapsOf(events).reduce((sum, { computeMs }) => sum + computeMs, 0);
     expect(total).toBeCloseTo(6 * head.batches.length, 9);
   });
 
-  it('is asked for with the question and the picture, and without a request to send the picture back', async () => {
+  it('is requested with the question and the image, and tells the companion not to send the image back', async () => {
     let sent: FormData | undefined;
     companionOf({
       generate({ body }) {
@@ -266,7 +270,7 @@ describe('an answer', () => {
     ]);
   });
 
-  it('is refused where it is about a different image', async () => {
+  it('is refused if it is about a different image', async () => {
     companionOf({
       generate: () => new Response(streamOf([states], { image: { mediaType: '', name: '', sha256: 'f' } }) as BodyInit),
     });
@@ -278,7 +282,7 @@ describe('explaining an answer', () => {
   const refusalsOf = (source: ReturnType<typeof sourceOf>['source'], header: RunHeader) =>
     Object.fromEntries(source.offers(header).map(({ method, refusal }) => [method, refusal]));
 
-  it('is offered by what the companion says of itself, and by the states of answers that this visit had', async () => {
+  it('is offered according to the companion’s description and the states held from this visit', async () => {
     companionOf({ model: () => json({ ...model, methods: ['chefer'] }) });
     const { source } = sourceOf();
     const header = headerOf(await eventsOf(source.ask(question, never)));
@@ -292,7 +296,7 @@ describe('explaining an answer', () => {
     expect(refusalsOf(sourceOf().source, header).chefer).toBe('The companion is not connected.');
   });
 
-  it('says that the companion is gone where it does not answer', async () => {
+  it('reports that the companion is gone if it does not respond', async () => {
     const companion = companionOf();
     const { source } = sourceOf();
     const events = await eventsOf(source.ask(question, never));
@@ -307,7 +311,7 @@ describe('explaining an answer', () => {
   });
 });
 
-describe('what the companion refuses', () => {
+describe('a refused question', () => {
   it.each([
     [422, 'the question is empty'],
     [413, 'the image has 9 bytes, the limit is 8'],
@@ -319,7 +323,7 @@ describe('what the companion refuses', () => {
     await expect(refused).rejects.toMatchObject({ problem: { kind: 'refused', reason: detail } });
   });
 
-  it('says when to come back where the queue is full', async () => {
+  it('says when to try again if the queue is full', async () => {
     const detail = 'the queue is full, at most 16 questions may wait: try again in 5 s';
     companionOf({ generate: () => json({ detail }, 503, { 'Retry-After': '5' }) });
     const { source } = sourceOf();
@@ -327,7 +331,7 @@ describe('what the companion refuses', () => {
     expect(source.status.phase, 'it is there').toBe('ready');
   });
 
-  it('is not sent at all where the limits are known: bytes and format', async () => {
+  it('is not sent if the image exceeds the known size limit or has another format', async () => {
     companionOf({ generate: gone });
     const { source } = sourceOf();
     const large = { ...question, image: { ...image, bytes: new Uint8Array(1001) } };
@@ -341,12 +345,12 @@ describe('what the companion refuses', () => {
   });
 });
 
-describe('an answer that breaks off', () => {
+describe('an interrupted answer', () => {
   const cut = (share: number) => {
     const bytes = whole();
     return bytes.slice(0, Math.floor(bytes.length * share));
   };
-  /** Bytes, then what a browser says when the other end dies. */
+  /** Bytes, then the error a browser raises when the server dies. */
   const dying = (bytes: Uint8Array) =>
     new ReadableStream({
       start(controller) {
@@ -355,7 +359,7 @@ describe('an answer that breaks off', () => {
       },
     });
 
-  it('keeps the tokens that came with their maps, and says that the companion is gone', async () => {
+  it('keeps the received tokens with their maps, and reports that the companion is gone', async () => {
     const companion = companionOf({
       generate() {
         companion.health = gone;
@@ -375,19 +379,19 @@ describe('an answer that breaks off', () => {
     expect(endOf(again).reason, 'asking again connects again').toBe('length');
   });
 
-  it('ends as truncated where the stream stops short and the companion lives on', async () => {
+  it('ends as truncated if the stream stops early and the companion is still running', async () => {
     companionOf({ generate: () => new Response(cut(0.8) as BodyInit) });
     const { source } = sourceOf();
     expect(endOf(await eventsOf(source.ask(question, never))).reason).toBe('truncated');
     expect(source.status.phase).toBe('ready');
   });
 
-  it('throws where not even its turn had come', async () => {
+  it('throws if it was still queued', async () => {
     companionOf({ generate: () => new Response(streamOf(queued.slice(0, 2)) as BodyInit) });
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('does not respond');
   });
 
-  it('fails with what is wrong where the bytes contradict themselves, and keeps what came', async () => {
+  it('fails with the fault if the bytes are inconsistent, and keeps what was received', async () => {
     const bytes = streamOf([states, answerRows[0], answerRows[2]]);
     companionOf({ generate: () => new Response(bytes as BodyInit) });
     const events = await eventsOf(sourceOf().source.ask(question, never));
@@ -395,14 +399,14 @@ describe('an answer that breaks off', () => {
     expect(endOf(events)).toMatchObject({ reason: 'failed', message: 'Expected token 1, got token 2' });
   });
 
-  it('throws both numbers where the stream is of another version', async () => {
+  it('throws with both version numbers if the stream has another version', async () => {
     companionOf({ generate: () => new Response(streamOf([states], { formatVersion: 3 }) as BodyInit) });
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow(
       'version 3; this page supports version 2',
     );
   });
 
-  it('keeps what came when it is stopped on a line that has gone silent, and lets go of it', async () => {
+  it('keeps what was received and aborts the request when stopped on a silent connection', async () => {
     let isLetGo = false;
     const silent = new ReadableStream({
       start: (controller) => controller.enqueue(cut(0.8)),
@@ -412,7 +416,7 @@ describe('an answer that breaks off', () => {
     });
     companionOf({
       generate({ signal }) {
-        // As fetch does it: the abort breaks the body.
+        // As with fetch, the abort breaks the body.
         signal?.addEventListener('abort', () => reader?.(new DOMException('stopped', 'AbortError')));
         let reader: ((error: unknown) => void) | undefined;
         const body = new ReadableStream({
@@ -439,7 +443,7 @@ describe('an answer that breaks off', () => {
 });
 
 describe('answers without maps', () => {
-  it('say that the model has no head, and how to train one', async () => {
+  it('state that the model has no head, and how to train one', async () => {
     const none = { ...model, head: null };
     companionOf({
       model: () => json(none),
@@ -461,11 +465,11 @@ describe('answers without maps', () => {
   it.each([
     [
       { hiddenSize: 64 },
-      'Head random-weights-head reads post_norm states of size 64, but random-weights gives post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads post_norm states of size 64, but random-weights produces post_norm states of size 32. Answers come without maps.',
     ],
     [
       { stage: 'pre_norm' },
-      'Head random-weights-head reads pre_norm states of size 32, but random-weights gives post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads pre_norm states of size 32, but random-weights produces post_norm states of size 32. Answers come without maps.',
     ],
   ])('name both sides where the head does not fit: %j', async (change, reason) => {
     companionOf({ model: () => json({ ...model, head: { ...head, ...change } }) });
@@ -477,7 +481,7 @@ describe('answers without maps', () => {
     expect(source.status).toMatchObject({ phase: 'ready', backend: undefined, note: reason });
   });
 
-  it('say why the head could not be loaded', async () => {
+  it('state why the head could not be loaded', async () => {
     companionOf();
     const broken = headOf();
     const createHead = (onDeath: (reason: string) => void): HeadClient => ({
@@ -490,7 +494,7 @@ describe('answers without maps', () => {
     expect(typesOf(events).filter((type) => type === 'token')).toHaveLength(6);
   });
 
-  it('say from which token on the head failed, and keep the answer', async () => {
+  it('state from which token the head failed, and keep the answer', async () => {
     companionOf();
     const failing = headOf(2);
     const { source } = sourceOf(failing);
@@ -502,7 +506,7 @@ describe('answers without maps', () => {
     expect(endOf(events).message).toMatch(/^No maps from token \d on: the head holds NaN$/);
   });
 
-  it('come once where the companion was started anew with another head, and then with maps again', async () => {
+  it('occur once after the companion restarts with another head; the next answer has maps', async () => {
     const companion = companionOf();
     const { source } = sourceOf();
     await source.load();
@@ -516,7 +520,7 @@ describe('answers without maps', () => {
     expect(mapsOf(second)).toHaveLength(6);
   });
 
-  it("come no more once the head's worker, which died, has been started again", async () => {
+  it("stop once the head's dead worker has been restarted", async () => {
     companionOf();
     const dying = headOf();
     const { source } = sourceOf(dying);

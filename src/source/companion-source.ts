@@ -10,39 +10,39 @@ import {
 } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
 import { createCompanionExplainer } from './companion-explainer';
-import { CompanionGone, createCompanionHttp, ensureTaken } from './companion-http';
+import { CompanionGone, createCompanionHttp, ensureAccepted } from './companion-http';
 import { mapsAlongside } from './maps-alongside';
 import type { Question, RunSource, SourceStatus } from './run-source';
 import { createRunStates } from './run-states';
 
 export interface CompanionSourceOptions {
-  /** Of the API, with the slash at the end; relative to the page. */
+  /** URL of the API, with a trailing slash; relative to the page. */
   readonly apiUrl: string;
-  /** Where maps are made. */
+  /** Where maps are computed. */
   readonly backend: BackendChoice;
-  /** Tests hand in a head of their own. */
+  /** Tests pass their own head. */
   readonly createHead?: (onDeath: (reason: string) => void) => HeadClient;
 }
 
-/** Hidden states of the last answers that are kept for explaining them: 4.7 MB an image at d = 4096, 8 kB a token. */
+/** Limit for the hidden states kept to explain recent answers: 4.7 MB per image and 8 kB per token at d = 4096. */
 const heldStatesBytes = 256 * 2 ** 20;
 
 export interface CompanionSource extends RunSource {
   destroy(): void;
 }
 
-/** What is known of the companion. */
+/** What is known about the companion. */
 interface Companion {
   readonly model: CompanionModel;
   readonly maps: Maps;
 }
 
-/** Either a head that is loaded here, or the reason why there are no maps. */
+/** The head loaded in this page, or why there are no maps. */
 type Maps =
   | { readonly kind: 'made'; readonly head: CompanionHead; readonly report: HeadReport }
   | { readonly kind: 'none'; readonly why: NoMaps };
 
-/** `companion` is what was known last, also while it is looked for again or after it could not be reached. */
+/** `companion` is the last known state; it is kept while reconnecting and after a failure. */
 type Connection =
   | { readonly phase: 'idle'; readonly companion?: undefined }
   | {
@@ -51,11 +51,11 @@ type Connection =
       readonly progress: LoadProgress;
       readonly companion: Companion | undefined;
     }
-  /** `isRetryDue`: its head did not come, and is tried for again with the next question. */
+  /** `isRetryDue`: its head could not be loaded; the next question tries again. */
   | { readonly phase: 'connected'; readonly companion: Companion; readonly isRetryDue: boolean }
   | { readonly phase: 'failed'; readonly reason: string; readonly companion: Companion | undefined };
 
-/** A companion's model: it answers over HTTP, and its maps are made in this page from the states that it sends. */
+/** A companion's model answers over HTTP; this page computes its maps from the hidden states it sends. */
 export function createCompanionSource(options: CompanionSourceOptions): CompanionSource {
   const http = createCompanionHttp(new URL(options.apiUrl, document.baseURI).href);
   const head = (options.createHead ?? createHeadClient)(onHeadDeath);
@@ -71,7 +71,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     for (const listener of listeners) listener(status);
   }
 
-  /** The next question starts another worker. */
+  /** The next question starts a new worker. */
   function onHeadDeath(reason: string) {
     const { companion } = connection;
     const without = companion?.maps.kind === 'made' ? { ...companion, maps: noHeadHere(reason) } : companion;
@@ -82,7 +82,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
   }
 
-  /** Grows with each attempt to connect and each answer that begins to come: what was found out before is old news. */
+  /** Incremented by each connection attempt and each answer that begins; failures of earlier contacts are ignored. */
   let contacts = 0;
 
   function setFailed(error: unknown, contact: number) {
@@ -112,7 +112,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
   }
 
-  /** Without a head, or with one that does not fit or load, the model answers all the same. */
+  /** The model can answer even without a head, or with one that does not fit or load. */
   async function readyMaps(model: CompanionModel, misfit: NoMaps | undefined): Promise<Maps> {
     if (model.head === null || misfit !== undefined) return { kind: 'none', why: misfit ?? headless(model) };
     const held = connection.companion?.maps;
@@ -137,9 +137,9 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     return connect();
   }
 
-  /** The question under way goes on; the next one finds what there is now. */
+  /** Reconnects in the background: the current question continues and the next one uses the new state. */
   function reconnect(): void {
-    connect().catch(() => {}); // the status says it
+    connect().catch(() => {}); // the status reports it
   }
 
   function ensureCompanion(): Companion {
@@ -147,7 +147,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     return connection.companion;
   }
 
-  /** A head may turn from WebGPU to WASM while it runs. */
+  /** A head may fall back from WebGPU to WASM while it runs. */
   function noteReport({ backend, note }: HeadReport): void {
     if (connection.phase !== 'connected') return;
     const { companion } = connection;
@@ -156,18 +156,18 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     setConnection({ ...connection, companion: { ...companion, maps } });
   }
 
-  /** A stream may break alone; where the companion itself is gone, the status says so. */
-  async function lookAfterCompanion(): Promise<void> {
-    const seen = contacts;
+  /** Checks whether the companion is gone, or only the stream broke, and updates the status. */
+  async function checkCompanion(): Promise<void> {
+    const contact = contacts;
     try {
       await http.checkHealth();
     } catch (error) {
-      setFailed(error, seen);
+      setFailed(error, contact);
     }
   }
 
   async function* answer(question: Question, signal: AbortSignal, askedAt: number): AsyncGenerator<RunEvent> {
-    // Reading Arrow is 40 kB that the first paint can do without.
+    // Loaded lazily: the Arrow reader is 40 kB that the first paint does not need.
     const { openRunRows } = await import('../contract/run-rows');
     const { header, rows } = await openRunRows(await http.generate(question, signal));
     contacts += 1;
@@ -183,7 +183,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     const companion = ensureCompanion();
     const isStale = !isOf(header, companion.model);
     if (isStale) reconnect();
-    const maps = isStale ? startedAnew(header) : companion.maps;
+    const maps = isStale ? restarted(header) : companion.maps;
     yield { type: 'begin', header: headerOf(header, question, maps) };
     const begun = first.value;
     async function* fromFirst() {
@@ -220,18 +220,18 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       await Promise.race([ensureConnected(), rejectAtAbort(signal)]);
-      ensureTaken(question.image, ensureCompanion().model);
+      ensureAccepted(question.image, ensureCompanion().model);
       const left = new AbortController();
       try {
         for await (const event of answer(question, AbortSignal.any([signal, left.signal]), askedAt)) {
-          if (event.type === 'end' && event.end.reason === 'truncated') void lookAfterCompanion();
+          if (event.type === 'end' && event.end.reason === 'truncated') void checkCompanion();
           yield event;
         }
       } catch (error) {
-        if (error instanceof CompanionGone) void lookAfterCompanion();
+        if (error instanceof CompanionGone) void checkCompanion();
         throw error;
       } finally {
-        // Also where the reader left early: nobody wants the rest of the answer.
+        // Also aborts the request if the reader stops early.
         left.abort();
       }
     },
@@ -240,7 +240,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
       try {
         yield* explainer.explain(request, signal);
       } catch (error) {
-        void lookAfterCompanion();
+        void checkCompanion();
         throw error;
       }
     },
@@ -268,7 +268,7 @@ function statusOf(connection: Connection): SourceStatus {
   }
 }
 
-/** Equal for heads of the same files. */
+/** Equal for heads with the same files. */
 function keyOf({ files }: CompanionHead): string {
   return [files.graph, files.normGraph, files.weights].map(({ sha256 }) => sha256).join();
 }
@@ -279,9 +279,9 @@ function headless({ name, trainCommand }: CompanionModel): NoMaps {
 
 function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionModel): NoMaps | undefined {
   if (head === null || (head.hiddenSize === hiddenSize && head.stage === stage)) return undefined;
-  const reads = `reads ${head.stage} states of size ${head.hiddenSize}`;
-  const gives = `${name} gives ${stage} states of size ${hiddenSize}`;
-  return { reason: `Head ${head.name} ${reads}, but ${gives}. Answers come without maps.`, trainCommand };
+  const input = `reads ${head.stage} states of size ${head.hiddenSize}`;
+  const output = `${name} produces ${stage} states of size ${hiddenSize}`;
+  return { reason: `Head ${head.name} ${input}, but ${output}. Answers come without maps.`, trainCommand };
 }
 
 function noHeadHere(fault: string): Maps {
@@ -294,8 +294,8 @@ function isOf(header: StreamHeader, { name, revision, head }: CompanionModel): b
   return isSameModel && header.head?.revision === head?.revision;
 }
 
-/** Its head may be another one too, or read other states. */
-function startedAnew({ model, head }: StreamHeader): Maps {
+/** A restarted companion may have another head, or one that reads other states. */
+function restarted({ model, head }: StreamHeader): Maps {
   const now = `${model.name} ${model.revision}, ${head ? `head ${head.name} ${head.revision}` : 'without a head'}`;
   const reason = `The companion was restarted since this page connected (${now}).`;
   return {
@@ -305,8 +305,8 @@ function startedAnew({ model, head }: StreamHeader): Maps {
 }
 
 function headerOf(header: StreamHeader, { image }: Question, maps: Maps): RunHeader {
-  const seen = { ...header, image, recorded: false };
-  return maps.kind === 'made' ? seen : { ...seen, head: undefined, noMaps: maps.why };
+  const withImage = { ...header, image, recorded: false };
+  return maps.kind === 'made' ? withImage : { ...withImage, head: undefined, noMaps: maps.why };
 }
 
 function modelFacts({ name, revision, hiddenSize, stage, knows, family, dtype }: CompanionModel): ModelFacts {

@@ -27,15 +27,15 @@ function refusals(
   return Object.fromEntries(embeddedOffers(run, ...more).map(({ method, refusal }) => [method, refusal]));
 }
 
-/** As this run's model says of itself. */
+/** A manifest that matches this run's model. */
 const own = () => ({ ...exampleExplainManifest(), name: header.model.name, revision: header.model.revision });
 
-test("a recorded run of this very model can be explained by every method but the companion's own", () => {
-  const found = refusals(header, ready, own());
-  expect(Object.keys(found)).toEqual([...methodIds]);
-  const refused = methodIds.filter((method) => found[method] !== undefined);
+test("a recorded run of this model can be explained by every method except the companion's", () => {
+  const refusalByMethod = refusals(header, ready, own());
+  expect(Object.keys(refusalByMethod)).toEqual([...methodIds]);
+  const refused = methodIds.filter((method) => refusalByMethod[method] !== undefined);
   expect(refused).toEqual(['chefer-incremental']);
-  expect(found['chefer-incremental']).toBe('Chefer, incremental is computed by the companion only.');
+  expect(refusalByMethod['chefer-incremental']).toBe('Chefer, incremental is computed by the companion only.');
 });
 
 test("another model's run is refused with both names and revisions", () => {
@@ -47,12 +47,12 @@ test("another model's run is refused with both names and revisions", () => {
   expect([random, fastrm]).toEqual([undefined, undefined]);
 });
 
-test('before the model is there it says whether to wait', () => {
+test('before the model is loaded, the refusal says whether to wait', () => {
   expect(refusals(header, loading, undefined).chefer).toContain('still loading');
   expect(refusals(header, { phase: 'failed', reason: '' }, undefined).chefer).toContain('could not be loaded');
 });
 
-test('a model without such graphs says so; a run without a head says why', () => {
+test('a model without explain graphs and a run without a head are refused with the reason', () => {
   const { name, revision } = header.model;
   expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without graphs');
   const { head: _, ...rest } = header;

@@ -5,7 +5,7 @@ import { type ExplainerMethod, explainerMethods } from '../inference/model-clien
 import { fastrmRefusal } from './explain-in-page';
 import type { MethodOffer, SourceStatus } from './run-source';
 
-/** What the embedded model can say of a run, its own or a recorded one. `manifest` once it is loaded. */
+/** The methods the embedded model offers for a live or recorded run. `manifest` is undefined until it is loaded. */
 export function embeddedOffers(
   header: RunHeader,
   status: SourceStatus,

@@ -8,7 +8,7 @@ import { explainAtRandom } from './explain-in-page';
 import type { Question, RunSource, SourceStatus } from './run-source';
 
 export interface EmbeddedSourceOptions {
-  /** Folder of the model's manifest, with the slash at the end; relative to the page. */
+  /** Folder of the model's manifest, with a trailing slash; relative to the page. */
   readonly modelUrl: string;
   readonly calibrationUrl?: string;
   readonly backend: BackendChoice;
@@ -18,7 +18,7 @@ export interface EmbeddedSource extends RunSource {
   destroy(): void;
 }
 
-/** The embedded model in its worker, seen as a source of runs. */
+/** The embedded model in its worker, as a source of runs. */
 export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
   const client = createModelClient((reason) => {
     loading = undefined;
@@ -80,12 +80,12 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
       let begun = false;
       try {
         await ensureLoaded();
-        const asked = {
+        const request = {
           image: hashedImage(question.image),
           question: question.text,
           maxNewTokens: question.maxNewTokens,
         };
-        const events = client.ask(asked, signal, (report) => setStatus(readyStatus(report)));
+        const events = client.ask(request, signal, (report) => setStatus(readyStatus(report)));
         for await (const event of events) {
           begun = true;
           if (event.type !== 'seen') yield event;
@@ -105,9 +105,9 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
       await ensureLoaded();
       const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;
       if (refusal !== undefined) throw new Error(refusal);
-      const said = tokens.map(({ tokenId, logProb }) => ({ tokenId, logProb }));
+      const answer = tokens.map(({ tokenId, logProb }) => ({ tokenId, logProb }));
       yield* client.explain(
-        { image: hashedImage(header.image), question: header.question, tokens: said, method, tokenIndices },
+        { image: hashedImage(header.image), question: header.question, tokens: answer, method, tokenIndices },
         signal,
       );
     },
@@ -142,7 +142,7 @@ function hashedImage({ bytes, mediaType, sha256 }: RunImage): HashedImage {
   return { blob: new Blob([bytes], { type: mediaType }), sha256 };
 }
 
-/** `crypto.randomUUID` is missing where the page came over plain http from another machine. */
+/** `crypto.randomUUID` is missing if the page was loaded over plain HTTP from another machine. */
 function newRunId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

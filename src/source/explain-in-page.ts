@@ -3,7 +3,7 @@ import { patchCount } from '../contract/run-header';
 import { randomMap } from '../math/methods/random-map';
 import type { ExplainRequest } from './run-source';
 
-/** Maps that are made here, one token after the other; no pass of any model. */
+/** Computes maps in this page, one token at a time, without any model pass. */
 export async function* explainInPage(
   { tokenIndices }: ExplainRequest,
   signal: AbortSignal,
@@ -21,7 +21,7 @@ export async function* explainInPage(
   yield { type: 'end', reason: tokens === tokenIndices.length ? 'done' : 'cancelled', cost };
 }
 
-/** The control, seeded by the run and the token. */
+/** Random maps as a control, seeded by the run and the token. */
 export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): AsyncGenerator<ExplainEvent> {
   const { header } = request;
   return explainInPage(request, signal, async (tokenIndex) => {
@@ -31,7 +31,7 @@ export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): A
   });
 }
 
-/** FastRM's maps come with the answer: a run that has none says why. */
+/** FastRM maps arrive with the answer; returns why a run has none. */
 export function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
   if (head !== undefined) return undefined;
   return noMaps?.reason ?? 'This answer came without FastRM maps.';

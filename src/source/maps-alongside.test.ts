@@ -8,12 +8,12 @@ async function endOf(row: RunRow, signal: AbortSignal) {
   }
   const options = { openImage: undefined, signal, askedAt: 0, onMaps: () => {} };
   for await (const event of mapsAlongside(rows(), options)) if (event.type === 'end') return event.end;
-  throw new Error('no end came');
+  throw new Error('expected an end event');
 }
 
-it('tells a companion that closes down from an answer that was stopped from here', async () => {
+it('distinguishes a companion that shuts down from an answer cancelled by the page', async () => {
   const row: RunRow = { kind: 'end', end: { reason: 'cancelled', answerMs: 1, firstTokenMs: 1 } };
   const closing = await endOf(row, new AbortController().signal);
-  expect(closing).toMatchObject({ reason: 'truncated', message: 'the companion ended it' });
+  expect(closing).toMatchObject({ reason: 'truncated', message: 'the companion ended the answer' });
   expect((await endOf(row, AbortSignal.abort())).reason).toBe('cancelled');
 });

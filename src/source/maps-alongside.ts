@@ -1,6 +1,6 @@
-// A live answer's rows as events, its maps made alongside: states -> the head's image; token -> yielded at once, and its
-// query state waits for the head. While the head works, more may come to wait; they go to it together, for two tokens
-// cost little more than one.
+// Turns a live answer's rows into events and computes its maps alongside: patch states open the head's image; a token is
+// yielded immediately and its query state queued. Query states that queue up while the head is busy are sent as one
+// batch, because two tokens cost little more than one.
 
 import { widenHalfs } from '../contract/half-floats';
 import type { RunEnd, RunEvent } from '../contract/run';
@@ -9,9 +9,9 @@ import type { HeadImage, HeadMaps } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
 
 export interface AlongsideOptions {
-  /** Undefined where no maps can be made. */
+  /** Undefined if no maps can be computed. */
   readonly openImage: ((patchStates: StateRows) => HeadImage) | undefined;
-  /** From here on no token passes; the maps of those that did still come. */
+  /** Once aborted, no further token is yielded; maps of earlier tokens still are. */
   readonly signal: AbortSignal;
   /** `performance.now()` when the question was asked. */
   readonly askedAt: number;
@@ -23,21 +23,21 @@ interface Waiting {
   readonly queryState: StateRows;
 }
 
-type Came =
+type Arrival =
   | { readonly kind: 'row'; readonly row: RunRow | undefined }
   | { readonly kind: 'fault'; readonly reason: string }
   | { readonly kind: 'maps'; readonly of: readonly Waiting[]; readonly maps: HeadMaps }
   | { readonly kind: 'no-maps'; readonly of: readonly Waiting[]; readonly reason: string };
 
-/** The prompt, tokens, maps and one `end`; never throws. What comes before the states is the caller's. */
+/** Yields the prompt, tokens, maps and one `end`; never throws. The caller handles the rows before the states. */
 export async function* mapsAlongside(
   rows: AsyncIterator<RunRow>,
   { openImage, signal, askedAt, onMaps }: AlongsideOptions,
 ): AsyncGenerator<Exclude<RunEvent, { type: 'begin' | 'queued' }>> {
   let waiting: Waiting[] = [];
   let image: HeadImage | undefined;
-  let batch: Promise<Came> | undefined;
-  let next: Promise<Came> | undefined;
+  let batch: Promise<Arrival> | undefined;
+  let next: Promise<Arrival> | undefined;
   let end: RunEnd | undefined;
   let mapFault: string | undefined;
   let tokens = 0;
@@ -51,17 +51,19 @@ export async function* mapsAlongside(
 
   for (;;) {
     if (end === undefined) next ??= nextRow(rows);
-    // The maps first: rows that are here already would else always come before them.
-    const came = await Promise.race([batch, end === undefined ? next : undefined].filter((one) => one !== undefined));
-    switch (came.kind) {
+    // List the maps first: rows that have already arrived would otherwise always win the race.
+    const arrival = await Promise.race(
+      [batch, end === undefined ? next : undefined].filter((one) => one !== undefined),
+    );
+    switch (arrival.kind) {
       case 'maps': {
         batch = undefined;
-        onMaps(came.maps);
-        const { values, computeMs, backend } = came.maps;
-        const patches = values.length / came.of.length;
-        for (const [i, { tokenIndex }] of came.of.entries()) {
-          const own = values.slice(i * patches, (i + 1) * patches);
-          const map = { tokenIndex, values: own, backend, computeMs: computeMs / came.of.length };
+        onMaps(arrival.maps);
+        const { values, computeMs, backend } = arrival.maps;
+        const patches = values.length / arrival.of.length;
+        for (const [i, { tokenIndex }] of arrival.of.entries()) {
+          const mapValues = values.slice(i * patches, (i + 1) * patches);
+          const map = { tokenIndex, values: mapValues, backend, computeMs: computeMs / arrival.of.length };
           yield { type: 'map', map: { method: 'fastrm', ...map } };
         }
         break;
@@ -70,21 +72,21 @@ export async function* mapsAlongside(
         batch = undefined;
         image = undefined;
         waiting = [];
-        mapFault = `No maps from token ${(came.of[0]?.tokenIndex ?? 0) + 1} on: ${came.reason}`;
+        mapFault = `No maps from token ${(arrival.of[0]?.tokenIndex ?? 0) + 1} on: ${arrival.reason}`;
         break;
       case 'fault':
-        end = signal.aborted ? endHere('cancelled') : endHere('failed', came.reason);
+        end = signal.aborted ? endHere('cancelled') : endHere('failed', arrival.reason);
         break;
       case 'row': {
         next = undefined;
-        const { row } = came;
+        const { row } = arrival;
         if (signal.aborted) {
           end = endHere('cancelled');
         } else if (row === undefined || row.kind === 'broken') {
           end = endHere('truncated', 'the connection to the companion was lost');
         } else if (row.kind === 'end') {
-          // Not stopped from here: the companion is closing down.
-          end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended it') : row.end;
+          // Not cancelled by this page, so the companion is shutting down.
+          end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended the answer') : row.end;
         } else if (row.kind === 'states') {
           image = openImage?.(row.states);
         } else if (row.kind === 'prompt') {
@@ -110,8 +112,8 @@ export async function* mapsAlongside(
   }
 }
 
-/** Does not reject: it may be under way when nobody waits for it any more. */
-async function nextRow(rows: AsyncIterator<RunRow>): Promise<Came> {
+/** Never rejects, because it may still be pending when nothing awaits it. */
+async function nextRow(rows: AsyncIterator<RunRow>): Promise<Arrival> {
   try {
     const { done, value } = await rows.next();
     return { kind: 'row', row: done ? undefined : value };
@@ -120,7 +122,7 @@ async function nextRow(rows: AsyncIterator<RunRow>): Promise<Came> {
   }
 }
 
-async function mapsOf(image: HeadImage, of: readonly Waiting[]): Promise<Came> {
+async function mapsOf(image: HeadImage, of: readonly Waiting[]): Promise<Arrival> {
   try {
     return { kind: 'maps', of, maps: await image.maps(stacked(of.map(({ queryState }) => queryState))) };
   } catch (error) {
@@ -128,7 +130,7 @@ async function mapsOf(image: HeadImage, of: readonly Waiting[]): Promise<Came> {
   }
 }
 
-/** Rows under each other; float32 where any of them is. */
+/** Stacks rows; the result is float32 if any of them is. */
 function stacked(states: readonly StateRows[]): StateRows {
   const [first] = states;
   if (first === undefined || states.length === 1) return first ?? { values: new Float32Array(), rows: 0, cols: 0 };

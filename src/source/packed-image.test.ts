@@ -24,7 +24,7 @@ async function serve(listener: RequestListener): Promise<string> {
 const answer = (status: number, body: Uint8Array) => serve((_, response) => response.writeHead(status).end(body));
 
 describe('readPackedImage', () => {
-  it('asks for the bytes of the image alone', async () => {
+  it('requests only the bytes of the image', async () => {
     const ranges: (string | undefined)[] = [];
     const url = await serve((request, response) => {
       ranges.push(request.headers.range);
@@ -38,7 +38,7 @@ describe('readPackedImage', () => {
     expect(ranges).toEqual(['bytes=30-49']);
   });
 
-  it('cuts the image out of the whole file if the host ignores the range', async () => {
+  it('slices the image out of the complete file if the host ignores the range', async () => {
     expect(await readPackedImage(await answer(200, file), place)).toEqual(image);
   });
 
@@ -53,7 +53,7 @@ describe('readPackedImage', () => {
     await expect(readPackedImage(await answer(status, body), place)).rejects.toThrow(reason);
   });
 
-  it('rejects if there is no answer', async () => {
+  it('rejects if there is no response', async () => {
     const url = await serve((request) => request.socket.destroy());
     await expect(readPackedImage(url, place)).rejects.toThrow();
   });

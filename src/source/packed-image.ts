@@ -2,8 +2,8 @@ import type { ImagePlace } from '../contract/image-index';
 import { sha256Hex } from '../contract/sha256';
 
 /**
- * Reads one image out of a file of many by an HTTP range request. A host that ignores ranges sends the whole file,
- * which is cut here. Throws if the host does not have the image, or if its bytes are not those of the index.
+ * Reads one image from a packed file with an HTTP range request. If the host ignores the range and sends the complete
+ * file, the image is sliced out of it. Throws if the host does not have the image or its bytes do not match the index.
  */
 export async function readPackedImage(
   url: string,

@@ -11,7 +11,7 @@ async function eventsOf(bytes: Uint8Array): Promise<RunEvent[]> {
   return events;
 }
 
-describe('a saved run', () => {
+describe('a run file', () => {
   it('is marked as recorded and has a map for each token, then its end', async () => {
     const [begin, prompt, ...rest] = await eventsOf(sample);
     expect(begin).toMatchObject({ type: 'begin', header: { recorded: true, formatVersion: 2 } });
@@ -23,13 +23,13 @@ describe('a saved run', () => {
     expect(rest.map(({ type }) => type)).toEqual(rest.map((_, i) => (i % 2 === 0 ? 'token' : 'map')));
   });
 
-  it('that was cut short keeps what came and ends as truncated', async () => {
+  it('that was cut short keeps what it has and ends as truncated', async () => {
     const events = await eventsOf(sample.slice(0, sample.length - 2000));
     expect(events[0]?.type).toBe('begin');
     expect(events.at(-1)).toMatchObject({ type: 'end', end: { reason: 'truncated' } });
   });
 
-  it('that is none is refused', async () => {
+  it('with invalid content is refused', async () => {
     await expect(eventsOf(new TextEncoder().encode('not a run at all'))).rejects.toThrow(/not a run/);
   });
 });

@@ -7,15 +7,15 @@ export interface Question {
   readonly maxNewTokens?: number;
 }
 
-/** What makes a question unanswerable before any work is done; `unknownWords` are those the model has never seen. */
+/** Why a question cannot be asked; `unknown-words` lists words the model has never seen. */
 export type QuestionProblem =
   | { readonly kind: 'empty' }
   | { readonly kind: 'too-long'; readonly tokens: number; readonly limit: number }
   | { readonly kind: 'unknown-words'; readonly words: readonly string[] }
-  /** By the model's own end, for a reason that it says in a sentence. */
+  /** Refused by the model's side, with the reason in a sentence. */
   | { readonly kind: 'refused'; readonly reason: string };
 
-/** Thrown by `ask`: asking the same again would bring the same. */
+/** Thrown by `ask` if asking the same question again would fail again. */
 export class QuestionRefused extends Error {
   readonly problem: QuestionProblem;
 
@@ -30,55 +30,55 @@ export type SourceStatus =
   | { readonly phase: 'loading'; readonly loadedBytes: number; readonly totalBytes: number; readonly what: string }
   | {
       readonly phase: 'ready';
-      /** Where the maps are made; undefined where there are none. */
+      /** Where maps are computed; undefined if there are none. */
       readonly backend: 'webgpu' | 'wasm' | undefined;
-      /** What the model itself runs on, where that is not this page: "cuda:0". */
+      /** What the model runs on, if not in this page: "cuda:0". */
       readonly device?: string;
       readonly note?: string;
     }
   | { readonly phase: 'failed'; readonly reason: string };
 
-/** What the page suggests to ask. */
+/** Suggestions for the question box. */
 interface AskingHints {
   readonly placeholder: string;
   /** Questions that fit any image. */
   readonly suggestions: readonly string[];
 }
 
-/** A method that can be had of a run, or why it cannot. */
+/** Whether a method is available for a run. */
 export interface MethodOffer {
   readonly method: MethodId;
-  /** In a sentence; undefined where it can be had. */
+  /** Why not, in a sentence; undefined if it is available. */
   readonly refusal: string | undefined;
 }
 
-/** Tokens of a finished answer to be explained. */
+/** A request to explain tokens of a complete answer. */
 export interface ExplainRequest {
   readonly method: MethodId;
   readonly header: RunHeader;
-  /** All of the answer. */
+  /** All tokens of the answer. */
   readonly tokens: readonly AnswerToken[];
-  /** Those wanted. */
+  /** The tokens to explain. */
   readonly tokenIndices: readonly number[];
 }
 
-/** Anything that answers: the embedded model or a companion. Callers show the kind, and never branch on it otherwise. */
+/** The embedded model or a companion. Callers may display `kind` but never branch on it. */
 export interface RunSource {
   readonly kind: 'embedded' | 'companion';
-  /** Undefined until it is known. */
+  /** Undefined until known. */
   readonly model: ModelFacts | undefined;
   readonly status: SourceStatus;
-  /** Of its model's calibration, whose pictures lie beside it where there are any; missing where there is none, or none is known yet. */
+  /** URL of the model's calibration, whose images, if any, are in the same folder; missing if there is none or it is not known yet. */
   readonly calibrationUrl?: string | undefined;
   readonly hints: AskingHints;
   subscribe(onStatus: (status: SourceStatus) => void): () => void;
-  /** Resolves once `ask` may be called; rejects with the reason. Safe to call again after a failure. */
+  /** Resolves once `ask` may be called, otherwise rejects with the reason. Safe to call again after a failure. */
   load(): Promise<void>;
   checkQuestion(text: string): QuestionProblem | undefined;
-  /** Once begun it ends with an `end` event, aborted as `cancelled`; what goes wrong before `begin` is thrown. */
+  /** Throws if it fails before `begin`; after that it always ends with an `end` event, `cancelled` if aborted. */
   ask(question: Question, signal: AbortSignal): AsyncIterable<RunEvent>;
-  /** Each method that the page knows, for this run; may change with `status`. */
+  /** One offer per method of the page, for this run; may change with `status`. */
   offers(header: RunHeader): readonly MethodOffer[];
-  /** Ends with `end`, aborted as `cancelled` with the maps that were done; throws where it cannot be done. */
+  /** Ends with an `end` event; if aborted, with `cancelled` after the finished maps. Throws if it fails. */
   explain(request: ExplainRequest, signal: AbortSignal): AsyncIterable<ExplainEvent>;
 }

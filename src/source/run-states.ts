@@ -1,4 +1,4 @@
-// The hidden states of this visit's last answers, as they came: what token activation maps are made from later.
+// Hidden states of recent answers, as received; token activation maps are computed from them later.
 import type { RunRow, StateRows } from '../contract/run-rows';
 
 export interface HeldStates {
@@ -7,14 +7,14 @@ export interface HeldStates {
   readonly promptIds: readonly number[];
   /** [m, d]. */
   readonly prompt: StateRows;
-  /** One [1, d] an answer token. */
+  /** [1, d] per answer token. */
   readonly queries: readonly StateRows[];
 }
 
 export interface RunStates {
-  /** The rows as they are, kept on their way. */
+  /** Passes the rows through and keeps their states. */
   watch(runId: string, rows: AsyncIterable<RunRow>): AsyncGenerator<RunRow>;
-  /** Undefined where they were not held, or no longer are. */
+  /** Undefined if they were never held or have been dropped. */
   of(runId: string): HeldStates | undefined;
 }
 
@@ -25,17 +25,17 @@ interface Holding {
   readonly queries: StateRows[];
 }
 
-/** Past the limit the oldest answers are let go of, and the newest too where it is too large by itself. */
+/** Beyond the limit the oldest answers are dropped, and even the newest if it alone exceeds the limit. */
 export function createRunStates(limitBytes: number): RunStates {
   const runs = new Map<string, Holding>();
 
   function keep(holding: Holding, { values, rows, cols }: StateRows): StateRows {
     holding.bytes += values.byteLength;
-    // Out of the stream's buffer, which holds more than these states.
+    // Copied so that the larger buffer of the stream can be freed.
     return { values: values.slice(), rows, cols };
   }
 
-  function letGo(): void {
+  function dropSurplus(): void {
     let total = 0;
     for (const [runId, { bytes }] of [...runs].reverse()) {
       total += bytes;
@@ -55,7 +55,7 @@ export function createRunStates(limitBytes: number): RunStates {
           if (row.kind === 'prompt') {
             holding.prompt = { ids: row.tokens.map(({ tokenId }) => tokenId), states: keep(holding, row.states) };
           }
-          letGo();
+          dropSurplus();
         }
         yield row;
       }

@@ -53,7 +53,7 @@ const facts: CalibrationFacts = {
 const known = { patches: 576, isKnownImage: true };
 
 describe('whether an answer can be compared', () => {
-  it('is only a whole answer, each of whose tokens has a map', () => {
+  it('needs a complete answer with a map for every token', () => {
     expect(answerIsComparable(run('stop')).kind).toBe('yes');
     expect(answerIsComparable(run('length')).kind).toBe('yes');
     expect(answerIsComparable(run(undefined)).kind).toBe('waiting');
@@ -64,12 +64,12 @@ describe('whether an answer can be compared', () => {
     });
   });
 
-  it('takes a model by any revision that its weights go by', () => {
+  it('accepts any known revision of the same weights', () => {
     expect(calibrationFits(facts, run('stop'), known).kind).toBe('yes');
     expect(calibrationFits({ ...facts, model: { ...facts.model, sameAs: [] } }, run('stop'), known).kind).toBe('no');
   });
 
-  it('refuses another head, another number of patches, a picture of another kind and a table of no model', () => {
+  it('refuses another head, another number of patches, an unknown image and a table without a model', () => {
     const whys = [
       calibrationFits({ ...facts, head: { name: 'fastrm', revision: 'h0' } }, run('stop'), known),
       calibrationFits(facts, run('stop'), { ...known, patches: 1152 }),
@@ -83,7 +83,7 @@ describe('whether an answer can be compared', () => {
   });
 });
 
-describe('an answer’s one number', () => {
+describe('an answer’s pooled entropy', () => {
   const nats = Float64Array.from([5, 4, 6, 2, 7]);
   const entropies = { sum: nats, kde: nats, bernoulli: nats };
 
@@ -96,13 +96,13 @@ describe('an answer’s one number', () => {
     expect(answerLogProb(run('stop'))).toBe(-2);
   });
 
-  it('is not known where the table does not say what it holds', () => {
+  it('is NaN if the table does not name its kind of entropy', () => {
     expect(answerEntropy(entropies, run('stop'), { of: 'entropy', kind: 'given', pooling: 'mean' })).toBeNaN();
   });
 });
 
-describe('why an answer is compared with none', () => {
-  it('gives the reason of the failure, or that no like number is known, and is silent while it may yet come', () => {
+describe('why an answer cannot be compared', () => {
+  it('reports a failure or an unknown entropy, and nothing while the entropy is pending', () => {
     expect(whyUncompared('sum', 4, new Error('There are no answers.'))).toBe(
       'The comparison failed: There are no answers.',
     );
@@ -114,7 +114,7 @@ describe('why an answer is compared with none', () => {
 });
 
 describe('the entropies of an answer’s maps', () => {
-  it('are asked again when FastRM has more maps, and not when another method has', () => {
+  it('are requested again when FastRM has more maps, but not when another method has', () => {
     const keyOf = (fastrm: number, others: number) => {
       const mapOf: RunSnapshot['mapOf'] = (index, method = 'fastrm') =>
         index < (method === 'fastrm' ? fastrm : others) ? map() : undefined;

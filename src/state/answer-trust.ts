@@ -9,15 +9,15 @@ import type { RunSnapshot } from './run-record';
 import { fixed } from './statistics-queries';
 import type { EntropyValue } from './trust-choices';
 
-/** Whether an answer can be read against a calibration; else why not, in a sentence. */
+/** Whether an answer can be compared with a calibration, and if not, why. */
 export type Comparable =
   | { readonly kind: 'yes' }
-  /** Soon. */
+  /** Not known yet. */
   | { readonly kind: 'waiting'; readonly why: string }
   /** `isMakeable`: another calibration would help. */
   | { readonly kind: 'no'; readonly why: string; readonly isMakeable: boolean };
 
-/** What can be told of the answer alone. */
+/** Checks that depend on the answer only. */
 export function answerIsComparable(run: RunSnapshot): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: false }) as const;
   const { header, tokens, end } = run;
@@ -30,7 +30,7 @@ export function answerIsComparable(run: RunSnapshot): Comparable {
   return { kind: 'yes' };
 }
 
-/** Whether the calibration is of answers like these at all. `isKnownImage`: the picture is one of those it was made for. */
+/** Whether the calibration applies to this answer. `isKnownImage`: the image belongs to the dataset it was measured on. */
 export function calibrationFits(
   facts: CalibrationFacts | undefined,
   { header }: RunSnapshot,
@@ -49,9 +49,9 @@ export function calibrationFits(
   return { kind: 'yes' };
 }
 
-/** Of each token's FastRM map, token by token. */
+/** The entropy of each token's FastRM map. */
 export function tokenEntropiesQuery(statistics: StatisticsClient, run: RunSnapshot) {
-  // Other methods' maps come and go while FastRM's stay as they are.
+  // Count FastRM maps only: other methods' maps do not affect these entropies.
   const mapCount = run.tokens.filter(({ index }) => run.mapOf(index) !== undefined).length;
   return queryOptions({
     queryKey: ['token-entropies', run.header.id, run.tokens.length, mapCount],
@@ -68,7 +68,7 @@ export function tokenEntropiesQuery(statistics: StatisticsClient, run: RunSnapsh
   });
 }
 
-/** The answer's one number of its tokens' entropies. NaN where the table's entropy is of no known kind. */
+/** The answer's pooled entropy. NaN if the kind of entropy in the table is not known. */
 export function answerEntropy(
   entropies: MapEntropies,
   { tokens }: RunSnapshot,
@@ -78,7 +78,7 @@ export function answerEntropy(
   return poolTokens(entropies[kind], contentTokens(tokens), pooling);
 }
 
-/** Why an answer whose calibration fits is compared with none of it; undefined where that may yet come. */
+/** Why an answer that the calibration fits cannot be compared with it; undefined if it can or is not known yet. */
 export function whyUncompared(
   kind: TableEntropy | undefined,
   entropyNats: number | undefined,
@@ -100,6 +100,7 @@ export function answerLogProb({ tokens }: RunSnapshot): number {
   );
 }
 
+/** Answers like this one, by entropy and by log-probability. */
 export interface LikeBoth {
   readonly entropy: AnswersLike;
   readonly logProb: AnswersLike | undefined;
@@ -117,11 +118,11 @@ export function likeBothQuery(
       table === undefined || entropy === undefined
         ? skipToken
         : async (): Promise<LikeBoth> => {
-            const [ofEntropy, ofLogProb] = await Promise.all([
+            const [likeEntropy, likeLogProb] = await Promise.all([
               statistics.compute('like', table, entropy, 'entropy'),
               logProb && statistics.compute('like', table, logProb, 'log-prob'),
             ]);
-            return { entropy: ofEntropy, logProb: ofLogProb };
+            return { entropy: likeEntropy, logProb: likeLogProb };
           },
     ...fixed,
   });

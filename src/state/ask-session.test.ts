@@ -24,7 +24,7 @@ const end = (reason: 'stop' | 'cancelled' | 'failed', message?: string): RunEven
   end: { reason, answerMs: 1, firstTokenMs: 1, ...(message === undefined ? {} : { message }) },
 });
 
-/** A source under the test's own control: what it yields, and when it is ready. */
+/** A source that the test controls: what it yields and when it is ready. */
 function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready', backend: 'wasm' }) {
   let becomeReady = () => {};
   const ready = new Promise<void>((resolve) => {
@@ -74,11 +74,11 @@ describe('asking', () => {
 
   it('holds a question back until the model is loaded', async () => {
     const library = createRunLibrary();
-    const asked = vi.fn(async function* (): AsyncIterable<RunEvent> {
+    const ask = vi.fn(async function* (): AsyncIterable<RunEvent> {
       yield { type: 'begin', header: header('a') };
       yield end('stop');
     });
-    const { source, becomeReady } = sourceOf(asked, {
+    const { source, becomeReady } = sourceOf(ask, {
       phase: 'loading',
       loadedBytes: 1,
       totalBytes: 2,
@@ -86,13 +86,13 @@ describe('asking', () => {
     });
     createAskSession(source, library, intake).ask(text);
     await vi.waitFor(() => expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'model' }));
-    expect(asked).not.toHaveBeenCalled();
+    expect(ask).not.toHaveBeenCalled();
     becomeReady();
     await idle();
-    expect(asked).toHaveBeenCalledOnce();
+    expect(ask).toHaveBeenCalledOnce();
   });
 
-  it('waits its turn without leaving the answer on screen, and says how many are before it', async () => {
+  it('waits in the queue while the answer on screen stays, and reports how many are ahead', async () => {
     const library = createRunLibrary();
     useChoices.getState().showRun('former');
     const places: number[] = [];
@@ -114,41 +114,41 @@ describe('asking', () => {
     expect(useChoices.getState().runId).toBe('a');
   });
 
-  it('asks about the image that is still being read, not about the one before it', async () => {
+  it('asks about the image that is still being read, not the previous one', async () => {
     let isRead = (_isUsable: boolean) => {};
     let current = image;
     const settled = new Promise<boolean>((resolve) => {
       isRead = resolve;
     });
-    const asked = vi.fn(async function* (): AsyncIterable<RunEvent> {
+    const ask = vi.fn(async function* (): AsyncIterable<RunEvent> {
       yield { type: 'begin', header: header('a') };
       yield end('stop');
     });
-    const { source } = sourceOf(asked);
+    const { source } = sourceOf(ask);
     createAskSession(source, createRunLibrary(), { settled: () => settled, image: () => current }).ask(text);
     expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'image' });
     current = { ...image, name: 'two.png' };
     isRead(true);
     await idle();
-    expect(asked).toHaveBeenCalledExactlyOnceWith({ image: current, text }, expect.anything());
+    expect(ask).toHaveBeenCalledExactlyOnceWith({ image: current, text }, expect.anything());
   });
 
   it('asks nothing when the image chosen for it cannot be used', async () => {
-    const asked = vi.fn();
-    const { source } = sourceOf(asked);
+    const ask = vi.fn();
+    const { source } = sourceOf(ask);
     createAskSession(source, createRunLibrary(), { ...intake, settled: async () => false }).ask(text);
     await idle();
-    expect(asked).not.toHaveBeenCalled();
+    expect(ask).not.toHaveBeenCalled();
   });
 
-  it('says so when there is no image to ask about', async () => {
+  it('reports a problem when there is no image', async () => {
     const { source } = sourceOf(vi.fn());
     createAskSession(source, createRunLibrary(), { ...intake, image: () => undefined }).ask(text);
     await idle();
     expect(useDraft.getState().problem).toEqual({ kind: 'image', reason: 'Choose an image first.' });
   });
 
-  it('keeps an image that was chosen while the answer before it had not begun', async () => {
+  it('keeps an image chosen before the previous answer began', async () => {
     let begin = () => {};
     const begun = new Promise<void>((resolve) => {
       begin = resolve;
@@ -167,31 +167,31 @@ describe('asking', () => {
     expect(useDraft.getState().image).toEqual(chosen);
   });
 
-  it('gives a question up that is stopped while the model loads', async () => {
-    const asked = vi.fn();
-    const { source } = sourceOf(asked, { phase: 'idle' });
+  it('drops a question that is stopped while the model loads', async () => {
+    const ask = vi.fn();
+    const { source } = sourceOf(ask, { phase: 'idle' });
     const session = createAskSession(source, createRunLibrary(), intake);
     session.ask(text);
     await vi.waitFor(() => expect(useAsking.getState().asking).toMatchObject({ until: 'model' }));
     session.stop();
     await idle();
-    expect(asked).not.toHaveBeenCalled();
+    expect(ask).not.toHaveBeenCalled();
     expect(useDraft.getState().problem).toBeUndefined();
   });
 
-  it('gives a question up that is stopped while its image is read', async () => {
-    const asked = vi.fn();
-    const { source } = sourceOf(asked);
+  it('drops a question that is stopped while its image is read', async () => {
+    const ask = vi.fn();
+    const { source } = sourceOf(ask);
     const endless = { ...intake, settled: () => new Promise<boolean>(() => {}) };
     const session = createAskSession(source, createRunLibrary(), endless);
     session.ask(text);
     await Promise.resolve();
     session.stop();
     await idle();
-    expect(asked).not.toHaveBeenCalled();
+    expect(ask).not.toHaveBeenCalled();
   });
 
-  it('refuses a bad question without touching the run on screen', () => {
+  it('refuses an invalid question without touching the run on screen', () => {
     useChoices.getState().showRun('former');
     const { source } = sourceOf(vi.fn());
     createAskSession(source, createRunLibrary(), intake).ask('');
@@ -199,7 +199,7 @@ describe('asking', () => {
     expect(useChoices.getState().runId).toBe('former');
   });
 
-  it('goes back to the former run when an answer fails before its first token, and says why', async () => {
+  it('returns to the previous run when an answer fails before its first token, and shows why', async () => {
     useChoices.getState().showRun('former');
     const { source } = sourceOf(async function* () {
       yield { type: 'begin', header: header('b') };
@@ -211,7 +211,7 @@ describe('asking', () => {
     expect(useDraft.getState().problem).toEqual({ kind: 'answer', reason: 'out of memory' });
   });
 
-  it('leaves nothing behind of an answer that was stopped before its first token', async () => {
+  it('removes an answer that was stopped before its first token', async () => {
     const library = createRunLibrary();
     useChoices.getState().showRun('former');
     const { source } = sourceOf(async function* (_question, signal) {
@@ -247,7 +247,7 @@ describe('asking', () => {
     expect(useChoices.getState().runId).toBe('run 2');
   });
 
-  it('leaves nothing behind of a recorded run that is refused', async () => {
+  it('removes a recorded run that is refused', async () => {
     const library = createRunLibrary();
     async function* events(): AsyncIterable<RunEvent> {
       yield { type: 'begin', header: header('d') };
@@ -257,7 +257,7 @@ describe('asking', () => {
     expect(library.get('d')).toBeUndefined();
   });
 
-  it('calls a recorded run truncated that ends without its end', async () => {
+  it('marks a recorded run without an end event as truncated', async () => {
     const library = createRunLibrary();
     async function* events(): AsyncIterable<RunEvent> {
       yield { type: 'begin', header: header('c') };

@@ -8,22 +8,22 @@ import { collectRun, type RunLibrary } from './run-library';
 
 export type Asking =
   | { readonly phase: 'idle' }
-  /** Asked while the image is still being read or the model loading; it is put to it as soon as it can answer. */
+  /** The image is still being read or the model is still loading; the question is sent once both are ready. */
   | { readonly phase: 'queued'; readonly text: string; readonly until: 'image' | 'model' }
-  /** The model is answering others: so many of them before this one. */
+  /** The model is busy; `before` is the number of questions ahead in the queue. */
   | { readonly phase: 'queued'; readonly text: string; readonly until: 'turn'; readonly before: number }
-  /** `runId` from the answer's beginning on. */
+  /** `runId` is set once the answer has begun. */
   | { readonly phase: 'answering'; readonly text: string; readonly runId?: string };
 
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
 
 export interface AskSession {
-  /** About the image chosen, or still being read, when it is asked; without one, about that of the run on screen. */
+  /** Asks about the chosen image, even if it is still being read; if there is none, about the shown run's image. */
   ask(text: string): void;
   stop(): void;
 }
 
-/** One question at a time: a new one stops the one before. A question that comes to nothing leaves the former run on screen. */
+/** One question at a time: a new one cancels the previous one. If a question produces no answer, the previous run stays on screen. */
 export function createAskSession(
   source: RunSource,
   library: RunLibrary,
@@ -51,7 +51,7 @@ export function createAskSession(
       useDraft.getState().setProblem({ kind: 'question', problem });
       return;
     }
-    const former = useChoices.getState().runId;
+    const previous = useChoices.getState().runId;
     useAsking.setState({ asking: { phase: 'answering', text } });
     const record = await collectRun(library, source.ask({ image, text }, signal), {
       onQueued(before) {
@@ -61,19 +61,19 @@ export function createAskSession(
         if (signal.aborted) return;
         useAsking.setState({ asking: { phase: 'answering', text, runId: id } });
         useChoices.getState().showRun(id);
-        // An image chosen since then waits for a question of its own.
+        // Keep an image chosen in the meantime: it is for the next question.
         if (useDraft.getState().image === draft) useDraft.getState().setImage(undefined);
       },
     });
     const { tokens, end } = record.snapshot();
-    // With tokens it is a partial answer, and stands on screen as one.
+    // A partial answer that has tokens stays on screen.
     const isCut = end?.reason === 'failed' || end?.reason === 'truncated' || end?.reason === 'cancelled';
     if (tokens.length > 0 || !isCut) return;
     if (end.reason !== 'cancelled') {
       useDraft.getState().setProblem({ kind: 'answer', reason: end.message ?? 'the model stopped with an error' });
     }
-    if (former === undefined) return;
-    if (useChoices.getState().runId === record.id) useChoices.getState().showRun(former);
+    if (previous === undefined) return;
+    if (useChoices.getState().runId === record.id) useChoices.getState().showRun(previous);
     library.drop(record.id);
   }
 
@@ -83,14 +83,14 @@ export function createAskSession(
       useDraft.getState().setProblem(problem && { kind: 'question', problem });
       if (problem !== undefined) return;
       running?.abort();
-      const mine = new AbortController();
-      running = mine;
-      answer(text, mine.signal)
+      const controller = new AbortController();
+      running = controller;
+      answer(text, controller.signal)
         .catch((error: unknown) => {
-          if (!mine.signal.aborted) useDraft.getState().setProblem(problemOf(error));
+          if (!controller.signal.aborted) useDraft.getState().setProblem(problemOf(error));
         })
         .finally(() => {
-          if (running === mine) useAsking.setState({ asking: { phase: 'idle' } });
+          if (running === controller) useAsking.setState({ asking: { phase: 'idle' } });
         });
     },
     stop() {

@@ -5,8 +5,8 @@ import { forgetCalibrations, useOwnCalibration } from './calibration-files';
 
 afterEach(() => useOwnCalibration.setState({ open: undefined, file: { phase: 'none' } }));
 
-describe('when the statistics’ worker dies', () => {
-  it('loads the model’s own calibration again, and says that the user’s is lost', async () => {
+describe('when the statistics worker dies', () => {
+  it('reloads the model’s calibration and reports that the user’s is lost', async () => {
     const queries = new QueryClient();
     let loads = 0;
     const observer = new QueryObserver(queries, {

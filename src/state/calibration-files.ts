@@ -6,7 +6,7 @@ import { fetchOk } from './fetch-ok';
 import type { OpenCalibration } from './statistics-queries';
 import { useTrustChoices } from './trust-choices';
 
-/** The calibration that comes with the model, at `url`; undefined if it comes with none. */
+/** The calibration that ships with the model, at `url`; `url` is undefined if there is none. */
 export function calibrationQuery(statistics: StatisticsClient, url: string | undefined) {
   return queryOptions({
     queryKey: ['calibration', url],
@@ -29,18 +29,18 @@ async function loadCalibration(
   return { loaded, name: loaded.facts?.data.name ?? name, folderUrl: url.slice(0, url.lastIndexOf('/') + 1) };
 }
 
-/** A table of the user's own, in the place of the one that comes with the model. */
+/** The user's own calibration file, which replaces the model's. */
 export interface OwnCalibration {
-  /** The table in use; it stays while another file is read, and if that one cannot be. */
+  /** The table in use; it stays while another file is being read, and if reading fails. */
   readonly open: OpenCalibration | undefined;
   readonly file: ChosenFile;
 }
 
-/** The file that was chosen last. */
+/** State of the most recently chosen file. */
 type ChosenFile =
   | { readonly phase: 'none' }
   | { readonly phase: 'reading'; readonly name: string }
-  /** Also where it was open and the worker lost it. */
+  /** Reading failed, or the worker died and lost an open table. */
   | { readonly phase: 'failed'; readonly reason: string };
 
 const noFile: ChosenFile = { phase: 'none' };
@@ -49,7 +49,7 @@ export const useOwnCalibration = create<OwnCalibration>(() => ({ open: undefined
 
 let turn = 0;
 
-/** The file chosen last is the one shown. */
+/** Loads a calibration file. If several are chosen, the last one wins. */
 export async function takeCalibrationFile(statistics: StatisticsClient, file: File): Promise<void> {
   turn += 1;
   const ownTurn = turn;
@@ -57,10 +57,10 @@ export async function takeCalibrationFile(statistics: StatisticsClient, file: Fi
   try {
     const loaded = await statistics.load({ name: file.name, bytes: await file.arrayBuffer() });
     if (ownTurn !== turn) return statistics.close(loaded.table);
-    const former = useOwnCalibration.getState().open;
+    const previous = useOwnCalibration.getState().open;
     useOwnCalibration.setState({ open: { loaded, name: file.name, folderUrl: undefined }, file: noFile });
     useTrustChoices.getState().startOver();
-    if (former) statistics.close(former.loaded.table);
+    if (previous) statistics.close(previous.loaded.table);
   } catch (error) {
     if (ownTurn !== turn) return;
     const reason = `${file.name} was not loaded. ${reasonOf(error)}`;
@@ -77,11 +77,11 @@ export function dropOwnCalibration(statistics: StatisticsClient): void {
   if (open) statistics.close(open.loaded.table);
 }
 
-/** A reload that brings the worker down again would bring it down for ever. */
+/** Limits reloads: if loading itself crashes the worker, it would crash in an endless loop. */
 const maxReloads = 3;
 let reloads = 0;
 
-/** The statistics' worker is gone, and every table with it: the model's own is loaded again, a file has to be chosen again. */
+/** Call after the statistics worker has died with all its tables: reloads the model's calibration; the user must choose their own file again. */
 export function forgetCalibrations(queries: QueryClient): void {
   const { open } = useOwnCalibration.getState();
   if (open) {
@@ -90,7 +90,7 @@ export function forgetCalibrations(queries: QueryClient): void {
     useTrustChoices.getState().startOver();
   }
   reloads += 1;
-  // What is still loading is told by itself that it failed.
+  // In-flight loads report their own failure.
   const filters = {
     queryKey: ['calibration'],
     predicate: ({ state }: { state: { status: string } }) => state.status === 'success',

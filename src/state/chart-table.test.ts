@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { tableAsCsv } from './chart-table';
 
 describe("a chart's numbers as CSV", () => {
-  it('has the notes before the numbers, and quotes what would fall apart', () => {
+  it('puts notes before the numbers and quotes cells that need it', () => {
     const text = tableAsCsv(
       {
         columns: ['kind, of question', 'n'],

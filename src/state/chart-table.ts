@@ -1,10 +1,10 @@
-/** The numbers behind a chart, as they are shown, read and written. */
+/** The numbers behind a chart, for the table view and the CSV export. */
 export interface ChartTable {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
-/** The notes go before the numbers, a line each, begun by `#`. */
+/** Notes come first, one per line, each starting with `#`. */
 export function tableAsCsv({ columns, rows }: ChartTable, notes: readonly string[]): string {
   const lines = [
     ...notes.map((note) => `# ${note.replaceAll('\n', ' ')}`),

@@ -2,17 +2,17 @@ import { create } from 'zustand';
 import type { Patch } from '../math/maps/patch-geometry';
 import type { TokenSelection, TokenUnit } from './token-selection';
 
-/** What the user chose about the answer on screen. How maps are drawn lives in the address instead: see view-settings. */
+/** The user's choices for the answer on screen. How maps are drawn is kept in the URL instead: see view-settings. */
 export interface Choices {
-  /** The run on screen; undefined until the first one is there. */
+  /** The run on screen; undefined until the first one is loaded. */
   readonly runId: string | undefined;
   readonly selection: TokenSelection;
   readonly unit: TokenUnit;
-  /** Token under the pointer or the focus. */
+  /** The token that is hovered or focused. */
   readonly pointedToken: number | undefined;
   readonly pointedPatch: Patch | undefined;
   readonly pickedPatch: Patch | undefined;
-  /** The run whose words DEX-AR is to weigh, whether its maps are in sight or not. */
+  /** The run whose tokens DEX-AR weighs, even if its maps are not shown. */
   readonly weighedRun: string | undefined;
   showRun(runId: string): void;
   select(selection: TokenSelection): void;

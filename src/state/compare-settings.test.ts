@@ -1,23 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import { parseAsMethods, parseAsPair } from './compare-settings';
 
-describe('the panels in the address', () => {
-  it('are one to four methods, each once, in their order', () => {
+describe('panels in the URL', () => {
+  it('are one to four distinct methods, in the given order', () => {
     expect(parseAsMethods.parse('chefer,fastrm')).toEqual(['chefer', 'fastrm']);
     expect(parseAsMethods.parse('tam,tam,fastrm')).toEqual(['tam', 'fastrm']);
     expect(parseAsMethods.parse('tam,fastrm,chefer,rollout,random')).toEqual(['tam', 'fastrm', 'chefer', 'rollout']);
     expect(parseAsMethods.serialize(['dex-ar', 'fastrm'])).toBe('dex-ar,fastrm');
   });
 
-  it('count as absent where none of them is a method', () => {
+  it('are ignored if none of them is a method', () => {
     expect(parseAsMethods.parse('grad-times-input')).toBeNull();
     expect(parseAsMethods.parse('')).toBeNull();
     expect(parseAsMethods.parse('nonsense,tam')).toEqual(['tam']);
   });
 });
 
-describe('the difference in the address', () => {
-  it('is of two methods, the second from the first', () => {
+describe('the difference in the URL', () => {
+  it('is the first of two methods minus the second', () => {
     expect(parseAsPair.parse('chefer,fastrm')).toEqual(['chefer', 'fastrm']);
     expect(parseAsPair.parse('chefer')).toBeNull();
     expect(parseAsPair.parse('chefer,chefer')).toBeNull();

@@ -2,22 +2,22 @@ import { createParser, parseAsArrayOf, parseAsStringLiteral, useQueryStates } fr
 import { type MethodId, methodIds } from '../contract/methods';
 import { parseAsShare } from './view-settings';
 
-/** Panels beside each other. */
+/** Maximum number of panels side by side. */
 export const mostPanels = 4;
 
-/** Original values: a probability as it is, a magnitude as its share of its map's greatest value. */
+/** `given`: a probability unchanged, a magnitude as a share of its map's maximum. */
 const valueScales = ['given', 'share', 'rank'] as const;
 export type ValueScale = (typeof valueScales)[number];
 
-/** How several tokens' maps become one. */
+/** How the maps of several tokens are combined. */
 const pools = ['mean', 'max', 'grounded'] as const;
 export type Pool = (typeof pools)[number];
 
-/** One to four methods, each once; anything else in the address counts as absent. */
+/** One to four distinct methods; any other value in the URL is ignored. */
 export const parseAsMethods = createParser({
   parse: (text) => {
-    const named = parseAsArrayOf(parseAsStringLiteral(methodIds)).parse(text);
-    const methods = [...new Set(named)].slice(0, mostPanels);
+    const parsed = parseAsArrayOf(parseAsStringLiteral(methodIds)).parse(text);
+    const methods = [...new Set(parsed)].slice(0, mostPanels);
     return methods.length > 0 ? methods : null;
   },
   serialize: (methods: MethodId[]) => methods.join(','),
@@ -34,13 +34,13 @@ export const parseAsPair = createParser({
 });
 
 const parsers = {
-  /** Null: FastRM, and the first that is offered beside it. */
+  /** Null: FastRM and the first other method offered. */
   methods: parseAsMethods,
-  /** What is subtracted from what; null: the second panel from the first. */
+  /** The first minus the second; null: the first panel minus the second. */
   difference: parseAsPair,
   values: parseAsStringLiteral(valueScales).withDefault('given'),
   pool: parseAsStringLiteral(pools).withDefault('mean'),
-  /** Method of the strip of all tokens' maps; null: the first panel's. */
+  /** Method shown in the strip; null: the first panel's. */
   strip: parseAsStringLiteral(methodIds),
   /** Share of a map's maximum at which magnitudes are outlined. Null: the labelling threshold. */
   shareThreshold: parseAsShare,

@@ -14,7 +14,7 @@ function imageIndexQuery(url: string) {
   });
 }
 
-/** Reads one image of a dataset; of the file that holds them all, only its bytes are fetched. Throws the reason if it cannot. */
+/** Reads one image of a dataset with a range request on the packed file. Throws if it cannot be read. */
 export async function readDatasetImage(
   queries: QueryClient,
   { folderUrl, file, index }: { readonly folderUrl: string; readonly file: string; readonly index: string },

@@ -3,7 +3,7 @@ import type { QuestionProblem } from '../source/run-source';
 
 export type { QuestionProblem };
 
-/** An image chosen and not asked about yet; its bytes stay in the image shelf, under the id. */
+/** A chosen image that no question has been asked about yet; the image shelf holds its bytes under `id`. */
 export interface DraftImage {
   readonly id: string;
   readonly url: string;
@@ -19,7 +19,7 @@ export type Problem =
   | { readonly kind: 'answer'; readonly reason: string }
   | { readonly kind: 'file'; readonly reason: string };
 
-/** The question being prepared. Without an image of its own it is about the image of the run on screen. */
+/** The question being prepared. Without an image, it is about the image of the run on screen. */
 export interface Draft {
   readonly image: DraftImage | undefined;
   readonly text: string;

@@ -26,15 +26,15 @@ const mapEvent = (method: MethodId, tokenIndex: number): ExplainEvent => ({
 });
 const cost = (tokens: number) => ({ tokens, ms: 5, forwardPasses: 1, backwardPasses: tokens, peakBytes: undefined });
 
-/** A source that gives a map each time it is stepped, and writes down what it was asked. */
+/** A source that yields one map per step and records its requests. */
 function steppedSource() {
-  const asked: string[] = [];
+  const requests: string[] = [];
   const aborted: string[] = [];
   const waiting: (() => void)[] = [];
   let fault: string | undefined;
   let skips: readonly number[] = [];
   return {
-    asked,
+    requests,
     aborted,
     failWith(reason: string | undefined) {
       fault = reason;
@@ -42,7 +42,7 @@ function steppedSource() {
     skip(indices: readonly number[]) {
       skips = indices;
     },
-    /** One map on, or to the end. */
+    /** Advances by one map, or to the end. */
     async step(times = 1) {
       for (let i = 0; i < times; i++) {
         await settle();
@@ -52,7 +52,7 @@ function steppedSource() {
     },
     async *explain({ method, tokenIndices }: ExplainRequest, signal: AbortSignal): AsyncGenerator<ExplainEvent> {
       const name = `${method} ${tokenIndices.join()}`;
-      asked.push(name);
+      requests.push(name);
       const turn = () =>
         new Promise<void>((resolve) => {
           waiting.push(resolve);
@@ -81,7 +81,7 @@ const running = () => useExplaining.getState().running;
 beforeEach(() => useExplaining.setState({ running: undefined, tracks: new Map() }));
 
 describe('explaining', () => {
-  it('takes what is looked at of every method before the rest of any', async () => {
+  it('computes the urgent tokens of every method before the rest of any', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const rest = [0, 1, 2];
@@ -90,25 +90,25 @@ describe('explaining', () => {
       { method: 'rollout', first: [1], rest },
     ]);
     await source.step(12);
-    expect(source.asked).toEqual(['chefer 1', 'rollout 1', 'chefer 0,2', 'rollout 0,2']);
+    expect(source.requests).toEqual(['chefer 1', 'rollout 1', 'chefer 0,2', 'rollout 0,2']);
     expect(running()).toBeUndefined();
   });
 
-  it('puts maps into the run, and computes none that is there', async () => {
+  it('adds maps to the run and skips those it already has', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(2);
     record.append(mapEvent('chefer', 0) as Extract<ExplainEvent, { type: 'map' }>);
     session.want(record, [{ method: 'chefer', first: [0], rest: [0, 1] }]);
     await source.step(4);
-    expect(source.asked).toEqual(['chefer 1']);
+    expect(source.requests).toEqual(['chefer 1']);
     expect(record.snapshot().mapOf(1, 'chefer')?.values[0]).toBe(1);
     session.want(record, [{ method: 'chefer', first: [1], rest: [0, 1] }]);
     await source.step(4);
-    expect(source.asked).toEqual(['chefer 1']);
+    expect(source.requests).toEqual(['chefer 1']);
   });
 
-  it('keeps costs and the check of each run and method', async () => {
+  it('keeps the costs and the check per run and method', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     session.want(recordOf(3), [{ method: 'chefer', first: [1], rest: [0, 1, 2] }]);
@@ -118,7 +118,7 @@ describe('explaining', () => {
     expect(track('chefer', 'another run').costs).toEqual([]);
   });
 
-  it('says how far it is', async () => {
+  it('reports progress', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     session.want(recordOf(3), [{ method: 'chefer', first: [], rest: [0, 1, 2] }]);
@@ -128,31 +128,31 @@ describe('explaining', () => {
     expect(running()).toMatchObject({ done: 2, of: 3 });
   });
 
-  it('waits for the answer’s end', async () => {
+  it('waits until the answer is complete', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(1, { isEnded: false });
     const want = () => session.want(record, [{ method: 'chefer', first: [0], rest: [0] }]);
     want();
     await settle();
-    expect(source.asked).toEqual([]);
+    expect(source.requests).toEqual([]);
     end(record);
     want();
     await settle();
-    expect(source.asked).toEqual(['chefer 0']);
+    expect(source.requests).toEqual(['chefer 0']);
   });
 
-  it('asks for the whole answer where a token’s map depends on the others that are explained with it', async () => {
+  it('requests the whole answer if a token’s map depends on the others in the request', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     session.want(recordOf(3), [{ method: 'dex-ar', first: [1], rest: [0, 1, 2] }]);
     await source.step(6);
-    expect(source.asked).toEqual(['dex-ar 0,1,2']);
+    expect(source.requests).toEqual(['dex-ar 0,1,2']);
   });
 });
 
-describe('the latest wish', () => {
-  it('stops the rest of an answer for a token that is looked at now, keeps what was done and comes back to it', async () => {
+describe('the latest want', () => {
+  it('interrupts the rest of an answer for an urgent token, keeps finished maps and resumes', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(4);
@@ -161,12 +161,12 @@ describe('the latest wish', () => {
     await source.step();
     session.want(record, [{ method: 'chefer', first: [3], rest }]);
     await source.step(8);
-    expect(source.asked).toEqual(['chefer 0,1,2,3', 'chefer 3', 'chefer 1,2']);
+    expect(source.requests).toEqual(['chefer 0,1,2,3', 'chefer 3', 'chefer 1,2']);
     expect(source.aborted).toEqual(['chefer 0,1,2,3']);
     expect(track('chefer').stop).toBeUndefined();
   });
 
-  it('lets a job run on that gives what is looked at now', async () => {
+  it('lets a job continue that covers the urgent tokens', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(3);
@@ -175,10 +175,10 @@ describe('the latest wish', () => {
     session.want(record, [{ method: 'chefer', first: [1], rest: [] }]);
     await source.step(4);
     expect(source.aborted).toEqual([]);
-    expect(source.asked).toEqual(['chefer 0,1']);
+    expect(source.requests).toEqual(['chefer 0,1']);
   });
 
-  it('lets the rest go on while a token is looked at that has its map', async () => {
+  it('lets the rest continue if the urgent token already has its map', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(3);
@@ -189,7 +189,7 @@ describe('the latest wish', () => {
     expect(source.aborted).toEqual([]);
   });
 
-  it('leaves a method and a run that nobody looks at any more', async () => {
+  it('abandons methods and runs that are no longer wanted', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     session.want(recordOf(2), [{ method: 'chefer', first: [0], rest: [] }]);
@@ -197,10 +197,10 @@ describe('the latest wish', () => {
     session.want(recordOf(2, { id: 'other' }), [{ method: 'rollout', first: [0], rest: [] }]);
     await source.step(3);
     expect(source.aborted).toEqual(['chefer 0']);
-    expect(source.asked).toEqual(['chefer 0', 'rollout 0']);
+    expect(source.requests).toEqual(['chefer 0', 'rollout 0']);
   });
 
-  it('stops all where nobody looks', async () => {
+  it('stops everything when released', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     session.want(recordOf(2), [{ method: 'chefer', first: [0], rest: [1] }]);
@@ -208,13 +208,13 @@ describe('the latest wish', () => {
     session.release();
     await source.step(3);
     expect(source.aborted).toEqual(['chefer 0']);
-    expect(source.asked).toHaveLength(1);
+    expect(source.requests).toHaveLength(1);
     expect(running()).toBeUndefined();
   });
 });
 
 describe('a method that stops', () => {
-  it('stays so when cancelled, while others go on, and goes on when told', async () => {
+  it('stays stopped after a cancel, while others continue, until it is resumed', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(2);
@@ -226,36 +226,36 @@ describe('a method that stops', () => {
     session.cancel('run', 'chefer');
     await source.step(3);
     expect(track('chefer').stop).toEqual({ kind: 'cancelled' });
-    expect(source.asked).toEqual(['chefer 0,1', 'rollout 0']);
+    expect(source.requests).toEqual(['chefer 0,1', 'rollout 0']);
     expect(record.hasMap(0, 'chefer')).toBe(true);
     session.resume('run', 'chefer');
     await source.step(3);
-    expect(source.asked.at(-1)).toBe('chefer 1');
+    expect(source.requests.at(-1)).toBe('chefer 1');
     expect(record.hasMap(1, 'chefer')).toBe(true);
   });
 
-  it('says why when it failed, and is tried again only when told', async () => {
+  it('reports why it failed and retries only when resumed', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     source.failWith('the pass wants 41 GB, 24 GB are free');
     session.want(recordOf(2), [{ method: 'chefer', first: [0], rest: [0, 1] }]);
     await source.step(3);
     expect(track('chefer').stop).toEqual({ kind: 'failed', reason: 'the pass wants 41 GB, 24 GB are free' });
-    expect(source.asked).toHaveLength(1);
+    expect(source.requests).toHaveLength(1);
     source.failWith(undefined);
     session.resume('run', 'chefer');
     await source.step(4);
-    expect(source.asked).toEqual(['chefer 0', 'chefer 0', 'chefer 1']);
+    expect(source.requests).toEqual(['chefer 0', 'chefer 0', 'chefer 1']);
     expect(track('chefer').stop).toBeUndefined();
   });
 
-  it('has failed where it ends without the maps that were asked for', async () => {
+  it('fails if it ends without the requested maps', async () => {
     const source = steppedSource();
     source.skip([1]);
     const session = createExplainSession(source);
     session.want(recordOf(2), [{ method: 'chefer', first: [], rest: [0, 1] }]);
     await source.step(4);
     expect(track('chefer').stop).toEqual({ kind: 'failed', reason: '1 token returned without a map' });
-    expect(source.asked).toHaveLength(1);
+    expect(source.requests).toHaveLength(1);
   });
 });

@@ -1,5 +1,5 @@
-// A view says what is looked at; the session has the source explain it, one job after the other:
-// want -> next job (what is wanted first, then the rest) -> source.explain -> maps into the run's record -> next job.
+// A view requests maps and the session has the source compute them, one job at a time:
+// want -> next job (urgent tokens first, then the rest) -> source.explain -> maps go into the run record -> next job.
 
 import { create } from 'zustand';
 import type { MethodId } from '../contract/methods';
@@ -9,20 +9,20 @@ import { formatCount } from '../text/number-format';
 import { reasonOf } from '../text/reason-of';
 import type { RunRecord } from './run-record';
 
-/** The tokens that a method's maps are looked at for. */
+/** A request for one method's maps of these tokens. */
 export interface Want {
   readonly method: MethodId;
-  /** Token indices; all methods' `first` come before any method's `rest`. */
+  /** Token indices; `first` of every method is computed before `rest` of any. */
   readonly first: readonly number[];
   readonly rest: readonly number[];
 }
 
-/** What is known of one method's explaining of one run, beside its maps. */
+/** State of one method on one run, apart from the maps. */
 export interface MethodTrack {
   readonly check: ReproductionCheck | undefined;
-  /** Of the jobs that came to their end, in order. */
+  /** Costs of completed jobs, in order. */
   readonly costs: readonly ExplainCost[];
-  /** Why nothing more comes until `resume`; undefined where it does. */
+  /** Why the method is paused until `resume`; undefined if it is not. */
   readonly stop: { readonly kind: 'cancelled' } | { readonly kind: 'failed'; readonly reason: string } | undefined;
 }
 
@@ -31,7 +31,7 @@ interface RunningJob {
   readonly method: MethodId;
   readonly done: number;
   readonly of: number;
-  /** So many are before it at the source. */
+  /** Number of requests ahead in the source's queue. */
   readonly before: number;
 }
 
@@ -48,7 +48,7 @@ export function trackOf({ tracks }: Pick<Explaining, 'tracks'>, runId: string, m
   return tracks.get(keyOf(runId, method)) ?? untouched;
 }
 
-/** The run is gone, and all that was known of its explaining. */
+/** Drops the tracks of a run that has been removed. */
 export function forgetTracks(runId: string): void {
   useExplaining.setState(({ tracks }) => ({
     tracks: new Map([...tracks].filter(([key]) => key.slice(0, key.lastIndexOf(' ')) !== runId)),
@@ -56,13 +56,13 @@ export function forgetTracks(runId: string): void {
 }
 
 export interface ExplainSession {
-  /** What is looked at now, in order of urgency. It takes the place of what was wanted before; a job that serves nothing of it stops. */
+  /** Replaces all previous wants; list the most urgent first. A running job that none of them needs is aborted. */
   want(record: RunRecord, wants: readonly Want[]): void;
-  /** Nobody looks any more. */
+  /** Withdraws all wants and aborts the running job. */
   release(): void;
-  /** Keeps what is done, and starts nothing of that method again until `resume`. */
+  /** Stops this method until `resume`; finished maps are kept. */
   cancel(runId: string, method: MethodId): void;
-  /** After a cancel or a failure. */
+  /** Continues after `cancel` or a failure. */
   resume(runId: string, method: MethodId): void;
 }
 
@@ -74,11 +74,11 @@ interface Job {
   readonly abort: AbortController;
 }
 
-/** DEX-AR scales its gradients over all tokens that it is given: a token explained alone would have another map. */
+/** DEX-AR normalises gradients over all tokens of the request, so a token explained alone would get a different map. */
 const needsWholeAnswer: ReadonlySet<MethodId> = new Set(['dex-ar']);
 
 export function createExplainSession(source: Pick<RunSource, 'explain'>): ExplainSession {
-  let wanted: { readonly record: RunRecord; readonly wants: readonly Want[] } | undefined;
+  let current: { readonly record: RunRecord; readonly wants: readonly Want[] } | undefined;
   let running: Job | undefined;
 
   function setTrack(runId: string, method: MethodId, change: Partial<MethodTrack>): void {
@@ -88,10 +88,10 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
   }
 
   function nextJob(): Job | undefined {
-    // Tokens that are still being written have nothing to be explained from.
-    if (wanted === undefined || wanted.record.snapshot().end === undefined) return undefined;
-    const { record } = wanted;
-    const wants = wanted.wants.filter(
+    // An answer can be explained only when it is complete.
+    if (current === undefined || current.record.snapshot().end === undefined) return undefined;
+    const { record } = current;
+    const wants = current.wants.filter(
       ({ method }) => trackOf(useExplaining.getState(), record.id, method).stop === undefined,
     );
     const missing = (method: MethodId, indices: readonly number[]) =>
@@ -108,13 +108,13 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
     return undefined;
   }
 
-  /** Whether the running job is what would be started now, or as good. */
+  /** Whether the running job is, or covers, the job that would be started now. */
   function isStillWanted(job: Job): boolean {
     const next = nextJob();
     if (next === undefined || next.record !== job.record) return false;
     if (needsWholeAnswer.has(job.method) && next.method === job.method) return true;
     if (next.isFirst) return job.isFirst && next.method === job.method && isSubset(next.tokenIndices, job.tokenIndices);
-    return wanted?.wants.some(({ method }) => method === job.method) ?? false;
+    return current?.wants.some(({ method }) => method === job.method) ?? false;
   }
 
   function start(): void {
@@ -164,7 +164,7 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
             }
         }
       }
-      // Without this, what never comes would be asked for again and again.
+      // Otherwise missing maps would be requested again in an endless loop.
       if (!abort.signal.aborted && (!isDone || outstanding.size > 0)) {
         const reason = isDone
           ? `${formatCount(outstanding.size, 'token', 'tokens')} returned without a map`
@@ -181,11 +181,11 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
 
   return {
     want(record, wants) {
-      wanted = { record, wants };
+      current = { record, wants };
       start();
     },
     release() {
-      wanted = undefined;
+      current = undefined;
       running?.abort.abort();
     },
     cancel(runId, method) {
@@ -199,8 +199,8 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
   };
 }
 
-function isSubset(of: readonly number[], all: readonly number[]): boolean {
-  return of.every((index) => all.includes(index));
+function isSubset(some: readonly number[], all: readonly number[]): boolean {
+  return some.every((index) => all.includes(index));
 }
 
 const keyOf = (runId: string, method: MethodId) => `${runId} ${method}`;

@@ -6,7 +6,7 @@ import { createImageIntake, useIntake } from './image-intake';
 import { createImageShelf } from './image-shelf';
 import { createRunLibrary } from './run-library';
 
-/** An intake whose files are read when the test says so, by name. */
+/** An intake where the test decides, by name, when each file is read. */
 function intakeOf() {
   const waiting = new Map<string, (reading: CheckedImage) => void>();
   const intake = createImageIntake({
@@ -31,14 +31,14 @@ function intakeOf() {
 const macrotask = () => new Promise((resolve) => setTimeout(resolve));
 const file = (name: string) => new File([new Uint8Array([1])], name);
 
-describe('taking files in', () => {
+describe('image intake', () => {
   beforeEach(() => {
     useChoices.setState(useChoices.getInitialState());
     useDraft.setState(useDraft.getInitialState());
     useIntake.setState(useIntake.getInitialState());
   });
 
-  it('gives the image chosen last, though the one before it took longer to read', async () => {
+  it('uses the image chosen last, even if an earlier one takes longer to read', async () => {
     const { intake, finish } = intakeOf();
     intake.takeFile(file('slow.png'));
     intake.takeFile(file('quick.png'));
@@ -49,7 +49,7 @@ describe('taking files in', () => {
     expect(intake.image()?.name).toBe('quick.png');
   });
 
-  it('waits for a file chosen while it was waiting, and for no other', async () => {
+  it('also waits for a file chosen while waiting', async () => {
     const { intake, finish, refuse } = intakeOf();
     const settled = vi.fn();
     intake.takeFile(file('first.png'));
@@ -66,7 +66,7 @@ describe('taking files in', () => {
     expect(useIntake.getState().isReading).toBe(false);
   });
 
-  it('goes back to the run on screen while a file is still being read', async () => {
+  it('returns to the run on screen while a file is still being read', async () => {
     const { intake, finish } = intakeOf();
     intake.takeFile(file('slow.png'));
     const settled = intake.settled();
@@ -78,7 +78,7 @@ describe('taking files in', () => {
     expect(useIntake.getState().isReading).toBe(false);
   });
 
-  it('says why an image cannot be used, and keeps the one before it', async () => {
+  it('reports why an image cannot be used, and keeps the previous one', async () => {
     const { intake, finish, refuse } = intakeOf();
     intake.takeFile(file('good.png'));
     finish('good.png');
@@ -91,18 +91,18 @@ describe('taking files in', () => {
     expect(await intake.settled(), 'nothing is being read any more').toBe(true);
   });
 
-  it('says why a saved run cannot be opened', async () => {
+  it('reports why a run file cannot be opened', async () => {
     const { intake } = intakeOf();
     intake.takeFile(file('colleague.run'));
     expect(await intake.settled()).toBe(false);
     expect(useDraft.getState().problem).toEqual({ kind: 'file', reason: 'it has no schema' });
   });
 
-  it('knows of no image where there is neither a chosen one nor a run', () => {
+  it('has no image if none is chosen and there is no run', () => {
     expect(intakeOf().intake.image()).toBeUndefined();
   });
 
-  it('says why a sample could not be fetched', async () => {
+  it('reports why an example could not be fetched', async () => {
     vi.stubGlobal('fetch', async () => new Response(null, { status: 404, statusText: 'Not Found' }));
     const { intake } = intakeOf();
     intake.takeUrl('./samples/gone.png', 'gone.png', 'gone');

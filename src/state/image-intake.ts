@@ -8,10 +8,10 @@ import { fetchOk } from './fetch-ok';
 import type { ImageShelf } from './image-shelf';
 import { openRecordedRun, type RecordedRuns } from './recorded-runs';
 
-/** How files become images, and where the one being prepared is kept. */
+/** Reads files as images, and keeps the image being prepared. */
 export interface ImageReader {
   readonly shelf: ImageShelf;
-  /** Checks kind, bytes and pixels before it decodes. */
+  /** Checks file type, byte size and pixel count before decoding. */
   readImage(file: Blob, name: string): Promise<CheckedImage>;
 }
 
@@ -19,18 +19,18 @@ export interface ImageReader {
 export const useIntake = create<{ readonly isReading: boolean }>(() => ({ isReading: false }));
 
 export interface ImageIntake {
-  /** An image to ask about, or a saved run (`.run`) to look at. */
+  /** Accepts an image to ask about, or a run file (`.run`) to open. */
   takeFile(file: File): void;
   takeUrl(url: string, name: string, alt: string): void;
-  /** Back to the run on screen: the chosen image, read or still being read, is given up. */
+  /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
   drop(): void;
-  /** Resolves when no file is being read any more; false if the last one chosen could not be used. */
+  /** Resolves when no file is being read; false if the last one could not be used. */
   settled(): Promise<boolean>;
-  /** What a question would be about: the image chosen last, else that of the run on screen. */
+  /** The image a question would be about: the chosen one, or that of the run on screen. */
   image(): RunImage | undefined;
 }
 
-/** From the first file chosen to the end of the last: one chosen later takes the place of those before it. */
+/** Spans from the first file chosen until the last one is read: a later file replaces earlier ones. */
 interface PendingIntake {
   readonly settled: Promise<boolean>;
   settle(isUsable: boolean): void;
@@ -47,20 +47,20 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     useIntake.setState({ isReading: false });
   }
 
-  /** `read` gives what is then to be done; where it fails, its message is the problem shown. */
+  /** `read` returns a callback that shows the result; if it throws, the message is shown as the problem. */
   async function take(kind: 'image' | 'file', read: () => Promise<() => void>): Promise<void> {
     turn += 1;
-    const mine = turn;
+    const ownTurn = turn;
     pending ??= createPendingIntake();
     useIntake.setState({ isReading: true });
     let isUsable = false;
     try {
       const show = await read();
-      if (mine !== turn) return;
+      if (ownTurn !== turn) return;
       show();
       isUsable = true;
     } catch (error) {
-      if (mine !== turn) return;
+      if (ownTurn !== turn) return;
       const reason = reasonOf(error);
       useDraft.getState().setProblem({ kind, reason });
     }

@@ -1,7 +1,7 @@
 import type { RunImage } from '../contract/run';
 import type { DraftImage } from './draft';
 
-/** Holds the bytes of the image being prepared, one at a time, by id. */
+/** Holds the bytes of the image being prepared, one image at a time. */
 export interface ImageShelf {
   put(image: RunImage, size: { widthPx: number; heightPx: number }, alt: string): DraftImage;
   bytesOf(id: string): RunImage | undefined;

@@ -13,16 +13,16 @@ import type { RunSnapshot } from './run-record';
 
 export const topShares = [0.05, 0.1, 0.2] as const;
 
-/** How far two maps agree; undefined where a measure is not defined for them. */
+/** How well two maps agree; a measure is undefined if it is not defined for them. */
 export interface Agreement {
   readonly rankCorrelation: number | undefined;
-  /** One a share of `topShares`. */
+  /** One per share in `topShares`. */
   readonly topIou: readonly (number | undefined)[];
   readonly accuracy: number | undefined;
   readonly f1: number | undefined;
 }
 
-/** Values as their threshold reads them, all of one map or of one frame. */
+/** Values in the unit of the threshold: of a complete map or of one frame. */
 export interface ReadMap {
   readonly read: Float32Array;
   readonly threshold: number;
@@ -39,14 +39,14 @@ export function agreementOf(first: ReadMap, second: ReadMap): Agreement {
   };
 }
 
-/** The mean over those tokens for which the measure is defined, and how many they are. */
+/** The mean over the tokens for which the measure is defined, and their number. */
 export interface MeanOf {
   readonly value: number | undefined;
   readonly tokens: number;
 }
 
 export interface MeanAgreement {
-  /** Tokens that have both maps. */
+  /** Number of tokens that have both maps. */
   readonly tokens: number;
   readonly rankCorrelation: MeanOf;
   readonly topIou: readonly MeanOf[];
@@ -91,16 +91,16 @@ interface Figures {
   readonly tops: readonly Float64Array[];
 }
 
-const known = new WeakMap<Float32Array, Figures>();
+const cache = new WeakMap<Float32Array, Figures>();
 
-/** What takes sorting, once a map: a threshold that moves, or another token's map that comes, must not sort all again. */
+/** Caches what needs sorting, so that a new threshold or another token's map does not sort every map again. */
 function figuresOf(read: Float32Array): Figures {
-  const before = known.get(read);
-  if (before) return before;
+  const cached = cache.get(read);
+  if (cached) return cached;
   const figures = {
     ranks: averageRanks(read),
     tops: topShares.map((share) => topMembership(read, share)),
   };
-  known.set(read, figures);
+  cache.set(read, figures);
   return figures;
 }

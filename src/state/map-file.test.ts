@@ -22,8 +22,8 @@ const map: ExportedMap = {
 };
 const exported = { run, frame: selectFrame(header.geometry, null), threshold: 0.5 };
 
-describe('a map as a file', () => {
-  it('keeps every value by row and column, and how it was made, in JSON', () => {
+describe('an exported map', () => {
+  it('has all values by row and column and the provenance in JSON', () => {
     const saved: unknown = JSON.parse(mapAsJson(exported, map));
     expect(saved).toMatchObject({
       method: 'FastRM',
@@ -39,7 +39,7 @@ describe('a map as a file', () => {
     });
   });
 
-  it('has a line a patch in CSV, with rank and side of the threshold', () => {
+  it('has one CSV line per patch, with its rank and whether it reaches the threshold', () => {
     const lines = mapAsCsv(exported, map).trim().split('\n');
     const data = lines.filter((line) => !line.startsWith('#'));
     expect(data).toEqual([
@@ -54,12 +54,12 @@ describe('a map as a file', () => {
     expect(lines.filter((line) => line.startsWith('# question:'))).toHaveLength(1);
   });
 
-  it('is captioned with word, question, method and model', () => {
+  it('has a caption with the word, question, method and model', () => {
     const caption = mapCaption(exported, map).join('\n');
     for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
   });
 
-  it('of another method says which, in what unit, how it was pooled and whether its pass says what was streamed', () => {
+  it('of another method records the method, unit, pooling and reproduction check', () => {
     const check = { isSame: false, largestDifference: 0.5 };
     const other: ExportedMap = { ...map, method: 'chefer', tokenIndices: [0, 0], pool: 'max', check };
     expect(JSON.parse(mapAsJson(exported, other))).toMatchObject({

@@ -25,7 +25,7 @@ export interface ExportedMap {
 
 const poolWords: Record<Pool, string> = { mean: 'mean', max: 'maximum', grounded: 'DEX-AR-weighted mean' };
 
-/** What is needed to know, later, what these numbers are. */
+/** Records how the exported numbers were made. */
 function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
   const { header, tokens } = run;
   return {
@@ -52,7 +52,7 @@ function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
   };
 }
 
-/** Values row-major over the frame's grid. */
+/** The values as nested rows, with their provenance. */
 export function mapAsJson(exported: Exported, map: ExportedMap): string {
   const { grid } = exported.frame.placement;
   const rows = Array.from({ length: grid.rows }, (_, row) =>
@@ -61,7 +61,7 @@ export function mapAsJson(exported: Exported, map: ExportedMap): string {
   return `${JSON.stringify({ ...provenance(exported, map), values: rows }, null, 1)}\n`;
 }
 
-/** One patch a line, rows and columns counted from 1 as on the page; the lines before it say how it was made. */
+/** One line per patch, with rows and columns counted from 1 as on the page; `#` lines at the top give the provenance. */
 export function mapAsCsv(exported: Exported, map: ExportedMap): string {
   const { grid } = exported.frame.placement;
   const ranks = ranksDescending(map.values);
@@ -72,7 +72,7 @@ export function mapAsCsv(exported: Exported, map: ExportedMap): string {
   return `${[...notes, 'row,col,relevancy,rank,at_or_above_threshold', ...lines].join('\n')}\n`;
 }
 
-/** Three lines for below a picture. */
+/** Three caption lines to put below an image. */
 export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap): string[] {
   const { header, tokens } = run;
   const words = map.tokenIndices.map((index) => tokens[index]?.text ?? '').join('');

@@ -19,8 +19,8 @@ const cost = (tokens: number, ms: number) => ({
 });
 const track = (...costs: ReturnType<typeof cost>[]): MethodTrack => ({ check: undefined, stop: undefined, costs });
 
-describe('what was measured', () => {
-  it('is one entry an explanation, and a live answer’s FastRM maps together', () => {
+describe('measured costs', () => {
+  it('have one entry per explain job, and one for all FastRM maps of a live answer', () => {
     const tracks = new Map([
       ['live chefer', track(cost(1, 10), cost(4, 30))],
       ['old chefer', track(cost(2, 20))],
@@ -32,7 +32,7 @@ describe('what was measured', () => {
     ]);
   });
 
-  it('is nothing where nothing was explained here', () => {
+  it('are empty if nothing was explained in this tab', () => {
     expect(selectMeasuredCosts([runOf('old', true)], new Map()).size).toBe(0);
   });
 });

@@ -8,8 +8,8 @@ export interface MeasuredCost {
 }
 
 /**
- * What this tab has measured of each method: one entry an explanation. FastRM's maps are made with the answer, so that a
- * whole answer's together are one entry; those of recorded runs were made elsewhere and do not count.
+ * Costs measured in this tab, per method: one entry per explain job. FastRM's maps are computed with the answer, so all
+ * maps of an answer form one entry. Recorded runs do not count: they were computed elsewhere.
  */
 export function selectMeasuredCosts(
   runs: readonly RunSnapshot[],

@@ -9,7 +9,7 @@ const run = {
   mapOf: (index: number) => (index === 0 ? ({} as RelevancyMap) : undefined),
 } as unknown as RunSnapshot;
 
-it('does not ask for maps of FastRM that did not come with the answer', () => {
+it('does not request FastRM maps that did not arrive with the answer', () => {
   const offered = [
     { method: 'fastrm', refusal: undefined },
     { method: 'chefer', refusal: undefined },

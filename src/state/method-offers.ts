@@ -4,13 +4,13 @@ import type { RunSnapshot } from './run-record';
 
 export interface Offer {
   readonly method: MethodId;
-  /** In a sentence; undefined where the method's maps can be looked at. */
+  /** Why the method's maps cannot be shown, in a sentence; undefined if they can. */
   readonly refusal: string | undefined;
-  /** Whether the source computes maps that are not there yet. */
+  /** Whether the source can compute missing maps. */
   readonly canExplain: boolean;
 }
 
-/** All methods in their order. Maps that a run already holds can be looked at whatever the source says. */
+/** All methods in order. Maps that a run already holds can always be shown, even if the source refuses the method. */
 export function selectOffers(
   run: Pick<RunSnapshot, 'tokens' | 'mapOf'>,
   offered: readonly MethodOffer[],
@@ -19,7 +19,7 @@ export function selectOffers(
     const offer = offered.find((one) => one.method === method);
     const refusal = offer === undefined ? 'This model does not offer it.' : offer.refusal;
     const isHeld = run.tokens.some(({ index }) => run.mapOf(index, method) !== undefined);
-    // FastRM's maps come with the answer: one that did not come then never does.
+    // FastRM maps arrive with the answer and cannot be requested later.
     const canExplain = refusal === undefined && method !== 'fastrm';
     return { method, refusal: isHeld ? undefined : refusal, canExplain };
   });
@@ -28,14 +28,14 @@ export function selectOffers(
 /** FastRM and its teacher. */
 export const usualPair = ['fastrm', 'chefer'] as const satisfies readonly MethodId[];
 
-/** The usual pair; where one cannot be had, the next that can. */
+/** The usual pair; a method that is not available is replaced by the next available one. */
 export function defaultPair(offers: readonly Offer[]): readonly [MethodId, MethodId] {
   const offered = offers.filter(({ refusal }) => refusal === undefined).map(({ method }) => method);
   const first = offered[0] ?? usualPair[0];
   return [first, offered[1] ?? usualPair.find((method) => method !== first) ?? usualPair[1]];
 }
 
-/** The first that is offered and not among `taken`. */
+/** The first available method that is not in `taken`. */
 export function nextOffered(offers: readonly Offer[], taken: readonly MethodId[]): MethodId | undefined {
   return offers.find(({ method, refusal }) => refusal === undefined && !taken.includes(method))?.method;
 }

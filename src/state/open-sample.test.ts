@@ -27,7 +27,7 @@ const index = {
   ),
 };
 
-/** A host of the index and the images, except for the given responses by URL; returns the requests that it gets. */
+/** Serves the index and the images, except for the given responses by URL; returns the requests received. */
 function stubHost(responses: Readonly<Record<string, () => Response>> = {}): string[] {
   const requests: string[] = [];
   vi.stubGlobal('fetch', async (url: string, { headers }: { headers?: Record<string, string> } = {}) => {
@@ -64,7 +64,7 @@ beforeEach(() => {
 });
 
 describe('openSample', () => {
-  it('asks the question about the image, of which it fetched the bytes alone', async () => {
+  it('asks the question about the image and fetches only that image’s bytes', async () => {
     const requests = stubHost();
     const services = servicesOf();
     expect(await openSample(services, sample('images/1.webp'), packed)).toEqual({ kind: 'opened' });
@@ -119,7 +119,7 @@ describe('openSample', () => {
     expect(services.asking.ask).not.toHaveBeenCalled();
   });
 
-  it('refuses a page that a host sends in place of a file that it lacks', async () => {
+  it('refuses an HTML page that a host sends instead of a missing file', async () => {
     stubHost({ 'data/images.bin': () => new Response('<!doctype html>') });
     expect(await openSample(servicesOf(), sample('images/0.webp'), packed)).toMatchObject({ kind: 'refused' });
   });

@@ -6,7 +6,7 @@ import type { OpenCalibration } from './statistics-queries';
 
 export type SampleOpening =
   | { readonly kind: 'opened' }
-  /** Another one was opened meanwhile. */
+  /** Another sample was opened in the meantime. */
   | { readonly kind: 'overtaken' }
   | { readonly kind: 'refused'; readonly reason: string };
 
@@ -16,12 +16,12 @@ const opened = new Set<string>();
 
 let turn = 0;
 
-/** Whether an image of this name was opened from a dataset during this visit. */
+/** Whether an image with this name was opened from a dataset during this visit. */
 export function isSampleOfDataSet(imageName: string): boolean {
   return opened.has(imageName);
 }
 
-/** Asks a sample's question about its image, as a new run; of several, the last one wins. If the image cannot be read, nothing changes. */
+/** Asks a sample's question about its image, as a new run. If several are opened, the last one wins. If the image cannot be read, nothing changes. */
 export async function openSample(
   { intake, asking, queries }: SampleServices,
   row: CalibrationRow,
@@ -32,7 +32,7 @@ export async function openSample(
   if (folderUrl === undefined)
     return {
       kind: 'refused',
-      reason: `Only the table was loaded: the image ${row.image} of sample ${row.id} is not here, so it cannot be asked again.`,
+      reason: `Only the table was loaded: the image ${row.image} of sample ${row.id} is missing, so it cannot be asked again.`,
     };
   const packed = loaded.facts?.images;
   if (!packed)

@@ -1,6 +1,6 @@
 import { parseAsStringLiteral, useQueryState } from 'nuqs';
 
-/** In the order of the navigation; the first is what an address without a view opens. */
+/** In navigation order; a URL without a view opens the first. */
 export const pageViews = [
   { id: 'explain', name: 'Explain' },
   { id: 'compare', name: 'Compare' },
@@ -19,10 +19,10 @@ export function usePageView(): [PageViewId, (view: PageViewId) => void] {
   return [view, setView];
 }
 
-/** The address of a view with all else that `search` says, for a link. */
+/** The link to a view; keeps all other parameters of `search`. */
 export function viewHref(search: string, view: PageViewId): string {
-  const wanted = new URLSearchParams(search);
-  if (view === pageViews[0].id) wanted.delete(key);
-  else wanted.set(key, view);
-  return `?${wanted}`;
+  const params = new URLSearchParams(search);
+  if (view === pageViews[0].id) params.delete(key);
+  else params.set(key, view);
+  return `?${params}`;
 }

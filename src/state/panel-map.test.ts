@@ -9,7 +9,7 @@ import { selectTokenMarks } from './token-marks';
 
 type Given = Partial<RelevancyMap> & { method: MethodId; tokenIndex: number; patches: readonly number[] };
 
-/** A record of plain numbers. */
+/** A run with maps of plain numbers. */
 function holding(...given: readonly Given[]) {
   const maps = given.map(
     ({ patches, ...map }): RelevancyMap => ({
@@ -47,17 +47,17 @@ describe('a panel’s map', () => {
     { method: 'fastrm', tokenIndex: 0, patches: [0.1, 0.2, 0.4, 0.5] },
   );
 
-  it('gives a magnitude as its share of the maximum and a probability as it is', () => {
+  it('shows a magnitude as a share of the maximum and a probability unchanged', () => {
     expect(numbers(mapFor(record, {}).values)).toEqual([0, 0.25, 0.5, 1]);
     expect(numbers(mapFor(record, { method: 'fastrm' }).values)).toEqual([0.1, 0.2, 0.4, 0.5]);
   });
 
-  it('puts all on shares of their maximum, or on ranks', () => {
+  it('can show every method as shares of the maximum or as ranks', () => {
     expect(numbers(mapFor(record, { method: 'fastrm', scale: 'share' }).values)).toEqual([0.2, 0.4, 0.8, 1]);
     expect(numbers(mapFor(record, { method: 'fastrm', scale: 'rank' }).values)).toEqual([0, 0.333, 0.667, 1]);
   });
 
-  it('is outlined at its own threshold, whatever the scale', () => {
+  it('is outlined at the method’s threshold on every scale', () => {
     for (const scale of ['given', 'share', 'rank'] as const) {
       const fastrm = mapFor(record, { method: 'fastrm', scale });
       expect([numbers(fastrm.read), fastrm.threshold]).toEqual([[0.1, 0.2, 0.4, 0.5], 0.5]);
@@ -66,17 +66,17 @@ describe('a panel’s map', () => {
     }
   });
 
-  it('shows one frame, whose shares are of the whole map’s maximum', () => {
+  it('shows one frame, with shares of the complete map’s maximum', () => {
     expect(numbers(mapFor(record, { frame: { first: 0, end: 2 } }).values)).toEqual([0, 0.25]);
   });
 
-  it('is subtracted in shares, or in ranks where ranks are shown', () => {
+  it('is subtracted in shares, or in ranks if ranks are shown', () => {
     expect(numbers(comparableValues(mapFor(record, { method: 'fastrm' }), 'given'))).toEqual([0.2, 0.4, 0.8, 1]);
     const ranked = mapFor(record, { method: 'fastrm', scale: 'rank' });
     expect(numbers(comparableValues(ranked, 'rank'))).toEqual([0, 0.333, 0.667, 1]);
   });
 
-  it('has no drawing, and no reason, where nothing is there yet', () => {
+  it('is missing without a reason if there is nothing to draw yet', () => {
     expect(selectPanelMap(record, { ...request, method: 'tam' })).toEqual({ kind: 'none', reason: undefined });
     expect(selectPanelMap(record, { ...request, indices: [] })).toEqual({ kind: 'none', reason: undefined });
   });
@@ -89,14 +89,14 @@ describe('several tokens’ maps as one', () => {
   ];
   const indices = [0, 1, 2];
 
-  it('are their mean or their greatest, of those that are there', () => {
+  it('are the mean or the maximum of the available maps', () => {
     const mean = mapFor(holding(...maps), { indices });
     expect(numbers(mean.values)).toEqual([1, 0.333, 0, 0]);
     expect([mean.tokenIndices, mean.missing, mean.computeMs]).toEqual([[0, 1], [2], 4]);
     expect(numbers(mapFor(holding(...maps), { indices, pool: 'max' }).values)).toEqual([1, 0.5, 0, 0]);
   });
 
-  it('are compared only where they are of the same tokens', () => {
+  it('are comparable only if they cover the same tokens', () => {
     const record = holding(...maps);
     const [one, both] = [mapFor(record, { indices: [0] }), mapFor(record, { indices })];
     expect([areOfSameTokens(one, both), areOfSameTokens(both, mapFor(record, { indices: [0, 1] }))]).toEqual([
@@ -105,7 +105,7 @@ describe('several tokens’ maps as one', () => {
     ]);
   });
 
-  it('are weighed by DEX-AR’s grounding', () => {
+  it('are weighted by DEX-AR’s grounding', () => {
     const dex = (tokenIndex: number, grounding: number): Given => ({
       method: 'dex-ar',
       tokenIndex,
@@ -122,7 +122,7 @@ describe('several tokens’ maps as one', () => {
     expect(none).toEqual({ kind: 'none', reason: expect.stringContaining('gives each weight 0') });
   });
 
-  it('are refused in words where DEX-AR has not weighed them', () => {
+  it('are refused with a reason if DEX-AR has not weighed them', () => {
     const refused = selectPanelMap(holding(...maps), { ...request, indices: [0, 1], pool: 'grounded' });
     expect(refused).toEqual({ kind: 'none', reason: 'DEX-AR has no weight for 2 of these 2 tokens yet.' });
   });
@@ -138,13 +138,13 @@ describe('agreement', () => {
   );
   const thresholds = request.thresholds;
 
-  it('of one token reads each map at its own threshold', () => {
+  it('of one token uses each method’s threshold', () => {
     const [a, b] = [mapFor(record, { method: 'fastrm' }), mapFor(record, {})];
     // FastRM has one patch at 0.5 or more, Chefer two at 0.3 of its maximum or more.
     expect(agreementOf(a, b)).toEqual({ rankCorrelation: 1, topIou: [1, 1, 1], accuracy: 0.75, f1: 2 / 3 });
   });
 
-  it('over the answer is the mean over the tokens that have both maps, and for which it is defined', () => {
+  it('over the answer is the mean over tokens that have both maps and a defined value', () => {
     const mean = agreementOverAnswer(record, [0, 1, 2], ['fastrm', 'chefer'], thresholds);
     expect(mean.tokens).toBe(2);
     expect(mean.rankCorrelation).toEqual({ value: 1, tokens: 1 });
@@ -152,16 +152,16 @@ describe('agreement', () => {
     expect(mean.f1).toEqual({ value: 2 / 3, tokens: 1 });
   });
 
-  it('of no tokens is of no value', () => {
+  it('of no tokens is undefined', () => {
     const mean = agreementOverAnswer(record, [], ['fastrm', 'chefer'], thresholds);
     expect(mean.f1).toEqual({ value: undefined, tokens: 0 });
   });
 });
 
-describe('what is offered', () => {
+describe('method offers', () => {
   const tokens = [{ index: 0 }] as unknown as RunSnapshot['tokens'];
 
-  it('keeps the source’s reasons, but for maps that are here already', () => {
+  it('keep the source’s refusals except for maps that the run already has', () => {
     const { mapOf } = holding({ method: 'fastrm', tokenIndex: 0, patches: [1] });
     const offers = selectOffers({ tokens, mapOf }, [
       { method: 'fastrm', refusal: 'No head.' },
@@ -175,7 +175,7 @@ describe('what is offered', () => {
     expect(of('rollout')?.refusal).toBeDefined();
   });
 
-  it('opens with FastRM and its teacher, or with what can be had', () => {
+  it('default to FastRM and its teacher, or to the available methods', () => {
     const offers = (...had: MethodId[]): Offer[] =>
       (['fastrm', 'chefer', 'gradcam', 'tam'] as const).map((method) => ({
         method,
@@ -190,7 +190,7 @@ describe('what is offered', () => {
   });
 });
 
-describe('the marks of tokens', () => {
+describe('token marks', () => {
   const text = { prompt: Float32Array.of(2, 1), answer: Float32Array.of(1) };
   const record = holding(
     { method: 'chefer', tokenIndex: 0, patches: [3, 1], text },
@@ -198,14 +198,14 @@ describe('the marks of tokens', () => {
     { method: 'dex-ar', tokenIndex: 1, patches: [1, 1], grounding: 0.1 },
   );
 
-  it('are the share on the image and the grounding weight beside the answer’s greatest', () => {
+  it('are the image share and the grounding weight relative to the answer’s largest', () => {
     expect(selectTokenMarks(record, 2, 'chefer')).toEqual([
       { imageShare: 0.5, grounding: 1 },
       { imageShare: undefined, grounding: 0.5 },
     ]);
   });
 
-  it('are 0 where no token is grounded at all', () => {
+  it('are 0 if no token is grounded', () => {
     const none = holding({ method: 'dex-ar', tokenIndex: 0, patches: [1], grounding: 0 });
     expect(selectTokenMarks(none, 1, undefined)).toEqual([{ imageShare: undefined, grounding: 0 }]);
   });

@@ -5,25 +5,25 @@ import { averageMaps } from '../math/maps/map-values';
 import type { Pool, ValueScale } from './compare-settings';
 import type { RunSnapshot } from './run-record';
 
-/** Where maps are outlined: probabilities at the first, magnitudes at that share of their map's maximum. */
+/** Where maps are outlined: probabilities at `classification`, magnitudes at `share` of their map's maximum. */
 export interface Thresholds {
   readonly classification: number;
   readonly share: number;
 }
 
-/** One method's map of the selected tokens, in the shown frame; each list is row-major over its grid. */
+/** One method's map of the selected tokens in the shown frame; arrays are row-major over its grid. */
 export interface PanelMap {
   readonly method: MethodId;
-  /** What the threshold is read against: a probability, or a share of the whole map's maximum. */
+  /** Values in the unit of the threshold: a probability, or a share of the complete map's maximum. */
   readonly read: Float32Array;
   readonly threshold: number;
-  /** As shares of the whole map's maximum. */
+  /** As shares of the complete map's maximum. */
   readonly shares: Float32Array;
-  /** In the scale chosen, 0..1. */
+  /** In the chosen scale, 0..1. */
   readonly values: Float32Array;
   readonly tokenIndices: readonly number[];
   readonly missing: readonly number[];
-  /** All their maps together. */
+  /** Total over their maps. */
   readonly computeMs: number;
   readonly backend: RelevancyMap['backend'];
 }
@@ -34,11 +34,11 @@ export interface PanelRequest {
   readonly pool: Pool;
   readonly scale: ValueScale;
   readonly thresholds: Thresholds;
-  /** Where the shown frame's patches lie in a map. */
+  /** Range of the shown frame's patches in a map. */
   readonly frame: { readonly first: number; readonly end: number };
 }
 
-/** `none` without a reason where there is nothing to draw yet. */
+/** `none` without a reason if there is nothing to draw yet. */
 export type PanelDrawing =
   | { readonly kind: 'map'; readonly map: PanelMap }
   | { readonly kind: 'none'; readonly reason: string | undefined };
@@ -52,9 +52,9 @@ export function selectPanelMap(run: Pick<RunSnapshot, 'mapOf'>, request: PanelRe
   if (first === undefined) return { kind: 'none', reason: undefined };
   const pooled = poolMaps(run, maps, pool);
   if (pooled.kind === 'refused') return { kind: 'none', reason: pooled.reason };
-  const ofFrame = (values: Float32Array) => values.subarray(frame.first, frame.end);
-  const shares = ofFrame(sharesOf(pooled.values));
-  const read = methods[method].values === 'probability' ? ofFrame(pooled.values) : shares;
+  const inFrame = (values: Float32Array) => values.subarray(frame.first, frame.end);
+  const shares = inFrame(sharesOf(pooled.values));
+  const read = methods[method].values === 'probability' ? inFrame(pooled.values) : shares;
   return {
     kind: 'map',
     map: {
@@ -75,7 +75,7 @@ export function thresholdOf(method: MethodId, { classification, share }: Thresho
   return methods[method].values === 'probability' ? classification : share;
 }
 
-/** A whole map in the unit that its threshold is read against. */
+/** A complete map in the unit of its threshold. */
 export function readValues({ method, values }: Pick<RelevancyMap, 'method' | 'values'>): Float32Array {
   return methods[method].values === 'probability' ? values : sharesOf(values);
 }
@@ -91,12 +91,12 @@ function scaled(scale: ValueScale, read: Float32Array, shares: Float32Array): Fl
   }
 }
 
-/** Else a difference would be one between tokens, and not between methods. */
+/** Maps of different tokens must not be subtracted: the difference would be between tokens, not methods. */
 export function areOfSameTokens(first: PanelMap, second: PanelMap): boolean {
   return first.tokenIndices.join() === second.tokenIndices.join();
 }
 
-/** How each patch differs between two maps, -1..1: in percentiles where ranks are shown, else in shares of the maximum. */
+/** The values to subtract: percentiles if ranks are shown, otherwise shares of the maximum. */
 export function comparableValues({ shares, values }: PanelMap, scale: ValueScale): Float32Array {
   return scale === 'rank' ? values : shares;
 }
@@ -117,10 +117,10 @@ function poolMaps(run: Pick<RunSnapshot, 'mapOf'>, maps: readonly RelevancyMap[]
       const weights = maps.map(({ tokenIndex }) => run.mapOf(tokenIndex, 'dex-ar')?.grounding);
       const known = weights.filter((weight) => weight !== undefined);
       if (known.length < weights.length) {
-        const lacking = weights.length - known.length;
+        const missing = weights.length - known.length;
         return {
           kind: 'refused',
-          reason: `DEX-AR has no weight for ${lacking} of these ${weights.length} tokens yet.`,
+          reason: `DEX-AR has no weight for ${missing} of these ${weights.length} tokens yet.`,
         };
       }
       const mean = weightedMeanOfMaps(values, known);
@@ -132,13 +132,13 @@ function poolMaps(run: Pick<RunSnapshot, 'mapOf'>, maps: readonly RelevancyMap[]
   }
 }
 
-const knownShares = new WeakMap<Float32Array, Float32Array>();
+const sharesCache = new WeakMap<Float32Array, Float32Array>();
 
-/** Of the whole map, all frames together; computed once a map. */
+/** Shares of the maximum over all frames; cached per map. */
 function sharesOf(values: Float32Array): Float32Array {
-  const known = knownShares.get(values);
-  if (known) return known;
+  const cached = sharesCache.get(values);
+  if (cached) return cached;
   const shares = sharesOfMaximum(values);
-  knownShares.set(values, shares);
+  sharesCache.set(values, shares);
   return shares;
 }

@@ -15,21 +15,21 @@ describe('the relevancy of words', () => {
     { values: values(1, 1) },
   );
 
-  it('is each word’s share of all that the method weighs', () => {
+  it('is each word’s share of the total relevancy', () => {
     const words = promptRelevancy(record, [1], 'chefer');
     expect(Array.from(words!.prompt)).toEqual([values(4 / 12)[0], values(2 / 12)[0]]);
     expect(Array.from(words!.answer)).toEqual([0.25]);
     expect([words!.imageShare, words!.promptShare, words!.answerShare]).toEqual([0.25, expect.closeTo(0.5, 6), 0.25]);
   });
 
-  it('is the mean of several tokens’ shares; earlier words of the answer count 0 for tokens before them', () => {
+  it('is the mean of several tokens’ shares; an answer word counts 0 for the tokens before it', () => {
     const words = promptRelevancy(record, [0, 1], 'chefer');
     expect(words!.prompt[0]).toBeCloseTo((0.25 + 4 / 12) / 2, 6);
     expect(Array.from(words!.answer)).toEqual([0.125]);
     expect(words!.imageShare).toBeCloseTo((0.5 + 0.25) / 2, 6);
   });
 
-  it('leaves out tokens without any relevancy and maps without words, and is undefined where no other is left', () => {
+  it('skips tokens without relevancy and maps without text, and is undefined if none remains', () => {
     expect(promptRelevancy(record, [1, 2], 'chefer')?.imageShare).toBe(0.25);
     expect(promptRelevancy(record, [2, 3], 'chefer')).toBeUndefined();
     expect(promptRelevancy(record, [7], 'chefer')).toBeUndefined();

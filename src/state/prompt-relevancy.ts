@@ -1,18 +1,18 @@
 import type { MethodId } from '../contract/methods';
 import type { RunSnapshot } from './run-record';
 
-/** Each a share of all that the method weighs: patches, prompt and answer come to 1. */
+/** Shares of the total relevancy: patches, prompt and answer sum to 1. */
 export interface WordsRelevancy {
-  /** One a token of the prompt. */
+  /** One per prompt token. */
   readonly prompt: Float32Array;
-  /** One a token of the answer before the last one selected. */
+  /** One per answer token before the last selected one. */
   readonly answer: Float32Array;
   readonly imageShare: number;
   readonly promptShare: number;
   readonly answerShare: number;
 }
 
-/** The mean of the selected tokens' shares, each counted alike; undefined where none has a map with words. */
+/** The unweighted mean of the selected tokens' shares; undefined if no map includes the text. */
 export function promptRelevancy(
   run: Pick<RunSnapshot, 'mapOf'>,
   tokenIndices: readonly number[],

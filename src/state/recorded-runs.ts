@@ -1,7 +1,7 @@
 import type { RunEvent } from '../contract/run';
 import { collectRun, type RunLibrary } from './run-library';
 
-/** Where recorded runs go, and how their bytes are read. */
+/** Reads recorded runs, and the library that holds them. */
 export interface RecordedRuns {
   readonly library: RunLibrary;
   openRecorded(bytes: Uint8Array<ArrayBuffer>): AsyncIterable<RunEvent>;

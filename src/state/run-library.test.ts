@@ -10,8 +10,8 @@ beforeEach(() => {
   vi.spyOn(URL, 'revokeObjectURL').mockReturnValue();
 });
 
-describe('the runs of a visit', () => {
-  it('lets the oldest go past forty, but never the one on screen, and says which went', () => {
+describe('run library', () => {
+  it('drops the oldest beyond forty, but never the one on screen, and reports which', () => {
     const dropped: string[] = [];
     const library = createRunLibrary({ isOnScreen: (id) => id === 'run 0', onDrop: (id) => dropped.push(id) });
     for (let i = 0; i < 42; i++) library.begin(header(`run ${i}`));
@@ -22,7 +22,7 @@ describe('the runs of a visit', () => {
     expect(URL.revokeObjectURL).toHaveBeenCalledTimes(2);
   });
 
-  it('forgets how a run was explained when it goes', () => {
+  it('forgets the tracks of a dropped run', () => {
     const track = { check: undefined, costs: [], stop: { kind: 'cancelled' } } as const;
     useExplaining.setState({
       tracks: new Map([

@@ -1,7 +1,7 @@
 import type { RunEvent, RunHeader } from '../contract/run';
 import { createRunRecord, onNextFrame, type RunRecord } from './run-record';
 
-/** All runs of this visit, recorded and live, newest last. The URLs of their images live as long as they do. */
+/** All runs of this visit, recorded and live, newest last. Their image URLs are revoked when they are dropped. */
 export interface RunLibrary {
   get(id: string): RunRecord | undefined;
   list(): readonly RunRecord[];
@@ -10,13 +10,13 @@ export interface RunLibrary {
   subscribe(onChange: () => void): () => void;
 }
 
-/** Runs hold their images and maps (about 2.3 kB a token at 576 patches); past this many the oldest go. */
+/** Runs hold their images and maps (about 2.3 kB per token at 576 patches); beyond this number the oldest are dropped. */
 const maxRuns = 40;
 
 export interface RunKeeping {
-  /** The run on screen stays, however old it is. */
+  /** The run on screen is never dropped for its age. */
   isOnScreen?(id: string): boolean;
-  /** What is known of the run elsewhere can go too. */
+  /** Called for each dropped run, so that state kept elsewhere can be dropped too. */
   onDrop?(id: string): void;
 }
 
@@ -27,7 +27,7 @@ export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }
     records = next;
     for (const listener of listeners) listener();
   };
-  const letGo = ({ id, imageUrl }: RunRecord) => {
+  const release = ({ id, imageUrl }: RunRecord) => {
     URL.revokeObjectURL(imageUrl);
     onDrop(id);
   };
@@ -35,18 +35,19 @@ export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }
     get: (id) => records.find((record) => record.id === id),
     list: () => records,
     begin(header) {
-      if (records.some((record) => record.id === header.id)) throw new Error(`run ${header.id} is here already`);
+      if (records.some((record) => record.id === header.id))
+        throw new Error(`run ${header.id} is already in the library`);
       const url = URL.createObjectURL(new Blob([header.image.bytes], { type: header.image.mediaType }));
       const record = createRunRecord(header, url, onNextFrame);
       const surplus = Math.max(0, records.length - (maxRuns - 1));
       const dropped = records.filter(({ id }) => !isOnScreen(id)).slice(0, surplus);
-      for (const one of dropped) letGo(one);
+      for (const one of dropped) release(one);
       replace([...records.filter((one) => !dropped.includes(one)), record]);
       return record;
     },
     drop(id) {
       const dropped = records.find((record) => record.id === id);
-      if (dropped) letGo(dropped);
+      if (dropped) release(dropped);
       replace(records.filter((record) => record !== dropped));
     },
     subscribe(onChange) {
@@ -57,19 +58,19 @@ export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }
 }
 
 export interface RunListener {
-  /** So many questions are answered before it. */
+  /** `before`: number of questions ahead in the queue. */
   onQueued(before: number): void;
-  /** Before the run's first token. */
+  /** Called before the run's first token. */
   onBegin(record: RunRecord): void;
 }
 
-const nobody: RunListener = { onQueued: () => {}, onBegin: () => {} };
+const noListener: RunListener = { onQueued: () => {}, onBegin: () => {} };
 
-/** Feeds a stream of events into the library. A stream that is refused on its way leaves no run behind. */
+/** Collects a stream of events into the library. If the stream throws, its run is removed. */
 export async function collectRun(
   library: RunLibrary,
   events: AsyncIterable<RunEvent>,
-  { onQueued, onBegin }: RunListener = nobody,
+  { onQueued, onBegin }: RunListener = noListener,
 ): Promise<RunRecord> {
   let record: RunRecord | undefined;
   try {
@@ -85,7 +86,7 @@ export async function collectRun(
         record = library.begin(event.header);
         onBegin(record);
       } else if (record === undefined) {
-        throw new Error(`a run's first event was '${event.type}', not 'begin'`);
+        throw new Error(`a run must start with a 'begin' event, got '${event.type}'`);
       } else {
         record.append(event);
       }

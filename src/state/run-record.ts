@@ -1,31 +1,31 @@
 import type { MethodId } from '../contract/methods';
 import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunEvent, RunHeader } from '../contract/run';
 
-/** What a run holds at one moment. A new object each time something came. */
+/** An immutable view of a run; each change makes a new one. */
 export interface RunSnapshot {
   readonly header: RunHeader;
-  /** Empty until it is known, and for good where it is not. */
+  /** Empty until known; stays empty if the source does not report it. */
   readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
-  /** FastRM's, unless told otherwise. */
+  /** `method` defaults to FastRM. */
   readonly mapOf: (tokenIndex: number, method?: MethodId) => RelevancyMap | undefined;
   /** Undefined while the answer is still being written. */
   readonly end: RunEnd | undefined;
 }
 
-/** One run as it grows: only ever appended to. Large arrays live here, outside of React and of any store. */
+/** An append-only record of one run. Large arrays are kept here, outside React and the stores. */
 export interface RunRecord {
   readonly id: string;
-  /** An object URL of the run's own image. */
+  /** Object URL of the run's image. */
   readonly imageUrl: string;
   snapshot(): RunSnapshot;
-  /** Live: also a map that the next snapshot will bring. */
+  /** Live: includes maps that are not in the snapshot yet. */
   hasMap(tokenIndex: number, method: MethodId): boolean;
   append(event: RunEvent): void;
   subscribe(onChange: () => void): () => void;
 }
 
-/** `schedule` runs its argument soon, once: a frame at most, so that a burst of events is one drawing. */
+/** `schedule` runs its callback once, within a frame, so that a burst of events renders once. */
 export function createRunRecord(
   header: RunHeader,
   imageUrl: string,
@@ -54,13 +54,13 @@ export function createRunRecord(
       switch (event.type) {
         case 'queued':
         case 'begin':
-          throw new Error(`run ${header.id} has begun already`);
+          throw new Error(`run ${header.id} has already begun`);
         case 'prompt':
           prompt = event.tokens;
           break;
         case 'token':
           if (event.token.index !== tokens.length) {
-            throw new Error(`token ${event.token.index} came where token ${tokens.length} was due`);
+            throw new Error(`expected token ${tokens.length}, got token ${event.token.index}`);
           }
           tokens.push(event.token);
           break;
@@ -83,7 +83,7 @@ export function createRunRecord(
   };
 }
 
-/** Of the maps that are there now. */
+/** Looks up in a copy of the current maps. */
 function lookupOf(maps: ReadonlyMap<string, RelevancyMap>): RunSnapshot['mapOf'] {
   const now = new Map(maps);
   return (tokenIndex, method = 'fastrm') => now.get(keyOf(method, tokenIndex));
@@ -91,7 +91,7 @@ function lookupOf(maps: ReadonlyMap<string, RelevancyMap>): RunSnapshot['mapOf']
 
 const keyOf = (method: MethodId, tokenIndex: number) => `${method} ${tokenIndex}`;
 
-/** A frame from now, or at once where no frames are drawn (a hidden tab). */
+/** Runs in the next animation frame, or immediately in a hidden tab, which has none. */
 export function onNextFrame(notify: () => void): void {
   if (document.visibilityState === 'hidden') setTimeout(notify, 0);
   else requestAnimationFrame(notify);

@@ -6,13 +6,13 @@ import { openRecordedRun, type RecordedRuns } from './recorded-runs';
 
 /** Where the page's own files are served; each URL ends with a slash. */
 export interface PageFiles {
-  /** The sample index and the files that it names. */
+  /** Folder of the example index and the files it lists. */
   readonly samplesUrl: string;
-  /** The embedded model's folder. */
+  /** Folder of the embedded model. */
   readonly modelUrl: string;
 }
 
-/** Sample files do not change while the page is open. */
+/** Example files do not change while the page is open. */
 const forever = { staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY, retry: 1 } as const;
 
 export function samplesIndexQuery({ samplesUrl }: Pick<PageFiles, 'samplesUrl'>) {
@@ -26,7 +26,7 @@ export function samplesIndexQuery({ samplesUrl }: Pick<PageFiles, 'samplesUrl'>)
   });
 }
 
-/** The embedded head's own figures, which lie beside the model. */
+/** The report on the embedded head, stored with the model. */
 export function headReportQuery({ modelUrl }: Pick<PageFiles, 'modelUrl'>) {
   return queryOptions({
     queryKey: ['head-report'],
@@ -38,7 +38,7 @@ export function headReportQuery({ modelUrl }: Pick<PageFiles, 'modelUrl'>) {
   });
 }
 
-/** Reads a recorded run into the library; the query itself holds no more than its id. */
+/** Reads a recorded run into the library; the query caches only its id. */
 export function recordedRunQuery(services: RecordedRuns & Pick<PageFiles, 'samplesUrl'>, file: string | undefined) {
   return queryOptions({
     queryKey: ['recorded-run', file],

@@ -8,13 +8,13 @@ import type { PageFiles } from './sample-queries';
 
 export type { RunSource, SourceStatus };
 
-/** What the views reach that is not plain state; made once, in main. */
+/** Everything views use that is not plain state; created once, in main. */
 export interface Services extends RecordedRuns, ImageReader, PageFiles {
   readonly source: RunSource;
   readonly intake: ImageIntake;
   readonly asking: AskSession;
   readonly explaining: ExplainSession;
   readonly statistics: StatisticsClient;
-  /** Of the embedded model's calibration: the recorded examples are its answers, whichever source there is. */
+  /** The embedded model's calibration: it answered the recorded examples, whatever the current source is. */
   readonly recordedCalibrationUrl: string;
 }

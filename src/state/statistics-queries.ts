@@ -12,26 +12,27 @@ import type {
   ThresholdRequest,
 } from '../statistics/api';
 
-/** A calibration that the worker holds, and where its pictures lie. */
+/** A calibration held by the worker, and the location of its images. */
 export interface OpenCalibration {
   readonly loaded: LoadedCalibration;
-  /** As it is named to the user: its data's own name, or the file's. */
+  /** Display name: the dataset's name, or the file's. */
   readonly name: string;
-  /** Of the folder that images and sprite sheet are relative to; undefined where they are not to be had. */
+  /** Folder that image and sprite-sheet paths are relative to; undefined if they are not available. */
   readonly folderUrl: string | undefined;
 }
 
-/** Where each request is the key, the answer never changes. What is asked while dragging is not worth keeping. */
+/** The request is the key, so a result never changes. */
 export const fixed = {
   staleTime: Number.POSITIVE_INFINITY,
   structuralSharing: false,
-  /** What a later request took the place of may be wanted again: the user moved back before it was done. */
+  /** A superseded request is needed again if the user moves back before it is done. */
   retry: (failures: number, error: Error) => error.name === 'AbortError' && failures < 5,
   retryDelay: 0,
 } as const;
+/** For requests made while dragging: the result is not kept. */
 const passing = { ...fixed, gcTime: 0, placeholderData: keepPreviousData } as const;
 
-/** `slot`: one slot's later request takes the place of its earlier one, and of no other's. */
+/** A request supersedes the earlier one in the same `slot`. */
 export function distributionQuery(
   statistics: StatisticsClient,
   table: number,
@@ -45,7 +46,7 @@ export function distributionQuery(
   });
 }
 
-/** Nothing is asked while the table or the value is not known. */
+/** Does not run while the table or the request is undefined. */
 export function thresholdQuery(
   statistics: StatisticsClient,
   table: number | undefined,
@@ -62,7 +63,7 @@ export function thresholdQuery(
   });
 }
 
-/** What a filter leaves, and what there is under none. */
+/** Counts with and without the filter. */
 export interface LinkedCounts {
   readonly filtered: Filtered;
   readonly whole: readonly ChartCounts[];
@@ -88,13 +89,13 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
 export function poolingsQuery(statistics: StatisticsClient, table: number | undefined) {
   return queryOptions({
     queryKey: ['poolings', table],
-    // Only their order and size are wanted: two dozen intervals would take a second.
+    // Only AUROC and order are needed; bootstrapping two dozen intervals would take a second.
     queryFn: table === undefined ? skipToken : () => statistics.compute('poolings', table, { resamples: 0 }),
     ...fixed,
   });
 }
 
-/** In the order in which the charts stand, as far as the table has what they show. */
+/** The charts that the table has data for, in display order. */
 export function filterCharts(loaded: LoadedCalibration, entropy: AnswerValue, bins: number): FilterRequest['charts'] {
   const { hasLogProbs, hasLengths, kinds, sets } = loaded;
   return [
@@ -107,7 +108,7 @@ export function filterCharts(loaded: LoadedCalibration, entropy: AnswerValue, bi
   ];
 }
 
-/** What brushes and search leave, over the charts. */
+/** Combines brushes and search into one filter over the charts. */
 export function filterRequest(
   charts: FilterRequest['charts'],
   { brushes, search }: { readonly brushes: FilterRequest['choices']; readonly search: string },
@@ -115,10 +116,10 @@ export function filterRequest(
   return { charts, choices: brushes, ...(search === '' ? {} : { search }) };
 }
 
-/** Rows a page of the table. */
+/** Rows per page of the table. */
 const pageRows = 100;
 
-/** What `filter` leaves, page by page. */
+/** Rows that pass `filter`, page by page. */
 export function rowsQuery(
   statistics: StatisticsClient,
   table: number,

@@ -4,7 +4,7 @@ import type { TokenSelection } from './token-selection';
 
 const picked = (...indices: number[]): TokenSelection => ({ kind: 'picked', indices, anchor: indices[0] ?? 0 });
 
-describe('tokens in the address', () => {
+describe('tokens in the URL', () => {
   it.each([
     [picked(1), '2'],
     [picked(1, 2, 3), '2-4'],
@@ -15,12 +15,12 @@ describe('tokens in the address', () => {
     expect(parseSelection(text, 9)).toEqual(selection);
   });
 
-  it('stay out of it until something is picked', () => {
+  it('are left out until something is picked', () => {
     expect(formatSelection({ kind: 'auto' })).toBeUndefined();
     expect(selectionInAddress('?run=run-1.run', 9)).toBeUndefined();
   });
 
-  it('are read from among the other settings', () => {
+  it('are read from among other parameters', () => {
     expect(selectionInAddress('?run=run-1.run&tokens=2-3', 9)).toEqual(picked(1, 2));
     expect(selectionInAddress('?tokens=1%2C3', 9)).toEqual(picked(0, 2));
   });

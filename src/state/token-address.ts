@@ -1,9 +1,9 @@
 import { parseAsString, useQueryState } from 'nuqs';
 import type { TokenSelection } from './token-selection';
 
-// `?tokens=2`, `2-4`, `1,3-5` or `all`: counted from 1, as the page counts them.
+// `?tokens=2`, `2-4`, `1,3-5` or `all`: counted from 1, as on the page.
 
-/** Undefined where nothing was picked, so that nothing need stand in the address. */
+/** Undefined if nothing was picked: the URL then has no `tokens`. */
 export function formatSelection(selection: TokenSelection): string | undefined {
   switch (selection.kind) {
     case 'auto':
@@ -17,7 +17,7 @@ export function formatSelection(selection: TokenSelection): string | undefined {
   }
 }
 
-/** Undefined where the text is none of these, or names a token that an answer of `tokenCount` does not have. */
+/** Undefined if the text is invalid or a token is beyond `tokenCount`. */
 export function parseSelection(text: string, tokenCount: number): TokenSelection | undefined {
   if (text === 'all') return { kind: 'answer' };
   const indices = new Set<number>();
@@ -46,13 +46,13 @@ function runsOf(indices: readonly number[]): { first: number; last: number }[] {
 
 const key = 'tokens';
 
-/** `search` as `location` has it. */
+/** `search` is `location.search`. */
 export function selectionInAddress(search: string, tokenCount: number): TokenSelection | undefined {
   const text = new URLSearchParams(search).get(key);
   return text === null ? undefined : parseSelection(text, tokenCount);
 }
 
-/** Sets the address's tokens; null takes them out. */
+/** Sets `tokens` in the URL; null removes it. */
 export function useSetTokenAddress(): (text: string | null) => void {
   const [, setText] = useQueryState(key, parseAsString.withOptions({ history: 'replace' }));
   return setText;

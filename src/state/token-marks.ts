@@ -3,15 +3,15 @@ import type { RelevancyMap } from '../contract/run';
 import { imageShare } from '../math/maps/map-scales';
 import type { RunSnapshot } from './run-record';
 
-/** What tells a grounded token from a merely linguistic one; each undefined where no map has said it. */
+/** Distinguishes grounded tokens from purely linguistic ones; a mark is undefined until a map provides it. */
 export interface TokenMarks {
-  /** Of the method's relevancy, the share on the image and not on words, 0..1. */
+  /** Share of the method's relevancy on the image rather than on words, 0..1. */
   readonly imageShare: number | undefined;
-  /** DEX-AR's weight as a share of the greatest one in the answer, 0..1. */
+  /** DEX-AR's grounding weight as a share of the largest in the answer, 0..1. */
   readonly grounding: number | undefined;
 }
 
-/** One a token, in order. */
+/** One per token, in order. */
 export function selectTokenMarks(
   run: Pick<RunSnapshot, 'mapOf'>,
   tokenCount: number,
@@ -28,10 +28,10 @@ export function selectTokenMarks(
   });
 }
 
-const known = new WeakMap<RelevancyMap, number | undefined>();
+const cache = new WeakMap<RelevancyMap, number | undefined>();
 
 function shareOnImage(map: RelevancyMap): number | undefined {
   if (map.text === undefined) return undefined;
-  if (!known.has(map)) known.set(map, imageShare(map.values, map.text.prompt, map.text.answer));
-  return known.get(map);
+  if (!cache.has(map)) cache.set(map, imageShare(map.values, map.text.prompt, map.text.answer));
+  return cache.get(map);
 }

@@ -32,7 +32,7 @@ const maps = new Map<number, RelevancyMap>(
   ]),
 );
 const whole = { first: 0, end: 2 };
-/** As in a run's snapshot: there are no maps of other methods. */
+/** Like a run snapshot without maps of other methods. */
 const mapOf = (index: number, method: MethodId = 'fastrm') => (method === 'fastrm' ? maps.get(index) : undefined);
 
 describe('selecting answer tokens', () => {
@@ -41,14 +41,14 @@ describe('selecting answer tokens', () => {
     expect(pickToken(tokens, 2, 'word')).toMatchObject({ indices: [1, 2] });
   });
 
-  it('extends from where the range began, back and forth', () => {
+  it('extends from the anchor in both directions', () => {
     const start = pickToken(tokens, 3, 'token');
     const right = extendSelection(tokens, start, 5, 'token');
     expect(right).toMatchObject({ indices: [3, 4, 5], anchor: 3 });
     expect(extendSelection(tokens, right, 2, 'word')).toMatchObject({ indices: [1, 2, 3], anchor: 3 });
   });
 
-  it('adds and takes out single tokens, and keeps the last one', () => {
+  it('adds and removes single tokens, and keeps the last one', () => {
     const two = toggleToken(tokens, pickToken(tokens, 4, 'token'), 1, 'token');
     expect(two).toMatchObject({ indices: [1, 4] });
     const one = toggleToken(tokens, two, 4, 'token');
@@ -56,30 +56,30 @@ describe('selecting answer tokens', () => {
     expect(toggleToken(tokens, one, 1, 'token')).toBe(one);
   });
 
-  it('follows the newest token that has a map while the answer is written, and rests on what says most', () => {
+  it('follows the newest token with a map while the answer streams, then settles on the least probable', () => {
     expect(resolveSelection({ kind: 'auto' }, tokens, mapOf, false)).toEqual([4]);
     expect(resolveSelection({ kind: 'auto' }, tokens.slice(0, 4), mapOf, false)).toEqual([2]);
     const unsure = tokens.map((token) => ({ ...token, logProb: [-0.1, -0.9, -0.1, -3, -0.4, -0.1][token.index]! }));
     expect(resolveSelection({ kind: 'auto' }, unsure, mapOf, true), 'token 3 has no map').toEqual([1]);
   });
 
-  it('means every token by the whole answer', () => {
+  it('resolves the whole answer to every token', () => {
     expect(resolveSelection({ kind: 'answer' }, tokens, mapOf, false)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
-  it('shows the mean of the maps there are, and says which are missing', () => {
+  it('shows the mean of the available maps and lists the missing ones', () => {
     const shown = selectShownMap([2, 3, 4], mapOf, whole);
     expect(shown).toMatchObject({ tokenIndices: [2, 4], missing: [3], computeMs: 4, backend: 'wasm' });
     expect(shown?.values).toEqual(Float32Array.of(0.375, 0.5));
     expect(selectShownMap([3], mapOf, whole)).toBeUndefined();
   });
 
-  it("shows one frame's part of the maps, which have the frames one after the other", () => {
+  it("shows one frame's slice of the maps", () => {
     expect(selectShownMap([2, 4], mapOf, { first: 1, end: 2 })?.values).toEqual(Float32Array.of(0.5));
     expect(selectShownMap([2], mapOf, { first: 0, end: 1 })?.values).toEqual(Float32Array.of(0.25));
   });
 
-  it('lists the tokens that rest on a patch, strongest first', () => {
+  it('lists the tokens that used a patch, strongest first', () => {
     expect(selectTokensOnPatch(tokens, mapOf, 0, 0.25)).toEqual([
       { index: 4, value: 0.5 },
       { index: 2, value: 0.25 },

@@ -2,7 +2,7 @@ import type { AnswerToken, RelevancyMap } from '../contract/run';
 import { averageMaps } from '../math/maps/map-values';
 import { indicesOf, rangeBetween } from '../text/token-words';
 
-/** `auto` until the user picks: the newest token with a map while the answer is written, then the one that says most. */
+/** `auto` until the user picks: the newest token with a map while the answer streams, then the least probable token. */
 export type TokenSelection =
   | { readonly kind: 'auto' }
   | { readonly kind: 'answer' }
@@ -30,7 +30,7 @@ export function extendSelection(
   return { kind: 'picked', indices: indicesOf(rangeBetween(tokens, anchor, index, unit === 'word')), anchor };
 }
 
-/** Adds a token (or word) that is out, takes one out that is in; the last one stays. */
+/** Adds or removes a token (or word); the last one cannot be removed. */
 export function toggleToken(
   tokens: readonly AnswerToken[],
   from: TokenSelection,
@@ -38,15 +38,15 @@ export function toggleToken(
   unit: TokenUnit,
 ): TokenSelection {
   if (from.kind !== 'picked') return pickToken(tokens, index, unit);
-  const touched = indicesOf(rangeBetween(tokens, index, index, unit === 'word'));
+  const toggled = indicesOf(rangeBetween(tokens, index, index, unit === 'word'));
   const isIn = from.indices.includes(index);
   const indices = isIn
-    ? from.indices.filter((other) => !touched.includes(other))
-    : [...new Set([...from.indices, ...touched])].sort((a, b) => a - b);
+    ? from.indices.filter((other) => !toggled.includes(other))
+    : [...new Set([...from.indices, ...toggled])].sort((a, b) => a - b);
   return indices.length === 0 ? from : { kind: 'picked', indices, anchor: index };
 }
 
-/** The tokens that a selection means at this moment. */
+/** The indices of the tokens currently selected. */
 export function resolveSelection(
   selection: TokenSelection,
   tokens: readonly AnswerToken[],
@@ -67,7 +67,7 @@ export function resolveSelection(
   }
 }
 
-/** The token that says most, by its own probability; the newest one of a whole answer is its full stop. Empty for no tokens. */
+/** The token with the lowest probability, as it carries the most information; the last one is only the full stop. Empty if there are no tokens. */
 export function mostTelling(tokens: readonly AnswerToken[]): readonly number[] {
   const [first, ...others] = tokens;
   if (first === undefined) return [];
@@ -78,16 +78,16 @@ export function mostTelling(tokens: readonly AnswerToken[]): readonly number[] {
 export interface ShownMap {
   /** Row-major over the frame's grid. */
   readonly values: Float32Array;
-  /** Those of the selection that have a map. */
+  /** Selected tokens that have a map. */
   readonly tokenIndices: readonly number[];
-  /** Those that have none yet, or never got one. */
+  /** Selected tokens without a map. */
   readonly missing: readonly number[];
-  /** All their maps together. */
+  /** Total over their maps. */
   readonly computeMs: number;
   readonly backend: RelevancyMap['backend'];
 }
 
-/** `frame` says where the shown frame's patches lie in a map. */
+/** `frame` is the range of the shown frame's patches in a map. */
 export function selectShownMap(
   indices: readonly number[],
   mapOf: (index: number) => RelevancyMap | undefined,
@@ -106,7 +106,7 @@ export function selectShownMap(
   };
 }
 
-/** The answer tokens whose own map reaches the threshold at one patch, strongest first; `patchIndex` is of all frames. */
+/** The answer tokens whose map reaches the threshold at one patch, strongest first; `patchIndex` counts over all frames. */
 export function selectTokensOnPatch(
   tokens: readonly AnswerToken[],
   mapOf: (index: number) => RelevancyMap | undefined,

@@ -3,10 +3,10 @@ import { toggledNames, useTrustChoices } from './trust-choices';
 
 const choices = () => useTrustChoices.getState();
 
-describe('what is chosen in the data set', () => {
+describe('trust choices', () => {
   beforeEach(() => useTrustChoices.setState(useTrustChoices.getInitialState()));
 
-  it('holds one choice a chart, and forgets it', () => {
+  it('hold one choice per chart, which can be cleared', () => {
     choices().brush('entropy', { range: [1, 2] });
     choices().brush('length', { range: [3, 4] });
     choices().brush('entropy', { range: [1, 3] });
@@ -15,7 +15,7 @@ describe('what is chosen in the data set', () => {
     expect(choices().brushes).toEqual({ entropy: { range: [1, 3] } });
   });
 
-  it('shows all answers again once the last brush is gone', () => {
+  it('show all answers again once the last brush is cleared', () => {
     choices().brush('entropy', { range: [1, 2] });
     choices().setSubset({ of: 'brushed' });
     choices().brush('entropy', { range: [1, 3] });
@@ -24,21 +24,21 @@ describe('what is chosen in the data set', () => {
     expect(choices().subset).toEqual({ of: 'all' });
   });
 
-  it('forgets what was brushed of an entropy when another is looked at', () => {
+  it('clear the entropy brush when another entropy is chosen', () => {
     choices().brush('entropy', { range: [4, 5] });
     choices().brush('length', { range: [3, 4] });
     choices().setEntropy({ kind: 'bernoulli', pooling: 'mean' });
     expect(choices().brushes).toEqual({ length: { range: [3, 4] } });
   });
 
-  it('keeps a chosen data set when brushes go', () => {
+  it('keep the chosen dataset when brushes are cleared', () => {
     choices().setSubset({ of: 'set', name: 'vqa-like' });
     choices().brush('entropy', { range: [1, 2] });
     choices().clearBrushes();
     expect(choices().subset).toEqual({ of: 'set', name: 'vqa-like' });
   });
 
-  it('forgets what was of one table with the table, but not how charts are drawn', () => {
+  it('reset what depends on the table, but not how charts are drawn', () => {
     choices().setBins(80);
     choices().setEntropy({ kind: 'kde', pooling: 'max' });
     choices().setSearch('cube');
@@ -46,7 +46,7 @@ describe('what is chosen in the data set', () => {
     expect(choices()).toMatchObject({ bins: 80, entropy: undefined, search: '' });
   });
 
-  it('toggles names, and none is no choice', () => {
+  it('toggle names; no names means no choice', () => {
     const one = toggledNames(undefined, 'count');
     expect(one).toEqual({ names: ['count'] });
     expect(toggledNames(one, 'color')).toEqual({ names: ['count', 'color'] });

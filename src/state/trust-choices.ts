@@ -3,7 +3,7 @@ import type { TableEntropy } from '../contract/calibration-table';
 import type { Pooling } from '../math/statistics/pooling';
 import type { AnswerValue, FilterChoice, RowOrder } from '../statistics/api';
 
-/** Which answers the densities are of: all, those of one data set, or those that the brushes leave. */
+/** The answers the densities show: all, those of one dataset, or those that pass the brushes. */
 export type TrustSubset =
   | { readonly of: 'all' }
   | { readonly of: 'set'; readonly name: string }
@@ -13,15 +13,15 @@ export type EntropyValue = Extract<AnswerValue, { of: 'entropy' }>;
 
 export const binCounts = [20, 40, 80] as const;
 
-/** What the user chose about entropies and their calibration. */
+/** The user's choices for entropies and their calibration. */
 export interface TrustChoices {
-  /** Undefined: what separates right from wrong best in the calibration. */
+  /** Undefined: the choice that best separates right from wrong in the calibration. */
   readonly entropy: { readonly kind: TableEntropy; readonly pooling: Pooling } | undefined;
-  /** Times Scott's. */
+  /** Multiple of Scott's bandwidth. */
   readonly bandwidthFactor: number;
   readonly bins: (typeof binCounts)[number];
   readonly subset: TrustSubset;
-  /** What the brushes leave, by chart. */
+  /** Brushed range or names, by chart. */
   readonly brushes: Readonly<Record<string, FilterChoice>>;
   readonly search: string;
   readonly order: RowOrder;
@@ -33,11 +33,11 @@ export interface TrustChoices {
   clearBrushes(): void;
   setSearch(search: string): void;
   setOrder(order: RowOrder): void;
-  /** For another calibration: what was chosen among its answers, sets and entropies is gone. */
+  /** For a new calibration: resets the choices that depend on its answers, sets and entropies. */
   startOver(): void;
 }
 
-const ofOneTable = {
+const tableDefaults = {
   entropy: undefined,
   subset: { of: 'all' },
   brushes: {},
@@ -46,10 +46,10 @@ const ofOneTable = {
 } as const;
 
 export const useTrustChoices = create<TrustChoices>((set) => ({
-  ...ofOneTable,
+  ...tableDefaults,
   bandwidthFactor: 1,
   bins: 40,
-  // The brush on its chart is in nats of the former one.
+  // The entropy brush is in nats of the previous entropy, so it is cleared.
   setEntropy: (entropy) =>
     set(({ brushes, subset }) => ({ entropy, ...afterBrushes(brushesWith(brushes, 'entropy', undefined), subset) })),
   setBandwidthFactor: (bandwidthFactor) => set({ bandwidthFactor }),
@@ -59,7 +59,7 @@ export const useTrustChoices = create<TrustChoices>((set) => ({
   clearBrushes: () => set(({ subset }) => ({ ...afterBrushes({}, subset), search: '' })),
   setSearch: (search) => set({ search }),
   setOrder: (order) => set({ order }),
-  startOver: () => set(ofOneTable),
+  startOver: () => set(tableDefaults),
 }));
 
 function brushesWith(
@@ -71,18 +71,18 @@ function brushesWith(
   return choice === undefined ? others : { ...others, [chart]: choice };
 }
 
-/** With nothing brushed, "what the brushes leave" is everything. */
+/** Without any brush, the brushed subset is all answers. */
 function afterBrushes(brushes: TrustChoices['brushes'], subset: TrustSubset) {
   const isEmpty = Object.keys(brushes).length === 0;
   return { brushes, subset: isEmpty && subset.of === 'brushed' ? ({ of: 'all' } as const) : subset };
 }
 
-/** A name added to those that a chart of categories leaves, or taken from them; none left means no choice. */
+/** Adds or removes a name of a category chart's choice; undefined if no name remains. */
 export function toggledNames(choice: FilterChoice | undefined, name: string): FilterChoice | undefined {
   const names = choice && 'names' in choice ? choice.names : [];
   const next = names.includes(name) ? names.filter((other) => other !== name) : [...names, name];
   return next.length === 0 ? undefined : { names: next };
 }
 
-/** The mean log-probability of all tokens: what entropies are measured against. */
+/** The mean log-probability of all tokens: the baseline for entropies. */
 export const meanLogProb: AnswerValue = { of: 'logProb', pooling: 'mean' };

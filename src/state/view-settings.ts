@@ -1,7 +1,7 @@
 import { createParser, parseAsInteger, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs';
 import { colourMapNames } from '../theme/colour-maps';
 
-/** 0..1 in two decimals; anything else in the address counts as absent. */
+/** 0..1 with two decimals; any other value in the URL is ignored. */
 export const parseAsShare = createParser({
   parse: (text) => {
     const value = Number.parseFloat(text);
@@ -10,20 +10,20 @@ export const parseAsShare = createParser({
   serialize: (value) => value.toFixed(2),
 });
 
-/** How maps are drawn lives in the address, so that a link shows what its sender saw. Defaults stay out of it. */
+/** Display settings are kept in the URL, so that a link shows what its sender saw. Defaults are left out. */
 const parsers = {
   colours: parseAsStringLiteral(colourMapNames).withDefault('cividis'),
-  /** `fixed`: the colours span 0..1 in every map; `own`: they span this map's least to greatest value. */
+  /** `fixed`: the colours span 0..1 in every map; `own`: they span this map's minimum to maximum. */
   scale: parseAsStringLiteral(['fixed', 'own'] as const).withDefault('fixed'),
   patches: parseAsStringLiteral(['nearest', 'smooth'] as const).withDefault('nearest'),
   /** `faded`: the less relevant a patch, the more of the image shows through it; `even`: the same everywhere. */
   layer: parseAsStringLiteral(['faded', 'even'] as const).withDefault('faded'),
   opacityPercent: parseAsInteger.withDefault(80),
-  /** Null: the head's own classification threshold. */
+  /** Null: the head's classification threshold. */
   threshold: parseAsShare,
   /** Null: the run's first frame. */
   frame: parseAsStringLiteral(['image', 'detail', 'overview'] as const),
-  /** File of the recorded run to open with. */
+  /** File of the recorded run to open initially. */
   run: parseAsString,
 };
 

@@ -3,21 +3,21 @@ import { poolAnswers } from '../math/statistics/pooling';
 import { createRecent } from '../workers/recent';
 import type { AnswerValue } from './api';
 
-/** A table's answers as one number each. */
+/** Pools a table's token values into one number per answer. */
 export interface AnswerValues {
-  /** [rows]; not to be written to. Throws where the table lacks what it is made of. */
+  /** [rows]; read-only. Throws if the table does not have the token values. */
   of(value: AnswerValue): Float64Array;
 }
 
-/** Kept: what charts, sorting and densities ask for again and again. */
-const mostKept = 32;
+/** Maximum number of cached columns, which charts, sorting and densities request repeatedly. */
+const maxCached = 32;
 
 export function createAnswerValues(table: CalibrationTable): AnswerValues {
-  const kept = createRecent<Float64Array>(mostKept);
+  const cache = createRecent<Float64Array>(maxCached);
   return {
     of(value) {
       const key = keyOf(value);
-      return kept.get(key) ?? kept.keep(key, valuesOf(table, value));
+      return cache.get(key) ?? cache.keep(key, valuesOf(table, value));
     },
   };
 }

@@ -1,6 +1,6 @@
-// What is asked of a calibration, and what is answered: the statistics' worker computes it, views draw it. All of it
-// is plain data, and crosses from the worker as it is. A new statistic is a line in `TableStatistics`, a function in
-// calibration.ts, and whatever asks for it.
+// Requests and results of a calibration's statistics: the worker computes them, views draw them. All are plain data that
+// can be posted from the worker unchanged. To add a statistic, add a line to `TableStatistics` and a function in
+// calibration.ts.
 
 import type { CalibrationFacts } from '../contract/calibration';
 import type { TableEntropy } from '../contract/calibration-table';
@@ -11,19 +11,19 @@ import type { ClassDensity } from '../math/statistics/class-density';
 import type { Histogram } from '../math/statistics/histogram';
 import type { Pooling } from '../math/statistics/pooling';
 
-/** A file as it came: `name` decides nothing but what is said of it, and whether it is read as CSV. */
+/** A file as received: `name` is used only in messages and to detect CSV. */
 export interface CalibrationFile {
   readonly name: string;
   readonly bytes: ArrayBuffer;
 }
 
-/** A table that the worker holds; good until it is closed. */
+/** A table held by the worker; valid until closed. */
 export interface LoadedCalibration {
   readonly table: number;
   readonly facts: CalibrationFacts | undefined;
   readonly rows: number;
   readonly isPooled: boolean;
-  /** Those that the file has, in the order in which they are offered; the first is the default. */
+  /** Entropies in the file, in display order; the first is the default. */
   readonly entropies: readonly TableEntropy[];
   readonly hasLogProbs: boolean;
   readonly hasContent: boolean;
@@ -32,40 +32,40 @@ export interface LoadedCalibration {
   readonly sets: readonly string[];
   readonly kinds: readonly string[];
   readonly varieties: readonly string[];
-  /** Rows whose `correct` is not known: left out wherever right and wrong are told apart. */
+  /** Rows whose `correct` is unknown; excluded when right and wrong answers are compared. */
   readonly unscored: number;
   readonly right: number;
   readonly wrong: number;
 }
 
-/** One number an answer. */
+/** One number per answer. */
 export type AnswerValue =
   | { readonly of: 'entropy'; readonly kind: TableEntropy; readonly pooling: Pooling }
   | { readonly of: 'logProb'; readonly pooling: Pooling }
   | { readonly of: 'length' };
 
-/** Which rows are looked at: all, those of some data sets or kinds, or those that the brushes leave. */
+/** Selects rows: all, those of some datasets or kinds, or those that pass the brushes. */
 export interface Subset {
   readonly sets?: readonly string[];
   readonly kinds?: readonly string[];
-  /** Those that it leaves. */
+  /** Only rows that pass it. */
   readonly filter?: FilterRequest;
 }
 
 export interface DistributionRequest {
   readonly value: AnswerValue;
   readonly subset?: Subset;
-  /** In the value's unit; Scott's, each class its own, where it is left out. */
+  /** In the value's unit; by default Scott's bandwidth of each class. */
   readonly bandwidth?: number;
-  /** Times Scott's; left out where `bandwidth` is given. */
+  /** Multiple of Scott's bandwidth; not used with `bandwidth`. */
   readonly bandwidthFactor?: number;
-  /** Of the densities; 256 where left out. */
+  /** Grid points of the densities; 256 by default. */
   readonly points?: number;
   readonly bins?: number;
-  /** 0: no bands. 200 where left out. */
+  /** Bootstrap resamples for the bands; 0 for no bands, 200 by default. */
   readonly resamples?: number;
   readonly seed?: number;
-  /** From and to of points and bins; what there is, with room for the kernel, where left out. */
+  /** Range of points and bins; by default that of the data plus room for the kernel. */
   readonly extent?: readonly [number, number];
 }
 
@@ -81,7 +81,7 @@ export interface Distribution {
   readonly densities: ByClass<ClassDensity>;
   /** Both over the same bins. */
   readonly histograms: ByClass<Histogram>;
-  /** Rows whose value is no number, or whose correctness is not known. */
+  /** Rows whose value is not a number or whose correctness is unknown. */
   readonly leftOut: number;
   readonly computeMs: number;
 }
@@ -92,19 +92,19 @@ export interface ThresholdRequest {
   readonly seed?: number;
 }
 
-/** Of answers like this one, how many were right. */
+/** How many answers like this one were right. */
 export interface LikeRequest {
   readonly value: AnswerValue;
   readonly subset?: Subset;
-  /** This answer's. */
+  /** This answer's value. */
   readonly at: number;
-  /** How many of the nearest; 200 where left out. */
+  /** Number of nearest answers; 200 by default. */
   readonly nearest?: number;
 }
 
 export type AnswersLike = NearestAnswers;
 
-/** One chart among those that filter each other. */
+/** One of several linked charts that filter each other. */
 export type FilterChart =
   | {
       readonly id: string;
@@ -114,18 +114,18 @@ export type FilterChart =
     }
   | { readonly id: string; readonly category: 'set' | 'kind' | 'variety' | 'correct' };
 
-/** What a chart leaves: values from (included) to (not included, but for the extent's end); or names. */
+/** What passes a chart's filter: values in [from, to), where the end of the extent is included; or names. */
 export type FilterChoice = { readonly range: readonly [number, number] } | { readonly names: readonly string[] };
 
 export interface FilterRequest {
   readonly charts: readonly FilterChart[];
-  /** By the charts' ids; a chart without one leaves all. */
+  /** By chart id; a chart without a choice does not filter. */
   readonly choices: Readonly<Record<string, FilterChoice>>;
-  /** Rows whose question, answer or reference holds it, in any case. */
+  /** Only rows whose question, answer or reference contains it, ignoring case. */
   readonly search?: string;
 }
 
-/** Of one chart, under all filters but its own. */
+/** Counts of one chart under all filters except its own. */
 export interface ChartCounts {
   readonly id: string;
   /** [bins + 1] edges, or the categories' names. */
@@ -135,13 +135,13 @@ export interface ChartCounts {
   readonly right: Uint32Array;
   readonly wrong: Uint32Array;
   readonly unscored: Uint32Array;
-  /** Rows whose value is no number: in no bin, and gone once the chart filters. */
+  /** Rows whose value is not a number: in no bin, and excluded once the chart filters. */
   readonly leftOut: number;
 }
 
 export interface Filtered {
   readonly charts: readonly ChartCounts[];
-  /** Rows that all filters leave. */
+  /** Rows that pass all filters. */
   readonly rows: number;
   readonly right: number;
   readonly wrong: number;
@@ -152,19 +152,19 @@ export type RowOrder =
   | { readonly by: AnswerValue | 'correct' | 'file'; readonly descending: boolean }
   | { readonly by: 'set' | 'kind' | 'variety' | 'question' | 'answer'; readonly descending: boolean };
 
-/** A part of the rows, in an order. Rows without a value come last. */
+/** A page of the sorted rows. Rows without a value come last. */
 export interface RowsRequest {
-  /** Those that it leaves; all where left out. */
+  /** Only rows that pass it; all by default. */
   readonly filter?: FilterRequest;
   readonly order: RowOrder;
   readonly offset: number;
   readonly limit: number;
-  /** Shown with each row. */
+  /** Returned with each row. */
   readonly values: readonly AnswerValue[];
 }
 
 export interface CalibrationRow {
-  /** Place in the file. */
+  /** Index in the file. */
   readonly row: number;
   readonly id: string;
   readonly set: string;
@@ -173,7 +173,7 @@ export interface CalibrationRow {
   readonly question: string;
   readonly answer: string;
   readonly reference: string;
-  /** NaN where it is not known. */
+  /** NaN if unknown. */
   readonly correct: number;
   readonly image: string | undefined;
   readonly thumbnail: number | undefined;
@@ -183,19 +183,19 @@ export interface CalibrationRow {
 }
 
 export interface RowsPage {
-  /** Of all that are listed, page by page. */
+  /** Number of rows over all pages. */
   readonly total: number;
   readonly rows: readonly CalibrationRow[];
 }
 
 interface PoolingRequest {
   readonly subset?: Subset;
-  /** Of each interval; 0: none, their ends are NaN. 200 where left out. */
+  /** Bootstrap resamples per interval; with 0 the bounds are NaN. 200 by default. */
   readonly resamples?: number;
   readonly seed?: number;
 }
 
-/** How well a value tells right from wrong. */
+/** How well a value separates right from wrong answers. */
 export interface PoolingRow {
   readonly value: AnswerValue;
   readonly pooling: Pooling;
@@ -203,55 +203,55 @@ export interface PoolingRow {
   readonly auroc: AurocInterval;
 }
 
-/** Best first: the greatest AUROC, in the direction expected. */
+/** Best first: by AUROC in the expected direction. */
 export interface PoolingTable {
   readonly rows: readonly PoolingRow[];
   readonly leftOut: number;
 }
 
 export interface ThresholdReport {
-  /** Undefined where it cannot be told, with the reason. */
+  /** Undefined if there is no threshold; `why` gives the reason. */
   readonly figures: ThresholdFigures | undefined;
   readonly why: string | undefined;
   readonly auroc: AurocInterval | undefined;
   readonly leftOut: number;
 }
 
-/** A map's entropies, token by token: each [tokens], nats. */
+/** Entropies of the tokens' maps: [tokens] each, in nats. */
 export interface MapEntropies {
   readonly sum: Float64Array;
   readonly kde: Float64Array;
   readonly bernoulli: Float64Array;
 }
 
-/** What is computed of a loaded table: for each statistic, what is asked and what is answered. */
+/** The statistics of a loaded table, each with its request and response. */
 export interface TableStatistics {
-  distribution: { asks: DistributionRequest; answers: Distribution };
-  threshold: { asks: ThresholdRequest; answers: ThresholdReport };
-  poolings: { asks: PoolingRequest; answers: PoolingTable };
-  like: { asks: LikeRequest; answers: AnswersLike };
-  filter: { asks: FilterRequest; answers: Filtered };
-  rows: { asks: RowsRequest; answers: RowsPage };
+  distribution: { request: DistributionRequest; response: Distribution };
+  threshold: { request: ThresholdRequest; response: ThresholdReport };
+  poolings: { request: PoolingRequest; response: PoolingTable };
+  like: { request: LikeRequest; response: AnswersLike };
+  filter: { request: FilterRequest; response: Filtered };
+  rows: { request: RowsRequest; response: RowsPage };
 }
 
 export type StatisticName = keyof TableStatistics;
 
-/** The page's end of the statistics' worker. Each call rejects with a sentence. */
+/** The page's end of the statistics worker. Calls reject with a message for the user. */
 export interface StatisticsClient {
-  /** The bytes are transferred: gone here. */
+  /** Transfers the bytes, so the caller must not use them afterwards. */
   load(file: CalibrationFile): Promise<LoadedCalibration>;
   close(table: number): void;
   /**
-   * A later call for the same statistic, table and `slot` takes the place of the one before, whose promise rejects with
-   * an AbortError.
+   * A later call for the same statistic, table and `slot` supersedes the previous one, whose promise rejects with an
+   * AbortError.
    */
   compute<Name extends StatisticName>(
     name: Name,
     table: number,
-    request: TableStatistics[Name]['asks'],
+    request: TableStatistics[Name]['request'],
     slot?: string,
-  ): Promise<TableStatistics[Name]['answers']>;
-  /** Of maps [tokens, patches] of probabilities; copied. */
+  ): Promise<TableStatistics[Name]['response']>;
+  /** Entropies of maps [tokens, patches] of probabilities, which are copied. */
   entropies(maps: Float32Array, tokens: number): Promise<MapEntropies>;
   destroy(): void;
 }

@@ -1,4 +1,4 @@
-// One loaded calibration and all that is computed of it.
+// A loaded calibration and the statistics computed from it.
 import { type CalibrationTable, minRightScore, tableEntropies } from '../contract/calibration-table';
 import { answersLike } from '../math/statistics/answers-like';
 import { aurocInterval } from '../math/statistics/auroc';
@@ -20,11 +20,11 @@ import type {
 import { createTableFilter, extentOf } from './table-filter';
 import { createTableRows } from './table-rows';
 
-/** `pause` lets other requests in between two of its steps, and may end it by throwing. */
+/** `pause` lets other requests in between two steps, and throws to stop the computation. */
 export type Computation<Name extends StatisticName> = (
-  request: TableStatistics[Name]['asks'],
+  request: TableStatistics[Name]['request'],
   pause: () => Promise<void>,
-) => TableStatistics[Name]['answers'] | Promise<TableStatistics[Name]['answers']>;
+) => TableStatistics[Name]['response'] | Promise<TableStatistics[Name]['response']>;
 
 export type TableComputations = { readonly [Name in StatisticName]: Computation<Name> };
 
@@ -33,13 +33,13 @@ export interface Calibration {
   readonly computations: TableComputations;
 }
 
-/** Of a row: what `correct` comes to. */
+/** Class of a row, from `correct`. */
 const wrongClass = 0;
 const rightClass = 1;
 const unscoredClass = 2;
 
 const resamplesOfAuroc = 500;
-/** Of each of two dozen. */
+/** Per value, of about two dozen. */
 const resamplesOfPoolings = 200;
 
 export function createCalibration(table: CalibrationTable): Calibration {
@@ -51,16 +51,16 @@ export function createCalibration(table: CalibrationTable): Calibration {
   const rows = createTableRows(table, values, filter);
   const selected = createSelection(table, filter.leaves);
 
-  let kept: { readonly key: string; readonly gathered: Gathered } | undefined;
+  let last: { readonly key: string; readonly gathered: Gathered } | undefined;
 
-  /** The last one is kept: a slider asks for the same again and again. */
+  /** Caches the last result, because a slider requests the same rows repeatedly. */
   function gather(value: AnswerValue, subset: Subset = {}): Gathered {
     const key = JSON.stringify([keyOf(value), subset]);
-    if (kept?.key === key) return kept.gathered;
-    // A chart may have asked for another filter since.
+    if (last?.key === key) return last.gathered;
+    // A chart may have applied another filter since.
     if (subset.filter) filter.force(subset.filter);
     const gathered = gatherRows(values.of(value), classOf, selected(subset));
-    kept = { key, gathered };
+    last = { key, gathered };
     return gathered;
   }
 
@@ -99,7 +99,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
       const { known, byClass, leftOut } = gather(value, subset);
       const V = values.of(value);
       const side = rightSideOf(value);
-      const found = calibrateThreshold(
+      const calibrated = calibrateThreshold(
         Float64Array.from(known, (row) => V[row]!),
         Uint8Array.from(known, (row) => classOf[row]!),
         known,
@@ -108,33 +108,33 @@ export function createCalibration(table: CalibrationTable): Calibration {
       );
       const auroc = aurocInterval(byClass.right, byClass.wrong, side, { resamples: resamplesOfAuroc, seed });
       return {
-        figures: found.state === 'figures' ? found.figures : undefined,
-        why: found.state === 'refused' ? found.why : undefined,
+        figures: calibrated.state === 'figures' ? calibrated.figures : undefined,
+        why: calibrated.state === 'refused' ? calibrated.why : undefined,
         auroc,
         leftOut,
       };
     },
 
     async poolings({ subset, seed = 0, resamples = resamplesOfPoolings }, pause) {
-      const found: PoolingRow[] = [];
-      let mostLeftOut = 0;
+      const poolingRows: PoolingRow[] = [];
+      let maxLeftOut = 0;
       for (const value of offeredValues(table)) {
         await pause();
         const { byClass, leftOut } = gather(value, subset);
         const rightSide = rightSideOf(value);
         const auroc = aurocInterval(byClass.right, byClass.wrong, rightSide, { resamples, seed });
-        mostLeftOut = Math.max(mostLeftOut, leftOut);
-        if (auroc !== undefined) found.push({ value, pooling: value.pooling, rightSide, auroc });
+        maxLeftOut = Math.max(maxLeftOut, leftOut);
+        if (auroc !== undefined) poolingRows.push({ value, pooling: value.pooling, rightSide, auroc });
       }
-      // By the AUROC itself: threshold and sentences take it that right answers are on the expected side.
-      return { rows: found.toSorted((a, b) => b.auroc.value - a.auroc.value), leftOut: mostLeftOut };
+      // Sort by AUROC, not by its distance from 0.5: threshold and texts assume that right answers are on the expected side.
+      return { rows: poolingRows.toSorted((a, b) => b.auroc.value - a.auroc.value), leftOut: maxLeftOut };
     },
 
     like({ value, subset, at, nearest = 200 }) {
       const { right, wrong } = gather(value, subset).byClass;
       const { sorted, isRight } = merged(right.toSorted(), wrong.toSorted());
-      const found = answersLike(sorted, isRight, at, nearest);
-      if (found !== undefined) return found;
+      const like = answersLike(sorted, isRight, at, nearest);
+      if (like !== undefined) return like;
       throw new Error(
         Number.isNaN(at) ? 'This answer does not have this value.' : 'There are no answers to compare this one with.',
       );
@@ -154,7 +154,7 @@ function rightSideOf({ of }: AnswerValue): RightSide {
 
 type PooledValue = Exclude<AnswerValue, { of: 'length' }>;
 
-/** Every pooling of every token value that the table has; of one that has one value an answer, that one. */
+/** Every pooling of every token value in the table; a table that is already pooled has one per value. */
 function offeredValues(table: CalibrationTable): PooledValue[] {
   const offered = table.isPooled ? (['mean'] as const) : poolings;
   const entropies = offeredEntropies(table).flatMap((kind) =>
@@ -168,7 +168,7 @@ const offeredEntropies = ({ entropies }: CalibrationTable) =>
   tableEntropies.filter((kind) => entropies[kind] !== undefined);
 
 function summaryOf(table: CalibrationTable, classOf: Uint8Array): Omit<LoadedCalibration, 'table'> {
-  const countOf = (wanted: number) => classOf.reduce((sum, cls) => sum + (cls === wanted ? 1 : 0), 0);
+  const countOf = (target: number) => classOf.reduce((sum, cls) => sum + (cls === target ? 1 : 0), 0);
   return {
     facts: table.facts,
     rows: table.rows,
@@ -194,7 +194,7 @@ function createSelection({ set, kind }: CalibrationTable, leaves: (row: number) 
   };
 }
 
-/** What there is, with room for three bandwidths of the wider class. */
+/** The data's range plus three bandwidths, using the class with the larger one. */
 function roomyExtent(
   right: Float64Array,
   wrong: Float64Array,
@@ -224,7 +224,7 @@ interface Gathered {
   readonly known: Uint32Array;
   /** Their values. */
   readonly byClass: ByClass<Float64Array>;
-  /** Rows that lack one of the two. */
+  /** Rows without a finite value or a class. */
   readonly leftOut: number;
 }
 

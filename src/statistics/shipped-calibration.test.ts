@@ -24,14 +24,14 @@ const columns: Record<string, (pooling: Pooling) => AnswerValue> = {
 
 const pause = async () => {};
 
-describe('the calibration that ships', () => {
+describe('the shipped calibration', () => {
   let table: CalibrationTable;
   beforeAll(async () => {
     const file = readFileSync(join(shipped, 'calibration.arrow'));
     table = await readCalibrationFile('calibration.arrow', new Uint8Array(file).buffer);
   });
 
-  it('is read whole, and fits the model and head that ship', () => {
+  it('is read completely, and fits the shipped model and head', () => {
     expect(table.rows).toBeGreaterThanOrEqual(10_000);
     const { name, revision, head } = manifest;
     expect(fitOf(table.facts!, { model: { name, revision }, head })).toEqual({ fits: true });
@@ -45,33 +45,36 @@ describe('the calibration that ships', () => {
     expect(parseImageHeader(image)).toEqual({ kind: 'image', mediaType, widthPx: 336, heightPx: 336 });
   });
 
-  it('comes in the page to what its summary says', async () => {
+  it('gives the figures of its summary', async () => {
     const { computations } = createCalibration(table);
     for (const column of ['entropySum', 'logProbs']) {
       for (const set of [...table.facts!.data.sets, 'all']) {
-        const wanted = summary.thresholds[column][set];
+        const expected = summary.thresholds[column][set];
         const subset = set === 'all' ? {} : { sets: [set] };
         const { figures, auroc } = await computations.threshold({ value: columns[column]!('mean'), subset }, pause);
-        expect(auroc!.value).toBeCloseTo(wanted.auroc.value, 5);
-        expect(figures!.threshold).toBeCloseTo(wanted.threshold.threshold, 4);
+        expect(auroc!.value).toBeCloseTo(expected.auroc.value, 5);
+        expect(figures!.threshold).toBeCloseTo(expected.threshold.threshold, 4);
         for (const share of ['shareBelow', 'rightBelow', 'rightAbove', 'truePositives', 'falsePositives'] as const)
-          expect(figures![share]).toMatchObject({ hits: wanted.threshold[share].hits, n: wanted.threshold[share].n });
+          expect(figures![share]).toMatchObject({
+            hits: expected.threshold[share].hits,
+            n: expected.threshold[share].n,
+          });
       }
     }
   });
 
-  it('separates by every entropy and pooling as its summary says', async () => {
+  it('gives the AUROC of its summary for every entropy and pooling', async () => {
     const { computations } = createCalibration(table);
     for (const [column, pooledBy] of Object.entries(columns)) {
       for (const pooling of poolings) {
-        const wanted = summary.poolings[column][pooling].auroc.value;
+        const expected = summary.poolings[column][pooling].auroc.value;
         const { auroc } = await computations.threshold({ value: pooledBy(pooling) }, pause);
-        expect(auroc!.value, `${column} ${pooling}`).toBeCloseTo(wanted, 5);
+        expect(auroc!.value, `${column} ${pooling}`).toBeCloseTo(expected, 5);
       }
     }
   });
 
-  it('is read by the sum-normalised entropy of the content tokens unless another is chosen', async () => {
+  it('defaults to the sum-normalised entropy of the content tokens', async () => {
     const { rows } = await createCalibration(table).computations.poolings({ resamples: 0 }, pause);
     const best = rows.find(({ value }) => value.of === 'entropy')!.value;
     expect(best).toEqual({ of: 'entropy', kind: 'sum', pooling: 'content-mean' });

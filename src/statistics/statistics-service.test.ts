@@ -9,14 +9,14 @@ import { createCalibration } from './calibration';
 import { statisticsOver } from './client';
 import { createStatisticsHandlers } from './statistics-service';
 
-/** The page's end of the worker, with the service on this thread. */
+/** The page's end of the worker, linked to a service on this thread. */
 function createPage() {
   const client = statisticsOver(linkHere(createStatisticsHandlers()));
   const loadText = (text: string) => client.load({ name: 'table.csv', bytes: new TextEncoder().encode(text).buffer });
   return { ...client, loadText };
 }
 
-/** Whether a later request replaced it. */
+/** Whether a later request superseded it. */
 const outcomeOf = (answer: Promise<unknown>) =>
   answer.then(
     () => 'answer',
@@ -47,8 +47,8 @@ const table = `entropy,correct,length,kind,question\n${answers
 const value = { of: 'entropy', kind: 'given', pooling: 'mean' } as const;
 const known = answers.filter(({ entropy, correct }) => entropy !== 'nan' && correct !== '');
 
-describe('the statistics’ worker', () => {
-  it('says what a table holds', async () => {
+describe('the statistics worker', () => {
+  it('describes a loaded table', async () => {
     const loaded = await createPage().loadText(table);
     expect(loaded).toMatchObject({
       table: 1,
@@ -73,41 +73,41 @@ describe('the statistics’ worker', () => {
       sets: ['gqa-like', 'vqa-like'],
     });
     const { rows } = await page.compute('poolings', loaded.table, {});
-    // Six poolings of three entropies and of the log-probabilities, the best first.
+    // Six poolings of three entropies and of the log-probabilities, best first.
     expect(rows).toHaveLength(24);
     const areas = rows.map(({ auroc }) => auroc.value);
     expect(areas).toEqual(areas.toSorted((a, b) => b - a));
   });
 
-  it('puts an entropy that points the wrong way last, however far its AUROC lies from one half', async () => {
+  it('ranks an entropy in the wrong direction last, however far its AUROC is from one half', async () => {
     const page = createPage();
-    // Of sum-normalised entropy every right answer has the higher; KDE's tells a little, and as expected.
+    // Every right answer has the higher sum-normalised entropy; the KDE entropy separates a little, in the expected direction.
     const rows = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? `6,${3 + (i % 8)},1` : `2,${4 + (i % 8)},0`));
     const loaded = await page.loadText(`entropySum,entropyKde,correct\n${rows.join('\n')}`);
-    const found = await page.compute('poolings', loaded.table, {});
-    expect(found.rows.map(({ value }) => value.of === 'entropy' && value.kind)).toEqual(['kde', 'sum']);
-    expect(found.rows[1]!.auroc.value).toBe(0);
+    const ranked = await page.compute('poolings', loaded.table, {});
+    expect(ranked.rows.map(({ value }) => value.of === 'entropy' && value.kind)).toEqual(['kde', 'sum']);
+    expect(ranked.rows[1]!.auroc.value).toBe(0);
   });
 
-  it('gives densities, bands and histograms of the known answers, and counts the others', async () => {
+  it('computes densities, bands and histograms of the known answers, and counts the others', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(table);
-    const found: Distribution = await page.compute('distribution', number, { value, resamples: 50 });
-    const { right, wrong } = found.densities;
+    const distribution: Distribution = await page.compute('distribution', number, { value, resamples: 50 });
+    const { right, wrong } = distribution.densities;
     expect([right.state, wrong.state]).toEqual(['banded', 'banded']);
     expect(right.n + wrong.n).toBe(known.length);
-    expect(found.leftOut).toBe(600 - known.length);
-    const counted = [found.histograms.right, found.histograms.wrong].map(({ counts }) =>
+    expect(distribution.leftOut).toBe(600 - known.length);
+    const counted = [distribution.histograms.right, distribution.histograms.wrong].map(({ counts }) =>
       counts.reduce((a, b) => a + b, 0),
     );
     expect(counted).toEqual([right.n, wrong.n]);
     expect(await page.compute('distribution', number, { value, resamples: 50 })).toEqual({
-      ...found,
+      ...distribution,
       computeMs: expect.any(Number),
     });
   });
 
-  it('sets a threshold that tells right from wrong, and AUROC beside it', async () => {
+  it('finds a threshold that separates right from wrong, and the AUROC', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(table);
     const { figures, auroc, why } = await page.compute('threshold', number, { value });
@@ -119,7 +119,7 @@ describe('the statistics’ worker', () => {
     expect(share.value).toBeGreaterThan(0.7);
   });
 
-  it('says why there is nothing where a class is empty', async () => {
+  it('says why there is no result if a class is empty', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(`entropy,correct\n${'4.5,1\n4.6,1\n'.repeat(40)}`);
     const { figures, auroc, why } = await page.compute('threshold', number, { value });
@@ -130,7 +130,7 @@ describe('the statistics’ worker', () => {
     expect(densities.right.state).toBe('banded');
   });
 
-  it('filters charts by each other, lists what is left, and searches', async () => {
+  it('links chart filters, lists the remaining rows, and searches', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(table);
     const charts: FilterRequest['charts'] = [
@@ -146,8 +146,8 @@ describe('the statistics’ worker', () => {
     const range = [3.9, 4.1] as const;
     const isIn = ({ entropy }: (typeof answers)[number]) => Number(entropy) >= range[0] && Number(entropy) < range[1];
     const some = await filter({ entropy: { range }, kind: { names: ['count'] } });
-    const wanted = answers.filter((answer) => isIn(answer) && answer.kind === 'count');
-    expect(some.rows).toBe(wanted.length);
+    const expected = answers.filter((answer) => isIn(answer) && answer.kind === 'count');
+    expect(some.rows).toBe(expected.length);
     const kinds = some.charts[1]!;
     expect(kinds.names).toEqual(['colour', 'count']);
     expect(kinds.right[0]).toBe(answers.filter((a) => isIn(a) && a.kind === 'colour' && a.correct === 1).length);
@@ -161,30 +161,30 @@ describe('the statistics’ worker', () => {
         values: [value, { of: 'length' }],
       });
     const { total, rows } = await list(2);
-    expect(total).toBe(wanted.length);
-    const sorted = wanted.map(({ entropy }) => Number(entropy)).toSorted((a, b) => b - a);
+    expect(total).toBe(expected.length);
+    const sorted = expected.map(({ entropy }) => Number(entropy)).toSorted((a, b) => b - a);
     expect(rows.map((row) => row.values[0])).toEqual(sorted.slice(2, 7).map((entropy) => expect.closeTo(entropy, 6)));
     expect((await filter({}, ' IS IT 59')).rows).toBe(11);
     const searched = { charts, choices: {}, search: ' IS IT 59' };
     expect((await list(0, searched)).total).toBe(11);
     expect((await filter({})).rows).toBe(600);
-    // Whatever a chart has asked for meanwhile.
+    // Even if a chart applies another filter in between.
     const request = { value, subset: { filter: searched } };
     const { densities } = await page.compute('distribution', number, request);
     expect(densities.right.n + densities.wrong.n).toBeLessThanOrEqual(11);
-    expect((await list(0)).total).toBe(wanted.length);
+    expect((await list(0)).total).toBe(expected.length);
   });
 
-  it('has one bin for lengths that are all the same, in its middle', async () => {
+  it('centres one bin on lengths that are all the same', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(`entropy,correct,length\n${'4.5,1,5\n'.repeat(20)}`);
     const charts = [{ id: 'length', value: { of: 'length' }, bins: 40 }] as const;
-    const found = await page.compute('filter', number, { charts, choices: {} });
-    expect([...found.charts[0]!.edges!]).toEqual([4.5, 5.5]);
-    expect([...found.charts[0]!.right]).toEqual([20]);
+    const filtered = await page.compute('filter', number, { charts, choices: {} });
+    expect([...filtered.charts[0]!.edges!]).toEqual([4.5, 5.5]);
+    expect([...filtered.charts[0]!.right]).toEqual([20]);
   });
 
-  it('lets the latest win: of many, what came before is not computed', async () => {
+  it('computes only the latest of many requests', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(table);
     const moved = Array.from({ length: 20 }, (_, i) =>
@@ -195,18 +195,18 @@ describe('the statistics’ worker', () => {
     expect(await outcomeOf(other)).toBe('answer');
   });
 
-  it('stops a long computation when another takes its place', async () => {
+  it('stops a long computation when another supersedes it', async () => {
     const { computations } = createCalibration(await readCalibrationFile('calibration.arrow', fixture()));
     let steps = 0;
     const pause = async () => {
       steps += 1;
-      if (steps === 3) throw new Error('another took its place');
+      if (steps === 3) throw new Error('superseded');
     };
-    await expect(computations.poolings({}, pause)).rejects.toThrow('another took its place');
+    await expect(computations.poolings({}, pause)).rejects.toThrow('superseded');
     expect(steps).toBe(3);
   });
 
-  it('says what failed, and goes on', async () => {
+  it('reports a failure and continues', async () => {
     const page = createPage();
     await expect(page.compute('like', 9, { value, at: 1 })).rejects.toThrow('has been closed');
     await expect(page.loadText('a,b\n1,2\n')).rejects.toThrow('its columns are a, b');
@@ -217,15 +217,15 @@ describe('the statistics’ worker', () => {
     await expect(page.compute('filter', number, { charts: [], choices: {} })).rejects.toThrow('closed');
   });
 
-  it('gives the entropies of maps', async () => {
+  it('computes the entropies of maps', async () => {
     const maps = Float32Array.of(0.5, 0.5, 0.5, 0.5, 1, 0, 0, 0);
-    const found = await createPage().entropies(maps, 2);
-    expect([...found.sum]).toEqual([expect.closeTo(Math.log(4), 12), 0]);
-    expect([...found.bernoulli]).toEqual([expect.closeTo(Math.LN2, 12), 0]);
-    await expect(createPage().entropies(maps, 3)).rejects.toThrow('8 probabilities are no 3 maps');
+    const entropies = await createPage().entropies(maps, 2);
+    expect([...entropies.sum]).toEqual([expect.closeTo(Math.log(4), 12), 0]);
+    expect([...entropies.bernoulli]).toEqual([expect.closeTo(Math.LN2, 12), 0]);
+    await expect(createPage().entropies(maps, 3)).rejects.toThrow('8 probabilities cannot be split into 3 maps');
   });
 
-  it('answers of a million rows in seconds', async () => {
+  it('handles a million rows in seconds', async () => {
     const page = createPage();
     const rows = Array.from({ length: 1_000_000 }, (_, row) => `${(4 + bell()).toFixed(3)},${row % 3 === 0 ? 0 : 1}`);
     const { table: number } = await page.loadText(`entropy,correct\n${rows.join('\n')}`);
@@ -235,7 +235,7 @@ describe('the statistics’ worker', () => {
     const charts = [{ id: 'entropy', value, bins: 40 }];
     const left = await page.compute('filter', number, { charts, choices: { entropy: { range: [3, 4] } } });
     expect([densities.right.n, left.rows > 1000]).toEqual([666_666, true]);
-    // Some 1.5 s on an idle machine.
+    // About 1.5 s on an idle machine.
     expect(performance.now() - from).toBeLessThan(20_000);
   }, 60_000);
 });

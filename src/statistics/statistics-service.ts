@@ -1,12 +1,12 @@
-// Calibrations in their worker: tables are loaded, computed on and closed.
+// The statistics worker: loads calibration tables, computes statistics on them and closes them.
 import { readCalibrationFile } from '../contract/calibration-file';
 import { entropyKinds, entropyOf } from '../math/statistics/entropy';
 import type { Handlers } from '../workers/worker-service';
 import type { MapEntropies, StatisticName } from './api';
 import { type Computation, createCalibration, type TableComputations } from './calibration';
-import type { StatisticsQuestions } from './questions';
+import type { StatisticsProtocol } from './protocol';
 
-export function createStatisticsHandlers(): Handlers<StatisticsQuestions> {
+export function createStatisticsHandlers(): Handlers<StatisticsProtocol> {
   const tables = new Map<number, TableComputations>();
   return {
     async load({ table, name, bytes }) {
@@ -30,7 +30,7 @@ export function createStatisticsHandlers(): Handlers<StatisticsQuestions> {
 
 function mapEntropies(maps: Float32Array, tokens: number): MapEntropies {
   const patches = tokens === 0 ? 0 : maps.length / tokens;
-  if (!Number.isInteger(patches)) throw new Error(`${maps.length} probabilities are no ${tokens} maps`);
+  if (!Number.isInteger(patches)) throw new Error(`${maps.length} probabilities cannot be split into ${tokens} maps`);
   const [sum, kde, bernoulli] = entropyKinds.map((kind) =>
     Float64Array.from({ length: tokens }, (_, token) =>
       entropyOf(kind, maps.subarray(token * patches, (token + 1) * patches)),

@@ -4,19 +4,19 @@ import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../mat
 import type { AnswerValues } from './answer-values';
 import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from './api';
 
-/** The charts and the search of one table: kept between requests, so that a brush that moves costs what it moves. */
+/** The linked charts and search of one table. State is kept between requests, so that a brush move costs only the change. */
 export interface TableFilter {
   apply(request: FilterRequest): Filtered;
-  /** For `leaves`; counts nothing. */
+  /** Applies the filter for `leaves` without counting. */
   force(request: FilterRequest): void;
-  /** Of the filter that was applied or forced last; all rows, before there was one. */
+  /** Whether a row passes the last applied or forced filter; true for all rows before the first one. */
   leaves(row: number): boolean;
 }
 
 const classes = 3;
 const classNames = ['wrong', 'right', 'unscored'];
 
-/** `classOf` [rows]: a place in `classNames`. */
+/** `classOf` [rows]: an index into `classNames`. */
 export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, values: AnswerValues): TableFilter {
   let shown: Shown | undefined;
   let linked: LinkedFilter | undefined;
@@ -27,7 +27,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     if ('value' in chart) {
       const V = values.of(chart.value);
       const [from, to] = chart.extent ?? extentOf([V]);
-      // Where all are alike, their extent is half a token to either side.
+      // If all lengths are equal, the extent is half a token to either side.
       const isWhole = chart.value.of === 'length' && chart.extent === undefined;
       return {
         values: V,
@@ -54,14 +54,14 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     return { linked, shown };
   }
 
-  function found(wanted: string): Uint8Array {
+  function matchesOf(needle: string): Uint8Array {
     texts ??= Array.from({ length: table.rows }, (_, row) =>
       [table.question.at(row), table.answer.at(row), table.reference.at(row)].join('\n').toLowerCase(),
     );
-    return Uint8Array.from(texts, (text) => (text.includes(wanted) ? 1 : 0));
+    return Uint8Array.from(texts, (text) => (text.includes(needle) ? 1 : 0));
   }
 
-  function inForce({ charts, choices, search: wanted }: FilterRequest): { linked: LinkedFilter; shown: Shown } {
+  function applyFilter({ charts, choices, search: text }: FilterRequest): { linked: LinkedFilter; shown: Shown } {
     const now = ensureLinked(charts);
     charts.forEach((chart, column) => {
       const choice = choices[chart.id];
@@ -71,10 +71,10 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
       const names = 'category' in chart ? categoryOf(chart.category).names : undefined;
       choose(now.linked, column, choice, names, now.shown.columns[column]!);
     });
-    const needle = wanted?.trim().toLowerCase() || undefined;
+    const needle = text?.trim().toLowerCase() || undefined;
     if (needle !== search) {
       search = needle;
-      now.linked.keepRows(needle === undefined ? undefined : found(needle));
+      now.linked.keepRows(needle === undefined ? undefined : matchesOf(needle));
     }
     return now;
   }
@@ -83,7 +83,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     apply(request) {
       const from = performance.now();
       const { charts } = request;
-      const now = inForce(request);
+      const now = applyFilter(request);
       const { byColumn, left } = now.linked.counts();
       return {
         charts: charts.map((chart, column) => chartCounts(chart, now.shown, column, byColumn[column]!, categoryOf)),
@@ -93,7 +93,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
         computeMs: performance.now() - from,
       };
     },
-    force: (request) => void inForce(request),
+    force: (request) => void applyFilter(request),
     leaves: (row) => linked?.keeps(row) ?? true,
   };
 }
@@ -101,7 +101,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
 interface Shown {
   readonly key: string;
   readonly columns: readonly LinkedColumn[];
-  /** As they were applied. */
+  /** As last applied, in JSON. */
   readonly choices: (string | undefined)[];
   readonly leftOut: readonly number[];
 }
@@ -116,7 +116,7 @@ function choose(
   if (choice === undefined) linked.keepAll(column);
   else if ('range' in choice) {
     const [from, to] = choice.range;
-    // The last bin holds the greatest value too.
+    // The last bin includes the maximum.
     const end = 'edges' in source ? source.edges.at(-1)! : Number.POSITIVE_INFINITY;
     linked.keepRange(column, from, to >= end ? Number.POSITIVE_INFINITY : to);
   } else
@@ -153,7 +153,7 @@ function leftOutOf(column: LinkedColumn): number {
   return n;
 }
 
-/** From the smallest to the largest finite value; around the one value that there is, or 0 to 1 where there is none. */
+/** From the smallest to the largest finite value; ± 0.5 around a single value; 0 to 1 if there is none. */
 export function extentOf(columns: readonly Float64Array[]): readonly [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;

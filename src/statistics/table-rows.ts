@@ -4,19 +4,19 @@ import { type AnswerValues, keyOf } from './answer-values';
 import type { CalibrationRow, RowOrder, RowsPage, RowsRequest } from './api';
 import type { TableFilter } from './table-filter';
 
-/** A table's rows as a list: those that a filter leaves, in an order, a part at a time. */
+/** A table's rows as a filtered, sorted list, one page at a time. */
 export interface TableRows {
   page(request: RowsRequest): RowsPage;
 }
 
-const mostOrders = 8;
+const maxOrders = 8;
 
 export function createTableRows(
   table: CalibrationTable,
   values: AnswerValues,
   filter: Pick<TableFilter, 'force' | 'leaves'>,
 ): TableRows {
-  const orders = createRecent<Uint32Array>(mostOrders);
+  const orders = createRecent<Uint32Array>(maxOrders);
 
   function ensureOrder(order: RowOrder): Uint32Array {
     const by = typeof order.by === 'string' ? order.by : keyOf(order.by);
@@ -25,13 +25,13 @@ export function createTableRows(
   }
 
   return {
-    page({ filter: wanted, order, offset, limit, values: shown }) {
-      if (wanted) filter.force(wanted);
+    page({ filter: request, order, offset, limit, values: shown }) {
+      if (request) filter.force(request);
       const columns = shown.map((value) => values.of(value));
       const rows: CalibrationRow[] = [];
       let total = 0;
       for (const row of ensureOrder(order)) {
-        if (wanted && !filter.leaves(row)) continue;
+        if (request && !filter.leaves(row)) continue;
         if (total >= offset && rows.length < limit)
           rows.push({ ...rowOf(table, row), values: columns.map((column) => column[row]!) });
         total++;
@@ -41,7 +41,7 @@ export function createTableRows(
   };
 }
 
-/** Rows without a value come last either way; equal ones stay in the file's order. */
+/** Rows without a value come last in both directions; ties keep the file's order. */
 function sortedRows(table: CalibrationTable, values: AnswerValues, { by, descending }: RowOrder): Uint32Array {
   const rows = Uint32Array.from({ length: table.rows }, (_, row) => row);
   const sign = descending ? -1 : 1;
@@ -69,14 +69,14 @@ function compareNumbers(a: number, b: number, sign: number): number {
 }
 
 function rowOf(table: CalibrationTable, row: number): Omit<CalibrationRow, 'values'> {
-  const named = ({ names, codes }: { names: readonly string[]; codes: Uint16Array }) => names[codes[row]!] ?? '';
+  const nameOf = ({ names, codes }: { names: readonly string[]; codes: Uint16Array }) => names[codes[row]!] ?? '';
   const thumbnail = table.thumbnail[row]!;
   return {
     row,
     id: table.id.at(row) ?? String(row),
-    set: named(table.set),
-    kind: named(table.kind),
-    variety: named(table.variety),
+    set: nameOf(table.set),
+    kind: nameOf(table.kind),
+    variety: nameOf(table.variety),
     question: table.question.at(row) ?? '',
     answer: table.answer.at(row) ?? '',
     reference: table.reference.at(row) ?? '',

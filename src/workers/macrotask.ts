@@ -1,4 +1,4 @@
-/** Resolves in a task of its own, after the messages that wait; a timer would be held back to 4 ms. */
+/** Resolves in a new task, after pending messages; a timer would be clamped to 4 ms. */
 export function macrotask(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();

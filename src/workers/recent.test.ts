@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createRecent } from './recent';
 
-test('keeps the values that were used last', () => {
+test('keeps the most recently used values', () => {
   const made: string[] = [];
   const recent = createRecent<{ readonly name: string }>(2);
   const use = (key: string) => {

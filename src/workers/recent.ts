@@ -1,7 +1,7 @@
-/** The values that were used last, by key. */
+/** A small LRU cache. */
 export interface Recent<Value> {
   get(key: string): Value | undefined;
-  /** Returns `value`; the one that was used longest ago may go. */
+  /** Returns `value`; may drop the least recently used one. */
   keep(key: string, value: Value): Value;
 }
 

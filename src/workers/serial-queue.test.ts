@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createSerialQueue } from './serial-queue';
 
-test('starts a task only when the one before has ended', async () => {
+test('starts a task only when the previous one has ended', async () => {
   const queue = createSerialQueue();
   const log: string[] = [];
   const task = (name: string) => async () => {
@@ -13,7 +13,7 @@ test('starts a task only when the one before has ended', async () => {
   expect(log).toEqual(['a starts', 'a ends', 'b starts', 'b ends']);
 });
 
-test('goes on after a failure, which only its own caller sees', async () => {
+test('continues after a failure, which only its caller sees', async () => {
   const queue = createSerialQueue();
   const failed = queue.run(() => Promise.reject(new Error('no device')));
   const next = queue.run(async () => 7);

@@ -1,9 +1,9 @@
-/** Runs tasks one after the other; a task that fails fails its own caller only. */
+/** Runs tasks one at a time; a failing task rejects only its own caller. */
 export interface SerialQueue {
   run<T>(task: () => Promise<T>): Promise<T>;
 }
 
-/** onnxruntime-web wants one: sessions made or run side by side fail or deadlock on WebGPU. */
+/** onnxruntime-web needs one: sessions created or run concurrently fail or deadlock on WebGPU. */
 export function createSerialQueue(): SerialQueue {
   let last: Promise<unknown> = Promise.resolve();
   return {

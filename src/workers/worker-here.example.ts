@@ -1,25 +1,25 @@
-// For tests: a worker's service behind a worker's own interface, on this thread.
-import type { QuestionMap, WorkerReply, WorkerRequest } from './questions';
+// For tests: a worker's service on this thread, behind the `Worker` interface.
+import type { Protocol, WorkerMessage, WorkerReply } from './protocol';
 import { createWorkerLink, type WorkerLink } from './worker-link';
 import { createWorkerService, type Handlers, type ServiceOptions } from './worker-service';
 
-export class WorkerHere<Q extends QuestionMap<Q>> {
-  onmessage: (event: { data: WorkerReply<Q> }) => void = () => {};
+export class WorkerHere<P extends Protocol<P>> {
+  onmessage: (event: { data: WorkerReply<P> }) => void = () => {};
   onerror: (event: { message: string }) => void = () => {};
   onmessageerror: () => void = () => {};
-  private readonly receive: (request: WorkerRequest<Q>) => void;
+  private readonly receive: (message: WorkerMessage<P>) => void;
   private isAlive = true;
 
-  constructor(handlers: Handlers<Q>, options?: ServiceOptions) {
-    const post = (reply: WorkerReply<Q>, transfer: Transferable[]) => {
+  constructor(handlers: Handlers<P>, options?: ServiceOptions) {
+    const post = (reply: WorkerReply<P>, transfer: Transferable[]) => {
       const data = structuredClone(reply, { transfer });
       setTimeout(() => this.isAlive && this.onmessage({ data }));
     };
     this.receive = createWorkerService(handlers, post, options).receive;
   }
 
-  postMessage(request: WorkerRequest<Q>, options: { transfer: Transferable[] }): void {
-    const data = structuredClone(request, options);
+  postMessage(message: WorkerMessage<P>, options: { transfer: Transferable[] }): void {
+    const data = structuredClone(message, options);
     setTimeout(() => this.isAlive && this.receive(data));
   }
 
@@ -28,7 +28,7 @@ export class WorkerHere<Q extends QuestionMap<Q>> {
   }
 }
 
-/** The page's end and the worker's, with these handlers. */
-export function linkHere<Q extends QuestionMap<Q>>(handlers: Handlers<Q>, options?: ServiceOptions): WorkerLink<Q> {
-  return createWorkerLink<Q>(() => new WorkerHere(handlers, options) as unknown as Worker, { onDeath: () => {} });
+/** Links the page's end to a worker's end with these handlers. */
+export function linkHere<P extends Protocol<P>>(handlers: Handlers<P>, options?: ServiceOptions): WorkerLink<P> {
+  return createWorkerLink<P>(() => new WorkerHere(handlers, options) as unknown as Worker, { onDeath: () => {} });
 }

@@ -1,51 +1,51 @@
-// The page's end of a worker: replies are paired with requests by id. A worker that dies rejects what is pending, and
-// the next request starts another.
-import type { AskMessage, EventOf, QuestionMap, TypeOf, WorkerReply, WorkerRequest } from './questions';
+// The page's end of a worker: replies are matched to requests by id. If the worker dies, pending requests reject and the
+// next request starts a new worker.
+import type { EventOf, Protocol, RequestMessage, TypeOf, WorkerMessage, WorkerReply } from './protocol';
 
-export interface WorkerLink<Q extends QuestionMap<Q>> {
-  /** Rejects if the worker fails, or with an `AbortError` if a later request of the same key took its place. */
-  ask<Type extends TypeOf<Q>>(
+export interface WorkerLink<P extends Protocol<P>> {
+  /** Rejects if the worker fails, or with an `AbortError` if a later request with the same key supersedes it. */
+  request<Type extends TypeOf<P>>(
     type: Type,
-    asked: Q[Type]['asks'],
-    options?: AskOptions & { readonly onEvent?: (event: EventOf<Q, Type>) => void },
-  ): Promise<Q[Type]['answers']>;
-  /** Yields the events and returns the answer. A reader that leaves early cancels the request. */
-  stream<Type extends TypeOf<Q>>(
+    request: P[Type]['request'],
+    options?: RequestOptions & { readonly onEvent?: (event: EventOf<P, Type>) => void },
+  ): Promise<P[Type]['response']>;
+  /** Yields the events and returns the response. A reader that stops early cancels the request. */
+  stream<Type extends TypeOf<P>>(
     type: Type,
-    asked: Q[Type]['asks'],
-    options?: AskOptions,
-  ): AsyncGenerator<EventOf<Q, Type>, Q[Type]['answers'], undefined>;
+    request: P[Type]['request'],
+    options?: RequestOptions,
+  ): AsyncGenerator<EventOf<P, Type>, P[Type]['response'], undefined>;
   /** Disconnects if `task` fails: a runtime that failed to start never starts again in the same worker. */
   disconnectOnFailure<T>(task: () => Promise<T>): Promise<T>;
-  /** Ends the worker and rejects what is pending; the next request starts another. */
+  /** Terminates the worker and rejects pending requests; the next request starts a new worker. */
   disconnect(): void;
 }
 
-interface AskOptions {
+interface RequestOptions {
   /** Asks the worker to stop; its reply is still awaited. */
   readonly signal?: AbortSignal;
-  /** A request replaces the earlier ones of the same key. */
+  /** A request supersedes earlier ones with the same key. */
   readonly key?: string;
-  /** Moved to the worker: the page must not touch them again. */
+  /** Transferred to the worker: the page must not use them afterwards. */
   readonly transfer?: readonly Transferable[];
 }
 
 export interface WorkerLinkOptions {
-  /** The worker is gone, and what it had loaded with it. */
+  /** The worker has died with everything it had loaded. */
   readonly onDeath: (reason: string) => void;
-  /** Whose worker it is, as error messages name it. */
+  /** The worker's subject in error messages. */
   readonly whose?: string;
 }
 
 /** The worker starts with the first request. */
-export function createWorkerLink<Q extends QuestionMap<Q>>(
+export function createWorkerLink<P extends Protocol<P>>(
   start: () => Worker,
   { onDeath, whose = 'the model' }: WorkerLinkOptions,
-): WorkerLink<Q> {
-  let connection: Connection<Q> | undefined;
+): WorkerLink<P> {
+  let connection: Connection<P> | undefined;
 
-  function connect(): Connection<Q> {
-    return createConnection<Q>(start(), whose, (reason) => {
+  function connect(): Connection<P> {
+    return createConnection<P>(start(), whose, (reason) => {
       connection = undefined;
       onDeath(reason);
     });
@@ -56,29 +56,29 @@ export function createWorkerLink<Q extends QuestionMap<Q>>(
     connection = undefined;
   }
 
-  async function* stream<Type extends TypeOf<Q>>(
+  async function* stream<Type extends TypeOf<P>>(
     type: Type,
-    asked: Q[Type]['asks'],
-    { signal, key, transfer = [] }: AskOptions = {},
-  ): AsyncGenerator<EventOf<Q, Type>, Q[Type]['answers'], undefined> {
+    request: P[Type]['request'],
+    { signal, key, transfer = [] }: RequestOptions = {},
+  ): AsyncGenerator<EventOf<P, Type>, P[Type]['response'], undefined> {
     connection ??= connect();
     const { id, send, nextReply, close } = connection.open();
     const cancel = () => send({ kind: 'cancel', id });
     let isPending = true;
     try {
-      send({ kind: 'ask', id, type, asked, key } as AskMessage<Q>, transfer);
+      send({ kind: 'request', id, type, request, key } as RequestMessage<P>, transfer);
       signal?.addEventListener('abort', cancel, { once: true });
       if (signal?.aborted) cancel();
       for (;;) {
         const reply = await nextReply();
         if (reply.kind === 'event') {
-          yield reply.event as EventOf<Q, Type>;
+          yield reply.event as EventOf<P, Type>;
           continue;
         }
         isPending = false;
         if (reply.kind === 'failed') throw new Error(reply.reason);
-        if (reply.kind === 'superseded') throw new DOMException('a later request replaced it', 'AbortError');
-        return reply.answer;
+        if (reply.kind === 'superseded') throw new DOMException('superseded by a later request', 'AbortError');
+        return reply.response;
       }
     } finally {
       signal?.removeEventListener('abort', cancel);
@@ -89,8 +89,8 @@ export function createWorkerLink<Q extends QuestionMap<Q>>(
 
   return {
     stream,
-    async ask(type, asked, { onEvent, ...options } = {}) {
-      const replies = stream(type, asked, options);
+    async request(type, request, { onEvent, ...options } = {}) {
+      const replies = stream(type, request, options);
       for (;;) {
         const { done, value } = await replies.next();
         if (done) return value;
@@ -109,25 +109,25 @@ export function createWorkerLink<Q extends QuestionMap<Q>>(
   };
 }
 
-/** One request with all its replies. */
-interface Channel<Q extends QuestionMap<Q>> {
+/** A request and its replies. */
+interface Channel<P extends Protocol<P>> {
   readonly id: number;
-  send(request: WorkerRequest<Q>, transfer?: readonly Transferable[]): void;
-  nextReply(): Promise<WorkerReply<Q>>;
+  send(message: WorkerMessage<P>, transfer?: readonly Transferable[]): void;
+  nextReply(): Promise<WorkerReply<P>>;
   close(): void;
 }
 
-interface Connection<Q extends QuestionMap<Q>> {
-  open(): Channel<Q>;
+interface Connection<P extends Protocol<P>> {
+  open(): Channel<P>;
   end(reason: string): void;
 }
 
-function createConnection<Q extends QuestionMap<Q>>(
+function createConnection<P extends Protocol<P>>(
   worker: Worker,
   whose: string,
   onDeath: (reason: string) => void,
-): Connection<Q> {
-  const inboxes = new Map<number, Inbox<WorkerReply<Q>>>();
+): Connection<P> {
+  const inboxes = new Map<number, Inbox<WorkerReply<P>>>();
   let lastId = 0;
   const end = (reason: string) => {
     worker.terminate();
@@ -137,18 +137,18 @@ function createConnection<Q extends QuestionMap<Q>>(
     end(reason);
     onDeath(reason);
   };
-  worker.onmessage = ({ data }: MessageEvent<WorkerReply<Q>>) => inboxes.get(data.id)?.put(data);
+  worker.onmessage = ({ data }: MessageEvent<WorkerReply<P>>) => inboxes.get(data.id)?.put(data);
   worker.onerror = ({ message }) => die(`${whose}'s worker failed: ${message || 'it could not be started'}`);
-  worker.onmessageerror = () => die(`${whose}'s worker sent what could not be read`);
+  worker.onmessageerror = () => die(`${whose}'s worker sent an unreadable message`);
   return {
     open() {
       lastId += 1;
       const id = lastId;
-      const inbox = createInbox<WorkerReply<Q>>();
+      const inbox = createInbox<WorkerReply<P>>();
       inboxes.set(id, inbox);
       return {
         id,
-        send: (request, transfer = []) => worker.postMessage(request, { transfer: [...transfer] }),
+        send: (message, transfer = []) => worker.postMessage(message, { transfer: [...transfer] }),
         nextReply: inbox.take,
         close: () => inboxes.delete(id),
       };

@@ -1,49 +1,49 @@
-// The worker's end: each request goes to its handler, and what the handler gives or throws goes back as a reply.
+// The worker's end: passes each request to its handler, and replies with what the handler returns or throws.
 import { reasonOf } from '../text/reason-of';
 import { macrotask } from './macrotask';
-import type { AskMessage, EventOf, QuestionMap, TypeOf, WorkerReply, WorkerRequest } from './questions';
+import type { EventOf, Protocol, RequestMessage, TypeOf, WorkerMessage, WorkerReply } from './protocol';
 import { createSerialQueue } from './serial-queue';
 
-/** What a handler can do about the request that it handles. */
+/** The context of a request, passed to its handler. */
 export interface Task<Event> {
-  /** Aborted when the page cancels the request, or when a later one of its key takes its place. */
+  /** Aborted when the page cancels the request or a later one with the same key supersedes it. */
   readonly signal: AbortSignal;
   emit(event: Event, transfer?: readonly Transferable[]): void;
-  /** Moves buffers to the page with the answer: the worker must not touch them again. */
+  /** Transfers buffers to the page with the response: the worker must not use them afterwards. */
   handOver(...buffers: Transferable[]): void;
-  /** Lets waiting messages in between two steps; throws once `signal` is aborted. */
+  /** Lets pending messages in between two steps; throws if `signal` is aborted. */
   pause(): Promise<void>;
 }
 
-export type Handlers<Q extends QuestionMap<Q>> = {
-  readonly [Type in TypeOf<Q>]: Handler<Q, Type>;
+export type Handlers<P extends Protocol<P>> = {
+  readonly [Type in TypeOf<P>]: Handler<P, Type>;
 };
 
-type Handler<Q extends QuestionMap<Q>, Type extends TypeOf<Q>> = (
-  asked: Q[Type]['asks'],
-  task: Task<EventOf<Q, Type>>,
-) => Q[Type]['answers'] | Promise<Q[Type]['answers']>;
+type Handler<P extends Protocol<P>, Type extends TypeOf<P>> = (
+  request: P[Type]['request'],
+  task: Task<EventOf<P, Type>>,
+) => P[Type]['response'] | Promise<P[Type]['response']>;
 
 export interface ServiceOptions {
-  /** Several requests are handled at once; by default one after the other, in the order in which they came. */
+  /** Handle requests concurrently; by default they are handled one at a time, in order of arrival. */
   readonly isConcurrent?: boolean;
 }
 
-/** The reason for an abort. */
-const superseded = Symbol('a later request replaced it');
+/** Abort reason of a superseded request. */
+const superseded = Symbol('superseded by a later request');
 
-export function createWorkerService<Q extends QuestionMap<Q>>(
-  handlers: Handlers<Q>,
-  post: (reply: WorkerReply<Q>, transfer: Transferable[]) => void,
+export function createWorkerService<P extends Protocol<P>>(
+  handlers: Handlers<P>,
+  post: (reply: WorkerReply<P>, transfer: Transferable[]) => void,
   { isConcurrent = false }: ServiceOptions = {},
-): { receive(request: WorkerRequest<Q>): void } {
+): { receive(message: WorkerMessage<P>): void } {
   const turns = createSerialQueue();
   const running = new Map<number, AbortController>();
   const latest = new Map<string, AbortController>();
 
-  async function handle({ id, type, asked }: AskMessage<Q>, signal: AbortSignal): Promise<void> {
+  async function handle({ id, type, request }: RequestMessage<P>, signal: AbortSignal): Promise<void> {
     const moved: Transferable[] = [];
-    const task: Task<EventOf<Q, TypeOf<Q>>> = {
+    const task: Task<EventOf<P, TypeOf<P>>> = {
       signal,
       emit: (event, transfer = []) => post({ kind: 'event', id, event }, [...transfer]),
       handOver: (...buffers) => void moved.push(...buffers),
@@ -54,14 +54,14 @@ export function createWorkerService<Q extends QuestionMap<Q>>(
     };
     try {
       if (signal.reason === superseded) throw superseded;
-      post({ kind: 'answer', id, answer: await handlers[type](asked, task) }, moved);
+      post({ kind: 'response', id, response: await handlers[type](request, task) }, moved);
     } catch (error) {
       post(error === superseded ? { kind: 'superseded', id } : { kind: 'failed', id, reason: reasonOf(error) }, []);
     }
   }
 
-  function start(request: AskMessage<Q>): void {
-    const { id, key } = request;
+  function start(message: RequestMessage<P>): void {
+    const { id, key } = message;
     const controller = new AbortController();
     running.set(id, controller);
     if (key !== undefined) {
@@ -69,9 +69,9 @@ export function createWorkerService<Q extends QuestionMap<Q>>(
       latest.set(key, controller);
     }
     const task = async () => {
-      // Messages that were sent by now are heard first, so that of several with one key only the last is handled.
+      // Receive pending messages first, so that only the last of several requests with one key is handled.
       if (!isConcurrent) await macrotask();
-      await handle(request, controller.signal);
+      await handle(message, controller.signal);
       running.delete(id);
       if (key !== undefined && latest.get(key) === controller) latest.delete(key);
     };
@@ -79,15 +79,15 @@ export function createWorkerService<Q extends QuestionMap<Q>>(
   }
 
   return {
-    receive(request) {
-      if (request.kind === 'ask') start(request);
-      else running.get(request.id)?.abort();
+    receive(message) {
+      if (message.kind === 'request') start(message);
+      else running.get(message.id)?.abort();
     },
   };
 }
 
-/** Answers the page's messages; called in the worker's own file. */
-export function serve<Q extends QuestionMap<Q>>(handlers: Handlers<Q>, options?: ServiceOptions): void {
+/** Handles the page's messages; call this in the worker's entry file. */
+export function serve<P extends Protocol<P>>(handlers: Handlers<P>, options?: ServiceOptions): void {
   const service = createWorkerService(handlers, (reply, transfer) => postMessage(reply, { transfer }), options);
-  addEventListener('message', ({ data }: MessageEvent<WorkerRequest<Q>>) => service.receive(data));
+  addEventListener('message', ({ data }: MessageEvent<WorkerMessage<P>>) => service.receive(data));
 }

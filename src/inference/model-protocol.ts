@@ -1,4 +1,4 @@
-// What the page asks the embedded model's worker.
+// The protocol of the embedded model's worker.
 import type { ModelManifest } from '../contract/manifest';
 import type { ExplainEvent } from '../contract/run';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
@@ -14,22 +14,22 @@ export interface LoadRequest {
 
 export interface LoadedModel {
   readonly manifest: ModelManifest;
-  /** The page reads questions itself, so that it can say what is wrong as they are typed. */
+  /** The page tokenizes questions too, so that it can report problems while the user types. */
   readonly tokenizer: TokenizerFiles;
   readonly backend: Backend;
   readonly threads: number;
   readonly note: string | undefined;
 }
 
-/** Where the maps of an answer were made. */
+/** Where the maps of an answer were computed. */
 export interface BackendReport {
   readonly backend: Backend;
   readonly note: string | undefined;
 }
 
-export interface ModelQuestions {
-  load: { asks: LoadRequest; events: LoadProgress; answers: LoadedModel };
-  ask: { asks: ImageQuestion; events: AnswerEvent; answers: BackendReport };
+export interface ModelProtocol {
+  load: { request: LoadRequest; events: LoadProgress; response: LoadedModel };
+  ask: { request: ImageQuestion; events: AnswerEvent; response: BackendReport };
   /** The last event is an `end`. */
-  explain: { asks: AnswerToExplain; events: ExplainEvent; answers: undefined };
+  explain: { request: AnswerToExplain; events: ExplainEvent; response: undefined };
 }
