@@ -225,7 +225,7 @@ test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by drag
   await page.mouse.up();
   await expect.poll(left).toBeCloseTo(before - 50, 0);
   await expect(page.locator('.patch-cursor[data-picked]')).toHaveCount(0); // a drag picks nothing
-  await page.getByRole('button', { name: 'All', exact: true }).click();
+  await page.getByRole('button', { name: 'Fit', exact: true }).click();
   await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
 });
 

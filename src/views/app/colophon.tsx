@@ -46,9 +46,9 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
           How a map is made
         </h2>
         <p>
-          A gradient method such as {head?.teacher ?? 'Chefer relevancy'} needs a backward pass through the whole model
-          for every token. The FastRM head predicts the result from the model’s last hidden states: one number from 0 to
-          1 per patch for each token, while the answer streams.
+          Gradient methods such as Chefer relevancy need a backward pass through the whole model for every token. The
+          FastRM head predicts their result from the model’s last hidden states: one number from 0 to 1 per patch for
+          each token, while the answer streams.
         </p>
         <p>
           Images are preprocessed for the model: {preprocessing ?? 'resized and cropped to a square'}. The map is placed

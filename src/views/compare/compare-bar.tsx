@@ -60,7 +60,7 @@ function ZoomButtons({ placement }: { readonly placement: Parameters<typeof zoom
           +
         </button>
         <button type="button" className="segment" aria-disabled={isWhole} onClick={() => setZoom(wholeView)}>
-          All
+          Fit
         </button>
       </div>
     </div>

@@ -156,7 +156,7 @@ function Explored({ calibration, choice }: { readonly calibration: OpenCalibrati
           {entropy && <FiguresCard entropy={entropy} logProb={logProb} entropyName="Entropy" />}
           {loaded.hasLogProbs && (
             <Densities
-              title="Mean log-probability, beside it"
+              title="Mean log-probability"
               value={meanLogProb}
               distribution={logProbs}
               threshold={logProb?.figures?.threshold}
