@@ -8,6 +8,7 @@ export class WorkerHere<P extends Protocol<P>> {
   onerror: (event: { message: string }) => void = () => {};
   onmessageerror: () => void = () => {};
   private readonly receive: (message: WorkerMessage<P>) => void;
+  private readonly inbox: WorkerMessage<P>[] = [];
   private isAlive = true;
 
   constructor(handlers: Handlers<P>, options?: ServiceOptions) {
@@ -19,12 +20,17 @@ export class WorkerHere<P extends Protocol<P>> {
   }
 
   postMessage(message: WorkerMessage<P>, options: { transfer: Transferable[] }): void {
-    const data = structuredClone(message, options);
-    setTimeout(() => this.isAlive && this.receive(data));
+    // Messages of one task arrive together, as from a real worker's queue.
+    this.inbox.push(structuredClone(message, options));
+    if (this.inbox.length === 1) setTimeout(() => this.deliver());
   }
 
   terminate(): void {
     this.isAlive = false;
+  }
+
+  private deliver(): void {
+    for (const message of this.inbox.splice(0)) if (this.isAlive) this.receive(message);
   }
 }
 

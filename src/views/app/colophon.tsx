@@ -16,7 +16,6 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
   const isAway = source.kind === 'companion';
   // The recorded examples are the embedded model's own; a companion has yet to say what it has.
   const model = source.model ?? (isAway ? undefined : header?.model);
-  const head = header?.head;
   const preprocessing = header?.geometry.preprocessing;
   return (
     <footer className="colophon">
