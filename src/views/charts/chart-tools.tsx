@@ -37,7 +37,7 @@ export const ChartTools = memo(function ChartTools(props: ChartToolsProps) {
   };
   const onSave = (kind: FileKind) => {
     onProblem(undefined);
-    save(kind).catch((error) => onProblem(saveProblem(kind === 'csv' ? 'table' : 'picture', error)));
+    save(kind).catch((error) => onProblem(saveProblem(kind === 'csv' ? 'table' : 'image', error)));
   };
   return (
     <div className="chart-tools">

@@ -62,7 +62,7 @@ export function SaveMap(props: {
   };
   const onPng = () => {
     setProblem(undefined);
-    savePng().catch((error) => setProblem(saveProblem('picture', error)));
+    savePng().catch((error) => setProblem(saveProblem('image', error)));
   };
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
