@@ -69,7 +69,7 @@ function pairOf(wanted: CompareSettings['difference'], panels: readonly MethodId
 const selectIsAsking = ({ asking }: { readonly asking: Asking }) => asking.phase !== 'idle';
 
 /** Has explained what is on screen: the selected tokens of each panel, then the rest of their answer. A question that is asked goes first. */
-export function useWants(shown: ShownComparison, isWeighing: boolean): void {
+export function useRequestedMaps(shown: ShownComparison, isWeighing: boolean): void {
   const { explaining } = useServices();
   const isAsking = useAsking(selectIsAsking);
   const { record, run, selected, offers, panels, stripMethod } = shown;
