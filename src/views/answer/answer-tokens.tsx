@@ -18,7 +18,7 @@ interface AnswerTokensProps {
   readonly tokens: readonly AnswerToken[];
   readonly selected: readonly number[];
   readonly unit: TokenUnit;
-  /** Whether a token has its map; also true if this answer has no maps at all. */
+  /** False marks a token as having no map. */
   hasMap(index: number): boolean;
   /** Whether a token used the selected patch. */
   isOnPatch(index: number): boolean;

@@ -29,7 +29,7 @@ import './compare-view.css';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
-/** Several methods' maps of the same tokens, side by side. */
+/** Maps of the same tokens by several methods, side by side. */
 export function CompareView({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const isWide = useMediaQuery('(min-width: 1000px)');
