@@ -321,7 +321,7 @@ test.describe('where something fails', () => {
     await openPage(page, companion.address);
     await ask(page, 'How many objects are there?');
     await expect(page.locator('.notice')).toContainText(
-      'Head fastrm reads pre_norm states of size 4096, but patchlight-scenes gives post_norm states of size 192.',
+      'Head fastrm reads pre_norm states of size 4096, but patchlight-scenes produces post_norm states of size 192.',
     );
     await expect(page.locator('canvas.stage-map')).toHaveCount(0);
     expect(await tokens(page).count()).toBeGreaterThan(1);

@@ -18,22 +18,22 @@ interface AnswerTokensProps {
   readonly tokens: readonly AnswerToken[];
   readonly selected: readonly number[];
   readonly unit: TokenUnit;
-  /** Whether a token has its map, where this answer's tokens have maps or are still to get them. */
+  /** False marks a token as having no map. */
   hasMap(index: number): boolean;
   /** Whether a token used the selected patch. */
   isOnPatch(index: number): boolean;
-  /** What tells grounded tokens apart, one a token, where it is known. */
+  /** Image share and grounding weight per token, if known. */
   readonly marks?: readonly TokenMarks[];
-  /** Of each token's map, once the answer is whole and has maps. */
+  /** Entropy of each token's map, once the answer is complete and has maps. */
   readonly entropiesNats?: ArrayLike<number> | undefined;
-  /** Whether they stand under the words, in the probabilities' place. */
+  /** Whether entropies replace the probabilities below the words. */
   readonly areEntropiesShown?: boolean;
   readonly isStreaming: boolean;
 }
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
-/** The answer as a sentence whose tokens can be picked: a listbox with one tab stop. */
+/** The answer as text with selectable tokens: a listbox with one tab stop. */
 export function AnswerTokens(props: AnswerTokensProps) {
   const { tokens, selected, unit, hasMap, isOnPatch, marks, isStreaming } = props;
   const { entropiesNats, areEntropiesShown = false } = props;
@@ -46,7 +46,7 @@ export function AnswerTokens(props: AnswerTokensProps) {
 
   const choose = (index: number, how: 'only' | 'extend' | 'toggle') => {
     const { selection } = useChoices.getState();
-    // A range that starts where nothing was picked starts at what is on screen.
+    // If nothing has been picked, a range starts from the tokens on screen.
     const from: TokenSelection =
       selection.kind === 'picked' || selected.length === 0
         ? selection
@@ -169,7 +169,7 @@ function tokenUnder(target: EventTarget | null): number | undefined {
   return element ? Number(element.dataset.token) : undefined;
 }
 
-/** The white space between two groups: a space, or as many line breaks as the answer has, two at most. */
+/** The white space between two groups: a space, or the answer's line breaks, at most two. */
 function Gap({ before, after }: { readonly before: string; readonly after: string }) {
   const white = (/\s*$/.exec(before)?.[0] ?? '') + (/^\s*/.exec(after)?.[0] ?? '');
   const breaks = white.split('\n').length - 1;
@@ -182,7 +182,7 @@ function Gap({ before, after }: { readonly before: string; readonly after: strin
   );
 }
 
-/** A token of white space, or of a part of a character, still has a map: it is drawn as a sign, and read by name. */
+/** Visible sign and accessible name for a token that is white space or part of a character; it still has a map. */
 function signOf(text: string): { readonly sign: string; readonly name: string } | undefined {
   if (text.trim() !== '') return undefined;
   if (text.includes('\n')) return { sign: '↵', name: 'line break' };

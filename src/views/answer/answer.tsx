@@ -35,7 +35,7 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <AskedQuestion key={record.id} text={header.question} isRecorded={header.recorded} />
+      <QuestionHeading key={record.id} text={header.question} isRecorded={header.recorded} />
       <AnswerTokens
         tokens={tokens}
         selected={selected}
@@ -60,8 +60,8 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** On a phone the answer stands above the question box, out of sight of whoever has just asked. */
-export function AskedQuestion({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
+/** The question above its answer. A new one scrolls into view: on a phone the answer is above the question box. */
+export function QuestionHeading({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (!isRecorded) heading.current?.scrollIntoView({ block: 'nearest' });
@@ -73,7 +73,7 @@ export function AskedQuestion({ text, isRecorded }: { readonly text: string; rea
   );
 }
 
-/** What a click selects. The whole answer is a selection at once, and a click on a token ends it. */
+/** What a click selects. "Whole answer" selects immediately; a click on a token ends it. */
 export const UnitChoice = memo(function UnitChoice() {
   const { library } = useServices();
   const unit = useChoices(selectUnit);
@@ -117,7 +117,7 @@ export function answerKind({ header, end }: RunSnapshot): string {
   return isPartial ? 'Partial answer' : 'Answer';
 }
 
-/** How the answer ended, where that is worth saying, and the way on; else what can be done with its tokens. */
+/** A note if the answer ended early, with "Ask again"; otherwise a hint about selecting tokens. */
 export function AnswerHint({ shown }: { readonly shown: ShownRun }) {
   const { asking } = useServices();
   const { header, end } = shown.run;

@@ -2,7 +2,7 @@ import { useRef, useState } from 'react';
 import type { NoMaps } from '../../contract/run';
 import './no-maps-notice.css';
 
-/** Why this answer has no maps, and the command that would give the model its head. */
+/** Why this answer has no maps, and the command that trains a head for the model. */
 export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
   const { reason, trainCommand } = noMaps;
   return (
@@ -22,7 +22,7 @@ function Command({ text }: { readonly text: string }) {
   const code = useRef<HTMLElement>(null);
   const [isCopied, setIsCopied] = useState(false);
   const copy = async () => {
-    // Missing where the page came over plain http from another machine: then it is selected, to be copied by hand.
+    // The clipboard is unavailable over plain HTTP from another machine; select the text to be copied by hand.
     if (navigator.clipboard === undefined) getSelection()?.selectAllChildren(code.current!);
     else await navigator.clipboard.writeText(text).then(() => setIsCopied(true));
   };

@@ -8,7 +8,7 @@ const selectPointed = (choices: Choices) => choices.pointedToken;
 
 const shownAlternatives = 5;
 
-/** What else the model might have said: of the token under pointer or focus, else of the one selected. */
+/** The most likely alternatives to the token under pointer or focus, or else to the selected one. */
 export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
   const pointed = useChoices(selectPointed);
   const { run, selected } = shown;
@@ -45,7 +45,7 @@ export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** Of the token's map, in the sense in use beside the answer. */
+/** Entropy of the token's map, of the kind chosen for the answer. */
 function TokenEntropy({ shown, index }: { readonly shown: ShownRun; readonly index: number }) {
   const { kind, nats: all } = useTokenNats(shown);
   const nats = all?.[index];

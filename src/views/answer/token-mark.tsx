@@ -5,8 +5,8 @@ import type { ShownRun } from '../shared/use-shown-run';
 import './token-mark.css';
 
 /**
- * Above a token: how much of its relevancy lies on the image, as a bar that fills from the left, and DEX-AR's grounding
- * weight, as a dot that grows; a ring without filling is a weight of nothing. The token's own name says both in numbers.
+ * Marks above a token: its image share as a bar, and its DEX-AR grounding weight as a dot in a ring; an empty ring means
+ * zero. The token's accessible name has both numbers.
  */
 export function TokenMark({ imageShare, grounding }: TokenMarks) {
   if (imageShare === undefined && grounding === undefined) return null;
@@ -27,7 +27,7 @@ export function TokenMark({ imageShare, grounding }: TokenMarks) {
   );
 }
 
-/** What the marks above the words are, and of which method; nothing for those that are not there. */
+/** Explains the marks above the words that are shown, and names their method. */
 export function MarksLegend(props: {
   readonly method: MethodId | undefined;
   readonly hasGrounding: boolean;
@@ -57,13 +57,13 @@ export function MarksLegend(props: {
   );
 }
 
-/** The method whose share on the image is marked, and the marks themselves, one a token. */
+/** The method whose image share is marked, and the marks per token. */
 export interface MarkedTokens {
   readonly method: MethodId | undefined;
   readonly marks: readonly TokenMarks[];
 }
 
-/** From the maps that were looked at in this visit: of the first of `among` that weighs words and has. */
+/** Token marks from the first method of `among` that has weighed this run's words in this visit. */
 export function useTokenMarks({ run }: Pick<ShownRun, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {
     const method = among.find((one) => run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined));

@@ -1,7 +1,7 @@
 import { isCut } from '../../contract/run';
 import type { ShownRun } from '../shared/use-shown-run';
 
-/** Reads an answer out once it is whole; word by word would be noise. */
+/** Announces an answer to screen readers once it is complete; announcing each token would be noise. */
 export function Announcer({ shown }: { readonly shown: ShownRun | undefined }) {
   const end = shown?.run.end;
   const isSpoken = shown !== undefined && !shown.run.header.recorded && end !== undefined;

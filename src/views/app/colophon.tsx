@@ -4,18 +4,18 @@ import { useServices } from '../shared/services-context';
 import { useSourceStatus } from '../shared/use-run';
 import './colophon.css';
 
-/** Until the model's own words about itself have been read. */
-const embeddedKnows =
+/** Shown until the model's description has loaded. */
+const embeddedDescription =
   'This tiny model (a LLaVA with a few million parameters) knows rendered scenes of spheres, cubes and cylinders only.';
 
-/** Who answers, what it knows, and how a map comes about. */
+/** The footer: the model, what it knows, and how maps are made. */
 export const Colophon = memo(function Colophon({ header }: { readonly header: RunHeader | undefined }) {
   const { source } = useServices();
-  const status = useSourceStatus(); // the model's facts arrive with it
+  const status = useSourceStatus(); // `source.model` changes with the status
   const device = status.phase === 'ready' ? status.device : undefined;
-  const isAway = source.kind === 'companion';
-  // The recorded examples are the embedded model's own; a companion has yet to say what it has.
-  const model = source.model ?? (isAway ? undefined : header?.model);
+  const isRemote = source.kind === 'companion';
+  // The examples were recorded with the embedded model; a companion's model is unknown until it connects.
+  const model = source.model ?? (isRemote ? undefined : header?.model);
   const preprocessing = header?.geometry.preprocessing;
   return (
     <footer className="colophon">
@@ -25,9 +25,9 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
         </h2>
         <p>
           {model && <strong>{model.name}. </strong>}
-          {model?.knows ?? (isAway ? 'The companion has not described its model yet.' : embeddedKnows)}
+          {model?.knows ?? (isRemote ? 'The companion has not described its model yet.' : embeddedDescription)}
         </p>
-        {isAway ? (
+        {isRemote ? (
           <p>
             It runs on the companion that serves this page{device && `, on ${device}`}
             {model && `, in ${model.dtype}`}. The recorded examples come from the small model built into this page;{' '}
@@ -63,7 +63,7 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
           map, so treat values near the threshold with care.
         </p>
         <p>
-          {isAway
+          {isRemote
             ? 'Your image and question go to the companion that serves this page and nowhere else; maps are computed here. No usage data is collected.'
             : 'Nothing leaves this machine: image, question and answer stay in this page. There is no server and no usage data is collected.'}
         </p>

@@ -1,19 +1,19 @@
 import { type ReactNode, useEffect, useState } from 'react';
 import './drop-target.css';
 
-/** Spreadsheets and slides put a picture of the words beside them: in the question box the words are meant. */
+/** Spreadsheets and slides copy text together with an image of it; in the question box, paste the text. */
 function isPastedAsText({ target, clipboardData }: ClipboardEvent): boolean {
   return target instanceof HTMLInputElement && clipboardData?.types.includes('text/plain') === true;
 }
 
 interface DropTargetProps {
   readonly children: ReactNode;
-  /** What a dropped file will be, in words. */
+  /** Text shown while a file is dragged over the page. */
   readonly invitation: string;
   onFile(file: File): void;
 }
 
-/** The whole page takes a dropped or pasted file. */
+/** Accepts files dropped or pasted anywhere on the page. */
 export function DropTarget({ children, invitation, onFile }: DropTargetProps) {
   const [isOver, setIsOver] = useState(false);
   useEffect(() => {

@@ -4,11 +4,11 @@ import { ErrorBoundary } from './error-boundary';
 import { PageFault } from './page-fault';
 
 describe('the error boundary', () => {
-  it('draws the page while nothing has thrown', () => {
-    expect(renderToStaticMarkup(<ErrorBoundary>whole</ErrorBoundary>)).toBe('whole');
+  it('renders its children if nothing has thrown', () => {
+    expect(renderToStaticMarkup(<ErrorBoundary>page</ErrorBoundary>)).toBe('page');
   });
 
-  it('keeps what was thrown, whatever it is', () => {
+  it('keeps any thrown value', () => {
     const error = new RangeError('canvas too large');
     expect(ErrorBoundary.getDerivedStateFromError(error)).toEqual({ phase: 'broken', error });
     expect(ErrorBoundary.getDerivedStateFromError(undefined)).toEqual({ phase: 'broken', error: undefined });
@@ -18,7 +18,7 @@ describe('the error boundary', () => {
     [new RangeError('canvas too large'), 'RangeError: canvas too large'],
     ['out of memory', 'out of memory'],
     [undefined, 'undefined'],
-  ])('says what went wrong and what to do: %s', (error, reason) => {
+  ])('shows the reason and what to do: %s', (error, reason) => {
     const markup = renderToStaticMarkup(<PageFault error={error} onRetry={() => {}} />);
     expect(markup).toContain(reason);
     expect(markup).toContain('Show the page again');

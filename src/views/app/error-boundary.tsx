@@ -1,18 +1,18 @@
 import { Component, type ReactNode } from 'react';
 import { PageFault } from './page-fault';
 
-type Standing = { readonly phase: 'whole' } | { readonly phase: 'broken'; readonly error: unknown };
+type BoundaryState = { readonly phase: 'ok' } | { readonly phase: 'broken'; readonly error: unknown };
 
-/** Runs and choices live above this, so that the page comes back with what it showed. */
-export class ErrorBoundary extends Component<{ readonly children: ReactNode }, Standing> {
-  override state: Standing = { phase: 'whole' };
+/** Runs and choices are kept above this boundary, so retrying restores what the page showed. */
+export class ErrorBoundary extends Component<{ readonly children: ReactNode }, BoundaryState> {
+  override state: BoundaryState = { phase: 'ok' };
 
-  static getDerivedStateFromError(error: unknown): Standing {
+  static getDerivedStateFromError(error: unknown): BoundaryState {
     return { phase: 'broken', error };
   }
 
   override render(): ReactNode {
-    if (this.state.phase === 'whole') return this.props.children;
-    return <PageFault error={this.state.error} onRetry={() => this.setState({ phase: 'whole' })} />;
+    if (this.state.phase === 'ok') return this.props.children;
+    return <PageFault error={this.state.error} onRetry={() => this.setState({ phase: 'ok' })} />;
   }
 }

@@ -12,7 +12,7 @@ import './gallery.css';
 
 const selectRunId = (choices: Choices) => choices.runId;
 
-/** Recorded examples and this visit's own answers, to come back to. */
+/** Recorded examples and the answers from this visit. */
 export const Gallery = memo(function Gallery() {
   const services = useServices();
   const client = useQueryClient();
@@ -26,7 +26,7 @@ export const Gallery = memo(function Gallery() {
     services.intake.drop();
     useChoices.getState().showRun(id);
     void setSettings({ run: file });
-    window.scrollTo({ top: 0 }); // the list stands below the answer that it opens
+    window.scrollTo({ top: 0 }); // the answer is above this list
   };
   const openExample = (file: string) =>
     client
@@ -62,7 +62,7 @@ export const Gallery = memo(function Gallery() {
   );
 });
 
-/** The list changes with each question, this with each of its tokens. */
+/** A separate component, so that a new token re-renders only this card and not the list. */
 function OwnCard(props: { readonly record: RunRecord; readonly isCurrent: boolean; onOpen(): void }) {
   const { record, isCurrent, onOpen } = props;
   const { header, tokens, end } = useRunSnapshot(record) ?? record.snapshot();

@@ -10,7 +10,7 @@ const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
 
 const selectIsReadingTable = ({ file }: OwnCalibration) => file.phase === 'reading';
 
-/** Says on <html> whether anything is still under way, for tests that would else have to sleep. */
+/** Sets `data-idle` on <html> so that tests can wait for pending work instead of sleeping. */
 export function IdleSignal() {
   const fetching = useIsFetching();
   const { asking } = useAsking();
@@ -26,10 +26,10 @@ export function IdleSignal() {
     if (isBusy) return;
     let isCurrent = true;
     const images = Array.from(document.images)
-      .filter(isToCome)
+      .filter(willLoad)
       .map((image) => image.decode().catch(() => {}));
     Promise.all([document.fonts.ready, ...images]).then(() => {
-      // Two frames: one to lay out what the state says, one to have painted it.
+      // Wait two frames: one for layout, one for paint.
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
           if (isCurrent) root.dataset.idle = 'true';
@@ -43,7 +43,7 @@ export function IdleSignal() {
   return null;
 }
 
-/** A lazy image far below is not fetched before somebody scrolls there: to wait for it would be to wait for ever. */
-function isToCome(image: HTMLImageElement): boolean {
+/** False for a lazy image far below, which does not load until the user scrolls there. */
+function willLoad(image: HTMLImageElement): boolean {
   return image.loading !== 'lazy' || image.complete || image.getBoundingClientRect().top < 2 * window.innerHeight;
 }

@@ -23,7 +23,7 @@ export const Masthead = memo(function Masthead() {
   );
 });
 
-/** Three by three patches, one of them lit. */
+/** A 3 × 3 patch grid with one patch lit. */
 function Glyph() {
   return (
     <svg className="glyph" viewBox="0 0 11 11" aria-hidden="true">
@@ -43,16 +43,16 @@ function Glyph() {
 
 const backends = { webgpu: 'WebGPU', wasm: 'WASM' } as const;
 
-/** As wide and high in every phase, so that nothing moves when the model is there. */
+/** The same size in every phase, so that nothing moves when the model is ready. */
 function ModelStatus() {
   const { source } = useServices();
   const status = useSourceStatus();
   const name = source.model?.name ?? 'The model';
-  const isAway = source.kind === 'companion';
-  const className = isAway ? 'status status-away' : 'status';
+  const isRemote = source.kind === 'companion';
+  const className = isRemote ? 'status status-away' : 'status';
   switch (status.phase) {
     case 'idle':
-      return <p className={className}>{isAway ? 'Connecting to the companion' : 'Waiting to load the model'}</p>;
+      return <p className={className}>{isRemote ? 'Connecting to the companion' : 'Waiting to load the model'}</p>;
     case 'loading': {
       const { loadedBytes, totalBytes, what } = status;
       return (
@@ -78,8 +78,8 @@ function ModelStatus() {
       return (
         <p className={className} data-phase="ready" title={status.note}>
           <span className="status-line">
-            <span className="status-what">{isAway ? name : `${name} is ready in this page`}</span>
-            {isAway && <span className="status-where">on the companion</span>}
+            <span className="status-what">{isRemote ? name : `${name} is ready in this page`}</span>
+            {isRemote && <span className="status-where">on the companion</span>}
             <span className="mono">{status.device ?? (status.backend && backends[status.backend])}</span>
           </span>
           <span className="status-bar" />
@@ -90,10 +90,10 @@ function ModelStatus() {
         <div className={className} data-phase="failed" role="alert">
           <span className="status-line">
             <span className="status-what">
-              {isAway ? 'Not connected to the companion' : 'The model could not be loaded'}
+              {isRemote ? 'Not connected to the companion' : 'The model could not be loaded'}
             </span>
             <button type="button" className="link-button" onClick={() => void source.load().catch(() => {})}>
-              {isAway ? 'Reconnect' : 'Try again'}
+              {isRemote ? 'Reconnect' : 'Try again'}
             </button>
           </span>
           <span className="status-bar" />

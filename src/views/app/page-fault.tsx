@@ -5,7 +5,7 @@ interface PageFaultProps {
   onRetry(): void;
 }
 
-/** In the page's place when drawing it threw: what is kept, the two ways on, and the reason for a report. */
+/** Replaces the page if rendering threw: what is kept, how to continue, and the reason to report. */
 export function PageFault({ error, onRetry }: PageFaultProps) {
   return (
     <main className="fault">

@@ -1,7 +1,7 @@
 import { pageViews, usePageView, viewHref } from '../../state/page-view';
 import './page-nav.css';
 
-/** The page's views. Links, so that one can be opened beside the other; a plain click changes the view in place. */
+/** Links to the page's views, so that one can be opened in a new tab; a plain click switches in place. */
 export function PageNav() {
   const [current, setView] = usePageView();
   return (

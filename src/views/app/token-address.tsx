@@ -6,14 +6,14 @@ import { useOpeningExample } from '../shared/use-opening-example';
 const selectRunId = (choices: Choices) => choices.runId;
 const selectText = (choices: Choices) => formatSelection(choices.selection) ?? null;
 
-/** Writes the picked tokens of the address's example into the address; an answer of one's own has none. */
+/** Writes the selected tokens into the URL while its example is on screen, and clears them for other answers. */
 export function TokenAddress() {
   const { id } = useOpeningExample();
   const runId = useChoices(selectRunId);
   const text = useChoices(selectText);
   const setText = useSetTokenAddress();
   useEffect(() => {
-    if (runId === undefined) return; // what the address says has yet to be read
+    if (runId === undefined) return; // the URL has not been read yet
     setText(runId === id ? text : null);
   }, [runId, id, text, setText]);
   return null;

@@ -25,7 +25,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
   const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
-  // The suggestions of one image would be asked about the next.
+  // While a new image is being read, a suggestion for the old one would be asked about the new one.
   const sample = isReading ? undefined : index?.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
@@ -33,7 +33,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     services.asking.ask(text);
-    // The keyboard of a phone would cover the answer; a question that was refused is still being typed.
+    // A phone's keyboard would cover the answer. Keep it open if the question was rejected and needs editing.
     const isByTouch = window.matchMedia('(pointer: coarse)').matches;
     if (isByTouch && useDraft.getState().problem === undefined) input.current?.blur();
   };
@@ -53,7 +53,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
         <h2 id="ask-heading" className="eyebrow">
           Ask a question
         </h2>
-        <Knows header={record?.snapshot().header} />
+        <ModelSummary header={record?.snapshot().header} />
       </div>
       <ImageTray images={index?.images ?? []} current={current} />
       <form className="ask-line" onSubmit={onSubmit}>
@@ -100,14 +100,14 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   );
 });
 
-/** What is wrong, or what is being waited for. Apart from the form, which need not be drawn anew with each token. */
+/** The current problem or what the question is waiting for. Separate, so that the form does not re-render per token. */
 function AskMessage({ id }: { readonly id: string }) {
   const { source, library } = useServices();
   const { asking } = useAsking();
   const { problem } = useDraft();
   const status = useSourceStatus();
   const { isReading } = useIntake();
-  // Of the answer being written, which need not be the one on screen.
+  // The answer being written may not be the one on screen.
   const record = asking.phase === 'answering' && asking.runId !== undefined ? library.get(asking.runId) : undefined;
   const isQuiet = useIsQuiet(asking.phase === 'answering', useRunSnapshot(record));
   const isBad = problem !== undefined || status.phase === 'failed';
@@ -118,10 +118,10 @@ function AskMessage({ id }: { readonly id: string }) {
   );
 }
 
-/** What the model that will answer says of itself, in short; the foot of the page has all of it. */
-function Knows({ header }: { readonly header: RunHeader | undefined }) {
+/** A short description of the model that will answer; the footer has the full one. */
+function ModelSummary({ header }: { readonly header: RunHeader | undefined }) {
   const { source } = useServices();
-  // The recorded examples are the embedded model's own; a companion has yet to say what it has.
+  // The examples were recorded with the embedded model; a companion's model is unknown until it connects.
   const model = source.model ?? (source.kind === 'embedded' ? header?.model : undefined);
   return <p className="ask-knows">{model && firstClause(model.knows)}</p>;
 }

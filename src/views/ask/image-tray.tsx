@@ -2,13 +2,13 @@ import { useRef } from 'react';
 import type { SampleImage } from '../../contract/samples-index';
 import { useServices } from '../shared/services-context';
 
-/** What the next question is about. */
+/** The image that the next question is about. */
 export interface CurrentImage {
   readonly name: string;
   readonly url: string;
 }
 
-/** Sample images, and the ways to bring one of one's own. */
+/** Sample images, and ways to add your own. */
 export function ImageTray(props: {
   readonly images: readonly SampleImage[];
   readonly current: CurrentImage | undefined;
@@ -19,7 +19,7 @@ export function ImageTray(props: {
   const isOwn = images.length > 0 && images.every((image) => image.file !== current?.name);
   return (
     <div className="tray">
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here */}
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border */}
       <div className="tray-images" role="group" aria-label="Image to ask about">
         {images.map((image) => (
           <button

@@ -1,7 +1,7 @@
 import { useServices } from '../shared/services-context';
 import { useOpeningExample } from '../shared/use-opening-example';
 
-/** In the answer's place while a new image waits for its first question. */
+/** Shown instead of an answer while a new image has no question yet. */
 export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
   const { intake } = useServices();
   return (
@@ -21,7 +21,7 @@ export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly
   );
 }
 
-/** In the answer's place while there is no run. */
+/** Shown instead of an answer while there is no run. */
 export function EmptyAnswer() {
   const { error } = useOpeningExample();
   return (

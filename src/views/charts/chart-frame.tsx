@@ -14,7 +14,7 @@ import { ChartTools, type Saved } from './chart-tools';
 import { NumbersTable } from './numbers-table';
 import './chart.css';
 
-/** Room around the plot, inside of the drawing, in CSS pixels. */
+/** Space around the plot within the drawing, in CSS pixels. */
 export interface Margins {
   readonly top: number;
   readonly right: number;
@@ -22,14 +22,14 @@ export interface Margins {
   readonly left: number;
 }
 
-/** Reads the chart at a place on its x axis, by pointer or keys. */
+/** Reads the chart at a position on its x axis, by pointer or keys. */
 interface Readout {
-  /** Name of the axis, with its unit. */
+  /** Axis name with its unit. */
   readonly axis: string;
   readonly domain: Range;
-  /** What an arrow key moves by. */
+  /** Distance that an arrow key moves. */
   readonly step: number;
-  /** What stands there, in a line. */
+  /** The values at this position, as one line of text. */
   textAt(value: number): string;
   format(value: number): string;
   xOf(value: number): number;
@@ -43,7 +43,7 @@ interface Brushing {
 
 interface ChartFrameProps {
   readonly title: string;
-  /** Below the title while nothing is being read. */
+  /** Shown below the title while no value is being read. */
   readonly note: ReactNode;
   readonly level?: 2 | 3 | 4;
   readonly heightPx: number;
@@ -51,19 +51,19 @@ interface ChartFrameProps {
   readonly margins: Margins;
   readonly plot: RefObject<HTMLDivElement | null>;
   readonly readout?: Readout | undefined;
-  /** The drawing's own parts take the focus. */
+  /** Whether parts of the drawing are focusable. */
   readonly isInteractive?: boolean;
   readonly brushing?: Brushing | undefined;
-  /** In words, for those who do not see the drawing. */
+  /** Text alternative for screen readers. */
   readonly description: string;
   table(): ChartTable;
-  /** A line each: what the numbers are and how they were made. */
+  /** One line each: what the numbers are and how they were computed. */
   readonly provenance: readonly string[];
   readonly fileName: string;
   readonly children: ReactNode;
 }
 
-/** A chart with what every one has: title, the numbers under pointer or cursor, its table, its files. */
+/** A chart with title, readout, table view and downloads. */
 export function ChartFrame(props: ChartFrameProps) {
   const {
     title,
@@ -155,7 +155,7 @@ interface OverlayProps {
   onRead(at: number | undefined): void;
 }
 
-/** What takes pointer and keys, over the drawing; it stays out of the chart's files. */
+/** Handles pointer and keys above the drawing; it is left out of saved files. */
 function Overlay(props: OverlayProps) {
   const { title, widthPx, heightPx, margins, readout, brushing, at, onRead } = props;
   const { domain, step, xOf, valueAt } = readout;
@@ -166,27 +166,27 @@ function Overlay(props: OverlayProps) {
     range: brushing.range,
     bounds: domain,
     step,
-    // The group has no box of its own to speak of; the drawing's left edge is its origin.
+    // Measured from the left edge of the SVG, as the group has no meaningful box.
     valueAt,
     onBrush: brushing.onBrush,
   };
   useEffect(() => {
     if (options) brush.current?.update(options);
   });
-  // biome-ignore lint/correctness/useExhaustiveDependencies: made once; the effect above hands over what is new
+  // biome-ignore lint/correctness/useExhaustiveDependencies: created once; the effect above passes updates
   useEffect(() => {
     const svg = group.current?.ownerSVGElement;
     if (!isBrushable || !svg || !options) return;
-    const made = createBrush(svg, options);
-    brush.current = made;
+    const created = createBrush(svg, options);
+    brush.current = created;
     return () => {
       brush.current = undefined;
-      made.destroy();
+      created.destroy();
     };
   }, [isBrushable]);
 
   const middle = (domain[0] + domain[1]) / 2;
-  const read = at ?? middle;
+  const position = at ?? middle;
   const onPointerMove = (event: PointerEvent<SVGGElement>) => {
     const left = event.currentTarget.ownerSVGElement?.getBoundingClientRect().left ?? 0;
     onRead(Math.min(domain[1], Math.max(domain[0], valueAt(event.clientX - left))));
@@ -200,7 +200,7 @@ function Overlay(props: OverlayProps) {
           ? domain[1]
           : delta === undefined
             ? undefined
-            : read + delta;
+            : position + delta;
     if (next !== undefined) {
       event.preventDefault();
       onRead(Math.min(domain[1], Math.max(domain[0], next)));
@@ -209,7 +209,7 @@ function Overlay(props: OverlayProps) {
       brushing?.onBrush(undefined, 'end');
     } else if ((event.key === 'Enter' || event.key === ' ') && brushing) {
       event.preventDefault();
-      brushing.onBrush([Math.max(domain[0], read - 2 * step), Math.min(domain[1], read + 2 * step)], 'end');
+      brushing.onBrush([Math.max(domain[0], position - 2 * step), Math.min(domain[1], position + 2 * step)], 'end');
     }
   };
   const top = margins.top;
@@ -228,14 +228,14 @@ function Overlay(props: OverlayProps) {
         aria-label={`Read ${title} at`}
         aria-valuemin={domain[0]}
         aria-valuemax={domain[1]}
-        aria-valuenow={read}
-        aria-valuetext={readout.textAt(read)}
+        aria-valuenow={position}
+        aria-valuetext={readout.textAt(position)}
         aria-description={
           brushing ? 'Arrow keys move the cursor; Enter selects around it; Escape clears the selection.' : undefined
         }
         onKeyDown={onKeyDown}
         onFocus={(event) => {
-          if (event.currentTarget.matches(':focus-visible')) onRead(read);
+          if (event.currentTarget.matches(':focus-visible')) onRead(position);
         }}
         onBlur={() => onRead(undefined)}
       />
@@ -256,7 +256,7 @@ function BrushShape(props: {
 }) {
   const { range, readout, topPx, heightPx, title } = props;
   const [left, right] = [readout.xOf(range[0]), readout.xOf(range[1])];
-  const [least, most] = readout.domain;
+  const [min, max] = readout.domain;
   const handle = (part: BrushPart, value: number, atPx: number, min: number, max: number) => (
     <g
       className="brush-handle"
@@ -285,8 +285,8 @@ function BrushShape(props: {
         width={Math.max(0, right - left)}
         height={heightPx}
       />
-      {handle('low', range[0], left, least, range[1])}
-      {handle('high', range[1], right, range[0], most)}
+      {handle('low', range[0], left, min, range[1])}
+      {handle('high', range[1], right, range[0], max)}
     </g>
   );
 }

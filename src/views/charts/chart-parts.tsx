@@ -3,7 +3,7 @@ import { memo } from 'react';
 import { type Tick, ticksOf } from '../../marks/axis';
 import type { Margins } from './chart-frame';
 
-/** Wrong answers are hatched as well as of another colour; one pattern a drawing, so that its file has its own. */
+/** Hatching for wrong answers, in addition to colour. Each drawing defines its own, so that saved files include it. */
 export function ClassPattern({ id }: { readonly id: string }) {
   return (
     <defs>
@@ -22,7 +22,7 @@ interface AxisProps {
   readonly widthPx: number;
   readonly heightPx: number;
   readonly margins: Margins;
-  /** With its unit. */
+  /** Axis name with its unit. */
   readonly label: string;
   readonly spacingPx?: number;
   readonly format?: ((value: number) => string) | undefined;
@@ -49,7 +49,7 @@ export const BottomAxis = memo(function BottomAxis(props: AxisProps) {
   );
 });
 
-/** Numbers at the left, with faint rules through the plot. */
+/** Tick labels at the left, with faint grid lines across the plot. */
 export function LeftAxis(props: {
   readonly ticks: readonly Tick[];
   readonly margins: Margins;
@@ -76,7 +76,7 @@ export function LeftAxis(props: {
   );
 }
 
-/** Which drawing is which class, named beside it. */
+/** A key with a sample and name per class. */
 export function ClassKey(props: {
   readonly xPx: number;
   readonly yPx: number;
@@ -86,7 +86,7 @@ export function ClassKey(props: {
   readonly isLines?: boolean;
 }) {
   const { xPx, yPx, right, wrong, patternId, isLines = false } = props;
-  // Widths of text are not known here; 6.3 px a letter at 11.5 px leaves room in any of the fonts.
+  // Text is not measured here; 6.3 px per letter at 11.5 px fits in any of the fonts.
   const offsetPx = 30 + right.length * 6.3 + 12;
   return (
     <g className="class-key" transform={`translate(${xPx} ${yPx})`}>
@@ -132,7 +132,7 @@ function KeySwatch({
   );
 }
 
-/** An upright line through the plot with its name at the top, on the side where there is room. */
+/** A vertical line through the plot, labelled at the top on a side with enough room. */
 export function UprightMark(props: {
   readonly atPx: number;
   readonly label: string;
@@ -141,11 +141,11 @@ export function UprightMark(props: {
   readonly heightPx: number;
   readonly kind: 'threshold' | 'answer';
   readonly labelYPx?: number;
-  /** Where its name would best stand; where there is no room, it stands on the other side. */
+  /** Preferred side for the label; the other side is used if there is no room. */
   readonly side?: 'left' | 'right';
 }) {
   const { atPx, label, margins, widthPx, heightPx, kind, labelYPx = margins.top + 10, side = 'right' } = props;
-  // Widths of text are not known here.
+  // Estimated, as text is not measured here.
   const roomPx = 14 + label.length * 6.3;
   const isLeft = side === 'left' ? atPx > roomPx : atPx + roomPx > widthPx;
   return (

@@ -5,7 +5,7 @@ import { type ChartTable, tableAsCsv } from '../../state/chart-table';
 import { saveFile, saveProblem } from '../shared/save-file';
 import './chart.css';
 
-/** What is saved is what stands there when it is saved. */
+/** Read when the user saves, so that the file matches the screen. */
 export interface Saved {
   table(): ChartTable;
   readonly provenance: readonly string[];
@@ -18,11 +18,11 @@ interface ChartToolsProps {
   readonly saved: RefObject<Saved | undefined>;
   readonly isTable: boolean;
   onTable(isTable: boolean): void;
-  /** Why nothing was saved; undefined when the next is being saved. */
+  /** Reports a failed save; called with undefined when a new save starts. */
   onProblem(problem: string | undefined): void;
 }
 
-/** Not drawn again with each step of a brush. */
+/** Memoised, so that moving a brush does not re-render it. */
 export const ChartTools = memo(function ChartTools(props: ChartToolsProps) {
   const { title, fileName, saved, isTable, onTable, onProblem } = props;
   const save = async (kind: FileKind) => {
@@ -37,7 +37,7 @@ export const ChartTools = memo(function ChartTools(props: ChartToolsProps) {
   };
   const onSave = (kind: FileKind) => {
     onProblem(undefined);
-    save(kind).catch((error) => onProblem(saveProblem(kind === 'csv' ? 'table' : 'picture', error)));
+    save(kind).catch((error) => onProblem(saveProblem(kind === 'csv' ? 'table' : 'image', error)));
   };
   return (
     <div className="chart-tools">

@@ -1,7 +1,7 @@
 import type { ChartTable } from '../../state/chart-table';
 import './chart.css';
 
-/** A chart's numbers in its place. */
+/** A chart's numbers, shown instead of the drawing. */
 export function NumbersTable(props: {
   readonly table: ChartTable;
   readonly titleId: string;
@@ -9,7 +9,7 @@ export function NumbersTable(props: {
 }) {
   const { table, titleId, heightPx } = props;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and keys must reach it
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: scrollable, so it must be reachable by keyboard
     <section className="numbers" style={{ height: heightPx }} tabIndex={0} aria-labelledby={titleId}>
       <table>
         <thead>
@@ -23,10 +23,10 @@ export function NumbersTable(props: {
         </thead>
         <tbody>
           {table.rows.map((row, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: rows have no name but their place
+            // biome-ignore lint/suspicious/noArrayIndexKey: rows are identified only by position
             <tr key={i}>
               {row.map((cell, j) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: nor have cells
+                // biome-ignore lint/suspicious/noArrayIndexKey: as are cells
                 <td key={j} data-number={typeof cell === 'number' || undefined}>
                   {typeof cell === 'number' ? formatCell(cell) : cell}
                 </td>

@@ -1,6 +1,6 @@
 import { type RefObject, useLayoutEffect, useRef, useState } from 'react';
 
-/** An element's width in whole CSS pixels; 0 until it is laid out, which is before the browser paints. */
+/** An element's width in whole CSS pixels; 0 until its first layout, which precedes the first paint. */
 export function useWidth<Kind extends Element>(): readonly [RefObject<Kind | null>, number] {
   const element = useRef<Kind>(null);
   const [widthPx, setWidthPx] = useState(0);

@@ -13,7 +13,7 @@ interface Row {
   readonly note: string;
 }
 
-/** How far the pair agrees: for what is selected, and over the answer. */
+/** Agreement of the pair's maps, for the selection and averaged over the answer. */
 export function AgreementTable(props: {
   readonly shown: ShownComparison;
   readonly pair: readonly [MethodId, MethodId];
@@ -97,7 +97,7 @@ export function AgreementTable(props: {
 
 function useAgreement(shown: ShownComparison, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {
   const { run } = shown;
-  // A threshold being dragged comes first.
+  // Deferred, so that dragging a threshold stays responsive.
   const thresholds = useDeferredValue(shown.thresholds);
   const [a, b] = [drawings.get(first), drawings.get(second)];
   const here = useMemo(

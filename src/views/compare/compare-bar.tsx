@@ -5,7 +5,7 @@ import { Choice } from '../shared/choice';
 import type { ShownComparison } from './use-shown-comparison';
 import { zoomIn, zoomOut } from './zoom-stage';
 
-/** What holds for all panels at once. */
+/** Settings shared by all panels. */
 export function CompareBar({ shown }: { readonly shown: ShownComparison }) {
   const { compare, setCompare, frame } = shown;
   return (
@@ -45,9 +45,9 @@ function PoolChoice({ shown }: { readonly shown: ShownComparison }) {
 function ZoomButtons({ placement }: { readonly placement: Parameters<typeof zoomIn>[0] }) {
   const { zoom } = useZoom();
   const isWhole = zoom.scale === 1;
-  useChoices((choices) => choices.pickedPatch); // it is what the buttons zoom about
+  useChoices((choices) => choices.pickedPatch); // re-render on changes: the buttons zoom about this patch
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border
     <div className="control" role="group" aria-label="Zoom (all panels)">
       <div className="control-label">
         Zoom <span className="mono">{zoom.scale.toFixed(1)} ×</span>

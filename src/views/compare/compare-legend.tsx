@@ -16,10 +16,10 @@ const scaleWords: Record<ValueScale, string> = {
   rank: 'Colours show ranks: the share of the map’s patches with a lower value.',
 };
 
-/** Maps of several frames are ranked frame by frame, as they are shown. */
+/** Maps with several frames are ranked per frame, as displayed. */
 const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
 
-/** One bar of colours for all panels, in words what it spans, and where each kind of map is outlined. */
+/** The colour bar shared by all panels, its scale in words, and the outline thresholds per kind of map. */
 export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
   const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);

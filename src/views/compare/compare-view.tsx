@@ -5,7 +5,7 @@ import { type Choices, useChoices } from '../../state/choices';
 import { type Draft, useDraft } from '../../state/draft';
 import { readValues, thresholdOf } from '../../state/panel-map';
 import { setZoom } from '../../state/shared-zoom';
-import { AnswerHint, AskedQuestion, answerKind, UnitChoice } from '../answer/answer';
+import { AnswerHint, answerKind, QuestionHeading, UnitChoice } from '../answer/answer';
 import { AnswerTokens } from '../answer/answer-tokens';
 import { NoMapsNotice } from '../answer/no-maps-notice';
 import { Provenance } from '../answer/provenance';
@@ -24,16 +24,16 @@ import { MarksNote } from './marks-note';
 import { PanelRow } from './panel-row';
 import { PromptWords } from './prompt-words';
 import { TokenStrip } from './token-strip';
-import { type ShownComparison, useShownComparison, useWants } from './use-shown-comparison';
+import { type ShownComparison, useRequestedMaps, useShownComparison } from './use-shown-comparison';
 import './compare-view.css';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
-/** Several methods' maps of the same tokens, side by side. */
+/** Maps of the same tokens by several methods, side by side. */
 export function CompareView({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const isWide = useMediaQuery('(min-width: 1000px)');
-  // Made once at either width; on a phone the maps come first.
+  // Rendered once at either width; on a phone it follows the maps.
   const ask = <AskForm record={shown?.record} />;
   return (
     <main className="compare">
@@ -84,7 +84,7 @@ function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <AskedQuestion key={record.id} text={run.header.question} isRecorded={run.header.recorded} />
+      <QuestionHeading key={record.id} text={run.header.question} isRecorded={run.header.recorded} />
       <AnswerTokens
         tokens={run.tokens}
         selected={selected}
@@ -104,10 +104,10 @@ function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** Everything below the answer. Made anew for each run. */
+/** Everything below the answer; remounted for each run. */
 function Comparison({ shown }: { readonly shown: ShownRun }) {
   const compared = useShownComparison(shown);
-  useWants(compared, useChoices(selectWeighed) === shown.record.id);
+  useRequestedMaps(compared, useChoices(selectWeighed) === shown.record.id);
   useEffect(() => () => setZoom(wholeView), []);
   const image = stageImage(shown);
   return (
@@ -123,7 +123,7 @@ function Comparison({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** How all panels are drawn. */
+/** Display settings for all panels. */
 function Looks({ shown }: { readonly shown: ShownComparison }) {
   return (
     <section className="looks" aria-label="How the panels are drawn">

@@ -5,7 +5,7 @@ import './cost-chart.css';
 
 const size = { widthPx: 560, heightPx: 260, margin: { top: 14, right: 150, bottom: 40, left: 64 } };
 
-/** Time against the number of tokens, on log axes; nothing without measurements. */
+/** Time against the number of tokens, on log axes. Renders nothing without measurements. */
 export function CostChart({ series }: { readonly series: readonly CostSeries[] }) {
   const chart = useMemo(() => layOutCostChart(series, size), [series]);
   if (chart === undefined) return null;
@@ -58,7 +58,7 @@ export function CostChart({ series }: { readonly series: readonly CostSeries[] }
   );
 }
 
-/** Shapes tell the series apart where their names are far. */
+/** Point symbol, a different shape per series. */
 function Mark(props: { readonly kind: number; readonly xPx: number; readonly yPx: number; readonly title: string }) {
   const { kind, xPx, yPx, title } = props;
   const shapes = [

@@ -10,7 +10,7 @@ import './cost-part.css';
 
 const selectTracks = ({ tracks }: Explaining) => tracks;
 
-/** Cost against the number of tokens, from what this tab has measured. */
+/** Cost against the number of tokens, as measured in this tab. */
 export function CostPart() {
   const tracks = useExplaining(selectTracks);
   const runs = useRunSnapshots();

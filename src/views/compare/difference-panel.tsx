@@ -20,12 +20,12 @@ const signedTicks: readonly LegendTick[] = [-1, -0.5, 0, 0.5, 1].map((value) => 
   at: (value + 1) / 2,
   text: value === 0 ? '0' : value > 0 ? `+${value}` : `−${-value}`,
 }));
-/** Differences from here on carry their sign. */
-const leastSigned = 0.2;
-/** The middle of the colours is paper: the image must show through where the two agree. */
+/** Patches with at least this absolute difference show a sign. */
+const minSigned = 0.2;
+/** Opacity of the middle colour, so that the image shows through where both maps agree. */
 const fadedAlpha = 0.12;
 
-/** First minus second, patch by patch: in shares of each map's maximum, or in percentiles where ranks are shown. */
+/** First map minus second, per patch: in shares of each map's maximum, or in percentiles if ranks are shown. */
 export function DifferencePanel(props: {
   readonly shown: ShownComparison;
   readonly image: StageImage;
@@ -45,7 +45,7 @@ export function DifferencePanel(props: {
     if (a?.kind !== 'map' || b?.kind !== 'map' || !areOfSameTokens(a.map, b.map)) return undefined;
     return differenceOf(comparableValues(a.map, compare.values), comparableValues(b.map, compare.values));
   }, [a, b, compare.values]);
-  const signs = useMemo(() => values && signPathData(values, placement.grid, leastSigned), [values, placement.grid]);
+  const signs = useMemo(() => values && signPathData(values, placement.grid, minSigned), [values, placement.grid]);
   const unit = compare.values === 'rank' ? 'percentiles' : 'shares of each map’s maximum';
 
   const choose = (at: 0 | 1, method: MethodId) => {
@@ -104,7 +104,7 @@ export function DifferencePanel(props: {
       <SignedLegend />
       <p className="panel-says">
         + and {divergingNames.positive}: {methods[first].name} is higher. − and {divergingNames.negative}:{' '}
-        {methods[second].name} is higher. In {unit}; signs from {leastSigned} on.
+        {methods[second].name} is higher. In {unit}; signs from {minSigned} on.
       </p>
     </section>
   );
@@ -113,7 +113,7 @@ export function DifferencePanel(props: {
 function SignedLegend() {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
-    // The bar's own axis is 0..1: -1 at its left end, 1 at its right.
+    // The bar's axis is 0..1; it stands for -1 (left) to 1 (right).
     if (canvas.current) drawColourBar(canvas.current, [0, 1], createDivergingTable(divergingColourAt));
   }, []);
   return (

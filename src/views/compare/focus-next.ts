@@ -1,14 +1,14 @@
 import { useEffect, useRef } from 'react';
 
-/** Where the focus goes once what was asked for is drawn: the place it was in may be gone. */
+/** Returns a function that focuses a selector after the next render, for when the focused element may be removed. */
 export function useFocusNext(): (selector: string) => void {
-  const wanted = useRef<string>(undefined);
+  const pending = useRef<string>(undefined);
   useEffect(() => {
-    if (wanted.current === undefined) return;
-    document.querySelector<HTMLElement>(wanted.current)?.focus();
-    wanted.current = undefined;
+    if (pending.current === undefined) return;
+    document.querySelector<HTMLElement>(pending.current)?.focus();
+    pending.current = undefined;
   });
   return (selector) => {
-    wanted.current = selector;
+    pending.current = selector;
   };
 }

@@ -5,17 +5,17 @@ import type { ShownComparison } from './use-shown-comparison';
 
 const selectWeighedRun = (choices: Choices) => choices.weighedRun;
 
-/** What stands above the words, or will; and the way to what does not stand there yet. */
+/** Explains the marks above the words, shown or pending, and offers the missing DEX-AR marks. */
 export function MarksNote({ shown, marked }: { readonly shown: ShownComparison; readonly marked: MarkedTokens }) {
   const { record, panels, offers, stripMethod } = shown;
   const weighedRun = useChoices(selectWeighedRun);
   const method = marked.method ?? panels.find((one) => methods[one].hasText);
   const isWeighed = marked.marks.some(({ grounding }) => grounding !== undefined);
-  const isAsked = panels.includes('dex-ar') || stripMethod === 'dex-ar' || weighedRun === record.id;
+  const isRequested = panels.includes('dex-ar') || stripMethod === 'dex-ar' || weighedRun === record.id;
   const canWeigh = offers.some((offer) => offer.method === 'dex-ar' && offer.canExplain);
   return (
-    <MarksLegend method={method} hasGrounding={isWeighed || isAsked}>
-      {!isWeighed && !isAsked && canWeigh && (
+    <MarksLegend method={method} hasGrounding={isWeighed || isRequested}>
+      {!isWeighed && !isRequested && canWeigh && (
         <span>
           How much does each word depend on the image?{' '}
           <button type="button" className="link-button" onClick={() => useChoices.getState().weighWords(record.id)}>

@@ -3,12 +3,12 @@ import { type MethodId, methods } from '../../contract/methods';
 import type { Offer } from '../../state/method-offers';
 import './method-select.css';
 
-/** All methods with what they are; those that cannot be had say why. */
+/** A list of methods with descriptions; unavailable ones show the reason. */
 export function MethodSelect(props: {
   readonly label: string;
   readonly method: MethodId;
   readonly offers: readonly Offer[];
-  /** Those among which to choose; all, unless told otherwise. */
+  /** Methods to choose from; all by default. */
   readonly among?: readonly MethodId[];
   onChange(method: MethodId): void;
 }) {

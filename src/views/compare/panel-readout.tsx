@@ -5,7 +5,7 @@ import { type Choices, useChoices } from '../../state/choices';
 
 const selectPatch = (choices: Choices) => choices.pointedPatch ?? choices.pickedPatch;
 
-/** The value and rank of the patch pointed at in any panel; of the peak while none is. One line, always. */
+/** Value and rank of the patch pointed at in any panel, or of the peak. Always one line. */
 export function PanelReadout(props: {
   readonly values: Float32Array | undefined;
   readonly grid: Grid;

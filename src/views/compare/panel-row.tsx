@@ -10,7 +10,7 @@ import { useFocusNext } from './focus-next';
 import { Panel } from './panel';
 import type { ShownComparison } from './use-shown-comparison';
 
-/** One to four panels, then the difference of two of them and how far they agree. */
+/** One to four panels, followed by the difference and agreement of two of them. */
 export function PanelRow({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
   const { panels, offers, pair, setCompare } = shown;
   const focusNext = useFocusNext();
@@ -18,7 +18,7 @@ export function PanelRow({ shown, image }: { readonly shown: ShownComparison; re
   const next = nextOffered(offers, panels);
 
   const setPanels = (methods: readonly MethodId[]) => void setCompare({ methods: [...methods] });
-  /** A method that another panel has changes places with it. */
+  /** If another panel already shows the method, the two swap. */
   const replace = (at: number, method: MethodId) => {
     const former = panels[at];
     if (former === undefined) return;
@@ -34,9 +34,9 @@ export function PanelRow({ shown, image }: { readonly shown: ShownComparison; re
     focusNext(`[data-panel="${method}"] .panel-button:nth-child(${by < 0 ? 1 : 2})`);
   };
   const remove = (at: number) => {
-    const left = panels.filter((_, i) => i !== at);
-    setPanels(left);
-    focusNext(`[data-panel="${left[Math.min(at, left.length - 1)]}"] .method-button`);
+    const remaining = panels.filter((_, i) => i !== at);
+    setPanels(remaining);
+    focusNext(`[data-panel="${remaining[Math.min(at, remaining.length - 1)]}"] .method-button`);
   };
   const add = (method: MethodId) => {
     setPanels([...panels, method]);

@@ -9,7 +9,7 @@ import type { ShownComparison } from './use-shown-comparison';
 const selectRunning = ({ running }: Explaining) => running;
 const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
-/** How far a method is with the answer, what it costs and whether to believe its pass. */
+/** A method's progress on the answer, its cost, and a warning if its pass cannot be trusted. */
 export function PanelStatus(props: {
   readonly shown: ShownComparison;
   readonly method: MethodId;
@@ -27,7 +27,7 @@ export function PanelStatus(props: {
   );
 }
 
-/** Nothing where the pass that was explained says what was streamed. */
+/** Renders nothing if the explained pass reproduces the streamed answer. */
 export function ReproductionWarning({ check }: { readonly check: ReproductionCheck }) {
   if (check.isSame) return null;
   return (
@@ -38,7 +38,7 @@ export function ReproductionWarning({ check }: { readonly check: ReproductionChe
   );
 }
 
-/** Nothing where the panel's map is of all the tokens picked. */
+/** Renders nothing if the panel's map covers all selected tokens. */
 export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: PanelMapTokens }) {
   if (missing.length === 0) return null;
   const others = tokenIndices.length === 1 ? 'the other one' : `the other ${tokenIndices.length}`;
@@ -63,12 +63,12 @@ export function Progress(props: {
   const all = run.tokens.length;
   const done = run.tokens.filter(({ index }) => run.mapOf(index, method) !== undefined).length;
   const offer = offers.find((one) => one.method === method);
-  const isMine = running?.runId === record.id && running.method === method;
+  const isRunning = running?.runId === record.id && running.method === method;
   const refusal = offer?.refusal ?? (offer?.canExplain ? undefined : 'No more maps of this method are available here.');
 
   if (run.end === undefined) {
-    const says = method === 'fastrm' ? `${done} of ${all} tokens so far` : 'Maps come when the answer is whole.';
-    return <p className="panel-progress">{says}</p>;
+    const text = method === 'fastrm' ? `${done} of ${all} tokens so far` : 'Maps arrive when the answer is complete.';
+    return <p className="panel-progress">{text}</p>;
   }
   if (done === all) return <p className="panel-progress">{formatCount(all, 'token', 'tokens')} done</p>;
   if (track.stop?.kind === 'failed' || track.stop?.kind === 'cancelled') {
@@ -85,7 +85,7 @@ export function Progress(props: {
       </p>
     );
   }
-  if (refusal !== undefined && !isMine)
+  if (refusal !== undefined && !isRunning)
     return (
       <p className="panel-progress">
         {done > 0 ? `${done} of ${all}. ` : ''}
@@ -95,8 +95,8 @@ export function Progress(props: {
   return (
     <div className="panel-progress">
       <span>
-        {isMine ? (running.before > 0 ? `${running.before} ahead in the queue` : 'Explaining') : 'Waiting'}: {done} of{' '}
-        {all}
+        {isRunning ? (running.before > 0 ? `${running.before} ahead in the queue` : 'Explaining') : 'Waiting'}: {done}{' '}
+        of {all}
       </span>
       <progress value={done} max={all} aria-label={`${methods[method].name}: tokens explained`} />
       <button
@@ -111,7 +111,7 @@ export function Progress(props: {
   );
 }
 
-/** Of the map on screen, then of all that was measured of this method in this run. */
+/** Cost of the map on screen, then of all measurements of this method in this run. */
 function Cost(props: {
   readonly shown: ShownComparison;
   readonly method: MethodId;
@@ -120,7 +120,7 @@ function Cost(props: {
 }) {
   const { shown, method, map, track } = props;
   const { kind, from } = methods[method];
-  // A file holds FastRM's maps alone; all others were made here.
+  // A run file contains only FastRM maps; all others were computed here.
   const isRecorded = shown.run.header.recorded && method === 'fastrm';
   return (
     <p className="panel-cost mono">

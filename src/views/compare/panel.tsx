@@ -94,7 +94,7 @@ function noMapYet({ selected, run }: ShownComparison): string {
   return selected.length === 1 ? 'No map for this token yet' : 'No maps for these tokens yet';
 }
 
-/** Stays in the tab order where it does nothing, so that the focus is not lost at the row's end. */
+/** Stays focusable when disabled, so that moving a panel to the end of the row does not lose the focus. */
 function PanelButton(props: {
   readonly label: string;
   readonly sign: string;

@@ -6,7 +6,7 @@ import { formatPercent } from '../../text/number-format';
 import type { ShownComparison } from './use-shown-comparison';
 import './prompt-words.css';
 
-/** What the selected tokens rest on among the words: the prompt's, and the answer's before them. */
+/** How strongly the selected tokens rest on the words of the prompt and of the answer before them. */
 export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
   const { run, panels, selected } = shown;
   const weighing = panels.filter((method) => methods[method].hasText);
@@ -27,7 +27,7 @@ export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
       )}
       {others.length > 0 && (
         <p className="panel-says">
-          {others.join(' and ')} {others.length === 1 ? 'weighs' : 'weigh'} patches alone, no words.
+          {others.join(' and ')} {others.length === 1 ? 'weighs' : 'weigh'} only patches, not words.
         </p>
       )}
     </section>
@@ -67,7 +67,7 @@ interface ShadedWord {
   readonly isAnswer: boolean;
 }
 
-/** One tab stop; arrows walk, and the word's share is said below. */
+/** Words with one tab stop: arrow keys move, and the current word's share is shown below. */
 function ShadedWords(props: {
   readonly words: WordsRelevancy;
   readonly prompt: readonly PromptToken[];
@@ -81,7 +81,7 @@ function ShadedWords(props: {
     ...prompt.map(({ text }, i) => ({ key: `p${i}`, text, share: words.prompt[i] ?? 0, isAnswer: false })),
     ...Array.from(words.answer, (share, i) => ({ key: `a${i}`, text: answer[i]?.text ?? '', share, isAnswer: true })),
   ];
-  const greatest = all.reduce((most, { share }) => Math.max(most, share), 0);
+  const greatest = all.reduce((max, { share }) => Math.max(max, share), 0);
   const shown = at === undefined ? strongest(all) : all[at];
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     const next = nextAfterKey(event.key, at ?? tabStop, all.length);

@@ -20,7 +20,7 @@ import './token-strip.css';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
-/** Every token's map of one method, in order: a listbox with one tab stop, like the answer itself. */
+/** One method's maps of all tokens, in order: a listbox with one tab stop, like the answer. */
 export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
   const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = shown;
   const { colours, layer } = settings;
@@ -150,18 +150,18 @@ const StripCell = memo(function StripCell(props: StripCellProps) {
     if (canvas.current && values) drawHeatmap(canvas.current, { values, grid, domain: [0, 1], table });
   }, [values, grid, table]);
   const text = token.text.trim() || '␣';
-  const said = useMemo(() => values && peakWords(values, grid), [values, grid]);
+  const peak = useMemo(() => values && peakWords(values, grid), [values, grid]);
   return (
     <div
       className="strip-cell"
       role="option"
       aria-selected={isSelected}
-      aria-label={`${text}, ${said ?? 'no map yet'}`}
+      aria-label={`${text}, ${peak ?? 'no map yet'}`}
       tabIndex={isTabStop ? 0 : -1}
       data-strip={token.index}
       data-pointed={isPointed || undefined}
     >
-      <span className="strip-picture" style={{ aspectRatio: `${crop.widthPx} / ${crop.heightPx}` }}>
+      <span className="strip-image" style={{ aspectRatio: `${crop.widthPx} / ${crop.heightPx}` }}>
         <img
           src={image.url}
           alt=""

@@ -10,12 +10,12 @@ import { useServices } from '../shared/services-context';
 import { useSourceStatus } from '../shared/use-run';
 import type { ShownRun } from '../shared/use-shown-run';
 
-/** What all panels share, beside what every view has. */
+/** State shared by all panels, in addition to the shown run. */
 export interface ShownComparison extends ShownRun {
   readonly offers: readonly Offer[];
-  /** A method a panel, from left to right. */
+  /** One method per panel, from left to right. */
   readonly panels: readonly MethodId[];
-  /** What is subtracted from what; undefined with one panel. */
+  /** The methods of the difference, first minus second; undefined with one panel. */
   readonly pair: readonly [MethodId, MethodId] | undefined;
   readonly stripMethod: MethodId;
   readonly thresholds: Thresholds;
@@ -23,17 +23,17 @@ export interface ShownComparison extends ShownRun {
   readonly setCompare: SetCompareSettings;
 }
 
-/** Where no head says at which share its labels were made. */
-const usualLabellingThreshold = 0.3;
+/** Used if the run has no head that states its labelling threshold. */
+const defaultLabellingThreshold = 0.3;
 
 export function useShownComparison(shown: ShownRun): ShownComparison {
   const { source } = useServices();
   const status = useSourceStatus();
   const [compare, setCompare] = useCompareSettings();
   const { run } = shown;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is offered changes with the status
+  // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
   const offers = useMemo(() => selectOffers(run, source.offers(run.header)), [source, status, run]);
-  // While the model loads nothing but FastRM's own maps can be had: what stands in for its teacher would only flash up.
+  // While the model loads, only FastRM maps are available: a substitute for its teacher would only flash up.
   const isSettled = status.phase === 'ready' || status.phase === 'failed';
   const panels = useMemo(
     () => compare.methods ?? (isSettled ? defaultPair(offers) : usualPair),
@@ -44,7 +44,7 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
     [shown.selected, run],
   );
   const classification = shown.threshold;
-  const share = compare.shareThreshold ?? run.header.head?.labellingThreshold ?? usualLabellingThreshold;
+  const share = compare.shareThreshold ?? run.header.head?.labellingThreshold ?? defaultLabellingThreshold;
   const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
   return {
     ...shown,
@@ -59,17 +59,17 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
   };
 }
 
-/** The pair of the address while both of it are in sight. */
-function pairOf(wanted: CompareSettings['difference'], panels: readonly MethodId[]): ShownComparison['pair'] {
-  if (wanted?.every((method) => panels.includes(method))) return [...wanted];
+/** The pair from the URL if both methods have a panel, else the first two panels. */
+function pairOf(requested: CompareSettings['difference'], panels: readonly MethodId[]): ShownComparison['pair'] {
+  if (requested?.every((method) => panels.includes(method))) return [...requested];
   const [first, second] = panels;
   return first !== undefined && second !== undefined ? [first, second] : undefined;
 }
 
 const selectIsAsking = ({ asking }: { readonly asking: Asking }) => asking.phase !== 'idle';
 
-/** Has explained what is on screen: the selected tokens of each panel, then the rest of their answer. A question that is asked goes first. */
-export function useWants(shown: ShownComparison, isWeighing: boolean): void {
+/** Requests the maps on screen: selected tokens of each panel first, then the rest of the answer. Pauses while a question is being asked. */
+export function useRequestedMaps(shown: ShownComparison, isWeighing: boolean): void {
   const { explaining } = useServices();
   const isAsking = useAsking(selectIsAsking);
   const { record, run, selected, offers, panels, stripMethod } = shown;

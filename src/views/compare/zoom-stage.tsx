@@ -11,7 +11,7 @@ const selectZoom = ({ zoom }: { readonly zoom: Zoom }) => zoom;
 const zoomStep = 1.5;
 const middle = { x: 0.5, y: 0.5 };
 
-/** A stage in a square box; all of them show the same part of the image. */
+/** A stage in a square box. All zoom stages show the same part of the image. */
 export function ZoomStage(props: {
   readonly image: StageImage;
   readonly placement: Placement;
@@ -34,11 +34,11 @@ export function ZoomStage(props: {
     if (key === '+' || key === '=') zoomIn(placement);
     else if (key === '-') zoomOut(placement);
     else if (key === '0') setZoom(wholeView);
-    else showPointed(placement); // the grid below has moved it already
+    else showPointed(placement); // the grid has already moved the pointed patch
   };
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: keys that the grid inside has let pass
+    // biome-ignore lint/a11y/noStaticElementInteractions: handles keys that the grid inside does not
     <div ref={box} className="stage-box zoom-stage" data-zoomed={zoom.scale > 1 || undefined} onKeyDown={onKeyDown}>
       <StageFrame
         image={image}
@@ -64,7 +64,7 @@ function showPointed(placement: Placement): void {
   if (part) setZoom(zoomShowing(useZoom.getState().zoom, part));
 }
 
-/** The middle of the patch pointed at or picked, in shares of the box; without one, of what is in view. */
+/** Centre of the pointed or picked patch, or else of the visible part, in shares of the box. */
 function pointedPoint(placement: Placement): { readonly x: number; readonly y: number } {
   const part = pointedPart(placement);
   if (part) return { x: part.left + part.width / 2, y: part.top + part.height / 2 };
@@ -78,7 +78,7 @@ function pointedPart(placement: Placement) {
   if (patch === undefined) return undefined;
   const extent = extentOf(placement);
   const inFrame = shareBox(extent, patchRect(placement, patch));
-  // The frame is as large as fits into the square, in its middle.
+  // The frame is fitted to the square and centred.
   const ratio = extent.widthPx / extent.heightPx;
   const [width, height] = [Math.min(1, ratio), Math.min(1, 1 / ratio)];
   return {

@@ -16,7 +16,7 @@ import { StillStage, stageImage } from '../stage/still-stage';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
-/** One method's map over the image, beside the answer. */
+/** One method's map over the image, next to the answer. */
 export function ExplainView({ shown }: { readonly shown: ShownRun | undefined }) {
   const isWide = useMediaQuery('(min-width: 1000px)');
   const draftImage = useDraft(selectDraftImage);
@@ -28,7 +28,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
   ) : (
     <EmptyAnswer />
   );
-  // The order of reading is the order on screen at either width: on a phone the answer comes right under the image.
+  // DOM order matches screen order at both widths: on a phone the answer comes directly below the image.
   return (
     <main className="explain">
       <Lead />
@@ -95,7 +95,7 @@ function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
 }
 
 function MapPanel({ shown, isWide }: { readonly shown: ShownRun; readonly isWide: boolean }) {
-  if (shown.run.header.head === undefined) return null; // there are no maps to read
+  if (shown.run.header.head === undefined) return null; // without a head there are no maps
   return (
     <section className="explain-controls" aria-label="Reading the map">
       <FrameChoice shown={shown} />

@@ -8,7 +8,7 @@ export interface Option<Value extends string> {
   readonly swatch?: ColourMapName;
 }
 
-/** One of a few, as segments under a label. */
+/** A labelled segmented control for choosing one of a few options. */
 export function Choice<Value extends string>(props: {
   readonly label: string;
   readonly value: Value;

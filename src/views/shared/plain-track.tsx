@@ -1,7 +1,7 @@
 import { SliderThumb, SliderTrack } from 'react-aria-components';
 import './plain-track.css';
 
-/** A slider's line, filled up to its thumb. */
+/** A slider track, filled up to the thumb. */
 export function PlainTrack({ share }: { readonly share: number }) {
   return (
     <SliderTrack className="plain-track">

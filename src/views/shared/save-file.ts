@@ -1,6 +1,6 @@
 import { reasonOf } from '../../text/reason-of';
 
-/** Hands the user a file. */
+/** Downloads `content` as a file. */
 export function saveFile(content: BlobPart, type: string, name: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
   const link = document.createElement('a');
@@ -10,8 +10,8 @@ export function saveFile(content: BlobPart, type: string, name: string): void {
   URL.revokeObjectURL(url);
 }
 
-/** What the user is told where `what` came to nothing. */
-export function saveProblem(what: 'picture' | 'table', error: unknown): string {
+/** The message to show if saving `what` failed. */
+export function saveProblem(what: 'image' | 'table', error: unknown): string {
   const reason = reasonOf(error);
   return `Could not save the ${what}: ${reason.replace(/\.$/, '')}.`;
 }

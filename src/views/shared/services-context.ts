@@ -7,6 +7,6 @@ export const ServicesProvider = ServicesContext.Provider;
 
 export function useServices(): Services {
   const services = useContext(ServicesContext);
-  if (services === undefined) throw new Error('no services above this component');
+  if (services === undefined) throw new Error('useServices must be used inside a ServicesProvider');
   return services;
 }

@@ -8,19 +8,19 @@ import { useViewSettings } from '../../state/view-settings';
 import { useServices } from './services-context';
 
 export interface OpeningExample {
-  /** Known before the run itself has been read. */
+  /** Available before the run itself has been read. */
   readonly entry: SampleRun | undefined;
-  /** Of its run, once that has been read. */
+  /** Run id, once the run has been read. */
   readonly id: string | undefined;
   readonly error: Error | null;
 }
 
-/** Shows the address's recorded run and tokens as soon as they are there, unless the user was faster. */
+/** Shows the recorded run and tokens from the URL once they load, unless the user has opened a run first. */
 export function useOpeningExample(): OpeningExample {
   const services = useServices();
-  const [{ run: wanted }] = useViewSettings();
+  const [{ run: file }] = useViewSettings();
   const index = useQuery(samplesIndexQuery(services));
-  const entry = index.data?.runs.find((run) => run.file === wanted) ?? index.data?.runs[0];
+  const entry = index.data?.runs.find((run) => run.file === file) ?? index.data?.runs[0];
   const run = useQuery(recordedRunQuery(services, entry?.file));
   const id = run.data;
   useEffect(() => {

@@ -3,11 +3,11 @@ import type { RunRecord, RunSnapshot } from '../../state/run-record';
 import type { SourceStatus } from '../../state/services';
 import { useServices } from './services-context';
 
-const nothing = () => {};
+const noop = () => {};
 
 export function useRunSnapshot(record: RunRecord | undefined): RunSnapshot | undefined {
   return useSyncExternalStore(
-    useCallback((onChange) => record?.subscribe(onChange) ?? nothing, [record]),
+    useCallback((onChange) => record?.subscribe(onChange) ?? noop, [record]),
     useCallback(() => record?.snapshot(), [record]),
   );
 }
@@ -17,7 +17,7 @@ export function useRuns(): readonly RunRecord[] {
   return useSyncExternalStore(library.subscribe, library.list);
 }
 
-/** What all runs of this visit hold now. */
+/** Current snapshots of all runs of this visit. */
 export function useRunSnapshots(): readonly RunSnapshot[] {
   const records = useRuns();
   const all = useMemo(() => snapshotsOf(records), [records]);
@@ -28,12 +28,12 @@ function snapshotsOf(records: readonly RunRecord[]) {
   let last: readonly RunSnapshot[] = [];
   return {
     subscribe(onChange: () => void): () => void {
-      const stops = records.map((record) => record.subscribe(onChange));
+      const unsubscribes = records.map((record) => record.subscribe(onChange));
       return () => {
-        for (const stop of stops) stop();
+        for (const unsubscribe of unsubscribes) unsubscribe();
       };
     },
-    /** The same array until one of them changes. */
+    /** Returns the same array until a run changes. */
     snapshot(): readonly RunSnapshot[] {
       const now = records.map((record) => record.snapshot());
       const isSame = now.length === last.length && now.every((run, i) => run === last[i]);

@@ -8,15 +8,15 @@ import { useViewSettings } from '../../state/view-settings';
 import { useServices } from './services-context';
 import { useRunSnapshot } from './use-run';
 
-/** The run on screen with what is selected in it: what stage, legend, answer and provenance all draw from. */
+/** The run on screen and its selection, shared by the stage, legend, answer and provenance. */
 export interface ShownRun {
   readonly record: RunRecord;
   readonly run: RunSnapshot;
-  /** Tokens that the selection means now. */
+  /** Token indices that the current selection resolves to. */
   readonly selected: readonly number[];
   readonly frame: ShownFrame;
   readonly map: ShownMap | undefined;
-  /** Classification threshold in use, 0..1. */
+  /** Classification threshold in use, from 0 to 1. */
   readonly threshold: number;
   readonly settings: ViewSettings;
   readonly setSettings: SetViewSettings;
@@ -25,7 +25,7 @@ export interface ShownRun {
 const selectRunId = (choices: Choices) => choices.runId;
 const selectSelection = (choices: Choices) => choices.selection;
 
-/** Where a run has no head, there is no map to read and the threshold is only a slider's place. */
+/** Slider position for a run without a head, which has no map to threshold. */
 const thresholdWithoutHead = 0.5;
 
 export function useShownRun(): ShownRun | undefined {

@@ -1,4 +1,4 @@
-/** A label below a colour bar; `at` is its share of the bar's width. */
+/** A label below a colour bar; `at` is its position as a share of the bar's width. */
 export interface LegendTick {
   readonly at: number;
   readonly text: string;

@@ -15,7 +15,7 @@ const histogramBox = { widthPx: 512, heightPx: 26 };
 
 const binEdges = evenEdges(0, 1, 64);
 
-/** Colour bar, histogram and threshold on one axis from 0 to 1, so that the threshold is read where it cuts. */
+/** Colour bar, histogram and threshold on a shared axis from 0 to 1, so that the threshold lines up with the values. */
 export function Legend({ shown }: { readonly shown: ShownRun }) {
   const { map, threshold, settings, setSettings, run } = shown;
   const headThreshold = run.header.head?.classificationThreshold;

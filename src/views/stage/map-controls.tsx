@@ -6,11 +6,11 @@ import { Choice } from '../shared/choice';
 import { PlainTrack } from '../shared/plain-track';
 import './map-controls.css';
 
-/** How the map is drawn. All of it lives in the address. */
+/** Display settings of the map, all stored in the URL. */
 export const MapControls = memo(function MapControls(props: {
   readonly settings: ViewSettings;
   readonly setSettings: SetViewSettings;
-  /** False where the scale is chosen elsewhere. */
+  /** False if the scale is chosen elsewhere. */
   readonly hasScale?: boolean;
 }) {
   const { settings, setSettings, hasScale = true } = props;

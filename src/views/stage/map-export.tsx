@@ -7,7 +7,7 @@ import { saveFile, saveProblem } from '../shared/save-file';
 import type { ShownRun } from '../shared/use-shown-run';
 import { domainOf, layerTable } from './map-stage';
 
-/** The map on screen as a file. */
+/** Saves the map on screen. */
 export function MapExport({ shown }: { readonly shown: ShownRun }) {
   const { map, settings } = shown;
   if (map === undefined) return null;
@@ -25,18 +25,18 @@ export function MapExport({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** A map as a file: what is seen, or the numbers with how they were made. */
+/** Saves a map as an image, or as numbers with provenance. */
 export function SaveMap(props: {
   readonly shown: ShownRun;
   readonly exported: Exported;
   readonly map: ExportedMap;
-  /** As it is drawn, which need not be in the unit that is saved. */
+  /** The map as drawn, which may use a different unit from the saved numbers. */
   readonly look: {
     readonly values: Float32Array;
     readonly domain: readonly [number, number];
     readonly table: ColourTable;
   };
-  /** Of the map, where several are in sight. */
+  /** Method name, if several maps are on screen. */
   readonly name?: string;
 }) {
   const { shown, exported, map, look, name } = props;
@@ -62,10 +62,10 @@ export function SaveMap(props: {
   };
   const onPng = () => {
     setProblem(undefined);
-    savePng().catch((error) => setProblem(saveProblem('picture', error)));
+    savePng().catch((error) => setProblem(saveProblem('image', error)));
   };
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset draws a frame that has no place here
+    // biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border
     <p className="export" role="group" aria-label={name === undefined ? 'Save this map' : `Save the map of ${name}`}>
       <span className="control-label">Save this map</span>
       <button type="button" className="link-button" onClick={onPng}>

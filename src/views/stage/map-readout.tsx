@@ -10,7 +10,7 @@ import './map-readout.css';
 const selectPointed = (choices: Choices) => choices.pointedPatch;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
-/** Under the image: which map this is, and the numbers of the patch pointed at. Two lines, always. */
+/** Caption below the image: the map's title, the values of the current patch, and a note. Its height is fixed. */
 export function MapReadout({ shown }: { readonly shown: ShownRun }) {
   const pointed = useChoices(selectPointed);
   const picked = useChoices(selectPicked);
@@ -22,7 +22,7 @@ export function MapReadout({ shown }: { readonly shown: ShownRun }) {
       <p className="readout-numbers mono">
         {map && (patch ? <PatchNumbers shown={shown} patch={patch} /> : <MapNumbers shown={shown} />)}
       </p>
-      <p className="readout-note">{picked ? <RestsOnPatch shown={shown} patch={picked} /> : mapNote(shown)}</p>
+      <p className="readout-note">{picked ? <TokensOnPatch shown={shown} patch={picked} /> : mapNote(shown)}</p>
     </figcaption>
   );
 }
@@ -77,14 +77,14 @@ function PatchNumbers({ shown, patch }: { readonly shown: ShownRun; readonly pat
   );
 }
 
-function RestsOnPatch({ shown, patch }: { readonly shown: ShownRun; readonly patch: Patch }) {
+function TokensOnPatch({ shown, patch }: { readonly shown: ShownRun; readonly patch: Patch }) {
   const { run, frame, threshold } = shown;
   const index = frame.placement.first + patchIndex(frame.placement.grid, patch);
-  const resting = selectTokensOnPatch(run.tokens, run.mapOf, index, threshold);
-  const strongest = resting.slice(0, 4);
+  const matches = selectTokensOnPatch(run.tokens, run.mapOf, index, threshold);
+  const strongest = matches.slice(0, 4);
   return (
     <>
-      {resting.length === 0
+      {matches.length === 0
         ? `No word reaches ${formatValue(threshold)} at r${patch.row + 1} c${patch.col + 1}. `
         : `Words that used r${patch.row + 1} c${patch.col + 1}: `}
       {strongest.map(({ index: token, value }, i) => (
@@ -93,8 +93,8 @@ function RestsOnPatch({ shown, patch }: { readonly shown: ShownRun; readonly pat
           <mark>{run.tokens[token]?.text.trim()}</mark> {formatValue(value)}
         </span>
       ))}
-      {resting.length > strongest.length && ` and ${resting.length - strongest.length} more`}
-      {resting.length > 0 && '. '}
+      {matches.length > strongest.length && ` and ${matches.length - strongest.length} more`}
+      {matches.length > 0 && '. '}
       <button type="button" className="link-button" onClick={() => useChoices.getState().pickPatch(undefined)}>
         Clear
       </button>

@@ -19,14 +19,14 @@ export interface StageImage {
 
 interface MapStageProps {
   readonly image: StageImage;
-  /** Of the shown frame. */
+  /** Placement of the shown frame. */
   readonly placement: Placement;
   readonly map: ShownMap | undefined;
   readonly threshold: number;
   readonly settings: ViewSettings;
 }
 
-/** The image with its map, in a box whose size does not depend on the image. */
+/** The image and its map, in a box whose size does not depend on the image. */
 export function MapStage({ image, placement, map, threshold, settings }: MapStageProps) {
   const domain = useMemo(() => map && domainOf(map, settings), [map, settings]);
   const table = useMemo(() => layerTable(settings.colours, settings.layer), [settings.colours, settings.layer]);
@@ -49,7 +49,7 @@ export function MapStage({ image, placement, map, threshold, settings }: MapStag
   );
 }
 
-/** The image as large as its box allows, its unseen part veiled, and on the shown frame's crop whatever is given. */
+/** The image fitted to its box, with the unseen part veiled and `children` placed over the frame's crop. */
 export function StageFrame(props: {
   readonly image: StageImage;
   readonly placement: Placement;
@@ -89,7 +89,7 @@ export function placed(extent: Rect, rect: Rect): CSSProperties {
   };
 }
 
-/** A veil over what the preprocessing cut off. */
+/** Veils the part that the preprocessing cropped off. */
 function Unseen({ placement, style }: { readonly placement: Placement; readonly style: CSSProperties }) {
   const { sourceWidthPx: width, sourceHeightPx: height, crop } = placement;
   if (unseenShare(placement) === 0) return null;
@@ -114,7 +114,7 @@ export function domainOf(map: ShownMap, settings: ViewSettings): readonly [numbe
   return [min, max];
 }
 
-/** At 0.2 the image keeps its colours where nothing is relevant, and the whole map still reads as one layer. */
+/** At 0.2, irrelevant areas keep the image's colours but the map is still visible as one layer. */
 const fadedAlpha = 0.2;
 
 export function layerTable(colours: ViewSettings['colours'], layer: ViewSettings['layer']): ColourTable {
@@ -130,7 +130,7 @@ export function MapCanvas(props: {
 }) {
   const { values, grid, domain, table, settings } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
-  // Before the browser paints: the click that chose this map and its pixels share a frame.
+  // Draw before the browser paints, so that a selected map appears in the same frame.
   useLayoutEffect(() => {
     if (canvas.current !== null) drawHeatmap(canvas.current, { values, grid, domain, table });
   }, [values, grid, domain, table]);

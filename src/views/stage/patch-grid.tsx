@@ -15,16 +15,16 @@ const selectPointed = (choices: Choices) => choices.pointedPatch;
 const selectPicked = (choices: Choices) => choices.pickedPatch;
 
 interface PatchGridProps {
-  /** Row-major over the placement's grid. */
+  /** One value per patch, row-major over the placement's grid. */
   readonly values: Float32Array;
   readonly placement: Placement;
-  /** Of the grid, with what its keys do. */
+  /** Accessible name of the grid, with its keys. */
   readonly label: string;
-  /** Of a patch's value; its two decimals, unless told otherwise. */
+  /** Formats a patch value; two decimals by default. */
   readonly formatPatch?: (value: number) => string;
 }
 
-/** Pointer and keyboard over the patches. A grid of one rendered cell: 576 of them would be 576 stops for nobody. */
+/** Pointer and keyboard access to the patches. The ARIA grid renders only the current cell, not all 576. */
 export function PatchGrid({ values, placement, label, formatPatch = formatValue }: PatchGridProps) {
   const { grid, crop } = placement;
   const cellId = useId();
@@ -58,7 +58,7 @@ export function PatchGrid({ values, placement, label, formatPatch = formatValue 
   };
 
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a table of 576 cells over an image is no table
+    // biome-ignore lint/a11y/useSemanticElements: an overlay on an image, not a table of 576 cells
     <div
       className="patch-grid"
       role="grid"
@@ -83,7 +83,7 @@ export function PatchGrid({ values, placement, label, formatPatch = formatValue 
       {picked && !isSame(picked, current) && <Cursor patch={picked} placement={placement} isPicked />}
       {current && (
         // biome-ignore lint/a11y/useSemanticElements: as above
-        // biome-ignore lint/a11y/useFocusableInteractive: the grid keeps the focus and points here
+        // biome-ignore lint/a11y/useFocusableInteractive: the grid keeps the focus and refers to this cell
         <div role="row" aria-rowindex={current.row + 1}>
           <Cursor
             patch={current}

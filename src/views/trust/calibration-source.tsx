@@ -9,7 +9,7 @@ interface CalibrationSourceProps {
   readonly isOwn: boolean;
 }
 
-/** Which table is looked at, and the way to another one. */
+/** Names the open calibration, and lets the user open another. */
 export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps) {
   const { statistics, source } = useServices();
   const { file } = useOwnCalibration();

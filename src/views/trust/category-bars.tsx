@@ -10,11 +10,11 @@ interface CategoryBarsProps {
   readonly names: readonly string[];
   readonly counts: ChartCounts;
   readonly whole: ChartCounts;
-  /** Those chosen; none chosen leaves all. */
+  /** Selected categories; an empty list means no filter. */
   readonly chosen: readonly string[];
   onToggle(name: string): void;
   onClear(): void;
-  /** Beside a bar stands how many of it are right. */
+  /** Whether to show the share of right answers next to each bar. */
   readonly hasShares?: boolean;
   readonly rowPx?: number;
   readonly minHeightPx?: number;
@@ -22,9 +22,9 @@ interface CategoryBarsProps {
   readonly fileName: string;
 }
 
-const noReading: Margins = { top: 0, right: 0, bottom: 0, left: 0 };
+const noMargins: Margins = { top: 0, right: 0, bottom: 0, left: 0 };
 
-/** A bar a category, its right answers and then its wrong ones; picking some filters the other charts and the table. */
+/** One bar per category, right answers before wrong ones. Selecting bars filters the other charts and the table. */
 export function CategoryBars(props: CategoryBarsProps) {
   const { title, counts, whole, chosen, onToggle, onClear, provenance, fileName } = props;
   const { hasShares = true, rowPx = 26, minHeightPx = 0 } = props;
@@ -38,8 +38,8 @@ export function CategoryBars(props: CategoryBarsProps) {
   const labelPx = Math.min(110, 12 + 6.6 * Math.max(0, ...names.map((name) => nameOf(name).length)));
   const numberPx = 92;
   const room = Math.max(0, widthPx - labelPx - numberPx);
-  const most = Math.max(1, ...rows.map(({ all }) => all));
-  const px = (count: number) => (count / most) * room;
+  const max = Math.max(1, ...rows.map(({ all }) => all));
+  const px = (count: number) => (count / max) * room;
   return (
     <ChartFrame
       title={title}
@@ -57,7 +57,7 @@ export function CategoryBars(props: CategoryBarsProps) {
       }
       heightPx={heightPx}
       widthPx={widthPx}
-      margins={noReading}
+      margins={noMargins}
       plot={plot}
       isInteractive
       description={`${title}: one bar per category, right and wrong answers.`}
@@ -73,7 +73,7 @@ export function CategoryBars(props: CategoryBarsProps) {
         const isChosen = chosen.includes(name);
         const text = `${nameOf(name)}: ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`;
         return (
-          // biome-ignore lint/a11y/useSemanticElements: no input can be a part of a drawing
+          // biome-ignore lint/a11y/useSemanticElements: an SVG cannot contain an input
           <g
             key={name}
             className="category"

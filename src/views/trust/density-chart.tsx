@@ -17,9 +17,9 @@ interface DensityChartProps {
   readonly title: string;
   readonly value: AnswerValue;
   readonly distribution: Distribution;
-  /** In the value's unit. */
+  /** Threshold in the value's unit. */
   readonly threshold: number | undefined;
-  /** The value of the answer on screen. */
+  /** Value of the answer on screen. */
   readonly answer?: number | undefined;
   readonly note?: string;
   readonly heightPx: number;
@@ -28,7 +28,7 @@ interface DensityChartProps {
   readonly fileName: string;
 }
 
-/** Densities of right and wrong answers with their bands, the threshold through them, and the counts underneath. */
+/** Densities of right and wrong answers with bands and the threshold, and histograms below. */
 export function DensityChart(props: DensityChartProps) {
   const { title, value, distribution, threshold, answer, note, heightPx, level = 3, provenance, fileName } = props;
   const [plot, widthPx] = useWidth<HTMLDivElement>();
@@ -41,7 +41,7 @@ export function DensityChart(props: DensityChartProps) {
   const stripTopPx = heightPx - margins.bottom - stripPx;
   const domain: readonly [number, number] = [grid[0] ?? 0, grid.at(-1) ?? 1];
 
-  const drawn = useMemo(() => {
+  const drawing = useMemo(() => {
     const x = scaleLinear(
       [grid[0] ?? 0, grid.at(-1) ?? 1],
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
@@ -49,9 +49,9 @@ export function DensityChart(props: DensityChartProps) {
     const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
     const y = scaleLinear([0, maxDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
     const { right, wrong } = histograms;
-    const most = maxCounts({ right: right.counts, wrong: wrong.counts });
-    // One scale for both, of square roots: wrong answers may be few beside the right ones.
-    const count = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
+    const max = maxCounts({ right: right.counts, wrong: wrong.counts });
+    // A shared square-root scale, as there may be far fewer wrong answers than right ones.
+    const count = scaleSqrt([-max.wrong || -1, max.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
     return {
       x,
       basePx: y(0),
@@ -74,17 +74,17 @@ export function DensityChart(props: DensityChartProps) {
     margins.top,
     margins.bottom,
   ]);
-  const { x, paths, bars, basePx, midPx } = drawn;
+  const { x, paths, bars, basePx, midPx } = drawing;
   const isAnswerHigh = answer !== undefined && threshold !== undefined && answer > threshold;
   const step = (domain[1] - domain[0]) / 100;
   const textAt = (at: number) => {
     const parts = classes.map((name) => {
-      const found = densities[name];
-      if (found.state === 'none') return `${name}: no density`;
-      const here = valueAt(grid, found.density, at).toFixed(2);
+      const estimate = densities[name];
+      if (estimate.state === 'none') return `${name}: no density`;
+      const here = valueAt(grid, estimate.density, at).toFixed(2);
       const band =
-        found.state === 'banded'
-          ? ` (${valueAt(grid, found.low, at).toFixed(2)}–${valueAt(grid, found.high, at).toFixed(2)})`
+        estimate.state === 'banded'
+          ? ` (${valueAt(grid, estimate.low, at).toFixed(2)}–${valueAt(grid, estimate.high, at).toFixed(2)})`
           : '';
       return `${name} ${here}${band}`;
     });
@@ -171,12 +171,12 @@ export function DensityChart(props: DensityChartProps) {
   );
 }
 
-function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
-  switch (found.state) {
+function densityColumns(xs: Float64Array, estimate: ClassDensity): DensityColumns {
+  switch (estimate.state) {
     case 'banded':
-      return { xs, density: found.density, band: { low: found.low, high: found.high } };
+      return { xs, density: estimate.density, band: { low: estimate.low, high: estimate.high } };
     case 'bare':
-      return { xs, density: found.density };
+      return { xs, density: estimate.density };
     case 'none':
       return { xs: [], density: [] };
   }
@@ -185,32 +185,36 @@ function densityColumns(xs: Float64Array, found: ClassDensity): DensityColumns {
 const wholeNote =
   'Kernel densities with 95 % bootstrap bands. Below: number of answers (square-root scale), right upwards, wrong downwards.';
 
-/** Why a part is not drawn; undefined where all is. */
+/** Why a density or band is not drawn; undefined if all are drawn. */
 export function densityNote({ densities }: Distribution): string | undefined {
-  const whys = classes.map((name) => densities[name]).flatMap((found) => (found.state === 'banded' ? [] : [found.why]));
-  return whys.length > 0 ? [...new Set(whys)].join(' ') : undefined;
+  const reasons = classes
+    .map((name) => densities[name])
+    .flatMap((estimate) => (estimate.state === 'banded' ? [] : [estimate.why]));
+  return reasons.length > 0 ? [...new Set(reasons)].join(' ') : undefined;
 }
 
 function densityFacts({ densities, leftOut }: Distribution): string[] {
   const facts = classes.map((name) => {
-    const found = densities[name];
-    const bandwidth = found.state === 'none' ? '' : `, bandwidth ${Number(found.bandwidth.toPrecision(4))}`;
-    return `${name}: ${found.n} answers${bandwidth}${found.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
+    const estimate = densities[name];
+    const bandwidth = estimate.state === 'none' ? '' : `, bandwidth ${Number(estimate.bandwidth.toPrecision(4))}`;
+    return `${name}: ${estimate.n} answers${bandwidth}${estimate.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
   });
   return leftOut > 0 ? [...facts, `${leftOut} answers without a value or score are left out`] : facts;
 }
 
 function densityTable({ grid, densities }: Distribution, unit: string): ChartTable {
   const { right, wrong } = densities;
-  const of = (found: ClassDensity, name: 'density' | 'low' | 'high', i: number) => {
-    if (found.state === 'none' || (found.state === 'bare' && name !== 'density')) return Number.NaN;
-    return found.state === 'banded' ? found[name][i]! : found.density[i]!;
+  const of = (estimate: ClassDensity, name: 'density' | 'low' | 'high', i: number) => {
+    if (estimate.state === 'none' || (estimate.state === 'bare' && name !== 'density')) return Number.NaN;
+    return estimate.state === 'banded' ? estimate[name][i]! : estimate.density[i]!;
   };
   return {
     columns: [unit, 'right', 'right low', 'right high', 'wrong', 'wrong low', 'wrong high'],
     rows: Array.from(grid, (at, i) => [
       at,
-      ...[right, wrong].flatMap((found) => (['density', 'low', 'high'] as const).map((name) => of(found, name, i))),
+      ...[right, wrong].flatMap((estimate) =>
+        (['density', 'low', 'high'] as const).map((name) => of(estimate, name, i)),
+      ),
     ]),
   };
 }

@@ -9,14 +9,14 @@ interface FiguresCardProps {
   readonly entropyName: string;
 }
 
-/** Figures of the FastRM paper, section on entropy: LLaVA-1.5-7B, over the baseline's maps. */
+/** Figures from the entropy section of the FastRM paper: LLaVA-1.5-7B, on the baseline's maps. */
 const paper = {
   shareBelow: '63 %',
   rightBelow: '84 · 83 · 86 %',
   rightAbove: '59 %',
 };
 
-/** The threshold and what it is worth, for entropy and for the model's own certainty, with the paper's figures beside. */
+/** The threshold and its performance, for entropy and for log-probability, next to the paper's figures. */
 export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps) {
   const [a, b] = [entropy.figures, logProb?.figures];
   const why = [entropy.why, logProb?.why].filter((reason) => reason !== undefined);
@@ -87,7 +87,7 @@ interface Figure {
   readonly a: FigureText | undefined;
   readonly b: FigureText | undefined;
   readonly paper?: string;
-  /** Whether this is the side on which right answers are expected. */
+  /** Whether this is the side where right answers are expected. */
   readonly isTrusted?: { readonly a: boolean; readonly b: boolean };
 }
 

@@ -14,9 +14,9 @@ interface FilterHistogramProps {
   readonly title: string;
   readonly value: AnswerValue;
   readonly edges: Float64Array;
-  /** Under all filters but its own. */
+  /** Counts under all filters except this chart's. */
   readonly counts: ChartCounts;
-  /** Under no filter: drawn as an outline, and what the heights are measured by. */
+  /** Unfiltered counts: drawn as an outline, and used to scale the heights. */
   readonly whole: ChartCounts;
   readonly range: Range | undefined;
   onBrush(range: Range | undefined): void;
@@ -25,7 +25,7 @@ interface FilterHistogramProps {
   readonly fileName: string;
 }
 
-/** Right answers upwards, wrong ones downwards; a brush on it filters the other charts and the table. */
+/** Right answers upwards, wrong ones downwards. Brushing filters the other charts and the table. */
 export function FilterHistogram(props: FilterHistogramProps) {
   const { title, value, edges, counts, whole, range, onBrush, heightPx, provenance, fileName } = props;
   const [plot, widthPx] = useWidth<HTMLDivElement>();
@@ -40,9 +40,9 @@ export function FilterHistogram(props: FilterHistogramProps) {
       [edges[0]!, edges[edges.length - 1]!],
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
-    const most = maxCounts(whole);
-    // Tukey's rootogram: heights are square roots of counts, so that the few wrong answers are seen beside the many right ones.
-    const y = scaleSqrt([-most.wrong || -1, most.right || 1], [heightPx - margins.bottom, margins.top]);
+    const max = maxCounts(whole);
+    // Tukey's rootogram: heights are square roots of counts, so that the few wrong answers remain visible.
+    const y = scaleSqrt([-max.wrong || -1, max.right || 1], [heightPx - margins.bottom, margins.top]);
     return { x, y };
   }, [edges, whole, widthPx, heightPx, margins.left, margins.right, margins.top, margins.bottom]);
   const { x, y } = scales;

@@ -13,13 +13,13 @@ const notNumber = (values: readonly (number | null)[]) => values.map((value) => 
 
 interface HeadCurveProps {
   readonly report: HeadReport;
-  /** Whose head it is. */
+  /** Name of the model that the head belongs to. */
   readonly model: string;
-  /** The threshold that the page draws this head's maps with; undefined while it shows another's. */
+  /** Classification threshold of this head in the page; undefined while another model's run is shown. */
   readonly own: number | undefined;
 }
 
-/** Accuracy and F1 of binarised maps over the classification threshold, as the paper's figure has them. */
+/** Accuracy and F1 of binarised maps against the classification threshold, as in the paper's figure. */
 export function HeadCurve({ report, model, own }: HeadCurveProps) {
   const [plot, widthPx] = useWidth<HTMLDivElement>();
   const { threshold } = report.curve;

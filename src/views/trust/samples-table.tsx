@@ -38,7 +38,7 @@ import { formatNats } from './trust-words';
 interface SamplesTableProps {
   readonly calibration: OpenCalibration;
   readonly entropy: AnswerValue;
-  /** Once brushes and search rest. */
+  /** Updates once brushing and typing pause. */
   readonly filter: FilterRequest;
   onOpen(): void;
 }
@@ -50,11 +50,11 @@ const selectOrder = (choices: TrustChoices) => choices.order;
 
 const layouts = {
   wide: { rowHeight: 58, headingHeight: 34, loaderHeight: 34 },
-  /** The answer stands under its question. */
+  /** The answer is below its question. */
   narrow: { rowHeight: 92, headingHeight: 34, loaderHeight: 34 },
 };
 
-/** How many are left, at once; and the search. */
+/** The number of matching answers, updated immediately, and the search field. */
 export function SamplesHead({ filtered, rows }: { readonly filtered: Filtered | undefined; readonly rows: number }) {
   const search = useTrustChoices(selectSearch);
   return (
@@ -80,7 +80,7 @@ export function SamplesHead({ filtered, rows }: { readonly filtered: Filtered | 
   );
 }
 
-/** The answers that brushes and search leave, once these rest; a row opens as a run. */
+/** Answers that match brushes and search, updated once these pause. Clicking a row opens it as a run. */
 export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps) {
   const { calibration, entropy, filter, onOpen } = props;
   const { loaded } = calibration;
@@ -193,12 +193,12 @@ function CellContent(props: {
           <Thumbnail calibration={calibration} cell={row.thumbnail} />
           <span className="sample-text">
             <span className="sample-question">{row.question || row.id}</span>
-            {!isWide && <Answered row={row} />}
+            {!isWide && <AnswerText row={row} />}
           </span>
         </span>
       );
     case 'answer':
-      return <Answered row={row} />;
+      return <AnswerText row={row} />;
     case 'set':
       return row.set;
     case 'kind':
@@ -212,8 +212,8 @@ function CellContent(props: {
   }
 }
 
-/** The answer, and where it is wrong, a right one. */
-function Answered({ row }: { readonly row: CalibrationRow }) {
+/** The answer and, if it is wrong, a right one. */
+function AnswerText({ row }: { readonly row: CalibrationRow }) {
   const isWrong = row.correct < minRightScore;
   return (
     <span className="sample-answer">

@@ -13,7 +13,7 @@ const heightPx = 260;
 const bins = 50;
 const edges = evenEdges(0, 1, bins);
 
-/** How relevant patches are, over all maps of this visit: the paper's picture of few that matter among many that do not. */
+/** Histogram of patch relevancy over all maps of this visit. As in the paper, few patches matter and most do not. */
 export function ScoreHistogram({
   maps,
   threshold,
@@ -35,7 +35,7 @@ export function ScoreHistogram({
   }, [maps, threshold]);
   const most = Math.max(1, ...counts);
   const x = scaleLinear([0, 1], [margins.left, Math.max(margins.left, widthPx - margins.right)]);
-  // Log-like: nearly all patches lie in the first bins.
+  // A log-like scale, as nearly all patches are in the first bins.
   const y = scaleSymlog([0, most], [heightPx - margins.bottom, margins.top]);
   const powers = Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, i) => 10 ** i);
   return (

@@ -1,6 +1,6 @@
 import type { OpenCalibration } from '../../state/statistics-queries';
 
-/** A cell of the calibration's sprite sheet, at its own size. */
+/** One cell of the calibration's sprite sheet, at its natural size. */
 export function Thumbnail({
   calibration,
   cell,

@@ -16,7 +16,7 @@ import { useThreshold } from './use-threshold';
 import { EntropyChoices } from './value-choices';
 import './trust-evidence.css';
 
-/** This answer among those of the calibration: by its maps' entropy, and by the model's own certainty. */
+/** This answer compared with the calibration's answers, by entropy and by log-probability. */
 export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; readonly trust: AnswerTrust }) {
   const { calibration, choice, entropies, entropyNats, logProbNats, like, comparable } = trust;
   const entropyReport = useThreshold(calibration?.loaded.table, choice?.value, 'panel entropy');
@@ -123,7 +123,7 @@ function AnswerDensity(props: {
   );
 }
 
-/** The tokens that the answer's entropy is made of; those that do not count stand back. */
+/** The answer's tokens with their entropies; tokens that the pooling leaves out are dimmed. */
 function TokenEntropies(props: {
   readonly shown: ShownRun;
   readonly entropies: MapEntropies;

@@ -7,7 +7,7 @@ import { likeSentence } from './trust-words';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
 import './trust-panel.css';
 
-/** Beside the answer: in a sentence, how many answers like this one were right; opened, on what that rests. */
+/** One sentence on how many answers like this one were right, with the evidence when opened. */
 export function TrustPanel(props: {
   readonly shown: ShownRun;
   readonly isOpen: boolean;
@@ -58,7 +58,7 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
   );
 }
 
-/** Its charts are kilobytes that an answer can do without until they are asked for. */
+/** The evidence charts, loaded when first opened. */
 function LazyEvidence(props: { readonly shown: ShownRun; readonly trust: AnswerTrust }) {
   const view = useQuery({
     queryKey: ['view', 'trust-evidence'],

@@ -30,13 +30,13 @@ const selectBandwidth = (choices: TrustChoices) => choices.bandwidthFactor;
 const entropyHeightPx = 380;
 const logProbHeightPx = 250;
 
-/** The answers behind the numbers: what entropy says of being right, how far, and of which answers. */
+/** How well entropy separates right from wrong answers, with the answers behind the figures. */
 export function TrustView({ shown }: { readonly shown: ShownRun | undefined }) {
   const { source } = useServices();
-  const { phase } = useSourceStatus(); // a companion says with its model whether there is a calibration
+  const { phase } = useSourceStatus(); // a companion reports its calibration together with its model
   const isKnown = source.calibrationUrl !== undefined || phase === 'ready' || phase === 'failed';
-  const found = useCalibration(source.calibrationUrl, { isWanted: true });
-  const state: CalibrationState = isKnown ? found : { phase: 'loading' };
+  const loadState = useCalibration(source.calibrationUrl, { isWanted: true });
+  const state: CalibrationState = isKnown ? loadState : { phase: 'loading' };
   const calibration = state.phase === 'open' ? state.calibration : undefined;
   const choice = useEntropyChoice(calibration?.loaded);
   return (
@@ -45,9 +45,9 @@ export function TrustView({ shown }: { readonly shown: ShownRun | undefined }) {
         <Headline state={state} choice={choice} />
         <CalibrationSource calibration={calibration} isOwn={state.phase === 'open' && state.isOwn} />
       </div>
-      <Absence state={state} />
+      <NoCalibration state={state} />
       {calibration && choice ? (
-        <Explored key={calibration.loaded.table} calibration={calibration} choice={choice} />
+        <Exploration key={calibration.loaded.table} calibration={calibration} choice={choice} />
       ) : (
         state.phase !== 'failed' && state.phase !== 'none' && <div className="trust-room" />
       )}
@@ -56,8 +56,8 @@ export function TrustView({ shown }: { readonly shown: ShownRun | undefined }) {
   );
 }
 
-/** Why there are no figures, and how to have some. */
-function Absence({ state }: { readonly state: CalibrationState }) {
+/** Explains why there are no figures and how to get them. */
+function NoCalibration({ state }: { readonly state: CalibrationState }) {
   if (state.phase !== 'failed' && state.phase !== 'none') return null;
   return (
     <div className="notice" role="alert">
@@ -82,13 +82,13 @@ function Headline({ state, choice }: { readonly state: CalibrationState; readonl
   return (
     <div className="trust-lead">
       <h1>How far can you trust an answer?</h1>
-      <p className="trust-finding">{entropy && <Finding report={entropy} />}</p>
+      <p className="trust-finding">{entropy && <FindingText report={entropy} />}</p>
       <p>{comparison}</p>
     </div>
   );
 }
 
-function Finding({ report }: { readonly report: ThresholdReport }) {
+function FindingText({ report }: { readonly report: ThresholdReport }) {
   const { figures, why } = report;
   if (figures === undefined) return why;
   const { rightSide, rightBelow, rightAbove, threshold, shareBelow } = figures;
@@ -105,7 +105,13 @@ function Finding({ report }: { readonly report: ThresholdReport }) {
 
 const wholeTable: Subset = {};
 
-function Explored({ calibration, choice }: { readonly calibration: OpenCalibration; readonly choice: EntropyChoice }) {
+function Exploration({
+  calibration,
+  choice,
+}: {
+  readonly calibration: OpenCalibration;
+  readonly choice: EntropyChoice;
+}) {
   const { statistics } = useServices();
   const { loaded } = calibration;
   const bins = useTrustChoices(selectBins);
@@ -210,10 +216,10 @@ function subsetName(chosen: TrustSubset): string {
   }
 }
 
-/** Whose head the report beside the embedded model is of. */
+/** Name of the embedded model, whose head the shipped report describes. */
 const embeddedModel = 'patchlight-scenes';
 
-/** Counterparts of the paper's figures that are of maps, not of answers. */
+/** Counterparts of the paper's figures about maps rather than answers. */
 function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
@@ -229,14 +235,14 @@ function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
     [runs],
   );
   const own = shown?.run.header.head?.classificationThreshold;
-  // The report is of one head; a companion's answer is drawn with another's threshold.
-  const ofReport = shown?.run.header.model.name === embeddedModel ? own : undefined;
+  // The report describes the embedded model's head; a companion's head has its own threshold.
+  const reportThreshold = shown?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
       <h2 id="paper-title">The maps, as in the paper</h2>
       <div className="trust-pair">
         {report ? (
-          <HeadCurve report={report} model={embeddedModel} own={ofReport} />
+          <HeadCurve report={report} model={embeddedModel} own={reportThreshold} />
         ) : (
           <div className="trust-curve-room" />
         )}

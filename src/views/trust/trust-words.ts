@@ -4,7 +4,7 @@ import { poolingNames } from '../../math/statistics/pooling';
 import type { AnswersLike, AnswerValue, ThresholdReport } from '../../statistics/api';
 import { formatCount, formatShare, formatWhole } from '../../text/number-format';
 
-/** As each is written wherever it is named. */
+/** Display names. */
 export const entropyNames: Readonly<Record<TableEntropy, string>> = {
   sum: 'Sum-normalised',
   kde: 'KDE',
@@ -19,7 +19,7 @@ export const entropyFormulas: Readonly<Record<TableEntropy, string>> = {
   given: 'the file does not say how it was computed',
 };
 
-/** Names the number and how it was pooled: "Entropy, sum-normalised, mean of all tokens". */
+/** Name of a value with its pooling: "Entropy, sum-normalised, mean of all tokens". */
 export function valueName(value: AnswerValue, isPooled = false): string {
   switch (value.of) {
     case 'entropy': {
@@ -38,7 +38,7 @@ export function valueUnit(value: AnswerValue): string {
   return value.of === 'length' ? 'tokens' : 'nats';
 }
 
-/** Two decimals, and more where values are small: log-probabilities of certain answers are thousandths of a nat. */
+/** Two to four decimals, more for small values: a confident answer's log-probability may be thousandths of a nat. */
 export function formatNats(value: number): string {
   if (!Number.isFinite(value)) return '–';
   const size = Math.abs(value);
@@ -49,19 +49,19 @@ export function formatOf(value: AnswerValue): (number: number) => string {
   return value.of === 'length' ? (number) => number.toFixed(number % 1 === 0 ? 0 : 1) : formatNats;
 }
 
-/** What lies between two edges: "4.90 to 5.10 nats", and of lengths, whose edges lie between whole numbers, "2 to 3 tokens". */
+/** The range between two bin edges: "4.90 to 5.10 nats", or "2 to 3 tokens" for lengths, whose edges may be fractional. */
 export function spanText(value: AnswerValue, from: number, to: number): string {
-  const [least, most] = [Math.ceil(from), Math.floor(to)];
-  if (value.of === 'length' && least === most) return formatCount(least, 'token', 'tokens');
-  if (value.of === 'length' && least < most) return `${least} to ${most} tokens`;
+  const [min, max] = [Math.ceil(from), Math.floor(to)];
+  if (value.of === 'length' && min === max) return formatCount(min, 'token', 'tokens');
+  if (value.of === 'length' && min < max) return `${min} to ${max} tokens`;
   const format = formatOf(value);
   return `${format(from)} to ${format(to)} ${valueUnit(value)}`;
 }
 
-/** Fewer neighbours than this say nothing of an answer. */
-const leastLike = 50;
+/** Minimum number of scored neighbours for an estimate. */
+const minNeighbours = 50;
 
-/** How many of the nearest answers are asked: a twentieth of all, at least a hundred. */
+/** Number of nearest answers to compare with: 5 % of all, but at least 100. */
 export function nearestOf(rows: number): number {
   return Math.max(100, Math.round(rows / 20));
 }
@@ -69,7 +69,7 @@ export function nearestOf(rows: number): number {
 /** "Of 500 answers like this one (entropy 4.90 to 5.10 nats), 81 % were right (79–83 %)." */
 export function likeSentence({ share, from, to }: AnswersLike, name: string): string {
   const span = `${name} ${formatNats(from)} to ${formatNats(to)} nats`;
-  if (share.n < leastLike)
+  if (share.n < minNeighbours)
     return `Only ${formatWhole(share.n)} calibrated answers are similar to this one (${span}): too few to estimate how many are right.`;
   return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
 }
@@ -78,7 +78,7 @@ function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
-/** Of the best among `offered` entropies and poolings, whose AUROC is of the answers that it was chosen on. */
+/** Describes the best of `offered` entropies and poolings; its AUROC is from the answers used to choose it. */
 export function bestSentence({ value }: AurocInterval, offered: number): string {
   const auroc = `AUROC ${value.toFixed(2)}`;
   if (offered === 1) return `It separates right from wrong answers with ${auroc}.`;
@@ -86,7 +86,7 @@ export function bestSentence({ value }: AurocInterval, offered: number): string 
   return `Best of ${offered} choices on these answers (${auroc}; slightly optimistic, as it was picked on the same data).`;
 }
 
-/** Whether entropy tells more than the model's own certainty, from both AUROCs. Empty where one is missing. */
+/** Compares the AUROCs of entropy and log-probability. Empty if either is missing. */
 export function comparisonSentence(entropy: ThresholdReport | undefined, logProb: ThresholdReport | undefined): string {
   const [a, b] = [entropy?.auroc, logProb?.auroc];
   if (a === undefined || b === undefined) return '';

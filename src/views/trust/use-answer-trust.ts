@@ -25,18 +25,18 @@ import type { ShownRun } from '../shared/use-shown-run';
 import { nearestOf } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 
-/** What the page knows of how far this answer can be trusted. */
+/** The evidence on how far this answer can be trusted. */
 export interface AnswerTrust {
   readonly state: CalibrationState;
   readonly comparable: Comparable;
   readonly calibration: OpenCalibration | undefined;
   readonly choice: EntropyChoice | undefined;
   readonly entropies: MapEntropies | undefined;
-  /** Of the whole answer, nats; undefined until it is known. */
+  /** Entropy of the answer in nats; undefined until known. */
   readonly entropyNats: number | undefined;
   readonly logProbNats: number;
   readonly like: LikeBoth | undefined;
-  /** Why there will be no `like`; undefined where there is one or may yet be. */
+  /** Why `like` is unavailable; undefined if it is available or still loading. */
   readonly uncompared: string | undefined;
 }
 
@@ -45,17 +45,17 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
   const { statistics, source, recordedCalibrationUrl } = services;
   const { phase } = useSourceStatus();
   const { data: index } = useQuery(samplesIndexQuery(services));
-  const ofAnswer = answerIsComparable(run);
-  // The model's megabytes come first.
-  const isWanted = ofAnswer.kind === 'yes' && (phase === 'ready' || phase === 'failed');
+  const answerComparable = answerIsComparable(run);
+  // Wait for the larger model download.
+  const isWanted = answerComparable.kind === 'yes' && (phase === 'ready' || phase === 'failed');
   const { model } = run.header;
   const isOfSource = source.model?.name === model.name && source.model.revision === model.revision;
-  // Without one of the source's own, a recorded answer may still be the embedded model's.
+  // If the source has no calibration for its model, a recorded answer may still be from the embedded model.
   const url =
     run.header.recorded && !(isOfSource && source.calibrationUrl) ? recordedCalibrationUrl : source.calibrationUrl;
   const state = useCalibration(url, {
     isWanted,
-    // A table of another model, or of none, is looked at in its own view; this answer is compared with its own.
+    // A calibration of another or unknown model is only shown in the Trust view; compare with the answer's own model.
     isUsable: ({ facts }) => url === undefined || (facts !== undefined && fitOf(facts, run.header).fits),
   });
   const calibration = state.phase === 'open' ? state.calibration : undefined;
@@ -66,21 +66,21 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
   const entropyNats = entropies && choice ? answerEntropy(entropies, run, choice.value) : undefined;
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
-  // The examples' pictures are among the page's own; a file that was opened may be of any picture.
+  // The page's images and calibration samples are known; an opened file may contain any image.
   const isKnownImage =
     isSampleOfDataSet(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
   const patches = run.mapOf(0)?.values.length ?? 0;
-  const ofCalibration: Comparable = calibration
+  const calibrationComparable: Comparable = calibration
     ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
     : withoutCalibration(state);
-  const comparable = ofAnswer.kind === 'yes' ? ofCalibration : ofAnswer;
+  const comparable = answerComparable.kind === 'yes' ? calibrationComparable : answerComparable;
   const nearest = nearestOf(loaded?.rows ?? 0);
   const isEntropyKnown = choice !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats);
   const { data: like, error: likeError } = useQuery(
     likeBothQuery(
       statistics,
       loaded?.table,
-      isEntropyKnown && ofAnswer.kind === 'yes' ? { value: choice.value, at: entropyNats, nearest } : undefined,
+      isEntropyKnown && answerComparable.kind === 'yes' ? { value: choice.value, at: entropyNats, nearest } : undefined,
       loaded?.hasLogProbs && Number.isFinite(logProbNats)
         ? { value: meanLogProb, at: logProbNats, nearest }
         : undefined,
@@ -99,7 +99,7 @@ function useTokenEntropies(run: RunSnapshot) {
 
 const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
 
-/** Of each token's map, in the sense in use beside the answer. */
+/** Entropy of each token's map, of the kind chosen for the answer. */
 export function useTokenNats(shown: ShownRun) {
   const chosen = useTrustChoices(selectChosen);
   const { choice, entropies } = useAnswerTrust(shown);
@@ -107,7 +107,7 @@ export function useTokenNats(shown: ShownRun) {
   return { kind, nats: entropies?.[kind] };
 }
 
-/** A token's entropy can be computed in a known sense alone. */
+/** The kind to compute for tokens; falls back to `sum` if the file does not state its kind. */
 function knownKind(kind: TableEntropy | undefined): EntropyKind {
   return kind === undefined || kind === 'given' ? 'sum' : kind;
 }

@@ -11,7 +11,7 @@ export type CalibrationState =
   | { readonly phase: 'failed'; readonly reason: string }
   | { readonly phase: 'open'; readonly calibration: OpenCalibration; readonly isOwn: boolean };
 
-/** The user's own table where it is usable, or the one at `url`: undefined where there is none. */
+/** The user's own calibration if usable, else the one at `url`; `url` is undefined if there is none. */
 export function useCalibration(
   url: string | undefined,
   { isWanted, isUsable }: { readonly isWanted: boolean; isUsable?(own: LoadedCalibration): boolean },
@@ -31,7 +31,7 @@ export function useCalibration(
 
 export interface EntropyChoice {
   readonly value: EntropyValue;
-  /** What separates right from wrong best here. */
+  /** The choice that best separates right from wrong answers in this calibration. */
   readonly best: EntropyValue;
   readonly isBest: boolean;
   readonly poolings: PoolingTable;
@@ -39,7 +39,7 @@ export interface EntropyChoice {
 
 const selectEntropy = (choices: TrustChoices) => choices.entropy;
 
-/** The entropy and pooling in use; undefined until it is known which separate best. */
+/** The entropy and pooling in use; undefined until the best choice is known. */
 export function useEntropyChoice(loaded: LoadedCalibration | undefined): EntropyChoice | undefined {
   const { statistics } = useServices();
   const chosen = useTrustChoices(selectEntropy);

@@ -3,23 +3,23 @@ import { type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 
 const settleMs = 160;
 
-/** Brushes and search once they have rested for a while: what is costly is computed of these, and not of each step on the way. */
+/** Debounced brushes and search, for computations too costly to repeat at every step. */
 export type Settled = Pick<TrustChoices, 'brushes' | 'search'>;
 
-/** Does not draw anew while a brush moves. */
+/** Does not re-render while a brush moves. */
 export function useSettledFilter(): Settled {
   const [settled, setSettled] = useState<Settled>(() => filterOf(useTrustChoices.getState()));
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const settle = () => setSettled((former) => unlessSame(former, filterOf(useTrustChoices.getState())));
-    const stop = useTrustChoices.subscribe((now, before) => {
+    const unsubscribe = useTrustChoices.subscribe((now, before) => {
       if (now.brushes === before.brushes && now.search === before.search) return;
       clearTimeout(timer);
       timer = setTimeout(settle, settleMs);
     });
     settle();
     return () => {
-      stop();
+      unsubscribe();
       clearTimeout(timer);
     };
   }, []);

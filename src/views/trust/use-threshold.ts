@@ -5,7 +5,7 @@ import { useServices } from '../shared/services-context';
 
 const wholeTable: Subset = {};
 
-/** Where `value` tells right answers from wrong ones best; undefined until table and value are known and it is computed. */
+/** The threshold of `value` that best separates right from wrong answers; undefined until computed. */
 export function useThreshold(
   table: number | undefined,
   value: AnswerValue | undefined,

@@ -29,7 +29,7 @@ const selectBins = (choices: TrustChoices) => choices.bins;
 const selectSubset = (choices: TrustChoices) => choices.subset;
 const selectHasBrushes = (choices: TrustChoices) => Object.keys(choices.brushes).length > 0;
 
-/** Which number of an answer is looked at, and how it is pooled; said to be the best where it is. */
+/** Chooses the entropy and its pooling, and marks the best choice. */
 export function EntropyChoices({
   choice,
   loaded,
@@ -94,7 +94,7 @@ export function EntropyChoices({
   );
 }
 
-/** Whose densities are drawn, and how finely. */
+/** Chooses the answers to draw, the bandwidth and the number of bins. */
 export function DrawingChoices({ loaded }: { readonly loaded: LoadedCalibration }) {
   const bandwidthFactor = useTrustChoices(selectBandwidth);
   const bins = useTrustChoices(selectBins);
