@@ -1,15 +1,15 @@
 import { defineConfig } from '@playwright/test';
 import { findBrowser } from './scripts/browser.mjs';
 
-// Playwright's own browser, or the system's where that one cannot be had; PATCHLIGHT_BROWSER overrides both.
+// Playwright's browser, or the system's if that is missing; PATCHLIGHT_BROWSER overrides both.
 const browser = await findBrowser();
-if (browser === undefined) throw new Error('no Chromium: install one, or name it in PATCHLIGHT_BROWSER');
+if (browser === undefined) throw new Error('no Chromium was found: install one, or set PATCHLIGHT_BROWSER to its path');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
 
-/** Another one where two checkouts are tried at once. */
+/** Set PATCHLIGHT_E2E_PORT to run two checkouts at once. */
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
-/** The built page, on one worker: the model runs in it, and two at once would be timed against each other. */
+/** Tests the built page with one worker: the model runs in the page, and two at once would distort each other's timing. */
 export default defineConfig({
   testDir: 'e2e',
   workers: 1,
@@ -28,12 +28,12 @@ export default defineConfig({
     launchOptions: { executablePath: browser, args: ['--no-sandbox', '--font-render-hinting=none'] },
     contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1440, height: 900 },
-    // Tracing is a fifth of a flow's time; where nobody will open the trace, it is left out.
+    // Tracing takes a fifth of a test's time, so it is off in CI, where nobody opens the trace.
     trace: process.env.CI === undefined ? 'retain-on-failure' : 'off',
   },
   projects: [
     { name: 'page', testIgnore: 'companion.spec.ts' },
-    // The same page, served by a real companion: these start and kill their own.
+    // The same page served by a real companion, which these tests start and kill.
     { name: 'companion', testMatch: 'companion.spec.ts' },
   ],
   webServer: {

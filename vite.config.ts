@@ -4,14 +4,14 @@ import react from '@vitejs/plugin-react';
 import { defaultClientConditions, type Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
-/** Cross-origin isolation: onnxruntime-web runs on several threads only where these are sent. Without them it runs on one. */
+/** Headers for cross-origin isolation: without them, onnxruntime-web runs on a single thread. */
 const isolationHeaders = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-/** The two <style> elements that react-aria adds at run time, letter for letter; a new text shows as a console error in e2e. */
+/** Exact text of the two <style> elements that react-aria adds at run time; a change shows as a console error in e2e. */
 const reactAriaStyles = [
   '@layer {\n  [data-react-aria-pressable] {\n    touch-action: pan-x pan-y pinch-zoom;\n  }\n}',
   '@layer {\n  * {\n    overscroll-behavior: contain;\n  }\n}',
@@ -48,10 +48,10 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
-/** Packages that only a worker imports: the list of licences is made of the page's own modules. */
+/** Packages that only workers import: the generated list of licences covers only the page's modules. */
 const workerPackages = ['onnxruntime-web', 'onnxruntime-common'];
 
-/** The page's own licence beside it, and the workers' packages in the list of the others'. */
+/** Copies the page's licence next to it, and adds the workers' packages to the list of licences. */
 function licences(): Plugin {
   let folder = '';
   return {
@@ -62,7 +62,7 @@ function licences(): Plugin {
     },
     writeBundle() {
       copyFileSync('LICENSE', `${folder}/LICENSE`);
-      // Their packages come without the text; it is the same for all that are under it.
+      // The packages ship without the licence text, but the MIT text is always the same.
       const permission = readFileSync('node_modules/react/LICENSE', 'utf8').split('\n\n').slice(2).join('\n\n');
       for (const name of workerPackages) {
         const { version, license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'));
@@ -82,24 +82,24 @@ export default defineConfig({
   preview: {
     headers: {
       ...isolationHeaders,
-      // frame-ancestors is only obeyed in a header, and workers take their policy from their own response.
+      // frame-ancestors works only in a header, and workers take their policy from their own response.
       'Content-Security-Policy': [...policy, "frame-ancestors 'none'"].join('; '),
       'X-Content-Type-Options': 'nosniff',
       'Referrer-Policy': 'no-referrer',
     },
   },
   worker: { format: 'es' },
-  // Its wasm and mjs are found beside it by URL; pre-bundling would move it away from them.
+  // It loads its wasm and mjs by relative URL, which pre-bundling would break.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
-  // Its builds without the glue inside: that is a file of its own, which its threads start from.
+  // Use the builds without embedded glue: the threads start from a separate glue file.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   build: {
     target: 'es2023',
     modulePreload: { polyfill: false },
     manifest: true,
-    // What the page is built from, with the terms under which it is passed on.
+    // Lists the bundled packages with their licences.
     license: { fileName: 'licences.md' },
-    // Only small pictures become data: URLs; scripts, wasm and fonts stay files of their own origin.
+    // Only small images become data: URLs; scripts, wasm and fonts stay files on the page's origin.
     assetsInlineLimit: (file) => (/\.(svg|png|webp)$/.test(file) ? undefined : false),
     chunkSizeWarningLimit: 1000,
   },
@@ -108,7 +108,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.mjs'],
     exclude: ['bench/**', 'e2e/**', 'node_modules/**', 'dist/**'],
     maxWorkers: 2,
-    // Ten thousand answers' statistics take seconds on a busy machine.
+    // Statistics of ten thousand answers take seconds on a busy machine.
     testTimeout: 60_000,
   },
 });

@@ -1,5 +1,5 @@
 // @ts-check
-// Which Chromium the tests and the benchmark drive. The order is the choice: the first that is there is taken and printed.
+// Finds the Chromium for tests and benchmarks: the first one available, in the order below.
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -34,13 +34,13 @@ async function playwrightBrowser() {
 }
 
 /**
- * The browser's path, or undefined where there is none. Installs nothing.
+ * The browser's path, or undefined if there is none. Installs nothing.
  * @returns {Promise<string | undefined>}
  */
 export async function findBrowser() {
   const chosen = process.env.PATCHLIGHT_BROWSER;
   if (chosen) {
-    if (!isExecutable(chosen)) throw new Error(`PATCHLIGHT_BROWSER names ${chosen}, which cannot be run`);
+    if (!isExecutable(chosen)) throw new Error(`PATCHLIGHT_BROWSER names ${chosen}, which is not executable`);
     return chosen;
   }
   return (await playwrightBrowser()) ?? systemBrowser();
@@ -48,9 +48,9 @@ export async function findBrowser() {
 
 /** @returns {Promise<string>} */
 export async function ensureBrowser() {
-  const found = await findBrowser();
-  if (found) return found;
-  // Where its host is out of reach the download waits in silence.
+  const existing = await findBrowser();
+  if (existing) return existing;
+  // If its host is unreachable, the download hangs without output.
   const watched = { stallMs: 2 * 60_000, onOutput: (/** @type {string} */ text) => void process.stdout.write(text) };
   const attempts = [() => run('npx', ['playwright', 'install', 'chromium'], watched)];
   if (process.platform === 'linux' && process.getuid?.() === 0) {
@@ -70,5 +70,5 @@ export async function ensureBrowser() {
       console.log(`  ${error instanceof Error ? error.message : error}`);
     }
   }
-  throw new Error('no Chromium was found or could be installed: install one, or name it in PATCHLIGHT_BROWSER');
+  throw new Error('no Chromium was found or could be installed: install one, or set PATCHLIGHT_BROWSER to its path');
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The first paint's own JavaScript: the built page's entry and all that it imports statically, gzipped.
+// Checks the gzipped size of the JavaScript for the first paint: the entry and all its static imports.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -15,22 +15,22 @@ const dist = path.join(root, 'dist');
 const manifest = JSON.parse(readFileSync(path.join(dist, '.vite/manifest.json'), 'utf8'));
 const html = readFileSync(path.join(dist, 'index.html'), 'utf8');
 
-/** @param {string} key @param {Set<string>} found */
-function collect(key, found) {
+/** @param {string} key @param {Set<string>} visited */
+function collect(key, visited) {
   const chunk = manifest[key];
   if (!chunk) throw new Error(`dist/.vite/manifest.json has no ${key}`);
-  if (found.has(chunk.file)) return found;
-  found.add(chunk.file);
-  for (const next of chunk.imports ?? []) collect(next, found);
-  return found;
+  if (visited.has(chunk.file)) return visited;
+  visited.add(chunk.file);
+  for (const next of chunk.imports ?? []) collect(next, visited);
+  return visited;
 }
 
 const files = [...collect('index.html', new Set())];
 const loaded = [...html.matchAll(/(?:src|href)="([^"]+\.m?js)"/g)].map((match) =>
   (match[1] ?? '').replace(/^\.\//, ''),
 );
-const strangers = loaded.filter((file) => !files.includes(file));
-const elsewhere = [...html.matchAll(/(?:src|href)="((?:https?:)?\/\/[^"]+)"/g)].map((match) => match[1]);
+const unknown = loaded.filter((file) => !files.includes(file));
+const external = [...html.matchAll(/(?:src|href)="((?:https?:)?\/\/[^"]+)"/g)].map((match) => match[1]);
 
 let total = 0;
 for (const file of files) {
@@ -47,12 +47,12 @@ const redistributed = ['react', 'onnxruntime-web', '@fontsource-variable/inter',
 
 const faults = [
   ...redistributed.flatMap((name) =>
-    licences.includes(`## ${name} - `) ? [] : [`dist/licences.md leaves out ${name}`],
+    licences.includes(`## ${name} - `) ? [] : [`dist/licences.md does not list ${name}`],
   ),
   ...(total > budgetBytes ? [`over the budget by ${((total - budgetBytes) / 1000).toFixed(1)} kB`] : []),
   ...(loaded.length === 0 ? ['dist/index.html loads no script'] : []),
-  ...strangers.map((file) => `dist/index.html loads ${file}, which the entry does not import`),
-  ...elsewhere.map((url) => `dist/index.html reaches elsewhere: ${url}`),
+  ...unknown.map((file) => `dist/index.html loads ${file}, which the entry does not import`),
+  ...external.map((url) => `dist/index.html loads from another origin: ${url}`),
   ...(html.includes('Content-Security-Policy') ? [] : ['dist/index.html has no content security policy']),
 ];
 for (const fault of faults) console.error(fault);

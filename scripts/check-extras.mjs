@@ -1,6 +1,6 @@
 // @ts-check
-// Installs the package, page included, in fresh environments: bare, [serve] and [train]; and checks there what each
-// must do (companion/tests/extras). `vite build` has run before.
+// Installs the package with its page in fresh environments (bare, [serve] and [train]) and runs companion/tests/extras
+// against them. Needs a built page (`vite build`).
 //   node scripts/check-extras.mjs
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { root, run } from './shell.mjs';
 import { buildWheel } from './wheel.mjs';
 
 const dist = path.join(root, 'dist');
-if (!existsSync(path.join(dist, 'index.html'))) throw new Error('there is no built page: run `npm run build` first');
+if (!existsSync(path.join(dist, 'index.html'))) throw new Error('the page is not built: run `npm run build` first');
 
 await ensureExtras();
 await installWheel(await buildWheel({ out: wheels, dist }));

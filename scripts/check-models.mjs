@@ -1,5 +1,5 @@
 // @ts-check
-// The models that the page ships: within their budget, and byte for byte what their manifests say.
+// Checks the shipped models: they stay within the budget and match their manifests byte for byte.
 import path from 'node:path';
 import { checkFolders, listedFilesFaults } from './listed-files.mjs';
 import { root } from './shell.mjs';

@@ -1,6 +1,6 @@
 // @ts-check
-// Fresh virtual environments, one for each way to install the Python package. They hold its dependencies and are kept
-// in .cache/extras until those change; the package itself is put in anew by each check.
+// Creates virtual environments, one for each way to install the Python package. They hold the dependencies and are kept
+// in .cache/extras until these change; each check reinstalls the package itself.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -9,13 +9,13 @@ import { findPython } from './python.mjs';
 import { root, run } from './shell.mjs';
 import { buildWheel } from './wheel.mjs';
 
-/** What is installed in each, in pip's words. */
+/** Extras to install in each environment, in pip's syntax. */
 const requirements = { bare: '', serve: '[serve]', train: '[train]' };
 const folder = path.join(root, '.cache/extras');
 export const wheels = path.join(folder, 'wheel');
 const constraints = path.join(root, 'companion/constraints.txt');
 const bin = process.platform === 'win32' ? 'Scripts' : 'bin';
-/** Compiling what is mostly never imported takes longer than installing it. */
+/** Bytecode is not compiled: it takes longer than the installation, and most modules are never imported. */
 const pipInstall = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-compile', '-c', constraints];
 
 /** @typedef {keyof typeof requirements} Extra */
@@ -35,10 +35,10 @@ export const extraVenv = (extra) => path.join(folder, `${extra}-${digest()}`);
 /** @param {Extra} extra */
 const python = (extra) => path.join(extraVenv(extra), bin, 'python');
 
-/** Written last, so that an environment whose installation was stopped is made again. */
+/** Written last, so that an incomplete environment is created again. */
 const readyFile = (/** @type {Extra} */ extra) => path.join(extraVenv(extra), 'ready');
 
-/** Makes the environments that are missing, and removes those of older dependencies. */
+/** Creates missing environments and removes those with outdated dependencies. */
 export async function ensureExtras() {
   const missing = extras.filter((extra) => !existsSync(readyFile(extra)));
   if (missing.length === 0) return;
@@ -56,7 +56,7 @@ export async function ensureExtras() {
 }
 
 /**
- * Puts the package itself into every environment.
+ * Installs the package itself in every environment.
  * @param {string} wheel
  */
 export async function installWheel(wheel) {

@@ -1,6 +1,6 @@
 // @ts-check
-// Renders the figures in README.md (a selection) and docs/figures.md (all) from the measured reports, so that the documents
-// cannot drift from them.
+// Renders the figures in README.md (a selection) and docs/figures.md (all) from the measured reports, so that the
+// documents always match them.
 //   node scripts/figures.mjs           writes both
 //   node scripts/figures.mjs --check   fails if a document differs from the reports
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -87,7 +87,7 @@ export function renderFigures(reports) {
   return sections.join('\n\n');
 }
 
-/** The README's figures, by report and label, with the words that the README uses for them. */
+/** The README's figures by report and label, with their text in the README. */
 const readmeFigures = [
   {
     report: 'Answers on unseen scenes (greedy, exact match)',
@@ -155,7 +155,7 @@ export function replaceSection(text, section, { file, name }) {
   const marks = { begin: `<!-- ${name}: begin -->`, end: `<!-- ${name}: end -->` };
   const from = text.indexOf(marks.begin);
   const to = text.indexOf(marks.end);
-  if (from < 0 || to < from) throw new Error(`${file} lacks ${marks.begin} and ${marks.end}`);
+  if (from < 0 || to < from) throw new Error(`${file} is missing ${marks.begin} and ${marks.end}`);
   return `${text.slice(0, from + marks.begin.length)}\n${section}\n${text.slice(to)}`;
 }
 

@@ -47,7 +47,7 @@ describe('the figures of README.md and docs/figures.md', () => {
   });
 
   it('refuse a README without markers, and a figure without a value', () => {
-    expect(() => replaceSection('nothing here', 'new', where)).toThrow('README.md lacks');
+    expect(() => replaceSection('nothing here', 'new', where)).toThrow('README.md is missing');
     expect(() => parseReport('a.json', { ...report, figures: [{ label: 'colour' }] })).toThrow('a.json');
   });
 

@@ -1,5 +1,5 @@
 // @ts-check
-// What may import what in src. src/README.md shows the same arrows as a picture.
+// Allowed imports in src. src/README.md shows the same arrows as a diagram.
 
 /**
  * Allowed imports between folders, in addition to a folder's own files. `main` is src/main.tsx. A target is a folder,
@@ -58,7 +58,7 @@ export const packages = [
 
 const tests = '\\.test\\.tsx?$';
 
-/** Vite resolves these itself: an address of a package's file. */
+/** URLs of package files, which Vite resolves itself. */
 const viteUrl = '\\?url$';
 
 /** @param {string} folder */
@@ -93,7 +93,7 @@ const packageRules = packages.map(({ names, folders: allowed }) => ({
   comment: `only ${allowed.join(', ')} may import ${names.join(', ')}`,
   severity: 'error',
   from: { path: '^src/', pathNot: [tests, ...allowed.map(within)] },
-  // An address such as `onnxruntime-web/some.wasm?url` stays unresolved, and so without node_modules.
+  // An import such as `onnxruntime-web/some.wasm?url` stays unresolved, so its path has no node_modules.
   to: { path: names.flatMap((name) => [`node_modules/(@types/)?${name}/`, `^${name}(/|$)`]) },
 }));
 

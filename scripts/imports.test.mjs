@@ -76,7 +76,7 @@ const violations = [
   'resolvable: src/math/gone.ts -> ./not-there',
 ];
 
-/** A package's name, for one of its files. */
+/** The package name of a file in node_modules. */
 const plainName = (/** @type {string} */ to) =>
   to
     .replace(/^.*node_modules\/(@types\/)?/, '')
@@ -100,7 +100,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const sources = readdirSync(path.join(root, 'src'), { recursive: true, encoding: 'utf8' });
 
 describe('the rules for imports in src', () => {
-  it('refuse one violation of each, and nothing else', async () => {
+  it('report one violation each, and nothing else', async () => {
     const { forbidden, options } = config;
     const { tsConfig: _ours, ...rest } = options ?? {};
     const { output } = await cruise(['src'], {
@@ -111,8 +111,8 @@ describe('the rules for imports in src', () => {
       preserveSymlinks: true,
     });
     if (typeof output === 'string') throw new Error(output);
-    const found = output.summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${plainName(to)}`);
-    expect(found.sort()).toEqual([...violations].sort());
+    const reported = output.summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} -> ${plainName(to)}`);
+    expect(reported.sort()).toEqual([...violations].sort());
   });
 
   it('each have a line in src/README.md for their folder and room', () => {

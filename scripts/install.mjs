@@ -1,5 +1,5 @@
 // @ts-check
-// Installs what the steps need, unless it is there already.
+// Installs what the steps need, if it is missing.
 //   node scripts/install.mjs node python browser
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -16,7 +16,7 @@ async function ensureNode() {
   if (!existsSync(path.join(root, 'node_modules/.package-lock.json'))) await run('npm', ['ci']);
 }
 
-/** In this order: finding a browser takes a package that npm installs, and packing the extras' wheel takes Python. */
+/** Order matters: finding a browser needs an npm package, and building the wheel for the extras needs Python. */
 const installers = {
   node: ensureNode,
   python: ensurePython,
@@ -30,7 +30,7 @@ const installers = {
 
 /**
  * @param {ReadonlySet<Need>} needs
- * @returns {Promise<Map<Need, string>>} why something could not be installed
+ * @returns {Promise<Map<Need, string>>} reasons for failed installations
  */
 export async function install(needs) {
   /** @type {Map<Need, string>} */

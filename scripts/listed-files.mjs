@@ -1,5 +1,5 @@
 // @ts-check
-// A shipped folder against its manifest.json, which lists the bytes and SHA-256 of its files.
+// Compares a shipped folder with its manifest.json, which lists the size and SHA-256 of its files.
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -31,7 +31,7 @@ function listedIn(folder) {
 /**
  * @param {string} folder
  * @param {(file: string) => boolean} mustBeListed
- * @returns {string[]} what is wrong with it
+ * @returns {string[]} the folder's faults
  */
 export function listedFilesFaults(folder, mustBeListed) {
   const name = path.basename(folder);
@@ -39,12 +39,12 @@ export function listedFilesFaults(folder, mustBeListed) {
   const listed = listedIn(folder);
   const faults = Object.entries(listed).flatMap(([file, { bytes, sha256 }]) => {
     const full = path.join(folder, file);
-    if (!existsSync(full)) return [`${name}/${file} is listed and not there`];
+    if (!existsSync(full)) return [`${name}/${file} is listed but missing`];
     const content = readFileSync(full);
-    const found = createHash('sha256').update(content).digest('hex');
+    const digest = createHash('sha256').update(content).digest('hex');
     return [
       ...(content.length === bytes ? [] : [`${name}/${file}: ${content.length} bytes (manifest: ${bytes})`]),
-      ...(found === sha256 ? [] : [`${name}/${file}: sha256 ${found} (manifest: ${sha256})`]),
+      ...(digest === sha256 ? [] : [`${name}/${file}: sha256 ${digest} (manifest: ${sha256})`]),
     ];
   });
   const unlisted = filesUnder(folder).filter((file) => mustBeListed(file) && !listed[file]);
@@ -56,7 +56,7 @@ export function listedFilesFaults(folder, mustBeListed) {
 }
 
 /**
- * Checks every folder in `home`, prints what is there and what is wrong, and sets the exit code.
+ * Checks every folder in `home`, prints a summary and all faults, and sets the exit code.
  * @param {{ home: string, what: string, budgetBytes: number, faultsOf: (folder: string) => string[] }} check
  */
 export function checkFolders({ home, what, budgetBytes, faultsOf }) {
@@ -66,7 +66,7 @@ export function checkFolders({ home, what, budgetBytes, faultsOf }) {
   const megabytes = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
   console.log(`${folders.length} ${what}, ${megabytes(total)}; the budget is ${megabytes(budgetBytes)}`);
   const faults = [
-    ...(folders.length === 0 ? [`${home} holds no ${what}`] : []),
+    ...(folders.length === 0 ? [`${home} has no ${what}`] : []),
     ...(total > budgetBytes ? [`over the budget by ${megabytes(total - budgetBytes)}`] : []),
     ...folders.flatMap(faultsOf),
   ];

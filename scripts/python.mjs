@@ -1,5 +1,5 @@
 // @ts-check
-// The companion's virtual environment: `.venv`, made once and brought up to date when its requirements change.
+// The companion's virtual environment, `.venv`: created once and updated when its requirements change.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ const requirementFiles = ['companion/pyproject.toml', 'companion/constraints.txt
 const bin = path.join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
 
 /**
- * A program of the virtual environment.
+ * Path of a program in the virtual environment.
  * @param {string} name
  */
 export const venvBin = (name) => path.join(bin, name);
@@ -30,10 +30,10 @@ export function findPython() {
       )
         return candidate;
     } catch {
-      // It is not there, or does not run.
+      // Missing or not executable.
     }
   }
-  throw new Error('no Python 3.11 or later was found: install one, or name it in PATCHLIGHT_PYTHON');
+  throw new Error('no Python 3.11 or later was found: install one, or set PATCHLIGHT_PYTHON to its path');
 }
 
 function requirementsDigest() {
@@ -43,7 +43,7 @@ function requirementsDigest() {
 }
 
 /**
- * The virtual environment, with nothing installed in it yet when it is new.
+ * Creates the virtual environment if it is missing, without installing anything.
  * @returns {Promise<void>}
  */
 export async function ensureVenv() {

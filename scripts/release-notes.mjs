@@ -1,7 +1,7 @@
 // @ts-check
-// Prints a release's notes, from CHANGELOG.md:
+// Prints the notes of a release from CHANGELOG.md:
 //   node scripts/release-notes.mjs v0.1.0
-// Fails unless the tag, package.json and companion/pyproject.toml name the same version, and the changelog has dated it.
+// Fails unless the tag, package.json and companion/pyproject.toml have the same version and the changelog dates it.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -26,15 +26,15 @@ export function releaseNotes(changelog, version) {
 
 /**
  * @param {string} tag
- * @param {Record<string, string | undefined>} versions the version that each file names
- * @returns {string} the version that all agree on
+ * @param {Record<string, string | undefined>} versions the version in each file
+ * @returns {string} the common version
  */
 export function releasedVersion(tag, versions) {
   if (!tag.startsWith('v')) throw new Error(`${tag} is not a version tag: expected v1.2.3`);
   const version = tag.slice(1);
-  const others = Object.entries(versions).filter(([, named]) => named !== version);
+  const others = Object.entries(versions).filter(([, other]) => other !== version);
   if (others.length > 0) {
-    throw new Error(`the tag is ${tag}, but ${others.map(([file, named]) => `${file} has ${named}`).join(', ')}`);
+    throw new Error(`the tag is ${tag}, but ${others.map(([file, other]) => `${file} has ${other}`).join(', ')}`);
   }
   return version;
 }
@@ -43,7 +43,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   /** @param {string} file */
   const read = (file) => readFileSync(path.join(root, file), 'utf8');
   const [tag] = process.argv.slice(2);
-  if (tag === undefined) throw new Error('which tag? node scripts/release-notes.mjs v0.1.0');
+  if (tag === undefined) throw new Error('missing tag; usage: node scripts/release-notes.mjs v0.1.0');
   const version = releasedVersion(tag, {
     'package.json': JSON.parse(read('package.json')).version,
     'companion/pyproject.toml': /^version = "(.+)"$/m.exec(read('companion/pyproject.toml'))?.[1],

@@ -39,7 +39,7 @@ describe('releasedVersion', () => {
     expect(() => releasedVersion('v0.1.0', versions)).toThrow('companion/pyproject.toml has 0.2.0');
   });
 
-  it('refuses what is no version tag', () => {
+  it('refuses a tag that is not a version', () => {
     expect(() => releasedVersion('0.1.0', {})).toThrow('expected v1.2.3');
   });
 });

@@ -1,12 +1,12 @@
 // @ts-check
-// Runs tasks side by side on a number of job slots. Tasks start in the order given, each as soon as the tasks it comes
-// after have passed and enough slots are free; a later, smaller task may start before an earlier one that does not fit.
+// Runs tasks in parallel on a number of job slots. Tasks start in the given order, each as soon as its dependencies have
+// passed and enough slots are free; a smaller task may start before an earlier one that does not fit.
 
 /**
  * @typedef {object} Task
  * @property {string} name
- * @property {number} slots how many it takes; a task that asks for more than there are takes them all
- * @property {readonly string[]} after tasks that stand earlier in the list
+ * @property {number} slots number of slots it uses; all of them if it needs more than there are
+ * @property {readonly string[]} after its dependencies, which must be earlier in the list
  * @property {() => Promise<void>} run
  */
 
@@ -19,11 +19,11 @@
  */
 
 /**
- * A task that fails fails what comes after it; everything else still runs.
+ * If a task fails, tasks that depend on it fail too; everything else still runs.
  * @param {readonly Task[]} tasks
  * @param {number} slots
  * @param {Listeners} [listeners]
- * @returns {Promise<Result[]>} in the order in which they ended
+ * @returns {Promise<Result[]>} in order of completion
  */
 export async function schedule(tasks, slots, { onStart, onEnd } = {}) {
   checkOrder(tasks);
@@ -80,7 +80,7 @@ async function failureOf(run) {
 }
 
 /**
- * An order in which every task comes after what it needs has no cycles.
+ * Requires every task to come after its dependencies, which also rules out cycles.
  * @param {readonly Task[]} tasks
  */
 function checkOrder(tasks) {

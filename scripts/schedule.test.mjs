@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { schedule } from './schedule.mjs';
 
-/** Tasks that end when the test says so, and a record of what started. */
+/** Tasks that end when the test decides, and a record of the started ones. */
 function tasksByHand() {
   /** @type {string[]} */
   const started = [];
@@ -39,7 +39,7 @@ function tasksByHand() {
   };
 }
 
-it('starts tasks in their order, as many as there are slots', async () => {
+it('starts tasks in order, up to the number of slots', async () => {
   const { task, started, end } = tasksByHand();
   const all = schedule([task('a'), task('b'), task('c')], 2);
   expect(started).toEqual(['a', 'b']);
@@ -50,7 +50,7 @@ it('starts tasks in their order, as many as there are slots', async () => {
   expect((await all).map(({ name }) => name)).toEqual(['b', 'a', 'c']);
 });
 
-it('runs a task that takes all slots alone, and fills a free slot with a smaller one meanwhile', async () => {
+it('runs a task that needs all slots alone, and fills a free slot with a smaller one while it waits', async () => {
   const { task, started, end } = tasksByHand();
   const all = schedule([task('a'), task('wide', { slots: 8 }), task('b')], 2);
   expect(started, 'b fits beside a, wide does not').toEqual(['a', 'b']);
@@ -62,7 +62,7 @@ it('runs a task that takes all slots alone, and fills a free slot with a smaller
   await all;
 });
 
-it('fails what comes after a failure, and runs the rest', async () => {
+it('fails tasks that depend on a failed one, and runs the rest', async () => {
   const { task, started, fail, end } = tasksByHand();
   const tasks = [
     task('build'),
@@ -90,14 +90,14 @@ it('ends when the last task is not run because of an earlier failure', async () 
   expect(await all).toHaveLength(2);
 });
 
-it('refuses a list in which a task stands before what it comes after', async () => {
+it('refuses a list in which a task precedes its dependency', async () => {
   const { task } = tasksByHand();
   await expect(schedule([task('bundle', { after: ['build'] }), task('build')], 1)).rejects.toThrow(
     'bundle comes after build, which is not earlier in the list',
   );
 });
 
-it('tells its listeners who starts and who ended', async () => {
+it('notifies its listeners of started and ended tasks', async () => {
   /** @type {string[]} */
   const heard = [];
   await schedule([{ name: 'a', slots: 1, after: [], run: async () => {} }], 1, {

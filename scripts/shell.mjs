@@ -1,12 +1,12 @@
 // @ts-check
-// Runs one command in its own process group, so that everything it started ends with it.
+// Runs a command in its own process group, so that all processes it starts end with it.
 import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 export const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** Silence after which a command counts as hung. A slow machine is no reason to stop a command that still reports. */
+/** A command without output for this long counts as hung; a slow one that still prints is not stopped. */
 const defaultStallMs = 10 * 60_000;
 
 /**
@@ -25,7 +25,7 @@ function endGroup(pid) {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It ended by itself.
+    // It has already ended.
   }
 }
 
@@ -37,7 +37,7 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
 }
 
 /**
- * Resolves when the command has exited with 0, and rejects with the reason otherwise.
+ * Resolves if the command exits with 0, otherwise rejects with the reason.
  * @param {string} command
  * @param {readonly string[]} args
  * @param {RunOptions} [options]
@@ -48,7 +48,7 @@ export function run(command, args, { cwd = root, env = {}, onOutput, stallMs = d
     const output = onOutput ? 'pipe' : 'inherit';
     const child = spawn(command, [...args], {
       cwd,
-      // Python would hold back what it prints into a pipe.
+      // Python buffers output to a pipe by default.
       env: { ...process.env, ...(onOutput && { PYTHONUNBUFFERED: '1' }), ...env },
       stdio: ['ignore', output, output],
       detached: true,
@@ -77,7 +77,7 @@ export function run(command, args, { cwd = root, env = {}, onOutput, stallMs = d
       settle();
       reject(new Error(`${command} did not start: ${error.message}`));
     });
-    // What the command left running would hold its pipes open: it is ended first, and "close" follows.
+    // Processes the command left running would keep its pipes open, so end them first; then "close" follows.
     child.on('exit', settle);
     child.on('close', (code, signal) => {
       if (code === 0) return resolve();

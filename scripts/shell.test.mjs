@@ -12,7 +12,7 @@ function isAlive(pid) {
   try {
     process.kill(pid, 0);
     if (!existsSync('/proc/self/stat')) return true;
-    // A killed process that nobody has waited for yet still has its id.
+    // A killed process keeps its id until its parent waits for it.
     return !/^\d+ \(.*\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
@@ -30,26 +30,26 @@ function collector() {
   return collected;
 }
 
-it('tells which command failed, and with what', async () => {
+it('reports the failed command and its exit code', async () => {
   await run('true', []);
   await expect(run('sh', ['-c', 'exit 3'])).rejects.toThrow('sh -c exit 3 exited with 3');
   await expect(run('no-such-program', [])).rejects.toThrow('no-such-program did not start');
 });
 
-it('hands over what the command prints', async () => {
+it('passes on the output of the command', async () => {
   const output = collector();
   await run('sh', ['-c', 'echo out; echo err >&2'], { onOutput: output.onOutput });
   expect(output.text.split('\n').toSorted().join()).toBe(',err,out');
 });
 
-it('leaves a command alone that goes on printing, however long it takes', async () => {
+it('does not stop a slow command that keeps printing', async () => {
   const output = collector();
   const script = 'for i in 1 2 3 4 5 6 7 8; do sleep 0.2; echo $i; done';
   await run('sh', ['-c', script], { onOutput: output.onOutput, stallMs: 1500 });
   expect(output.text.trim().split('\n')).toHaveLength(8);
 });
 
-it.skipIf(process.platform === 'win32')('ends a command that prints nothing more, and what it started', async () => {
+it.skipIf(process.platform === 'win32')('kills a command that stops printing, with its child processes', async () => {
   const folder = mkdtempSync(path.join(os.tmpdir(), 'patchlight-shell-'));
   const pidFile = path.join(folder, 'pid');
   try {
@@ -64,9 +64,9 @@ it.skipIf(process.platform === 'win32')('ends a command that prints nothing more
   }
 });
 
-it('ends what the command left running', async () => {
+it('kills processes that the command left running', async () => {
   const output = collector();
-  // The one left behind holds the pipe: waiting for its end would take a minute.
+  // The remaining process holds the pipe: waiting for it to end would take a minute.
   await run('sh', ['-c', 'sleep 60 & echo $!'], { onOutput: output.onOutput });
   const pid = Number(output.text);
   for (let tries = 0; tries < 50 && isAlive(pid); tries += 1) await sleep(20);

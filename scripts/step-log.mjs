@@ -1,11 +1,11 @@
 // @ts-check
-// What `npm test` prints while steps run side by side: each step's output in one piece when the step ends, and meanwhile
-// one line that says what is running. With a single step its output is printed as it comes.
+// The output of `npm test` while steps run in parallel: each step's complete output when it ends, and until then one
+// progress line. The output of a single step is printed immediately.
 
 /**
  * @typedef {object} StepLogOptions
  * @property {(text: string) => void} write
- * @property {boolean} isTerminal a terminal's line is rewritten; a file or a CI log gets a new line now and then
+ * @property {boolean} isTerminal rewrites the progress line; a file or a CI log gets a new line every 30 s
  * @property {boolean} isSingle
  * @property {() => number} [nowMs]
  */
@@ -71,10 +71,10 @@ function progressLine(running, nowMs) {
   return `… ${steps.map((step) => (step.length > share ? `${step.slice(0, share - 1)}…` : step)).join(' | ')}`;
 }
 
-/** The last line with something on it, without its colours. @param {string} output */
+/** The last non-empty line, without colour codes. @param {string} output */
 function lastLineOf(output) {
   const end = output.slice(-1000);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a colour begins with one
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: colour codes start with one
   const lines = end.replaceAll(/\u001b\[[\d;]*[A-Za-z]/g, '').split(/[\r\n]+/);
   return lines.findLast((line) => line.trim() !== '')?.trim() ?? '';
 }

@@ -24,7 +24,7 @@ function openLog({ isTerminal = false, isSingle = false } = {}) {
   };
 }
 
-it('prints the output of steps that run side by side one after the other, each as it ends', () => {
+it('prints the output of parallel steps separately, each when it ends', () => {
   const { log, printed } = openLog();
   log.start('lint');
   log.start('types');
@@ -39,7 +39,7 @@ it('prints the output of steps that run side by side one after the other, each a
   );
 });
 
-it('says in one line what is running, for how long, and what it printed last', () => {
+it('shows the running steps in one line, with duration and last output', () => {
   const { log, printed, wait } = openLog();
   log.start('pytest');
   log.start('tsc');
@@ -51,7 +51,7 @@ it('says in one line what is running, for how long, and what it printed last', (
   expect(printed.text).toBe('… pytest 2.0 s (.... [ 50%]) | tsc 2.0 s\n');
 });
 
-it('keeps that line short, and rewrites it in a terminal', () => {
+it('keeps the progress line short, and rewrites it in a terminal', () => {
   const { log, printed } = openLog({ isTerminal: true });
   log.start('e2e');
   log.output('e2e', 'x'.repeat(500));
@@ -64,7 +64,7 @@ it('keeps that line short, and rewrites it in a terminal', () => {
   expect(printed.text).not.toContain('\n');
 });
 
-it('prints the output of a single step as it comes', () => {
+it('prints the output of a single step immediately', () => {
   const { log, printed } = openLog({ isSingle: true });
   log.start('tsc');
   log.output('tsc', 'one fault\n');

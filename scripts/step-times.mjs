@@ -7,12 +7,12 @@ import { formatSeconds } from './step-log.mjs';
  * @typedef {object} TestRun
  * @property {readonly import('./schedule.mjs').Result[]} results
  * @property {number} installationMs
- * @property {number} testingMs wall-clock: steps that ran side by side add up to more
+ * @property {number} testingMs wall-clock time, less than the sum of parallel steps
  * @property {number} jobs
  */
 
 /**
- * The longest step first.
+ * Renders the duration of each step, longest first.
  * @param {TestRun} testRun
  */
 export function renderTimes({ results, installationMs, testingMs, jobs }) {
@@ -28,7 +28,7 @@ export function renderTimes({ results, installationMs, testingMs, jobs }) {
     ...lines,
     '',
     row('installation', installationMs),
-    `${row('testing', testingMs)}  (${jobs} ${jobs === 1 ? 'job' : 'jobs'} side by side)`,
+    `${row('testing', testingMs)}  (${jobs} ${jobs === 1 ? 'job' : 'jobs'} in parallel)`,
   ].join('\n');
 }
 

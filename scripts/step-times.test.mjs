@@ -16,14 +16,14 @@ const testRun = {
   jobs: 2,
 };
 
-it('lists the longest step first, and installation apart from testing', () => {
+it('lists the longest step first, and installation separately from testing', () => {
   expect(renderTimes(testRun).split('\n')).toEqual([
     'passed  e2e        61.5 s',
     'passed  tsc         2.0 s',
     'FAILED  bundle      0.0 s  not run: build failed',
     '',
     'installation        0.0 s',
-    'testing            62.0 s  (2 jobs side by side)',
+    'testing            62.0 s  (2 jobs in parallel)',
   ]);
 });
 

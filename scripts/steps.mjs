@@ -1,5 +1,5 @@
 // @ts-check
-// The steps of `npm test`, in the order in which they start; those with `check: true` are `npm run check` too.
+// The steps of `npm test`, in starting order; `npm run check` runs those with `check: true`.
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,16 +11,16 @@ import { root } from './shell.mjs';
 
 /**
  * @typedef {object} StepContext
- * @property {typeof import('./shell.mjs').run} run with the step's own log as its output
- * @property {number} jobs how many processes a step on all slots may keep busy
+ * @property {typeof import('./shell.mjs').run} run prints to the step's log
+ * @property {number} jobs number of processes for a step that uses all slots
  */
 
 /**
  * @typedef {object} Step
  * @property {string} name
- * @property {readonly Need[]} needs what has to be installed
+ * @property {readonly Need[]} needs what must be installed
  * @property {boolean} [check] part of `npm run check`: formatting, lint, types, imports
- * @property {'all'} [slots] for a step that keeps all cores busy by itself; others take one slot
+ * @property {'all'} [slots] for a step that keeps all cores busy; others use one slot
  * @property {readonly string[]} [after] earlier steps whose output it reads
  * @property {(context: StepContext) => Promise<void>} run
  */
@@ -29,7 +29,7 @@ const node = process.execPath;
 const companion = path.join(root, 'companion');
 
 /**
- * The path of a program that npm installed.
+ * Path of a program installed by npm.
  * @param {string} name
  */
 const npmBin = (name) => path.join(root, 'node_modules/.bin', name);
@@ -109,7 +109,7 @@ export const steps = [
 ];
 
 /**
- * The embedded model at a small size, from nothing each time: the pipeline would resume what an earlier version left.
+ * Builds a small embedded model in an empty folder, because the pipeline would resume the work of an earlier version.
  * @param {StepContext} context
  */
 async function runSmokePipeline({ run }) {
@@ -123,7 +123,7 @@ async function runSmokePipeline({ run }) {
 }
 
 /**
- * The steps named, with those that they come after; all steps if none is named.
+ * The named steps with their dependencies; all steps if none is named.
  * @param {readonly string[]} names
  * @param {readonly Step[]} [all]
  * @returns {readonly Step[]}
@@ -131,10 +131,10 @@ async function runSmokePipeline({ run }) {
 export function chooseSteps(names, all = steps) {
   const unknown = names.filter((name) => !all.some((step) => step.name === name));
   if (unknown.length > 0)
-    throw new Error(`no step is called ${unknown.join(', ')}; the steps are ${all.map(({ name }) => name).join(', ')}`);
+    throw new Error(`unknown step ${unknown.join(', ')}; the steps are ${all.map(({ name }) => name).join(', ')}`);
   if (names.length === 0) return all;
   const chosen = new Set(names);
-  // What a step comes after stands before it in the list, so one walk from the end finds everything.
+  // Dependencies come earlier in the list, so one pass from the end finds all of them.
   for (const step of all.toReversed()) {
     if (chosen.has(step.name)) for (const name of step.after ?? []) chosen.add(name);
   }

@@ -8,7 +8,7 @@ it('chooses all steps if none is named', () => {
   expect(chooseSteps([])).toBe(steps);
 });
 
-it('chooses a step together with those it comes after, in the order of the list', () => {
+it('chooses a step with its dependencies, in list order', () => {
   const step = (/** @type {string} */ name, /** @type {string[]} */ ...after) => ({
     name,
     needs: [],
@@ -20,11 +20,11 @@ it('chooses a step together with those it comes after, in the order of the list'
   expect(namesOf(chooseSteps(['lint', 'build'], all))).toEqual(['build', 'lint']);
 });
 
-it('names the steps when there is none of that name', () => {
-  expect(() => chooseSteps(['lint', 'tsc'])).toThrow(/no step is called lint; the steps are .*tsc/);
+it('lists the steps if the name is unknown', () => {
+  expect(() => chooseSteps(['lint', 'tsc'])).toThrow(/unknown step lint; the steps are .*tsc/);
 });
 
-it('has no name twice, and everything that a step comes after before it', () => {
+it('has unique names, and dependencies before their dependents', () => {
   const names = namesOf(steps);
   expect(new Set(names).size).toBe(names.length);
   for (const [i, { after = [] }] of steps.entries())

@@ -1,8 +1,8 @@
 // @ts-check
-// `npm test`: every check in one command, on a fresh clone too. CI runs this and nothing else.
-//   node scripts/test.mjs                   all steps; one that fails does not stop the others
+// `npm test`: all checks in one command, also on a fresh clone. CI runs only this.
+//   node scripts/test.mjs                   all steps; a failure does not stop the others
 //   node scripts/test.mjs --check           formatting, lint, types and imports only: `npm run check`
-//   node scripts/test.mjs --only vitest     one step (may be given again) and what it comes after; --list names them
+//   node scripts/test.mjs --only vitest     one step (repeatable) with its dependencies; --list lists them
 //   node scripts/test.mjs --jobs 4          as if the machine had 4 cores
 import os from 'node:os';
 import path from 'node:path';
@@ -59,7 +59,7 @@ process.exit(failed === 0 ? 0 : 1);
 
 function stepsToRun() {
   try {
-    if (!Number.isInteger(jobs) || jobs < 1) throw new Error(`--jobs takes a whole number from 1, not ${options.jobs}`);
+    if (!Number.isInteger(jobs) || jobs < 1) throw new Error(`--jobs must be a positive integer, got ${options.jobs}`);
     return options.check ? steps.filter(({ check }) => check) : chooseSteps(options.only);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

@@ -1,5 +1,5 @@
 // @ts-check
-// The Python package as a wheel. It is packed from a copy, so that builds at the same time do not share a folder.
+// Builds the Python package as a wheel, from a copy, so that concurrent builds do not share a folder.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { root, run } from './shell.mjs';
 const companion = path.join(root, 'companion');
 
 /**
- * Copies a built page without the build's own manifest, which only checks need.
+ * Copies a built page without the build manifest, which only checks need.
  * @param {string} dist
  * @param {string} target
  */
@@ -23,11 +23,11 @@ const isSource = (source) => !/(^|[\\/])(page|__pycache__|[^\\/]*\.egg-info)$/.t
 /**
  * @param {object} options
  * @param {string} options.out folder of the wheel; emptied first
- * @param {string} [options.dist] the built page; without it the wheel has none
+ * @param {string} [options.dist] the built page; if omitted, the wheel has no page
  * @returns {Promise<string>} the wheel's path
  */
 export async function buildWheel({ out, dist }) {
-  // pip alone builds the wheel; the companion's dependencies are not needed.
+  // pip is enough to build the wheel; the companion's dependencies are not needed.
   await ensureVenv();
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
