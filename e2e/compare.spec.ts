@@ -283,29 +283,33 @@ test('a question asked here is answered and compared, and its costs are drawn an
   await expect(rows.filter({ hasText: 'Chefer, exact' }).first()).toContainText(/ms|s/);
 });
 
-test('a method that waits can be stopped and gone on with; what is there stays', async ({ page }) => {
-  let release = () => {};
-  const held = new Promise<void>((resolve) => {
-    release = resolve;
+test.describe('while its graph is fetched', () => {
+  test.use({ isFresh: true });
+
+  test('a method that waits can be stopped and gone on with; what is there stays', async ({ page }) => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.goto('/?view=compare&methods=fastrm,gradcam');
+    const gradcam = panel(page, 'GradCAM, attention');
+    await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });
+    await gradcam.getByRole('button', { name: 'Stop GradCAM, attention' }).click();
+    await expect(gradcam).toContainText('Stopped at 0 of 6');
+    await expect(readoutOf(page, 'FastRM')).toContainText('peak');
+    release();
+    await gradcam.getByRole('button', { name: 'Go on' }).click();
+    await idle(page);
+    await expect(gradcam).toContainText('6 tokens, all explained');
   });
-  await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
-    await held;
-    await route.continue();
-  });
-  await page.goto('/?view=compare&methods=fastrm,gradcam');
-  const gradcam = panel(page, 'GradCAM, attention');
-  await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });
-  await gradcam.getByRole('button', { name: 'Stop GradCAM, attention' }).click();
-  await expect(gradcam).toContainText('Stopped at 0 of 6');
-  await expect(readoutOf(page, 'FastRM')).toContainText('peak');
-  release();
-  await gradcam.getByRole('button', { name: 'Go on' }).click();
-  await idle(page);
-  await expect(gradcam).toContainText('6 tokens, all explained');
 });
 
 test.describe('where a graph does not come', () => {
-  test.use({ tolerated: /Failed to load resource/ });
+  test.use({ tolerated: /Failed to load resource/, isFresh: true });
 
   test('the panel says so, and trying again brings the maps', async ({ page }) => {
     await page.route('**/models/**/explain-gradcam.onnx', (route) => route.abort());

@@ -1,7 +1,7 @@
-import { expect, mapPixels, openPage, selectedTokens, stageTitle, test, token, tokens } from './page';
+import { expect, mapPixels, openWithoutModel, selectedTokens, stageTitle, test, token, tokens } from './page';
 
 test.beforeEach(async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
 });
 
 test('arrows, Home and End walk through the answer, and the map comes along', async ({ page }) => {
