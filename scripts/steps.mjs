@@ -49,7 +49,12 @@ export const steps = [
     check: true,
     run: ({ run }) => run(npmBin('biome'), ['check', '--error-on-warnings']),
   },
-  { name: 'imports', needs: ['node'], check: true, run: ({ run }) => run(node, ['scripts/check-imports.mjs']) },
+  {
+    name: 'imports',
+    needs: ['node'],
+    check: true,
+    run: ({ run }) => run(npmBin('depcruise'), ['src', '--config', 'scripts/imports.mjs']),
+  },
   {
     name: 'ruff',
     needs: ['python'],

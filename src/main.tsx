@@ -10,7 +10,7 @@ import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { createRunLibrary } from './state/run-library';
 import { createStatisticsClient } from './statistics/client';
-import { renderPage } from './views/render-page';
+import { renderPage } from './views/app/render-page';
 
 const root = document.getElementById('root');
 if (root === null) throw new Error('index.html has no #root');

@@ -1,6 +1,7 @@
 // The same statistics as anybody would write them at first.
-import { exactDensity, scottBandwidth } from '../../src/math/kernel-density';
+
 import { createRandom } from '../../src/math/random';
+import { exactDensity, scottBandwidth } from '../../src/math/statistics/kernel-density';
 
 export type PlainRequest =
   | { readonly task: 'bands'; readonly rows: number; readonly resamples: number; readonly points: number }

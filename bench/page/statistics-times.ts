@@ -1,8 +1,8 @@
 // What the statistics' worker takes for what a user moves by hand, from the page's call to its answer, beside the plain
 // way of computing the same: every resample smoothed value by value, every chart counted by filtering all rows anew.
 
-import type { AnswerValue, FilterChart } from '../../src/contract/statistics';
 import { createRandom } from '../../src/math/random';
+import type { AnswerValue, FilterChart } from '../../src/statistics/api';
 import { createStatisticsClient } from '../../src/statistics/client';
 import { madeUpAnswers, type PlainReply, type PlainRequest } from './plain-statistics';
 

@@ -1,4 +1,4 @@
-import type { EntropyKind } from '../math/entropy';
+import type { EntropyKind } from '../math/statistics/entropy';
 import type { CalibrationFacts } from './calibration';
 
 /** `given`: from a table that does not say which. */

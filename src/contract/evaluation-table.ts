@@ -1,7 +1,7 @@
 // The table that `patchlight evaluate` writes, a row a sample and token (companion/src/patchlight/evaluation/table.py),
 // as answers.
 import * as z from 'zod/mini';
-import { contentTokens } from '../math/content-tokens';
+import { contentTokens } from '../math/statistics/content-tokens';
 import { type CalibrationFacts, parseCalibrationFacts, supportedCalibration } from './calibration';
 import type { CalibrationTable, TextColumn } from './calibration-table';
 import { categoriesOf, type RawTable } from './raw-table';

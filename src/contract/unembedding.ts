@@ -1,8 +1,8 @@
 // Rows of a model's vocabulary layer: an Arrow IPC stream of one batch, format version 1, written by
 // companion/src/patchlight/wire/unembedding.py.
 import * as z from 'zod/mini';
-import { widenHalfs } from '../math/half-floats';
 import { headerText, openArrow, readRows } from './arrow-rows';
+import { widenHalfs } from './half-floats';
 
 const metadataKey = 'patchlight.unembedding';
 const what = 'these rows of the vocabulary layer';

@@ -1,7 +1,7 @@
 // The page's end of the worker of token activation maps: an answer's states in, maps of its tokens out.
-import type { TokenActivationInput } from '../math/token-activation';
+import type { TokenActivationInput } from '../math/methods/token-activation';
+import { createWorkerLink } from '../workers/worker-link';
 import type { ActivationReply, ActivationRequest, MadeActivationMap } from './activation-messages';
-import { createWorkerLink } from './worker-link';
 
 export type { MadeActivationMap } from './activation-messages';
 

@@ -1,6 +1,6 @@
 // What the page and the worker of token activation maps say to each other.
-import type { TokenActivationInput, TokenActivationMap } from '../math/token-activation';
-import type { Failed } from './worker-link';
+import type { TokenActivationInput, TokenActivationMap } from '../math/methods/token-activation';
+import type { Failed } from '../workers/worker-link';
 
 export interface MadeActivationMap extends TokenActivationMap {
   readonly computeMs: number;

@@ -1,6 +1,6 @@
 // Token activation maps behind their worker's messages: open -> opened; map -> map; each may end in failed. They are
 // plain arithmetic, some 500 million products for an answer of a large model: too much for the page's own thread.
-import { createTokenActivations, type TokenActivations } from '../math/token-activation';
+import { createTokenActivations, type TokenActivations } from '../math/methods/token-activation';
 import type { ActivationReply, ActivationRequest } from './activation-messages';
 
 export function createActivationService(reply: (message: ActivationReply) => void) {

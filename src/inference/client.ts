@@ -1,12 +1,12 @@
 // The page's end of the embedded model's worker: one call a method.
 import type { ExplainEvent } from '../contract/run';
+import { createWorkerLink } from '../workers/worker-link';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
 import { endAtAbort } from './end-at-abort';
 import type { AnswerToExplain } from './explainer';
 import type { LoadedModel, LoadProgress, LoadRequest, WorkerReply, WorkerRequest } from './messages';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend } from './runtime';
-import { createWorkerLink } from './worker-link';
 
 export type { AnswerEvent } from './embedded-model';
 export { type ExplainerMethod, explainerMethods } from './explainer-method';

@@ -2,6 +2,7 @@
 // -> token by token, each with its relevancy map straight after it.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ImageGeometry, PromptToken, RelevancyMap, RunEnd } from '../contract/run';
+import { macrotask } from '../workers/macrotask';
 import { placePiece } from './answer-text';
 import { createDecoder, type DecoderStep, rowsOf } from './decoder';
 import { createExplainer, type Explainer } from './explainer';
@@ -9,7 +10,6 @@ import { createGraph } from './graph';
 import { chooseHead, type Head } from './head';
 import { createImageEmbedder } from './image-embedder';
 import { mostLikely } from './log-probabilities';
-import { macrotask } from './macrotask';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend, Runtime } from './runtime';

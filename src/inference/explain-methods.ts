@@ -1,10 +1,11 @@
 // The methods over a traced answer. Their graphs are exported from, and described in,
 // companion/src/patchlight/embedded/browser/gradient_graphs.py.
+
+import { widenHalfs } from '../contract/half-floats';
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { MapBackend, RelevancyMap } from '../contract/run';
-import { dexArMaps } from '../math/dex-ar';
-import { widenHalfs } from '../math/half-floats';
-import { createTokenActivations } from '../math/token-activation';
+import { dexArMaps } from '../math/methods/dex-ar';
+import { createTokenActivations } from '../math/methods/token-activation';
 import { rowsOf } from './decoder';
 import type { ExplainerMethod } from './explainer-method';
 import type { Graph } from './graph';

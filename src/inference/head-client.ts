@@ -1,8 +1,8 @@
 // The page's end of the head's worker: hidden states in, maps out.
 import type { StateRows } from '../contract/run-rows';
+import { createWorkerLink } from '../workers/worker-link';
 import type { HeadLoadRequest, HeadMaps, HeadReply, HeadReport, HeadRequest } from './head-messages';
 import type { LoadProgress } from './messages';
-import { createWorkerLink } from './worker-link';
 
 export type { HeadLoadRequest, HeadMaps, HeadReport } from './head-messages';
 export type { BackendChoice } from './runtime';

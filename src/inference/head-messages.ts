@@ -1,9 +1,9 @@
 // What the page and the head's worker say to each other, where the hidden states come from elsewhere.
 import type { StateRows } from '../contract/run-rows';
+import type { Failed } from '../workers/worker-link';
 import type { LoadProgress } from './messages';
 import type { ModelFile } from './model-files';
 import type { Backend, BackendChoice } from './runtime';
-import type { Failed } from './worker-link';
 
 export interface HeadLoadRequest {
   /** Folder of the files, with the slash at the end; absolute. */

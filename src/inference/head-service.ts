@@ -1,12 +1,13 @@
 // The head's worker behind its messages: load -> progress*, loaded; image -> seen; maps -> maps; each may end in failed.
+
+import { widenHalfs } from '../contract/half-floats';
 import type { StateRows } from '../contract/run-rows';
-import { widenHalfs } from '../math/half-floats';
+import { createSerialQueue } from '../workers/serial-queue';
 import { type ChosenHead, chooseHead, type HeadFiles } from './head';
 import type { HeadLoadRequest, HeadMaps, HeadReply, HeadReport, HeadRequest } from './head-messages';
 import type { LoadProgress } from './messages';
 import { loadModelFiles } from './model-files';
 import { loadRuntime, planRuntime, type Runtime, reasonOf } from './runtime';
-import { createSerialQueue } from './serial-queue';
 import type { FloatTensor } from './tensor';
 
 export interface HeadService {

@@ -1,14 +1,14 @@
 // The worker's side of the messages: load -> progress*, loaded; ask -> event*, answered; explain -> explained*; each may
 // end in failed.
 import type { ModelManifest } from '../contract/manifest';
+import { macrotask } from '../workers/macrotask';
+import { createSerialQueue } from '../workers/serial-queue';
 import { createEmbeddedModel, type EmbeddedModel, type ImageQuestion } from './embedded-model';
 import type { AnswerToExplain, Explainer } from './explainer';
-import { macrotask } from './macrotask';
 import type { LoadedModel, LoadProgress, LoadRequest, WorkerReply, WorkerRequest } from './messages';
 import { fetchManifest, loadExplainFiles, loadModelFiles, type ModelFiles } from './model-files';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime, reasonOf } from './runtime';
-import { createSerialQueue } from './serial-queue';
 
 export interface ModelService {
   receive(request: WorkerRequest): void;

@@ -1,8 +1,9 @@
 // onnxruntime-web, loaded once: its build, its threads, and the one WebGPU device that sessions share.
+
+import { createSerialQueue, type SerialQueue } from '../workers/serial-queue';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 import { findGpuAdapter, requestGpuDevice } from './gpu-adapter';
 import { chooseOrtBundle, type Ort, type OrtBundle } from './ort-bundle';
-import { createSerialQueue, type SerialQueue } from './serial-queue';
 
 export type Backend = 'webgpu' | 'wasm';
 /** `auto`: WebGPU where a real adapter gives WASM's numbers, else WASM. `webgpu` takes a software adapter too. */

@@ -1,7 +1,7 @@
 // A finished answer read again in one pass, prompt and tokens at once: what every gradient and attention method starts from.
 import type { ReproductionCheck, TextRelevancy } from '../contract/run';
 import { sha256Hex } from '../contract/sha256';
-import type { PatchColumns } from '../math/dex-ar';
+import type { PatchColumns } from '../math/methods/dex-ar';
 import { concatenate, type Decoder, rowsOf } from './decoder';
 import type { Graph } from './graph';
 import type { ImageEmbedder } from './image-embedder';

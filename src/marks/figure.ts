@@ -1,4 +1,4 @@
-import { extentOf } from '../math/patch-geometry';
+import { extentOf } from '../math/maps/patch-geometry';
 import type { ColourTable } from './colour-table';
 import { drawHeatmap } from './heatmap';
 

@@ -1,6 +1,6 @@
 import { select } from 'd3-selection';
 import { zoom as createZoom, type D3ZoomEvent, zoomIdentity, zoomTransform } from 'd3-zoom';
-import { mostZoom, type Zoom } from '../math/zoom';
+import { mostZoom, type Zoom } from '../math/maps/zoom';
 
 export interface PanZoom {
   /** Where another element was zoomed, or a button pressed: shows the same here. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createRandom, drawPoisson } from './random';
-import { createResampler } from './resample';
+import { createResampler } from './statistics/resample';
 
 describe('seeded numbers', () => {
   it('are the same for the same seed', () => {

@@ -4,12 +4,12 @@
 //           -> any other: POST /v1/explain -> parseExplainStream
 import type { CompanionModel } from '../contract/companion';
 import type { WantedExplanation } from '../contract/explain-stream';
+import { widenHalfs } from '../contract/half-floats';
 import { type MethodId, methodIds, methods } from '../contract/methods';
 import type { ExplainEvent, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
-import { widenHalfs } from '../math/half-floats';
 import { type CompanionHttp, ensureTaken } from './companion-http';
 import { explainAtRandom, explainInPage, fastrmRefusal } from './explain-in-page';
 import type { ExplainRequest, MethodOffer } from './run-source';

@@ -1,6 +1,6 @@
 import type { ExplainEvent, RelevancyMap, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
-import { randomMap } from '../math/random-map';
+import { randomMap } from '../math/methods/random-map';
 import type { ExplainRequest } from './run-source';
 
 /** Maps that are made here, one token after the other; no pass of any model. */

@@ -1,10 +1,11 @@
 // A live answer's rows as events, its maps made alongside: states -> the head's image; token -> yielded at once, and its
 // query state waits for the head. While the head works, more may come to wait; they go to it together, for two tokens
 // cost little more than one.
+
+import { widenHalfs } from '../contract/half-floats';
 import type { RunEnd, RunEvent } from '../contract/run';
 import type { RunRow, StateRows } from '../contract/run-rows';
 import type { HeadImage, HeadMaps } from '../inference/head-client';
-import { widenHalfs } from '../math/half-floats';
 
 export interface AlongsideOptions {
   /** Undefined where no maps can be made. */

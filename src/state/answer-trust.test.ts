@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CalibrationFacts } from '../contract/calibration';
 import type { RunEnd, RunHeader } from '../contract/run';
-import type { StatisticsClient } from '../contract/statistics';
+import type { StatisticsClient } from '../statistics/api';
 import {
   answerEntropy,
   answerIsComparable,

@@ -1,6 +1,6 @@
 import { QueryClient, QueryObserver } from '@tanstack/react-query';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import type { LoadedCalibration } from '../contract/statistics';
+import type { LoadedCalibration } from '../statistics/api';
 import { forgetCalibrations, useOwnCalibration } from './calibration-files';
 
 afterEach(() => useOwnCalibration.setState({ open: undefined, reading: undefined, problem: undefined }));

@@ -1,7 +1,7 @@
 import { type QueryClient, queryOptions } from '@tanstack/react-query';
 import { create } from 'zustand';
-import type { StatisticsClient } from '../contract/statistics';
-import { fetchOk } from './sample-queries';
+import type { StatisticsClient } from '../statistics/api';
+import { fetchOk } from './fetch-ok';
 import type { OpenCalibration } from './statistics-queries';
 import { useTrustChoices } from './trust-choices';
 

@@ -1,5 +1,5 @@
 import { create } from 'zustand';
-import type { Patch } from '../math/patch-geometry';
+import type { Patch } from '../math/maps/patch-geometry';
 import type { TokenSelection, TokenUnit } from './token-selection';
 
 /** What the user chose about the answer on screen. How maps are drawn lives in the address instead: see view-settings. */

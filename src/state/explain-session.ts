@@ -3,8 +3,8 @@
 import { create } from 'zustand';
 import type { MethodId } from '../contract/methods';
 import type { ExplainCost, ReproductionCheck } from '../contract/run';
-import { formatCount } from '../math/number-format';
 import type { RunSource } from '../source/run-source';
+import { formatCount } from '../text/number-format';
 import type { RunRecord } from './run-record';
 
 /** The tokens that a method's maps are looked at for. */

@@ -1,10 +1,9 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
-import { createImageIntake, useIntake } from './image-intake';
+import { createImageIntake, type ImageReading, useIntake } from './image-intake';
 import { createImageShelf } from './image-shelf';
 import { createRunLibrary } from './run-library';
-import type { ImageReading } from './services';
 
 /** An intake whose files are read when the test says so, by name. */
 function intakeOf() {

@@ -2,8 +2,20 @@ import { create } from 'zustand';
 import type { RunImage } from '../contract/run';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
-import { fetchOk, openRecordedRun } from './sample-queries';
-import type { Services } from './services';
+import { fetchOk } from './fetch-ok';
+import type { ImageShelf } from './image-shelf';
+import { openRecordedRun, type RecordedRuns } from './recorded-runs';
+
+export type ImageReading =
+  | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** How files become images, and where the one being prepared is kept. */
+export interface ImageReader {
+  readonly shelf: ImageShelf;
+  /** Checks kind, bytes and pixels before it decodes. */
+  readImage(file: Blob, name: string): Promise<ImageReading>;
+}
 
 /** Whether a chosen file is still being read. */
 export const useIntake = create<{ readonly isReading: boolean }>(() => ({ isReading: false }));
@@ -26,9 +38,7 @@ interface Reading {
   settle(isUsable: boolean): void;
 }
 
-export function createImageIntake(
-  services: Pick<Services, 'library' | 'shelf' | 'readImage' | 'openRecorded'>,
-): ImageIntake {
+export function createImageIntake(services: RecordedRuns & ImageReader): ImageIntake {
   const { library, shelf, readImage } = services;
   let reading: Reading | undefined;
   let turn = 0;

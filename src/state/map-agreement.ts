@@ -7,7 +7,7 @@ import {
   membershipIou,
   rankCorrelation,
   topMembership,
-} from '../math/agreement';
+} from '../math/maps/agreement';
 import { readValues, type Thresholds, thresholdOf } from './panel-map';
 import type { RunRecord } from './run-record';
 

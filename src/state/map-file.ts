@@ -1,6 +1,6 @@
 import { type MethodId, methods } from '../contract/methods';
 import type { RelevancyMap, ReproductionCheck } from '../contract/run';
-import { ranksDescending } from '../math/map-values';
+import { ranksDescending } from '../math/maps/map-values';
 import type { Pool } from './compare-settings';
 import type { RunSnapshot } from './run-record';
 import type { ShownFrame } from './shown-frame';

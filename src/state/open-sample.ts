@@ -1,4 +1,4 @@
-import type { CalibrationRow } from '../contract/statistics';
+import type { CalibrationRow } from '../statistics/api';
 import type { Services } from './services';
 
 export type SampleOpening =

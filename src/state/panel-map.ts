@@ -1,7 +1,7 @@
 import { type MethodId, methods } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
-import { greatestOfMaps, percentiles, sharesOfMaximum, weightedMeanOfMaps } from '../math/map-scales';
-import { averageMaps } from '../math/map-values';
+import { greatestOfMaps, percentiles, sharesOfMaximum, weightedMeanOfMaps } from '../math/maps/map-scales';
+import { averageMaps } from '../math/maps/map-values';
 import type { Pool, ValueScale } from './compare-settings';
 import type { RunRecord } from './run-record';
 
@@ -42,6 +42,8 @@ export interface PanelRequest {
 export type PanelDrawing =
   | { readonly kind: 'map'; readonly map: PanelMap }
   | { readonly kind: 'none'; readonly reason: string | undefined };
+
+export type PanelDrawings = ReadonlyMap<MethodId, PanelDrawing>;
 
 export function selectPanelMap(record: Pick<RunRecord, 'mapOf'>, request: PanelRequest): PanelDrawing {
   const { method, indices, pool, scale, thresholds, frame } = request;

@@ -1,13 +1,21 @@
 import { queryOptions } from '@tanstack/react-query';
 import { parseHeadReport } from '../contract/head-report';
 import { parseSamplesIndex } from '../contract/samples-index';
-import { collectRun } from './run-library';
-import type { Services } from './services';
+import { fetchOk } from './fetch-ok';
+import { openRecordedRun, type RecordedRuns } from './recorded-runs';
+
+/** Where the page's own files are served; each URL ends with a slash. */
+export interface PageFiles {
+  /** The sample index and the files that it names. */
+  readonly samplesUrl: string;
+  /** The embedded model's folder. */
+  readonly modelUrl: string;
+}
 
 /** Sample files do not change while the page is open. */
 const forever = { staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY, retry: 1 } as const;
 
-export function samplesIndexQuery({ samplesUrl }: Pick<Services, 'samplesUrl'>) {
+export function samplesIndexQuery({ samplesUrl }: Pick<PageFiles, 'samplesUrl'>) {
   return queryOptions({
     queryKey: ['samples'],
     queryFn: async ({ signal }) => {
@@ -19,7 +27,7 @@ export function samplesIndexQuery({ samplesUrl }: Pick<Services, 'samplesUrl'>) 
 }
 
 /** The embedded head's own figures, which lie beside the model. */
-export function headReportQuery({ modelUrl }: Pick<Services, 'modelUrl'>) {
+export function headReportQuery({ modelUrl }: Pick<PageFiles, 'modelUrl'>) {
   return queryOptions({
     queryKey: ['head-report'],
     queryFn: async ({ signal }) => {
@@ -31,7 +39,7 @@ export function headReportQuery({ modelUrl }: Pick<Services, 'modelUrl'>) {
 }
 
 /** Reads a recorded run into the library; the query itself holds no more than its id. */
-export function recordedRunQuery(services: Services, file: string) {
+export function recordedRunQuery(services: RecordedRuns & Pick<PageFiles, 'samplesUrl'>, file: string) {
   return queryOptions({
     queryKey: ['recorded-run', file],
     queryFn: async ({ signal }) => {
@@ -41,19 +49,4 @@ export function recordedRunQuery(services: Services, file: string) {
     },
     ...forever,
   });
-}
-
-/** The id of the run in the library. */
-export async function openRecordedRun(
-  { library, openRecorded }: Pick<Services, 'library' | 'openRecorded'>,
-  bytes: Uint8Array<ArrayBuffer>,
-): Promise<string> {
-  const record = await collectRun(library, openRecorded(bytes));
-  return record.id;
-}
-
-export async function fetchOk(url: string, signal?: AbortSignal): Promise<Response> {
-  const response = await fetch(url, signal ? { signal } : {});
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
-  return response;
 }

@@ -1,5 +1,5 @@
 import type { Frame, FrameName, ImageGeometry } from '../contract/run';
-import { type FramePlacement, framePlacement } from '../math/patch-geometry';
+import { type FramePlacement, framePlacement } from '../math/maps/patch-geometry';
 
 /** The frame whose part of a map is on screen. */
 export interface ShownFrame {

@@ -10,7 +10,7 @@ import type {
   RowsRequest,
   StatisticsClient,
   ThresholdRequest,
-} from '../contract/statistics';
+} from '../statistics/api';
 
 /** A calibration that the worker holds, and where its pictures lie. */
 export interface OpenCalibration {

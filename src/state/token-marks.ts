@@ -1,6 +1,6 @@
 import type { MethodId } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
-import { imageShare } from '../math/map-scales';
+import { imageShare } from '../math/maps/map-scales';
 import type { RunRecord } from './run-record';
 
 /** What tells a grounded token from a merely linguistic one; each undefined where no map has said it. */

@@ -1,6 +1,6 @@
 import type { AnswerToken, RelevancyMap } from '../contract/run';
-import { averageMaps } from '../math/map-values';
-import { indicesOf, rangeBetween } from '../math/token-words';
+import { averageMaps } from '../math/maps/map-values';
+import { indicesOf, rangeBetween } from '../text/token-words';
 
 /** `auto` until the user picks: the newest token with a map while the answer is written, then the one that says most. */
 export type TokenSelection =

@@ -1,7 +1,7 @@
 import { create } from 'zustand';
 import type { TableEntropy } from '../contract/calibration-table';
-import type { AnswerValue, FilterChoice, RowOrder } from '../contract/statistics';
-import type { Pooling } from '../math/pooling';
+import type { Pooling } from '../math/statistics/pooling';
+import type { AnswerValue, FilterChoice, RowOrder } from '../statistics/api';
 
 /** Which answers the densities are of: all, those of one data set, or those that the brushes leave. */
 export type TrustSubset =

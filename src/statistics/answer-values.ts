@@ -1,6 +1,6 @@
 import type { CalibrationTable } from '../contract/calibration-table';
-import type { AnswerValue } from '../contract/statistics';
-import { poolAnswers } from '../math/pooling';
+import { poolAnswers } from '../math/statistics/pooling';
+import type { AnswerValue } from './api';
 
 /** A table's answers as one number each. */
 export interface AnswerValues {

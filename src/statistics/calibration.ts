@@ -1,5 +1,13 @@
 // One loaded calibration and all that is computed of it.
 import { type CalibrationTable, rightFrom, tableEntropies } from '../contract/calibration-table';
+import { answersLike } from '../math/statistics/answers-like';
+import { aurocInterval } from '../math/statistics/auroc';
+import { calibrateThreshold, type RightSide } from '../math/statistics/calibration-threshold';
+import { classDensity } from '../math/statistics/class-density';
+import { countValues, evenEdges } from '../math/statistics/histogram';
+import { gridPoints, scottBandwidth } from '../math/statistics/kernel-density';
+import { poolings } from '../math/statistics/pooling';
+import { createAnswerValues, keyOf } from './answer-values';
 import type {
   AnswersLike,
   AnswerValue,
@@ -18,15 +26,7 @@ import type {
   Subset,
   ThresholdReport,
   ThresholdRequest,
-} from '../contract/statistics';
-import { answersLike } from '../math/answers-like';
-import { aurocInterval } from '../math/auroc';
-import { calibrateThreshold, type RightSide } from '../math/calibration-threshold';
-import { classDensity } from '../math/class-density';
-import { countValues, evenEdges } from '../math/histogram';
-import { gridPoints, scottBandwidth } from '../math/kernel-density';
-import { poolings } from '../math/pooling';
-import { createAnswerValues, keyOf } from './answer-values';
+} from './api';
 import { createTableFilter, extentOf } from './table-filter';
 import { createTableRows } from './table-rows';
 

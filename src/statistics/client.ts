@@ -1,6 +1,7 @@
 // The page's end of the statistics' worker.
-import type { StatisticsClient } from '../contract/statistics';
-import { createWorkerLink } from '../inference/worker-link';
+
+import { createWorkerLink } from '../workers/worker-link';
+import type { StatisticsClient } from './api';
 import type { Questions, QuestionType, StatisticsReply, StatisticsRequest } from './messages';
 
 const startWorker = () => new Worker(new URL('./statistics.worker.ts', import.meta.url), { type: 'module' });

@@ -1,4 +1,6 @@
 // What the page and the statistics' worker say to each other.
+
+import type { Failed } from '../workers/worker-link';
 import type {
   AnswersLike,
   CalibrationFile,
@@ -15,8 +17,7 @@ import type {
   RowsRequest,
   ThresholdReport,
   ThresholdRequest,
-} from '../contract/statistics';
-import type { Failed } from '../inference/worker-link';
+} from './api';
 
 /** What may be asked, and what is answered. `table` is a loaded one's number. */
 export interface Questions {

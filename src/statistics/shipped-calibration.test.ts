@@ -4,8 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { fitOf } from '../contract/calibration';
 import { readCalibrationFile } from '../contract/calibration-file';
 import type { CalibrationTable } from '../contract/calibration-table';
-import type { AnswerValue } from '../contract/statistics';
-import { type Pooling, poolings } from '../math/pooling';
+import { type Pooling, poolings } from '../math/statistics/pooling';
+import type { AnswerValue } from './api';
 import { createCalibration } from './calibration';
 
 const root = join(import.meta.dirname, '../..');

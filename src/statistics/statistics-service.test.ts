@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Distribution, Filtered, FilterRequest, LoadedCalibration, RowsPage } from '../contract/statistics';
-import { macrotask } from '../inference/macrotask';
 import { createRandom } from '../math/random';
+import { macrotask } from '../workers/macrotask';
+import type { Distribution, Filtered, FilterRequest, LoadedCalibration, RowsPage } from './api';
 import type { Questions, QuestionType, StatisticsReply, StatisticsRequest } from './messages';
 import { createStatisticsService } from './statistics-service';
 

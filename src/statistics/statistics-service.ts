@@ -1,8 +1,8 @@
 // The statistics' worker behind its messages: each request has one reply, which may be that it failed or that a later
 // one took its place.
 import { readCalibrationFile } from '../contract/calibration-file';
-import { macrotask } from '../inference/macrotask';
-import { entropyKinds, entropyOf } from '../math/entropy';
+import { entropyKinds, entropyOf } from '../math/statistics/entropy';
+import { macrotask } from '../workers/macrotask';
 import { type Calibration, createCalibration } from './calibration';
 import type { Questions, QuestionType, StatisticsReply, StatisticsRequest } from './messages';
 

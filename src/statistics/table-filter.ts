@@ -1,8 +1,8 @@
 import type { CalibrationTable, CategoryColumn } from '../contract/calibration-table';
-import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from '../contract/statistics';
-import { evenEdges, wholeEdges } from '../math/histogram';
-import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../math/linked-filter';
+import { evenEdges, wholeEdges } from '../math/statistics/histogram';
+import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../math/statistics/linked-filter';
 import type { AnswerValues } from './answer-values';
+import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from './api';
 
 /** The charts and the search of one table: kept between requests, so that a brush that moves costs what it moves. */
 export interface TableFilter {

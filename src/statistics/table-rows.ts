@@ -1,6 +1,6 @@
 import type { CalibrationTable } from '../contract/calibration-table';
-import type { CalibrationRow, RowOrder, RowsPage, RowsRequest } from '../contract/statistics';
 import { type AnswerValues, keyOf } from './answer-values';
+import type { CalibrationRow, RowOrder, RowsPage, RowsRequest } from './api';
 import type { TableFilter } from './table-filter';
 
 /** A table's rows as a list: those that a filter leaves, in an order, a part at a time. */

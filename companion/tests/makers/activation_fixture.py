@@ -1,4 +1,4 @@
-"""Writes src/math/fixtures/token-activation.json: `python -m tests.makers.activation_fixture`.
+"""Writes src/math/methods/fixtures/token-activation.json: `python -m tests.makers.activation_fixture`.
 
 Token activation maps by a plain NumPy reading of docs/methods.md, in float64, of made-up states: what the page's own
 arithmetic is held to. Every matrix is written out where the page's form avoids it: all logits at once, the window's
@@ -11,7 +11,7 @@ import numpy as np
 
 from tests.helpers.paths import ROOT
 
-FIXTURE = ROOT / "src" / "math" / "fixtures" / "token-activation.json"
+FIXTURE = ROOT / "src" / "math" / "methods" / "fixtures" / "token-activation.json"
 HIDDEN, VOCABULARY = 10, 7
 GRIDS = [(4, 5), (1, 3), (2, 2)]
 # Ids come twice, within the prompt, within the answer and across: the same string is no interference.

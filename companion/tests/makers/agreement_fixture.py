@@ -1,4 +1,4 @@
-"""Writes src/math/fixtures/agreement.json: pairs of maps with SciPy's and numpy's own figures of how far they agree.
+"""Writes src/math/maps/fixtures/agreement.json: pairs of maps with SciPy's and numpy's own figures of how far they agree.
 
 `python -m tests.makers.agreement_fixture`, in companion/.
 """
@@ -11,7 +11,7 @@ from scipy.stats import rankdata, spearmanr
 
 from tests.helpers.paths import ROOT
 
-FIXTURE = ROOT / "src/math/fixtures/agreement.json"
+FIXTURE = ROOT / "src/math/maps/fixtures/agreement.json"
 SHARES = (0.05, 0.1, 0.2)
 
 

@@ -1,4 +1,4 @@
-"""Writes src/math/fixtures/calibration.json, which both languages' tests read:
+"""Writes src/math/statistics/fixtures/calibration.json, which both languages' tests read:
 `python -m tests.makers.calibration_fixture`.
 
 Inputs are seeded; what they come to is SciPy's word wherever it has one (densities, U, Wilson's interval), else that of
@@ -17,7 +17,7 @@ from patchlight.calibration import entropy, statistics
 from patchlight.calibration.content_tokens import FUNCTION_WORDS, content_tokens
 from tests.helpers.paths import ROOT
 
-FIXTURE = ROOT / "src" / "math" / "fixtures" / "calibration.json"
+FIXTURE = ROOT / "src" / "math" / "statistics" / "fixtures" / "calibration.json"
 ANSWERS = (
     (["The", " large", " sphere", " is", " red", "."], [0, 1, 2, 3, 4, 4]),
     (["Yes", ",", " it", "'s", " on", " the", " left", "."], [0, 0, 1, 1, 2, 3, 4, 4]),

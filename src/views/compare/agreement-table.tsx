@@ -1,9 +1,8 @@
 import { useDeferredValue, useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
-import { formatCount, formatValue } from '../../math/number-format';
 import { agreementOf, agreementOverAnswer, type MeanOf, topShares } from '../../state/map-agreement';
-import { areOfSameTokens } from '../../state/panel-map';
-import type { Drawings } from './panel-row';
+import { areOfSameTokens, type PanelDrawings } from '../../state/panel-map';
+import { formatCount, formatValue } from '../../text/number-format';
 import type { CompareBench } from './use-compare';
 import { formatSigned } from './values';
 
@@ -18,7 +17,7 @@ interface Row {
 export function AgreementTable(props: {
   readonly bench: CompareBench;
   readonly pair: readonly [MethodId, MethodId];
-  readonly drawings: Drawings;
+  readonly drawings: PanelDrawings;
 }) {
   const { bench, pair, drawings } = props;
   const { run, selected } = bench;
@@ -96,7 +95,7 @@ export function AgreementTable(props: {
   );
 }
 
-function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, MethodId], drawings: Drawings) {
+function useAgreement(bench: CompareBench, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {
   const { record, run } = bench;
   // A threshold being dragged comes first.
   const thresholds = useDeferredValue(bench.thresholds);

@@ -1,7 +1,7 @@
-import { wholeView } from '../../math/zoom';
+import { wholeView } from '../../math/maps/zoom';
 import { useChoices } from '../../state/choices';
 import { setZoom, useZoom } from '../../state/shared-zoom';
-import { Choice } from '../choice';
+import { Choice } from '../shared/choice';
 import type { CompareBench } from './use-compare';
 import { zoomIn, zoomOut } from './zoom-stage';
 

@@ -3,10 +3,10 @@ import { Label, Slider, SliderOutput } from 'react-aria-components';
 import { methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
-import { formatValue } from '../../math/number-format';
 import type { ValueScale } from '../../state/compare-settings';
+import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
-import { PlainTrack } from '../plain-track';
+import { PlainTrack } from '../shared/plain-track';
 import type { CompareBench } from './use-compare';
 
 const ticks = [0, 0.25, 0.5, 0.75, 1];

@@ -1,10 +1,10 @@
 import { useMemo } from 'react';
 import { type MethodId, methodIds, methods } from '../../contract/methods';
 import { type CostSeries, layOutCostChart } from '../../marks/cost-chart';
-import { formatMs } from '../../math/number-format';
 import { type Explaining, useExplaining } from '../../state/explain-session';
 import { selectMeasuredCosts } from '../../state/measured-costs';
-import { useRuns } from '../use-run';
+import { formatMs } from '../../text/number-format';
+import { useRuns } from '../shared/use-run';
 import type { CompareBench } from './use-compare';
 import './cost-part.css';
 

@@ -3,14 +3,13 @@ import { type MethodId, methods } from '../../contract/methods';
 import { createDivergingTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import { signPathData } from '../../marks/signs';
-import { differenceOf } from '../../math/map-scales';
-import { areOfSameTokens, comparableValues } from '../../state/panel-map';
+import { differenceOf } from '../../math/maps/map-scales';
+import { areOfSameTokens, comparableValues, type PanelDrawings } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
-import { PatchGrid } from '../patch-grid';
-import { MapCanvas, type StageImage } from '../stage';
+import { PatchGrid } from '../stage/patch-grid';
+import { MapCanvas, type StageImage } from '../stage/stage';
 import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
-import type { Drawings } from './panel-row';
 import type { CompareBench } from './use-compare';
 import { formatSigned } from './values';
 import { ZoomStage } from './zoom-stage';
@@ -27,7 +26,7 @@ export function DifferencePanel(props: {
   readonly bench: CompareBench;
   readonly image: StageImage;
   readonly pair: readonly [MethodId, MethodId];
-  readonly drawings: Drawings;
+  readonly drawings: PanelDrawings;
 }) {
   const { bench, image, pair, drawings } = props;
   const { panels, offers, frame, settings, compare, setCompare } = bench;

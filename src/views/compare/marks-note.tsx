@@ -1,6 +1,6 @@
 import { methods } from '../../contract/methods';
 import { type Choices, useChoices } from '../../state/choices';
-import { type MarkedTokens, MarksLegend } from '../token-mark';
+import { type MarkedTokens, MarksLegend } from '../answer/token-mark';
 import type { CompareBench } from './use-compare';
 
 const selectWeighedRun = (choices: Choices) => choices.weighedRun;

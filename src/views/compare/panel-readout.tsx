@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
-import { ranksDescending, summariseMap } from '../../math/map-values';
-import { type Grid, patchAtIndex, patchIndex } from '../../math/patch-geometry';
+import { ranksDescending, summariseMap } from '../../math/maps/map-values';
+import { type Grid, patchAtIndex, patchIndex } from '../../math/maps/patch-geometry';
 import { type Choices, useChoices } from '../../state/choices';
 
 const selectPatch = (choices: Choices) => choices.pointedPatch ?? choices.pickedPatch;

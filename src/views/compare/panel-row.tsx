@@ -2,8 +2,8 @@ import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
 import { mostPanels } from '../../state/compare-settings';
 import { nextOffered } from '../../state/method-offers';
-import { type PanelDrawing, selectPanelMap } from '../../state/panel-map';
-import type { StageImage } from '../stage';
+import { type PanelDrawings, selectPanelMap } from '../../state/panel-map';
+import type { StageImage } from '../stage/stage';
 import { AgreementTable } from './agreement-table';
 import { DifferencePanel } from './difference-panel';
 import { useFocusNext } from './focus-next';
@@ -71,9 +71,7 @@ export function PanelRow({ bench, image }: { readonly bench: CompareBench; reado
   );
 }
 
-export type Drawings = ReadonlyMap<MethodId, PanelDrawing>;
-
-function useDrawings(bench: CompareBench): Drawings {
+function useDrawings(bench: CompareBench): PanelDrawings {
   const { record, run, panels, selected, frame, thresholds, compare } = bench;
   const { pool, values: scale } = compare;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new snapshot of the run may have brought maps

@@ -1,9 +1,9 @@
 import { type MethodId, methods } from '../../contract/methods';
 import type { ReproductionCheck } from '../../contract/run';
-import { formatBytes, formatCount, formatMs } from '../../math/number-format';
 import { type Explaining, type MethodTrack, trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelMap } from '../../state/panel-map';
-import { useServices } from '../services-context';
+import { formatBytes, formatCount, formatMs } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
 import type { CompareBench } from './use-compare';
 
 const selectRunning = ({ running }: Explaining) => running;

@@ -1,8 +1,8 @@
 import { type KeyboardEvent, useMemo, useState } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import type { AnswerToken, PromptToken } from '../../contract/run';
-import { formatPercent } from '../../math/number-format';
 import { promptRelevancy, type WordsRelevancy } from '../../state/prompt-relevancy';
+import { formatPercent } from '../../text/number-format';
 import type { CompareBench } from './use-compare';
 import './prompt-words.css';
 

@@ -6,9 +6,9 @@ import type { Want } from '../../state/explain-session';
 import { defaultPair, type Offer, selectOffers, usualPair } from '../../state/method-offers';
 import type { Thresholds } from '../../state/panel-map';
 import { mostTelling } from '../../state/token-selection';
-import { useServices } from '../services-context';
-import type { Bench } from '../use-bench';
-import { useSourceStatus } from '../use-run';
+import { useServices } from '../shared/services-context';
+import type { Bench } from '../shared/use-bench';
+import { useSourceStatus } from '../shared/use-run';
 
 /** What all panels share, beside what every view has. */
 export interface CompareBench extends Bench {

@@ -1,6 +1,6 @@
 import { type MethodId, methods } from '../../contract/methods';
-import { formatPercent, formatValue } from '../../math/number-format';
 import type { ValueScale } from '../../state/compare-settings';
+import { formatPercent, formatValue } from '../../text/number-format';
 
 /** A panel's value in words that say its unit. */
 export function formatInScale(scale: ValueScale, method: MethodId, value: number): string {

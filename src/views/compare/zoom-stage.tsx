@@ -1,10 +1,10 @@
 import { type CSSProperties, type KeyboardEvent, type ReactNode, useEffect, useRef } from 'react';
 import { createPanZoom, type PanZoom } from '../../marks/pan-zoom';
-import { extentOf, type Placement, patchRect, shareBox } from '../../math/patch-geometry';
-import { wholeView, type Zoom, zoomAbout, zoomShowing } from '../../math/zoom';
+import { extentOf, type Placement, patchRect, shareBox } from '../../math/maps/patch-geometry';
+import { wholeView, type Zoom, zoomAbout, zoomShowing } from '../../math/maps/zoom';
 import { useChoices } from '../../state/choices';
 import { setZoom, useZoom } from '../../state/shared-zoom';
-import { StageFrame, type StageImage } from '../stage';
+import { StageFrame, type StageImage } from '../stage/stage';
 import './zoom-stage.css';
 
 const selectZoom = ({ zoom }: { readonly zoom: Zoom }) => zoom;

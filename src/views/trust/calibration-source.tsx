@@ -1,8 +1,8 @@
 import { Button, FileTrigger } from 'react-aria-components';
-import { formatWhole } from '../../math/number-format';
 import { dropOwnCalibration, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
 import type { OpenCalibration } from '../../state/statistics-queries';
-import { useServices } from '../services-context';
+import { formatWhole } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
 
 interface CalibrationSourceProps {
   readonly calibration: OpenCalibration | undefined;

@@ -1,9 +1,9 @@
 import { useId } from 'react';
-import type { ChartCounts } from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { ClassPattern, patternFill } from '../chart-parts';
-import { useWidth } from '../use-width';
+import type { ChartCounts } from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { ClassPattern, patternFill } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 interface CategoryBarsProps {
   readonly title: string;

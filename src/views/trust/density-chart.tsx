@@ -1,15 +1,15 @@
 import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
-import type { AnswerValue, Distribution } from '../../contract/statistics';
 import { type DensityColumns, densityPaths, greatestDensity, valueAt } from '../../marks/density';
 import { barsPathData, binAt, greatestCount } from '../../marks/histogram';
-import type { ClassDensity } from '../../math/class-density';
-import { formatWhole } from '../../math/number-format';
+import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
-import { formatOf, valueUnit } from '../../state/trust-words';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import type { AnswerValue, Distribution } from '../../statistics/api';
+import { formatWhole } from '../../text/number-format';
+import { formatOf, valueUnit } from '../../text/trust-words';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 const classes = ['right', 'wrong'] as const;
 

@@ -1,7 +1,7 @@
-import type { ThresholdReport } from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import type { Share } from '../../math/share';
-import { formatNats } from '../../state/trust-words';
+import type { Share } from '../../math/statistics/share';
+import type { ThresholdReport } from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { formatNats } from '../../text/trust-words';
 
 interface FiguresCardProps {
   readonly entropy: ThresholdReport;

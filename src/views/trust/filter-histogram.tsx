@@ -1,14 +1,14 @@
 import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useId, useMemo } from 'react';
-import type { AnswerValue, ChartCounts } from '../../contract/statistics';
 import { countTicks } from '../../marks/axis';
 import type { Range } from '../../marks/brush';
 import { barsPathData, binAt, greatestCount, stepsPathData } from '../../marks/histogram';
-import { formatWhole } from '../../math/number-format';
-import { formatOf, spanText, valueUnit } from '../../state/trust-words';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../chart-parts';
-import { useWidth } from '../use-width';
+import type { AnswerValue, ChartCounts } from '../../statistics/api';
+import { formatWhole } from '../../text/number-format';
+import { formatOf, spanText, valueUnit } from '../../text/trust-words';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 interface FilterHistogramProps {
   readonly title: string;

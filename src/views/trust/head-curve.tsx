@@ -2,10 +2,10 @@ import { scaleLinear } from 'd3-scale';
 import type { HeadReport } from '../../contract/head-report';
 import { ticksOf } from '../../marks/axis';
 import { curvePathData, nearestIndex, peakIndex } from '../../marks/curve';
-import { formatValue } from '../../math/number-format';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, LeftAxis, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import { formatValue } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, LeftAxis, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 const margins: Margins = { top: 26, right: 12, bottom: 38, left: 34 };
 const heightPx = 260;

@@ -1,16 +1,16 @@
 import { useQuery } from '@tanstack/react-query';
 import { useCallback, useMemo } from 'react';
-import type { AnswerValue } from '../../contract/statistics';
 import type { Range } from '../../marks/brush';
 import { usePageView } from '../../state/page-view';
 import { filterCharts, filterQuery, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { type TrustChoices, toggledNames, useTrustChoices } from '../../state/trust-choices';
-import { valueName } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import { useSettledFilter } from '../use-settled';
+import type { AnswerValue } from '../../statistics/api';
+import { valueName } from '../../text/trust-words';
+import { useServices } from '../shared/services-context';
 import { CategoryBars } from './category-bars';
 import { FilterHistogram } from './filter-histogram';
 import { SamplesHead, SamplesTable } from './samples-table';
+import { useSettledFilter } from './use-settled';
 
 const selectBins = (choices: TrustChoices) => choices.bins;
 const selectBrushes = (choices: TrustChoices) => choices.brushes;

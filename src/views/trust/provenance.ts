@@ -1,5 +1,5 @@
-import { formatWhole } from '../../math/number-format';
 import type { OpenCalibration } from '../../state/statistics-queries';
+import { formatWhole } from '../../text/number-format';
 
 /** A line each, for a chart's files: what was counted, and how the table came about. */
 export function calibrationProvenance({ loaded, name }: OpenCalibration, what: readonly string[]): string[] {

@@ -18,6 +18,9 @@ import {
   Virtualizer,
 } from 'react-aria-components';
 import { rightFrom } from '../../contract/calibration-table';
+import { openSample } from '../../state/open-sample';
+import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
+import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
 import type {
   AnswerValue,
   CalibrationRow,
@@ -25,14 +28,11 @@ import type {
   FilterRequest,
   LoadedCalibration,
   RowOrder,
-} from '../../contract/statistics';
-import { formatPercent, formatWhole } from '../../math/number-format';
-import { openSample } from '../../state/open-sample';
-import { type OpenCalibration, rowsQuery } from '../../state/statistics-queries';
-import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { formatNats } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import { useMediaQuery } from '../use-media-query';
+} from '../../statistics/api';
+import { formatPercent, formatWhole } from '../../text/number-format';
+import { formatNats } from '../../text/trust-words';
+import { useServices } from '../shared/services-context';
+import { useMediaQuery } from '../shared/use-media-query';
 import { Thumbnail } from './thumbnail';
 
 interface SamplesTableProps {

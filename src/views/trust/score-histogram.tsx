@@ -2,11 +2,11 @@ import { scaleLinear, scaleSymlog } from 'd3-scale';
 import { useMemo } from 'react';
 import { formatShortCount } from '../../marks/axis';
 import { barsPathData, binAt } from '../../marks/histogram';
-import { countBins } from '../../math/map-values';
-import { formatPercent, formatValue, formatWhole } from '../../math/number-format';
-import { ChartFrame, type Margins } from '../chart-frame';
-import { BottomAxis, LeftAxis, UprightMark } from '../chart-parts';
-import { useWidth } from '../use-width';
+import { countBins } from '../../math/maps/map-values';
+import { formatPercent, formatValue, formatWhole } from '../../text/number-format';
+import { ChartFrame, type Margins } from '../charts/chart-frame';
+import { BottomAxis, LeftAxis, UprightMark } from '../charts/chart-parts';
+import { useWidth } from '../charts/use-width';
 
 const margins: Margins = { top: 26, right: 12, bottom: 38, left: 42 };
 const heightPx = 260;

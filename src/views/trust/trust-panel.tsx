@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { Button, Disclosure, DisclosurePanel } from 'react-aria-components';
-import { unbroken } from '../../math/number-format';
-import { likeSentence } from '../../state/trust-words';
-import type { Bench } from '../use-bench';
+import { unbroken } from '../../text/number-format';
+import { likeSentence } from '../../text/trust-words';
+import type { Bench } from '../shared/use-bench';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
 import './trust-panel.css';
 

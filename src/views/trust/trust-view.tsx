@@ -1,7 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo } from 'react';
-import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../contract/statistics';
-import { formatPercent, formatWhole, unbroken } from '../../math/number-format';
 import { headReportQuery } from '../../state/sample-queries';
 import {
   distributionQuery,
@@ -11,11 +9,12 @@ import {
   thresholdQuery,
 } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
-import { comparisonSentence, formatNats, valueName } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import type { Bench } from '../use-bench';
-import { useRuns, useSourceStatus } from '../use-run';
-import { useSettledFilter } from '../use-settled';
+import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
+import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
+import { comparisonSentence, formatNats, valueName } from '../../text/trust-words';
+import { useServices } from '../shared/services-context';
+import type { Bench } from '../shared/use-bench';
+import { useRuns, useSourceStatus } from '../shared/use-run';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
 import { FiguresCard } from './figures-card';
@@ -25,6 +24,7 @@ import { calibrationProvenance } from './provenance';
 import { ScoreHistogram } from './score-histogram';
 import { TableOne } from './table-one';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
+import { useSettledFilter } from './use-settled';
 import { DrawingChoices, EntropyChoices } from './value-choices';
 import './trust.css';
 

@@ -1,8 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { fitOf } from '../../contract/calibration';
 import type { TableEntropy } from '../../contract/calibration-table';
-import type { MapEntropies } from '../../contract/statistics';
-import type { EntropyKind } from '../../math/entropy';
+import type { EntropyKind } from '../../math/statistics/entropy';
 import {
   answerEntropy,
   answerIsComparable,
@@ -18,10 +17,11 @@ import { isSampleOfDataSet } from '../../state/open-sample';
 import { samplesIndexQuery } from '../../state/sample-queries';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { nearestOf } from '../../state/trust-words';
-import { useServices } from '../services-context';
-import type { Bench } from '../use-bench';
-import { useSourceStatus } from '../use-run';
+import type { MapEntropies } from '../../statistics/api';
+import { nearestOf } from '../../text/trust-words';
+import { useServices } from '../shared/services-context';
+import type { Bench } from '../shared/use-bench';
+import { useSourceStatus } from '../shared/use-run';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 
 /** What the page knows of how far this answer can be trusted. */

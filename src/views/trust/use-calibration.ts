@@ -1,9 +1,9 @@
 import { useQuery } from '@tanstack/react-query';
-import type { LoadedCalibration, PoolingTable } from '../../contract/statistics';
 import { calibrationQuery, useOwnCalibration } from '../../state/calibration-files';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
 import { type EntropyValue, type TrustChoices, useTrustChoices } from '../../state/trust-choices';
-import { useServices } from '../services-context';
+import type { LoadedCalibration, PoolingTable } from '../../statistics/api';
+import { useServices } from '../shared/services-context';
 
 export type CalibrationState =
   | { readonly phase: 'none' }

@@ -9,8 +9,7 @@ import {
   Slider,
   SliderOutput,
 } from 'react-aria-components';
-import type { LoadedCalibration } from '../../contract/statistics';
-import { type Pooling, poolingNames, poolings } from '../../math/pooling';
+import { type Pooling, poolingNames, poolings } from '../../math/statistics/pooling';
 import {
   binCounts,
   type EntropyValue,
@@ -18,9 +17,10 @@ import {
   type TrustSubset,
   useTrustChoices,
 } from '../../state/trust-choices';
-import { bestSentence, entropyFormulas, entropyNames } from '../../state/trust-words';
-import { Choice } from '../choice';
-import { PlainTrack } from '../plain-track';
+import type { LoadedCalibration } from '../../statistics/api';
+import { bestSentence, entropyFormulas, entropyNames } from '../../text/trust-words';
+import { Choice } from '../shared/choice';
+import { PlainTrack } from '../shared/plain-track';
 import type { EntropyChoice } from './use-calibration';
 import './value-choices.css';
 

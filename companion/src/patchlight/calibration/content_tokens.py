@@ -1,5 +1,5 @@
 """Which tokens of an answer carry content: what the poolings of their values go by. The same rule and list as in
-src/math/content-tokens.ts and src/math/function-words.ts."""
+src/math/statistics/content-tokens.ts and src/math/statistics/function-words.ts."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,6 @@
 """How far entropy tells right answers from wrong ones: thresholds, AUROC, densities with bands.
 
-The page computes the same in src/math; src/math/fixtures/calibration.json holds both to the same numbers.
+The page computes the same in src/math; src/math/statistics/fixtures/calibration.json holds both to the same numbers.
 """
 
 import math

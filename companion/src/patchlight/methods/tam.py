@@ -7,9 +7,9 @@ with `u_i = a_i / sum a` and M_i the raw image map of token i's own id, tokens o
 rank-Gaussian filter on each frame's grid: the nine sorted ascending, weights `exp(-k^2 / 2 sigma^2)` for rank offsets
 k = -4..4, sigma = std / mean of the nine; 0 where their mean is not positive.
 
-Choices, the same as the page's (src/math/token-activation.ts): a text column counts once and with the token that it
-stands for, a prompt token's own, an answer token's the one that predicted it. So the prompt's last column is the
-first answer token's, and p_t itself is left out. Past an edge the grid is mirrored at its outermost line.
+Choices, the same as the page's (src/math/methods/token-activation.ts): a text column counts once and with the token
+that it stands for, a prompt token's own, an answer token's the one that predicted it. So the prompt's last column is
+the first answer token's, and p_t itself is left out. Past an edge the grid is mirrored at its outermost line.
 """
 
 from collections.abc import Generator, Sequence

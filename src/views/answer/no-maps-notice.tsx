@@ -1,0 +1,39 @@
+import { useRef, useState } from 'react';
+import type { NoMaps } from '../../contract/run';
+import './no-maps-notice.css';
+
+/** Why this answer has no maps, and the command that would give the model its head. */
+export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
+  const { reason, trainCommand } = noMaps;
+  return (
+    <div className="notice">
+      <p>{reason}</p>
+      {trainCommand !== undefined && (
+        <>
+          <p>This trains one, where the companion runs:</p>
+          <Command key={trainCommand} text={trainCommand} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Command({ text }: { readonly text: string }) {
+  const code = useRef<HTMLElement>(null);
+  const [isCopied, setIsCopied] = useState(false);
+  const copy = async () => {
+    // Missing where the page came over plain http from another machine: then it is selected, to be copied by hand.
+    if (navigator.clipboard === undefined) getSelection()?.selectAllChildren(code.current!);
+    else await navigator.clipboard.writeText(text).then(() => setIsCopied(true));
+  };
+  return (
+    <p className="command">
+      <code ref={code} className="mono">
+        {text}
+      </code>
+      <button type="button" className="link-button" onClick={() => void copy().catch(() => {})}>
+        {isCopied ? 'Copied' : 'Copy'}
+      </button>
+    </p>
+  );
+}

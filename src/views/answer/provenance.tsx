@@ -1,0 +1,42 @@
+import { formatMs } from '../../text/number-format';
+import type { Bench } from '../shared/use-bench';
+
+const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
+
+/** How what is on screen was made. `data-volatile` marks what differs from one time to the next. */
+export function Provenance({ bench }: { readonly bench: Bench }) {
+  const { run, map } = bench;
+  const { model, head, sampling } = run.header;
+  return (
+    <p className="provenance mono">
+      <span>
+        {model.name} {shortRevision(model.revision)}
+      </span>
+      {model.dtype !== 'float32' && <span>{model.dtype}</span>}
+      {sampling.temperature > 0 && (
+        <span>
+          temperature {sampling.temperature}, top-p {sampling.topP}, seed {sampling.seed}
+        </span>
+      )}
+      <span>{head ? `head ${head.name} ${shortRevision(head.revision)}, taught by ${head.teacher}` : 'no head'}</span>
+      <span>{head?.stage ?? model.stage} states</span>
+      {map && <span>{backends[map.backend]}</span>}
+      {run.end && run.end.answerMs > 0 && (
+        <span>
+          answer <span data-volatile>{formatMs(run.end.answerMs)}</span>
+        </span>
+      )}
+      {map && (
+        <span>
+          {map.tokenIndices.length === 1 ? 'map' : `${map.tokenIndices.length} maps`}{' '}
+          <span data-volatile>{formatMs(map.computeMs)}</span>
+        </span>
+      )}
+      {run.header.recorded && <span>recorded {run.header.createdAt.slice(0, 10)}</span>}
+    </p>
+  );
+}
+
+function shortRevision(revision: string): string {
+  return revision.length > 12 ? revision.slice(0, 8) : revision;
+}

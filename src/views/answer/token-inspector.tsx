@@ -1,0 +1,79 @@
+import { type Choices, useChoices } from '../../state/choices';
+import { formatCount, formatProbability } from '../../text/number-format';
+import { entropyNames, formatNats } from '../../text/trust-words';
+import type { Bench } from '../shared/use-bench';
+import { useTokenNats } from '../trust/use-answer-trust';
+
+const selectPointed = (choices: Choices) => choices.pointedToken;
+
+const shownAlternatives = 5;
+
+/** What else the model might have said: of the token under pointer or focus, else of the one selected. */
+export function TokenInspector({ bench }: { readonly bench: Bench }) {
+  const pointed = useChoices(selectPointed);
+  const { run, selected } = bench;
+  const index = pointed ?? (selected.length === 1 ? selected[0] : undefined);
+  const token = index === undefined ? undefined : run.tokens[index];
+  if (token === undefined)
+    return <div className="inspector">{selected.length > 1 && <SeveralTokens bench={bench} />}</div>;
+  return (
+    <div className="inspector">
+      <p className="inspector-head">
+        <span>
+          Token {token.index + 1} of {run.tokens.length}
+        </span>
+        <strong>{token.text.trim()}</strong>
+        <span className="mono">{formatProbability(token.logProb)}</span>
+        <TokenEntropy bench={bench} index={token.index} />
+      </p>
+      <ol className="alternatives" aria-label="Most likely tokens here">
+        {token.alternatives.slice(0, shownAlternatives).map((alternative) => (
+          <li
+            key={alternative.tokenId}
+            className="alternative"
+            data-chosen={alternative.tokenId === token.tokenId || undefined}
+          >
+            <span className="alternative-text">{alternative.text.trim() || '␣'}</span>
+            <span className="alternative-bar" aria-hidden="true">
+              <span className="alternative-fill" style={{ width: `${Math.exp(alternative.logProb) * 100}%` }} />
+            </span>
+            <span className="mono">{formatProbability(alternative.logProb)}</span>
+          </li>
+        ))}
+      </ol>
+    </div>
+  );
+}
+
+/** Of the token's map, in the sense in use beside the answer. */
+function TokenEntropy({ bench, index }: { readonly bench: Bench; readonly index: number }) {
+  const { kind, nats: all } = useTokenNats(bench);
+  const nats = all?.[index];
+  if (nats === undefined || !Number.isFinite(nats)) return null;
+  return (
+    <span className="inspector-entropy" title={`${entropyNames[kind]} entropy of the token’s map`}>
+      entropy <span className="mono">{formatNats(nats)}</span> nats
+    </span>
+  );
+}
+
+function SeveralTokens({ bench }: { readonly bench: Bench }) {
+  const { run, selected } = bench;
+  const tokens = selected.map((index) => run.tokens[index]).filter((token) => token !== undefined);
+  const joint = tokens.reduce((sum, token) => sum + token.logProb, 0);
+  const weakest = tokens.reduce((a, b) => (b.logProb < a.logProb ? b : a));
+  return (
+    <>
+      <p className="inspector-head">
+        <strong>{formatCount(tokens.length, 'token', 'tokens')}</strong>
+        <span>
+          all of them together <span className="mono">{formatProbability(joint)}</span>
+        </span>
+      </p>
+      <p>
+        The map is the mean of theirs, each counted alike. Least certain: <strong>{weakest.text.trim()}</strong>{' '}
+        <span className="mono">{formatProbability(weakest.logProb)}</span>.
+      </p>
+    </>
+  );
+}

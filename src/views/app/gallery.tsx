@@ -1,0 +1,90 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { memo } from 'react';
+import { isCut } from '../../contract/run';
+import { type Choices, useChoices } from '../../state/choices';
+import { useDraft } from '../../state/draft';
+import type { RunRecord } from '../../state/run-record';
+import { recordedRunQuery, samplesIndexQuery } from '../../state/sample-queries';
+import { useViewSettings } from '../../state/view-settings';
+import { useServices } from '../shared/services-context';
+import { useRunSnapshot, useRuns } from '../shared/use-run';
+import './gallery.css';
+
+const selectRunId = (choices: Choices) => choices.runId;
+
+/** Recorded examples and this visit's own answers, to come back to. */
+export const Gallery = memo(function Gallery() {
+  const services = useServices();
+  const client = useQueryClient();
+  const [, setSettings] = useViewSettings();
+  const current = useChoices(selectRunId);
+  const runs = useRuns();
+  const { data: index } = useQuery(samplesIndexQuery(services));
+  const own = runs.filter((record) => !record.snapshot().header.recorded).reverse();
+
+  const show = (id: string, file: string | null) => {
+    services.intake.drop();
+    useChoices.getState().showRun(id);
+    void setSettings({ run: file });
+    window.scrollTo({ top: 0 }); // the list stands below the answer that it opens
+  };
+  const openExample = (file: string) =>
+    client
+      .fetchQuery(recordedRunQuery(services, file))
+      .then((id) => show(id, file))
+      .catch((error: unknown) => useDraft.getState().setProblem({ kind: 'file', reason: String(error) }));
+
+  return (
+    <nav className="gallery" aria-label="Examples and earlier answers">
+      <h2 className="eyebrow">{own.length > 0 ? 'Your answers, and recorded examples' : 'Recorded examples'}</h2>
+      <ul className="gallery-cards">
+        {own.map((record) => (
+          <li key={record.id}>
+            <OwnCard record={record} isCurrent={record.id === current} onOpen={() => show(record.id, null)} />
+          </li>
+        ))}
+        {index?.runs.map((entry) => {
+          const id = client.getQueryData(recordedRunQuery(services, entry.file).queryKey);
+          return (
+            <li key={entry.file}>
+              <Card
+                image={`${services.samplesUrl}${entry.image}`}
+                title={entry.title}
+                note="Recorded"
+                isCurrent={id !== undefined && id === current}
+                onOpen={() => void openExample(entry.file)}
+              />
+            </li>
+          );
+        })}
+      </ul>
+    </nav>
+  );
+});
+
+/** The list changes with each question, this with each of its tokens. */
+function OwnCard(props: { readonly record: RunRecord; readonly isCurrent: boolean; onOpen(): void }) {
+  const { record, isCurrent, onOpen } = props;
+  const { header, tokens, end } = useRunSnapshot(record) ?? record.snapshot();
+  const text = tokens.map((token) => token.text).join('');
+  const note = `${end && isCut(end) ? 'Partial: ' : ''}${text.trim()}`;
+  return <Card image={record.imageUrl} title={header.question} note={note} isCurrent={isCurrent} onOpen={onOpen} />;
+}
+
+interface CardProps {
+  readonly image: string;
+  readonly title: string;
+  readonly note: string;
+  readonly isCurrent: boolean;
+  onOpen(): void;
+}
+
+function Card({ image, title, note, isCurrent, onOpen }: CardProps) {
+  return (
+    <button type="button" className="card" aria-current={isCurrent || undefined} onClick={onOpen}>
+      <img src={image} alt="" width={64} height={64} loading="lazy" />
+      <span className="card-title">{title}</span>
+      <span className="card-note">{note}</span>
+    </button>
+  );
+}

@@ -1,0 +1,30 @@
+import '@fontsource-variable/inter/opsz.css';
+import '@fontsource-variable/jetbrains-mono';
+import '../../theme/tokens.css';
+import '../../theme/base.css';
+import { type QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { NuqsAdapter } from 'nuqs/adapters/react';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import type { Services } from '../../state/services';
+import { restoreTheme } from '../../state/theme-choice';
+import { ServicesProvider } from '../shared/services-context';
+import { App } from './app';
+import { ErrorBoundary } from './error-boundary';
+
+export function renderPage(element: HTMLElement, services: Services, queries: QueryClient): void {
+  restoreTheme();
+  createRoot(element).render(
+    <StrictMode>
+      <QueryClientProvider client={queries}>
+        <NuqsAdapter>
+          <ServicesProvider value={services}>
+            <ErrorBoundary>
+              <App />
+            </ErrorBoundary>
+          </ServicesProvider>
+        </NuqsAdapter>
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,148 @@
+import { useQuery } from '@tanstack/react-query';
+import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
+import type { RunHeader } from '../../contract/run';
+import { type Asking, useAsking } from '../../state/ask-session';
+import { useDraft } from '../../state/draft';
+import { useIntake } from '../../state/image-intake';
+import type { RunRecord } from '../../state/run-record';
+import { samplesIndexQuery } from '../../state/sample-queries';
+import type { RunSource, SourceStatus } from '../../state/services';
+import { firstClause } from '../../text/first-clause';
+import { formatCount } from '../../text/number-format';
+import { useServices } from '../shared/services-context';
+import { useRunSnapshot, useSourceStatus } from '../shared/use-run';
+import { ImageTray } from './image-tray';
+import { problemMessage } from './problem-message';
+import { useIsQuiet } from './use-is-quiet';
+import './ask-form.css';
+
+export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
+  const services = useServices();
+  const { asking } = useAsking();
+  const { isReading } = useIntake();
+  const { text, image, problem, setText } = useDraft();
+  const { data: index } = useQuery(samplesIndexQuery(services));
+  const messageId = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
+  // The suggestions of one image would be asked about the next.
+  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === current?.name);
+  const { hints } = services.source;
+  const isBusy = asking.phase !== 'idle';
+
+  const onSubmit = (event: FormEvent) => {
+    event.preventDefault();
+    services.asking.ask(text);
+    // The keyboard of a phone would cover the answer; a question that was refused is still being typed.
+    const isByTouch = window.matchMedia('(pointer: coarse)').matches;
+    if (isByTouch && useDraft.getState().problem === undefined) input.current?.blur();
+  };
+
+  useEffect(() => {
+    if (!isBusy) return;
+    const onKeyDown = (event: KeyboardEvent) => {
+      if (event.key === 'Escape') services.asking.stop();
+    };
+    window.addEventListener('keydown', onKeyDown);
+    return () => window.removeEventListener('keydown', onKeyDown);
+  }, [isBusy, services]);
+
+  return (
+    <section className="ask" aria-labelledby="ask-heading">
+      <div className="ask-head">
+        <h2 id="ask-heading" className="eyebrow">
+          Ask your own
+        </h2>
+        <Knows header={record?.snapshot().header} />
+      </div>
+      <ImageTray images={index?.images ?? []} current={current} />
+      <form className="ask-line" onSubmit={onSubmit}>
+        <input
+          ref={input}
+          className="ask-input"
+          aria-label="Question about the image"
+          aria-describedby={messageId}
+          aria-invalid={problem?.kind === 'question'}
+          placeholder={hints.placeholder}
+          autoComplete="off"
+          enterKeyHint="send"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
+        {isBusy ? (
+          <button type="button" className="ask-button" onClick={() => services.asking.stop()}>
+            Stop <kbd>Esc</kbd>
+          </button>
+        ) : (
+          <button type="submit" className="ask-button">
+            Ask <kbd>↵</kbd>
+          </button>
+        )}
+      </form>
+      <AskMessage id={messageId} />
+      <ul className="suggestions" aria-label="Suggested questions">
+        {(sample?.questions.length ? sample.questions : hints.suggestions).slice(0, 5).map((question) => (
+          <li key={question}>
+            <button
+              type="button"
+              className="suggestion"
+              onClick={() => {
+                setText(question);
+                services.asking.ask(question);
+              }}
+            >
+              {question}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+});
+
+/** What is wrong, or what is being waited for. Apart from the form, which need not be drawn anew with each token. */
+function AskMessage({ id }: { readonly id: string }) {
+  const { source, library } = useServices();
+  const { asking } = useAsking();
+  const { problem } = useDraft();
+  const status = useSourceStatus();
+  const { isReading } = useIntake();
+  // Of the answer being written, which need not be the one on screen.
+  const record = asking.phase === 'answering' && asking.runId !== undefined ? library.get(asking.runId) : undefined;
+  const isQuiet = useIsQuiet(asking.phase === 'answering', useRunSnapshot(record));
+  const isBad = problem !== undefined || status.phase === 'failed';
+  return (
+    <p id={id} className="ask-message" data-bad={isBad || undefined} role="status">
+      {problem ? problemMessage(problem) : waitingNote(asking, status, { kind: source.kind, isQuiet, isReading })}
+    </p>
+  );
+}
+
+/** What the model that will answer says of itself, in short; the foot of the page has all of it. */
+function Knows({ header }: { readonly header: RunHeader | undefined }) {
+  const { source } = useServices();
+  // The recorded examples are the embedded model's own; a companion has yet to say what it has.
+  const model = source.model ?? (source.kind === 'embedded' ? header?.model : undefined);
+  return <p className="ask-knows">{model && firstClause(model.knows)}</p>;
+}
+
+function waitingNote(
+  asking: Asking,
+  status: SourceStatus,
+  { kind, isQuiet, isReading }: { kind: RunSource['kind']; isQuiet: boolean; isReading: boolean },
+): string {
+  if (status.phase === 'failed') {
+    return kind === 'companion' ? `Not connected: ${status.reason}.` : `The model did not load: ${status.reason}`;
+  }
+  if (isQuiet) return 'Nothing new has come for a while. Stop keeps what is here.';
+  if (asking.phase !== 'queued') return '';
+  switch (asking.until) {
+    case 'image':
+      return isReading ? 'It will be asked as soon as the image has been read.' : '';
+    case 'model':
+      if (kind === 'companion') return 'It will be asked as soon as the companion is connected.';
+      return 'It will be asked as soon as the model has loaded.';
+    case 'turn':
+      return `In the queue: ${formatCount(asking.before, 'question is', 'questions are')} answered before yours.`;
+  }
+}
