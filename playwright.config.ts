@@ -40,7 +40,7 @@ export default defineConfig({
     { name: 'page', testIgnore: 'companion*.spec.ts' },
   ],
   webServer: {
-    command: `npx vite preview --port ${port} --strictPort`,
+    command: `npx vite preview --config e2e/vite.config.ts --port ${port} --strictPort`,
     url: `http://localhost:${port}`,
     reuseExistingServer: false,
     timeout: 120_000,

@@ -21,6 +21,7 @@ const test = plain.extend<{ opened: Page }, { companion: Companion }>({
     { scope: 'worker', timeout: 240_000 },
   ],
   baseURL: async ({ companion }, use) => use(companion.origin),
+  entry: async ({ companion }, use) => use(companion.address),
   opened: async ({ page, companion }, use) => {
     await openPage(page, companion.address);
     await use(page);
@@ -135,31 +136,48 @@ test('the model of the companion is named, with what it runs on, and the page ne
   expect(without.status).toBe(401);
 });
 
+interface Example {
+  readonly file: string;
+  readonly title: string;
+  readonly image: string;
+}
+
+/** Asks the question of each example about its image, in the page as it stands. */
+async function answersOnScreen(page: Page, examples: readonly Example[], images: readonly string[]) {
+  const tray = page.getByRole('group', { name: 'Image to ask about' }).getByRole('button');
+  const answers = new Map<string, Awaited<ReturnType<typeof answerOnScreen>>>();
+  for (const { file, title, image } of examples) {
+    const button = tray.nth(images.indexOf(image));
+    if ((await button.getAttribute('aria-pressed')) !== 'true') await button.click();
+    await ask(page, title);
+    answers.set(file, await answerOnScreen(page));
+  }
+  return answers;
+}
+
 test('answers and maps are those of the model in the page, for every recorded example', async ({ opened: page }) => {
   test.setTimeout(360_000);
   const index = (await (await page.request.get('/samples/index.json')).json()) as {
-    runs: { file: string; title: string }[];
+    runs: Example[];
+    images: { file: string }[];
   };
+  const images = index.images.map(({ file }) => file);
   expect(index.runs.length).toBeGreaterThan(0);
-  for (const { file, title } of index.runs) {
-    await openPage(page, `/?run=${file}`);
-    await ask(page, title);
-    const away = await answerOnScreen(page);
-    await openPage(page, `/?run=${file}&source=embedded`);
-    await expect(status(page)).toContainText('in this page');
-    await ask(page, title);
-    const here = await answerOnScreen(page);
-    expect(away.texts, file).toEqual(here.texts);
-    expect(away.maps.length).toBeGreaterThan(3);
-    for (const [i, map] of away.maps.entries()) {
+  const away = await answersOnScreen(page, index.runs, images);
+  await openPage(page, '/?source=embedded');
+  await expect(status(page)).toContainText('in this page');
+  const here = await answersOnScreen(page, index.runs, images);
+  for (const { file } of index.runs) {
+    const [found, wanted] = [away.get(file)!, here.get(file)!];
+    expect(found.texts, file).toEqual(wanted.texts);
+    expect(found.maps.length).toBeGreaterThan(3);
+    for (const [i, map] of found.maps.entries()) {
       const about = `${file}, token ${map.tokens[0]?.index} “${map.tokens[0]?.text}”`;
-      const wanted = here.maps[i]!;
-      const differences = map.values.flatMap((row, r) =>
-        row.map((value, c) => Math.abs(value - wanted.values[r]![c]!)),
-      );
+      const other = wanted.maps[i]!;
+      const differences = map.values.flatMap((row, r) => row.map((value, c) => Math.abs(value - other.values[r]![c]!)));
       // There float32 weights and states that crossed as fp16, here fp16 weights: 5e-4 at most was seen.
       expect(Math.max(...differences), about).toBeLessThan(2e-3);
-      expect(Math.abs(map.tokens[0]!.logProb - wanted.tokens[0]!.logProb), about).toBeLessThan(2e-2);
+      expect(Math.abs(map.tokens[0]!.logProb - other.tokens[0]!.logProb), about).toBeLessThan(2e-2);
       expect(map.backend, about).toBe('wasm');
     }
   }

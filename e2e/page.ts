@@ -9,12 +9,15 @@ interface Options {
   tolerated: RegExp | undefined;
   /** With its own browser context: for tests that count on an empty cache, or emulate another device. */
   isFresh: boolean;
+  /** Where a visitor enters. */
+  entry: string;
 }
 
 /** Every test fails on an error in the console and on a request that leaves the page's own origin. */
 export const test = plain.extend<Options, { compiled: readonly string[]; shared: SharedContexts }>({
   tolerated: [undefined, { option: true }],
   isFresh: [false, { option: true }],
+  entry: ['/', { option: true }],
   compiled: [['ort-wasm-simd-threaded'], { option: true, scope: 'worker' }],
   shared: [
     async ({ browser, compiled }, use) => {
@@ -24,14 +27,14 @@ export const test = plain.extend<Options, { compiled: readonly string[]; shared:
     },
     { scope: 'worker' },
   ],
-  context: async ({ browser, shared, isFresh, baseURL }, use) => {
+  context: async ({ browser, shared, isFresh, entry, baseURL }, use) => {
     if (baseURL === undefined) throw new Error('no baseURL');
     if (isFresh) {
       const context = await browser.newContext();
       await use(context);
       await context.close();
     } else {
-      await use(await shared.get(baseURL));
+      await use(await shared.get(baseURL, entry));
       await shared.reset(baseURL);
     }
   },

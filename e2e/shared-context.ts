@@ -7,7 +7,8 @@ import type { Browser, BrowserContext, Page } from '@playwright/test';
  * files stay cached from page to page.
  */
 export interface SharedContexts {
-  get(origin: string): Promise<BrowserContext>;
+  /** `entry`: the address under which the origin lets a visitor in, where it asks for a token. */
+  get(origin: string, entry: string): Promise<BrowserContext>;
   /** Forgets what a test stored, except the model's files. */
   reset(origin: string): Promise<void>;
   destroy(): Promise<void>;
@@ -23,8 +24,8 @@ interface Shared {
 export function createSharedContexts(browser: Browser, compiled: readonly string[]): SharedContexts {
   const contexts = new Map<string, Promise<Shared>>();
   return {
-    async get(origin) {
-      const known = contexts.get(origin) ?? open(browser, origin, compiled);
+    async get(origin, entry) {
+      const known = contexts.get(origin) ?? open(browser, origin, entry, compiled);
       contexts.set(origin, known);
       return (await known).context;
     },
@@ -39,8 +40,9 @@ export function createSharedContexts(browser: Browser, compiled: readonly string
   };
 }
 
-async function open(browser: Browser, origin: string, compiled: readonly string[]): Promise<Shared> {
+async function open(browser: Browser, origin: string, entry: string, compiled: readonly string[]): Promise<Shared> {
   const context = await browser.newContext({ baseURL: origin });
+  await context.request.get(entry);
   const anchor = await context.newPage();
   await anchor.route('**/anchor', (route) => route.fulfill({ contentType: 'text/html', body: '', headers: isolation }));
   await anchor.goto('/anchor');

@@ -43,7 +43,7 @@ async function contentOf(download: Download): Promise<string> {
 }
 
 test('beside the answer stands how many like it were right, and opened, on what that rests', async ({ page }) => {
-  await openWithoutModel(page);
+  await openPage(page);
   await expect(sentence(page)).toHaveText(
     /^Of [\d,]+ answers like this one \(entropy [\d.]+ to [\d.]+ nats\), \d+\s% \(\d+–\d+\s%\) were right\.$/,
   );
@@ -58,7 +58,7 @@ test('beside the answer stands how many like it were right, and opened, on what 
 });
 
 test('another entropy is another comparison, and the way back is named', async ({ page }) => {
-  await openWithoutModel(page);
+  await openPage(page);
   await openEvidence(page);
   const before = await sentence(page).innerText();
   await page.getByRole('radio', { name: 'Bernoulli' }).click();
@@ -308,7 +308,7 @@ test('the view is accessible at every size and in both colour schemes, brushed a
 });
 
 test('so is the evidence beside an answer', async ({ page }) => {
-  await openWithoutModel(page);
+  await openPage(page);
   await openEvidence(page);
   await expectAccessible(page, '.trust-panel');
 });
