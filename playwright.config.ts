@@ -10,6 +10,11 @@ if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: 
 /** Set it to another one to test two checkouts at once. */
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
+/** A changed word is hundreds of pixels; `npm run goldens` replaces every golden that is not the same to the pixel. */
+function goldenTolerance() {
+  return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 150 };
+}
+
 /**
  * The built page. Time limits leave room for a machine that is busy with something else: a hung test is the only thing
  * they are for.
@@ -22,7 +27,7 @@ export default defineConfig({
   timeout: 180_000,
   expect: {
     timeout: 30_000,
-    toHaveScreenshot: { animations: 'disabled', caret: 'hide', maxDiffPixelRatio: 0.01 },
+    toHaveScreenshot: { animations: 'disabled', caret: 'hide', ...goldenTolerance() },
   },
   reporter: [['list']],
   snapshotPathTemplate: 'e2e/goldens/{arg}{ext}',

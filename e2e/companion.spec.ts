@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Page, Route } from '@playwright/test';
 import { type Companion, headlessFolder, startCompanion } from './companion';
-import { axeFaults, freezeTimes, looks, setLook } from './looks';
+import { axeFaults, sizes } from './looks';
 import { expect, idle, message, openPage, test as plain, questionBox, selectedTokens, token, tokens } from './page';
+import { shot, withGoldens } from './shot';
 
 const secret = 'for-this-test-only';
 
@@ -346,22 +347,18 @@ test.describe('where something fails', () => {
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
 
-  test('looks as it should, unconnected and without maps', async ({ page, companion }) => {
+  test('looks as it should, unconnected and without maps', withGoldens, async ({ page, companion }) => {
     await page.route('**/v1/health', (route) => route.abort());
     await openPage(page, companion.address);
-    for (const [size, colorScheme] of looks) {
-      await setLook(page, size, colorScheme);
-      await expect.soft(page).toHaveScreenshot(`unconnected-${size}-${colorScheme}.png`);
-    }
+    await shot(page, 'unconnected', ['desktop', 'light']);
+    await shot(page, 'unconnected', ['phone', 'light']);
     await page.unroute('**/v1/health');
     await changeHead(page, { hiddenSize: 4096 });
+    await page.setViewportSize(sizes.desktop);
     await ask(page, 'How many objects are there?');
     await page.evaluate(() => window.scrollTo(0, 0));
-    for (const [size, colorScheme] of looks) {
-      await setLook(page, size, colorScheme);
-      await freezeTimes(page);
-      await expect.soft(page).toHaveScreenshot(`without-maps-${size}-${colorScheme}.png`);
-    }
+    await shot(page, 'without-maps', ['desktop', 'light'], { region: page.locator('main') });
+    await shot(page, 'without-maps', ['phone', 'light'], { region: page.locator('main') });
   });
 
   test('a head whose file is not the one that was promised is not used', async ({ page, companion }) => {

@@ -20,13 +20,6 @@ export async function setLook(page: Page, size: Size, colorScheme: Scheme): Prom
   await page.emulateMedia({ colorScheme });
 }
 
-/** Measured times differ from run to run, and so would the width of what hides them. */
-export async function freezeTimes(page: Page): Promise<void> {
-  await page.evaluate(() => {
-    for (const element of document.querySelectorAll('[data-volatile]')) element.textContent = '0 ms';
-  });
-}
-
 /** What axe finds wrong, in `region` or in the whole page. */
 export async function axeFaults(page: Page, region?: string): Promise<string[]> {
   const builder = new AxeBuilder({ page });

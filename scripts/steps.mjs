@@ -12,7 +12,7 @@ import { root } from './shell.mjs';
 /**
  * @typedef {object} StepContext
  * @property {typeof import('./shell.mjs').run} run with the step's own log as its output
- * @property {number} jobs how many processes a step on all slots may keep busy
+ * @property {number} workers how many processes the step may keep busy: its share of the slots
  */
 
 /**
@@ -20,7 +20,7 @@ import { root } from './shell.mjs';
  * @property {string} name
  * @property {readonly Need[]} needs what has to be installed
  * @property {boolean} [check] part of `npm run check`: formatting, lint, types, imports
- * @property {'all'} [slots] for a step that keeps all cores busy by itself; others take one slot
+ * @property {'all' | 'half'} [share] of the job slots, for a step that has workers; other steps take one slot
  * @property {readonly string[]} [after] earlier steps whose output it reads
  * @property {(context: StepContext) => Promise<void>} run
  */
@@ -83,23 +83,37 @@ export const steps = [
   {
     name: 'vitest',
     needs: ['node'],
-    slots: 'all',
-    run: ({ run, jobs }) => run(npmBin('vitest'), ['run', `--maxWorkers=${jobs}`]),
+    share: 'half',
+    run: ({ run, workers }) => run(npmBin('vitest'), ['run', `--maxWorkers=${workers}`]),
   },
   {
     name: 'e2e',
     needs: ['node', 'browser', 'python'],
-    slots: 'all',
+    share: 'all',
     after: ['build'],
-    run: ({ run }) => run(npmBin('playwright'), ['test']),
+    run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
   },
   {
     name: 'pytest',
     needs: ['python'],
-    run: ({ run }) => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }),
+    share: 'half',
+    run: ({ run, workers }) => run(venvBin('python'), ['-m', 'pytest', ...distributed(workers)], { cwd: companion }),
   },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
 ];
+
+/** pytest-xdist's arguments: a single worker would only add its own start. @param {number} workers */
+const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers)]);
+
+/**
+ * How many job slots a step takes.
+ * @param {Step} step
+ * @param {number} jobs
+ */
+export function slotsOf({ share }, jobs) {
+  if (share === undefined) return 1;
+  return share === 'all' ? jobs : Math.ceil(jobs / 2);
+}
 
 /**
  * The embedded model at a small size, from nothing each time: the pipeline would resume what an earlier version left.

@@ -241,11 +241,10 @@ describe('the statistics’ worker', () => {
     await expect(createPage().ask('entropies', { maps, tokens: 3 })).rejects.toThrow('8 probabilities are no 3 maps');
   });
 
-  it('answers of a million rows in seconds', async () => {
+  it('answers of a million rows', async () => {
     const page = createPage();
     const rows = Array.from({ length: 1_000_000 }, (_, row) => `${(4 + bell()).toFixed(3)},${row % 3 === 0 ? 0 : 1}`);
     const { table: number } = await page.loadText(`entropy,correct\n${rows.join('\n')}`);
-    const from = performance.now();
     const { densities } = await page.ask('distribution', { table: number, request: { value } });
     await page.ask('threshold', { table: number, request: { value } });
     const charts = [{ id: 'entropy', value, bins: 40 }];
@@ -254,7 +253,5 @@ describe('the statistics’ worker', () => {
       request: { charts, choices: { entropy: { range: [3, 4] } } },
     });
     expect([densities.right.n, left.rows > 1000]).toEqual([666_666, true]);
-    // Some 1.5 s on an idle machine.
-    expect(performance.now() - from).toBeLessThan(20_000);
-  }, 60_000);
+  });
 });

@@ -40,6 +40,8 @@ class WatchedSession(ModelSession):
         super().__init__(of, settings, head=None, knows="Nothing.", train_command="patchlight train", **more)
         self.before_answer: Callable[[], object] = lambda: None
         self.after_row: Callable[[], object] = lambda: None
+        # Whether an answer or explanation was told to stop, in the order in which they were begun or asked for.
+        self.stops: list[Callable[[], bool]] = []
         self.read_count = self.answer_count = self.explain_count = self.row_count = 0
 
     def read(self, asked: Any, image: Image.Image) -> Question:
@@ -48,10 +50,12 @@ class WatchedSession(ModelSession):
 
     def read_explanation(self, asked: Any, image: Image.Image, stop: Any) -> Explaining:
         self.read_count += 1
+        self.stops.append(stop)
         return super().read_explanation(asked, image, stop)
 
     def answer(self, question: Question, run: RunWriter, stop: Any, wait_for_room: Any) -> None:
         self.answer_count += 1
+        self.stops.append(stop)
         self.before_answer()
         super().answer(question, run, stop, self._watched(wait_for_room))
 
@@ -88,7 +92,7 @@ class Served(NamedTuple):
         return f"http://{self.host}:{self.port}"
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30, **options)
+        return httpx.Client(base_url=self.url, timeout=60, **options)
 
 
 @contextmanager
@@ -222,7 +226,7 @@ def following_explanation(
         yield Following(response)
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 60) -> None:
     """Returns once it is so; fails where it does not become so."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -1,6 +1,5 @@
 """The estimate of a method's memory against what torch's allocator gave out, and the refusal that is made of it."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from patchlight.methods.memory_estimate import sizes_of, wanted_bytes
 from patchlight.methods.peak_memory import peak_memory
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading
+from tests.helpers.serving import wait_until
 from tests.helpers.tiny_models import KINDS, tiny
 
 ANSWER = [40, 41, 90, 41] * 3
@@ -65,7 +65,7 @@ def test_where_attention_is_what_counts_the_estimate_is_close(method: Method):
 def test_the_measured_peak_is_what_was_in_use_at_once():
     with peak_memory(torch.device("cpu")) as peak:
         kept = torch.ones(30_000_000)
-        time.sleep(0.2)  # a sample is taken every other millisecond, once the thread is run
+        wait_until(lambda: peak() > 115e6, "a sample was taken")
         del kept
         torch.ones(10_000_000)
     assert 115e6 < peak() <= 135e6

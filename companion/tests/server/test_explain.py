@@ -3,7 +3,6 @@
 import io
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -357,8 +356,12 @@ def test_past_the_line_an_explanation_is_refused(run: Run):
 
 
 def test_an_explanation_is_cancelled_by_its_name_while_it_runs_and_while_it_waits(run: Run):
+    def hold_the_first_map() -> None:
+        if served.session.row_count == 2:
+            wait_until(served.session.stops[0], "the first was told to stop")
+
     with companion() as served, ExitStack() as stack:
-        served.session.after_row = lambda: time.sleep(0.2)
+        served.session.after_row = hold_the_first_map
         first, second = (
             stack.enter_context(following_explanation(stack.enter_context(served.client()), "chefer", run, range(8)))
             for _ in range(2)
@@ -382,17 +385,21 @@ def test_an_explanation_is_cancelled_by_its_name_while_it_runs_and_while_it_wait
 
 
 def test_a_reader_that_leaves_stops_the_explanation_within_a_token(run: Run):
-    token_s = 0.2
+    row_counts: list[int] = []
+
+    def hold_the_first_map() -> None:
+        if served.session.row_count == 2:
+            wait_until(served.session.stops[0], "the explanation was told to stop")
+
     with companion() as served, served.client() as client:
-        served.session.after_row = lambda: time.sleep(token_s)
+        served.session.after_row = hold_the_first_map
         with following_explanation(client, "chefer", run, range(8)) as explanation:
             explanation.until("map")
-        left = time.monotonic()
-        served.session.after_row = lambda: None
+        served.session.before_answer = lambda: row_counts.append(served.session.row_count)
         assert ask(client, maxNewTokens=2).end.reason == "length"
-        # The token that was being made, one more, and the answer; eight would take longer.
-        assert time.monotonic() - left < 5 * token_s
-        assert served.session.row_count < 8 + 5
+        assert served.session.stops[0]()
+        # Within a token: the one that was being made, at most, and the end.
+        assert 2 <= row_counts[0] <= 4
 
 
 # --- rows of the vocabulary layer ---

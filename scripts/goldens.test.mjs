@@ -1,0 +1,17 @@
+// @ts-check
+import { expect, it } from 'vitest';
+import { comparedGoldens } from './goldens.mjs';
+
+it('finds the compared goldens among the steps of a report, however deep', () => {
+  const step = (/** @type {string} */ title, /** @type {any[]} */ ...steps) => ({ title, steps });
+  const spec = (/** @type {any[]} */ ...steps) => ({ tests: [{ results: [{ status: 'passed', steps }] }] });
+  const report = {
+    suites: [
+      {
+        specs: [spec(step('trust-desktop-light.png'), step('axe: phone, dark'))],
+        suites: [{ specs: [spec(step('the comparison', step('strip-phone-light.png')))] }],
+      },
+    ],
+  };
+  expect(comparedGoldens(report)).toEqual(['trust-desktop-light.png', 'strip-phone-light.png']);
+});
