@@ -350,8 +350,10 @@ test.describe('where something fails', () => {
   test('looks as it should, unconnected and without maps', withGoldens, async ({ page, companion }) => {
     await page.route('**/v1/health', (route) => route.abort());
     await openPage(page, companion.address);
-    await shot(page, 'unconnected', ['desktop', 'light']);
-    await shot(page, 'unconnected', ['phone', 'light']);
+    for (const size of ['desktop', 'phone'] as const) {
+      await shot(page, 'unconnected-masthead', [size, 'light'], { region: page.getByRole('banner') });
+      await shot(page, 'unconnected-ask', [size, 'light'], { region: page.locator('.ask') });
+    }
     await page.unroute('**/v1/health');
     await changeHead(page, { hiddenSize: 4096 });
     await page.setViewportSize(sizes.desktop);

@@ -10,11 +10,16 @@ const scrollToTop = (page: Page) => page.evaluate(() => window.scrollTo(0, 0));
 
 test('the example and what stands around it', withGoldens, async ({ page }) => {
   await openPage(page);
-  await shot(page, 'first-look', ['desktop', 'light'], { pictures: 'real' });
-  await shot(page, 'first-look', ['desktop', 'dark']);
-  await shot(page, 'first-look', ['phone', 'light']);
   await shot(page, 'whole-page', ['desktop', 'light'], { isWhole: true });
   await shot(page, 'whole-page', ['phone', 'light'], { isWhole: true });
+  await shot(page, 'first-look', ['desktop', 'dark']);
+  const pictures = {
+    gallery: page.locator('.gallery'),
+    stage: page.locator('.bench-stage'),
+    tray: page.getByRole('group', { name: 'Image to ask about' }),
+  };
+  for (const [place, part] of Object.entries(pictures))
+    await shot(page, `pictures-${place}`, ['phone', 'light'], { region: part, pictures: 'real' });
 });
 
 test('the evidence next to an answer', withGoldens, async ({ page }) => {
@@ -23,7 +28,6 @@ test('the evidence next to an answer', withGoldens, async ({ page }) => {
   await idle(page);
   const panel = page.locator('.trust-panel');
   await shot(page, 'trust-evidence', ['desktop', 'light'], { region: panel });
-  await shot(page, 'trust-evidence', ['desktop', 'dark'], { region: panel });
   await shot(page, 'trust-evidence', ['phone', 'light'], { region: panel });
 });
 
@@ -78,9 +82,9 @@ test('a run with two frames', withGoldens, async ({ page }) => {
   await page.locator('input[type="file"]').setInputFiles(file);
   await page.getByRole('radio', { name: /Overview/ }).click();
   await scrollToTop(page);
-  const main = page.locator('main');
-  await shot(page, 'two-frames', ['desktop', 'light'], { region: main, pictures: 'real' });
-  await shot(page, 'two-frames', ['phone', 'light'], { region: main, pictures: 'real' });
+  const stage = page.locator('.bench-left');
+  await shot(page, 'two-frames', ['desktop', 'light'], { region: stage, pictures: 'real' });
+  await shot(page, 'two-frames', ['phone', 'light'], { pictures: 'real' });
 });
 
 test.describe('the comparison', () => {
@@ -92,7 +96,7 @@ test.describe('the comparison', () => {
     await openCompare(page);
     const main = page.locator('main');
     await shot(page, 'compare-two-panels', ['desktop', 'light'], { region: main });
-    await shot(page, 'compare-two-panels', ['desktop', 'dark']);
+    await shot(page, 'compare-two-panels', ['desktop', 'dark'], { region: page.locator('.panels') });
     await shot(page, 'compare-two-panels', ['phone', 'light'], { region: main });
   });
 
@@ -132,8 +136,8 @@ test('the data set behind the trust, plain and brushed', withGoldens, async ({ p
   await openWithoutModel(page, '/?view=trust');
   const main = page.locator('main');
   await shot(page, 'trust', ['desktop', 'light'], { region: main });
-  await shot(page, 'trust', ['desktop', 'dark'], { region: main });
-  await shot(page, 'trust', ['phone', 'light'], { region: main });
+  await shot(page, 'trust', ['desktop', 'dark'], { region: page.locator('.trust-hero') });
+  await shot(page, 'trust', ['phone', 'light']);
 
   const chart = page.locator('[data-chart="entropy"]');
   await page.setViewportSize({ width: 1440, height: 900 });

@@ -34,10 +34,11 @@ export async function shot(
   });
 }
 
-/** Measured times differ from run to run; so would the width of a mask over them. */
+/** Measured times differ from run to run; so would the width of a mask over them. A chart of them is hidden. */
 function prepare(isGrey: boolean): void {
-  for (const element of document.querySelectorAll('[data-volatile]')) element.textContent = '0 ms';
+  for (const element of document.querySelectorAll('[data-volatile]:not(:has(*))')) element.textContent = '0 ms';
   const sheet = new CSSStyleSheet();
-  if (isGrey) sheet.replaceSync('img { filter: contrast(0); }');
+  const grey = 'img { filter: contrast(0); } .thumbnail { background: grey !important; }';
+  sheet.replaceSync(`[data-volatile]:has(*) { visibility: hidden; } ${isGrey ? grey : ''}`);
   document.adoptedStyleSheets = [sheet];
 }

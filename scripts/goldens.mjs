@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url';
 import { install } from './install.mjs';
 import { root, run } from './shell.mjs';
 
-const folder = path.join(root, 'e2e/goldens');
+export const folder = path.join(root, 'e2e/goldens');
 
 /** @typedef {{ title: string, steps?: ReportStep[] }} ReportStep */
 /** @typedef {{ specs?: { tests: { results: { status: string, steps?: ReportStep[] }[] }[] }[], suites?: ReportSuite[] }} ReportSuite */

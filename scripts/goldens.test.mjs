@@ -1,6 +1,8 @@
 // @ts-check
+import { readdirSync, statSync } from 'node:fs';
+import path from 'node:path';
 import { expect, it } from 'vitest';
-import { comparedGoldens } from './goldens.mjs';
+import { comparedGoldens, folder } from './goldens.mjs';
 
 it('finds the compared goldens among the steps of a report, however deep', () => {
   const step = (/** @type {string} */ title, /** @type {any[]} */ ...steps) => ({ title, steps });
@@ -14,4 +16,10 @@ it('finds the compared goldens among the steps of a report, however deep', () =>
     ],
   };
   expect(comparedGoldens(report)).toEqual(['trust-desktop-light.png', 'strip-phone-light.png']);
+});
+
+it('keeps the goldens within 4 MB', () => {
+  const bytes = readdirSync(folder).map((file) => statSync(path.join(folder, file)).size);
+  expect(bytes.length).toBeGreaterThan(0);
+  expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(4_000_000);
 });

@@ -34,7 +34,10 @@ const companion = path.join(root, 'companion');
  */
 const npmBin = (name) => path.join(root, 'node_modules/.bin', name);
 
-/** @type {readonly Step[]} */
+/**
+ * Quick checks first; then what takes long on one slot, the longest first; last what takes all slots.
+ * @type {readonly Step[]}
+ */
 export const steps = [
   {
     name: 'pyright',
@@ -78,21 +81,6 @@ export const steps = [
   { name: 'methods-doc', needs: ['node'], run: ({ run }) => run(node, ['scripts/methods-doc.mjs', '--check']) },
   { name: 'models', needs: ['node'], run: ({ run }) => run(node, ['scripts/check-models.mjs']) },
   { name: 'datasets', needs: ['node'], run: ({ run }) => run(node, ['scripts/check-datasets.mjs']) },
-  { name: 'build', needs: ['node'], run: ({ run }) => run(npmBin('vite'), ['build', '--logLevel', 'warn']) },
-  { name: 'bundle', needs: ['node'], after: ['build'], run: ({ run }) => run(node, ['scripts/check-bundle.mjs']) },
-  {
-    name: 'vitest',
-    needs: ['node'],
-    share: 'half',
-    run: ({ run, workers }) => run(npmBin('vitest'), ['run', `--maxWorkers=${workers}`]),
-  },
-  {
-    name: 'e2e',
-    needs: ['node', 'browser', 'python'],
-    share: 'all',
-    after: ['build'],
-    run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
-  },
   {
     name: 'pytest',
     needs: ['python'],
@@ -100,6 +88,21 @@ export const steps = [
     run: ({ run, workers }) => run(venvBin('python'), ['-m', 'pytest', ...distributed(workers)], { cwd: companion }),
   },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
+  {
+    name: 'vitest',
+    needs: ['node'],
+    share: 'half',
+    run: ({ run, workers }) => run(npmBin('vitest'), ['run', `--maxWorkers=${workers}`]),
+  },
+  { name: 'build', needs: ['node'], run: ({ run }) => run(npmBin('vite'), ['build', '--logLevel', 'warn']) },
+  { name: 'bundle', needs: ['node'], after: ['build'], run: ({ run }) => run(node, ['scripts/check-bundle.mjs']) },
+  {
+    name: 'e2e',
+    needs: ['node', 'browser', 'python'],
+    share: 'all',
+    after: ['build'],
+    run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
+  },
 ];
 
 /** pytest-xdist's arguments: a single worker would only add its own start. @param {number} workers */

@@ -10,6 +10,7 @@ which must follow it.
 import argparse
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -104,7 +105,9 @@ class Build:
         }
         for name in only or STEPS:
             print(f"== {name}", flush=True)
+            started = time.perf_counter()
             steps[name]()
+            print(f"   {name} took {time.perf_counter() - started:.1f} s", flush=True)
 
     def pool(self, split: str) -> ScenePool:
         counts = {
@@ -114,13 +117,16 @@ class Build:
         }
         return ScenePool(self.work / "scenes", split, counts[split])
 
+    def untrained(self) -> LlavaForConditionalGeneration:
+        return build_model(self.tokenizer, most_layers=self.size.model_layers)
+
     def scenes(self) -> None:
         for split in ("train", "validation", "test"):
             self.pool(split).fill(workers=self.workers)
 
     def train(self, name: str) -> None:
         """One stage, starting from the stage before it."""
-        model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
+        model, head = self.untrained(), AlignmentHead(192, self.tokenizer)
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
         if place:
@@ -142,7 +148,7 @@ class Build:
         validation = self.work / "training" / f"{name}.validation.json"
         if not trained_now and validation.exists():
             return
-        trained = build_model(self.tokenizer)  # not the compiled one, which would be compiled again for other shapes
+        trained = self.untrained()  # not the compiled one, which would be compiled again for other shapes
         trained.load_state_dict(model.state_dict())
         torch.nn.Module.to(trained, device)
         exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
@@ -156,7 +162,7 @@ class Build:
 
     def model(self) -> None:
         """The last stage's weights in the ordinary Hugging Face layout."""
-        model = build_model(self.tokenizer)
+        model = self.untrained()
         last = torch.load(
             self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True, map_location="cpu"
         )

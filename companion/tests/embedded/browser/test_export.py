@@ -16,7 +16,6 @@ from transformers import AutoProcessor
 from patchlight.embedded.browser.browser_model import BrowserModel
 from patchlight.embedded.browser.export import GRAPHS, export_browser_model
 from patchlight.embedded.browser.parity import check_parity
-from patchlight.embedded.training.llava_parts import language_model, text_config, vision_config, vision_tower
 from patchlight.embedded.training.model import build_model, load_model, model_inputs, save_model
 from patchlight.embedded.training.packing import prompt_pieces
 from patchlight.embedded.training.vocabulary import build_tokenizer
@@ -32,13 +31,10 @@ class Folders(NamedTuple):
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
-    """Random weights with two layers a side kept; head with logits of deviation about 2."""
+    """Random weights and two layers a side; head with logits of deviation about 2."""
     root = tmp_path_factory.mktemp("export")
     found = Folders(root / "hf", root / "head", root / "browser")
-    model = build_model(build_tokenizer(), seed=3)
-    for part in (language_model(model), vision_tower(model).encoder):
-        part.layers = part.layers[:2]
-    text_config(model).num_hidden_layers = vision_config(model).num_hidden_layers = 2
+    model = build_model(build_tokenizer(), seed=3, most_layers=2)
     save_model(model, found.hf)
 
     torch.manual_seed(4)

@@ -31,8 +31,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaForConditionalGeneration:
+VISION_LAYERS, TEXT_LAYERS = 5, 4
+
+
+def build_model(
+    tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, most_layers: int = VISION_LAYERS
+) -> LlavaForConditionalGeneration:
     """Random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads; word embeddings at std 1/sqrt(d).
+
+    `most_layers` caps both depths, for a model that only has to run.
 
     What the usual small random weights find late or never at this size is put in at the start:
 
@@ -49,7 +56,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
     vision = CLIPVisionConfig(
         hidden_size=192,
         intermediate_size=768,
-        num_hidden_layers=5,
+        num_hidden_layers=min(VISION_LAYERS, most_layers),
         num_attention_heads=4,
         image_size=IMAGE_PX,
         patch_size=PATCH_PX,
@@ -59,7 +66,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         vocab_size=len(tokenizer),
         hidden_size=192,
         intermediate_size=512,
-        num_hidden_layers=4,
+        num_hidden_layers=min(TEXT_LAYERS, most_layers),
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
