@@ -1,4 +1,5 @@
 import { defineConfig } from '@playwright/test';
+import { browserArguments } from './e2e/browser-arguments';
 import { findBrowser } from './scripts/browser.mjs';
 
 // Playwright's browser, or the system's if that is missing; PATCHLIGHT_BROWSER overrides both.
@@ -9,37 +10,41 @@ if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: 
 /** Set PATCHLIGHT_E2E_PORT to run two checkouts at once. */
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
-/** Tests the built page with one worker: the model runs in the page, and two at once would distort each other's timing. */
+/** A changed word is hundreds of pixels; `npm run goldens` replaces every golden that differs by a pixel. */
+function goldenTolerance() {
+  return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 150 };
+}
+
+/** Tests the built page. The time limits only stop hung tests; they leave room for a busy machine. */
 export default defineConfig({
   testDir: 'e2e',
-  workers: 1,
-  fullyParallel: false,
+  workers: '100%',
+  fullyParallel: true,
   forbidOnly: process.env.CI !== undefined,
-  timeout: 60_000,
+  timeout: 180_000,
   expect: {
-    timeout: 15_000,
-    // A changed word moves more pixels than this.
-    toHaveScreenshot: { animations: 'disabled', caret: 'hide', maxDiffPixels: 150 },
+    timeout: 30_000,
+    toHaveScreenshot: { animations: 'disabled', caret: 'hide', ...goldenTolerance() },
   },
   reporter: [['list']],
   snapshotPathTemplate: 'e2e/goldens/{arg}{ext}',
   use: {
     baseURL: `http://localhost:${port}`,
-    launchOptions: { executablePath: browser, args: ['--no-sandbox', '--font-render-hinting=none'] },
+    launchOptions: { executablePath: browser, args: browserArguments },
     contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1440, height: 900 },
-    // Tracing takes a fifth of a test's time, so it is off in CI, where nobody opens the trace.
-    trace: process.env.CI === undefined ? 'retain-on-failure' : 'off',
+    // Tracing takes a fifth of a test's time; `npx playwright test NAME --trace on` records a trace.
+    trace: 'off',
   },
   projects: [
-    { name: 'page', testIgnore: 'companion.spec.ts' },
     // The same page served by a real companion, which these tests start and kill.
-    { name: 'companion', testMatch: 'companion.spec.ts' },
+    { name: 'companion', testMatch: 'companion*.spec.ts' },
+    { name: 'page', testIgnore: 'companion*.spec.ts' },
   ],
   webServer: {
-    command: `npx vite preview --port ${port} --strictPort`,
+    command: `npx vite preview --config e2e/vite.config.ts --port ${port} --strictPort`,
     url: `http://localhost:${port}`,
     reuseExistingServer: false,
-    timeout: 30_000,
+    timeout: 120_000,
   },
 });

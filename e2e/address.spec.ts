@@ -1,7 +1,18 @@
-import { answerText, ask, expect, mapPixels, openPage, selectedTokens, test, token, tokens } from './page';
+import {
+  answerText,
+  ask,
+  expect,
+  mapPixels,
+  openPage,
+  openWithoutModel,
+  selectedTokens,
+  test,
+  token,
+  tokens,
+} from './page';
 
 test('picked tokens stand in the address, counted from 1, and are picked again from it', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   await expect(page).not.toHaveURL(/tokens=/);
   await token(page, 1).click();
   await expect(page).toHaveURL(/tokens=2$/);
@@ -20,9 +31,9 @@ test('picked tokens stand in the address, counted from 1, and are picked again f
 });
 
 test('tokens that the answer does not have are ignored', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   const opened = await selectedTokens(page);
-  await openPage(page, '/?tokens=3-4000');
+  await openWithoutModel(page, '/?tokens=3-4000');
   expect(await selectedTokens(page)).toEqual(opened);
   await expect(page).not.toHaveURL(/tokens=/);
 });

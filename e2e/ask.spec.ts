@@ -6,6 +6,7 @@ import {
   message,
   openBeforeModel,
   openPage,
+  openWithoutModel,
   patches,
   questionBox,
   selectedTokens,
@@ -77,15 +78,19 @@ test('a suggestion is asked with one click, about another sample image', async (
   await expect(page.getByRole('navigation').getByRole('button').first()).toContainText(question);
 });
 
-test('a question asked while the model loads is answered once it is there', async ({ page }) => {
-  const letModelThrough = await openBeforeModel(page);
-  await questionBox(page).fill('How many objects are there?');
-  await questionBox(page).press('Enter');
-  await expect(page.locator('.ask-message')).toContainText('when the model has loaded');
-  letModelThrough();
-  await idle(page);
-  await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
-  expect(await tokens(page).count()).toBeGreaterThan(1);
+test.describe('before the model is there', () => {
+  test.use({ isFresh: true });
+
+  test('a question asked while the model loads is answered once it is there', async ({ page }) => {
+    const letModelThrough = await openBeforeModel(page);
+    await questionBox(page).fill('How many objects are there?');
+    await questionBox(page).press('Enter');
+    await expect(page.locator('.ask-message')).toContainText('when the model has loaded');
+    letModelThrough();
+    await idle(page);
+    await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
+    expect(await tokens(page).count()).toBeGreaterThan(1);
+  });
 });
 
 test('a question asked while an image is still being read is about that image', async ({ page }) => {
@@ -151,7 +156,7 @@ test('an upright image is shown whole before it is asked about, and stays in the
 });
 
 test.describe('on a phone', () => {
-  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, isFresh: true });
 
   test('whoever asks is brought to the answer, with the map above it and no keyboard over it', async ({ page }) => {
     await openPage(page);
@@ -186,7 +191,7 @@ test('a photograph that the camera says is turned is shown and read upright', as
 });
 
 test('words that are copied with a picture of them are pasted into the question as words', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
   const isLeftToTheBox = await questionBox(page).evaluate((box, data) => {
     const clipboardData = new DataTransfer();
@@ -199,7 +204,7 @@ test('words that are copied with a picture of them are pasted into the question 
 });
 
 test('an image can be pasted and dropped', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
   for (const [kind, name] of [
     ['paste', 'pasted.png'],

@@ -1,17 +1,20 @@
 import type { Page } from '@playwright/test';
-import { answerText, expect, message, openPage, questionBox, test } from './page';
+import { answerText, expect, message, openPage, openWithoutModel, test as plain, questionBox } from './page';
 import { brokenPng, hugePng } from './pictures';
 
-let former = '';
-
-test.beforeEach(async ({ page }) => {
-  await openPage(page);
-  former = await answerText(page);
-});
-
-test.afterEach(async ({ page }) => {
-  expect(await answerText(page), 'the former run is kept').toBe(former);
-  await expect(page.locator('canvas.stage-map')).toBeVisible();
+/** With the answer on screen, which is still there after the test. */
+const test = plain.extend<{ hasModel: boolean; kept: undefined }>({
+  hasModel: [false, { option: true }],
+  kept: [
+    async ({ page, hasModel }, use) => {
+      await (hasModel ? openPage(page) : openWithoutModel(page));
+      const former = await answerText(page);
+      await use(undefined);
+      expect(await answerText(page), 'the former run is kept').toBe(former);
+      await expect(page.locator('canvas.stage-map')).toBeVisible();
+    },
+    { auto: true },
+  ],
 });
 
 const choose = (page: Page, name: string, mimeType: string, buffer: Buffer) =>
@@ -43,17 +46,21 @@ test('an empty question', async ({ page }) => {
   await expect(message(page)).toContainText('Type a question');
 });
 
-test('an overlong question, with both numbers', async ({ page }) => {
-  await questionBox(page).fill('what color is the large sphere '.repeat(80));
-  await questionBox(page).press('Enter');
-  await expect(message(page)).toContainText(/has \d+ tokens; the model accepts at most \d+/);
-});
+test.describe('that the model has to read', () => {
+  test.use({ hasModel: true });
 
-test('words that the model does not know, by name', async ({ page }) => {
-  await questionBox(page).fill('What color is the giraffe on the skateboard?');
-  await questionBox(page).press('Enter');
-  await expect(message(page)).toContainText('“giraffe”');
-  await expect(message(page)).toContainText('“skateboard”');
-  await questionBox(page).fill('What color is the large sphere?');
-  await expect(message(page)).toBeEmpty();
+  test('an overlong question, with both numbers', async ({ page }) => {
+    await questionBox(page).fill('what color is the large sphere '.repeat(80));
+    await questionBox(page).press('Enter');
+    await expect(message(page)).toContainText(/has \d+ tokens; the model accepts at most \d+/);
+  });
+
+  test('words that the model does not know, by name', async ({ page }) => {
+    await questionBox(page).fill('What color is the giraffe on the skateboard?');
+    await questionBox(page).press('Enter');
+    await expect(message(page)).toContainText('“giraffe”');
+    await expect(message(page)).toContainText('“skateboard”');
+    await questionBox(page).fill('What color is the large sphere?');
+    await expect(message(page)).toBeEmpty();
+  });
 });

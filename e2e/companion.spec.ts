@@ -1,10 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import AxeBuilder from '@axe-core/playwright';
 import type { Page, Route } from '@playwright/test';
 import { type Companion, headlessFolder, startCompanion } from './companion';
+import { axeFaults, sizes } from './looks';
 import { expect, idle, message, openPage, test as plain, questionBox, selectedTokens, token, tokens } from './page';
+import { shot, withGoldens } from './shot';
 
 const secret = 'for-this-test-only';
+
+// Tests with the same kind of companion run in one worker, which starts it once.
+plain.describe.configure({ mode: 'default' });
 
 /** Every test has the page that the companion serves, opened at the address that it printed. */
 const test = plain.extend<{ opened: Page }, { companion: Companion }>({
@@ -15,9 +19,10 @@ const test = plain.extend<{ opened: Page }, { companion: Companion }>({
       await use(companion);
       await companion.kill();
     },
-    { scope: 'worker', timeout: 90_000 },
+    { scope: 'worker', timeout: 240_000 },
   ],
   baseURL: async ({ companion }, use) => use(companion.origin),
+  entry: async ({ companion }, use) => use(companion.address),
   opened: async ({ page, companion }, use) => {
     await openPage(page, companion.address);
     await use(page);
@@ -33,7 +38,7 @@ const slow = test.extend<object, { companion: Companion }>({
       await use(companion);
       await companion.kill();
     },
-    { scope: 'worker', timeout: 90_000 },
+    { scope: 'worker', timeout: 240_000 },
   ],
 });
 
@@ -47,7 +52,7 @@ const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; companion: Co
       await use(companion);
       await companion.kill();
     },
-    { timeout: 90_000 },
+    { timeout: 240_000 },
   ],
   baseURL: async ({ companion }, use) => use(companion.origin),
 });
@@ -69,13 +74,13 @@ async function ask(page: Page, question: string): Promise<void> {
   await idle(page);
 }
 
-/** Frozen with part of its answer said. */
+/** Frozen with part of its answer said: let go on for one frame of the page at a time until that is so. */
 async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
   for (;;) {
     companion.freeze();
     if ((await tokens(page).count()) >= count && (await eyebrow(page).textContent()) === 'Answering') return;
     companion.thaw();
-    await page.waitForTimeout(15);
+    await page.evaluate(() => new Promise(requestAnimationFrame));
   }
 }
 
@@ -132,31 +137,48 @@ test('the model of the companion is named, with what it runs on, and the page ne
   expect(without.status).toBe(401);
 });
 
+interface Example {
+  readonly file: string;
+  readonly title: string;
+  readonly image: string;
+}
+
+/** Asks the question of each example about its image, in the page as it stands. */
+async function answersOnScreen(page: Page, examples: readonly Example[], images: readonly string[]) {
+  const tray = page.getByRole('group', { name: 'Image to ask about' }).getByRole('button');
+  const answers = new Map<string, Awaited<ReturnType<typeof answerOnScreen>>>();
+  for (const { file, title, image } of examples) {
+    const button = tray.nth(images.indexOf(image));
+    if ((await button.getAttribute('aria-pressed')) !== 'true') await button.click();
+    await ask(page, title);
+    answers.set(file, await answerOnScreen(page));
+  }
+  return answers;
+}
+
 test('answers and maps are those of the model in the page, for every recorded example', async ({ opened: page }) => {
-  test.setTimeout(180_000);
+  test.setTimeout(360_000);
   const index = (await (await page.request.get('/samples/index.json')).json()) as {
-    runs: { file: string; title: string }[];
+    runs: Example[];
+    images: { file: string }[];
   };
+  const images = index.images.map(({ file }) => file);
   expect(index.runs.length).toBeGreaterThan(0);
-  for (const { file, title } of index.runs) {
-    await openPage(page, `/?run=${file}`);
-    await ask(page, title);
-    const away = await answerOnScreen(page);
-    await openPage(page, `/?run=${file}&source=embedded`);
-    await expect(status(page)).toContainText('in this page');
-    await ask(page, title);
-    const here = await answerOnScreen(page);
-    expect(away.texts, file).toEqual(here.texts);
-    expect(away.maps.length).toBeGreaterThan(3);
-    for (const [i, map] of away.maps.entries()) {
+  const away = await answersOnScreen(page, index.runs, images);
+  await openPage(page, '/?source=embedded');
+  await expect(status(page)).toContainText('in this page');
+  const here = await answersOnScreen(page, index.runs, images);
+  for (const { file } of index.runs) {
+    const [found, wanted] = [away.get(file)!, here.get(file)!];
+    expect(found.texts, file).toEqual(wanted.texts);
+    expect(found.maps.length).toBeGreaterThan(3);
+    for (const [i, map] of found.maps.entries()) {
       const about = `${file}, token ${map.tokens[0]?.index} “${map.tokens[0]?.text}”`;
-      const wanted = here.maps[i]!;
-      const differences = map.values.flatMap((row, r) =>
-        row.map((value, c) => Math.abs(value - wanted.values[r]![c]!)),
-      );
+      const other = wanted.maps[i]!;
+      const differences = map.values.flatMap((row, r) => row.map((value, c) => Math.abs(value - other.values[r]![c]!)));
       // There float32 weights and states that crossed as fp16, here fp16 weights: 5e-4 at most was seen.
       expect(Math.max(...differences), about).toBeLessThan(2e-3);
-      expect(Math.abs(map.tokens[0]!.logProb - wanted.tokens[0]!.logProb), about).toBeLessThan(2e-2);
+      expect(Math.abs(map.tokens[0]!.logProb - other.tokens[0]!.logProb), about).toBeLessThan(2e-2);
       expect(map.backend, about).toBe('wasm');
     }
   }
@@ -225,7 +247,7 @@ slow(
     await expect(message(page)).toContainText(/Queued: \d questions? ahead of yours/);
     expect(await tokens(page).count()).toBe(former);
     await expect(page.locator('.answer-question')).not.toHaveText('How many objects are there?');
-    await expect(eyebrow(page)).toHaveText('Answer', { timeout: 45_000 });
+    await expect(eyebrow(page)).toHaveText('Answer', { timeout: 120_000 });
     const places = await page.evaluate(() => (window as unknown as { places: string[] }).places);
     expect(places.length, 'it moved up').toBeGreaterThan(1);
     expect(others.map((response) => response.status)).toEqual([200, 200, 200]);
@@ -327,26 +349,25 @@ test.describe('where something fails', () => {
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
 
-  const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
-  for (const [size, viewport] of Object.entries(sizes)) {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      test(`looks as it should, unconnected and without maps: ${size}, ${colorScheme}`, async ({ page, companion }) => {
-        await page.setViewportSize(viewport);
-        await page.emulateMedia({ colorScheme });
-        await page.route('**/v1/health', (route) => route.abort());
-        await openPage(page, companion.address);
-        await expect(page).toHaveScreenshot(`unconnected-${size}-${colorScheme}.png`);
-        await page.unroute('**/v1/health');
-        await changeHead(page, { hiddenSize: 4096 });
-        await ask(page, 'How many objects are there?');
-        await page.evaluate(() => window.scrollTo(0, 0));
-        await page.evaluate(() => {
-          for (const element of document.querySelectorAll('[data-volatile]')) element.textContent = '0 ms';
-        });
-        await expect(page).toHaveScreenshot(`without-maps-${size}-${colorScheme}.png`);
-      });
+  test('looks as it should, unconnected and without maps', withGoldens, async ({ page, companion }) => {
+    await page.route('**/v1/health', (route) => route.abort());
+    await openPage(page, companion.address);
+    for (const size of ['desktop', 'phone'] as const) {
+      await shot(page, 'unconnected-masthead', [size, 'light'], { region: page.getByRole('banner') });
+      await shot(page, 'unconnected-ask', [size, 'light'], { region: page.locator('.ask') });
     }
-  }
+    await page.unroute('**/v1/health');
+    await changeHead(page, { hiddenSize: 4096 });
+    await page.setViewportSize(sizes.desktop);
+    await ask(page, 'How many objects are there?');
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await shot(page, 'without-maps', ['desktop', 'light'], { region: page.locator('main') });
+    await shot(page, 'without-maps', ['phone', 'light'], { region: page.locator('main') });
+  });
+});
+
+test.describe('with an empty cache', () => {
+  test.use({ isFresh: true });
 
   test('a head whose file is not the one that was promised is not used', async ({ page, companion }) => {
     await page.route('**/v1/head/fastrm.bin*', async (route) => {
@@ -362,12 +383,12 @@ test.describe('where something fails', () => {
 });
 
 alone.describe('a companion that dies', () => {
-  alone.use({ isSlow: true, tolerated: /Failed to load resource|net::ERR/ });
+  alone.use({ isSlow: true, isFresh: true, tolerated: /Failed to load resource|net::ERR/ });
 
   alone(
     'in the middle of an answer: what came stays, and reconnecting to the next one works',
     async ({ page, companion: first }) => {
-      alone.setTimeout(150_000);
+      alone.setTimeout(300_000);
       await openPage(page, first.address);
       await put(page, 'Describe the image.');
       await freezeInAnswer(page, first, 4);
@@ -398,7 +419,7 @@ alone.describe('a companion that dies', () => {
 });
 
 alone.describe('a model without a head', () => {
-  alone.use({ isHeadless: true });
+  alone.use({ isHeadless: true, isFresh: true });
 
   alone(
     'gives the answer, says that it has no maps, and the command that trains a head',
@@ -418,8 +439,7 @@ alone.describe('a model without a head', () => {
       await expect(page.locator('.inspector')).toContainText('Token 2 of');
       for (const colorScheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme });
-        const { violations } = await new AxeBuilder({ page }).analyze();
-        expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`)).toEqual([]);
+        expect(await axeFaults(page)).toEqual([]);
       }
     },
   );

@@ -30,7 +30,7 @@ interface Start {
   readonly arguments?: readonly string[];
 }
 
-const startMs = 60_000;
+const startMs = 180_000;
 
 export async function startCompanion({
   model = modelFolder,

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
-import { ask, expect, idle, openPage, selectedTokens, test, token } from './page';
+import { ask, expect, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
 import { twoFramesRun } from './two-frames';
 
-/** Beside FastRM a method that costs next to nothing, where it does not matter which. */
+/** Next to FastRM a method that costs next to nothing, for tests to which it does not matter which. */
 const quick = '&methods=fastrm,rollout';
 
 const panel = (page: Page, name: string): Locator => page.getByRole('region', { name, exact: true });
@@ -14,6 +14,11 @@ const panelNames = (page: Page): Promise<string[]> =>
 
 async function openCompare(page: Page, more = ''): Promise<void> {
   await openPage(page, `/?view=compare${more}`);
+}
+
+/** FastRM next to the random map, which needs no model either. */
+async function openWithRandom(page: Page): Promise<void> {
+  await openWithoutModel(page, '/?view=compare&methods=fastrm,random');
 }
 
 /** Chooses from a select without a pointer. */
@@ -72,14 +77,14 @@ test('FastRM and its teacher stand side by side, and a patch under the pointer t
 });
 
 test('the crosshair walks through all panels from the keyboard', async ({ page }) => {
-  await openCompare(page, quick);
+  await openWithRandom(page);
   await gridOf(page, 'FastRM').focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('PageUp');
   await page.keyboard.press('ArrowDown');
   await expect(gridOf(page, 'FastRM').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1: 0\.\d\d, rank/);
-  await expect(gridOf(page, 'Attention rollout').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1:/);
-  await expect(readoutOf(page, 'Attention rollout')).toContainText('r2 c1');
+  await expect(gridOf(page, 'Random').getByRole('gridcell')).toHaveAccessibleName(/row 2, column 1:/);
+  await expect(readoutOf(page, 'Random')).toContainText('r2 c1');
 });
 
 test('panels are added, moved, replaced and removed from the keyboard, and stay in the address', async ({ page }) => {
@@ -155,7 +160,7 @@ test('the numbers of agreement follow from the maps as they are saved', async ({
 });
 
 test('values are shown as given, as shares or as ranks, and the legend says which', async ({ page }) => {
-  await openCompare(page, quick);
+  await openWithRandom(page);
   const legend = page.locator('.compare-legend .legend-scale');
   await expect(legend).toContainText('probabilities');
   await page.getByRole('radio', { name: 'Share of maximum' }).click();
@@ -169,27 +174,27 @@ test('values are shown as given, as shares or as ranks, and the legend says whic
 });
 
 test('each kind of map is outlined at its own threshold, and the agreement follows', async ({ page }) => {
-  await openCompare(page);
+  await openWithRandom(page);
   const outlineOf = (name: string) => panel(page, name).locator('.outline-line').first().getAttribute('d');
-  const [fastrm, chefer] = [await outlineOf('FastRM'), await outlineOf('Chefer, exact')];
+  const [fastrm, chefer] = [await outlineOf('FastRM'), await outlineOf('Random')];
   const f1 = page.getByRole('row', { name: /^F1/ }).locator('td').first();
   const before = await f1.innerText();
   await page.getByRole('slider', { name: /FastRM outline: probability/ }).focus();
   await page.keyboard.press('Home');
   await expect.poll(() => outlineOf('FastRM')).toBe('M0 0L24 0L24 24L0 24Z');
   expect(await outlineOf('FastRM')).not.toBe(fastrm);
-  expect(await outlineOf('Chefer, exact')).toBe(chefer);
+  expect(await outlineOf('Random')).toBe(chefer);
   await expect(f1).not.toHaveText(before);
   await page.getByRole('slider', { name: /Other outlines: share/ }).focus();
   await page.keyboard.press('End');
   await expect(page).toHaveURL(/share-threshold=1\.00/);
-  await expect.poll(() => outlineOf('Chefer, exact')).not.toBe(chefer);
+  await expect.poll(() => outlineOf('Random')).not.toBe(chefer);
   await page.getByRole('button', { name: 'reset' }).last().click();
-  await expect.poll(() => outlineOf('Chefer, exact')).toBe(chefer);
+  await expect.poll(() => outlineOf('Random')).toBe(chefer);
 });
 
 test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by dragging', async ({ page }) => {
-  await openCompare(page, quick);
+  await openWithRandom(page);
   const widths = () =>
     page.locator('.stage-frame').evaluateAll((frames) => frames.map((frame) => Math.round(frame.clientWidth)));
   const [whole] = await widths();
@@ -199,7 +204,7 @@ test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by drag
   await page.keyboard.press('0');
   await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
 
-  const box = await panel(page, 'Attention rollout').locator('.zoom-stage').boundingBox();
+  const box = await panel(page, 'Random').locator('.zoom-stage').boundingBox();
   if (box === null) throw new Error('the panel has no place');
   await page.mouse.move(box.x + 40, box.y + 40);
   const scrolledPx = () => page.evaluate(() => window.scrollY);
@@ -283,29 +288,33 @@ test('a question asked here is answered and compared, and its costs are drawn an
   await expect(rows.filter({ hasText: 'Chefer, exact' }).first()).toContainText(/ms|s/);
 });
 
-test('a method that waits can be stopped and gone on with; what is there stays', async ({ page }) => {
-  let release = () => {};
-  const held = new Promise<void>((resolve) => {
-    release = resolve;
+test.describe('while its graph is fetched', () => {
+  test.use({ isFresh: true });
+
+  test('a method that waits can be stopped and gone on with; what is there stays', async ({ page }) => {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
+      await held;
+      await route.continue();
+    });
+    await page.goto('/?view=compare&methods=fastrm,gradcam');
+    const gradcam = panel(page, 'GradCAM, attention');
+    await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });
+    await gradcam.getByRole('button', { name: 'Stop GradCAM, attention' }).click();
+    await expect(gradcam).toContainText('Stopped after 0 of 6');
+    await expect(readoutOf(page, 'FastRM')).toContainText('peak');
+    release();
+    await gradcam.getByRole('button', { name: 'Continue' }).click();
+    await idle(page);
+    await expect(gradcam).toContainText('6 tokens done');
   });
-  await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
-    await held;
-    await route.continue();
-  });
-  await page.goto('/?view=compare&methods=fastrm,gradcam');
-  const gradcam = panel(page, 'GradCAM, attention');
-  await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });
-  await gradcam.getByRole('button', { name: 'Stop GradCAM, attention' }).click();
-  await expect(gradcam).toContainText('Stopped after 0 of 6');
-  await expect(readoutOf(page, 'FastRM')).toContainText('peak');
-  release();
-  await gradcam.getByRole('button', { name: 'Continue' }).click();
-  await idle(page);
-  await expect(gradcam).toContainText('6 tokens done');
 });
 
 test.describe('where a graph does not come', () => {
-  test.use({ tolerated: /Failed to load resource/ });
+  test.use({ tolerated: /Failed to load resource/, isFresh: true });
 
   test('the panel says so, and trying again brings the maps', async ({ page }) => {
     await page.route('**/models/**/explain-gradcam.onnx', (route) => route.abort());
@@ -330,7 +339,7 @@ test('maps are computed once: leaving the view and coming back costs nothing', a
 });
 
 test('a run of another model shows the maps that it holds, and why there are no others', async ({ page }) => {
-  await openCompare(page, quick);
+  await openWithRandom(page);
   const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
   await page.locator('input[type="file"]').setInputFiles(file);
   await idle(page);

@@ -1,10 +1,10 @@
 import type { Page } from '@playwright/test';
-import { expect, mapPixels, openPage, patches, readout, test, token } from './page';
+import { expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
 import { peaks, twoFramesRun } from './two-frames';
 
 /** A colleague's run of a model that reads an image in detail and as an overview. */
 async function openTwoFrames(page: Page, path = '/'): Promise<void> {
-  await openPage(page, path);
+  await openWithoutModel(page, path);
   const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
   await page.locator('input[type="file"]').setInputFiles(file);
   await expect(page.locator('.answer-question')).toHaveText('What is in the middle?');
@@ -15,7 +15,7 @@ const frames = (page: Page) => page.getByRole('radiogroup', { name: 'The model r
 const peakText = ({ row, col }: { row: number; col: number }) => `peak 0.90 at r${row + 1} c${col + 1}`;
 
 test('a run with one frame offers no choice', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   await expect(frames(page)).toHaveCount(0);
 });
 

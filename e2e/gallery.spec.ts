@@ -3,9 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect, type Page, test } from '@playwright/test';
 import { build, type PreviewServer, preview } from 'vite';
+import { withGoldens } from './shot';
 
-// The gallery of marks, built for these tests alone. All screenshots are of one page, which no model has to load for.
-// npx playwright test gallery --update-snapshots rewrites the goldens.
+// The gallery of marks, built for these tests. All screenshots are of one page, which needs no model.
+// `npm run goldens` retakes them.
+
+// One worker: the tests share the server and the page.
+test.describe.configure({ mode: 'default' });
 
 /** Dark as well where the theme decides the colours of the data. */
 const goldens: Readonly<Record<string, readonly ('light' | 'dark')[]>> = {
@@ -90,11 +94,12 @@ test('the gallery shows each mark, without an error', async () => {
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const name of Object.keys(goldens).filter((each) => goldens[each]!.includes(colorScheme))) {
-    test(`mark ${name}, ${colorScheme}`, async () => {
+    test(`mark ${name}, ${colorScheme}`, withGoldens, async () => {
+      const golden = `mark-${name}-${colorScheme}.png`;
       await page.emulateMedia({ colorScheme });
       await page.evaluate(showAlone, name);
       const drawing = page.locator(`${drawings}[data-name="${name}"]`);
-      await expect(drawing).toHaveScreenshot(`mark-${name}-${colorScheme}.png`);
+      await test.step(golden, () => expect(drawing).toHaveScreenshot(golden));
     });
   }
 }

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
-import { expect, mapPixels, openPage, patches, readout, test, token } from './page';
+import { expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
 
 test('colours, scale, sharpness and opacity are chosen, and stay in the address', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   await token(page, 1).click();
   const before = await mapPixels(page);
   await page.getByRole('radio', { name: 'Viridis' }).click();
@@ -28,7 +28,7 @@ test('colours, scale, sharpness and opacity are chosen, and stay in the address'
 test('the threshold outlines what lies above it, by keyboard too, and resets to the head’s threshold', async ({
   page,
 }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   const outline = page.locator('.outline-line');
   const count = page.locator('.legend-count');
   const slider = page.getByRole('slider', { name: /threshold/i });
@@ -48,7 +48,7 @@ test('the threshold outlines what lies above it, by keyboard too, and resets to 
 test('a patch tells its value and rank under the pointer; picked, it marks the words that rest on it', async ({
   page,
 }) => {
-  await openPage(page, '/?threshold=0.01'); // low enough for any model's words
+  await openWithoutModel(page, '/?threshold=0.01'); // low enough for any model's words
   await expect(readout(page)).toContainText('peak');
   const peak = /r(\d+) c(\d+)/.exec(await readout(page).innerText());
   const [row, col] = [Number(peak?.[1]), Number(peak?.[2])];
@@ -67,7 +67,7 @@ test('a patch tells its value and rank under the pointer; picked, it marks the w
 });
 
 test('the patches are walked and picked from the keyboard', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   const cell = page.getByRole('gridcell');
   await page.keyboard.press('Tab');
   while (!(await patches(page).evaluate((grid) => grid === document.activeElement))) await page.keyboard.press('Tab');
@@ -84,7 +84,7 @@ test('the patches are walked and picked from the keyboard', async ({ page }) => 
 });
 
 test('the map on screen is saved as picture and as numbers with how they were made', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   for (const kind of ['PNG', 'CSV', 'JSON']) {
     const download = page.waitForEvent('download');
     await page.getByRole('button', { name: kind, exact: true }).click();
@@ -104,7 +104,7 @@ test('the map on screen is saved as picture and as numbers with how they were ma
 });
 
 test('provenance names model, head, backend, stage and times', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   const line = page.locator('.provenance');
   await expect(line).toContainText(/head .+, trained on/);
   await expect(line).toContainText(/(post|pre)_norm states/);

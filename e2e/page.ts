@@ -1,10 +1,46 @@
 import { expect, type Locator, type Page, test as plain } from '@playwright/test';
+import { createSharedContexts, type SharedContexts } from './shared-context';
+
+/** Loading the model takes 2 s on an idle machine. */
+const idleTimeoutMs = 90_000;
+
+interface Options {
+  /** Console errors that the test itself brings about. */
+  tolerated: RegExp | undefined;
+  /** With its own browser context: for tests that count on an empty cache, or emulate another device. */
+  isFresh: boolean;
+  /** Where a visitor enters. */
+  entry: string;
+}
 
 /** Every test fails on an error in the console and on a request that leaves the page's own origin. */
-export const test = plain.extend<{ page: Page; tolerated: RegExp | undefined }>({
-  /** Console errors that the test itself brings about. */
+export const test = plain.extend<Options, { compiled: readonly string[]; shared: SharedContexts }>({
   tolerated: [undefined, { option: true }],
-  page: async ({ page, baseURL, tolerated }, use) => {
+  isFresh: [false, { option: true }],
+  entry: ['/', { option: true }],
+  compiled: [['ort-wasm-simd-threaded'], { option: true, scope: 'worker' }],
+  shared: [
+    async ({ browser, compiled }, use) => {
+      const shared = createSharedContexts(browser, compiled);
+      await use(shared);
+      await shared.destroy();
+    },
+    { scope: 'worker' },
+  ],
+  context: async ({ browser, shared, isFresh, entry, baseURL }, use) => {
+    if (baseURL === undefined) throw new Error('no baseURL');
+    if (isFresh) {
+      const context = await browser.newContext();
+      await use(context);
+      await context.close();
+    } else {
+      await use(await shared.get(baseURL, entry));
+      await shared.reset(baseURL);
+    }
+  },
+  page: async ({ context, baseURL, tolerated, viewport }, use) => {
+    const page = await context.newPage();
+    if (viewport) await page.setViewportSize(viewport);
     const faults: string[] = [];
     page.on('console', (message) => {
       if (message.type() === 'error' && !tolerated?.test(message.text())) faults.push(message.text());
@@ -15,6 +51,8 @@ export const test = plain.extend<{ page: Page; tolerated: RegExp | undefined }>(
       if (!url.startsWith(`${baseURL}`) && !/^(blob|data):/.test(url)) faults.push(`a request left the page: ${url}`);
     });
     await use(page);
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    await page.close();
     expect(faults).toEqual([]);
   },
 });
@@ -25,6 +63,18 @@ export { expect };
 export async function openPage(page: Page, path = '/'): Promise<void> {
   await page.goto(path);
   await idle(page);
+}
+
+const withoutModel = new WeakSet<Page>();
+
+/**
+ * Opens the page with its model held back for good, and waits for everything else: reading and exploring an answer
+ * needs no model, and a model takes most of the time that a page takes to load.
+ */
+export async function openWithoutModel(page: Page, path = '/'): Promise<void> {
+  if (!withoutModel.has(page)) await page.route('**/embedded.worker*.js', () => {});
+  withoutModel.add(page);
+  await openPage(page, path);
 }
 
 /** Opens the page with the example read and the model held back, until the function that it gives is called. */
@@ -42,8 +92,10 @@ export async function openBeforeModel(page: Page): Promise<() => void> {
   return letModelThrough;
 }
 
+/** Waits until nothing is under way, the loading of a model that is held back excepted. */
 export async function idle(page: Page): Promise<void> {
-  await expect(page.locator('html')).toHaveAttribute('data-idle', 'true', { timeout: 45_000 });
+  const isIdle = withoutModel.has(page) ? 'html[data-idle="loading"]' : 'html[data-idle="true"]';
+  await page.locator(isIdle).waitFor({ state: 'attached', timeout: idleTimeoutMs });
 }
 
 export const tokens = (page: Page): Locator => page.getByRole('option');

@@ -2,9 +2,11 @@
 // whole way from an image to maps against what the Python side saved.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, type Page, test } from '@playwright/test';
+import type { Page } from '@playwright/test';
 import { build, type PreviewServer, preview } from 'vite';
 import { findBrowser } from '../scripts/browser.mjs';
+import { browserArguments } from './browser-arguments';
+import { expect, test as plain } from './page';
 import type { RuntimeTests } from './runtime/page';
 
 /** WebGPU without a GPU: SwiftShader computes it. Slow, so for correctness only. */
@@ -17,32 +19,38 @@ const softwareGpu = [
   '--disable-vulkan-surface',
 ];
 
-test.use({ launchOptions: { executablePath: (await findBrowser()) ?? '', args: ['--no-sandbox', ...softwareGpu] } });
-test.describe.configure({ timeout: 120_000 });
-
 const configFile = path.resolve(import.meta.dirname, 'runtime/vite.config.ts');
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187) + 100;
 const url = `http://localhost:${port}/`;
-let server: PreviewServer;
 
-test.beforeAll(async () => {
-  test.setTimeout(120_000);
-  await build({ configFile, logLevel: 'error' });
-  server = await preview({ configFile, logLevel: 'error', preview: { port, strictPort: true } });
+/** Over the page of `runtime/`, built and served by the worker that runs these tests. */
+const test = plain.extend<{ opened: undefined }, { server: PreviewServer }>({
+  server: [
+    // biome-ignore lint/correctness/noEmptyPattern: the fixture's form
+    async ({}, use) => {
+      await build({ configFile, logLevel: 'error' });
+      const server = await preview({ configFile, logLevel: 'error', preview: { port, strictPort: true } });
+      await use(server);
+      await server.close();
+    },
+    { scope: 'worker', auto: true, timeout: 180_000 },
+  ],
+  baseURL: url.slice(0, -1),
+  opened: [
+    async ({ page }, use) => {
+      await open(page);
+      await use(undefined);
+    },
+    { auto: true },
+  ],
 });
 
-test.afterAll(() => server.close());
-
-let faults: string[] = [];
-
-test.beforeEach(async ({ page }) => {
-  faults = [];
-  page.on('console', (message) => message.type() === 'error' && faults.push(message.text()));
-  page.on('pageerror', (error) => faults.push(error.message));
-  await open(page);
+test.use({
+  launchOptions: { executablePath: (await findBrowser()) ?? '', args: [...browserArguments, ...softwareGpu] },
+  compiled: ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.jspi'],
 });
-
-test.afterEach(() => expect(faults).toEqual([]));
+// One worker: they share the server.
+test.describe.configure({ mode: 'default' });
 
 async function open(page: Page): Promise<void> {
   await page.goto(url);
@@ -137,18 +145,21 @@ test('an answer comes in order: begin, prompt, token and map in turn, end', asyn
 });
 
 test('stopping a long answer ends it with the token just read, in the worker too', async ({ page }) => {
+  const image = await firstImage(page);
   const ask = async (stopAfter?: number) => {
-    const image = await firstImage(page);
     const { events } = await call(page, 'answer', image, 'Describe the image.', stopAfter);
     const end = events.flatMap((event) => (event.type === 'end' ? [event.end] : []))[0]!;
     return { types: events.map(({ type }) => type), end };
   };
-  const whole = await ask();
-  const stopped = await ask(2);
-  expect(stopped.types).toEqual(['begin', 'prompt', 'token', 'map', 'token', 'map', 'end']);
-  expect(stopped.end.reason).toBe('cancelled');
-  expect(whole.types.length, 'a long answer').toBeGreaterThan(30);
-  expect(stopped.end.answerMs, 'the worker did not go on to the end').toBeLessThan(0.7 * whole.end.answerMs);
+  // A busy machine may hold up the shorter one: it is the shorter one in one of a few tries.
+  await expect(async () => {
+    const whole = await ask();
+    const stopped = await ask(2);
+    expect(stopped.types).toEqual(['begin', 'prompt', 'token', 'map', 'token', 'map', 'end']);
+    expect(stopped.end.reason).toBe('cancelled');
+    expect(whole.types.length, 'a long answer').toBeGreaterThan(30);
+    expect(stopped.end.answerMs, 'the worker did not go on to the end').toBeLessThan(0.7 * whole.end.answerMs);
+  }).toPass({ timeout: 90_000 });
 });
 
 test('what was asked before leaves no trace in an answer', async ({ page }) => {
@@ -169,56 +180,12 @@ test('in the worker, too, maps come from WebGPU where it is asked for', async ({
   expect(new Set(backends)).toEqual(new Set(['webgpu']));
 });
 
-test('a changed file is refused by its checksum, and loading again works', async ({ page }) => {
-  await page.route(
-    '**/head/fastrm.bin',
-    async (route) => {
-      const response = await route.fetch();
-      const body = await response.body();
-      body[0] = body[0]! ^ 1;
-      await route.fulfill({ response, body });
-    },
-    { times: 1 },
-  );
-  const { first, between, after } = await call(page, 'loadTwice');
-  expect(first).toContain('head/fastrm.bin does not match its checksum');
-  expect(between).toMatchObject({ phase: 'failed' });
-  expect(after).toMatchObject({ phase: 'ready' });
-});
-
-test('a worker that cannot start says so, and loading again works', async ({ page }) => {
-  await page.route('**/embedded.worker*.js', (route) => route.fulfill({ status: 503 }), { times: 1 });
-  const { first, after } = await call(page, 'loadTwice');
-  expect(first).toContain("the model's worker failed");
-  expect(after).toMatchObject({ phase: 'ready' });
-});
-
-test('a runtime that cannot start fails the load, and loading again works', async ({ page }) => {
-  await page.route('**/*.wasm', (route) => route.fulfill({ body: 'no wasm', contentType: 'application/wasm' }), {
-    times: 1,
-  });
-  const { first, after } = await call(page, 'loadTwice');
-  expect(first).toMatch(/wasm/i);
-  expect(after).toMatchObject({ phase: 'ready' });
-  faults.splice(0);
-});
-
-test('the second visit finds the model in the cache', async ({ page }) => {
-  await call(page, 'loadTwice');
-  const fetched: string[] = [];
-  page.on('request', (request) => fetched.push(new URL(request.url()).pathname));
-  await open(page);
-  await call(page, 'loadTwice');
-  expect(fetched).toContain('/models/patchlight-scenes/manifest.json');
-  expect(fetched.filter((file) => /\.(onnx|bin)$/.test(file))).toEqual([]);
-});
-
 test('the answer and its maps are those of the Python side', async ({ page }) => {
   const index = await (await page.request.get(`${url}samples/index.json`)).json();
   expect(index.runs.length).toBeGreaterThan(0);
-  for (const { file } of index.runs) {
-    const found = await call(page, 'compareWithRun', `samples/${file}`);
-    const about = `${file}: ${found.question}`;
+  const files = index.runs.map(({ file }: { file: string }) => `samples/${file}`);
+  for (const [i, found] of (await call(page, 'compareWithRuns', files)).entries()) {
+    const about = `${files[i]}: ${found.question}`;
     expect(found.texts[1], about).toEqual(found.texts[0]);
     expect(found.words[1], about).toEqual(found.words[0]);
     expect(found.prompts[1], about).toEqual(found.prompts[0]);
@@ -278,15 +245,66 @@ test('a question that comes while an answer is explained waits for one map; stop
   expect(tokens).toBeGreaterThan(30);
 });
 
-test('what explains answers is fetched when that is first asked for, and kept', async ({ page }) => {
-  const fetched: string[] = [];
-  page.on('request', (request) => fetched.push(new URL(request.url()).pathname.split('/').at(-1)!));
-  const files = () => fetched.splice(0).filter((file) => file.startsWith('explain-'));
-  await call(page, 'loadTwice');
-  expect(files()).toEqual([]);
-  await call(page, 'explainRun', 'samples/run-1.run', [0]);
-  expect(files()).toContain('explain-chefer.onnx');
-  await open(page);
-  await call(page, 'explainRun', 'samples/run-1.run', [0]);
-  expect(files()).toEqual([]);
+test.describe('with an empty cache', () => {
+  test.use({ isFresh: true });
+
+  test('a changed file is refused by its checksum, and loading again works', async ({ page }) => {
+    await page.route(
+      '**/head/fastrm.bin',
+      async (route) => {
+        const response = await route.fetch();
+        const body = await response.body();
+        body[0] = body[0]! ^ 1;
+        await route.fulfill({ response, body });
+      },
+      { times: 1 },
+    );
+    const { first, between, after } = await call(page, 'loadTwice');
+    expect(first).toContain('head/fastrm.bin does not match its checksum');
+    expect(between).toMatchObject({ phase: 'failed' });
+    expect(after).toMatchObject({ phase: 'ready' });
+  });
+
+  test('a worker that cannot start says so, and loading again works', async ({ page }) => {
+    await page.route('**/embedded.worker*.js', (route) => route.fulfill({ status: 503 }), { times: 1 });
+    const { first, after } = await call(page, 'loadTwice');
+    expect(first).toContain("the model's worker failed");
+    expect(after).toMatchObject({ phase: 'ready' });
+  });
+
+  test('the second visit finds the model in the cache', async ({ page }) => {
+    await call(page, 'loadTwice');
+    const fetched: string[] = [];
+    page.on('request', (request) => fetched.push(new URL(request.url()).pathname));
+    await open(page);
+    await call(page, 'loadTwice');
+    expect(fetched).toContain('/models/patchlight-scenes/manifest.json');
+    expect(fetched.filter((file) => /\.(onnx|bin)$/.test(file))).toEqual([]);
+  });
+
+  test('what explains answers is fetched when that is first asked for, and kept', async ({ page }) => {
+    const fetched: string[] = [];
+    page.on('request', (request) => fetched.push(new URL(request.url()).pathname.split('/').at(-1)!));
+    const files = () => fetched.splice(0).filter((file) => file.startsWith('explain-'));
+    await call(page, 'loadTwice');
+    expect(files()).toEqual([]);
+    await call(page, 'explainRun', 'samples/run-1.run', [0]);
+    expect(files()).toContain('explain-chefer.onnx');
+    await open(page);
+    await call(page, 'explainRun', 'samples/run-1.run', [0]);
+    expect(files()).toEqual([]);
+  });
+
+  test.describe('and an error that the test brings about', () => {
+    test.use({ tolerated: /./ });
+
+    test('a runtime that cannot start fails the load, and loading again works', async ({ page }) => {
+      await page.route('**/*.wasm', (route) => route.fulfill({ body: 'no wasm', contentType: 'application/wasm' }), {
+        times: 1,
+      });
+      const { first, after } = await call(page, 'loadTwice');
+      expect(first).toMatch(/wasm/i);
+      expect(after).toMatchObject({ phase: 'ready' });
+    });
+  });
 });

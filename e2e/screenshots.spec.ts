@@ -1,32 +1,60 @@
 import type { Page } from '@playwright/test';
-import { ask, expect, idle, message, openPage, patches, questionBox, test, token } from './page';
+import { ask, expect, idle, message, openPage, openWithoutModel, patches, questionBox, test, token } from './page';
 import { diskPng } from './pictures';
+import { shot, withGoldens } from './shot';
 import { twoFramesRun } from './two-frames';
 
-// npx playwright test screenshots --update-snapshots rewrites the goldens.
-const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+const region = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
 
-/** Measured times differ from run to run, and so would the width of what hides them. */
-function freezeTimes(): void {
-  for (const element of document.querySelectorAll('[data-volatile]')) element.textContent = '0 ms';
-}
+const scrollToTop = (page: Page) => page.evaluate(() => window.scrollTo(0, 0));
 
-const views: Record<string, (page: Page) => Promise<void>> = {
-  'first-look': async () => {},
-  'whole-page': async () => {},
-  'picked-patch': async (page) => {
-    await token(page, 2).click();
-    await token(page, 4).click({ modifiers: ['Shift'] });
-    const peak = /r(\d+) c(\d+)/.exec(await page.locator('.readout-numbers').innerText());
-    const box = await patches(page).boundingBox();
-    if (box === null || peak === null) throw new Error('there is no map');
-    await page.mouse.click(
-      box.x + ((Number(peak[2]) - 0.5) / 24) * box.width,
-      box.y + ((Number(peak[1]) - 0.5) / 24) * box.height,
-    );
-    await page.mouse.move(0, 0);
-  },
-  oblong: async (page) => {
+test('the example and what stands around it', withGoldens, async ({ page }) => {
+  await openPage(page);
+  await shot(page, 'whole-page', ['desktop', 'light'], { isWhole: true });
+  await shot(page, 'whole-page', ['phone', 'light'], { isWhole: true });
+  await shot(page, 'first-look', ['desktop', 'dark']);
+  const pictures = {
+    gallery: page.locator('.gallery'),
+    stage: page.locator('.explain-figure'),
+    tray: page.getByRole('group', { name: 'Image to ask about' }),
+  };
+  for (const [place, part] of Object.entries(pictures))
+    await shot(page, `pictures-${place}`, ['phone', 'light'], { region: part, pictures: 'real' });
+});
+
+test('the evidence next to an answer', withGoldens, async ({ page }) => {
+  await openPage(page);
+  await page.getByRole('button', { name: 'Show the evidence' }).click();
+  await idle(page);
+  const panel = page.locator('.trust-panel');
+  await shot(page, 'trust-evidence', ['desktop', 'light'], { region: panel });
+  await shot(page, 'trust-evidence', ['phone', 'light'], { region: panel });
+});
+
+test('several tokens, and a patch that is picked', withGoldens, async ({ page }) => {
+  await openWithoutModel(page);
+  await token(page, 2).click();
+  await token(page, 4).click({ modifiers: ['Shift'] });
+  const peak = /r(\d+) c(\d+)/.exec(await page.locator('.readout-numbers').innerText());
+  const box = await patches(page).boundingBox();
+  if (box === null || peak === null) throw new Error('there is no map');
+  await page.mouse.click(
+    box.x + ((Number(peak[2]) - 0.5) / 24) * box.width,
+    box.y + ((Number(peak[1]) - 0.5) / 24) * box.height,
+  );
+  const stage = page.locator('.explain-figure');
+  const answer = region(page, 'Answer');
+  await shot(page, 'picked-patch-map', ['desktop', 'light'], { region: stage });
+  await shot(page, 'picked-patch-answer', ['desktop', 'light'], { region: answer });
+  await shot(page, 'picked-patch-map', ['desktop', 'dark'], { region: stage });
+  await shot(page, 'picked-patch-answer', ['phone', 'light'], { region: answer });
+});
+
+test(
+  'an oblong image of the visitor’s own, and a question with words that the model does not know',
+  withGoldens,
+  async ({ page }) => {
+    await openPage(page);
     await page.locator('input[type="file"]').setInputFiles({
       name: 'wide.png',
       mimeType: 'image/png',
@@ -34,106 +62,94 @@ const views: Record<string, (page: Page) => Promise<void>> = {
     });
     await expect(page.locator('.readout-title')).toHaveText('wide.png');
     await ask(page, 'What color is the sphere?');
-    await page.evaluate(() => window.scrollTo(0, 0));
-  },
-  'two-frames': async (page) => {
-    const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
-    await page.locator('input[type="file"]').setInputFiles(file);
-    await page.getByRole('radio', { name: /Overview/ }).click();
-    await page.evaluate(() => window.scrollTo(0, 0));
-  },
-  'unknown-words': async (page) => {
+    await scrollToTop(page);
+    const options = { pictures: 'real' } as const;
+    await shot(page, 'oblong', ['desktop', 'light'], { ...options, region: page.locator('.explain-figure') });
+    await shot(page, 'oblong', ['phone', 'light'], options);
+
     await questionBox(page).fill('What color is the giraffe?');
     await questionBox(page).press('Enter');
     await expect(message(page)).not.toBeEmpty();
+    const form = page.locator('.ask');
+    await shot(page, 'unknown-words', ['desktop', 'light'], { region: form });
+    await shot(page, 'unknown-words', ['phone', 'light'], { region: form });
   },
-};
+);
 
-for (const [view, arrange] of Object.entries(views)) {
-  for (const [size, viewport] of Object.entries(sizes)) {
-    for (const colorScheme of ['light', 'dark'] as const) {
-      test(`${view}, ${size}, ${colorScheme}`, async ({ page }) => {
-        await page.setViewportSize(viewport);
-        await page.emulateMedia({ colorScheme });
-        await openPage(page);
-        await arrange(page);
-        await page.evaluate(freezeTimes);
-        await expect(page).toHaveScreenshot(`${view}-${size}-${colorScheme}.png`, {
-          fullPage: view === 'whole-page',
-        });
-      });
-    }
+test('a run with two frames', withGoldens, async ({ page }) => {
+  await openWithoutModel(page);
+  const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
+  await page.locator('input[type="file"]').setInputFiles(file);
+  await page.getByRole('radio', { name: /Overview/ }).click();
+  await scrollToTop(page);
+  const stage = page.locator('.explain-left');
+  await shot(page, 'two-frames', ['desktop', 'light'], { region: stage, pictures: 'real' });
+  await shot(page, 'two-frames', ['phone', 'light'], { pictures: 'real' });
+});
+
+test.describe('the comparison', () => {
+  async function openCompare(page: Page, settings = ''): Promise<void> {
+    await openPage(page, `/?view=compare${settings}`);
   }
-}
 
-interface Comparison {
-  readonly address: string;
-  readonly shots: readonly (readonly [keyof typeof sizes, 'light' | 'dark'])[];
-  arrange?(page: Page): Promise<void>;
-}
+  test('of two methods', withGoldens, async ({ page }) => {
+    await openCompare(page);
+    const main = page.locator('main');
+    await shot(page, 'compare-two-panels', ['desktop', 'light'], { region: main });
+    await shot(page, 'compare-two-panels', ['desktop', 'dark'], { region: page.locator('.panels') });
+    await shot(page, 'compare-two-panels', ['phone', 'light'], { region: main });
+  });
 
-/** On a phone the second panel is far below the answer. */
-const showSecond = (page: Page) =>
-  page
-    .locator('.panel')
-    .nth(1)
-    .evaluate((panel) => {
-      if (window.innerWidth < 1000) panel.scrollIntoView();
-    });
+  test('of three, and of four', withGoldens, async ({ page }) => {
+    const panels = page.locator('.panels');
+    await openCompare(page, '&methods=fastrm,tam,dex-ar');
+    await shot(page, 'compare-three-panels', ['desktop', 'light'], { region: panels });
+    await openCompare(page, '&methods=fastrm,rollout,tam,dex-ar');
+    await shot(page, 'compare-four-panels', ['desktop', 'light'], { region: panels });
+    await shot(page, 'compare-four-panels', ['phone', 'light'], { region: panels });
+  });
 
-const everyShot: Comparison['shots'] = [
-  ['desktop', 'light'],
-  ['desktop', 'dark'],
-  ['phone', 'light'],
-  ['phone', 'dark'],
-];
+  test('by ranks, zoomed, with a patch picked', withGoldens, async ({ page }) => {
+    await openCompare(page, '&methods=fastrm,tam&values=rank');
+    await page
+      .getByRole('grid')
+      .last()
+      .click({ position: { x: 200, y: 180 } });
+    await page.getByRole('button', { name: 'Zoom in' }).click();
+    const difference = region(page, 'Difference');
+    await shot(page, 'compare-difference', ['desktop', 'light'], { region: difference });
+    await shot(page, 'compare-difference', ['desktop', 'dark'], { region: difference });
+    await shot(page, 'compare-difference', ['phone', 'light'], { region: difference });
+  });
 
-const comparisons: Record<string, Comparison> = {
-  'two-panels': {
-    address: '',
-    shots: everyShot,
-    arrange: showSecond,
-  },
-  'three-panels': { address: '&methods=fastrm,tam,dex-ar', shots: [everyShot[0]!, everyShot[3]!], arrange: showSecond },
-  'four-panels': {
-    address: '&methods=fastrm,rollout,tam,dex-ar',
-    shots: [everyShot[1]!, everyShot[2]!],
-    arrange: showSecond,
-  },
-  difference: {
-    address: '&methods=fastrm,tam&values=rank',
-    shots: everyShot,
-    arrange: async (page) => {
-      await page
-        .getByRole('grid')
-        .last()
-        .click({ position: { x: 200, y: 180 } });
-      await page.getByRole('button', { name: 'Zoom in' }).click();
-      await page.mouse.move(0, 0);
-      await page.getByRole('region', { name: 'Difference' }).evaluate((panel) => panel.scrollIntoView());
-    },
-  },
-  strip: {
-    address: '&run=run-3.run&strip=tam&methods=fastrm,tam',
-    shots: everyShot,
-    arrange: async (page) => {
-      await token(page, 8).click();
-      await idle(page);
-      await page.mouse.move(0, 0);
-      await page.getByRole('region', { name: 'All tokens' }).evaluate((part) => part.scrollIntoView());
-    },
-  },
-};
+  test('of all tokens', withGoldens, async ({ page }) => {
+    await openCompare(page, '&run=run-3.run&strip=tam&methods=fastrm,tam');
+    await token(page, 8).click();
+    await idle(page);
+    const strip = region(page, 'All tokens');
+    await shot(page, 'compare-strip', ['desktop', 'light'], { region: strip });
+    await shot(page, 'compare-strip', ['phone', 'light'], { region: strip });
+  });
+});
 
-for (const [view, { address, shots, arrange }] of Object.entries(comparisons)) {
-  for (const [size, colorScheme] of shots) {
-    test(`comparison, ${view}, ${size}, ${colorScheme}`, async ({ page }) => {
-      await page.setViewportSize(sizes[size]);
-      await page.emulateMedia({ colorScheme });
-      await openPage(page, `/?view=compare${address}`);
-      await arrange?.(page);
-      await page.evaluate(freezeTimes);
-      await expect(page).toHaveScreenshot(`compare-${view}-${size}-${colorScheme}.png`);
-    });
-  }
-}
+test('the data set behind the trust, plain and brushed', withGoldens, async ({ page }) => {
+  await openWithoutModel(page, '/?view=trust');
+  const main = page.locator('main');
+  await shot(page, 'trust', ['desktop', 'light'], { region: main });
+  await shot(page, 'trust', ['desktop', 'dark'], { region: page.locator('.trust-hero') });
+  await shot(page, 'trust', ['phone', 'light']);
+
+  const chart = page.locator('[data-chart="entropy"]');
+  await page.setViewportSize({ width: 1440, height: 900 });
+  await chart.getByRole('slider', { name: /^Read/ }).focus();
+  for (const key of ['End', 'PageDown', 'Enter']) await page.keyboard.press(key);
+  await chart.getByRole('slider', { name: /, from$/ }).focus();
+  await page.keyboard.press('PageDown');
+  await page.getByRole('checkbox', { name: /^vqa-like/ }).click();
+  await idle(page);
+  await expect(page.locator('.samples-row').first()).toBeVisible();
+  const charts = page.locator('.linked');
+  await shot(page, 'trust-brushed-charts', ['desktop', 'light'], { region: charts });
+  await shot(page, 'trust-brushed-charts', ['phone', 'light'], { region: charts });
+  await shot(page, 'trust-brushed-samples', ['desktop', 'light'], { region: page.locator('.samples') });
+});

@@ -1,7 +1,7 @@
-import { expect, mapPixels, openPage, selectedTokens, stageTitle, test, token, tokens } from './page';
+import { expect, mapPixels, openWithoutModel, selectedTokens, stageTitle, test, token, tokens } from './page';
 
 test.beforeEach(async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
 });
 
 test('arrows, Home and End walk through the answer, and the map comes along', async ({ page }) => {
@@ -87,5 +87,6 @@ test('pointing at a token shows what else the model might have said', async ({ p
 
 test('each token carries its probability', async ({ page }) => {
   const labels = await tokens(page).evaluateAll((options) => options.map((option) => option.ariaLabel));
+  expect(labels.length).toBeGreaterThan(1);
   for (const label of labels) expect(label).toMatch(/, [<\d.]+ %/);
 });

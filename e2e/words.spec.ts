@@ -1,10 +1,10 @@
-import { expect, openPage, selectedTokens, test, token, tokens } from './page';
+import { expect, openWithoutModel, selectedTokens, test, token, tokens } from './page';
 
 // Every description begins "There are … objects:", and a plural is two sub-tokens: object ##s.
 const recorded = 'Describe the image.';
 
 test('a word of several sub-tokens is picked as one', async ({ page }) => {
-  await openPage(page);
+  await openWithoutModel(page);
   await page.getByRole('navigation').getByRole('button', { name: recorded }).first().click();
   await expect(page.locator('.answer-question')).toHaveText(recorded);
   const texts = await tokens(page).evaluateAll((options) => options.map((option) => option.firstChild?.textContent));

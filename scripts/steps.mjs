@@ -12,7 +12,7 @@ import { root } from './shell.mjs';
 /**
  * @typedef {object} StepContext
  * @property {typeof import('./shell.mjs').run} run prints to the step's log
- * @property {number} jobs number of processes for a step that uses all slots
+ * @property {number} workers number of processes that the step may use: its share of the slots
  */
 
 /**
@@ -20,7 +20,7 @@ import { root } from './shell.mjs';
  * @property {string} name
  * @property {readonly Need[]} needs what must be installed
  * @property {boolean} [check] part of `npm run check`: formatting, lint, types, imports
- * @property {'all'} [slots] for a step that keeps all cores busy; others use one slot
+ * @property {'all' | 'half'} [share] share of the job slots, for a step with workers; other steps use one slot
  * @property {readonly string[]} [after] earlier steps whose output it reads
  * @property {(context: StepContext) => Promise<void>} run
  */
@@ -34,7 +34,10 @@ const companion = path.join(root, 'companion');
  */
 const npmBin = (name) => path.join(root, 'node_modules/.bin', name);
 
-/** @type {readonly Step[]} */
+/**
+ * Quick checks come first, then long steps on one slot, longest first, then steps that use all slots.
+ * @type {readonly Step[]}
+ */
 export const steps = [
   {
     name: 'pyright',
@@ -82,22 +85,10 @@ export const steps = [
   { name: 'build', needs: ['node'], run: ({ run }) => run(npmBin('vite'), ['build', '--logLevel', 'warn']) },
   { name: 'bundle', needs: ['node'], after: ['build'], run: ({ run }) => run(node, ['scripts/check-bundle.mjs']) },
   {
-    name: 'vitest',
-    needs: ['node'],
-    slots: 'all',
-    run: ({ run, jobs }) => run(npmBin('vitest'), ['run', `--maxWorkers=${jobs}`]),
-  },
-  {
-    name: 'e2e',
-    needs: ['node', 'browser', 'python'],
-    slots: 'all',
-    after: ['build'],
-    run: ({ run }) => run(npmBin('playwright'), ['test']),
-  },
-  {
     name: 'pytest',
     needs: ['python'],
-    run: ({ run }) => run(venvBin('python'), ['-m', 'pytest'], { cwd: companion }),
+    share: 'half',
+    run: ({ run, workers }) => run(venvBin('python'), ['-m', 'pytest', ...distributed(workers)], { cwd: companion }),
   },
   { name: 'pipeline', needs: ['python'], run: runSmokePipeline },
   {
@@ -106,7 +97,33 @@ export const steps = [
     after: ['build'],
     run: ({ run }) => run(node, ['scripts/check-extras.mjs']),
   },
+  {
+    name: 'vitest',
+    needs: ['node'],
+    share: 'half',
+    run: ({ run, workers }) => run(npmBin('vitest'), ['run', `--maxWorkers=${workers}`]),
+  },
+  {
+    name: 'e2e',
+    needs: ['node', 'browser', 'python'],
+    share: 'all',
+    after: ['build'],
+    run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
+  },
 ];
+
+/** Arguments for pytest-xdist; one worker would only add its start-up time. @param {number} workers */
+const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers)]);
+
+/**
+ * Returns how many job slots a step uses.
+ * @param {Step} step
+ * @param {number} jobs
+ */
+export function slotsOf({ share }, jobs) {
+  if (share === undefined) return 1;
+  return share === 'all' ? jobs : Math.ceil(jobs / 2);
+}
 
 /**
  * Builds a small embedded model in an empty folder, because the pipeline would resume the work of an earlier version.

@@ -13,7 +13,7 @@ import { schedule } from './schedule.mjs';
 import { root, run } from './shell.mjs';
 import { createStepLog } from './step-log.mjs';
 import { renderTimes, writeTimes } from './step-times.mjs';
-import { chooseSteps, steps } from './steps.mjs';
+import { chooseSteps, slotsOf, steps } from './steps.mjs';
 
 /** @typedef {import('./steps.mjs').Step} Step */
 /** @typedef {import('./shell.mjs').RunOptions} RunOptions */
@@ -44,7 +44,7 @@ const log = createStepLog({
 });
 const tasks = chosen.map((step) => ({
   name: step.name,
-  slots: step.slots === 'all' ? jobs : 1,
+  slots: slotsOf(step, jobs),
   after: step.after ?? [],
   run: () => runStep(step),
 }));
@@ -76,5 +76,5 @@ async function runStep(step) {
   /** @type {typeof run} */
   const runLogged = (command, args, more) =>
     run(command, args, { ...more, onOutput: (text) => log.output(step.name, text) });
-  await step.run({ run: runLogged, jobs });
+  await step.run({ run: runLogged, workers: slotsOf(step, jobs) });
 }

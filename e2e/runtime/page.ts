@@ -15,6 +15,7 @@ import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../.
 import type { FloatTensor } from '../../src/inference/tensor';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
 import { openRecorded } from '../../src/source/recorded-run';
+import type { RunSource } from '../../src/source/run-source';
 
 const modelUrl = new URL('models/patchlight-scenes/', document.baseURI).href;
 
@@ -104,6 +105,41 @@ function isCheck(event: ExplainEvent): event is Extract<ExplainEvent, { type: 'c
   return event.type === 'check';
 }
 
+async function compareWithRun(source: RunSource, runUrl: string) {
+  const recorded = await openRun(runUrl);
+  const { image, question } = recorded.header!;
+  const live = await collect(source.ask({ image, text: question }, new AbortController().signal));
+  const differences = recorded.maps.map((values, i) => largestDifference(values, live.maps[i] ?? new Float32Array()));
+  const logProbs = recorded.tokens.map(({ logProb }, i) => Math.abs(logProb - (live.tokens[i]?.logProb ?? 0)));
+  return {
+    question,
+    geometries: [recorded.header!.geometry, live.header!.geometry],
+    models: [recorded.header!.model, live.header!.model],
+    texts: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ text }) => text)),
+    prompts: [recorded.prompt, live.prompt],
+    words: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ word }) => word)),
+    ends: [recorded.end, live.end],
+    mapDifference: Math.max(...differences),
+    logProbDifference: Math.max(...logProbs),
+  };
+}
+
+/** What the tests read of an event: images and states would be slow to hand out of the page. */
+function briefly(event: RunEvent) {
+  switch (event.type) {
+    case 'token': {
+      const { alternatives, tokenId, logProb } = event.token;
+      return { type: event.type, token: { alternatives, tokenId, logProb } };
+    }
+    case 'map':
+      return { type: event.type, map: { backend: event.map.backend } };
+    case 'end':
+      return event;
+    default:
+      return { type: event.type };
+  }
+}
+
 const tests = {
   async adapter(): Promise<string | undefined> {
     const info = (await navigator.gpu?.requestAdapter())?.info;
@@ -178,26 +214,13 @@ const tests = {
     return { first, between, after };
   },
 
-  /** A saved run of the Python side and the same question asked here. */
-  async compareWithRun(runUrl: string) {
-    const recorded = await openRun(runUrl);
+  /** Saved runs of the Python side, each with the same question asked here. */
+  async compareWithRuns(runUrls: readonly string[]) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
-    const { image, question } = recorded.header!;
-    const live = await collect(source.ask({ image, text: question }, new AbortController().signal));
+    const compared = [];
+    for (const runUrl of runUrls) compared.push(await compareWithRun(source, runUrl));
     source.destroy();
-    const differences = recorded.maps.map((values, i) => largestDifference(values, live.maps[i] ?? new Float32Array()));
-    const logProbs = recorded.tokens.map(({ logProb }, i) => Math.abs(logProb - (live.tokens[i]?.logProb ?? 0)));
-    return {
-      question,
-      geometries: [recorded.header!.geometry, live.header!.geometry],
-      models: [recorded.header!.model, live.header!.model],
-      texts: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ text }) => text)),
-      prompts: [recorded.prompt, live.prompt],
-      words: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ word }) => word)),
-      ends: [recorded.end, live.end],
-      mapDifference: Math.max(...differences),
-      logProbDifference: Math.max(...logProbs),
-    };
+    return compared;
   },
 
   /** Tokens of a saved run by each method that the source offers; its refusals before the model is there, and after. */
@@ -285,12 +308,9 @@ const tests = {
       events.push(event);
       if (event.type === 'token' && event.token.index + 1 === stopAfter) controller.abort();
     }
-    const { status, model } = source;
+    const { status } = source;
     source.destroy();
-    const plain = events.map((event) =>
-      event.type === 'map' ? { ...event, map: { ...event.map, values: Array.from(event.map.values) } } : event,
-    );
-    return { events: plain, progress, status, model };
+    return { events: events.map(briefly), progress, status };
   },
 };
 

@@ -43,6 +43,8 @@ class WatchedSession(ModelSession):
         super().__init__(model, settings, head=None, knows="Nothing.", train_command="patchlight train", **more)
         self.before_answer: Callable[[], object] = lambda: None
         self.after_row: Callable[[], object] = lambda: None
+        # Each answer's and explanation's stop callback, in the order of the requests.
+        self.stops: list[Callable[[], bool]] = []
         self.read_count = self.answer_count = self.explain_count = self.row_count = 0
 
     def read(self, request: Any, image: Image.Image) -> Question:
@@ -51,10 +53,12 @@ class WatchedSession(ModelSession):
 
     def read_explanation(self, request: Any, image: Image.Image, stop: Any) -> Explaining:
         self.read_count += 1
+        self.stops.append(stop)
         return super().read_explanation(request, image, stop)
 
     def answer(self, question: Question, run: RunWriter, stop: Any, wait_for_room: Any) -> None:
         self.answer_count += 1
+        self.stops.append(stop)
         self.before_answer()
         super().answer(question, run, stop, self._watched(wait_for_room))
 
@@ -91,7 +95,7 @@ class Served(NamedTuple):
         return f"http://{self.host}:{self.port}"
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=30, **options)
+        return httpx.Client(base_url=self.url, timeout=60, **options)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Writes src/math/maps/fixtures/agreement.json: pairs of maps and how far they agree by SciPy and NumPy.
+"""Writes src/math/maps/fixtures/agreement.json: pairs of maps with SciPy's and numpy's own figures of how far they agree.
 
 Run `python -m tests.makers.agreement_fixture` in companion/.
 """

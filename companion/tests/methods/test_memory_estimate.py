@@ -1,6 +1,5 @@
 """Compare the memory estimate with what torch's allocator hands out, and test the error for exceeding the budget."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from patchlight.methods.names import METHODS, Method
 from patchlight.methods.peak_memory import peak_memory
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading
+from tests.helpers.serving import wait_until
 from tests.helpers.tiny_models import KINDS, tiny
 
 ANSWER = [40, 41, 90, 41] * 3
@@ -67,7 +67,7 @@ def test_the_estimate_is_close_if_attention_dominates(method: Method):
 def test_the_measured_peak_counts_memory_in_use_at_the_same_time():
     with peak_memory(torch.device("cpu")) as peak:
         kept = torch.ones(30_000_000)
-        time.sleep(0.2)  # leaves time for a sample: one every 2 ms once the thread runs
+        wait_until(lambda: peak() > 115e6, "a sample was taken")
         del kept
         torch.ones(10_000_000)
     assert 115e6 < peak() <= 135e6

@@ -343,19 +343,22 @@ def test_running_and_waiting_runs_can_be_cancelled_by_id():
 
 
 def test_disconnecting_stops_the_answer_within_one_token():
-    token_s = 0.1
+    row_counts: list[int] = []
+
+    def hold_the_eighth_row() -> None:
+        if served.session.row_count == 8:
+            wait_until(served.session.stops[0], "the answer was told to stop")
+
     with companion() as served, served.client() as client:
-        served.session.after_row = lambda: time.sleep(token_s)
+        served.session.after_row = hold_the_eighth_row
         with open_run(client, maxNewTokens=400) as run:
             for _ in range(4):
                 run.until("token")
-        left_at = served.session.row_count
-        with served.client() as other, open_run(other, maxNewTokens=1) as run:
-            # This run starts once the first has stopped.
-            while run.until("queued")["place"] > 0:
-                pass
-            # One row may have been in progress when the connection closed, and another when the server noticed.
-            assert served.session.row_count <= left_at + 2
+        served.session.before_answer = lambda: row_counts.append(served.session.row_count)
+        assert ask(client, maxNewTokens=1).end.reason == "length"
+        assert served.session.stops[0]()
+        # At most the row in progress and the end row.
+        assert 8 <= row_counts[0] <= 10
 
 
 def test_disconnecting_while_waiting_leaves_the_queue():
@@ -383,9 +386,8 @@ def test_a_stalled_client_is_disconnected_and_frees_the_model():
             headers += "".join(f"{name}: {body.headers[name]}\r\n" for name in ("content-type", "content-length"))
             stalled.sendall(headers.encode() + b"\r\n" + body.read())
             wait_until(lambda: served.session.read_count == 1, "the question was read")
-            started = time.monotonic()
+            # Without a free model, this would never return.
             assert ask(client, maxNewTokens=3).end.reason == "length"
-            assert time.monotonic() - started < 10
 
 
 def test_two_hundred_concurrent_requests_finish_or_are_refused_and_free_their_memory():

@@ -10,7 +10,10 @@ const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
 
 const selectIsReadingTable = ({ file }: OwnCalibration) => file.phase === 'reading';
 
-/** Sets `data-idle` on <html> so that tests can wait for pending work instead of sleeping. */
+/**
+ * Sets `data-idle` on <html> so that tests can wait for pending work instead of sleeping: `true` if nothing is pending,
+ * `loading` if only the model still loads, else `false`.
+ */
 export function IdleSignal() {
   const fetching = useIsFetching();
   const { asking } = useAsking();
@@ -19,7 +22,7 @@ export function IdleSignal() {
   const isReadingTable = useOwnCalibration(selectIsReadingTable);
   const { phase } = useSourceStatus();
   const isLoading = phase === 'loading' || phase === 'idle';
-  const isBusy = fetching > 0 || isReading || isReadingTable || asking.phase !== 'idle' || isExplaining || isLoading;
+  const isBusy = fetching > 0 || isReading || isReadingTable || asking.phase !== 'idle' || isExplaining;
   useEffect(() => {
     const root = document.documentElement;
     root.dataset.idle = 'false';
@@ -32,14 +35,14 @@ export function IdleSignal() {
       // Wait two frames: one for layout, one for paint.
       requestAnimationFrame(() =>
         requestAnimationFrame(() => {
-          if (isCurrent) root.dataset.idle = 'true';
+          if (isCurrent) root.dataset.idle = isLoading ? 'loading' : 'true';
         }),
       );
     });
     return () => {
       isCurrent = false;
     };
-  }, [isBusy]);
+  }, [isBusy, isLoading]);
   return null;
 }
 

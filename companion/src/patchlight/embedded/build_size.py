@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from ..head.training import HeadConfig
 from .calibration.answer_scenes import CalibrationSize
+from .training.model import VISION_LAYERS
 from .training.packing import PATCHES
 from .training.stages import StageConfig
 
@@ -15,6 +16,8 @@ class Size:
     train_scenes: int
     validation_scenes: int
     test_scenes: int
+    model_layers: int
+    """Most layers of each tower."""
     stages: tuple[StageConfig, ...]
     collected_scenes: int
     held_out_scenes: int
@@ -61,6 +64,7 @@ FULL = Size(
     train_scenes=12_288,
     validation_scenes=1_024,
     test_scenes=1_024,
+    model_layers=VISION_LAYERS,
     stages=(
         StageConfig("align", 1_400, 16, 1e-3, 1.0, patches=176),
         replace(_ASKED, name="easy", steps=1_000, patches=112, max_objects=4),
@@ -82,6 +86,7 @@ SMOKE = Size(
     train_scenes=16,
     validation_scenes=8,
     test_scenes=8,
+    model_layers=2,
     stages=tuple(
         replace(
             stage,

@@ -10,6 +10,7 @@ small sizes, in two minutes.
 import argparse
 import json
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -104,7 +105,9 @@ class Build:
         }
         for name in only or STEPS:
             print(f"== {name}", flush=True)
+            started = time.perf_counter()
             steps[name]()
+            print(f"   {name} took {time.perf_counter() - started:.1f} s", flush=True)
 
     def pool(self, split: str) -> ScenePool:
         counts = {
@@ -114,13 +117,17 @@ class Build:
         }
         return ScenePool(self.work / "scenes", split, counts[split])
 
+    def untrained(self) -> LlavaForConditionalGeneration:
+        """Build the model of this size with random weights."""
+        return build_model(self.tokenizer, max_layers=self.size.model_layers)
+
     def scenes(self) -> None:
         for split in ("train", "validation", "test"):
             self.pool(split).fill(workers=self.workers)
 
     def train(self, name: str) -> None:
         """Train one stage, starting from the weights of the previous one."""
-        model, head = build_model(self.tokenizer), AlignmentHead(192, self.tokenizer)
+        model, head = self.untrained(), AlignmentHead(192, self.tokenizer)
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
         if place:
@@ -142,7 +149,7 @@ class Build:
         validation = self.work / "training" / f"{name}.validation.json"
         if not trained_now and validation.exists():
             return
-        trained = build_model(self.tokenizer)  # the compiled model would be recompiled for other shapes
+        trained = self.untrained()  # the compiled model would be recompiled for other shapes
         trained.load_state_dict(model.state_dict())
         torch.nn.Module.to(trained, device)
         exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
@@ -156,7 +163,7 @@ class Build:
 
     def model(self) -> None:
         """Save the last stage's weights in the standard Hugging Face layout."""
-        model = build_model(self.tokenizer)
+        model = self.untrained()
         last = torch.load(
             self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True, map_location="cpu"
         )

@@ -29,10 +29,15 @@ CHAT_TEMPLATE = (
     "{% else %}{{ content['text'] + ' ' }}{% endif %}{% endfor %}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
+VISION_LAYERS, TEXT_LAYERS = 5, 4
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaForConditionalGeneration:
+def build_model(
+    tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, max_layers: int = VISION_LAYERS
+) -> LlavaForConditionalGeneration:
     """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
+
+    `max_layers` caps the depth of both towers, for a model that only has to run.
 
     At this size, the usual small random weights learn some structure late or never, so the initialisation provides it:
 
@@ -50,7 +55,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
     vision = CLIPVisionConfig(
         hidden_size=192,
         intermediate_size=768,
-        num_hidden_layers=5,
+        num_hidden_layers=min(VISION_LAYERS, max_layers),
         num_attention_heads=4,
         image_size=IMAGE_PX,
         patch_size=PATCH_PX,
@@ -60,7 +65,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast, *, seed: int = 0) -> LlavaFo
         vocab_size=len(tokenizer),
         hidden_size=192,
         intermediate_size=512,
-        num_hidden_layers=4,
+        num_hidden_layers=min(TEXT_LAYERS, max_layers),
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,

@@ -1,0 +1,44 @@
+import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import { expect, test } from './page';
+
+export const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } };
+
+export type Size = keyof typeof sizes;
+export type Scheme = 'light' | 'dark';
+
+export const looks: readonly (readonly [Size, Scheme])[] = [
+  ['desktop', 'light'],
+  ['desktop', 'dark'],
+  ['phone', 'dark'],
+  ['phone', 'light'],
+];
+
+/** Gives the open page another size and colour scheme. */
+export async function setLook(page: Page, size: Size, colorScheme: Scheme): Promise<void> {
+  await page.setViewportSize(sizes[size]);
+  await page.emulateMedia({ colorScheme });
+}
+
+/** What axe finds wrong, in `region` or in the whole page. */
+export async function axeFaults(page: Page, region?: string): Promise<string[]> {
+  const builder = new AxeBuilder({ page });
+  const { violations } = await (region === undefined ? builder : builder.include(region)).analyze();
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
+}
+
+/** A step for every size and colour scheme of the page as it stands, and one for its width on the smallest phone. */
+export async function expectAccessible(page: Page, region?: string): Promise<void> {
+  for (const [size, colorScheme] of looks) {
+    await test.step(`axe: ${size}, ${colorScheme}`, async () => {
+      await setLook(page, size, colorScheme);
+      expect.soft(await axeFaults(page, region), `${size}, ${colorScheme}`).toEqual([]);
+    });
+  }
+  await test.step('no sideways scrolling at 320 px', async () => {
+    await page.setViewportSize({ width: 320, height: 640 });
+    // Charts take their new width in the frames that follow.
+    const overflowPx = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    await expect.soft.poll(overflowPx, 'sideways scrolling at 320 px').toBeLessThanOrEqual(0);
+  });
+}

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { defineConfig, mergeConfig, type Plugin } from 'vite';
+import base from '../vite.config.ts';
+
+/**
+ * Workers see a machine with one core. onnxruntime's threads wait for each other in busy loops, and pages of tests that
+ * run side by side would spend most of their time in them. runtime.spec.ts runs on several threads.
+ */
+function oneThread(): Plugin {
+  const prefix = "Object.defineProperty(navigator, 'hardwareConcurrency', { value: 1 });\n";
+  return {
+    name: 'one-thread',
+    configurePreviewServer({ config, middlewares }) {
+      middlewares.use((request, response, next) => {
+        const file = /^\/(assets\/[\w.-]+\.worker-[\w-]+\.js)$/.exec(request.url ?? '')?.[1];
+        if (file === undefined) return next();
+        const headers = { ...config.preview.headers, 'Content-Type': 'text/javascript' };
+        for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
+        response.end(prefix + readFileSync(path.resolve(config.root, config.build.outDir, file), 'utf8'));
+      });
+    },
+  };
+}
+
+export default mergeConfig(base, defineConfig({ plugins: [oneThread()] }));

@@ -1,0 +1,58 @@
+// @ts-check
+// `npm run goldens`: builds the page, takes its screenshots, replaces the goldens in e2e/goldens that differ by a pixel
+// or more, and removes those that no test compares.
+//   npm run goldens -- trust      only tests with "trust" in their title; removes nothing
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { install } from './install.mjs';
+import { root, run } from './shell.mjs';
+
+export const folder = path.join(root, 'e2e/goldens');
+
+/** @typedef {{ title: string, steps?: ReportStep[] }} ReportStep */
+/** @typedef {{ specs?: { tests: { results: { status: string, steps?: ReportStep[] }[] }[] }[], suites?: ReportSuite[] }} ReportSuite */
+
+/**
+ * Returns the goldens that a test run compared, from Playwright's JSON report: e2e/shot.ts names a step after each.
+ * @param {ReportSuite} suite
+ * @returns {string[]}
+ */
+export function comparedGoldens({ specs = [], suites = [] }) {
+  /** @param {ReportStep} step @returns {string[]} */
+  const inStep = ({ title, steps = [] }) => {
+    const name = /^[\w-]+\.png$/.exec(title)?.[0];
+    return [...(name === undefined ? [] : [name]), ...steps.flatMap(inStep)];
+  };
+  const results = specs.flatMap(({ tests }) => tests.flatMap(({ results: all }) => all));
+  return [...results.flatMap(({ steps = [] }) => steps.flatMap(inStep)), ...suites.flatMap(comparedGoldens)];
+}
+
+async function main() {
+  const failures = await install(new Set(/** @type {const} */ (['node', 'python', 'browser'])));
+  for (const [need, reason] of failures) throw new Error(`${need}: ${reason}`);
+  const [titles] = process.argv.slice(2);
+  const out = mkdtempSync(path.join(os.tmpdir(), 'patchlight-goldens-'));
+  const report = path.join(out, 'report.json');
+  try {
+    await run(path.join(root, 'node_modules/.bin/vite'), ['build', '--logLevel', 'warn']);
+    const chosen = titles === undefined ? '@goldens' : `(?=.*@goldens).*${titles}`;
+    await run(
+      path.join(root, 'node_modules/.bin/playwright'),
+      ['test', '--grep', chosen, '--update-snapshots=changed', '--reporter=list,json'],
+      { env: { PATCHLIGHT_GOLDENS: 'exact', PLAYWRIGHT_JSON_OUTPUT_NAME: report } },
+    );
+    if (titles !== undefined) return;
+    const compared = new Set(comparedGoldens(JSON.parse(readFileSync(report, 'utf8'))));
+    for (const file of readdirSync(folder).filter((name) => !compared.has(name))) {
+      rmSync(path.join(folder, file));
+      console.log(`removed ${file}: no test compares it`);
+    }
+  } finally {
+    rmSync(out, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await main();
