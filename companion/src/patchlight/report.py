@@ -17,9 +17,13 @@ def write_report(
     (folder / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n")
 
 
-def figure(label: str, value: float, *, unit: str = "", goal: str = "") -> dict[str, object]:
-    """Return one figure of a report, rounded to four decimals."""
+def figure(
+    label: str, value: float, *, interval: tuple[float, float] | None = None, unit: str = "", goal: str = ""
+) -> dict[str, object]:
+    """Return one figure of a report, rounded to four decimals. `interval` is the 95 % interval of a sampled figure."""
     row: dict[str, object] = {"label": label, "value": round(value, 4)}
+    if interval is not None:
+        row["interval"] = [round(end, 4) for end in interval]
     if unit:
         row["unit"] = unit
     if goal:

@@ -116,8 +116,9 @@ def test_combined_measures_equal_another_logistic_regression():
     expected = stats.mannwhitneyu(score[r], score[~r]).statistic / (r.sum() * (~r).sum())
     result = combine_measures(rows)
     assert result is not None
-    assert result.both == pytest.approx(expected, abs=1e-3)  # only one of the two has a ridge
-    assert result.both > max(result.entropy, result.log_prob)
+    assert result.both.value == pytest.approx(expected, abs=1e-3)  # only one of the two has a ridge
+    assert result.both.value > max(result.entropy.value, result.log_prob.value)
+    assert result.both.low < result.both.value < result.both.high
 
 
 def test_answers_of_unknown_correctness_or_without_tokens_are_left_out():

@@ -7,9 +7,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from patchlight.bootstrap import Bootstrap, Ratio
 from patchlight.measure.method_scores import (
-    Bootstrap,
-    Ratio,
     binarised,
     f1,
     iou,

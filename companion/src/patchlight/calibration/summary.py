@@ -14,7 +14,6 @@ from .statistics import (
     RightSide,
     Share,
     Threshold,
-    auroc,
     auroc_interval,
     calibrate_threshold,
     is_set_half,
@@ -63,9 +62,9 @@ class Combination(NamedTuple):
     """AUROC on the half that was not used for fitting: of each measure alone and of both in a logistic regression."""
 
     answers: int
-    entropy: float
-    log_prob: float
-    both: float
+    entropy: Auroc
+    log_prob: Auroc
+    both: Auroc
 
 
 class Separation(NamedTuple):
@@ -123,11 +122,12 @@ def combine_measures(rows: Sequence[Mapping[str, Any]]) -> Combination | None:
     columns = (columns - columns[on].mean(0)) / np.maximum(columns[on].std(0), 1e-12)
     score = columns @ _logistic(columns[on], right[on])
 
-    def other_half_auroc(column: np.ndarray) -> float:
-        return auroc(column[~on & right], column[~on & ~right], "above")
-
-    entropy, log_prob = columns.T
-    return Combination(int((~on).sum()), other_half_auroc(entropy), other_half_auroc(log_prob), other_half_auroc(score))
+    entropy, log_prob, both = (
+        auroc_interval(column[~on & right], column[~on & ~right], "above", seed=SEED) for column in (*columns.T, score)
+    )
+    if entropy is None or log_prob is None or both is None:
+        return None
+    return Combination(int((~on).sum()), entropy, log_prob, both)
 
 
 def answer_lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
@@ -190,11 +190,12 @@ def _logistic(columns: np.ndarray, is_right: np.ndarray) -> np.ndarray:
 def _figures(combination: Combination | None) -> list[dict[str, object]]:
     if combination is None:
         return []
-    return [
-        figure("AUROC of entropy (sum-normalised, mean), on one half of the answers", combination.entropy),
-        figure("AUROC of log-probability (mean), on the same half", combination.log_prob),
-        figure("AUROC of both, combined by a logistic regression fitted to the other half", combination.both),
+    labelled = [
+        ("AUROC of entropy (sum-normalised, mean), on one half of the answers", combination.entropy),
+        ("AUROC of log-probability (mean), on the same half", combination.log_prob),
+        ("AUROC of both, combined by a logistic regression fitted to the other half", combination.both),
     ]
+    return [figure(label, area.value, interval=(area.low, area.high)) for label, area in labelled]
 
 
 def _threshold_table(measure: Measure, by_set: dict[str, Separation]) -> dict[str, Any]:

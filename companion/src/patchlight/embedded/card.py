@@ -135,6 +135,12 @@ def _figure_table(report: dict[str, Any]) -> str:
         "",
         "| | measured | goal |",
         "|---|---:|---|",
-        *(f"| {f['label']} | {f['value']} {f.get('unit', '')} | {f.get('goal', '')} |" for f in report["figures"]),
+        *(f"| {f['label']} | {_value(f)} | {f.get('goal', '')} |" for f in report["figures"]),
     ]
     return "\n".join(row.rstrip() for row in rows)
+
+
+def _value(figure: dict[str, Any]) -> str:
+    value = f"{figure['value']} {figure.get('unit', '')}".rstrip()
+    low, high = figure.get("interval", (None, None))
+    return value if low is None else f"{value} ({low} to {high})"

@@ -7,14 +7,16 @@ import math
 from collections import Counter, defaultdict
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+from ..bootstrap import Bootstrap, Estimate, Ratio
 from ..head.fastrm import FastRM
 from ..head.sample_store import HeadSamples
-from ..head.scores import THRESHOLDS, best_threshold, labels_of, measure
+from ..head.scores import THRESHOLDS, HeadCounts, best_threshold, count, curve_of
 from ..head.training import predict
 from ..report import figure, write_report
 from .answering import GreedyAnswer, TokenizedQuestion, ask_scenes, greedy_answers
@@ -27,6 +29,11 @@ from .world.scenes import Scene
 
 COMMAND = "python -m patchlight.embedded.pipeline --only {step}"
 PRECISION, RECALL = "descriptions: precision of objects", "descriptions: recall of objects"
+_GOALS = {
+    "overall": ">= 0.80",
+    PRECISION: ">= 0.75",
+    **dict.fromkeys(("attribute", "existence", "count", "relation"), ">= 0.65"),
+}
 
 
 def is_right(item: TokenizedQuestion, answer: str) -> bool:
@@ -64,7 +71,7 @@ def evaluate_answers(
 ) -> dict[str, float]:
     """Score greedy answers on the scenes of `pool` by kind of question, and again with the images swapped.
 
-    Returns the figures by label and, if `report` is given, writes them to `report/answers.json`.
+    Returns the shares by label and, if `report` is given, writes them with their intervals to `report/answers.json`.
     """
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     per_scene = 8
@@ -73,10 +80,10 @@ def evaluate_answers(
     answers = greedy_answers(model, pool, items, tokenizer)
     texts = [tokenizer.decode(a.ids) for a in answers]
     right = [is_right(q, text) for q, text in zip(items, texts, strict=True)]
-    groups: dict[str, list[bool]] = defaultdict(list)
+    groups: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for q, ok in zip(items, right, strict=True):
-        groups[q.question.kind].append(ok)
-        groups[f"{q.question.kind}: {q.question.variety}"].append(ok)
+        groups[q.question.kind].append((q.scene, ok))
+        groups[f"{q.question.kind}: {q.question.variety}"].append((q.scene, ok))
     described = ask_scenes(
         pool, range(min(len(pool), descriptions)), tokenizer, per_scene=1, seed=seed, kind="description"
     )
@@ -84,27 +91,32 @@ def evaluate_answers(
         score_description(pool[q.scene].scene, tokenizer.decode(a.ids))
         for q, a in zip(described, greedy_answers(model, pool, described, tokenizer), strict=True)
     ]
-    described_right, mentioned = np.array(counts).sum(0)
-    present = sum(len(pool[q.scene].scene.objects) for q in described)
+    described_right, mentioned = np.array(counts, np.float64).T
+    present = np.array([len(pool[q.scene].scene.objects) for q in described], np.float64)
+    by_description = Bootstrap(np.array([q.scene for q in described]))
     colors = [q for q in items if q.question.kind == "attribute"]
     swapped = _swap(scenes, seed)
     other = greedy_answers(model, pool, colors, tokenizer, scene_of=swapped)
-    swapped_right: dict[str, list[bool]] = defaultdict(list)
+    swapped_right: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for q, a in zip(colors, other, strict=True):
-        swapped_right[q.question.variety].append(is_right(q, tokenizer.decode(a.ids)))
-    result = {
-        "overall": float(np.mean(right)),
-        "questions": float(len(items)),
-        PRECISION: float(described_right / max(mentioned, 1)),
-        RECALL: float(described_right / max(present, 1)),
-        "descriptions": float(len(described)),
-        **{name: float(np.mean(values)) for name, values in sorted(groups.items())},
-        **{f"swapped image, {name}": float(np.mean(values)) for name, values in sorted(swapped_right.items())},
-        **{f"chance, {name}": 1 / len(values) for name, values in ATTRIBUTES.items()},
+        swapped_right[q.question.variety].append((q.scene, is_right(q, tokenizer.decode(a.ids))))
+    estimates = {
+        "overall": _share_right([(q.scene, ok) for q, ok in zip(items, right, strict=True)]),
+        PRECISION: by_description.estimate(Ratio(described_right, mentioned)),
+        RECALL: by_description.estimate(Ratio(described_right, present)),
+        **{name: _share_right(answered) for name, answered in sorted(groups.items())},
+        **{f"swapped image, {name}": _share_right(answered) for name, answered in sorted(swapped_right.items())},
     }
+    chances = {f"chance, {name}": 1 / len(values) for name, values in ATTRIBUTES.items()}
     if report is not None:
-        _report_answers(report, result, items, answers, texts, right)
-    return result
+        sizes = {"questions": len(items), "descriptions": len(described)}
+        figures = [
+            *(figure(name, value) for name, value in sizes.items()),
+            *(figure(name, e.value, interval=e.interval, goal=_GOALS.get(name, "")) for name, e in estimates.items()),
+            *(figure(name, value) for name, value in chances.items()),
+        ]
+        _report_answers(report, figures, items, answers, texts, right)
+    return {name: estimate.value for name, estimate in estimates.items()}
 
 
 @torch.no_grad()
@@ -141,6 +153,12 @@ def exact_by_kind(
     return {kind: float(np.mean(values or [math.nan])) for kind, values in right.items()}
 
 
+def _share_right(answered: list[tuple[int, bool]]) -> Estimate:
+    """Estimate the share of right answers from each answer's scene and whether it is right."""
+    scenes, right = np.array(answered).T
+    return Bootstrap(scenes).estimate(Ratio.mean(right))
+
+
 def _swap(scenes: range, seed: int) -> dict[int, int]:
     """Map each scene to another one: the next in a random order."""
     order = list(scenes)
@@ -150,21 +168,12 @@ def _swap(scenes: range, seed: int) -> dict[int, int]:
 
 def _report_answers(
     report: Path,
-    result: dict[str, float],
+    figures: list[dict[str, object]],
     questions: list[TokenizedQuestion],
     answers: list[GreedyAnswer],
     texts: list[str],
     right: list[bool],
 ) -> None:
-    goals = {"overall": ">= 0.80", PRECISION: ">= 0.75"}
-    figures = [
-        figure(
-            name,
-            value,
-            goal=goals.get(name, ">= 0.65" if name in ("attribute", "existence", "count", "relation") else ""),
-        )
-        for name, value in result.items()
-    ]
     wrong = [
         {"question": q.question.text, "answer": text, "expected": answer_text(q.question.words)}
         for q, text, ok in zip(questions, texts, right, strict=True)
@@ -189,7 +198,8 @@ def _report_answers(
 def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, labelling_threshold: float) -> float:
     """Compare the head with its teacher, and both with the objects' patches; returns the best threshold.
 
-    The threshold and the mean map are chosen on every other scene; all figures are for the remaining scenes.
+    The threshold and the mean map are chosen on every other scene; all figures are for the remaining scenes, with
+    intervals from resampled scenes.
     """
     stored = HeadSamples(samples)
     data = stored.columns
@@ -199,27 +209,40 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     predicted = predict(head, stored, tokens)
     mean_map = relevancy[chosen_on].mean(0, keepdim=True)
     mean_map = mean_map / mean_map.max()
-    on_chosen, held_out = (measure(predicted[s], relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on))
+    on_chosen, held_out = (count(predicted[s], relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on))
     mean_choice, mean = (
-        measure(mean_map.expand_as(relevancy[s]), relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on)
+        count(mean_map.expand_as(relevancy[s]), relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on)
     )
-    share = labels_of(relevancy[~chosen_on], labelling_threshold).mean().item()
-    best = round(best_threshold(on_chosen) * 100)
+    best = round(best_threshold(curve_of(on_chosen)) * 100)
+    best_of_mean = int(curve_of(mean_choice).f1.argmax())
+    bootstrap = Bootstrap(data["scene"][tokens][~chosen_on].numpy())
+
+    def row(label: str, ratio: Ratio, goal: str = "") -> dict[str, object]:
+        estimate = bootstrap.estimate(ratio)
+        return figure(label, estimate.value, interval=estimate.interval, goal=goal)
+
+    at_best, at_half = _score_ratios(held_out, best), _score_ratios(held_out, 50)
+    every_patch = HeadCounts(
+        held_out.positive[:, None], (held_out.total - held_out.positive)[:, None], held_out.positive, held_out.total
+    )
+    none = torch.zeros_like(held_out.positive)[:, None]
+    no_patch = HeadCounts(none, none, held_out.positive, held_out.total)
     figures = [
         figure("tokens used to choose the threshold", int(chosen_on.sum())),
         figure("tokens evaluated", int((~chosen_on).sum())),
-        figure("share of patches labelled relevant", share),
+        row("share of patches labelled relevant", Ratio(held_out.positive.numpy(), held_out.total.numpy())),
         figure("classification threshold", THRESHOLDS[best].item()),
-        figure("F1 at the threshold", held_out.f1[best].item(), goal=">= 0.57"),
-        figure("accuracy at the threshold", held_out.accuracy[best].item()),
-        figure("precision at the threshold", held_out.precision[best].item()),
-        figure("recall at the threshold", held_out.recall[best].item()),
-        figure("F1 at 0.5", held_out.f1[50].item()),
-        figure("accuracy at 0.5", held_out.accuracy[50].item()),
-        figure("F1 of a constant map (all patches relevant)", 2 * share / (1 + share)),
-        figure("accuracy of a constant map (none relevant)", 1 - share),
-        figure("F1 of the dataset's mean map at its own threshold", mean.f1[mean_choice.f1.argmax()].item()),
+        row("F1 at the threshold", at_best.f1, ">= 0.57"),
+        row("accuracy at the threshold", at_best.accuracy),
+        row("precision at the threshold", at_best.precision),
+        row("recall at the threshold", at_best.recall),
+        row("F1 at 0.5", at_half.f1),
+        row("accuracy at 0.5", at_half.accuracy),
+        row("F1 of a constant map (all patches relevant)", _score_ratios(every_patch, 0).f1),
+        row("accuracy of a constant map (none relevant)", _score_ratios(no_patch, 0).accuracy),
+        row("F1 of the dataset's mean map at its own threshold", _score_ratios(mean, best_of_mean).f1),
     ]
+    curve = curve_of(held_out)
     write_report(
         report,
         "head",
@@ -228,11 +251,30 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
         figures,
         curve={
             "threshold": THRESHOLDS.tolist(),
-            **{name: [round(v, 4) for v in getattr(held_out, name).tolist()] for name in held_out._fields},
+            **{name: [round(v, 4) for v in getattr(curve, name).tolist()] for name in curve._fields},
         },
     )
     _report_objects(data, tokens, relevancy, predicted, pool, report)
     return best / 100
+
+
+class _ScoreRatios(NamedTuple):
+    accuracy: Ratio
+    precision: Ratio
+    recall: Ratio
+    f1: Ratio
+
+
+def _score_ratios(counts: HeadCounts, step: int) -> _ScoreRatios:
+    """Return the scores of `curve_of` at one threshold as ratios over maps."""
+    tp, fp = (part[:, step].double().numpy() for part in counts[:2])
+    positive, total = (part.double().numpy() for part in counts[2:])
+    return _ScoreRatios(
+        accuracy=Ratio(total - positive - fp + tp, total),
+        precision=Ratio(tp, tp + fp),
+        recall=Ratio(tp, positive),
+        f1=Ratio(2 * tp, tp + fp + positive),
+    )
 
 
 def _report_objects(
@@ -258,25 +300,33 @@ def _report_objects(
     found = data["found"][tokens[rows]]
     generator = torch.Generator().manual_seed(0)
     random_maps = torch.rand(masks.shape, generator=generator)
+    scenes = data["scene"][tokens[rows]].numpy()
     figures = []
     for words, group in (("words not in the question", found), ("words repeated from the question", ~found)):
         if not group.any():
             continue
+        bootstrap = Bootstrap(scenes[group.numpy()])
+        inside = masks[group]
+
+        def row(label: str, values: torch.Tensor, bootstrap: Bootstrap = bootstrap) -> dict[str, object]:
+            estimate = bootstrap.estimate(Ratio.mean(values.double().numpy()))
+            return figure(label, estimate.value, interval=estimate.interval)
+
         figures += [
             figure(f"tokens, {words}", int(group.sum())),
-            figure(f"object's share of the patches, {words}", masks[group].mean().item()),
+            row(f"object's share of the patches, {words}", inside.mean(1)),
         ]
         for name, maps in (
             ("exact Chefer", relevancy[rows]),
             ("FastRM", predicted[rows]),
             ("random maps", random_maps),
         ):
-            inside, values = masks[group], maps[group]
-            hit = inside.gather(1, values.argmax(1, keepdim=True)).mean().item()
-            mass = ((values * inside).sum(1) / values.sum(1).clamp(min=1e-12)).mean().item()
+            values = maps[group]
+            hit = inside.gather(1, values.argmax(1, keepdim=True))[:, 0]
+            mass = (values * inside).sum(1) / values.sum(1).clamp(min=1e-12)
             figures += [
-                figure(f"pointing game, {name}, {words}", hit),
-                figure(f"mass on the object, {name}, {words}", mass),
+                row(f"pointing game, {name}, {words}", hit),
+                row(f"mass on the object, {name}, {words}", mass),
             ]
     write_report(
         report,

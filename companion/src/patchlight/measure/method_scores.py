@@ -1,35 +1,13 @@
-"""Scores maps against an object's known patches and against other maps, with bootstrap intervals."""
-
-from typing import NamedTuple
+"""Scores maps against an object's known patches and against other maps."""
 
 import numpy as np
 import torch
 from scipy.stats import rankdata
 
+from ..bootstrap import Ratio
 from ..head.scores import labels_of
 
-RESAMPLES = 2000
 TOP_SHARE = 0.1
-
-
-class Ratio(NamedTuple):
-    """A figure over n tokens, sum(over) / sum(under) with [n] each; for a mean, `under` is 1 everywhere."""
-
-    over: np.ndarray
-    under: np.ndarray
-
-
-class Estimate(NamedTuple):
-    """A value with its 95 % interval; `draws` [RESAMPLES] has the value of each resample, for paired differences."""
-
-    value: float
-    low: float
-    high: float
-    draws: np.ndarray
-
-    def minus(self, other: "Estimate") -> "Estimate":
-        """Estimate the difference from another figure on the same tokens and resamples."""
-        return _estimate(self.value - other.value, self.draws - other.draws)
 
 
 def pointing(maps: torch.Tensor, masks: torch.Tensor) -> Ratio:
@@ -89,34 +67,5 @@ def binarised(maps: torch.Tensor, *, share: float | None = None, threshold: floa
     return labels_of(maps, share).bool() & (maps.amax(1, keepdim=True) > 0)
 
 
-class Bootstrap:
-    """Bootstrap over scenes, because tokens of a scene are not independent; all estimates share the same resamples."""
-
-    def __init__(self, scenes: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0):
-        """Draw the resamples. scenes [n]: the scene of each token."""
-        self._scene_of, self._places = np.unique(scenes, return_inverse=True)
-        count = len(self._scene_of)
-        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
-        self._times = draws.astype(np.float64)
-
-    def estimate(self, ratio: Ratio, rows: np.ndarray | None = None) -> Estimate:
-        """Estimate a figure, using only the tokens `rows` [n] bool if given; NaN if there are none."""
-        over, under = (np.asarray(part, np.float64) for part in ratio)
-        if rows is not None:
-            over, under = over * rows, under * rows
-        sums = [np.bincount(self._places, part, len(self._scene_of)) for part in (over, under)]
-        totals = [self._times @ part for part in sums]
-        draws = np.divide(totals[0], totals[1], out=np.full(len(self._times), np.nan), where=totals[1] > 0)
-        total = sums[1].sum()
-        return _estimate(float(sums[0].sum() / total) if total > 0 else float("nan"), draws)
-
-
 def _mean(values: torch.Tensor) -> Ratio:
-    return Ratio(values.double().numpy(), np.ones(len(values)))
-
-
-def _estimate(value: float, draws: np.ndarray) -> Estimate:
-    if np.isnan(draws).all():
-        return Estimate(value, float("nan"), float("nan"), draws)
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return Estimate(value, float(low), float(high), draws)
+    return Ratio.mean(values.double().numpy())

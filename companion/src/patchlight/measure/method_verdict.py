@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from .method_scores import Estimate
+from ..bootstrap import Estimate
 
 NAMES = {
     "fastrm": "FastRM",

@@ -19,15 +19,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from ..bootstrap import RESAMPLES, Bootstrap, Estimate, Ratio
 from ..embedded.world.questions import KINDS
 from ..head.fastrm import FastRM
 from ..head.scores import labels_of
 from .method_costs import MethodCost, measure_costs
 from .method_scores import (
-    RESAMPLES,
-    Bootstrap,
-    Estimate,
-    Ratio,
     binarised,
     f1,
     iou,

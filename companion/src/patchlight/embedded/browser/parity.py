@@ -10,7 +10,9 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer
 
+from ...calibration.statistics import share_of
 from ...head.fastrm import FastRM
+from ...report import figure
 from ..answering import TokenizedQuestion, embed_images, greedy_answers, prompt_embeds
 from ..training.llava_parts import language_model, word_embeddings
 from ..training.model import load_model
@@ -99,9 +101,10 @@ def _common_length(a: list[int], b: list[int]) -> int:
 
 def _write_report(path: Path, parity: Parity) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    same = share_of(round(parity.identical_share * parity.questions), parity.questions)
     figures = [
         {"label": "questions", "value": parity.questions, "goal": ">= 200"},
-        {"label": "identical greedy answers", "value": round(parity.identical_share, 4), "goal": ">= 0.99"},
+        figure("identical greedy answers", same.value, interval=(same.low, same.high), goal=">= 0.99"),
         {
             "label": "largest relative error of a hidden state",
             "value": float(f"{parity.hidden_error:.3g}"),

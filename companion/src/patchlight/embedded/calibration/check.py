@@ -12,6 +12,7 @@ import torch
 from transformers import AutoTokenizer
 
 from ...calibration.entropy import bernoulli, kernel_density, sum_normalised
+from ...calibration.statistics import share_of
 from ...head.fastrm import FastRM
 from ...models.answer_pieces import token_texts
 from ...report import figure
@@ -78,9 +79,10 @@ def check_answers(
 
 def check_figures(checked: CheckResult) -> list[dict[str, object]]:
     """Return the figures for a report."""
+    same = share_of(checked.same, checked.answers)
     return [
         figure("answers compared with PyTorch", checked.answers),
-        figure("of which identical token by token", checked.same),
+        figure("share identical token by token", same.value, interval=(same.low, same.high)),
         *(
             {"label": f"largest difference in a token's {name}, nats", "value": float(f"{value:.2g}")}
             for name, value in [

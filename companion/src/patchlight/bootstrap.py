@@ -1,0 +1,67 @@
+"""Bootstrap intervals for figures over items that come in groups, such as the tokens of a scene (Efron and Tibshirani
+1993, section 13.3: percentile intervals; groups are resampled, not items).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+RESAMPLES = 2000
+
+
+class Ratio(NamedTuple):
+    """A figure over n items, sum(over) / sum(under) with [n] each; for a mean, `under` is 1 everywhere."""
+
+    over: np.ndarray
+    under: np.ndarray
+
+    @staticmethod
+    def mean(values: np.ndarray) -> "Ratio":
+        """The mean of values [n]; of bools, the share that is true."""
+        return Ratio(np.asarray(values, np.float64), np.ones(len(values)))
+
+
+class Estimate(NamedTuple):
+    """A value with its 95 % interval; `draws` [RESAMPLES] has the value of each resample, for paired differences."""
+
+    value: float
+    low: float
+    high: float
+    draws: np.ndarray
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        return self.low, self.high
+
+    def minus(self, other: "Estimate") -> "Estimate":
+        """Estimate the difference from another figure on the same items and resamples."""
+        return _estimate(self.value - other.value, self.draws - other.draws)
+
+
+class Bootstrap:
+    """Bootstrap over groups, because items of a group are not independent; all estimates share the same resamples."""
+
+    def __init__(self, groups: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0):
+        """Draw the resamples. groups [n]: the group of each item, such as the scene of each token."""
+        names, self._places = np.unique(groups, return_inverse=True)
+        self._count = count = len(names)
+        draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+        self._times = draws.astype(np.float64)
+
+    def estimate(self, ratio: Ratio, rows: np.ndarray | None = None) -> Estimate:
+        """Estimate a figure, using only the items `rows` [n] bool if given; NaN if there are none."""
+        over, under = (np.asarray(part, np.float64) for part in ratio)
+        if rows is not None:
+            over, under = over * rows, under * rows
+        sums = [np.bincount(self._places, part, self._count) for part in (over, under)]
+        totals = [self._times @ part for part in sums]
+        draws = np.divide(totals[0], totals[1], out=np.full(len(self._times), np.nan), where=totals[1] > 0)
+        total = sums[1].sum()
+        return _estimate(float(sums[0].sum() / total) if total > 0 else float("nan"), draws)
+
+
+def _estimate(value: float, draws: np.ndarray) -> Estimate:
+    if np.isnan(draws).all():
+        return Estimate(value, float("nan"), float("nan"), draws)
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return Estimate(value, float(low), float(high), draws)
