@@ -1,6 +1,5 @@
-"""Workers of pytest-xdist keep the machine busy together: each computes on one thread."""
+"""Tests compute on one thread: PyTorch's threads wait in busy loops, and other steps of `npm test` run alongside."""
 
 import os
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")

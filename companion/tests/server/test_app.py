@@ -358,7 +358,7 @@ def test_disconnecting_stops_the_answer_within_one_token():
         assert ask(client, maxNewTokens=1).end.reason == "length"
         assert served.session.stops[0]()
         # At most the row in progress and the end row.
-        assert 8 <= row_counts[0] <= 10
+        assert row_counts[0] <= 10
 
 
 def test_disconnecting_while_waiting_leaves_the_queue():

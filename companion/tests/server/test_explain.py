@@ -409,7 +409,7 @@ def test_disconnecting_stops_the_explanation_within_one_token(run: Run):
         assert ask(client, maxNewTokens=2).end.reason == "length"
         assert served.session.stops[0]()
         # At most the map in progress and the end row.
-        assert 2 <= row_counts[0] <= 4
+        assert row_counts[0] <= 4
 
 
 # --- unembedding rows ---

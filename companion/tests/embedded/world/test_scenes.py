@@ -73,3 +73,17 @@ def test_a_pool_resumes_and_returns_what_was_rendered(tmp_path, monkeypatch: pyt
     scene, rendered = render_seed(split_seed("validation", 3))
     assert pool[3].scene.objects == scene.objects
     assert np.array_equal(pool[3].image, rendered.image)
+
+
+def test_a_pool_renders_only_what_is_missing_when_it_grows(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patchlight.embedded.world.pool.SHARD_SCENES", 2)
+    ScenePool(tmp_path, "test", 3).fill(workers=1)
+    folders = {folder.name: folder.stat().st_mtime_ns for folder in (tmp_path / "test").iterdir()}
+    assert folders.keys() == {"00000", "00001-first-1"}
+    smaller, grown = ScenePool(tmp_path, "test", 1), ScenePool(tmp_path, "test", 4)
+    assert np.array_equal(smaller[0].image, render_seed(split_seed("test", 0))[1].image)
+    grown.fill(workers=1)
+    after = {folder.name: folder.stat().st_mtime_ns for folder in (tmp_path / "test").iterdir()}
+    assert after.keys() == {"00000", "00001-first-1", "00001"}
+    assert after["00000"] == folders["00000"]
+    assert np.array_equal(grown[3].image, render_seed(split_seed("test", 3))[1].image)

@@ -1,7 +1,8 @@
 """Rendered scenes on disk, so that training does not wait for the ray caster.
 
-A pool is a folder of shards. A shard that exists is complete, because it is written under a temporary name and then
-renamed. An interrupted rendering resumes with the missing shards, and several processes can fill one pool.
+A pool is a folder of shards; the last shard of a pool can be shorter than the others, and its name then says how long it
+is. A shard that exists is complete, because it is written under a temporary name and then renamed. An interrupted
+rendering resumes with the missing shards, and several processes can fill one pool.
 """
 
 import os
@@ -44,11 +45,14 @@ class ScenePool:
     def fill(self, *, workers: int) -> None:
         """Render the missing shards, showing a progress bar."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        shards = [s for s in range(-(-self.count // SHARD_SCENES)) if not (self.folder / f"{s:05d}").exists()]
+        shards = [s for s in range(-(-self.count // SHARD_SCENES)) if not self._shard_folder(s).exists()]
         if not shards:
             return
         with ProcessPoolExecutor(workers) as executor:
-            jobs = [executor.submit(_render_shard, self.folder, self.split, shard) for shard in shards]
+            jobs = [
+                executor.submit(_render_shard, self._shard_folder(s), self.split, s * SHARD_SCENES, self._shard_size(s))
+                for s in shards
+            ]
             for job in tqdm(as_completed(jobs), total=len(jobs), desc=f"render {self.split}", unit="shard"):
                 job.result()
 
@@ -66,11 +70,23 @@ class ScenePool:
 
     def _load(self, shard: int) -> list[Scene]:
         if shard not in self._scenes:
-            folder = self.folder / f"{shard:05d}"
+            folder = self._shard_folder(shard)
             self._images[shard] = np.load(folder / "images.npy", mmap_mode="r")
             self._patches[shard] = np.load(folder / "patches.npy")
             self._scenes[shard] = [_restore_scene(row) for row in np.load(folder / "scenes.npy")]
         return self._scenes[shard]
+
+    def _shard_size(self, shard: int) -> int:
+        return min(SHARD_SCENES, self.count - shard * SHARD_SCENES)
+
+    def _shard_folder(self, shard: int) -> Path:
+        """Return the folder of a shard with at least the scenes that this pool needs, or the folder to render it to."""
+        needed = self._shard_size(shard)
+        for folder in self.folder.glob(f"{shard:05d}*"):
+            _, _, size = folder.name.partition("-first-")
+            if int(size or SHARD_SCENES) >= needed:
+                return folder
+        return self.folder / (f"{shard:05d}" if needed == SHARD_SCENES else f"{shard:05d}-first-{needed}")
 
 
 def patch_majority(object_ids: np.ndarray) -> np.ndarray:
@@ -90,22 +106,23 @@ def _restore_scene(row: np.ndarray) -> Scene:
     return scene._replace(objects=tuple(item for k, item in enumerate(scene.objects) if int(row[2]) >> k & 1))
 
 
-def _render_shard(folder: Path, split: str, shard: int) -> None:
-    images = np.empty((SHARD_SCENES, IMAGE_PX, IMAGE_PX, 3), np.uint8)
-    patches = np.empty((SHARD_SCENES, GRID * GRID), np.int8)
-    rows = np.empty((SHARD_SCENES, 3), np.int64)
-    for k in range(SHARD_SCENES):
-        scene, rendered = render_seed(split_seed(split, shard * SHARD_SCENES + k))
+def _render_shard(folder: Path, split: str, first: int, count: int) -> None:
+    """Render `count` scenes of a split from number `first` on."""
+    images = np.empty((count, IMAGE_PX, IMAGE_PX, 3), np.uint8)
+    patches = np.empty((count, GRID * GRID), np.int8)
+    rows = np.empty((count, 3), np.int64)
+    for k in range(count):
+        scene, rendered = render_seed(split_seed(split, first + k))
         images[k], patches[k] = rendered.image, patch_majority(rendered.object_ids)
         kept = {item.center for item in scene.objects}
         drawn = sample_scene(scene.seed, scene.draw).objects
         rows[k] = scene.seed, scene.draw, sum(1 << j for j, item in enumerate(drawn) if item.center in kept)
-    temporary = folder / f".{shard:05d}.{os.getpid()}"
+    temporary = folder.parent / f".{folder.name}.{os.getpid()}"
     temporary.mkdir()
     for name, array in (("images", images), ("patches", patches), ("scenes", rows)):
         np.save(temporary / f"{name}.npy", array)
     try:
-        temporary.rename(folder / f"{shard:05d}")
+        temporary.rename(folder)
     except OSError:  # another process finished this shard first
         for file in temporary.iterdir():
             file.unlink()
