@@ -11,7 +11,7 @@ import {
   tokens,
 } from './page';
 
-test('picked tokens stand in the address, counted from 1, and are picked again from it', async ({ page }) => {
+test('the address keeps the selected tokens, counted from 1, and restores them', async ({ page }) => {
   await openWithoutModel(page);
   await expect(page).not.toHaveURL(/tokens=/);
   await token(page, 1).click();
@@ -30,15 +30,15 @@ test('picked tokens stand in the address, counted from 1, and are picked again f
   await expect.poll(() => selectedTokens(page)).toHaveLength(count);
 });
 
-test('tokens that the answer does not have are ignored', async ({ page }) => {
+test('tokens in the address that the answer does not have are ignored', async ({ page }) => {
   await openWithoutModel(page);
-  const opened = await selectedTokens(page);
+  const initial = await selectedTokens(page);
   await openWithoutModel(page, '/?tokens=3-4000');
-  expect(await selectedTokens(page)).toEqual(opened);
+  expect(await selectedTokens(page)).toEqual(initial);
   await expect(page).not.toHaveURL(/tokens=/);
 });
 
-test('tokens of another example and of an answer of one’s own do not get mixed up', async ({ page }) => {
+test('the selection does not carry over to another example or to a new answer', async ({ page }) => {
   await openPage(page, '/?tokens=2');
   expect(await selectedTokens(page)).toEqual([1]);
   const first = await answerText(page);

@@ -1,3 +1,4 @@
+import { diskPng, rotatedJpeg } from './images';
 import {
   answerText,
   ask,
@@ -14,9 +15,8 @@ import {
   token,
   tokens,
 } from './page';
-import { diskPng, turnedJpeg } from './pictures';
 
-test('Enter asks, the answer streams, the newest token’s map follows, and the whole answer rests on what says most', async ({
+test('Enter asks: the answer streams, the map follows the newest token, and the least certain token ends up selected', async ({
   page,
 }) => {
   await openPage(page);
@@ -33,8 +33,8 @@ test('Enter asks, the answer streams, the newest token’s map follows, and the 
   });
   await ask(page, 'Describe the image.');
   const seen = await page.evaluate(() => (window as unknown as { seen: { count: number; selected: number }[] }).seen);
-  expect(seen.length, 'the answer came in one piece').toBeGreaterThan(3);
-  // A token is on screen before its map is.
+  expect(seen.length, 'the answer arrived all at once').toBeGreaterThan(3);
+  // A token appears before its map does.
   for (const { count, selected } of seen) expect([count - 1, count - 2]).toContain(selected);
   const all = await tokens(page).count();
   expect(all).toBeGreaterThan(10);
@@ -47,11 +47,11 @@ test('Enter asks, the answer streams, the newest token’s map follows, and the 
   expect(await selectedTokens(page)).toEqual([1]);
 });
 
-test('Escape stops an answer, and what has come stays', async ({ page }) => {
+test('Escape stops an answer and keeps the tokens so far', async ({ page }) => {
   await openPage(page);
   await questionBox(page).fill('Describe the image.');
   await questionBox(page).press('Enter');
-  // Frame by frame: at a few milliseconds a token, a look every 100 ms would come too late.
+  // Check every frame: at a few milliseconds per token, polling every 100 ms would be too late.
   await page.waitForFunction(
     () =>
       document.querySelector('.answer > .eyebrow')?.textContent === 'Answering' &&
@@ -65,7 +65,7 @@ test('Escape stops an answer, and what has come stays', async ({ page }) => {
   expect(await tokens(page).count()).toBeGreaterThan(1);
 });
 
-test('a suggestion is asked with one click, about another sample image', async ({ page }) => {
+test('one click asks a suggested question about another sample image', async ({ page }) => {
   await openPage(page);
   await page.getByRole('group', { name: 'Image to ask about' }).getByRole('button').nth(1).click();
   await expect(page.locator('.answer > .eyebrow')).toHaveText('New image');
@@ -78,31 +78,31 @@ test('a suggestion is asked with one click, about another sample image', async (
   await expect(page.getByRole('navigation').getByRole('button').first()).toContainText(question);
 });
 
-test.describe('before the model is there', () => {
+test.describe('before the model has loaded', () => {
   test.use({ isFresh: true });
 
-  test('a question asked while the model loads is answered once it is there', async ({ page }) => {
-    const letModelThrough = await openBeforeModel(page);
+  test('a question waits, and is answered once loading finishes', async ({ page }) => {
+    const releaseModel = await openBeforeModel(page);
     await questionBox(page).fill('How many objects are there?');
     await questionBox(page).press('Enter');
     await expect(page.locator('.ask-message')).toContainText('when the model has loaded');
-    letModelThrough();
+    releaseModel();
     await idle(page);
     await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
 });
 
-test('a question asked while an image is still being read is about that image', async ({ page }) => {
+test('a question asked while an image is being read is about that image', async ({ page }) => {
   await page.addInitScript(() => {
     const decode = window.createImageBitmap.bind(window);
-    const gate = window as Window & { letImageThrough?: () => void };
-    const held = new Promise<void>((resolve) => {
-      gate.letImageThrough = resolve;
+    const gate = window as Window & { releaseImage?: () => void };
+    const released = new Promise<void>((resolve) => {
+      gate.releaseImage = resolve;
     });
-    window.createImageBitmap = async (...given: unknown[]) => {
-      await held;
-      return (decode as (...given: unknown[]) => Promise<ImageBitmap>)(...given);
+    window.createImageBitmap = async (...args: unknown[]) => {
+      await released;
+      return (decode as (...args: unknown[]) => Promise<ImageBitmap>)(...args);
     };
   });
   await openPage(page);
@@ -114,13 +114,15 @@ test('a question asked while an image is still being read is about that image', 
   await questionBox(page).fill('What color is the sphere?');
   await questionBox(page).press('Enter');
   await expect(message(page)).toHaveText('Your question will be sent when the image has been read.');
-  await page.evaluate(() => (window as Window & { letImageThrough?: () => void }).letImageThrough?.());
+  await page.evaluate(() => (window as Window & { releaseImage?: () => void }).releaseImage?.());
   await idle(page);
   await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
   await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image: slow.png');
 });
 
-test('an oblong image: the map lies over the crop alone, and the rest is veiled and said so', async ({ page }) => {
+test('the map of a wide image covers only the crop; the rest is dimmed and a note gives its share', async ({
+  page,
+}) => {
   await openPage(page);
   await page.locator('input[type="file"]').setInputFiles({
     name: 'wide.png',
@@ -131,7 +133,7 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   await ask(page, 'What color is the sphere?');
   const image = await page.locator('.stage-image').boundingBox();
   const map = await patches(page).boundingBox();
-  if (image === null || map === null) throw new Error('image or map has no place');
+  if (image === null || map === null) throw new Error('image or map is not on screen');
   expect(image.width / image.height).toBeCloseTo(2, 1);
   expect(map.width / map.height).toBeCloseTo(1, 1);
   expect(Math.abs(map.x + map.width / 2 - (image.x + image.width / 2))).toBeLessThan(2);
@@ -139,7 +141,7 @@ test('an oblong image: the map lies over the crop alone, and the rest is veiled 
   await expect(page.locator('.readout-note')).toContainText('the 50 % of the image that the model did not see');
 });
 
-test('an upright image is shown whole before it is asked about, and stays in the tray after', async ({ page }) => {
+test('a tall image is shown uncropped before a question, and stays in the tray afterwards', async ({ page }) => {
   await openPage(page);
   await page.locator('input[type="file"]').setInputFiles({
     name: 'tall.png',
@@ -158,20 +160,20 @@ test('an upright image is shown whole before it is asked about, and stays in the
 test.describe('on a phone', () => {
   test.use({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, isFresh: true });
 
-  test('whoever asks is brought to the answer, with the map above it and no keyboard over it', async ({ page }) => {
+  test('asking scrolls to the answer, keeps the map above it and closes the keyboard', async ({ page }) => {
     await openPage(page);
     await ask(page, 'Describe the image.');
     await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
     await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
     const map = await page.locator('.explain-figure').boundingBox();
     const question = await page.locator('.answer-question').boundingBox();
-    if (map === null || question === null) throw new Error('map or question has no place');
+    if (map === null || question === null) throw new Error('map or question is not on screen');
     expect(question.y, 'the map covers the question').toBeGreaterThan(map.y + map.height);
     await expect(questionBox(page)).not.toBeFocused();
   });
 });
 
-test('a photograph that the camera says is turned is shown and read upright', async ({ page }) => {
+test('a photograph with EXIF rotation is shown and read upright', async ({ page }) => {
   await openPage(page);
   const base64 = await page.evaluate(() => {
     const canvas = document.createElement('canvas');
@@ -179,31 +181,31 @@ test('a photograph that the camera says is turned is shown and read upright', as
     canvas.height = 400;
     return canvas.toDataURL('image/jpeg').split(',')[1] ?? '';
   });
-  const buffer = turnedJpeg(Buffer.from(base64, 'base64'));
+  const buffer = rotatedJpeg(Buffer.from(base64, 'base64'));
   await page.locator('input[type="file"]').setInputFiles({ name: 'upright.jpg', mimeType: 'image/jpeg', buffer });
   await expect(page.locator('.readout-numbers')).toHaveText('400 × 600 px');
   await ask(page, 'What color is the sphere?');
   const image = await page.locator('.stage-image').boundingBox();
   const map = await patches(page).boundingBox();
-  if (image === null || map === null) throw new Error('image or map has no place');
+  if (image === null || map === null) throw new Error('image or map is not on screen');
   expect(image.width / image.height).toBeCloseTo(2 / 3, 1);
-  expect(map.width, 'a square over the whole width').toBeCloseTo(image.width, 0);
+  expect(map.width, 'the map is as wide as the image').toBeCloseTo(image.width, 0);
 });
 
-test('words that are copied with a picture of them are pasted into the question as words', async ({ page }) => {
+test('text copied together with an image is pasted into the question as text', async ({ page }) => {
   await openWithoutModel(page);
   const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
-  const isLeftToTheBox = await questionBox(page).evaluate((box, data) => {
+  const isDefaultAllowed = await questionBox(page).evaluate((box, data) => {
     const clipboardData = new DataTransfer();
     clipboardData.items.add(new File([new Uint8Array(data)], 'cells.png', { type: 'image/png' }));
     clipboardData.setData('text/plain', 'How many objects are there?');
     return box.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
   }, bytes);
-  expect(isLeftToTheBox).toBe(true);
+  expect(isDefaultAllowed).toBe(true);
   await expect(page.locator('.answer > .eyebrow')).toHaveText('Recorded example');
 });
 
-test('an image can be pasted and dropped', async ({ page }) => {
+test('an image can be pasted or dropped', async ({ page }) => {
   await openWithoutModel(page);
   const bytes = Array.from(diskPng(336, 336, [30, 60, 200]));
   for (const [kind, name] of [

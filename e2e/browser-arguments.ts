@@ -1,10 +1,10 @@
-/** What every test starts Chromium with. */
+/** Chromium's command-line arguments in every test. */
 export const browserArguments = [
   '--no-sandbox',
-  // Text is drawn alike on every machine.
+  // Render text the same way on every machine.
   '--font-render-hinting=none',
   '--disable-lcd-text',
   '--force-color-profile=srgb',
-  // Pages of one context share what was compiled: see shared-context.ts.
+  // Pages of one context share compiled WebAssembly: see shared-context.ts.
   '--process-per-site',
 ];

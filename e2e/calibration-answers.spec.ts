@@ -6,7 +6,7 @@ import { parseImageIndex } from '../src/contract/image-index';
 import { ask, expect, openPage, stageTitle, test, tokens } from './page';
 
 const folder = path.join(import.meta.dirname, '../public/datasets/patchlight-scenes');
-const rowsTried = [3, 4_444, 8_008, 10_187];
+const testedRows = [3, 4_444, 8_008, 10_187];
 
 interface StoredAnswer {
   readonly image: string;
@@ -23,13 +23,11 @@ interface SavedMap {
   readonly values: readonly (readonly number[])[];
 }
 
-test('a picture of the calibration, asked its question in the page, gets the stored answer and entropy', async ({
-  page,
-}) => {
+test('a calibration image and its question give the stored answer and entropy', async ({ page }) => {
   test.setTimeout(120_000);
   const table = tableFromIPC(readFileSync(path.join(folder, 'calibration.arrow')));
   await openPage(page);
-  for (const row of rowsTried) {
+  for (const row of testedRows) {
     const stored = storedAnswer(table.get(row)?.toJSON());
     const name = path.basename(stored.image);
     await page
@@ -40,7 +38,7 @@ test('a picture of the calibration, asked its question in the page, gets the sto
     await tokens(page).last().click();
     const saved = await saveMap(page);
     expect(saved.answer.trim(), stored.question).toBe(stored.answer);
-    // WASM adds in another order than the runtime that made the calibration.
+    // WASM sums in a different order from the runtime that made the calibration.
     expect(saved.tokens[0]?.logProb).toBeCloseTo(stored.logProbs.at(-1) ?? Number.NaN, 3);
     const values = saved.values.flat();
     expect(sumNormalised(values)).toBeCloseTo(stored.entropySum.at(-1) ?? Number.NaN, 3);
@@ -50,9 +48,9 @@ test('a picture of the calibration, asked its question in the page, gets the sto
 
 function readImage(name: string): Buffer {
   const { images } = parseImageIndex(JSON.parse(readFileSync(path.join(folder, 'images.json'), 'utf8')));
-  const place = images[name];
-  if (place === undefined) throw new Error(`images.json does not list ${name}`);
-  return readFileSync(path.join(folder, 'images.bin')).subarray(place.offset, place.offset + place.bytes);
+  const entry = images[name];
+  if (entry === undefined) throw new Error(`images.json does not list ${name}`);
+  return readFileSync(path.join(folder, 'images.bin')).subarray(entry.offset, entry.offset + entry.bytes);
 }
 
 function storedAnswer(row: Record<string, unknown> | undefined): StoredAnswer {
@@ -68,9 +66,9 @@ function storedAnswer(row: Record<string, unknown> | undefined): StoredAnswer {
 }
 
 async function saveMap(page: Page): Promise<SavedMap> {
-  const coming = page.waitForEvent('download');
+  const download = page.waitForEvent('download');
   await page.getByRole('button', { name: 'JSON', exact: true }).click();
-  return JSON.parse(readFileSync(await (await coming).path(), 'utf8'));
+  return JSON.parse(readFileSync(await (await download).path(), 'utf8'));
 }
 
 const xlogx = (x: number) => (x > 0 ? x * Math.log(x) : 0);

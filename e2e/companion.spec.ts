@@ -1,19 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import type { Page, Route } from '@playwright/test';
 import { type Companion, headlessFolder, startCompanion } from './companion';
-import { axeFaults, sizes } from './looks';
+import { axeViolations, sizes } from './looks';
 import { expect, idle, message, openPage, test as plain, questionBox, selectedTokens, token, tokens } from './page';
 import { shot, withGoldens } from './shot';
 
 const secret = 'for-this-test-only';
 
-// Tests with the same kind of companion run in one worker, which starts it once.
+// Tests that use the same kind of companion run in one worker, which starts it once.
 plain.describe.configure({ mode: 'default' });
 
-/** Every test has the page that the companion serves, opened at the address that it printed. */
+/** Tests the page that a companion serves, opened at the address that it printed. */
 const test = plain.extend<{ opened: Page }, { companion: Companion }>({
   companion: [
-    // biome-ignore lint/correctness/noEmptyPattern: the fixture's form
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright requires this form
     async ({}, use) => {
       const companion = await startCompanion({ arguments: ['--token', secret] });
       await use(companion);
@@ -29,10 +29,10 @@ const test = plain.extend<{ opened: Page }, { companion: Companion }>({
   },
 });
 
-/** The same, with a model that takes its time: for what happens in the middle of an answer. */
+/** The same with a slowed-down model, for tests that act mid-answer. */
 const slow = test.extend<object, { companion: Companion }>({
   companion: [
-    // biome-ignore lint/correctness/noEmptyPattern: the fixture's form
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright requires this form
     async ({}, use) => {
       const companion = await startCompanion({ isSlow: true, arguments: ['--token', secret] });
       await use(companion);
@@ -42,7 +42,7 @@ const slow = test.extend<object, { companion: Companion }>({
   ],
 });
 
-/** Here each test has a companion of its own, to kill or to serve another folder. */
+/** Starts a companion for each test, which can kill it or have it serve another folder. */
 const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; companion: Companion }>({
   isHeadless: [false, { option: true }],
   isSlow: [false, { option: true }],
@@ -61,20 +61,20 @@ const eyebrow = (page: Page) => page.locator('.answer > .eyebrow');
 const status = (page: Page) => page.locator('.status');
 const hint = (page: Page) => page.locator('.answer-hint');
 
-async function put(page: Page, question: string): Promise<void> {
+async function submit(page: Page, question: string): Promise<void> {
   await questionBox(page).fill(question);
   await questionBox(page).press('Enter');
 }
 
-/** Asks, and waits for the whole answer. */
+/** Asks and waits for the complete answer. */
 async function ask(page: Page, question: string): Promise<void> {
-  await put(page, question);
+  await submit(page, question);
   await expect(eyebrow(page)).toHaveText('Answer');
   await expect(page.locator('.answer-question')).toHaveText(question);
   await idle(page);
 }
 
-/** Frozen with part of its answer said: let go on for one frame of the page at a time until that is so. */
+/** Freezes the companion mid-answer: it runs for one frame of the page at a time until `count` tokens are on screen. */
 async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
   for (;;) {
     companion.freeze();
@@ -98,16 +98,18 @@ async function savedMap(page: Page, index: number): Promise<SavedMap> {
   return JSON.parse(await readFile(await (await download).path(), 'utf8')) as SavedMap;
 }
 
-/** The answer on screen: its tokens' texts, and the maps of about eight of them. */
+/** Returns the texts of the answer's tokens, and the maps of about eight of them. */
 async function answerOnScreen(page: Page): Promise<{ texts: string[]; maps: SavedMap[] }> {
-  const texts = await tokens(page).evaluateAll((options) => options.map((one) => one.firstChild?.textContent ?? ''));
+  const texts = await tokens(page).evaluateAll((options) =>
+    options.map((option) => option.firstChild?.textContent ?? ''),
+  );
   const step = Math.ceil(texts.length / 8);
   const maps: SavedMap[] = [];
   for (let index = 0; index < texts.length; index += step) maps.push(await savedMap(page, index));
   return { texts, maps };
 }
 
-test('the comparison has the companion compute what the page cannot, and makes the rest here', async ({
+test('in Compare, the companion computes the maps that the page cannot, and the page computes the rest', async ({
   opened: page,
 }) => {
   await ask(page, 'How many spheres are there?');
@@ -124,7 +126,7 @@ test('the comparison has the companion compute what the page cannot, and makes t
   await expect(page.locator('.strip canvas')).toHaveCount(await page.locator('.strip-cell').count());
 });
 
-test('the model of the companion is named, with what it runs on, and the page needs its token', async ({
+test('the page names the companion’s model and device, and requests without the token are refused', async ({
   opened,
   companion,
 }) => {
@@ -133,8 +135,8 @@ test('the model of the companion is named, with what it runs on, and the page ne
   await expect(status(opened)).toContainText('cpu');
   await expect(opened.getByRole('contentinfo')).toContainText('It runs on the companion that serves this page, on cpu');
   await expect(opened.getByRole('contentinfo')).not.toContainText('There is no server');
-  const without = await fetch(`${companion.origin}/v1/model`);
-  expect(without.status).toBe(401);
+  const response = await fetch(`${companion.origin}/v1/model`);
+  expect(response.status).toBe(401);
 });
 
 interface Example {
@@ -143,7 +145,7 @@ interface Example {
   readonly image: string;
 }
 
-/** Asks the question of each example about its image, in the page as it stands. */
+/** Asks each example's question about its image in the open page. */
 async function answersOnScreen(page: Page, examples: readonly Example[], images: readonly string[]) {
   const tray = page.getByRole('group', { name: 'Image to ask about' }).getByRole('button');
   const answers = new Map<string, Awaited<ReturnType<typeof answerOnScreen>>>();
@@ -156,7 +158,7 @@ async function answersOnScreen(page: Page, examples: readonly Example[], images:
   return answers;
 }
 
-test('answers and maps are those of the model in the page, for every recorded example', async ({ opened: page }) => {
+test('answers and maps match the embedded model’s for every recorded example', async ({ opened: page }) => {
   test.setTimeout(360_000);
   const index = (await (await page.request.get('/samples/index.json')).json()) as {
     runs: Example[];
@@ -164,28 +166,30 @@ test('answers and maps are those of the model in the page, for every recorded ex
   };
   const images = index.images.map(({ file }) => file);
   expect(index.runs.length).toBeGreaterThan(0);
-  const away = await answersOnScreen(page, index.runs, images);
+  const fromCompanion = await answersOnScreen(page, index.runs, images);
   await openPage(page, '/?source=embedded');
   await expect(status(page)).toContainText('in this page');
-  const here = await answersOnScreen(page, index.runs, images);
+  const fromPage = await answersOnScreen(page, index.runs, images);
   for (const { file } of index.runs) {
-    const [found, wanted] = [away.get(file)!, here.get(file)!];
-    expect(found.texts, file).toEqual(wanted.texts);
-    expect(found.maps.length).toBeGreaterThan(3);
-    for (const [i, map] of found.maps.entries()) {
-      const about = `${file}, token ${map.tokens[0]?.index} “${map.tokens[0]?.text}”`;
-      const other = wanted.maps[i]!;
-      const differences = map.values.flatMap((row, r) => row.map((value, c) => Math.abs(value - other.values[r]![c]!)));
-      // There float32 weights and states that crossed as fp16, here fp16 weights: 5e-4 at most was seen.
-      expect(Math.max(...differences), about).toBeLessThan(2e-3);
-      expect(Math.abs(map.tokens[0]!.logProb - other.tokens[0]!.logProb), about).toBeLessThan(2e-2);
-      expect(map.backend, about).toBe('wasm');
+    const [actual, expected] = [fromCompanion.get(file)!, fromPage.get(file)!];
+    expect(actual.texts, file).toEqual(expected.texts);
+    expect(actual.maps.length).toBeGreaterThan(3);
+    for (const [i, map] of actual.maps.entries()) {
+      const label = `${file}, token ${map.tokens[0]?.index} “${map.tokens[0]?.text}”`;
+      const expectedMap = expected.maps[i]!;
+      const differences = map.values.flatMap((row, r) =>
+        row.map((value, c) => Math.abs(value - expectedMap.values[r]![c]!)),
+      );
+      // The companion has float32 weights and sends states as fp16; the page has fp16 weights. Largest seen: 5e-4.
+      expect(Math.max(...differences), label).toBeLessThan(2e-3);
+      expect(Math.abs(map.tokens[0]!.logProb - expectedMap.tokens[0]!.logProb), label).toBeLessThan(2e-2);
+      expect(map.backend, label).toBe('wasm');
     }
   }
 });
 
-slow('maps come while the answer streams, one for each token', async ({ opened: page }) => {
-  await put(page, 'Describe the image.');
+slow('maps arrive while the answer streams, one per token', async ({ opened: page }) => {
+  await submit(page, 'Describe the image.');
   await page.waitForFunction(
     () =>
       document.querySelector('.answer > .eyebrow')?.textContent === 'Answering' &&
@@ -200,9 +204,9 @@ slow('maps come while the answer streams, one for each token', async ({ opened: 
 });
 
 slow(
-  'Stop keeps what has come, marked as partial, and Ask again gives the whole',
+  'stopping keeps the tokens so far as a partial answer, and Ask again gets the complete one',
   async ({ opened: page, companion }) => {
-    await put(page, 'Describe the image.');
+    await submit(page, 'Describe the image.');
     await freezeInAnswer(page, companion, 4);
     await page.keyboard.press('Escape');
     companion.thaw();
@@ -219,67 +223,64 @@ slow(
 );
 
 slow(
-  'while others are answered, the page says how many, and the former answer stays',
+  'a queued question shows its place, and the previous answer stays on screen',
   async ({ opened: page, companion }) => {
-    const former = await tokens(page).count();
+    const before = await tokens(page).count();
     await page.evaluate(() => {
-      const places: string[] = [];
-      Object.assign(window, { places });
+      const queueMessages: string[] = [];
+      Object.assign(window, { queueMessages });
       new MutationObserver(() => {
         const text = document.querySelector('.ask-message')?.textContent ?? '';
-        if (text.startsWith('Queued') && places.at(-1) !== text) places.push(text);
+        if (text.startsWith('Queued') && queueMessages.at(-1) !== text) queueMessages.push(text);
       }).observe(document.body, { subtree: true, childList: true, characterData: true });
     });
-    const picture = await (await page.request.get('/samples/scene-1.png')).body();
-    const begun = [1, 2, 3].map(async () => {
+    const image = await (await page.request.get('/samples/scene-1.png')).body();
+    const requests = [1, 2, 3].map(async () => {
       const body = new FormData();
       body.set(
         'request',
         new Blob([JSON.stringify({ question: 'Describe the image.' })], { type: 'application/json' }),
       );
-      body.set('image', new Blob([new Uint8Array(picture)], { type: 'image/png' }), 'scene-1.png');
+      body.set('image', new Blob([new Uint8Array(image)], { type: 'image/png' }), 'scene-1.png');
       const headers = { Authorization: `Bearer ${secret}` };
       return fetch(`${companion.origin}/v1/generate`, { method: 'POST', body, headers });
     });
-    // A stream begins when its question has its place: these three come first.
-    const others = await Promise.all(begun);
-    await put(page, 'How many objects are there?');
+    // A response begins once its question is in the queue, so these three are ahead.
+    const responses = await Promise.all(requests);
+    await submit(page, 'How many objects are there?');
     await expect(message(page)).toContainText(/Queued: \d questions? ahead of yours/);
-    expect(await tokens(page).count()).toBe(former);
+    expect(await tokens(page).count()).toBe(before);
     await expect(page.locator('.answer-question')).not.toHaveText('How many objects are there?');
     await expect(eyebrow(page)).toHaveText('Answer', { timeout: 120_000 });
-    const places = await page.evaluate(() => (window as unknown as { places: string[] }).places);
-    expect(places.length, 'it moved up').toBeGreaterThan(1);
-    expect(others.map((response) => response.status)).toEqual([200, 200, 200]);
-    await Promise.all(others.map((response) => response.arrayBuffer()));
+    const messages = await page.evaluate(() => (window as unknown as { queueMessages: string[] }).queueMessages);
+    expect(messages.length, 'the question moved up the queue').toBeGreaterThan(1);
+    expect(responses.map((response) => response.status)).toEqual([200, 200, 200]);
+    await Promise.all(responses.map((response) => response.arrayBuffer()));
   },
 );
 
-test.describe('where something fails', () => {
-  test.use({ tolerated: /Failed to load resource|net::ERR/ });
+test.describe('failures', () => {
+  test.use({ allowedErrors: /Failed to load resource|net::ERR/ });
 
-  test('a question that the companion refuses is refused with its numbers', async ({ opened: page }) => {
-    await put(page, 'what color is the large sphere '.repeat(260));
+  test('a question over the length limit is refused with both numbers', async ({ opened: page }) => {
+    await submit(page, 'what color is the large sphere '.repeat(260));
     await expect(message(page)).toContainText(/The question has \d+ characters, the limit is 8000\./);
   });
 
-  slow(
-    'silent in the middle of an answer: the page says so, and Stop keeps what came',
-    async ({ opened: page, companion }) => {
-      await put(page, 'Describe the image.');
-      await freezeInAnswer(page, companion, 3);
-      try {
-        await expect(message(page)).toHaveText('Nothing new has arrived for a while. Stop keeps what is here.');
-        await page.getByRole('button', { name: 'Stop' }).click();
-        await expect(eyebrow(page)).toHaveText('Partial answer');
-      } finally {
-        companion.thaw();
-      }
-      await ask(page, 'How many objects are there?');
-    },
-  );
+  slow('silence mid-answer is reported, and Stop keeps the tokens so far', async ({ opened: page, companion }) => {
+    await submit(page, 'Describe the image.');
+    await freezeInAnswer(page, companion, 3);
+    try {
+      await expect(message(page)).toHaveText('Nothing new has arrived for a while. Stop keeps what is here.');
+      await page.getByRole('button', { name: 'Stop' }).click();
+      await expect(eyebrow(page)).toHaveText('Partial answer');
+    } finally {
+      companion.thaw();
+    }
+    await ask(page, 'How many objects are there?');
+  });
 
-  /** What the companion sends, as it would arrive over a line that damages it. */
+  /** Alters what the companion sends, as a faulty connection would. */
   async function damage(page: Page, change: (body: Buffer) => Buffer): Promise<void> {
     await page.route('**/v1/generate', async (route: Route) => {
       const response = await route.fetch();
@@ -287,36 +288,40 @@ test.describe('where something fails', () => {
     });
   }
 
-  test('cut off: partial, with the connection named, and the companion still there', async ({ opened: page }) => {
+  test('a stream that breaks off leaves a partial answer, and the companion stays connected', async ({
+    opened: page,
+  }) => {
     await damage(page, (body) => body.subarray(0, Math.floor(body.length * 0.9)));
-    await put(page, 'Describe the image.');
+    await submit(page, 'Describe the image.');
     await expect(eyebrow(page)).toHaveText('Partial answer');
     await expect(hint(page)).toContainText('Interrupted: the connection to the companion was lost. Ask again');
     await expect(status(page)).toContainText('on the companion');
   });
 
-  test('damaged: partial, with what is wrong', async ({ opened: page }) => {
-    // A piece is missing from among its last tokens.
+  test('a damaged stream leaves an interrupted, partial answer', async ({ opened: page }) => {
+    // 1,000 bytes are missing among the last tokens.
     await damage(page, (body) =>
       Buffer.concat([body.subarray(0, body.length - 4000), body.subarray(body.length - 3000)]),
     );
-    await put(page, 'Describe the image.');
+    await submit(page, 'Describe the image.');
     await expect(eyebrow(page)).toHaveText('Partial answer');
     await expect(hint(page)).toContainText('Interrupted');
     expect(await tokens(page).count()).toBeGreaterThan(3);
   });
 
-  test('of another version: no answer, both versions named, the former answer kept', async ({ opened: page }) => {
-    const former = await tokens(page).count();
+  test('a stream of another format version is refused with both versions, and the previous answer stays', async ({
+    opened: page,
+  }) => {
+    const before = await tokens(page).count();
     await damage(page, (body) =>
       Buffer.from(body.toString('latin1').replace('"formatVersion": 2', '"formatVersion": 7'), 'latin1'),
     );
-    await put(page, 'How many objects are there?');
+    await submit(page, 'How many objects are there?');
     await expect(message(page)).toHaveText('No answer: This run has format version 7; this page supports version 2.');
-    expect(await tokens(page).count()).toBe(former);
+    expect(await tokens(page).count()).toBe(before);
   });
 
-  test('a companion of another protocol is not connected to, and both are named', async ({ page, companion }) => {
+  test('a companion with another protocol version is refused with both versions', async ({ page, companion }) => {
     await page.route('**/v1/health', (route) =>
       route.fulfill({ json: { status: 'ready', version: '9.1', protocol: 3 } }),
     );
@@ -338,7 +343,10 @@ test.describe('where something fails', () => {
     });
   }
 
-  test('a head that does not fit: the answer comes without maps, both sides named', async ({ page, companion }) => {
+  test('with a head that does not fit, the answer has no maps and a notice gives both sizes', async ({
+    page,
+    companion,
+  }) => {
     await changeHead(page, { hiddenSize: 4096, stage: 'pre_norm' });
     await openPage(page, companion.address);
     await ask(page, 'How many objects are there?');
@@ -349,7 +357,7 @@ test.describe('where something fails', () => {
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
 
-  test('looks as it should, unconnected and without maps', withGoldens, async ({ page, companion }) => {
+  test('the unconnected page and an answer without maps look as expected', withGoldens, async ({ page, companion }) => {
     await page.route('**/v1/health', (route) => route.abort());
     await openPage(page, companion.address);
     for (const size of ['desktop', 'phone'] as const) {
@@ -369,7 +377,7 @@ test.describe('where something fails', () => {
 test.describe('with an empty cache', () => {
   test.use({ isFresh: true });
 
-  test('a head whose file is not the one that was promised is not used', async ({ page, companion }) => {
+  test('a head file that does not match its checksum is not used', async ({ page, companion }) => {
     await page.route('**/v1/head/fastrm.bin*', async (route) => {
       const response = await route.fetch();
       const body = await response.body();
@@ -382,65 +390,59 @@ test.describe('with an empty cache', () => {
   });
 });
 
-alone.describe('a companion that dies', () => {
-  alone.use({ isSlow: true, isFresh: true, tolerated: /Failed to load resource|net::ERR/ });
+alone.describe('when the companion dies mid-answer', () => {
+  alone.use({ isSlow: true, isFresh: true, allowedErrors: /Failed to load resource|net::ERR/ });
 
-  alone(
-    'in the middle of an answer: what came stays, and reconnecting to the next one works',
-    async ({ page, companion: first }) => {
-      alone.setTimeout(300_000);
-      await openPage(page, first.address);
-      await put(page, 'Describe the image.');
-      await freezeInAnswer(page, first, 4);
-      const came = await tokens(page).count();
-      await first.kill();
-      await expect(eyebrow(page)).toHaveText('Partial answer');
-      await expect(hint(page)).toContainText('Interrupted: the connection to the companion was lost.');
-      expect(await tokens(page).count()).toBeGreaterThanOrEqual(came);
-      await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
-      await expect(status(page)).toContainText('Not connected to the companion');
-      await expect(message(page)).toContainText('the companion does not respond (is patchlight serve still running?)');
-      await token(page, 1).click();
-      await expect(page.locator('.readout-title')).toContainText('Map of “');
+  alone('the tokens so far stay, and the page can reconnect to a new companion', async ({ page, companion: first }) => {
+    alone.setTimeout(300_000);
+    await openPage(page, first.address);
+    await submit(page, 'Describe the image.');
+    await freezeInAnswer(page, first, 4);
+    const received = await tokens(page).count();
+    await first.kill();
+    await expect(eyebrow(page)).toHaveText('Partial answer');
+    await expect(hint(page)).toContainText('Interrupted: the connection to the companion was lost.');
+    expect(await tokens(page).count()).toBeGreaterThanOrEqual(received);
+    await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
+    await expect(status(page)).toContainText('Not connected to the companion');
+    await expect(message(page)).toContainText('the companion does not respond (is patchlight serve still running?)');
+    await token(page, 1).click();
+    await expect(page.locator('.readout-title')).toContainText('Map of “');
 
-      const second = await startCompanion({ port: first.port });
-      try {
-        await page.getByRole('button', { name: 'Reconnect' }).click();
-        await expect(status(page)).toContainText('on the companion');
-        await page.getByRole('button', { name: 'Ask again' }).click();
-        await expect(eyebrow(page)).toHaveText('Answer');
-        await idle(page);
-        await expect(message(page)).toBeEmpty();
-      } finally {
-        await second.kill();
-      }
-    },
-  );
+    const second = await startCompanion({ port: first.port });
+    try {
+      await page.getByRole('button', { name: 'Reconnect' }).click();
+      await expect(status(page)).toContainText('on the companion');
+      await page.getByRole('button', { name: 'Ask again' }).click();
+      await expect(eyebrow(page)).toHaveText('Answer');
+      await idle(page);
+      await expect(message(page)).toBeEmpty();
+    } finally {
+      await second.kill();
+    }
+  });
 });
 
 alone.describe('a model without a head', () => {
   alone.use({ isHeadless: true, isFresh: true });
 
-  alone(
-    'gives the answer, says that it has no maps, and the command that trains a head',
-    async ({ page, companion }) => {
-      await openPage(page, companion.address);
-      await ask(page, 'How many objects are there?');
-      const notice = page.locator('.notice');
-      await expect(notice).toContainText('patchlight-scenes has no FastRM head, so its answers come without maps.');
-      await expect(notice.locator('code')).toContainText('patchlight train');
-      await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-      await notice.getByRole('button', { name: 'Copy' }).click();
-      await expect(notice.getByRole('button', { name: 'Copied' })).toBeVisible();
-      const copied = await page.evaluate(() => navigator.clipboard.readText());
-      expect(copied).toBe(await notice.locator('code').innerText());
-      await expect(page.locator('.readout-title')).toHaveText('This run has no maps');
-      await token(page, 1).click();
-      await expect(page.locator('.inspector')).toContainText('Token 2 of');
-      for (const colorScheme of ['light', 'dark'] as const) {
-        await page.emulateMedia({ colorScheme });
-        expect(await axeFaults(page)).toEqual([]);
-      }
-    },
-  );
+  alone('answers without maps, and shows the command that trains a head', async ({ page, companion }) => {
+    await openPage(page, companion.address);
+    await ask(page, 'How many objects are there?');
+    const notice = page.locator('.notice');
+    await expect(notice).toContainText('patchlight-scenes has no FastRM head, so its answers come without maps.');
+    await expect(notice.locator('code')).toContainText('patchlight train');
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await notice.getByRole('button', { name: 'Copy' }).click();
+    await expect(notice.getByRole('button', { name: 'Copied' })).toBeVisible();
+    const copied = await page.evaluate(() => navigator.clipboard.readText());
+    expect(copied).toBe(await notice.locator('code').innerText());
+    await expect(page.locator('.readout-title')).toHaveText('This run has no maps');
+    await token(page, 1).click();
+    await expect(page.locator('.inspector')).toContainText('Token 2 of');
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await axeViolations(page)).toEqual([]);
+    }
+  });
 });

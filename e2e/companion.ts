@@ -1,5 +1,5 @@
-// A real companion for the browser tests: `patchlight serve` on the embedded model's Hugging Face folder, and the page
-// that it serves. Each is a process that the test may freeze and kill.
+// Starts real companions for the browser tests: `patchlight serve` with the embedded model's Hugging Face folder and the
+// built page. Each is a process that the test may freeze and kill.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -7,17 +7,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { root } from '../scripts/shell.mjs';
 
-/** From the repository's root, where companions are started. */
+/** Relative to the repository's root, where companions are started. */
 const modelFolder = 'models/patchlight-scenes';
 
 export interface Companion {
-  /** Where its page is, with the token that it wants. */
+  /** URL of its page, including the token. */
   readonly address: string;
   readonly origin: string;
   readonly port: number;
-  /** As the machine does it when memory runs out: nothing is said to anybody. */
+  /** Kills the process without warning, as the system does when memory runs out. */
   kill(): Promise<void>;
-  /** Alive and mute, like a line that hangs. */
+  /** Suspends the process: connections stay open, but nothing arrives. */
   freeze(): void;
   thaw(): void;
 }
@@ -25,65 +25,71 @@ export interface Companion {
 interface Start {
   readonly model?: string;
   readonly port?: number;
-  /** Each token takes 80 ms, so that a test finds an answer in its middle on any machine. */
+  /** Each token takes 80 ms longer, so that tests can act mid-answer on any machine. */
   readonly isSlow?: boolean;
   readonly arguments?: readonly string[];
 }
 
-const startMs = 180_000;
+const startTimeoutMs = 180_000;
 
 export async function startCompanion({
   model = modelFolder,
   port,
   isSlow = false,
-  arguments: more = [],
+  arguments: extra = [],
 }: Start = {}): Promise<Companion> {
-  const own = port ?? (await freePort());
+  const chosenPort = port ?? (await freePort());
   const python = path.join(root, '.venv', process.platform === 'win32' ? 'Scripts' : 'bin', 'python');
   const entry = isSlow ? ['e2e/slow_companion.py'] : ['-m', 'patchlight'];
-  const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(own)];
-  const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...more], {
+  const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(chosenPort)];
+  const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...extra], {
     cwd: root,
-    // This tree's package, whatever the environment has installed; one thread, as the tests' other half computes too.
+    // Use this checkout's package, not an installed one, and a single thread, because the browser computes as well.
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  let said = '';
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  let output = '';
   const address = await new Promise<string>((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`no companion in ${startMs} ms:\n${said}`)), startMs);
-    const hear = (text: Buffer) => {
-      said += text;
-      const match = /Patchlight is at (\S+)/.exec(said);
+    const timer = setTimeout(
+      () => reject(new Error(`the companion did not start within ${startTimeoutMs} ms:\n${output}`)),
+      startTimeoutMs,
+    );
+    const onOutput = (text: Buffer) => {
+      output += text;
+      const match = /Patchlight is at (\S+)/.exec(output);
       if (match?.[1] === undefined) return;
       clearTimeout(timer);
       resolve(match[1]);
     };
-    child.stdout.on('data', hear);
-    child.stderr.on('data', hear);
-    void ended.then(() => reject(new Error(`the companion ended:\n${said}`)));
+    child.stdout.on('data', onOutput);
+    child.stderr.on('data', onOutput);
+    void exited.then(() => reject(new Error(`the companion exited:\n${output}`)));
   });
   return {
     address,
     origin: new URL(address).origin,
-    port: own,
+    port: chosenPort,
     async kill() {
       child.kill('SIGKILL');
-      await ended;
+      await exited;
     },
     freeze: () => child.kill('SIGSTOP'),
     thaw: () => child.kill('SIGCONT'),
   };
 }
 
-/** The embedded model's folder without its head. */
+/** Copies the embedded model's folder without its head. */
 export function headlessFolder(): string {
   const folder = path.join(mkdtempSync(path.join(tmpdir(), 'patchlight-no-head-')), 'patchlight-scenes');
-  cpSync(path.join(root, modelFolder), folder, { recursive: true, filter: (from) => path.basename(from) !== 'fastrm' });
+  cpSync(path.join(root, modelFolder), folder, {
+    recursive: true,
+    filter: (source) => path.basename(source) !== 'fastrm',
+  });
   return folder;
 }
 
-/** One that the same companion can be started on again. */
+/** Returns a free port, on which a test can start another companion later. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
@@ -91,7 +97,7 @@ function freePort(): Promise<number> {
     server.listen(0, '127.0.0.1', () => {
       const address = server.address();
       server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
+        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('found no free port')),
       );
     });
   });

@@ -3,25 +3,27 @@ import type { Locator, Page } from '@playwright/test';
 import { ask, expect, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
 import { twoFramesRun } from './two-frames';
 
-/** Next to FastRM a method that costs next to nothing, for tests to which it does not matter which. */
+/** FastRM and a method that costs almost nothing, for tests in which the method does not matter. */
 const quick = '&methods=fastrm,rollout';
 
 const panel = (page: Page, name: string): Locator => page.getByRole('region', { name, exact: true });
 const readoutOf = (page: Page, name: string): Locator => panel(page, name).locator('.panel-readout');
 const gridOf = (page: Page, name: string): Locator => panel(page, name).getByRole('grid');
 const panelNames = (page: Page): Promise<string[]> =>
-  page.locator('[data-panel]').evaluateAll((panels) => panels.map((one) => one.getAttribute('aria-label') ?? ''));
+  page
+    .locator('[data-panel]')
+    .evaluateAll((panels) => panels.map((element) => element.getAttribute('aria-label') ?? ''));
 
-async function openCompare(page: Page, more = ''): Promise<void> {
-  await openPage(page, `/?view=compare${more}`);
+async function openCompare(page: Page, settings = ''): Promise<void> {
+  await openPage(page, `/?view=compare${settings}`);
 }
 
-/** FastRM next to the random map, which needs no model either. */
+/** Opens FastRM next to the random map, neither of which needs the model. */
 async function openWithRandom(page: Page): Promise<void> {
   await openWithoutModel(page, '/?view=compare&methods=fastrm,random');
 }
 
-/** Chooses from a select without a pointer. */
+/** Chooses a method from a list with the keyboard. */
 async function chooseByKeyboard(page: Page, select: string, method: string): Promise<void> {
   await page.getByRole('button', { name: new RegExp(select) }).focus();
   await page.keyboard.press('Enter');
@@ -42,26 +44,26 @@ async function saved(page: Page, name: string): Promise<{ values: number[]; thre
   return { ...map, values: map.values.flat() };
 }
 
-test('moving between the views loses nothing, and the address keeps the view', async ({ page }) => {
+test('switching views keeps the token and the picked patch, and the address names the view', async ({ page }) => {
   await openPage(page);
   await token(page, 1).click();
   await page.getByRole('grid').click({ position: { x: 120, y: 120 } });
-  const place = /r\d+ c\d+/.exec(await page.locator('.readout-numbers').innerText())?.[0] ?? '';
+  const patch = /r\d+ c\d+/.exec(await page.locator('.readout-numbers').innerText())?.[0] ?? '';
   await page.getByRole('link', { name: 'Compare' }).click();
   await idle(page);
   await expect(page).toHaveURL(/view=compare/);
   expect(await selectedTokens(page)).toContain(1);
   await page.mouse.move(0, 0);
-  await expect(readoutOf(page, 'FastRM')).toContainText(place);
+  await expect(readoutOf(page, 'FastRM')).toContainText(patch);
   await token(page, 3).click();
   await page.goBack();
   await expect(page.locator('.readout-title')).toContainText('Map of');
   expect(await selectedTokens(page)).toEqual([3]);
-  await expect(page.locator('.readout-numbers')).toContainText(place);
+  await expect(page.locator('.readout-numbers')).toContainText(patch);
   await expect(page).not.toHaveURL(/view=/);
 });
 
-test('FastRM and its teacher stand side by side, and a patch under the pointer tells its value in all panels', async ({
+test('FastRM and its teacher are side by side, and pointing at a patch shows its value in all panels', async ({
   page,
 }) => {
   await openCompare(page);
@@ -69,14 +71,14 @@ test('FastRM and its teacher stand side by side, and a patch under the pointer t
   await expect(panel(page, 'Chefer, exact')).toContainText('6 tokens done');
   await expect(panel(page, 'Chefer, exact')).toContainText(/\d+ forward, \d+ backward/);
   const box = await gridOf(page, 'Chefer, exact').boundingBox();
-  if (box === null) throw new Error('the map has no place');
+  if (box === null) throw new Error('the map is not on screen');
   await page.mouse.move(box.x + (4.5 / 24) * box.width, box.y + (2.5 / 24) * box.height);
   await expect(readoutOf(page, 'FastRM')).toContainText(/r3 c5 0\.\d\d\s*rank \d+ of 576/);
   await expect(readoutOf(page, 'Chefer, exact')).toContainText(/r3 c5 0\.\d\d of max\s*rank \d+ of 576/);
   await expect(readoutOf(page, 'Difference')).toContainText(/r3 c5 [+−]?0\.\d\d\s*rank \d+ of 576/);
 });
 
-test('the crosshair walks through all panels from the keyboard', async ({ page }) => {
+test('arrow keys move the crosshair in all panels', async ({ page }) => {
   await openWithRandom(page);
   await gridOf(page, 'FastRM').focus();
   await page.keyboard.press('Home');
@@ -87,7 +89,7 @@ test('the crosshair walks through all panels from the keyboard', async ({ page }
   await expect(readoutOf(page, 'Random')).toContainText('r2 c1');
 });
 
-test('panels are added, moved, replaced and removed from the keyboard, and stay in the address', async ({ page }) => {
+test('panels can be added, moved, replaced and removed by keyboard, and the address keeps them', async ({ page }) => {
   await openCompare(page);
   await page.getByRole('button', { name: 'Add method' }).focus();
   await page.keyboard.press('Enter');
@@ -104,10 +106,10 @@ test('panels are added, moved, replaced and removed from the keyboard, and stay 
   expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout', 'Chefer, exact']);
   await expect(page.getByRole('button', { name: 'Move Attention rollout left' })).toBeFocused();
   await page.keyboard.press('Enter');
-  await page.keyboard.press('Enter'); // at the edge: nothing
+  await page.keyboard.press('Enter'); // already first: no effect
   expect(await panelNames(page)).toEqual(['Attention rollout', 'FastRM', 'Chefer, exact']);
 
-  // One that another panel has changes places with it.
+  // Choosing another panel's method swaps the two.
   await chooseByKeyboard(page, 'Method of panel 1', 'Chefer, exact');
   expect(await panelNames(page)).toEqual(['Chefer, exact', 'FastRM', 'Attention rollout']);
 
@@ -122,7 +124,7 @@ test('panels are added, moved, replaced and removed from the keyboard, and stay 
   await expect(panel(page, 'Attention rollout')).toContainText('tokens done');
 });
 
-test('the numbers of agreement follow from the maps as they are saved', async ({ page }) => {
+test('the agreement can be recomputed from the saved maps', async ({ page }) => {
   await openCompare(page);
   await token(page, 2).click();
   await idle(page);
@@ -137,8 +139,8 @@ test('the numbers of agreement follow from the maps as they are saved', async ({
   expect(await shown(/^F1/)).toBeCloseTo((2 * both.length) / (outlined(first) + outlined(second)), 2);
 
   const top = (values: number[]) => {
-    const least = [...values].sort((a, b) => b - a)[Math.round(0.1 * values.length) - 1]!;
-    return new Set(values.flatMap((value, i) => (value >= least ? [i] : [])));
+    const cutoff = [...values].sort((a, b) => b - a)[Math.round(0.1 * values.length) - 1]!;
+    return new Set(values.flatMap((value, i) => (value >= cutoff ? [i] : [])));
   };
   const [a, b] = [top(first.values), top(second.values)];
   const shared = [...a].filter((i) => b.has(i)).length;
@@ -159,7 +161,7 @@ test('the numbers of agreement follow from the maps as they are saved', async ({
   expect(await shown(/Spearman/)).toBeCloseTo(pearson(ranks(first.values), ranks(second.values)), 2);
 });
 
-test('values are shown as given, as shares or as ranks, and the legend says which', async ({ page }) => {
+test('values can be shown as they are, as shares or as ranks, and the legend says which', async ({ page }) => {
   await openWithRandom(page);
   const legend = page.locator('.compare-legend .legend-scale');
   await expect(legend).toContainText('probabilities');
@@ -173,49 +175,49 @@ test('values are shown as given, as shares or as ranks, and the legend says whic
   await expect(page).toHaveURL(/values=rank/);
 });
 
-test('each kind of map is outlined at its own threshold, and the agreement follows', async ({ page }) => {
+test('each kind of map has its own outline threshold, and the agreement follows it', async ({ page }) => {
   await openWithRandom(page);
   const outlineOf = (name: string) => panel(page, name).locator('.outline-line').first().getAttribute('d');
-  const [fastrm, chefer] = [await outlineOf('FastRM'), await outlineOf('Random')];
+  const [fastrm, random] = [await outlineOf('FastRM'), await outlineOf('Random')];
   const f1 = page.getByRole('row', { name: /^F1/ }).locator('td').first();
   const before = await f1.innerText();
   await page.getByRole('slider', { name: /FastRM outline: probability/ }).focus();
   await page.keyboard.press('Home');
   await expect.poll(() => outlineOf('FastRM')).toBe('M0 0L24 0L24 24L0 24Z');
   expect(await outlineOf('FastRM')).not.toBe(fastrm);
-  expect(await outlineOf('Random')).toBe(chefer);
+  expect(await outlineOf('Random')).toBe(random);
   await expect(f1).not.toHaveText(before);
   await page.getByRole('slider', { name: /Other outlines: share/ }).focus();
   await page.keyboard.press('End');
   await expect(page).toHaveURL(/share-threshold=1\.00/);
-  await expect.poll(() => outlineOf('Random')).not.toBe(chefer);
+  await expect.poll(() => outlineOf('Random')).not.toBe(random);
   await page.getByRole('button', { name: 'reset' }).last().click();
-  await expect.poll(() => outlineOf('Random')).toBe(chefer);
+  await expect.poll(() => outlineOf('Random')).toBe(random);
 });
 
-test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by dragging', async ({ page }) => {
+test('all panels zoom and pan together by keyboard, Ctrl with the wheel, or dragging', async ({ page }) => {
   await openWithRandom(page);
   const widths = () =>
     page.locator('.stage-frame').evaluateAll((frames) => frames.map((frame) => Math.round(frame.clientWidth)));
-  const [whole] = await widths();
+  const [fitted] = await widths();
   await gridOf(page, 'FastRM').focus();
   await page.keyboard.press('+');
-  await expect.poll(async () => new Set(await widths())).toEqual(new Set([Math.round((whole ?? 0) * 1.5)]));
+  await expect.poll(async () => new Set(await widths())).toEqual(new Set([Math.round((fitted ?? 0) * 1.5)]));
   await page.keyboard.press('0');
-  await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
+  await expect.poll(async () => new Set(await widths())).toEqual(new Set([fitted]));
 
   const box = await panel(page, 'Random').locator('.zoom-stage').boundingBox();
-  if (box === null) throw new Error('the panel has no place');
+  if (box === null) throw new Error('the panel is not on screen');
   await page.mouse.move(box.x + 40, box.y + 40);
   const scrolledPx = () => page.evaluate(() => window.scrollY);
   await page.mouse.wheel(0, 100);
-  await expect.poll(scrolledPx).toBeGreaterThan(0); // the page's own
+  await expect.poll(scrolledPx).toBeGreaterThan(0); // the wheel alone scrolls the page
   await page.evaluate(() => window.scrollTo(0, 0));
-  expect(await widths()).toEqual([whole, whole, whole]);
+  expect(await widths()).toEqual([fitted, fitted, fitted]);
   await page.keyboard.down('Control');
   await page.mouse.wheel(0, -400);
   await page.keyboard.up('Control');
-  await expect.poll(async () => (await widths())[0]).toBeGreaterThan((whole ?? 0) * 1.2);
+  await expect.poll(async () => (await widths())[0]).toBeGreaterThan((fitted ?? 0) * 1.2);
   expect(new Set(await widths()).size).toBe(1);
 
   const left = () =>
@@ -229,12 +231,12 @@ test('all panels zoom and pan together: by keys, by the wheel with Ctrl, by drag
   await page.mouse.move(box.x + 150, box.y + 200, { steps: 4 });
   await page.mouse.up();
   await expect.poll(left).toBeCloseTo(before - 50, 0);
-  await expect(page.locator('.patch-cursor[data-picked]')).toHaveCount(0); // a drag picks nothing
+  await expect(page.locator('.patch-cursor[data-picked]')).toHaveCount(0); // dragging picks no patch
   await page.getByRole('button', { name: 'Fit', exact: true }).click();
-  await expect.poll(async () => new Set(await widths())).toEqual(new Set([whole]));
+  await expect.poll(async () => new Set(await widths())).toEqual(new Set([fitted]));
 });
 
-test('the strip shows every token by any method, and a token is picked in it', async ({ page }) => {
+test('the strip shows every token’s map by a chosen method, and selects tokens', async ({ page }) => {
   await openCompare(page, quick);
   const cells = page.getByRole('listbox', { name: /Maps of all tokens/ }).getByRole('option');
   await expect(cells).toHaveCount(6);
@@ -250,7 +252,9 @@ test('the strip shows every token by any method, and a token is picked in it', a
   await expect(token(page, 5)).toHaveAttribute('aria-selected', 'true');
 });
 
-test('several tokens’ maps are pooled; weighing by grounding wants DEX-AR, says so, and follows', async ({ page }) => {
+test('maps of several tokens can be pooled; weighting by grounding needs DEX-AR and offers to run it', async ({
+  page,
+}) => {
   await openCompare(page, quick);
   await page.getByRole('radio', { name: 'Whole answer' }).click();
   await idle(page);
@@ -266,7 +270,7 @@ test('several tokens’ maps are pooled; weighing by grounding wants DEX-AR, say
   await expect(token(page, 2)).toHaveAccessibleName(/of its relevancy on the image, grounding [\d.]+/);
 });
 
-test('the words that a token rested on are shaded, and say their share', async ({ page }) => {
+test('the prompt’s words are shaded by relevancy, and a focused word shows its share', async ({ page }) => {
   await openCompare(page);
   await ask(page, 'What color is the small cube?');
   const words = page.getByRole('list', { name: 'Words by Chefer, exact' });
@@ -277,7 +281,7 @@ test('the words that a token rested on are shaded, and say their share', async (
   await expect(page.locator('.words-readout').first()).toContainText('of the relevancy');
 });
 
-test('a question asked here is answered and compared, and its costs are drawn and listed', async ({ page }) => {
+test('a question asked here is answered and compared, with its costs as a chart and a table', async ({ page }) => {
   await openCompare(page);
   await ask(page, 'How many spheres are there?');
   await expect(panel(page, 'Chefer, exact')).toContainText('tokens done');
@@ -288,16 +292,16 @@ test('a question asked here is answered and compared, and its costs are drawn an
   await expect(rows.filter({ hasText: 'Chefer, exact' }).first()).toContainText(/ms|s/);
 });
 
-test.describe('while its graph is fetched', () => {
+test.describe('while a graph loads', () => {
   test.use({ isFresh: true });
 
-  test('a method that waits can be stopped and gone on with; what is there stays', async ({ page }) => {
+  test('its method can be stopped and continued, and finished maps stay', async ({ page }) => {
     let release = () => {};
-    const held = new Promise<void>((resolve) => {
+    const released = new Promise<void>((resolve) => {
       release = resolve;
     });
     await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
-      await held;
+      await released;
       await route.continue();
     });
     await page.goto('/?view=compare&methods=fastrm,gradcam');
@@ -313,10 +317,10 @@ test.describe('while its graph is fetched', () => {
   });
 });
 
-test.describe('where a graph does not come', () => {
-  test.use({ tolerated: /Failed to load resource/, isFresh: true });
+test.describe('when a graph cannot be loaded', () => {
+  test.use({ allowedErrors: /Failed to load resource/, isFresh: true });
 
-  test('the panel says so, and trying again brings the maps', async ({ page }) => {
+  test('the panel shows the error, and Try again computes the maps', async ({ page }) => {
     await page.route('**/models/**/explain-gradcam.onnx', (route) => route.abort());
     await openCompare(page, '&methods=fastrm,gradcam');
     const gradcam = panel(page, 'GradCAM, attention');
@@ -328,7 +332,7 @@ test.describe('where a graph does not come', () => {
   });
 });
 
-test('maps are computed once: leaving the view and coming back costs nothing', async ({ page }) => {
+test('maps are computed once, even when the user leaves the view and comes back', async ({ page }) => {
   await openCompare(page);
   const cost = panel(page, 'Chefer, exact').locator('.panel-cost');
   const before = await cost.innerText();
@@ -338,7 +342,7 @@ test('maps are computed once: leaving the view and coming back costs nothing', a
   expect(await cost.innerText()).toBe(before);
 });
 
-test('a run of another model shows the maps that it holds, and why there are no others', async ({ page }) => {
+test('a run of another model shows the maps in its file, and why other methods are not available', async ({ page }) => {
   await openWithRandom(page);
   const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
   await page.locator('input[type="file"]').setInputFiles(file);

@@ -14,8 +14,8 @@ import {
 test.describe('on a first visit', () => {
   test.use({ isFresh: true });
 
-  test('a finished example is there, and can be read, while the model still loads', async ({ page }) => {
-    const letModelThrough = await openBeforeModel(page);
+  test('an example can be explored while the model loads', async ({ page }) => {
+    const releaseModel = await openBeforeModel(page);
     await expect(page.getByRole('progressbar', { name: 'Loading the model' })).toContainText(/of \d+(\.\d)? MB/);
     await expect(page.getByRole('heading', { level: 1 })).toContainText('image patches');
 
@@ -28,7 +28,7 @@ test.describe('on a first visit', () => {
     await token(page, 1).click();
     expect(await mapPixels(page)).not.toEqual(first);
 
-    letModelThrough();
+    releaseModel();
     await idle(page);
     await expect(page.locator('.status')).toContainText('ready');
   });
@@ -37,7 +37,7 @@ test.describe('on a first visit', () => {
     ['a desktop', { width: 1280, height: 720 }],
     ['a phone', { width: 390, height: 844 }],
   ] as const) {
-    test(`on ${device} nothing moves when the example and the model arrive`, async ({ page }) => {
+    test(`the layout does not shift on ${device} while the example and the model load`, async ({ page }) => {
       await page.setViewportSize(viewport);
       await page.addInitScript(() => {
         const shifts: number[] = [];
@@ -51,13 +51,13 @@ test.describe('on a first visit', () => {
       const total = await page.evaluate(() =>
         (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
       );
-      // Under 0.01 was measured, 0.15 before room was kept for what comes; the fonts' arrival takes some.
+      // Measured: below 0.01, and 0.15 before space was reserved for late content. Late fonts cause some of it.
       expect(total).toBeLessThan(0.02);
     });
   }
 });
 
-test('the page says which model answers, what it knows and what it does not', async ({ page }) => {
+test('the page says which model answers, what it knows and what it cannot do', async ({ page }) => {
   await openPage(page);
   const manifest = await page.request.get('/models/patchlight-scenes/manifest.json');
   const { name, knows } = (await manifest.json()) as { name: string; knows: string };
@@ -68,7 +68,7 @@ test('the page says which model answers, what it knows and what it does not', as
   await expect(colophon).toContainText('It does not understand photographs');
 });
 
-test('another example opens, and its address opens it again', async ({ page }) => {
+test('another example opens, and reloading its address opens it again', async ({ page }) => {
   await openWithoutModel(page);
   const cards = page.getByRole('navigation').getByRole('button');
   const title = await cards.nth(1).locator('.card-title').innerText();
@@ -79,10 +79,10 @@ test('another example opens, and its address opens it again', async ({ page }) =
   await expect(page.locator('.answer-question')).toHaveText(title);
 });
 
-test.describe('where the model cannot be had', () => {
-  test.use({ tolerated: /Failed to load resource/, isFresh: true });
+test.describe('when the model cannot be loaded', () => {
+  test.use({ allowedErrors: /Failed to load resource/, isFresh: true });
 
-  test('the page says why, the example works on, and trying again works', async ({ page }) => {
+  test('the page says so, the example still works, and Try again loads the model', async ({ page }) => {
     await page.route('**/models/**/*.onnx*', (route) => route.fulfill({ status: 503, body: 'later' }));
     await page.goto('/');
     const status = page.locator('.status');

@@ -2,7 +2,7 @@ import type { Page } from '@playwright/test';
 import { expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
 import { peaks, twoFramesRun } from './two-frames';
 
-/** A colleague's run of a model that reads an image in detail and as an overview. */
+/** Opens a run file of a model that reads an image as a detail frame and an overview frame. */
 async function openTwoFrames(page: Page, path = '/'): Promise<void> {
   await openWithoutModel(page, path);
   const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
@@ -14,12 +14,12 @@ async function openTwoFrames(page: Page, path = '/'): Promise<void> {
 const frames = (page: Page) => page.getByRole('radiogroup', { name: 'The model read the image as' });
 const peakText = ({ row, col }: { row: number; col: number }) => `peak 0.90 at r${row + 1} c${col + 1}`;
 
-test('a run with one frame offers no choice', async ({ page }) => {
+test('a run with one frame offers no choice of frame', async ({ page }) => {
   await openWithoutModel(page);
   await expect(frames(page)).toHaveCount(0);
 });
 
-test('detail comes first; the overview has its own grid, place and numbers', async ({ page }) => {
+test('the detail frame is shown first, and the overview has its own grid, position and values', async ({ page }) => {
   await openTwoFrames(page);
   await expect(readout(page)).toHaveText(peakText(peaks.detail));
   await expect(page.locator('.legend-count')).toContainText('of 288 patches');
@@ -30,22 +30,20 @@ test('detail comes first; the overview has its own grid, place and numbers', asy
   await patches(page).click({ position: { x: 5, y: 5 } });
   await expect(page.locator('.readout-note')).toContainText('r1 c1');
   await frames(page).getByRole('radio', { name: 'Overview, 6 × 6' }).click();
-  await expect(page.locator('.readout-note'), 'the pick was of the other grid').not.toContainText('r1 c1');
+  await expect(page.locator('.readout-note'), 'the picked patch belongs to the other grid').not.toContainText('r1 c1');
   await page.mouse.move(0, 0);
   await expect(readout(page)).toHaveText(peakText(peaks.overview));
   await expect(page.locator('.legend-count')).toContainText('of 36 patches');
   expect(await mapPixels(page)).toHaveLength(6 * 6 * 4);
   const square = await patches(page).boundingBox();
   expect(square!.width / square!.height).toBeCloseTo(1, 1);
-  // The padding above and below the image is the model's too, and has room on the stage.
+  // The overview includes the padding above and below the image, and the stage has room for it.
   const image = await page.locator('.stage-image').boundingBox();
   expect(square!.height).toBeCloseTo(image!.height * 2, 0);
   expect(image!.y - square!.y).toBeCloseTo(image!.height / 2, 0);
 });
 
-test('the words that rest on a patch of the overview are told by the overview’s part of their maps', async ({
-  page,
-}) => {
+test('picking a patch of the overview lists the tokens that rest on it', async ({ page }) => {
   await openTwoFrames(page, '/?frame=overview');
   const box = await patches(page).boundingBox();
   const at = (index: number) => (index + 0.5) / 6;
@@ -59,7 +57,7 @@ test('the words that rest on a patch of the overview are told by the overview’
   await expect(page.locator('.token[data-marked]')).toHaveCount(2);
 });
 
-test('the choice is made from the keyboard and stays in the address', async ({ page }) => {
+test('the frame can be chosen by keyboard, and the address keeps it', async ({ page }) => {
   await openTwoFrames(page);
   await frames(page)
     .getByRole('radio', { name: /Detail/ })
@@ -74,7 +72,7 @@ test('the choice is made from the keyboard and stays in the address', async ({ p
   await expect(page).not.toHaveURL(/frame=/);
 });
 
-test('how the answer was drawn and in which precision stands in its provenance', async ({ page }) => {
+test('provenance includes the precision and the sampling settings', async ({ page }) => {
   await openTwoFrames(page);
   await expect(page.locator('.provenance')).toContainText('bfloat16');
   await expect(page.locator('.provenance')).toContainText('temperature 0.7, top-p 0.9, seed 7');

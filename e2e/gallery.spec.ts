@@ -5,13 +5,13 @@ import { expect, type Page, test } from '@playwright/test';
 import { build, type PreviewServer, preview } from 'vite';
 import { withGoldens } from './shot';
 
-// The gallery of marks, built for these tests. All screenshots are of one page, which needs no model.
-// `npm run goldens` retakes them.
+// Tests the gallery of marks, which needs no model. All screenshots are taken from one page; `npm run goldens` retakes
+// them.
 
 // One worker: the tests share the server and the page.
 test.describe.configure({ mode: 'default' });
 
-/** Dark as well where the theme decides the colours of the data. */
+/** The themes to take each mark in: dark as well if the theme sets the colours of the data. */
 const goldens: Readonly<Record<string, readonly ('light' | 'dark')[]>> = {
   heatmap: ['light'],
   outline: ['light'],
@@ -28,17 +28,17 @@ const goldens: Readonly<Record<string, readonly ('light' | 'dark')[]>> = {
   'cost-chart': ['light', 'dark'],
 };
 
-/** A saved chart is drawn with the system's fonts, so its pixels differ from one machine to the next. */
+/** Saved charts use the system's fonts, so their pixels differ between machines. */
 const withoutGolden = ['chart-file'];
 
 const drawings = '.gallery-drawing';
-const faults: string[] = [];
+const pageErrors: string[] = [];
 let outDir: string;
 let server: PreviewServer;
 let page: Page;
 
 test.beforeAll(async ({ browser }) => {
-  // It builds; on a busy machine that takes a while.
+  // Building takes a while on a busy machine.
   test.setTimeout(180_000);
   outDir = await mkdtemp(path.join(os.tmpdir(), 'patchlight-gallery-'));
   await build({
@@ -54,9 +54,9 @@ test.beforeAll(async ({ browser }) => {
   server = await preview({ logLevel: 'error', build: { outDir }, preview: { port: 0 } });
   page = await browser.newPage({ viewport: { width: 1280, height: 900 }, reducedMotion: 'reduce' });
   page.on('console', (message) => {
-    if (message.type() === 'error') faults.push(message.text());
+    if (message.type() === 'error') pageErrors.push(message.text());
   });
-  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('pageerror', (error) => pageErrors.push(error.message));
   await open('');
 });
 
@@ -75,25 +75,25 @@ async function open(query: string): Promise<void> {
   });
 }
 
-/** A mark that grows would move the others by parts of a pixel, and change their screenshots. */
+/** Hides the other marks: if one grew, it would shift this one by part of a pixel and change its screenshot. */
 function showAlone(name: string): void {
   for (const mark of document.querySelectorAll<HTMLElement>('.gallery-mark')) {
     mark.hidden = mark.querySelector('[data-name]')?.getAttribute('data-name') !== name;
   }
 }
 
-const namesShown = () =>
-  page.locator(drawings).evaluateAll((all) => all.map((each) => (each as HTMLElement).dataset.name));
+const shownNames = () =>
+  page.locator(drawings).evaluateAll((all) => all.map((drawing) => (drawing as HTMLElement).dataset.name));
 
-test('the gallery shows each mark, without an error', async () => {
-  expect(await namesShown()).toEqual([...Object.keys(goldens), ...withoutGolden]);
+test('the gallery shows every mark without errors', async () => {
+  expect(await shownNames()).toEqual([...Object.keys(goldens), ...withoutGolden]);
   await expect(page.locator('.gallery-figure canvas')).toBeVisible();
   await expect(page.locator('.gallery-file')).toBeVisible();
-  expect(faults).toEqual([]);
+  expect(pageErrors).toEqual([]);
 });
 
 for (const colorScheme of ['light', 'dark'] as const) {
-  for (const name of Object.keys(goldens).filter((each) => goldens[each]!.includes(colorScheme))) {
+  for (const name of Object.keys(goldens).filter((mark) => goldens[mark]!.includes(colorScheme))) {
     test(`mark ${name}, ${colorScheme}`, withGoldens, async () => {
       const golden = `mark-${name}-${colorScheme}.png`;
       await page.emulateMedia({ colorScheme });
@@ -104,20 +104,20 @@ for (const colorScheme of ['light', 'dark'] as const) {
   }
 }
 
-test('an address names one mark and a theme', async () => {
+test('the address selects one mark and a theme', async () => {
   await open('?mark=density&theme=dark');
-  expect(await namesShown()).toEqual(['density']);
+  expect(await shownNames()).toEqual(['density']);
   await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
   await page.getByRole('link', { name: 'brush' }).click();
   await expect(page).toHaveURL(/\?mark=brush&theme=dark$/);
-  await expect.poll(namesShown).toEqual(['brush']);
+  await expect.poll(shownNames).toEqual(['brush']);
 });
 
-test('the brush of the gallery works', async () => {
+test('the brush in the gallery responds to keys', async () => {
   await open('?mark=brush');
   const low = page.getByRole('slider', { name: 'Entropy, from' });
   await low.focus();
   await low.press('ArrowRight');
   await expect(low).not.toHaveAttribute('aria-valuenow', '4.9');
-  expect(faults).toEqual([]);
+  expect(pageErrors).toEqual([]);
 });

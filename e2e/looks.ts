@@ -14,31 +14,31 @@ export const looks: readonly (readonly [Size, Scheme])[] = [
   ['phone', 'light'],
 ];
 
-/** Gives the open page another size and colour scheme. */
+/** Sets the viewport size and the colour scheme of the open page. */
 export async function setLook(page: Page, size: Size, colorScheme: Scheme): Promise<void> {
   await page.setViewportSize(sizes[size]);
   await page.emulateMedia({ colorScheme });
 }
 
-/** What axe finds wrong, in `region` or in the whole page. */
-export async function axeFaults(page: Page, region?: string): Promise<string[]> {
+/** Returns axe's violations in `region`, or in the whole page. */
+export async function axeViolations(page: Page, region?: string): Promise<string[]> {
   const builder = new AxeBuilder({ page });
   const { violations } = await (region === undefined ? builder : builder.include(region)).analyze();
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
 }
 
-/** A step for every size and colour scheme of the page as it stands, and one for its width on the smallest phone. */
+/** Checks the open page at every size and in both colour schemes, and that it fits the narrowest phone. */
 export async function expectAccessible(page: Page, region?: string): Promise<void> {
   for (const [size, colorScheme] of looks) {
     await test.step(`axe: ${size}, ${colorScheme}`, async () => {
       await setLook(page, size, colorScheme);
-      expect.soft(await axeFaults(page, region), `${size}, ${colorScheme}`).toEqual([]);
+      expect.soft(await axeViolations(page, region), `${size}, ${colorScheme}`).toEqual([]);
     });
   }
-  await test.step('no sideways scrolling at 320 px', async () => {
+  await test.step('no horizontal scrolling at 320 px', async () => {
     await page.setViewportSize({ width: 320, height: 640 });
-    // Charts take their new width in the frames that follow.
+    // Charts adopt their new width over the next few frames.
     const overflowPx = () => page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-    await expect.soft.poll(overflowPx, 'sideways scrolling at 320 px').toBeLessThanOrEqual(0);
+    await expect.soft.poll(overflowPx, 'horizontal scrolling at 320 px').toBeLessThanOrEqual(0);
   });
 }

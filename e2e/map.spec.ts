@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
 
-test('colours, scale, sharpness and opacity are chosen, and stay in the address', async ({ page }) => {
+test('colours, scale, smoothing and opacity can be changed, and the address keeps them', async ({ page }) => {
   await openWithoutModel(page);
   await token(page, 1).click();
   const before = await mapPixels(page);
@@ -25,9 +25,7 @@ test('colours, scale, sharpness and opacity are chosen, and stay in the address'
   await expect(page.getByRole('radio', { name: 'Smooth' })).toBeChecked();
 });
 
-test('the threshold outlines what lies above it, by keyboard too, and resets to the head’s threshold', async ({
-  page,
-}) => {
+test('the threshold outlines the patches above it, works by keyboard and resets to the head’s', async ({ page }) => {
   await openWithoutModel(page);
   const outline = page.locator('.outline-line');
   const count = page.locator('.legend-count');
@@ -45,15 +43,15 @@ test('the threshold outlines what lies above it, by keyboard too, and resets to 
   await expect(page).not.toHaveURL(/threshold=/);
 });
 
-test('a patch tells its value and rank under the pointer; picked, it marks the words that rest on it', async ({
+test('pointing at a patch shows its value and rank, and picking it marks the tokens that rest on it', async ({
   page,
 }) => {
-  await openWithoutModel(page, '/?threshold=0.01'); // low enough for any model's words
+  await openWithoutModel(page, '/?threshold=0.01'); // so low that every model has tokens above it
   await expect(readout(page)).toContainText('peak');
   const peak = /r(\d+) c(\d+)/.exec(await readout(page).innerText());
   const [row, col] = [Number(peak?.[1]), Number(peak?.[2])];
   const box = await patches(page).boundingBox();
-  if (box === null) throw new Error('the map has no place');
+  if (box === null) throw new Error('the map is not on screen');
   const x = box.x + ((col - 0.5) / 24) * box.width;
   const y = box.y + ((row - 0.5) / 24) * box.height;
   await page.mouse.move(x, y);
@@ -66,7 +64,7 @@ test('a patch tells its value and rank under the pointer; picked, it marks the w
   await expect(page.locator('.token[data-marked]')).toHaveCount(0);
 });
 
-test('the patches are walked and picked from the keyboard', async ({ page }) => {
+test('patches can be explored and picked by keyboard', async ({ page }) => {
   await openWithoutModel(page);
   const cell = page.getByRole('gridcell');
   await page.keyboard.press('Tab');
@@ -83,7 +81,7 @@ test('the patches are walked and picked from the keyboard', async ({ page }) => 
   await expect(page.locator('.readout-note')).toContainText('r2 c2');
 });
 
-test('the map on screen is saved as picture and as numbers with how they were made', async ({ page }) => {
+test('the map can be saved as an image, and as numbers with their provenance', async ({ page }) => {
   await openWithoutModel(page);
   for (const kind of ['PNG', 'CSV', 'JSON']) {
     const download = page.waitForEvent('download');
@@ -103,7 +101,7 @@ test('the map on screen is saved as picture and as numbers with how they were ma
   }
 });
 
-test('provenance names model, head, backend, stage and times', async ({ page }) => {
+test('provenance includes the head, the hidden-state stage, the backend and the times', async ({ page }) => {
   await openWithoutModel(page);
   const line = page.locator('.provenance');
   await expect(line).toContainText(/head .+, trained on/);

@@ -5,17 +5,17 @@ import { createSharedContexts, type SharedContexts } from './shared-context';
 const idleTimeoutMs = 90_000;
 
 interface Options {
-  /** Console errors that the test itself brings about. */
-  tolerated: RegExp | undefined;
-  /** With its own browser context: for tests that count on an empty cache, or emulate another device. */
+  /** Console errors that the test causes on purpose. */
+  allowedErrors: RegExp | undefined;
+  /** Gives the test its own browser context, for an empty cache or for emulating another device. */
   isFresh: boolean;
-  /** Where a visitor enters. */
+  /** The first address that a new context requests. */
   entry: string;
 }
 
-/** Every test fails on an error in the console and on a request that leaves the page's own origin. */
+/** Fails a test if the page logs an error, or sends a request to another origin. */
 export const test = plain.extend<Options, { compiled: readonly string[]; shared: SharedContexts }>({
-  tolerated: [undefined, { option: true }],
+  allowedErrors: [undefined, { option: true }],
   isFresh: [false, { option: true }],
   entry: ['/', { option: true }],
   compiled: [['ort-wasm-simd-threaded'], { option: true, scope: 'worker' }],
@@ -28,7 +28,7 @@ export const test = plain.extend<Options, { compiled: readonly string[]; shared:
     { scope: 'worker' },
   ],
   context: async ({ browser, shared, isFresh, entry, baseURL }, use) => {
-    if (baseURL === undefined) throw new Error('no baseURL');
+    if (baseURL === undefined) throw new Error('baseURL is not set');
     if (isFresh) {
       const context = await browser.newContext();
       await use(context);
@@ -38,28 +38,28 @@ export const test = plain.extend<Options, { compiled: readonly string[]; shared:
       await shared.reset(baseURL);
     }
   },
-  page: async ({ context, baseURL, tolerated, viewport }, use) => {
+  page: async ({ context, baseURL, allowedErrors, viewport }, use) => {
     const page = await context.newPage();
     if (viewport) await page.setViewportSize(viewport);
-    const faults: string[] = [];
+    const errors: string[] = [];
     page.on('console', (message) => {
-      if (message.type() === 'error' && !tolerated?.test(message.text())) faults.push(message.text());
+      if (message.type() === 'error' && !allowedErrors?.test(message.text())) errors.push(message.text());
     });
-    page.on('pageerror', (error) => faults.push(error.message));
+    page.on('pageerror', (error) => errors.push(error.message));
     page.on('request', (request) => {
       const url = request.url();
-      if (!url.startsWith(`${baseURL}`) && !/^(blob|data):/.test(url)) faults.push(`a request left the page: ${url}`);
+      if (!url.startsWith(`${baseURL}`) && !/^(blob|data):/.test(url)) errors.push(`request to another origin: ${url}`);
     });
     await use(page);
     await page.unrouteAll({ behavior: 'ignoreErrors' });
     await page.close();
-    expect(faults).toEqual([]);
+    expect(errors).toEqual([]);
   },
 });
 
 export { expect };
 
-/** Opens the page and waits until nothing is under way: the example read, the model loaded, the fonts there. */
+/** Opens the page and waits until the example, the model and the fonts have loaded. */
 export async function openPage(page: Page, path = '/'): Promise<void> {
   await page.goto(path);
   await idle(page);
@@ -68,8 +68,8 @@ export async function openPage(page: Page, path = '/'): Promise<void> {
 const withoutModel = new WeakSet<Page>();
 
 /**
- * Opens the page with its model held back for good, and waits for everything else: reading and exploring an answer
- * needs no model, and a model takes most of the time that a page takes to load.
+ * Opens the page without loading its model, and waits for everything else. Exploring an answer needs no model, and
+ * loading one takes most of the page's load time.
  */
 export async function openWithoutModel(page: Page, path = '/'): Promise<void> {
   if (!withoutModel.has(page)) await page.route('**/embedded.worker*.js', () => {});
@@ -77,22 +77,22 @@ export async function openWithoutModel(page: Page, path = '/'): Promise<void> {
   await openPage(page, path);
 }
 
-/** Opens the page with the example read and the model held back, until the function that it gives is called. */
+/** Opens the page with the example loaded and the model held back until the returned function is called. */
 export async function openBeforeModel(page: Page): Promise<() => void> {
-  let letModelThrough = () => {};
-  const held = new Promise<void>((resolve) => {
-    letModelThrough = resolve;
+  let releaseModel = () => {};
+  const released = new Promise<void>((resolve) => {
+    releaseModel = resolve;
   });
   await page.route('**/models/**/*.onnx*', async (route) => {
-    await held;
+    await released;
     await route.continue();
   });
   await page.goto('/');
   await expect(tokens(page).first()).toBeVisible();
-  return letModelThrough;
+  return releaseModel;
 }
 
-/** Waits until nothing is under way, the loading of a model that is held back excepted. */
+/** Waits until the page is idle, apart from loading a model that is held back. */
 export async function idle(page: Page): Promise<void> {
   const isIdle = withoutModel.has(page) ? 'html[data-idle="loading"]' : 'html[data-idle="true"]';
   await page.locator(isIdle).waitFor({ state: 'attached', timeout: idleTimeoutMs });
@@ -117,7 +117,7 @@ export async function answerText(page: Page): Promise<string> {
   );
 }
 
-/** The map's own pixels, 4 bytes a patch. */
+/** Returns the map's pixels, 4 bytes per patch. */
 export async function mapPixels(page: Page): Promise<number[]> {
   return page.locator('canvas.stage-map').evaluate((element) => {
     const canvas = element as HTMLCanvasElement;
@@ -126,7 +126,7 @@ export async function mapPixels(page: Page): Promise<number[]> {
   });
 }
 
-/** Asks about the image on screen and waits for the end of the answer. */
+/** Asks about the image on screen and waits until the answer ends. */
 export async function ask(page: Page, question: string): Promise<void> {
   await questionBox(page).fill(question);
   await questionBox(page).press('Enter');

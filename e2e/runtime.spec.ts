@@ -1,5 +1,5 @@
-// The inference code in a real browser: its two backends against each other, what it does when one fails, and the
-// whole way from an image to maps against what the Python side saved.
+// Tests the inference code in a real browser: one backend against the other, recovery when one fails, and the complete
+// path from an image to maps against results saved by Python.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from '@playwright/test';
@@ -9,7 +9,7 @@ import { browserArguments } from './browser-arguments';
 import { expect, test as plain } from './page';
 import type { RuntimeTests } from './runtime/page';
 
-/** WebGPU without a GPU: SwiftShader computes it. Slow, so for correctness only. */
+/** Run WebGPU without a GPU, in SwiftShader: slow, so for correctness only. */
 const softwareGpu = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
@@ -23,10 +23,10 @@ const configFile = path.resolve(import.meta.dirname, 'runtime/vite.config.ts');
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187) + 100;
 const url = `http://localhost:${port}/`;
 
-/** Over the page of `runtime/`, built and served by the worker that runs these tests. */
+/** Tests the page in `runtime/`, which the test worker builds and serves. */
 const test = plain.extend<{ opened: undefined }, { server: PreviewServer }>({
   server: [
-    // biome-ignore lint/correctness/noEmptyPattern: the fixture's form
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright requires this form
     async ({}, use) => {
       await build({ configFile, logLevel: 'error' });
       const server = await preview({ configFile, logLevel: 'error', preview: { port, strictPort: true } });
@@ -49,7 +49,7 @@ test.use({
   launchOptions: { executablePath: (await findBrowser()) ?? '', args: [...browserArguments, ...softwareGpu] },
   compiled: ['ort-wasm-simd-threaded', 'ort-wasm-simd-threaded.jspi'],
 });
-// One worker: they share the server.
+// One worker: the tests share the server.
 test.describe.configure({ mode: 'default' });
 
 async function open(page: Page): Promise<void> {
@@ -57,7 +57,7 @@ async function open(page: Page): Promise<void> {
   await page.waitForFunction(() => window.runtimeTests !== undefined);
 }
 
-/** One of the page's tests, by name. */
+/** Calls one of the page's functions by name. */
 function call<Name extends keyof RuntimeTests>(
   page: Page,
   name: Name,
@@ -77,25 +77,25 @@ async function firstImage(page: Page): Promise<string> {
   return `samples/${index.images[0].file}`;
 }
 
-test('there is a WebGPU adapter to test with', async ({ page }) => {
+test('the browser has a WebGPU adapter', async ({ page }) => {
   expect(await call(page, 'adapter')).toMatch(/swiftshader/i);
 });
 
-test('WebGPU gives the maps that WASM gives', async ({ page }) => {
+test('WebGPU computes the same maps as WASM', async ({ page }) => {
   const { backends, difference, spread } = await call(page, 'compareBackends');
   expect(backends).toEqual(['webgpu', 'wasm']);
   expect(spread, 'the maps are not flat').toBeGreaterThan(0.3);
   expect(difference).toBeLessThan(1e-3);
 });
 
-test('a software adapter is passed over, unless it is asked for', async ({ page }) => {
+test('a software adapter is used only on request', async ({ page }) => {
   expect(await call(page, 'choose', 'auto')).toMatchObject({ backend: 'wasm' });
   expect(await call(page, 'choose', 'webgpu')).toMatchObject({ backend: 'webgpu' });
   expect(await call(page, 'choose', 'wasm')).toMatchObject({ backend: 'wasm' });
 });
 
 for (const when of ['between', 'during'] as const) {
-  test(`a device lost ${when} calls costs no map, then or later`, async ({ page }) => {
+  test(`losing the device ${when} calls loses no maps, then or later`, async ({ page }) => {
     const { backends, difference, note } = await call(page, 'loseDevice', when);
     expect(backends).toEqual(['webgpu', 'wasm', 'wasm']);
     expect(difference).toBeLessThan(1e-3);
@@ -104,14 +104,14 @@ for (const when of ['between', 'during'] as const) {
 }
 
 for (const backend of ['webgpu', 'wasm'] as const) {
-  test(`a session that cannot be made on ${backend} spoils none after it`, async ({ page }) => {
+  test(`a session that fails on ${backend} does not affect later ones`, async ({ page }) => {
     const { failure, values } = await call(page, 'afterFailure', backend);
     expect(failure).toContain('protobuf parsing failed');
     expect(values).toBe(100 * 576);
   });
 }
 
-test('without cross-origin isolation it runs, on one thread', async ({ page }) => {
+test('without cross-origin isolation, inference runs on one thread', async ({ page }) => {
   expect((await call(page, 'choose', 'wasm')).threads).toBeGreaterThan(1);
   await page.route(url, async (route) => {
     const response = await route.fetch();
@@ -122,7 +122,7 @@ test('without cross-origin isolation it runs, on one thread', async ({ page }) =
   expect(await call(page, 'choose', 'wasm')).toMatchObject({ backend: 'wasm', threads: 1 });
 });
 
-test('an answer comes in order: begin, prompt, token and map in turn, end', async ({ page }) => {
+test('an answer streams in order: begin, prompt, tokens and maps in turn, end', async ({ page }) => {
   const { events, progress, status } = await call(page, 'answer', await firstImage(page), question);
   const types = events.map(({ type }) => type);
   expect(types[0]).toBe('begin');
@@ -144,59 +144,64 @@ test('an answer comes in order: begin, prompt, token and map in turn, end', asyn
   }
 });
 
-test('stopping a long answer ends it with the token just read, in the worker too', async ({ page }) => {
+test('stopping a long answer ends it after the current token, in the worker too', async ({ page }) => {
   const image = await firstImage(page);
   const ask = async (stopAfter?: number) => {
     const { events } = await call(page, 'answer', image, 'Describe the image.', stopAfter);
     const end = events.flatMap((event) => (event.type === 'end' ? [event.end] : []))[0]!;
     return { types: events.map(({ type }) => type), end };
   };
-  // A busy machine may hold up the shorter one: it is the shorter one in one of a few tries.
+  // On a busy machine the stopped answer may take longer than the complete one, so try more than once.
   await expect(async () => {
-    const whole = await ask();
+    const complete = await ask();
     const stopped = await ask(2);
     expect(stopped.types).toEqual(['begin', 'prompt', 'token', 'map', 'token', 'map', 'end']);
     expect(stopped.end.reason).toBe('cancelled');
-    expect(whole.types.length, 'a long answer').toBeGreaterThan(30);
-    expect(stopped.end.answerMs, 'the worker did not go on to the end').toBeLessThan(0.7 * whole.end.answerMs);
+    expect(complete.types.length, 'the answer is long').toBeGreaterThan(30);
+    expect(stopped.end.answerMs, 'the worker stopped early').toBeLessThan(0.7 * complete.end.answerMs);
   }).toPass({ timeout: 90_000 });
 });
 
-test('what was asked before leaves no trace in an answer', async ({ page }) => {
+test('earlier questions do not affect an answer', async ({ page }) => {
   const index = await (await page.request.get(`${url}samples/index.json`)).json();
   const images = index.images.map(({ file }: { file: string }) => `samples/${file}`);
-  const { stoppedEnd, ends, counts, again, elsewhere } = await call(page, 'askInTurns', images, question);
+  const { stoppedEnd, ends, counts, sameImageDifference, otherImageDifference } = await call(
+    page,
+    'askInTurns',
+    images,
+    question,
+  );
   expect(stoppedEnd).toBe('cancelled');
   expect(ends).toEqual(['length', 'length', 'length']);
   expect(counts).toEqual([4, 4, 4]);
-  expect(again).toBe(0);
-  expect(elsewhere, 'another image has other maps').toBeGreaterThan(0);
+  expect(sameImageDifference).toBe(0);
+  expect(otherImageDifference, 'another image has other maps').toBeGreaterThan(0);
 });
 
-test('in the worker, too, maps come from WebGPU where it is asked for', async ({ page }) => {
+test('the worker, too, computes maps with WebGPU on request', async ({ page }) => {
   const { events, status } = await call(page, 'answer', await firstImage(page), question, 2, 'webgpu');
   expect(status).toMatchObject({ phase: 'ready', backend: 'webgpu' });
   const backends = events.flatMap((event) => (event.type === 'map' ? [event.map.backend] : []));
   expect(new Set(backends)).toEqual(new Set(['webgpu']));
 });
 
-test('the answer and its maps are those of the Python side', async ({ page }) => {
+test('answers and maps match those saved by Python', async ({ page }) => {
   const index = await (await page.request.get(`${url}samples/index.json`)).json();
   expect(index.runs.length).toBeGreaterThan(0);
   const files = index.runs.map(({ file }: { file: string }) => `samples/${file}`);
-  for (const [i, found] of (await call(page, 'compareWithRuns', files)).entries()) {
-    const about = `${files[i]}: ${found.question}`;
-    expect(found.texts[1], about).toEqual(found.texts[0]);
-    expect(found.words[1], about).toEqual(found.words[0]);
-    expect(found.prompts[1], about).toEqual(found.prompts[0]);
-    expect(found.ends[1], about).toEqual(found.ends[0]);
-    expect(found.models[1], about).toEqual(found.models[0]);
-    const [wanted, came] = found.geometries.map(({ frames }) => frames[0].crop);
+  for (const [i, result] of (await call(page, 'compareWithRuns', files)).entries()) {
+    const label = `${files[i]}: ${result.question}`;
+    expect(result.texts[1], label).toEqual(result.texts[0]);
+    expect(result.words[1], label).toEqual(result.words[0]);
+    expect(result.prompts[1], label).toEqual(result.prompts[0]);
+    expect(result.ends[1], label).toEqual(result.ends[0]);
+    expect(result.models[1], label).toEqual(result.models[0]);
+    const [expected, actual] = result.geometries.map(({ frames }) => frames[0].crop);
     for (const side of ['xPx', 'yPx', 'widthPx', 'heightPx'] as const)
-      expect(came![side], about).toBeCloseTo(wanted![side], 6);
-    // fp16 weights here against float32 there: a patch's probability moves in the third decimal.
-    expect(found.mapDifference, about).toBeLessThan(5e-3);
-    expect(found.logProbDifference, about).toBeLessThan(2e-2);
+      expect(actual![side], label).toBeCloseTo(expected![side], 6);
+    // The page has fp16 weights, Python float32: a patch's probability differs in the third decimal.
+    expect(result.mapDifference, label).toBeLessThan(5e-3);
+    expect(result.logProbDifference, label).toBeLessThan(2e-2);
   }
 });
 
@@ -205,50 +210,54 @@ const explained = JSON.parse(
 );
 const floats = (base64: string) => Array.from(new Float32Array(new Uint8Array(Buffer.from(base64, 'base64')).buffer));
 
-function relativeError(found: readonly number[], wanted: readonly number[]): number {
-  expect(found).toHaveLength(wanted.length);
-  return Math.hypot(...wanted.map((value, i) => value - found[i]!)) / (Math.hypot(...wanted) || 1);
+function relativeError(actual: readonly number[], expected: readonly number[]): number {
+  expect(actual).toHaveLength(expected.length);
+  return Math.hypot(...expected.map((value, i) => value - actual[i]!)) / (Math.hypot(...expected) || 1);
 }
 
-test("a recorded run's maps are autograd's, of a pass that says what was streamed", async ({ page }) => {
-  const { before, after, explained: found } = await call(page, 'explainRun', 'samples/run-1.run', explained.wanted);
+test("a recorded run's maps match autograd, and recomputing its answer gives the recorded tokens", async ({ page }) => {
+  const { before, after, explained: results } = await call(page, 'explainRun', 'samples/run-1.run', explained.wanted);
   expect(before.chefer).toContain('still loading');
   expect(after).toMatchObject({ fastrm: 'none', chefer: 'none', random: 'none' });
   expect(after['chefer-incremental']).toContain('companion');
-  const methods = found.map(({ method }) => method);
+  const methods = results.map(({ method }) => method);
   expect(methods.toSorted()).toEqual([...Object.keys(explained.picture.maps), 'random'].toSorted());
-  for (const { method, types, check, maps } of found) {
+  for (const { method, types, check, maps } of results) {
     expect(maps.map(({ tokenIndex }) => tokenIndex)).toEqual(explained.wanted);
     if (method === 'random') continue;
     expect(types).toEqual(['check', ...explained.wanted.map(() => 'map'), 'end']);
     expect(check!.isSame).toBe(true);
     expect(check!.largestDifference).toBeLessThan(1e-4);
-    for (const [i, wanted] of explained.picture.maps[method].entries()) {
-      // The same weights in fp16 on both sides: what is left is the order of sums, in the pictures' scaling too.
-      expect(relativeError(maps[i]!.values, floats(wanted.values)), `${method}, map ${i}`).toBeLessThan(1e-4);
-      if (wanted.prompt) expect(relativeError(maps[i]!.text!.prompt, floats(wanted.prompt)), method).toBeLessThan(1e-4);
+    for (const [i, expected] of explained.picture.maps[method].entries()) {
+      // Both sides have the same fp16 weights: they differ in the order of sums, also when scaling the image.
+      expect(relativeError(maps[i]!.values, floats(expected.values)), `${method}, map ${i}`).toBeLessThan(1e-4);
+      if (expected.prompt)
+        expect(relativeError(maps[i]!.text!.prompt, floats(expected.prompt)), method).toBeLessThan(1e-4);
     }
   }
 });
 
-test('a question that comes while an answer is explained waits for one map; stopping keeps the maps that came', async ({
+test('a question asked during an explanation waits for one map at most, and stopping keeps the finished maps', async ({
   page,
 }) => {
   const { order, tokens } = await call(page, 'askWhileExplaining', 'samples/run-3.run', 'How many cubes are there?', 6);
-  const answered = order.findIndex((what) => what.startsWith('answered There'));
+  const answered = order.findIndex((step) => step.startsWith('answered There'));
   expect(answered).toBeGreaterThan(0);
-  expect(answered, 'not after the last map').toBeLessThan(order.lastIndexOf('map'));
+  expect(answered, 'before the last map').toBeLessThan(order.lastIndexOf('map'));
   expect([order[0], order.at(-1)]).toEqual(['check', 'cancelled']);
-  const maps = order.filter((what) => what === 'map').length;
+  const maps = order.filter((step) => step === 'map').length;
   expect(maps).toBeGreaterThanOrEqual(6);
-  expect(maps, `of ${tokens}: the one under way when it was stopped, and what a busy page reads late`).toBeLessThan(12);
+  expect(
+    maps,
+    `of ${tokens}: including the one in progress when it was stopped, and any that a busy page reads late`,
+  ).toBeLessThan(12);
   expect(tokens).toBeGreaterThan(30);
 });
 
 test.describe('with an empty cache', () => {
   test.use({ isFresh: true });
 
-  test('a changed file is refused by its checksum, and loading again works', async ({ page }) => {
+  test('a file that does not match its checksum is rejected, and loading again works', async ({ page }) => {
     await page.route(
       '**/head/fastrm.bin',
       async (route) => {
@@ -265,14 +274,14 @@ test.describe('with an empty cache', () => {
     expect(after).toMatchObject({ phase: 'ready' });
   });
 
-  test('a worker that cannot start says so, and loading again works', async ({ page }) => {
+  test('a worker that cannot start fails the load, and loading again works', async ({ page }) => {
     await page.route('**/embedded.worker*.js', (route) => route.fulfill({ status: 503 }), { times: 1 });
     const { first, after } = await call(page, 'loadTwice');
     expect(first).toContain("the model's worker failed");
     expect(after).toMatchObject({ phase: 'ready' });
   });
 
-  test('the second visit finds the model in the cache', async ({ page }) => {
+  test('a second visit loads the model from the cache', async ({ page }) => {
     await call(page, 'loadTwice');
     const fetched: string[] = [];
     page.on('request', (request) => fetched.push(new URL(request.url()).pathname));
@@ -282,7 +291,7 @@ test.describe('with an empty cache', () => {
     expect(fetched.filter((file) => /\.(onnx|bin)$/.test(file))).toEqual([]);
   });
 
-  test('what explains answers is fetched when that is first asked for, and kept', async ({ page }) => {
+  test('graphs that explain answers are fetched on first use and cached', async ({ page }) => {
     const fetched: string[] = [];
     page.on('request', (request) => fetched.push(new URL(request.url()).pathname.split('/').at(-1)!));
     const files = () => fetched.splice(0).filter((file) => file.startsWith('explain-'));
@@ -295,8 +304,8 @@ test.describe('with an empty cache', () => {
     expect(files()).toEqual([]);
   });
 
-  test.describe('and an error that the test brings about', () => {
-    test.use({ tolerated: /./ });
+  test.describe('with expected console errors', () => {
+    test.use({ allowedErrors: /./ });
 
     test('a runtime that cannot start fails the load, and loading again works', async ({ page }) => {
       await page.route('**/*.wasm', (route) => route.fulfill({ body: 'no wasm', contentType: 'application/wasm' }), {

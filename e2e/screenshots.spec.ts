@@ -1,6 +1,6 @@
 import type { Page } from '@playwright/test';
+import { diskPng } from './images';
 import { ask, expect, idle, message, openPage, openWithoutModel, patches, questionBox, test, token } from './page';
-import { diskPng } from './pictures';
 import { shot, withGoldens } from './shot';
 import { twoFramesRun } from './two-frames';
 
@@ -8,18 +8,18 @@ const region = (page: Page, name: string) => page.getByRole('region', { name, ex
 
 const scrollToTop = (page: Page) => page.evaluate(() => window.scrollTo(0, 0));
 
-test('the example and what stands around it', withGoldens, async ({ page }) => {
+test('the page with its example', withGoldens, async ({ page }) => {
   await openPage(page);
-  await shot(page, 'whole-page', ['desktop', 'light'], { isWhole: true });
-  await shot(page, 'whole-page', ['phone', 'light'], { isWhole: true });
+  await shot(page, 'whole-page', ['desktop', 'light'], { isFullPage: true });
+  await shot(page, 'whole-page', ['phone', 'light'], { isFullPage: true });
   await shot(page, 'first-look', ['desktop', 'dark']);
-  const pictures = {
+  const parts = {
     gallery: page.locator('.gallery'),
     stage: page.locator('.explain-figure'),
     tray: page.getByRole('group', { name: 'Image to ask about' }),
   };
-  for (const [place, part] of Object.entries(pictures))
-    await shot(page, `pictures-${place}`, ['phone', 'light'], { region: part, pictures: 'real' });
+  for (const [name, part] of Object.entries(parts))
+    await shot(page, `pictures-${name}`, ['phone', 'light'], { region: part, images: 'real' });
 });
 
 test('the evidence next to an answer', withGoldens, async ({ page }) => {
@@ -31,13 +31,13 @@ test('the evidence next to an answer', withGoldens, async ({ page }) => {
   await shot(page, 'trust-evidence', ['phone', 'light'], { region: panel });
 });
 
-test('several tokens, and a patch that is picked', withGoldens, async ({ page }) => {
+test('several selected tokens and a picked patch', withGoldens, async ({ page }) => {
   await openWithoutModel(page);
   await token(page, 2).click();
   await token(page, 4).click({ modifiers: ['Shift'] });
   const peak = /r(\d+) c(\d+)/.exec(await page.locator('.readout-numbers').innerText());
   const box = await patches(page).boundingBox();
-  if (box === null || peak === null) throw new Error('there is no map');
+  if (box === null || peak === null) throw new Error('the map is not on screen');
   await page.mouse.click(
     box.x + ((Number(peak[2]) - 0.5) / 24) * box.width,
     box.y + ((Number(peak[1]) - 0.5) / 24) * box.height,
@@ -50,31 +50,27 @@ test('several tokens, and a patch that is picked', withGoldens, async ({ page })
   await shot(page, 'picked-patch-answer', ['phone', 'light'], { region: answer });
 });
 
-test(
-  'an oblong image of the visitor’s own, and a question with words that the model does not know',
-  withGoldens,
-  async ({ page }) => {
-    await openPage(page);
-    await page.locator('input[type="file"]').setInputFiles({
-      name: 'wide.png',
-      mimeType: 'image/png',
-      buffer: diskPng(900, 450, [200, 40, 30]),
-    });
-    await expect(page.locator('.readout-title')).toHaveText('wide.png');
-    await ask(page, 'What color is the sphere?');
-    await scrollToTop(page);
-    const options = { pictures: 'real' } as const;
-    await shot(page, 'oblong', ['desktop', 'light'], { ...options, region: page.locator('.explain-figure') });
-    await shot(page, 'oblong', ['phone', 'light'], options);
+test('an uploaded wide image, and a question with unknown words', withGoldens, async ({ page }) => {
+  await openPage(page);
+  await page.locator('input[type="file"]').setInputFiles({
+    name: 'wide.png',
+    mimeType: 'image/png',
+    buffer: diskPng(900, 450, [200, 40, 30]),
+  });
+  await expect(page.locator('.readout-title')).toHaveText('wide.png');
+  await ask(page, 'What color is the sphere?');
+  await scrollToTop(page);
+  const options = { images: 'real' } as const;
+  await shot(page, 'oblong', ['desktop', 'light'], { ...options, region: page.locator('.explain-figure') });
+  await shot(page, 'oblong', ['phone', 'light'], options);
 
-    await questionBox(page).fill('What color is the giraffe?');
-    await questionBox(page).press('Enter');
-    await expect(message(page)).not.toBeEmpty();
-    const form = page.locator('.ask');
-    await shot(page, 'unknown-words', ['desktop', 'light'], { region: form });
-    await shot(page, 'unknown-words', ['phone', 'light'], { region: form });
-  },
-);
+  await questionBox(page).fill('What color is the giraffe?');
+  await questionBox(page).press('Enter');
+  await expect(message(page)).not.toBeEmpty();
+  const form = page.locator('.ask');
+  await shot(page, 'unknown-words', ['desktop', 'light'], { region: form });
+  await shot(page, 'unknown-words', ['phone', 'light'], { region: form });
+});
 
 test('a run with two frames', withGoldens, async ({ page }) => {
   await openWithoutModel(page);
@@ -83,8 +79,8 @@ test('a run with two frames', withGoldens, async ({ page }) => {
   await page.getByRole('radio', { name: /Overview/ }).click();
   await scrollToTop(page);
   const stage = page.locator('.explain-left');
-  await shot(page, 'two-frames', ['desktop', 'light'], { region: stage, pictures: 'real' });
-  await shot(page, 'two-frames', ['phone', 'light'], { pictures: 'real' });
+  await shot(page, 'two-frames', ['desktop', 'light'], { region: stage, images: 'real' });
+  await shot(page, 'two-frames', ['phone', 'light'], { images: 'real' });
 });
 
 test.describe('the comparison', () => {
@@ -100,7 +96,7 @@ test.describe('the comparison', () => {
     await shot(page, 'compare-two-panels', ['phone', 'light'], { region: main });
   });
 
-  test('of three, and of four', withGoldens, async ({ page }) => {
+  test('of three and four methods', withGoldens, async ({ page }) => {
     const panels = page.locator('.panels');
     await openCompare(page, '&methods=fastrm,tam,dex-ar');
     await shot(page, 'compare-three-panels', ['desktop', 'light'], { region: panels });
@@ -109,7 +105,7 @@ test.describe('the comparison', () => {
     await shot(page, 'compare-four-panels', ['phone', 'light'], { region: panels });
   });
 
-  test('by ranks, zoomed, with a patch picked', withGoldens, async ({ page }) => {
+  test('by ranks, zoomed in, with a picked patch', withGoldens, async ({ page }) => {
     await openCompare(page, '&methods=fastrm,tam&values=rank');
     await page
       .getByRole('grid')
@@ -132,7 +128,7 @@ test.describe('the comparison', () => {
   });
 });
 
-test('the data set behind the trust, plain and brushed', withGoldens, async ({ page }) => {
+test('the Trust view, plain and brushed', withGoldens, async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
   const main = page.locator('main');
   await shot(page, 'trust', ['desktop', 'light'], { region: main });

@@ -3,31 +3,31 @@ import path from 'node:path';
 import type { Browser, BrowserContext, Page } from '@playwright/test';
 
 /**
- * Browser contexts that the tests of one worker share, one per origin. Each test has its own page in it; the model's
- * files stay cached from page to page.
+ * Browser contexts shared by the tests of one worker, one per origin. Each test opens its own page in its context; the
+ * model's files stay cached between pages.
  */
 export interface SharedContexts {
-  /** `entry`: the address under which the origin lets a visitor in, where it asks for a token. */
+  /** `entry` is the first address to request; it includes the token if the origin requires one. */
   get(origin: string, entry: string): Promise<BrowserContext>;
-  /** Forgets what a test stored, except the model's files. */
+  /** Clears what a test stored, except the model's files. */
   reset(origin: string): Promise<void>;
   destroy(): Promise<void>;
 }
 
 interface Shared {
   readonly context: BrowserContext;
-  /** A page without the product on it. */
+  /** An empty page that stays open. */
   readonly anchor: Page;
 }
 
-/** `compiled`: which of onnxruntime's builds the pages find compiled. */
+/** `compiled` lists the onnxruntime builds to compile in advance. */
 export function createSharedContexts(browser: Browser, compiled: readonly string[]): SharedContexts {
   const contexts = new Map<string, Promise<Shared>>();
   return {
     async get(origin, entry) {
-      const known = contexts.get(origin) ?? open(browser, origin, entry, compiled);
-      contexts.set(origin, known);
-      return (await known).context;
+      const shared = contexts.get(origin) ?? open(browser, origin, entry, compiled);
+      contexts.set(origin, shared);
+      return (await shared).context;
     },
     async reset(origin) {
       const shared = await contexts.get(origin);
@@ -53,10 +53,10 @@ async function open(browser: Browser, origin: string, entry: string, compiled: r
   return { context, anchor };
 }
 
-/** The page's own: with others it would be in another process. */
+/** The product's headers: with others, the anchor would run in another process. */
 const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
-/** Chromium compiles the same bytes once per process: pages opened later find onnxruntime's megabytes compiled. */
+/** Compiles onnxruntime in advance: Chromium compiles the same bytes once per process, so later pages reuse it. */
 async function keepCompiled(urls: readonly string[]): Promise<void> {
   const compile = async (url: string) => WebAssembly.compile(await (await fetch(url)).arrayBuffer());
   Object.assign(window, { modules: await Promise.all(urls.map(compile)) });

@@ -2,39 +2,39 @@ import type { Locator, Page } from '@playwright/test';
 import { type Scheme, type Size, setLook } from './looks';
 import { expect, test } from './page';
 
-/** Tests that compare goldens: `npm run goldens` runs these. */
+/** Tags tests that compare goldens; `npm run goldens` runs only these. */
 export const withGoldens = { tag: '@goldens' };
 
 interface ShotOptions {
-  /** Only this part of the page. */
+  /** Takes only this part of the page. */
   readonly region?: Locator;
-  /** All of the page, however far down it goes. */
-  readonly isWhole?: boolean;
-  /** `grey` unless the picture is the subject: photographs are most of a golden's size. */
-  readonly pictures?: 'grey' | 'real';
+  /** Takes the full page instead of the viewport. */
+  readonly isFullPage?: boolean;
+  /** `grey` unless images are the subject: they make up most of a golden's file size. */
+  readonly images?: 'grey' | 'real';
 }
 
 /**
- * Compares the page in one size and colour scheme with its golden, which is named after all three. The test goes on
- * after a difference, so that it names every golden that differs. `npm run goldens` takes new ones.
+ * Compares a view at one size and in one colour scheme with the golden named after all three. The test continues after
+ * a difference, so that it reports every golden that differs. `npm run goldens` retakes them.
  */
 export async function shot(
   page: Page,
   view: string,
   [size, scheme]: readonly [Size, Scheme],
-  { region, isWhole = false, pictures = 'grey' }: ShotOptions = {},
+  { region, isFullPage = false, images = 'grey' }: ShotOptions = {},
 ): Promise<void> {
   const name = `${view}-${size}-${scheme}.png`;
   await test.step(name, async () => {
     await setLook(page, size, scheme);
     await page.mouse.move(0, 0);
-    await page.evaluate(prepare, pictures === 'grey');
-    if (region === undefined) await expect.soft(page).toHaveScreenshot(name, { fullPage: isWhole });
+    await page.evaluate(prepare, images === 'grey');
+    if (region === undefined) await expect.soft(page).toHaveScreenshot(name, { fullPage: isFullPage });
     else await expect.soft(region).toHaveScreenshot(name);
   });
 }
 
-/** Measured times differ from run to run; so would the width of a mask over them. A chart of them is hidden. */
+/** Replaces measured times, which differ between runs (as would the width of a mask), and hides charts of them. */
 function prepare(isGrey: boolean): void {
   for (const element of document.querySelectorAll('[data-volatile]:not(:has(*))')) element.textContent = '0 ms';
   const sheet = new CSSStyleSheet();

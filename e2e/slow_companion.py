@@ -1,12 +1,13 @@
-"""`patchlight ...` with a model whose every pass takes as long as a large one's: an answer then has a middle that a test
-can look at, however fast the machine. Everything else is the companion as it is.
+"""Run `patchlight` with a model whose every pass takes at least 80 ms, like a large model's.
+
+Tests can then act in the middle of an answer, however fast the machine is. Everything else is unchanged.
 """
 
 import sys
 import time
 
-from patchlight.models import loading
 from patchlight.cli.main import main
+from patchlight.models import loading
 
 PASS_S = 0.08
 

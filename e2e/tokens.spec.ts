@@ -4,7 +4,7 @@ test.beforeEach(async ({ page }) => {
   await openWithoutModel(page);
 });
 
-test('arrows, Home and End walk through the answer, and the map comes along', async ({ page }) => {
+test('arrow keys, Home and End move through the answer, and the map follows', async ({ page }) => {
   const last = (await tokens(page).count()) - 1;
   await token(page, 0).click();
   const first = await mapPixels(page);
@@ -21,7 +21,7 @@ test('arrows, Home and End walk through the answer, and the map comes along', as
   expect(await mapPixels(page)).toEqual(first);
 });
 
-test('the answer is one tab stop', async ({ page }) => {
+test('the answer is a single tab stop', async ({ page }) => {
   await token(page, 1).click();
   await page.keyboard.press('Tab');
   await expect(page.getByRole('radiogroup', { name: 'What a click selects' }).getByRole('radio').first()).toBeFocused();
@@ -29,7 +29,7 @@ test('the answer is one tab stop', async ({ page }) => {
   await expect(token(page, 1)).toBeFocused();
 });
 
-test('shift-click, shift-arrow and dragging select several, whose maps are averaged', async ({ page }) => {
+test('Shift-click, Shift with arrows and dragging select several tokens and average their maps', async ({ page }) => {
   await token(page, 1).click();
   const one = await mapPixels(page);
   await token(page, 3).click({ modifiers: ['Shift'] });
@@ -44,7 +44,7 @@ test('shift-click, shift-arrow and dragging select several, whose maps are avera
 
   const from = await token(page, 3).boundingBox();
   const to = await token(page, 1).boundingBox();
-  if (from === null || to === null) throw new Error('the tokens have no place');
+  if (from === null || to === null) throw new Error('the tokens are not on screen');
   await page.mouse.move(from.x + from.width / 2, from.y + 10);
   await page.mouse.down();
   await page.mouse.move(to.x + to.width / 2, to.y + 10, { steps: 5 });
@@ -53,7 +53,7 @@ test('shift-click, shift-arrow and dragging select several, whose maps are avera
   expect(await mapPixels(page)).toEqual(mean);
 });
 
-test('control-click takes single tokens in and out', async ({ page }) => {
+test('Ctrl-click adds and removes single tokens', async ({ page }) => {
   await token(page, 0).click();
   await token(page, 2).click({ modifiers: ['Control'] });
   expect(await selectedTokens(page)).toEqual([0, 2]);
@@ -61,7 +61,7 @@ test('control-click takes single tokens in and out', async ({ page }) => {
   expect(await selectedTokens(page)).toEqual([2]);
 });
 
-test('the whole answer is a choice, by button and by key', async ({ page }) => {
+test('the whole answer can be selected by button and by key', async ({ page }) => {
   const all = await tokens(page).count();
   await page.getByRole('radio', { name: 'Whole answer' }).click();
   expect(await selectedTokens(page)).toHaveLength(all);
@@ -72,7 +72,7 @@ test('the whole answer is a choice, by button and by key', async ({ page }) => {
   expect(await selectedTokens(page)).toHaveLength(all);
 });
 
-test('pointing at a token shows what else the model might have said', async ({ page }) => {
+test('pointing at a token shows its alternatives', async ({ page }) => {
   const inspector = page.locator('.inspector');
   await token(page, 0).click();
   await expect(inspector).toContainText('Token 1 of');
@@ -85,7 +85,7 @@ test('pointing at a token shows what else the model might have said', async ({ p
   await expect(inspector).toContainText('Token 1 of');
 });
 
-test('each token carries its probability', async ({ page }) => {
+test('each token’s label includes its probability', async ({ page }) => {
   const labels = await tokens(page).evaluateAll((options) => options.map((option) => option.ariaLabel));
   expect(labels.length).toBeGreaterThan(1);
   for (const label of labels) expect(label).toMatch(/, [<\d.]+ %/);

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import type { Download, Locator, Page } from '@playwright/test';
+import { diskPng } from './images';
 import { expectAccessible } from './looks';
 import { expect, idle, openPage, openWithoutModel, questionBox, test, token } from './page';
-import { diskPng } from './pictures';
 
 const sentence = (page: Page): Locator => page.locator('.trust-sentence');
 const count = (page: Page): Locator => page.locator('.samples-count');
 const chart = (page: Page, id: string): Locator => page.locator(`[data-chart="${id}"]`);
-const ofChart = (page: Page, name: string): Locator => page.getByRole('figure', { name, exact: true });
+const figureOf = (page: Page, name: string): Locator => page.getByRole('figure', { name, exact: true });
 const cells = (page: Page, column: string): Locator => page.locator(`.samples-cell[data-column="${column}"]`);
 const message = (page: Page): Locator => page.locator('.source-message');
 const filePicker = (page: Page): Locator => page.locator('.source input[type="file"]');
@@ -23,7 +23,7 @@ const csvFile = (name: string, lines: readonly string[]) => ({
   buffer: Buffer.from(`${lines.join('\n')}\n`),
 });
 
-/** Right answers have the lower entropies, by half a nat; the same numbers each time. */
+/** Returns reproducible entropies; those of right answers are lower by half a nat. */
 function entropyCsv(right: number, wrong: number): string[] {
   const wave = (i: number, mean: number) => (mean + Math.sin(i * 12.9898) * 0.6).toFixed(4);
   return [
@@ -33,7 +33,7 @@ function entropyCsv(right: number, wrong: number): string[] {
   ];
 }
 
-async function leftRows(page: Page): Promise<number> {
+async function remainingRows(page: Page): Promise<number> {
   const text = await count(page).locator('strong').innerText();
   return Number(text.replaceAll(',', ''));
 }
@@ -42,14 +42,16 @@ async function contentOf(download: Download): Promise<string> {
   return readFile(await download.path(), 'utf8');
 }
 
-test('beside the answer stands how many like it were right, and opened, on what that rests', async ({ page }) => {
+test('next to the answer, the page says how many answers like it were right, and shows the evidence on request', async ({
+  page,
+}) => {
   await openPage(page);
   await expect(sentence(page)).toHaveText(
     /^Of [\d,]+ answers like this one \(entropy [\d.]+ to [\d.]+ nats\), \d+\s% \(\d+–\d+\s%\) were right\.$/,
   );
   await openEvidence(page);
-  await expect(ofChart(page, 'Entropy of the maps')).toBeVisible();
-  await expect(ofChart(page, 'Mean log-probability')).toBeVisible();
+  await expect(figureOf(page, 'Entropy of the maps')).toBeVisible();
+  await expect(figureOf(page, 'Mean log-probability')).toBeVisible();
   await expect(page.locator('.evidence')).toContainText('By the model’s certainty: of ');
   await expect(page.locator('.evidence')).toContainText(/AUROC 0\.\d\d \(0\.\d\d–0\.\d\d\) against 0\.\d\d/);
   await expect(page.locator('.evidence')).toContainText('Best of 18 choices on these answers');
@@ -57,7 +59,7 @@ test('beside the answer stands how many like it were right, and opened, on what 
   await expect(tokens.first()).toHaveText(/^There \d\.\d\d$/);
 });
 
-test('another entropy is another comparison, and the way back is named', async ({ page }) => {
+test('choosing another entropy changes the comparison, and a button resets it', async ({ page }) => {
   await openPage(page);
   await openEvidence(page);
   const before = await sentence(page).innerText();
@@ -70,13 +72,13 @@ test('another entropy is another comparison, and the way back is named', async (
   await expect(sentence(page)).toHaveText(before);
 });
 
-test('the entropy of a token’s map is told with the token', async ({ page }) => {
+test('a selected token shows the entropy of its map', async ({ page }) => {
   await openWithoutModel(page);
   await token(page, 1).click();
   await expect(page.locator('.inspector-head')).toContainText(/entropy \d\.\d\d nats/);
 });
 
-test('of a picture of one’s own the page says that the calibration is of others', async ({ page }) => {
+test('for an uploaded image, the page gives no figures and says how to make a calibration', async ({ page }) => {
   await openPage(page);
   await page.locator('.ask input[type="file"]').setInputFiles({
     name: 'mine.png',
@@ -91,17 +93,17 @@ test('of a picture of one’s own the page says that the calibration is of other
   await expect(sentence(page)).toContainText('patchlight evaluate');
 });
 
-test.describe('with an error that the test brings about', () => {
-  test.use({ tolerated: /404/ });
+test.describe('when requests fail', () => {
+  test.use({ allowedErrors: /404/ });
 
-  test('without a calibration the page says so, and how to make one', async ({ page }) => {
+  test('the page says that the calibration is missing and how to make one', async ({ page }) => {
     await page.route('**/datasets/**', (route) => route.fulfill({ status: 404, body: 'none' }));
     await openWithoutModel(page, '/?view=trust');
     await expect(page.locator('.trust .notice')).toContainText('404');
     await expect(page.locator('.trust .notice')).toContainText('patchlight evaluate');
   });
 
-  test('a sample whose picture is not there is not asked, and that is said', async ({ page }) => {
+  test('a sample whose image is missing is not opened, and the page says why', async ({ page }) => {
     await page.route('**/datasets/**/images.bin', (route) => route.fulfill({ status: 404, body: 'none' }));
     await openPage(page, '/?view=trust');
     await page.locator('.samples-row').first().click();
@@ -110,23 +112,23 @@ test.describe('with an error that the test brings about', () => {
   });
 });
 
-test('a brush filters the other charts and the table: by pointer and by keys', async ({ page }) => {
+test('a brush filters the other charts and the table, by pointer and by keyboard', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
-  const all = await leftRows(page);
+  const all = await remainingRows(page);
   expect(all).toBeGreaterThanOrEqual(10_000);
   const firstRow = page.locator('.samples-row').first();
   await chart(page, 'entropy').scrollIntoViewIfNeeded();
-  const ground = chart(page, 'entropy').getByRole('slider', { name: 'Read Entropy at' });
-  const box = await ground.boundingBox();
+  const readSlider = chart(page, 'entropy').getByRole('slider', { name: 'Read Entropy at' });
+  const box = await readSlider.boundingBox();
   if (box === null) throw new Error('the chart has no place');
   await page.mouse.move(box.x + box.width * 0.2, box.y + 30);
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.5, box.y + 30, { steps: 4 });
   await page.mouse.up();
-  // The table follows once the brush has come to rest.
-  await expect.poll(() => leftRows(page)).toBeLessThan(all);
+  // The table updates once the brush stops moving.
+  await expect.poll(() => remainingRows(page)).toBeLessThan(all);
   await idle(page);
-  const brushed = await leftRows(page);
+  const brushed = await remainingRows(page);
   expect(brushed).toBeGreaterThan(0);
   await firstRow.scrollIntoViewIfNeeded();
   const high = chart(page, 'entropy').getByRole('slider', { name: 'Entropy, to' });
@@ -143,48 +145,48 @@ test('a brush filters the other charts and the table: by pointer and by keys', a
   await high.focus();
   await page.keyboard.press('End');
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBeGreaterThan(brushed);
+  await expect.poll(() => remainingRows(page)).toBeGreaterThan(brushed);
   await page.keyboard.press('Escape');
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBe(all);
+  await expect.poll(() => remainingRows(page)).toBe(all);
 });
 
-test('a chart is read and brushed from the keyboard alone', async ({ page }) => {
+test('a chart can be read and brushed by keyboard alone', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
-  const all = await leftRows(page);
-  const ground = chart(page, 'length').getByRole('slider', { name: 'Read Answer length at' });
-  await ground.focus();
+  const all = await remainingRows(page);
+  const readSlider = chart(page, 'length').getByRole('slider', { name: 'Read Answer length at' });
+  await readSlider.focus();
   await page.keyboard.press('Home');
   await expect(chart(page, 'length').locator('.chart-note')).toContainText(/tokens? · [\d,]+ right, [\d,]+ wrong/);
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('Enter');
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBeLessThan(all);
+  await expect.poll(() => remainingRows(page)).toBeLessThan(all);
   await page.keyboard.press('Escape');
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBe(all);
+  await expect.poll(() => remainingRows(page)).toBe(all);
 });
 
-test('kinds and sets are picked, answers searched, and all of it is cleared at once', async ({ page }) => {
+test('answers can be filtered by kind and searched, and one button clears all filters', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
-  const all = await leftRows(page);
+  const all = await remainingRows(page);
   await page.getByRole('checkbox', { name: /^count:/ }).click();
   await idle(page);
-  const counts = await leftRows(page);
+  const counts = await remainingRows(page);
   expect(counts).toBeLessThan(all);
   await page.getByRole('searchbox').fill('spheres');
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBeLessThan(counts);
+  await expect.poll(() => remainingRows(page)).toBeLessThan(counts);
   await expect(page.locator('.sample-question').first()).toContainText('spheres');
   await page.getByRole('searchbox').fill('no such words');
   await expect(page.locator('.samples-empty')).toContainText('No answers match');
   await page.getByRole('button', { name: 'Clear all' }).click();
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBe(all);
+  await expect.poll(() => remainingRows(page)).toBe(all);
 });
 
-test('the table is sorted by a column', async ({ page }) => {
+test('the table can be sorted by a column', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
   await page.getByRole('columnheader', { name: 'Log-prob.' }).click();
   await idle(page);
@@ -194,7 +196,7 @@ test('the table is sorted by a column', async ({ page }) => {
   expect(values[0]).toBeLessThan(-0.1);
 });
 
-test('a row opens as a run: its question is asked again, and its trust is told', async ({ page }) => {
+test('a row opens as a run: its question is asked again and compared with answers like it', async ({ page }) => {
   await openPage(page, '/?view=trust');
   const row = page.locator('.samples-row').first();
   const question = await row.locator('.sample-question').innerText();
@@ -202,27 +204,27 @@ test('a row opens as a run: its question is asked again, and its trust is told',
   const imageResponse = page.waitForResponse('**/images.bin');
   await row.click();
   await expect(page.locator('.answer-question')).toHaveText(question);
-  // Of 4 MB of images, the bytes of one.
+  // Only one image is fetched, of 4 MB in all.
   const image = await imageResponse;
   expect(image.status()).toBe(206);
   expect((await image.body()).length).toBeLessThan(20_000);
   await idle(page);
-  const said = await page.locator('.tokens').innerText();
-  expect(said.replaceAll(/[\s\d]+/g, '')).toBe(answer.replaceAll(/[\s\d]+/g, ''));
+  const answerAgain = await page.locator('.tokens').innerText();
+  expect(answerAgain.replaceAll(/[\s\d]+/g, '')).toBe(answer.replaceAll(/[\s\d]+/g, ''));
   await expect(sentence(page)).toContainText('answers like this one');
 });
 
-test('a table of one’s own takes the place of the model’s, and gives it back', async ({ page }) => {
+test('a table replaces the model calibration, and closing it restores that', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
   await filePicker(page).setInputFiles(csvFile('mine.csv', entropyCsv(700, 300)));
   await expect(page.locator('.source-facts')).toContainText('mine.csv: 1,000 answers, 700 right and 300 wrong');
   await idle(page);
   await expect(page.locator('.trust-finding')).toContainText('of those are right');
   await expect(chart(page, 'logProb')).toHaveCount(0);
-  await expect.poll(() => leftRows(page)).toBe(1000);
+  await expect.poll(() => remainingRows(page)).toBe(1000);
   await page.locator('.samples-row').first().click();
   await expect(page.locator('.samples-note')).toContainText('cannot be asked again');
-  // It says of no model whose it is: answers are compared with their own model's calibration all the same.
+  // The table names no model, so answers are still compared with their own model's calibration.
   await page.getByRole('link', { name: 'Explain' }).click();
   await idle(page);
   await expect(sentence(page)).toContainText('answers like this one');
@@ -230,25 +232,27 @@ test('a table of one’s own takes the place of the model’s, and gives it back
   await idle(page);
   await page.getByRole('button', { name: 'Back to the model’s calibration' }).click();
   await idle(page);
-  await expect.poll(() => leftRows(page)).toBeGreaterThan(10_000);
+  await expect.poll(() => remainingRows(page)).toBeGreaterThan(10_000);
 });
 
-test('a dropped file is taken, and a wrong one changes nothing but says why', async ({ page }) => {
+test('a file that is not a calibration is rejected, whether dropped or chosen, and nothing else changes', async ({
+  page,
+}) => {
   await openWithoutModel(page, '/?view=trust');
-  const all = await leftRows(page);
+  const all = await remainingRows(page);
   await page.evaluate(() => {
     const data = new DataTransfer();
     data.items.add(new File(['\u0000\u0001 no table'], 'holiday.png', { type: 'image/png' }));
     window.dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
   });
   await expect(message(page)).toContainText('holiday.png was not loaded.');
-  await expect.poll(() => leftRows(page)).toBe(all);
+  await expect.poll(() => remainingRows(page)).toBe(all);
   await filePicker(page).setInputFiles(csvFile('columns.csv', ['height,width', '1,2']));
   await expect(message(page)).toContainText('columns.csv was not loaded.');
-  await expect.poll(() => leftRows(page)).toBe(all);
+  await expect.poll(() => remainingRows(page)).toBe(all);
 });
 
-test('one class empty, and too few answers: each is said, and nothing is made up', async ({ page }) => {
+test('an empty class and too few answers are reported, and no figures are invented', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
   await filePicker(page).setInputFiles(csvFile('right.csv', entropyCsv(200, 0)));
   await expect(page.locator('.source-facts')).toContainText('200 right and 0 wrong');
@@ -263,18 +267,18 @@ test('one class empty, and too few answers: each is said, and nothing is made up
   await expect(page.locator('.trust-hero .density-band[d=""]')).toHaveCount(2);
 });
 
-test('a chart has its numbers as a table, and its files say how they came about', async ({ page }) => {
+test('a chart can be shown as a table, and its files include their provenance', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
-  const hero = ofChart(page, 'Entropy, sum-normalised, mean of content tokens');
+  const hero = figureOf(page, 'Entropy, sum-normalised, mean of content tokens');
   await hero.getByRole('button', { name: /as a table$/ }).click();
   await expect(hero.getByRole('columnheader', { name: 'right low' })).toBeVisible();
   expect(await hero.getByRole('row').count()).toBe(257);
   await hero.getByRole('button', { name: /as a table$/ }).click();
   const save = async (kind: RegExp) => {
     await hero.getByRole('button', { name: /^Save/ }).click();
-    const coming = page.waitForEvent('download');
+    const download = page.waitForEvent('download');
     await page.getByRole('menuitem', { name: kind }).click();
-    return coming;
+    return download;
   };
   const csv = await contentOf(await save(/CSV/));
   expect(csv).toMatch(/^# Entropy, sum-normalised/);
@@ -289,7 +293,7 @@ test('a chart has its numbers as a table, and its files say how they came about'
   expect(png.length).toBeGreaterThan(10_000);
 });
 
-test('moving the bandwidth redraws the densities, and the last move wins', async ({ page }) => {
+test('moving the bandwidth slider redraws the densities, and the last move wins', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
   const line = page.locator('.trust-hero .density-line[data-class="right"]').first();
   const before = await line.getAttribute('d');
@@ -303,7 +307,7 @@ test('moving the bandwidth redraws the densities, and the last move wins', async
   await expect(line).toHaveAttribute('d', before ?? '');
 });
 
-test('the view is accessible at every size and in both colour schemes, brushed as well', async ({ page }) => {
+test('the brushed view is accessible at every size and in both colour schemes', async ({ page }) => {
   await openWithoutModel(page, '/?view=trust');
   await page.getByRole('checkbox', { name: /^count:/ }).click();
   await chart(page, 'entropy').getByRole('slider', { name: 'Read Entropy at' }).focus();
@@ -312,7 +316,7 @@ test('the view is accessible at every size and in both colour schemes, brushed a
   await expectAccessible(page);
 });
 
-test('so is the evidence beside an answer', async ({ page }) => {
+test('the evidence next to an answer is accessible', async ({ page }) => {
   await openPage(page);
   await openEvidence(page);
   await expectAccessible(page, '.trust-panel');

@@ -14,12 +14,12 @@ import {
   Utf8,
   vectorFromArray,
 } from 'apache-arrow';
-import { diskPng } from './pictures';
+import { diskPng } from './images';
 
 const sizePx = { width: 900, height: 450 };
 const detail = { rows: 12, cols: 24 };
 const overview = { rows: 6, cols: 6 };
-/** Where the two maps are brightest; rows and columns from 0. */
+/** The brightest patch in each frame, counted from 0. */
 export const peaks = { detail: { row: 4, col: 17 }, overview: { row: 3, col: 1 } };
 
 const alternative = new Struct<{ tokenId: Int32; text: Utf8; logProb: Float32 }>([
@@ -47,7 +47,7 @@ const columns: Record<string, DataType> = {
   firstTokenMs: new Float64(),
 };
 
-/** Falls off from the peak to nothing over a few patches. */
+/** Returns a map that falls off from `peak` to 0 within a few patches. */
 function bump({ rows, cols }: typeof detail, peak: typeof peaks.detail): number[] {
   return Array.from({ length: rows * cols }, (_, i) => {
     const distance = Math.hypot(Math.floor(i / cols) - peak.row, (i % cols) - peak.col);
@@ -55,7 +55,7 @@ function bump({ rows, cols }: typeof detail, peak: typeof peaks.detail): number[
   });
 }
 
-/** A saved answer of a model that reads an image twice: in detail without padding, and small, padded to a square. */
+/** Returns a run file of a model with two frames: one in detail without padding, one small and padded to a square. */
 export function twoFramesRun(): Buffer {
   const picture = diskPng(sizePx.width, sizePx.height, [40, 90, 170]);
   const patches = detail.rows * detail.cols + overview.rows * overview.cols;

@@ -4,8 +4,8 @@ import { defineConfig, mergeConfig, type Plugin } from 'vite';
 import base from '../vite.config.ts';
 
 /**
- * Workers see a machine with one core. onnxruntime's threads wait for each other in busy loops, and pages of tests that
- * run side by side would spend most of their time in them. runtime.spec.ts runs on several threads.
+ * Makes workers see a single core. onnxruntime's threads wait for each other in busy loops, which would take most of the
+ * time of tests that run side by side. runtime.spec.ts uses several threads.
  */
 function oneThread(): Plugin {
   const prefix = "Object.defineProperty(navigator, 'hardwareConcurrency', { value: 1 });\n";

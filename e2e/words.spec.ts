@@ -1,14 +1,14 @@
 import { expect, openWithoutModel, selectedTokens, test, token, tokens } from './page';
 
-// Every description begins "There are … objects:", and a plural is two sub-tokens: object ##s.
+// Every description starts with "There are … objects:", and a plural has two sub-tokens: object ##s.
 const recorded = 'Describe the image.';
 
-test('a word of several sub-tokens is picked as one', async ({ page }) => {
+test('a word of several sub-tokens can be selected as one', async ({ page }) => {
   await openWithoutModel(page);
   await page.getByRole('navigation').getByRole('button', { name: recorded }).first().click();
   await expect(page.locator('.answer-question')).toHaveText(recorded);
   const texts = await tokens(page).evaluateAll((options) => options.map((option) => option.firstChild?.textContent));
-  // A sub-token has no space before it: its element follows the one before directly.
+  // A sub-token has no space before it, so its element directly follows the previous one.
   const second = await tokens(page).evaluateAll((options) =>
     options.findIndex(
       (option, i) => i > 0 && option.previousSibling === options[i - 1] && /^\p{L}/u.test(option.textContent ?? ''),

@@ -45,7 +45,7 @@ console.log(
 const licences = readFileSync(path.join(dist, 'licences.md'), 'utf8');
 const redistributed = ['react', 'onnxruntime-web', '@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'];
 
-const faults = [
+const problems = [
   ...redistributed.flatMap((name) =>
     licences.includes(`## ${name} - `) ? [] : [`dist/licences.md does not list ${name}`],
   ),
@@ -55,5 +55,5 @@ const faults = [
   ...external.map((url) => `dist/index.html loads from another origin: ${url}`),
   ...(html.includes('Content-Security-Policy') ? [] : ['dist/index.html has no content security policy']),
 ];
-for (const fault of faults) console.error(fault);
-process.exitCode = faults.length === 0 ? 0 : 1;
+for (const problem of problems) console.error(problem);
+process.exitCode = problems.length === 0 ? 0 : 1;

@@ -5,23 +5,23 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { tableFromIPC } from 'apache-arrow';
-import { checkFolders, listedFilesFaults } from './listed-files.mjs';
+import { checkFolders, listedFilesProblems } from './listed-files.mjs';
 import { root } from './shell.mjs';
 
 /**
- * Returns the images in the index and its faults: each image must be in the file with its hash, and together they must
+ * Returns the images in the index and its problems: each image must be in the file with its hash, and together they must
  * fill the file.
  * @param {string} folder
  * @param {{ file: string, index: string } | undefined} declared
- * @returns {{ names: string[], faults: string[] }}
+ * @returns {{ names: string[], problems: string[] }}
  */
 function packedImages(folder, declared) {
-  if (!declared) return { names: [], faults: ['the calibration names no packed images'] };
+  if (!declared) return { names: [], problems: ['the calibration names no packed images'] };
   /** @type {{ images: Record<string, { offset: number, bytes: number, sha256: string }> }} */
   const { images } = JSON.parse(readFileSync(path.join(folder, declared.index), 'utf8'));
   const content = readFileSync(path.join(folder, declared.file));
   let end = 0;
-  const faults = Object.entries(images).flatMap(([name, { offset, bytes, sha256 }]) => {
+  const problems = Object.entries(images).flatMap(([name, { offset, bytes, sha256 }]) => {
     const isNext = offset === end;
     end = offset + bytes;
     const digest = createHash('sha256').update(content.subarray(offset, end)).digest('hex');
@@ -30,15 +30,15 @@ function packedImages(folder, declared) {
       ...(digest === sha256 ? [] : [`${name}: sha256 ${digest} (index: ${sha256})`]),
     ];
   });
-  if (end !== content.length) faults.push(`${declared.file} has ${content.length} bytes, but its images have ${end}`);
-  return { names: Object.keys(images), faults };
+  if (end !== content.length) problems.push(`${declared.file} has ${content.length} bytes, but its images have ${end}`);
+  return { names: Object.keys(images), problems };
 }
 
 /**
  * @param {string} folder
  * @returns {string[]}
  */
-function calibrationFaults(folder) {
+function calibrationProblems(folder) {
   const name = path.basename(folder);
   const file = path.join(folder, 'calibration.arrow');
   if (!existsSync(file)) return [`${name} has no calibration.arrow`];
@@ -58,7 +58,7 @@ function calibrationFaults(folder) {
     ...(facts.n === table.numRows ? [] : [`${name}: ${table.numRows} answers (metadata: ${facts.n})`]),
     ...missing.map((image) => `${name}: ${image} is missing`),
     ...unused.map((image) => `${name}: ${image} is not used by any answer`),
-    ...packed.faults.map((fault) => `${name}: ${fault}`),
+    ...packed.problems.map((problem) => `${name}: ${problem}`),
     ...(existsSync(path.join(folder, facts.sprites?.file ?? '')) ? [] : [`${name} has no thumbnails`]),
     ...outside.map((cell) => `${name}: thumbnail ${cell} is outside 0 to ${cells - 1}`),
     ...unlisted.map((set) => `${name}: ${set} has answers but is not listed`),
@@ -69,8 +69,8 @@ checkFolders({
   home: path.join(root, 'public/datasets'),
   what: 'datasets',
   budgetBytes: 10_000_000,
-  faultsOf: (folder) => [
-    ...listedFilesFaults(folder, (file) => file !== 'manifest.json'),
-    ...calibrationFaults(folder),
+  problemsOf: (folder) => [
+    ...listedFilesProblems(folder, (file) => file !== 'manifest.json'),
+    ...calibrationProblems(folder),
   ],
 });

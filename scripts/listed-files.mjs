@@ -31,13 +31,13 @@ function listedIn(folder) {
 /**
  * @param {string} folder
  * @param {(file: string) => boolean} mustBeListed
- * @returns {string[]} the folder's faults
+ * @returns {string[]} the folder's problems
  */
-export function listedFilesFaults(folder, mustBeListed) {
+export function listedFilesProblems(folder, mustBeListed) {
   const name = path.basename(folder);
   if (!existsSync(path.join(folder, 'manifest.json'))) return [`${name} has no manifest.json`];
   const listed = listedIn(folder);
-  const faults = Object.entries(listed).flatMap(([file, { bytes, sha256 }]) => {
+  const problems = Object.entries(listed).flatMap(([file, { bytes, sha256 }]) => {
     const full = path.join(folder, file);
     if (!existsSync(full)) return [`${name}/${file} is listed but missing`];
     const content = readFileSync(full);
@@ -50,26 +50,26 @@ export function listedFilesFaults(folder, mustBeListed) {
   const unlisted = filesUnder(folder).filter((file) => mustBeListed(file) && !listed[file]);
   return [
     ...(Object.keys(listed).length === 0 ? [`${name}/manifest.json lists no files`] : []),
-    ...faults,
+    ...problems,
     ...unlisted.map((file) => `${name}/${file} is not in the manifest`),
   ];
 }
 
 /**
- * Checks every folder in `home`, prints a summary and all faults, and sets the exit code.
- * @param {{ home: string, what: string, budgetBytes: number, faultsOf: (folder: string) => string[] }} check
+ * Checks every folder in `home`, prints a summary and all problems, and sets the exit code.
+ * @param {{ home: string, what: string, budgetBytes: number, problemsOf: (folder: string) => string[] }} check
  */
-export function checkFolders({ home, what, budgetBytes, faultsOf }) {
+export function checkFolders({ home, what, budgetBytes, problemsOf }) {
   const folders = foldersIn(home);
   const files = existsSync(home) ? filesUnder(home) : [];
   const total = files.reduce((sum, file) => sum + statSync(path.join(home, file)).size, 0);
   const megabytes = (/** @type {number} */ bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
   console.log(`${folders.length} ${what}, ${megabytes(total)}; the budget is ${megabytes(budgetBytes)}`);
-  const faults = [
+  const problems = [
     ...(folders.length === 0 ? [`${home} has no ${what}`] : []),
     ...(total > budgetBytes ? [`over the budget by ${megabytes(total - budgetBytes)}`] : []),
-    ...folders.flatMap(faultsOf),
+    ...folders.flatMap(problemsOf),
   ];
-  for (const fault of faults) console.error(fault);
-  process.exitCode = faults.length === 0 ? 0 : 1;
+  for (const problem of problems) console.error(problem);
+  process.exitCode = problems.length === 0 ? 0 : 1;
 }

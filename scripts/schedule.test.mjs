@@ -53,7 +53,7 @@ it('starts tasks in order, up to the number of slots', async () => {
 it('runs a task that needs all slots alone, and fills a free slot with a smaller one while it waits', async () => {
   const { task, started, end } = tasksByHand();
   const all = schedule([task('a'), task('wide', { slots: 8 }), task('b')], 2);
-  expect(started, 'b fits beside a, wide does not').toEqual(['a', 'b']);
+  expect(started, 'b fits next to a, wide does not').toEqual(['a', 'b']);
   await end('a');
   expect(started).toEqual(['a', 'b']);
   await end('b');

@@ -1,4 +1,5 @@
-// What runtime.spec.ts calls in the browser. Heads run in the page itself, so that a test can lose their device.
+// Functions that runtime.spec.ts calls in the browser. Heads run in the page, not in a worker, so that a test can
+// destroy their device.
 import type {
   AnswerToken,
   ExplainEvent,
@@ -19,7 +20,7 @@ import type { RunSource } from '../../src/source/run-source';
 
 const modelUrl = new URL('models/patchlight-scenes/', document.baseURI).href;
 
-/** Deviation near 1, the same on each call. */
+/** Returns reproducible noise with a standard deviation near 1. */
 function noise(seed: number, rows: number, cols: number): FloatTensor {
   let state = seed;
   const uniform = () => {
@@ -55,7 +56,7 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
   };
 }
 
-async function fetchPicture(url: string): Promise<RunImage> {
+async function fetchImage(url: string): Promise<RunImage> {
   const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
   return { bytes, mediaType: 'image/png', name: url, sha256: await sha256Hex(bytes) };
 }
@@ -124,8 +125,8 @@ async function compareWithRun(source: RunSource, runUrl: string) {
   };
 }
 
-/** What the tests read of an event: images and states would be slow to hand out of the page. */
-function briefly(event: RunEvent) {
+/** Keeps what the tests read of an event: moving images and states out of the page would be slow. */
+function summarise(event: RunEvent) {
   switch (event.type) {
     case 'token': {
       const { alternatives, tokenId, logProb } = event.token;
@@ -153,11 +154,11 @@ const tests = {
     const wasm = await createHead(runtime, files, 'wasm');
     await webgpu.setImage(patches);
     await wasm.setImage(patches);
-    const [found, wanted] = [await webgpu.maps(queries), await wasm.maps(queries)];
+    const [actual, expected] = [await webgpu.maps(queries), await wasm.maps(queries)];
     return {
       backends: [webgpu.backend, wasm.backend],
-      difference: largestDifference(found.data, wanted.data),
-      spread: wanted.data.reduce((a, b) => Math.max(a, b)) - wanted.data.reduce((a, b) => Math.min(a, b)),
+      difference: largestDifference(actual.data, expected.data),
+      spread: expected.data.reduce((a, b) => Math.max(a, b)) - expected.data.reduce((a, b) => Math.min(a, b)),
     };
   },
 
@@ -167,7 +168,7 @@ const tests = {
     return { backend: head.backend, note, threads: runtime.threads };
   },
 
-  /** The device goes between two calls, and while one is under way; then a second head is made. */
+  /** Destroys the device between two calls or during one, then creates a second head. */
   async loseDevice(when: 'between' | 'during') {
     const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
     const head = await createHead(runtime, files, 'webgpu');
@@ -193,7 +194,7 @@ const tests = {
     };
   },
 
-  /** A graph that is no graph fails its own caller; the head made after it runs. */
+  /** Creates a head from an invalid graph, which fails, and then a valid one, which must run. */
   async afterFailure(backend: 'webgpu' | 'wasm') {
     const { runtime, files, patches, queries } = await openHeadSetup(backend);
     const broken = { ...files, head: { ...files.head, graph: new Uint8Array(64) } };
@@ -203,7 +204,7 @@ const tests = {
     return { failure, values: (await head.maps(queries)).data.length };
   },
 
-  /** Loads, and where that fails loads once more with the same source. */
+  /** Loads twice with the same source; the first load may fail. */
   async loadTwice() {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
     const first = await source.load().catch((error: unknown) => String(error));
@@ -214,7 +215,7 @@ const tests = {
     return { first, between, after };
   },
 
-  /** Saved runs of the Python side, each with the same question asked here. */
+  /** Asks the questions of runs saved by Python, and compares the answers. */
   async compareWithRuns(runUrls: readonly string[]) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
     const compared = [];
@@ -223,7 +224,7 @@ const tests = {
     return compared;
   },
 
-  /** Tokens of a saved run by each method that the source offers; its refusals before the model is there, and after. */
+  /** Explains tokens of a saved run by each method offered, and returns the refusals before and after loading. */
   async explainRun(runUrl: string, tokenIndices: readonly number[]) {
     const { header, tokens } = await openRun(runUrl);
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
@@ -244,7 +245,7 @@ const tests = {
     return { before, after, explained };
   },
 
-  /** All tokens of a saved run are being explained when a question comes; when `stopAfter` maps are there, they stop. */
+  /** Asks a question while all tokens of a saved run are being explained; stops that after `stopAfter` maps. */
   async askWhileExplaining(runUrl: string, question: string, stopAfter: number) {
     const { header, tokens } = await openRun(runUrl);
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
@@ -268,11 +269,11 @@ const tests = {
     return { order, tokens: tokens.length };
   },
 
-  /** One source asked about one image, stopped at once, asked about another, then about the first again. */
+  /** Asks one source about an image, about another (stopped at once, then in full), and about the first again. */
   async askInTurns(imageUrls: readonly string[], question: string) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
     const ask = async (imageUrl: string, signal = new AbortController().signal) => {
-      const image = await fetchPicture(imageUrl);
+      const image = await fetchImage(imageUrl);
       return collect(source.ask({ image, text: question, maxNewTokens: 4 }, signal));
     };
     const [first, other] = [imageUrls[0]!, imageUrls[1]!];
@@ -280,20 +281,20 @@ const tests = {
     const stopped = new AbortController();
     const stopping = ask(other, stopped.signal);
     stopped.abort();
-    const [left, elsewhere, after] = [await stopping, await ask(other), await ask(first)];
+    const [cancelled, onOther, after] = [await stopping, await ask(other), await ask(first)];
     source.destroy();
     const differences = (a: typeof before, b: typeof before) =>
       a.maps.map((map, i) => largestDifference(map, b.maps[i]!));
     return {
-      stoppedEnd: left.end,
-      ends: [before.end, elsewhere.end, after.end],
-      counts: [before.maps.length, elsewhere.maps.length, after.maps.length],
-      again: Math.max(...differences(before, after)),
-      elsewhere: Math.max(...differences(before, elsewhere)),
+      stoppedEnd: cancelled.end,
+      ends: [before.end, onOther.end, after.end],
+      counts: [before.maps.length, onOther.maps.length, after.maps.length],
+      sameImageDifference: Math.max(...differences(before, after)),
+      otherImageDifference: Math.max(...differences(before, onOther)),
     };
   },
 
-  /** The whole embedded path, through the worker. */
+  /** Runs the complete embedded path, through the worker. */
   async answer(imageUrl: string, question: string, stopAfter?: number, backend: BackendChoice = 'auto') {
     const source = createEmbeddedSource({ modelUrl, backend });
     const progress: { loadedBytes: number; totalBytes: number; what: string }[] = [];
@@ -303,14 +304,14 @@ const tests = {
     await source.load();
     const controller = new AbortController();
     const events: RunEvent[] = [];
-    const asked = { image: await fetchPicture(imageUrl), text: question };
-    for await (const event of source.ask(asked, controller.signal)) {
+    const request = { image: await fetchImage(imageUrl), text: question };
+    for await (const event of source.ask(request, controller.signal)) {
       events.push(event);
       if (event.type === 'token' && event.token.index + 1 === stopAfter) controller.abort();
     }
     const { status } = source;
     source.destroy();
-    return { events: events.map(briefly), progress, status };
+    return { events: events.map(summarise), progress, status };
   },
 };
 

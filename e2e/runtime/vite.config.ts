@@ -5,7 +5,7 @@ import base from '../../vite.config';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
-/** A page of its own over the product's inference code, built and served as the product is, policy and headers alike. */
+/** A test page for the product's inference code, built and served like the product, with the same policy and headers. */
 export default mergeConfig(
   base,
   defineConfig({

@@ -112,12 +112,12 @@ export function parseManifest(data: unknown): ModelManifest {
     );
   const result = manifest.safeParse(data);
   if (!result.success) throw new Error(`the model's manifest is invalid: ${z.prettifyError(result.error)}`);
-  const fault = faultOf(result.data);
-  if (fault !== undefined) throw new Error(`the model's manifest is invalid: ${fault}`);
+  const problem = problemIn(result.data);
+  if (problem !== undefined) throw new Error(`the model's manifest is invalid: ${problem}`);
   return result.data;
 }
 
-function faultOf({ model, image, head, graphs, tokenizer, files, explain }: ModelManifest): string | undefined {
+function problemIn({ model, image, head, graphs, tokenizer, files, explain }: ModelManifest): string | undefined {
   if (head.stage !== model.hiddenStateStage)
     return `head ${head.name} expects ${head.stage} hidden states, but the model returns ${model.hiddenStateStage}`;
   if (head.hiddenSize !== model.hiddenSize)

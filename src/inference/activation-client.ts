@@ -18,7 +18,7 @@ const startWorker = () => new Worker(new URL('./activation.worker.ts', import.me
 
 /** `onDeath`: the worker has died with the open answer. */
 export function createActivationClient(onDeath: (reason: string) => void): ActivationClient {
-  const link = createWorkerLink<ActivationProtocol>(startWorker, { onDeath, whose: 'token activation' });
+  const link = createWorkerLink<ActivationProtocol>(startWorker, { onDeath, owner: 'token activation' });
   let answers = 0;
   return {
     open(input) {

@@ -1,7 +1,7 @@
 // An ONNX graph that survives the loss of its device: a run that fails on WebGPU is repeated on WASM, where it then stays.
 import { reasonOf } from '../text/reason-of';
 import type { Backend, Runtime } from './runtime';
-import { type Feeds, faultOf, type Outputs, toOrtFeeds } from './tensor';
+import { type Feeds, invalidValues, type Outputs, toOrtFeeds } from './tensor';
 
 export interface GraphFiles {
   readonly name: string;
@@ -119,8 +119,8 @@ async function runOnce(
     outputs[key] = { data, dims };
   }
   for (const key of checked) {
-    const fault = outputs[key] ? faultOf(outputs[key].data) : 'is missing';
-    if (fault !== undefined) throw new Error(`${name}: output ${key} ${fault}`);
+    const problem = outputs[key] ? invalidValues(outputs[key].data) : 'is missing';
+    if (problem !== undefined) throw new Error(`${name}: output ${key} ${problem}`);
   }
   return outputs;
 }

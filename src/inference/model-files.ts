@@ -26,7 +26,7 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
   return parseManifest(data);
 }
 
-/** Loads all files needed to answer; rejects with the name of a faulty file. `onBytes` includes cached files. */
+/** Loads all files needed to answer; rejects with the name of an invalid file. `onBytes` includes cached files. */
 export async function loadModelFiles(
   modelUrl: string,
   { files, explain }: Pick<ModelManifest, 'files' | 'explain'>,
@@ -36,7 +36,7 @@ export async function loadModelFiles(
   const cache = await openCache();
   const loaded = await loadFiles(modelUrl, files, cache, onBytes, onFile);
   const listed = Object.values({ ...files, ...explain?.files });
-  if (cache) void removeOthers(cache, modelUrl, new Set(listed.map(({ sha256 }) => sha256)));
+  if (cache) void removeUnlisted(cache, modelUrl, new Set(listed.map(({ sha256 }) => sha256)));
   return loaded;
 }
 
@@ -75,15 +75,15 @@ async function loadFile(url: URL, file: ModelFile, cache: Cache | undefined, onB
   const kept = await cache?.match(key);
   if (kept) {
     const bytes = new Uint8Array(await kept.arrayBuffer());
-    if ((await faultOf(bytes, file)) === undefined) {
+    if ((await findMismatch(bytes, file)) === undefined) {
       onBytes(bytes.length);
       return bytes;
     }
     await cache?.delete(key);
   }
   const bytes = await fetchBytes(url, onBytes);
-  const fault = await faultOf(bytes, file);
-  if (fault !== undefined) throw new Error(fault);
+  const mismatch = await findMismatch(bytes, file);
+  if (mismatch !== undefined) throw new Error(mismatch);
   // A full disk must not fail this visit; the next one downloads the file again.
   await cache?.put(key, new Response(bytes)).catch(() => undefined);
   return bytes;
@@ -107,7 +107,7 @@ function keyOf(url: URL, sha256: string): string {
   return key.href;
 }
 
-async function removeOthers(cache: Cache, modelUrl: string, listed: ReadonlySet<string>): Promise<void> {
+async function removeUnlisted(cache: Cache, modelUrl: string, listed: ReadonlySet<string>): Promise<void> {
   for (const { url } of await cache.keys()) {
     const sha256 = new URL(url).searchParams.get('sha256') ?? '';
     if (url.startsWith(modelUrl) && !listed.has(sha256)) await cache.delete(url);
@@ -115,7 +115,7 @@ async function removeOthers(cache: Cache, modelUrl: string, listed: ReadonlySet<
 }
 
 /** What is wrong with the bytes, with the actual and expected value; undefined if nothing. */
-export async function faultOf(bytes: Uint8Array<ArrayBuffer>, file: ModelFile): Promise<string | undefined> {
+export async function findMismatch(bytes: Uint8Array<ArrayBuffer>, file: ModelFile): Promise<string | undefined> {
   if (bytes.length !== file.bytes) return `${file.path} has ${bytes.length} bytes; its manifest says ${file.bytes}`;
   const sha256 = await sha256Hex(bytes);
   if (sha256 === file.sha256) return undefined;

@@ -100,7 +100,7 @@ function headOf(delayMs = 0) {
   const batches: number[] = [];
   const seen: StateRows[] = [];
   let die = (_reason: string) => {};
-  let fault: string | undefined;
+  let failure: string | undefined;
   const createHead = (onDeath: (reason: string) => void): HeadClient => {
     die = onDeath;
     return {
@@ -113,7 +113,7 @@ function headOf(delayMs = 0) {
         return {
           async maps({ values, rows, cols }) {
             await new Promise((resolve) => setTimeout(resolve, delayMs));
-            if (fault !== undefined) throw new Error(fault);
+            if (failure !== undefined) throw new Error(failure);
             batches.push(rows);
             const maps = Float32Array.from({ length: rows * P }, (_, at) => values[Math.floor(at / P) * cols]!);
             return { values: maps, tokens: rows, computeMs: 6, backend: 'wasm', note: undefined };
@@ -129,7 +129,7 @@ function headOf(delayMs = 0) {
     seen,
     die: (reason: string) => die(reason),
     fail: (reason: string) => {
-      fault = reason;
+      failure = reason;
     },
   };
 }
@@ -391,7 +391,7 @@ describe('an interrupted answer', () => {
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('does not respond');
   });
 
-  it('fails with the fault if the bytes are inconsistent, and keeps what was received', async () => {
+  it('fails with the reason if the bytes are inconsistent, and keeps what was received', async () => {
     const bytes = streamOf([states, answerRows[0], answerRows[2]]);
     companionOf({ generate: () => new Response(bytes as BodyInit) });
     const events = await eventsOf(sourceOf().source.ask(question, never));
@@ -471,7 +471,7 @@ describe('answers without maps', () => {
       { stage: 'pre_norm' },
       'Head random-weights-head reads pre_norm states of size 32, but random-weights produces post_norm states of size 32. Answers come without maps.',
     ],
-  ])('name both sides where the head does not fit: %j', async (change, reason) => {
+  ])('name both sides if the head does not fit: %j', async (change, reason) => {
     companionOf({ model: () => json({ ...model, head: { ...head, ...change } }) });
     const { source } = sourceOf();
     const events = await eventsOf(source.ask(question, never));

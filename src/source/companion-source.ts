@@ -74,7 +74,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
   /** The next question starts a new worker. */
   function onHeadDeath(reason: string) {
     const { companion } = connection;
-    const without = companion?.maps.kind === 'made' ? { ...companion, maps: noHeadHere(reason) } : companion;
+    const without = companion?.maps.kind === 'made' ? { ...companion, maps: unusableHead(reason) } : companion;
     if (connection.phase === 'connected') {
       setConnection({ phase: 'connected', companion: without ?? connection.companion, isRetryDue: true });
     } else if (connection.phase !== 'idle') {
@@ -120,7 +120,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     try {
       return { kind: 'made', head: model.head, report: await loadHead(model.head) };
     } catch (error) {
-      return noHeadHere(reasonOf(error));
+      return unusableHead(reasonOf(error));
     }
   }
 
@@ -284,8 +284,8 @@ function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionMode
   return { reason: `Head ${head.name} ${input}, but ${output}. Answers come without maps.`, trainCommand };
 }
 
-function noHeadHere(fault: string): Maps {
-  const reason = `The FastRM head could not be used here (${fault}), so this answer comes without maps. Ask again to try once more.`;
+function unusableHead(problem: string): Maps {
+  const reason = `The FastRM head could not be used here (${problem}), so this answer comes without maps. Ask again to try once more.`;
   return { kind: 'none', why: { reason } };
 }
 

@@ -25,7 +25,7 @@ interface Waiting {
 
 type Arrival =
   | { readonly kind: 'row'; readonly row: RunRow | undefined }
-  | { readonly kind: 'fault'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly reason: string }
   | { readonly kind: 'maps'; readonly of: readonly Waiting[]; readonly maps: HeadMaps }
   | { readonly kind: 'no-maps'; readonly of: readonly Waiting[]; readonly reason: string };
 
@@ -39,7 +39,7 @@ export async function* mapsAlongside(
   let batch: Promise<Arrival> | undefined;
   let next: Promise<Arrival> | undefined;
   let end: RunEnd | undefined;
-  let mapFault: string | undefined;
+  let mapFailure: string | undefined;
   let tokens = 0;
   let firstTokenMs = 0;
   const endHere = (reason: RunEnd['reason'], message?: string): RunEnd => ({
@@ -72,9 +72,9 @@ export async function* mapsAlongside(
         batch = undefined;
         image = undefined;
         waiting = [];
-        mapFault = `No maps from token ${(arrival.of[0]?.tokenIndex ?? 0) + 1} on: ${arrival.reason}`;
+        mapFailure = `No maps from token ${(arrival.of[0]?.tokenIndex ?? 0) + 1} on: ${arrival.reason}`;
         break;
-      case 'fault':
+      case 'failed':
         end = signal.aborted ? endHere('cancelled') : endHere('failed', arrival.reason);
         break;
       case 'row': {
@@ -105,7 +105,7 @@ export async function* mapsAlongside(
       waiting = [];
     }
     if (end && batch === undefined) {
-      const message = end.message ?? mapFault;
+      const message = end.message ?? mapFailure;
       yield { type: 'end', end: { ...end, ...(message !== undefined && { message }) } };
       return;
     }
@@ -118,7 +118,7 @@ async function nextRow(rows: AsyncIterator<RunRow>): Promise<Arrival> {
     const { done, value } = await rows.next();
     return { kind: 'row', row: done ? undefined : value };
   } catch (error) {
-    return { kind: 'fault', reason: reasonOf(error) };
+    return { kind: 'failed', reason: reasonOf(error) };
   }
 }
 

@@ -68,7 +68,7 @@ export interface RunSource {
   /** Undefined until known. */
   readonly model: ModelFacts | undefined;
   readonly status: SourceStatus;
-  /** URL of the model's calibration, whose images, if any, are in the same folder; missing if there is none or it is not known yet. */
+  /** URL of the model's calibration, with its images, if any, in the same folder. Undefined if there is none, or until it is known. */
   readonly calibrationUrl?: string | undefined;
   readonly hints: AskingHints;
   subscribe(onStatus: (status: SourceStatus) => void): () => void;

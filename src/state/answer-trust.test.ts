@@ -7,8 +7,8 @@ import {
   answerIsComparable,
   answerLogProb,
   calibrationFits,
+  comparisonProblem,
   tokenEntropiesQuery,
-  whyUncompared,
 } from './answer-trust';
 import type { RunSnapshot } from './run-record';
 
@@ -103,13 +103,13 @@ describe('an answer’s pooled entropy', () => {
 
 describe('why an answer cannot be compared', () => {
   it('reports a failure or an unknown entropy, and nothing while the entropy is pending', () => {
-    expect(whyUncompared('sum', 4, new Error('There are no answers.'))).toBe(
+    expect(comparisonProblem('sum', 4, new Error('There are no answers.'))).toBe(
       'The comparison failed: There are no answers.',
     );
-    expect(whyUncompared('given', Number.NaN, undefined)).toContain('does not say how its entropy was computed');
-    expect(whyUncompared('sum', Number.NaN, undefined)).toContain('not a number');
-    expect(whyUncompared('sum', 4, undefined)).toBeUndefined();
-    expect(whyUncompared(undefined, undefined, undefined)).toBeUndefined();
+    expect(comparisonProblem('given', Number.NaN, undefined)).toContain('does not say how its entropy was computed');
+    expect(comparisonProblem('sum', Number.NaN, undefined)).toContain('not a number');
+    expect(comparisonProblem('sum', 4, undefined)).toBeUndefined();
+    expect(comparisonProblem(undefined, undefined, undefined)).toBeUndefined();
   });
 });
 

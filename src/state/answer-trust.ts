@@ -79,7 +79,7 @@ export function answerEntropy(
 }
 
 /** Why an answer that the calibration fits cannot be compared with it; undefined if it can or is not known yet. */
-export function whyUncompared(
+export function comparisonProblem(
   kind: TableEntropy | undefined,
   entropyNats: number | undefined,
   error: Error | undefined,

@@ -3,7 +3,7 @@ import { type MethodId, methodIds } from '../contract/methods';
 import { parseAsShare } from './view-settings';
 
 /** Maximum number of panels side by side. */
-export const mostPanels = 4;
+export const maxPanels = 4;
 
 /** `given`: a probability unchanged, a magnitude as a share of its map's maximum. */
 const valueScales = ['given', 'share', 'rank'] as const;
@@ -17,7 +17,7 @@ export type Pool = (typeof pools)[number];
 export const parseAsMethods = createParser({
   parse: (text) => {
     const parsed = parseAsArrayOf(parseAsStringLiteral(methodIds)).parse(text);
-    const methods = [...new Set(parsed)].slice(0, mostPanels);
+    const methods = [...new Set(parsed)].slice(0, maxPanels);
     return methods.length > 0 ? methods : null;
   },
   serialize: (methods: MethodId[]) => methods.join(','),

@@ -31,13 +31,13 @@ function steppedSource() {
   const requests: string[] = [];
   const aborted: string[] = [];
   const waiting: (() => void)[] = [];
-  let fault: string | undefined;
+  let failure: string | undefined;
   let skips: readonly number[] = [];
   return {
     requests,
     aborted,
     failWith(reason: string | undefined) {
-      fault = reason;
+      failure = reason;
     },
     skip(indices: readonly number[]) {
       skips = indices;
@@ -66,7 +66,7 @@ function steppedSource() {
           yield { type: 'end', reason: 'cancelled', cost: cost(0) };
           return;
         }
-        if (fault !== undefined) throw new Error(fault);
+        if (failure !== undefined) throw new Error(failure);
         if (!skips.includes(index)) yield mapEvent(method, index);
       }
       yield { type: 'end', reason: 'done', cost: cost(tokenIndices.length) };
@@ -85,7 +85,7 @@ describe('explaining', () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const rest = [0, 1, 2];
-    session.want(recordOf(3), [
+    session.request(recordOf(3), [
       { method: 'chefer', first: [1], rest },
       { method: 'rollout', first: [1], rest },
     ]);
@@ -99,11 +99,11 @@ describe('explaining', () => {
     const session = createExplainSession(source);
     const record = recordOf(2);
     record.append(mapEvent('chefer', 0) as Extract<ExplainEvent, { type: 'map' }>);
-    session.want(record, [{ method: 'chefer', first: [0], rest: [0, 1] }]);
+    session.request(record, [{ method: 'chefer', first: [0], rest: [0, 1] }]);
     await source.step(4);
     expect(source.requests).toEqual(['chefer 1']);
     expect(record.snapshot().mapOf(1, 'chefer')?.values[0]).toBe(1);
-    session.want(record, [{ method: 'chefer', first: [1], rest: [0, 1] }]);
+    session.request(record, [{ method: 'chefer', first: [1], rest: [0, 1] }]);
     await source.step(4);
     expect(source.requests).toEqual(['chefer 1']);
   });
@@ -111,7 +111,7 @@ describe('explaining', () => {
   it('keeps the costs and the check per run and method', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
-    session.want(recordOf(3), [{ method: 'chefer', first: [1], rest: [0, 1, 2] }]);
+    session.request(recordOf(3), [{ method: 'chefer', first: [1], rest: [0, 1, 2] }]);
     await source.step(6);
     expect(track('chefer').costs.map(({ tokens }) => tokens)).toEqual([1, 2]);
     expect(track('chefer').check?.isSame).toBe(true);
@@ -121,7 +121,7 @@ describe('explaining', () => {
   it('reports progress', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
-    session.want(recordOf(3), [{ method: 'chefer', first: [], rest: [0, 1, 2] }]);
+    session.request(recordOf(3), [{ method: 'chefer', first: [], rest: [0, 1, 2] }]);
     await settle();
     expect(running()).toMatchObject({ method: 'chefer', done: 0, of: 3 });
     await source.step(2);
@@ -132,12 +132,12 @@ describe('explaining', () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(1, { isEnded: false });
-    const want = () => session.want(record, [{ method: 'chefer', first: [0], rest: [0] }]);
-    want();
+    const request = () => session.request(record, [{ method: 'chefer', first: [0], rest: [0] }]);
+    request();
     await settle();
     expect(source.requests).toEqual([]);
     end(record);
-    want();
+    request();
     await settle();
     expect(source.requests).toEqual(['chefer 0']);
   });
@@ -145,21 +145,21 @@ describe('explaining', () => {
   it('requests the whole answer if a token’s map depends on the others in the request', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
-    session.want(recordOf(3), [{ method: 'dex-ar', first: [1], rest: [0, 1, 2] }]);
+    session.request(recordOf(3), [{ method: 'dex-ar', first: [1], rest: [0, 1, 2] }]);
     await source.step(6);
     expect(source.requests).toEqual(['dex-ar 0,1,2']);
   });
 });
 
-describe('the latest want', () => {
+describe('the latest request', () => {
   it('interrupts the rest of an answer for an urgent token, keeps finished maps and resumes', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(4);
     const rest = [0, 1, 2, 3];
-    session.want(record, [{ method: 'chefer', first: [], rest }]);
+    session.request(record, [{ method: 'chefer', first: [], rest }]);
     await source.step();
-    session.want(record, [{ method: 'chefer', first: [3], rest }]);
+    session.request(record, [{ method: 'chefer', first: [3], rest }]);
     await source.step(8);
     expect(source.requests).toEqual(['chefer 0,1,2,3', 'chefer 3', 'chefer 1,2']);
     expect(source.aborted).toEqual(['chefer 0,1,2,3']);
@@ -170,9 +170,9 @@ describe('the latest want', () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(3);
-    session.want(record, [{ method: 'chefer', first: [0, 1], rest: [] }]);
+    session.request(record, [{ method: 'chefer', first: [0, 1], rest: [] }]);
     await settle();
-    session.want(record, [{ method: 'chefer', first: [1], rest: [] }]);
+    session.request(record, [{ method: 'chefer', first: [1], rest: [] }]);
     await source.step(4);
     expect(source.aborted).toEqual([]);
     expect(source.requests).toEqual(['chefer 0,1']);
@@ -182,19 +182,19 @@ describe('the latest want', () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(3);
-    session.want(record, [{ method: 'chefer', first: [], rest: [0, 1, 2] }]);
+    session.request(record, [{ method: 'chefer', first: [], rest: [0, 1, 2] }]);
     await source.step();
-    session.want(record, [{ method: 'chefer', first: [0], rest: [0, 1, 2] }]);
+    session.request(record, [{ method: 'chefer', first: [0], rest: [0, 1, 2] }]);
     await source.step(4);
     expect(source.aborted).toEqual([]);
   });
 
-  it('abandons methods and runs that are no longer wanted', async () => {
+  it('abandons methods and runs that are no longer requested', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
-    session.want(recordOf(2), [{ method: 'chefer', first: [0], rest: [] }]);
+    session.request(recordOf(2), [{ method: 'chefer', first: [0], rest: [] }]);
     await settle();
-    session.want(recordOf(2, { id: 'other' }), [{ method: 'rollout', first: [0], rest: [] }]);
+    session.request(recordOf(2, { id: 'other' }), [{ method: 'rollout', first: [0], rest: [] }]);
     await source.step(3);
     expect(source.aborted).toEqual(['chefer 0']);
     expect(source.requests).toEqual(['chefer 0', 'rollout 0']);
@@ -203,7 +203,7 @@ describe('the latest want', () => {
   it('stops everything when released', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
-    session.want(recordOf(2), [{ method: 'chefer', first: [0], rest: [1] }]);
+    session.request(recordOf(2), [{ method: 'chefer', first: [0], rest: [1] }]);
     await settle();
     session.release();
     await source.step(3);
@@ -218,7 +218,7 @@ describe('a method that stops', () => {
     const source = steppedSource();
     const session = createExplainSession(source);
     const record = recordOf(2);
-    session.want(record, [
+    session.request(record, [
       { method: 'chefer', first: [0, 1], rest: [] },
       { method: 'rollout', first: [0], rest: [] },
     ]);
@@ -237,10 +237,10 @@ describe('a method that stops', () => {
   it('reports why it failed and retries only when resumed', async () => {
     const source = steppedSource();
     const session = createExplainSession(source);
-    source.failWith('the pass wants 41 GB, 24 GB are free');
-    session.want(recordOf(2), [{ method: 'chefer', first: [0], rest: [0, 1] }]);
+    source.failWith('the pass needs 41 GB, 24 GB are free');
+    session.request(recordOf(2), [{ method: 'chefer', first: [0], rest: [0, 1] }]);
     await source.step(3);
-    expect(track('chefer').stop).toEqual({ kind: 'failed', reason: 'the pass wants 41 GB, 24 GB are free' });
+    expect(track('chefer').stop).toEqual({ kind: 'failed', reason: 'the pass needs 41 GB, 24 GB are free' });
     expect(source.requests).toHaveLength(1);
     source.failWith(undefined);
     session.resume('run', 'chefer');
@@ -253,7 +253,7 @@ describe('a method that stops', () => {
     const source = steppedSource();
     source.skip([1]);
     const session = createExplainSession(source);
-    session.want(recordOf(2), [{ method: 'chefer', first: [], rest: [0, 1] }]);
+    session.request(recordOf(2), [{ method: 'chefer', first: [], rest: [0, 1] }]);
     await source.step(4);
     expect(track('chefer').stop).toEqual({ kind: 'failed', reason: '1 token returned without a map' });
     expect(source.requests).toHaveLength(1);

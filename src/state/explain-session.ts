@@ -1,5 +1,5 @@
 // A view requests maps and the session has the source compute them, one job at a time:
-// want -> next job (urgent tokens first, then the rest) -> source.explain -> maps go into the run record -> next job.
+// request -> next job (urgent tokens first, then the rest) -> source.explain -> maps go into the run record -> next job.
 
 import { create } from 'zustand';
 import type { MethodId } from '../contract/methods';
@@ -10,7 +10,7 @@ import { reasonOf } from '../text/reason-of';
 import type { RunRecord } from './run-record';
 
 /** A request for one method's maps of these tokens. */
-export interface Want {
+export interface MapRequest {
   readonly method: MethodId;
   /** Token indices; `first` of every method is computed before `rest` of any. */
   readonly first: readonly number[];
@@ -56,9 +56,9 @@ export function forgetTracks(runId: string): void {
 }
 
 export interface ExplainSession {
-  /** Replaces all previous wants; list the most urgent first. A running job that none of them needs is aborted. */
-  want(record: RunRecord, wants: readonly Want[]): void;
-  /** Withdraws all wants and aborts the running job. */
+  /** Replaces all previous requests; list the most urgent first. A running job that none of them needs is aborted. */
+  request(record: RunRecord, requests: readonly MapRequest[]): void;
+  /** Withdraws all requests and aborts the running job. */
   release(): void;
   /** Stops this method until `resume`; finished maps are kept. */
   cancel(runId: string, method: MethodId): void;
@@ -78,7 +78,7 @@ interface Job {
 const needsWholeAnswer: ReadonlySet<MethodId> = new Set(['dex-ar']);
 
 export function createExplainSession(source: Pick<RunSource, 'explain'>): ExplainSession {
-  let current: { readonly record: RunRecord; readonly wants: readonly Want[] } | undefined;
+  let current: { readonly record: RunRecord; readonly requests: readonly MapRequest[] } | undefined;
   let running: Job | undefined;
 
   function setTrack(runId: string, method: MethodId, change: Partial<MethodTrack>): void {
@@ -91,35 +91,35 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
     // An answer can be explained only when it is complete.
     if (current === undefined || current.record.snapshot().end === undefined) return undefined;
     const { record } = current;
-    const wants = current.wants.filter(
+    const requests = current.requests.filter(
       ({ method }) => trackOf(useExplaining.getState(), record.id, method).stop === undefined,
     );
     const missing = (method: MethodId, indices: readonly number[]) =>
       indices.filter((index) => !record.hasMap(index, method));
     for (const part of ['first', 'rest'] as const) {
-      for (const want of wants) {
-        let tokenIndices = missing(want.method, want[part]);
+      for (const request of requests) {
+        let tokenIndices = missing(request.method, request[part]);
         if (tokenIndices.length === 0) continue;
-        if (needsWholeAnswer.has(want.method)) tokenIndices = record.snapshot().tokens.map(({ index }) => index);
+        if (needsWholeAnswer.has(request.method)) tokenIndices = record.snapshot().tokens.map(({ index }) => index);
         const abort = new AbortController();
-        return { record, method: want.method, tokenIndices, isFirst: part === 'first', abort };
+        return { record, method: request.method, tokenIndices, isFirst: part === 'first', abort };
       }
     }
     return undefined;
   }
 
   /** Whether the running job is, or covers, the job that would be started now. */
-  function isStillWanted(job: Job): boolean {
+  function isStillNeeded(job: Job): boolean {
     const next = nextJob();
     if (next === undefined || next.record !== job.record) return false;
     if (needsWholeAnswer.has(job.method) && next.method === job.method) return true;
     if (next.isFirst) return job.isFirst && next.method === job.method && isSubset(next.tokenIndices, job.tokenIndices);
-    return current?.wants.some(({ method }) => method === job.method) ?? false;
+    return current?.requests.some(({ method }) => method === job.method) ?? false;
   }
 
   function start(): void {
     if (running !== undefined) {
-      if (!isStillWanted(running)) running.abort.abort();
+      if (!isStillNeeded(running)) running.abort.abort();
       return;
     }
     const job = nextJob();
@@ -180,8 +180,8 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
   }
 
   return {
-    want(record, wants) {
-      current = { record, wants };
+    request(record, requests) {
+      current = { record, requests };
       start();
     },
     release() {

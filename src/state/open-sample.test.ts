@@ -3,7 +3,7 @@ import { QueryClient } from '@tanstack/react-query';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CalibrationFacts } from '../contract/calibration';
 import type { CalibrationRow } from '../statistics/api';
-import { isSampleOfDataSet, openSample } from './open-sample';
+import { isDatasetSample, openSample } from './open-sample';
 import type { OpenCalibration } from './statistics-queries';
 
 const images = [
@@ -72,7 +72,7 @@ describe('openSample', () => {
     expect([taken.name, taken.type, await taken.text()]).toEqual(['1.webp', 'image/webp', 'another']);
     expect(services.asking.ask).toHaveBeenCalledExactlyOnceWith('What is it?');
     expect(requests).toEqual(['data/images.json', 'data/images.bin bytes=9-15']);
-    expect(isSampleOfDataSet('1.webp')).toBe(true);
+    expect(isDatasetSample('1.webp')).toBe(true);
   });
 
   it('fetches the index once', async () => {

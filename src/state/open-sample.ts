@@ -17,7 +17,7 @@ const opened = new Set<string>();
 let turn = 0;
 
 /** Whether an image with this name was opened from a dataset during this visit. */
-export function isSampleOfDataSet(imageName: string): boolean {
+export function isDatasetSample(imageName: string): boolean {
   return opened.has(imageName);
 }
 

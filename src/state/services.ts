@@ -15,6 +15,6 @@ export interface Services extends RecordedRuns, ImageReader, PageFiles {
   readonly asking: AskSession;
   readonly explaining: ExplainSession;
   readonly statistics: StatisticsClient;
-  /** The embedded model's calibration: it answered the recorded examples, whatever the current source is. */
+  /** The embedded model's calibration: it applies to the recorded examples for every source. */
   readonly recordedCalibrationUrl: string;
 }

@@ -26,7 +26,7 @@ describe('tokens in the URL', () => {
   });
 
   it.each(['0', '10', '2-10', '4-2', '1,,2', '', 'red', '-1', '2-', '1e3', '99999999999'])(
-    'are ignored where the answer of nine has no such tokens: %s',
+    'are ignored if an answer of nine tokens does not have them: %s',
     (text) => {
       expect(parseSelection(text, 9)).toBeUndefined();
     },

@@ -60,7 +60,7 @@ export function resolveSelection(
       return selection.indices.filter((index) => index < tokens.length);
     case 'auto': {
       const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
-      if (hasEnded) return mostTelling(withMap.map((index) => tokens[index]!));
+      if (hasEnded) return leastCertain(withMap.map((index) => tokens[index]!));
       const newest = withMap.at(-1);
       return newest === undefined ? [] : [newest];
     }
@@ -68,7 +68,7 @@ export function resolveSelection(
 }
 
 /** The token with the lowest probability, as it carries the most information; the last one is only the full stop. Empty if there are no tokens. */
-export function mostTelling(tokens: readonly AnswerToken[]): readonly number[] {
+export function leastCertain(tokens: readonly AnswerToken[]): readonly number[] {
   const [first, ...others] = tokens;
   if (first === undefined) return [];
   return [others.reduce((best, token) => (token.logProb < best.logProb ? token : best), first).index];

@@ -8,7 +8,7 @@ const startWorker = () => new Worker(new URL('./statistics.worker.ts', import.me
 
 /** `onDeath`: the worker has died with all its tables. */
 export function createStatisticsClient(onDeath: (reason: string) => void = () => {}): StatisticsClient {
-  return statisticsOver(createWorkerLink(startWorker, { onDeath, whose: 'the statistics' }));
+  return statisticsOver(createWorkerLink(startWorker, { onDeath, owner: 'the statistics' }));
 }
 
 /** Tests pass a link to a service on the same thread. */

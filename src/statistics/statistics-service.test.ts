@@ -107,7 +107,7 @@ describe('the statistics worker', () => {
     });
   });
 
-  it('finds a threshold that separates right from wrong, and the AUROC', async () => {
+  it('computes the AUROC and a threshold that separates right from wrong answers', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(table);
     const { figures, auroc, why } = await page.compute('threshold', number, { value });

@@ -161,7 +161,7 @@ describe('a worker', () => {
       workers.push(new WorkerHere(handlers));
       return workers.at(-1) as unknown as Worker;
     };
-    const link = createWorkerLink<TestProtocol>(start, { onDeath: (reason) => deaths.push(reason), whose: 'the head' });
+    const link = createWorkerLink<TestProtocol>(start, { onDeath: (reason) => deaths.push(reason), owner: 'the head' });
     return { link, workers, deaths, held };
   };
 

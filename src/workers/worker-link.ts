@@ -33,26 +33,26 @@ interface RequestOptions {
 export interface WorkerLinkOptions {
   /** The worker has died with everything it had loaded. */
   readonly onDeath: (reason: string) => void;
-  /** The worker's subject in error messages. */
-  readonly whose?: string;
+  /** What the worker belongs to, for error messages. */
+  readonly owner?: string;
 }
 
 /** The worker starts with the first request. */
 export function createWorkerLink<P extends Protocol<P>>(
   start: () => Worker,
-  { onDeath, whose = 'the model' }: WorkerLinkOptions,
+  { onDeath, owner = 'the model' }: WorkerLinkOptions,
 ): WorkerLink<P> {
   let connection: Connection<P> | undefined;
 
   function connect(): Connection<P> {
-    return createConnection<P>(start(), whose, (reason) => {
+    return createConnection<P>(start(), owner, (reason) => {
       connection = undefined;
       onDeath(reason);
     });
   }
 
   function disconnect(): void {
-    connection?.end(`${whose} was closed`);
+    connection?.end(`${owner} was closed`);
     connection = undefined;
   }
 
@@ -124,7 +124,7 @@ interface Connection<P extends Protocol<P>> {
 
 function createConnection<P extends Protocol<P>>(
   worker: Worker,
-  whose: string,
+  owner: string,
   onDeath: (reason: string) => void,
 ): Connection<P> {
   const inboxes = new Map<number, Inbox<WorkerReply<P>>>();
@@ -138,8 +138,8 @@ function createConnection<P extends Protocol<P>>(
     onDeath(reason);
   };
   worker.onmessage = ({ data }: MessageEvent<WorkerReply<P>>) => inboxes.get(data.id)?.put(data);
-  worker.onerror = ({ message }) => die(`${whose}'s worker failed: ${message || 'it could not be started'}`);
-  worker.onmessageerror = () => die(`${whose}'s worker sent an unreadable message`);
+  worker.onerror = ({ message }) => die(`${owner}'s worker failed: ${message || 'it could not be started'}`);
+  worker.onmessageerror = () => die(`${owner}'s worker sent an unreadable message`);
   return {
     open() {
       lastId += 1;

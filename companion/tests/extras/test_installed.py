@@ -48,14 +48,14 @@ class Installed(NamedTuple):
         command = [str(self.bin / "patchlight"), *arguments, "--port", "0"]
         with subprocess.Popen(command, cwd=self.folder, env=clean(), stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
-            said: list[str] = []
+            lines: list[str] = []
             for line in process.stderr:
-                said.append(line)
+                lines.append(line)
                 if line.startswith("Patchlight is at "):
                     break
-            assert process.poll() is None, "".join(said)
+            assert process.poll() is None, "".join(lines)
             try:
-                with httpx.Client(base_url=said[-1].split()[-1], timeout=120) as client:
+                with httpx.Client(base_url=lines[-1].split()[-1], timeout=120) as client:
                     yield client
             finally:
                 process.send_signal(signal.SIGTERM)
@@ -76,9 +76,9 @@ def lacks(environment: Installed, modules: Sequence[str]) -> None:
     assert environment.succeed("python", "-c", look, *modules) == "[]\n"
 
 
-def post(client: httpx.Client, path: str, picture: bytes, **asked: object) -> bytes:
+def post(client: httpx.Client, path: str, image: bytes, **request: object) -> bytes:
     response = client.post(
-        path, data={"request": json.dumps(asked)}, files={"image": ("picture.png", picture, "image/png")}
+        path, data={"request": json.dumps(request)}, files={"image": ("picture.png", image, "image/png")}
     )
     assert response.status_code == 200, response.text
     return response.content
@@ -126,16 +126,16 @@ def test_the_serve_extra_answers_and_explains_over_http(tmp_path: Path):
     serve = installed("SERVE", tmp_path)
     lacks(serve, ["numba", "scipy", "onnxscript", "onnxruntime"])
     recorded = read_run(SAMPLES / "run-1.run")
-    picture = (SAMPLES / str(recorded.header["image"]["name"])).read_bytes()
+    image = (SAMPLES / str(recorded.header["image"]["name"])).read_bytes()
     with serve.serving("serve", "--model", str(EMBEDDED), "--device", "cpu") as client:
         assert COMPANION_META in client.get("/").text
         assert client.get("/v1/model").json()["head"] is not None
-        run = parse_run(post(client, "/v1/generate", picture, question=recorded.header["question"]))
+        run = parse_run(post(client, "/v1/generate", image, question=recorded.header["question"]))
         ids = [token.token_id for token in run.tokens]
         assert ids == [token.token_id for token in recorded.tokens]
         # Without numba, exact Chefer runs on torch's operations.
-        asked = {"question": recorded.header["question"], "method": "chefer", "answerIds": ids, "tokenIndices": [0]}
-        assert len(parse_explanation(post(client, "/v1/explain", picture, **asked)).maps) == 1
+        request = {"question": recorded.header["question"], "method": "chefer", "answerIds": ids, "tokenIndices": [0]}
+        assert len(parse_explanation(post(client, "/v1/explain", image, **request)).maps) == 1
 
 
 def test_the_train_extra_makes_a_head(tmp_path: Path):

@@ -84,20 +84,20 @@ def test_the_committed_live_stream_has_the_expected_content():
     assert run.header == LIVE_HEADER
     assert run.places == [2, 1, 0]
     assert run.picture is None
-    wanted = np.arange(32).reshape(8, 4) / 8
+    expected = np.arange(32).reshape(8, 4) / 8
     assert run.states is not None
     assert run.states.dtype == np.float16
-    np.testing.assert_array_equal(run.states, wanted)
+    np.testing.assert_array_equal(run.states, expected)
     assert run.prompt is not None
     assert run.prompt.tokens == [PromptToken(1, "<s>"), PromptToken(9, " Is")]
     assert run.prompt.states.dtype == np.float32
-    np.testing.assert_array_equal(run.prompt.states, wanted[:2] + 70000)
+    np.testing.assert_array_equal(run.prompt.states, expected[:2] + 70000)
     first, second = run.tokens
     assert first.map is None
     assert first.query_state.dtype == np.float16
-    np.testing.assert_array_equal(first.query_state, wanted[3])
+    np.testing.assert_array_equal(first.query_state, expected[3])
     assert second.query_state.dtype == np.float32
-    np.testing.assert_array_equal(second.query_state, wanted[3] * -65536)
+    np.testing.assert_array_equal(second.query_state, expected[3] * -65536)
     assert run.end == ("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values")
 
 

@@ -1,7 +1,7 @@
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
 import { ErrorBoundary } from './error-boundary';
-import { PageFault } from './page-fault';
+import { PageError } from './page-error';
 
 describe('the error boundary', () => {
   it('renders its children if nothing has thrown', () => {
@@ -19,7 +19,7 @@ describe('the error boundary', () => {
     ['out of memory', 'out of memory'],
     [undefined, 'undefined'],
   ])('shows the reason and what to do: %s', (error, reason) => {
-    const markup = renderToStaticMarkup(<PageFault error={error} onRetry={() => {}} />);
+    const markup = renderToStaticMarkup(<PageError error={error} onRetry={() => {}} />);
     expect(markup).toContain(reason);
     expect(markup).toContain('Show the page again');
     expect(markup).toContain('href="./"');

@@ -1,5 +1,5 @@
 import { Component, type ReactNode } from 'react';
-import { PageFault } from './page-fault';
+import { PageError } from './page-error';
 
 type BoundaryState = { readonly phase: 'ok' } | { readonly phase: 'broken'; readonly error: unknown };
 
@@ -13,6 +13,6 @@ export class ErrorBoundary extends Component<{ readonly children: ReactNode }, B
 
   override render(): ReactNode {
     if (this.state.phase === 'ok') return this.props.children;
-    return <PageFault error={this.state.error} onRetry={() => this.setState({ phase: 'ok' })} />;
+    return <PageError error={this.state.error} onRetry={() => this.setState({ phase: 'ok' })} />;
   }
 }

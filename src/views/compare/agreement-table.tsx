@@ -86,7 +86,7 @@ export function AgreementTable(props: {
           ))}
         </tbody>
       </table>
-      <p className="panel-says">
+      <p className="panel-text">
         The mean covers {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}, those with both maps
         {shown.frame.all.length > 1 && ', all frames together'}. The number in brackets is given if a measure is not
         defined for all of them.

@@ -26,7 +26,7 @@ export function CostPart() {
         <h2 className="part-title">Cost</h2>
       </div>
       {!isMeasured ? (
-        <p className="panel-says cost-empty">
+        <p className="panel-text cost-empty">
           No measurements in this tab yet: recorded maps were computed elsewhere. Ask a question or add a method.
         </p>
       ) : (
@@ -38,7 +38,7 @@ export function CostPart() {
           </details>
         </>
       )}
-      <p className="panel-says">
+      <p className="panel-text">
         Both axes are logarithmic; lines connect medians. A method’s first explanation includes loading it. FastRM’s
         maps come with the answer, from hidden states that already exist. These are times of this model on this machine;
         gradients of a large model cost far more.

@@ -102,7 +102,7 @@ export function DifferencePanel(props: {
       </ZoomStage>
       <PanelReadout values={values} grid={placement.grid} formatPatch={formatSigned} />
       <SignedLegend />
-      <p className="panel-says">
+      <p className="panel-text">
         + and {divergingNames.positive}: {methods[first].name} is higher. − and {divergingNames.negative}:{' '}
         {methods[second].name} is higher. In {unit}; signs from {minSigned} on.
       </p>

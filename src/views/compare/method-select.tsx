@@ -38,7 +38,7 @@ export function MethodSelect(props: {
               <Text slot="label" className="method-name">
                 {methods[id].name}
               </Text>
-              <Text slot="description" className="method-says">
+              <Text slot="description" className="method-description">
                 {refusal === undefined ? methods[id].description : `Not available: ${refusal}`}
               </Text>
             </ListBoxItem>

@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
-import { mostPanels } from '../../state/compare-settings';
+import { maxPanels } from '../../state/compare-settings';
 import { nextOffered } from '../../state/method-offers';
 import { type PanelDrawings, selectPanelMap } from '../../state/panel-map';
 import type { StageImage } from '../stage/map-stage';
@@ -61,7 +61,7 @@ export function PanelRow({ shown, image }: { readonly shown: ShownComparison; re
       {pair && <DifferencePanel shown={shown} image={image} pair={pair} drawings={drawings} />}
       {pair && <AgreementTable shown={shown} pair={pair} drawings={drawings} />}
       <p className="panels-add">
-        {panels.length < mostPanels && next !== undefined && (
+        {panels.length < maxPanels && next !== undefined && (
           <button type="button" className="add-button" onClick={() => add(next)}>
             + Add method
           </button>

@@ -75,7 +75,7 @@ export function Panel({ shown, image, method, at, drawing, onMethod, onMove, onR
       </ZoomStage>
       <PanelReadout values={map?.values} grid={placement.grid} formatPatch={formatPatch} />
       <PanelStatus shown={shown} method={method} map={map} />
-      <p className="panel-says">{description}</p>
+      <p className="panel-text">{description}</p>
       {map && (
         <SaveMap
           shown={shown}

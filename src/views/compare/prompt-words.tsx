@@ -17,7 +17,7 @@ export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
         <h2 className="part-title">Words that {selected.length > 1 ? 'these tokens' : 'this token'} rested on</h2>
       </div>
       {run.prompt.length === 0 ? (
-        <p className="panel-says">This run does not contain the words of its prompt.</p>
+        <p className="panel-text">This run does not contain the words of its prompt.</p>
       ) : (
         <div className="prompt-methods">
           {weighing.map((method) => (
@@ -26,7 +26,7 @@ export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
         </div>
       )}
       {others.length > 0 && (
-        <p className="panel-says">
+        <p className="panel-text">
           {others.join(' and ')} {others.length === 1 ? 'weighs' : 'weigh'} only patches, not words.
         </p>
       )}
@@ -52,7 +52,7 @@ function WordsOf({ shown, method }: { readonly shown: ShownComparison; readonly 
       {words ? (
         <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
       ) : (
-        <p className="panel-says">
+        <p className="panel-text">
           {isThere ? 'This method found no relevancy here, on patches or on words.' : 'No map yet.'}
         </p>
       )}

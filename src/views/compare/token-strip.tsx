@@ -93,7 +93,7 @@ export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; 
           />
         ))}
       </div>
-      <p className="panel-says">
+      <p className="panel-text">
         {formatCount(run.tokens.length, 'token', 'tokens')}; {stripWords(method, compare.values)}
       </p>
     </section>

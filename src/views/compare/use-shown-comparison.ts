@@ -2,10 +2,10 @@ import { useEffect, useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
 import { type Asking, useAsking } from '../../state/ask-session';
 import { type CompareSettings, type SetCompareSettings, useCompareSettings } from '../../state/compare-settings';
-import type { Want } from '../../state/explain-session';
+import type { MapRequest } from '../../state/explain-session';
 import { defaultPair, type Offer, selectOffers, usualPair } from '../../state/method-offers';
 import type { Thresholds } from '../../state/panel-map';
-import { mostTelling } from '../../state/token-selection';
+import { leastCertain } from '../../state/token-selection';
 import { useServices } from '../shared/services-context';
 import { useSourceStatus } from '../shared/use-run';
 import type { ShownRun } from '../shared/use-shown-run';
@@ -40,7 +40,7 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
     [compare.methods, isSettled, offers],
   );
   const selected = useMemo(
-    () => (shown.selected.length > 0 || run.end === undefined ? shown.selected : mostTelling(run.tokens)),
+    () => (shown.selected.length > 0 || run.end === undefined ? shown.selected : leastCertain(run.tokens)),
     [shown.selected, run],
   );
   const classification = shown.threshold;
@@ -77,15 +77,15 @@ export function useRequestedMaps(shown: ShownComparison, isWeighing: boolean): v
     () => [...new Set([...panels, stripMethod, ...(isWeighing ? (['dex-ar'] as const) : [])])],
     [panels, stripMethod, isWeighing],
   );
-  const wants = useMemo(() => {
+  const requests = useMemo(() => {
     const rest = run.tokens.map(({ index }) => index);
     return methods
       .filter((method) => offers.some((offer) => offer.method === method && offer.canExplain))
-      .map((method): Want => ({ method, first: panels.includes(method) ? selected : [], rest }));
+      .map((method): MapRequest => ({ method, first: panels.includes(method) ? selected : [], rest }));
   }, [methods, panels, offers, run.tokens, selected]);
   useEffect(() => {
     if (isAsking) explaining.release();
-    else explaining.want(record, wants);
-  }, [explaining, record, wants, isAsking]);
+    else explaining.request(record, requests);
+  }, [explaining, record, requests, isAsking]);
   useEffect(() => () => explaining.release(), [explaining]);
 }

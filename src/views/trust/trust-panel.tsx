@@ -40,7 +40,7 @@ export function TrustPanel(props: {
 }
 
 function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
-  const { comparable, like, uncompared } = trust;
+  const { comparable, like, problem } = trust;
   if (comparable.kind === 'waiting') return <p className="trust-sentence">{comparable.why}</p>;
   if (comparable.kind === 'no')
     return (
@@ -53,9 +53,7 @@ function TrustSentence({ trust }: { readonly trust: AnswerTrust }) {
         )}
       </p>
     );
-  return (
-    <p className="trust-sentence">{like ? unbroken(likeSentence(like.entropy, 'entropy')) : (uncompared ?? ' ')}</p>
-  );
+  return <p className="trust-sentence">{like ? unbroken(likeSentence(like.entropy, 'entropy')) : (problem ?? ' ')}</p>;
 }
 
 /** The evidence charts, loaded when first opened. */

@@ -8,12 +8,12 @@ import {
   answerLogProb,
   type Comparable,
   calibrationFits,
+  comparisonProblem,
   type LikeBoth,
   likeBothQuery,
   tokenEntropiesQuery,
-  whyUncompared,
 } from '../../state/answer-trust';
-import { isSampleOfDataSet } from '../../state/open-sample';
+import { isDatasetSample } from '../../state/open-sample';
 import type { RunSnapshot } from '../../state/run-record';
 import { samplesIndexQuery } from '../../state/sample-queries';
 import { type OpenCalibration, poolingsQuery } from '../../state/statistics-queries';
@@ -37,7 +37,7 @@ export interface AnswerTrust {
   readonly logProbNats: number;
   readonly like: LikeBoth | undefined;
   /** Why `like` is unavailable; undefined if it is available or still loading. */
-  readonly uncompared: string | undefined;
+  readonly problem: string | undefined;
 }
 
 export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
@@ -67,8 +67,7 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
   const logProbNats = answerLogProb(run);
   const { image } = run.header;
   // The page's images and calibration samples are known; an opened file may contain any image.
-  const isKnownImage =
-    isSampleOfDataSet(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
+  const isKnownImage = isDatasetSample(image.name) || (index?.images.some(({ file }) => file === image.name) ?? false);
   const patches = run.mapOf(0)?.values.length ?? 0;
   const calibrationComparable: Comparable = calibration
     ? calibrationFits(calibration.loaded.facts, run, { patches, isKnownImage })
@@ -87,8 +86,8 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
     ),
   );
   const error = choiceError ?? entropiesError ?? likeError;
-  const uncompared = like ? undefined : whyUncompared(choice?.value.kind, entropyNats, error ?? undefined);
-  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, uncompared };
+  const problem = like ? undefined : comparisonProblem(choice?.value.kind, entropyNats, error ?? undefined);
+  return { state, comparable, calibration, choice, entropies, entropyNats, logProbNats, like, problem };
 }
 
 function useTokenEntropies(run: RunSnapshot) {

@@ -270,15 +270,15 @@ class Build:
         ]
         if training["head"]["tokens"] < 100_000:
             short.append(f"{training['head']['tokens']} of 100000 explained tokens")
-        for name, label, wanted in (
+        for name, label, expected in (
             ("answers", "questions", self.size.questions),
             ("parity", "questions", self.size.parity_questions),
             ("explain", "questions", self.size.explained_questions),
         ):
             figures = json.loads((self.report / f"{name}.json").read_text())["figures"]
-            asked = int(next(f["value"] for f in figures if f["label"] == label))
-            if asked < wanted:
-                short.append(f"{asked} of {wanted} questions for the {name} table")
+            count = int(next(f["value"] for f in figures if f["label"] == label))
+            if count < expected:
+                short.append(f"{count} of {expected} questions for the {name} table")
         write_card(
             self.out,
             self.hf,

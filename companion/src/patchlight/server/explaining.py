@@ -1,4 +1,4 @@
-"""Explains answers of the loaded model: checks requests, estimates memory, writes rows. Also gives unembedding rows."""
+"""Explains answers of the loaded model: checks requests, estimates memory, writes rows. Also returns unembedding rows."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing

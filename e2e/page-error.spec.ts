@@ -1,9 +1,9 @@
-import { axeFaults } from './looks';
+import { axeViolations } from './looks';
 import { answerText, expect, openWithoutModel, selectedTokens, test, token } from './page';
 
-test.use({ tolerated: /no memory for a canvas/ });
+test.use({ allowedErrors: /no memory for a canvas/ });
 
-test('when drawing throws, the page says what to do, and comes back with the answer it showed', async ({ page }) => {
+test('when drawing throws, the page shows the error and can restore the same answer', async ({ page }) => {
   await openWithoutModel(page);
   const answer = await answerText(page);
   await token(page, 0).click();
@@ -13,21 +13,21 @@ test('when drawing throws, the page says what to do, and comes back with the ans
       throw new RangeError('no memory for a canvas');
     };
     Object.assign(window, {
-      mend: () => Object.assign(CanvasRenderingContext2D.prototype, { createImageData }),
+      restore: () => Object.assign(CanvasRenderingContext2D.prototype, { createImageData }),
     });
   });
   await token(page, 1).click();
-  const fault = page.getByRole('alert');
-  await expect(fault).toContainText('RangeError: no memory for a canvas');
-  expect(await axeFaults(page)).toEqual([]);
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('RangeError: no memory for a canvas');
+  expect(await axeViolations(page)).toEqual([]);
 
   const retry = page.getByRole('button', { name: 'Show the page again' });
   await retry.click();
-  await expect(fault, 'it breaks again as long as the cause is there').toBeVisible();
+  await expect(alert, 'it fails again while the cause persists').toBeVisible();
 
-  await page.evaluate(() => (window as unknown as { mend: () => void }).mend());
+  await page.evaluate(() => (window as unknown as { restore: () => void }).restore());
   await retry.click();
-  await expect(fault).toHaveCount(0);
+  await expect(alert).toHaveCount(0);
   expect(await answerText(page)).toBe(answer);
   expect(await selectedTokens(page)).toEqual([1]);
   await expect(page.locator('canvas.stage-map')).toBeVisible();

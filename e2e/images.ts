@@ -32,7 +32,7 @@ function png(widthPx: number, heightPx: number, bitDepth: number, colourType: nu
   ]);
 }
 
-/** A valid RGB picture: light ground, one disk of a colour in its middle. */
+/** Returns a valid RGB image: a light background with a coloured disk in the middle. */
 export function diskPng(widthPx: number, heightPx: number, colour: readonly [number, number, number]): Buffer {
   const rows = Buffer.alloc(heightPx * (1 + widthPx * 3), 190);
   const radiusPx = Math.min(widthPx, heightPx) / 4;
@@ -46,18 +46,18 @@ export function diskPng(widthPx: number, heightPx: number, colour: readonly [num
   return png(widthPx, heightPx, 8, 2, rows);
 }
 
-/** 12,000 x 9,000 pixels in a few kilobytes, and perfectly valid. */
+/** Returns a valid image of 12,000 x 9,000 pixels in a few kilobytes. */
 export function hugePng(): Buffer {
   return png(12_000, 9_000, 1, 0, Buffer.alloc(9_000 * (1 + 1_500)));
 }
 
-/** Begins like a picture and breaks off. */
+/** Returns an image that is cut off after 400 bytes. */
 export function brokenPng(): Buffer {
   return diskPng(336, 336, [200, 30, 30]).subarray(0, 400);
 }
 
-/** The JPEG with a camera's note that it is to be turned a quarter clockwise. */
-export function turnedJpeg(jpeg: Buffer): Buffer {
+/** Adds the EXIF orientation that means: rotate a quarter turn clockwise. */
+export function rotatedJpeg(jpeg: Buffer): Buffer {
   const orientation = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0];
   const tiff = [...Buffer.from('MM\0*', 'latin1'), 0, 0, 0, 8, 0, 1, ...orientation, 0, 0, 0, 0];
   const exif = Buffer.from([...Buffer.from('Exif\0\0', 'latin1'), ...tiff]);

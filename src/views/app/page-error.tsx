@@ -1,14 +1,14 @@
-import './page-fault.css';
+import './page-error.css';
 
-interface PageFaultProps {
+interface PageErrorProps {
   readonly error: unknown;
   onRetry(): void;
 }
 
 /** Replaces the page if rendering threw: what is kept, how to continue, and the reason to report. */
-export function PageFault({ error, onRetry }: PageFaultProps) {
+export function PageError({ error, onRetry }: PageErrorProps) {
   return (
-    <main className="fault">
+    <main className="page-error">
       <div role="alert">
         <p className="eyebrow">Patchlight</p>
         <h1>This page could not be displayed.</h1>
@@ -16,15 +16,15 @@ export function PageFault({ error, onRetry }: PageFaultProps) {
           Your answers are kept. Try to show the page again. If that fails, start over with the first example and the
           default settings; this discards the answers of this visit.
         </p>
-        <p className="fault-actions">
-          <button type="button" className="fault-retry" onClick={onRetry}>
+        <p className="page-error-actions">
+          <button type="button" className="page-error-retry" onClick={onRetry}>
             Show the page again
           </button>
           <a className="link-button" href="./">
             Start over
           </a>
         </p>
-        <p className="fault-reason">
+        <p className="page-error-reason">
           What went wrong: <span className="mono">{reasonOf(error)}</span>
         </p>
       </div>
