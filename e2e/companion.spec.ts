@@ -271,7 +271,7 @@ test.describe('failures', () => {
     await submit(page, 'Describe the image.');
     await freezeInAnswer(page, companion, 3);
     try {
-      await expect(message(page)).toHaveText('Nothing new has arrived for a while. Stop keeps what is here.');
+      await expect(message(page)).toHaveText('No new tokens for a while. Stop keeps what has arrived.');
       await page.getByRole('button', { name: 'Stop' }).click();
       await expect(eyebrow(page)).toHaveText('Partial answer');
     } finally {
@@ -327,9 +327,7 @@ test.describe('failures', () => {
     );
     await page.goto(companion.address);
     await expect(status(page)).toContainText('Not connected to the companion');
-    await expect(message(page)).toHaveText(
-      'Not connected: the companion (9.1) speaks protocol 3; this page supports 2.',
-    );
+    await expect(message(page)).toHaveText('Not connected: the companion (9.1) uses protocol 3; this page supports 2.');
     await page.unroute('**/v1/health');
     await page.getByRole('button', { name: 'Reconnect' }).click();
     await expect(status(page)).toContainText('on the companion');

@@ -83,7 +83,7 @@ export function twoFramesRun(): Buffer {
     geometry: {
       sourceWidthPx: sizePx.width,
       sourceHeightPx: sizePx.height,
-      preprocessing: 'in tiles, and the whole padded to a square',
+      preprocessing: 'split into tiles, plus the full image padded to a square',
       frames: [
         {
           name: 'detail',
@@ -106,7 +106,7 @@ export function twoFramesRun(): Buffer {
       revision: '0123456789ab',
       hiddenSize: 2,
       stage: 'post_norm',
-      knows: 'Nothing: it is made up.',
+      knows: 'Nothing: this run is made up for a test.',
       family: 'LLaVA-NeXT',
       dtype: 'bfloat16',
     },

@@ -61,7 +61,7 @@ export function parseHealth(data: unknown): void {
   if (!result.success) throw new Error('the server at this address is not a companion');
   const { version, protocol }: Health = result.data;
   if (protocol !== supportedFormat) {
-    throw new Error(`the companion (${version}) speaks protocol ${protocol}; this page supports ${supportedFormat}`);
+    throw new Error(`the companion (${version}) uses protocol ${protocol}; this page supports ${supportedFormat}`);
   }
 }
 

@@ -119,7 +119,7 @@ describe('offers for an answer', () => {
     const noMaps = { reason: 'random-weights has no FastRM head.' };
     const bare = { ...header, head: undefined };
     expect(refusalsOf(explainerOf(), { ...bare, noMaps }).fastrm).toBe(noMaps.reason);
-    expect(refusalsOf(explainerOf(), bare).fastrm).toBe('This answer came without FastRM maps.');
+    expect(refusalsOf(explainerOf(), bare).fastrm).toBe('This answer has no FastRM maps.');
   });
 
   it('include TAM without the companion’s help as long as the states are held', async () => {

@@ -187,7 +187,7 @@ describe('connecting', () => {
     [
       'it speaks another protocol',
       { health: () => json({ status: 'ready', version: '9.0', protocol: 3 }) },
-      'the companion (9.0) speaks protocol 3; this page supports 2',
+      'the companion (9.0) uses protocol 3; this page supports 2',
     ],
     [
       'it requires its token',

@@ -285,7 +285,7 @@ function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionMode
 }
 
 function unusableHead(problem: string): Maps {
-  const reason = `The FastRM head could not be used here (${problem}), so this answer comes without maps. Ask again to try once more.`;
+  const reason = `The FastRM head could not be used here (${problem}), so this answer has no maps. Ask again to retry.`;
   return { kind: 'none', why: { reason } };
 }
 

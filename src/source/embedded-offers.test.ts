@@ -57,7 +57,7 @@ test('a model without explain graphs and a run without a head are refused with t
   expect(refusals(header, ready, { ...exampleManifest(), name, revision }).tam).toContain('built without graphs');
   const { head: _, ...rest } = header;
   const bare = { ...rest, head: undefined };
-  expect(refusals(bare, ready, own()).fastrm).toBe('This answer came without FastRM maps.');
+  expect(refusals(bare, ready, own()).fastrm).toBe('This answer has no FastRM maps.');
   expect(refusals({ ...bare, noMaps: { reason: 'No head was found.' } }, ready, own()).fastrm).toBe(
     'No head was found.',
   );

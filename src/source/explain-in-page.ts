@@ -34,5 +34,5 @@ export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): A
 /** FastRM maps arrive with the answer; returns why a run has none. */
 export function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
   if (head !== undefined) return undefined;
-  return noMaps?.reason ?? 'This answer came without FastRM maps.';
+  return noMaps?.reason ?? 'This answer has no FastRM maps.';
 }

@@ -17,7 +17,7 @@ export function selectOffers(
 ): readonly Offer[] {
   return methodIds.map((method) => {
     const offer = offered.find((one) => one.method === method);
-    const refusal = offer === undefined ? 'This model does not offer it.' : offer.refusal;
+    const refusal = offer === undefined ? 'This model does not offer this method.' : offer.refusal;
     const isHeld = run.tokens.some(({ index }) => run.mapOf(index, method) !== undefined);
     // FastRM maps arrive with the answer and cannot be requested later.
     const canExplain = refusal === undefined && method !== 'fastrm';

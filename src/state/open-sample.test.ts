@@ -94,7 +94,7 @@ describe('openSample', () => {
   it.each([
     ['the table names no image', sample(undefined), packed, 'names no image for sample q1'],
     ['only the table was loaded', sample('images/0.webp'), { ...packed, folderUrl: undefined }, 'Only the table'],
-    ['the calibration has no images', sample('images/0.webp'), calibration(null), 'comes without its images'],
+    ['the calibration has no images', sample('images/0.webp'), calibration(null), 'does not include its images'],
     ['the index does not list the image', sample('images/9.webp'), packed, 'images.json does not list it'],
   ])('refuses if %s', async (_, row, from, reason) => {
     stubHost();

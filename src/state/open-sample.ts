@@ -38,7 +38,7 @@ export async function openSample(
   if (!packed)
     return {
       kind: 'refused',
-      reason: `The calibration comes without its images, so sample ${row.id} cannot be asked again.`,
+      reason: `The calibration does not include its images, so sample ${row.id} cannot be asked again.`,
     };
   turn += 1;
   const ownTurn = turn;

@@ -10,7 +10,7 @@ export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
       <p>{reason}</p>
       {trainCommand !== undefined && (
         <>
-          <p>To train one, run this where the companion runs:</p>
+          <p>To train one, run this on the companion’s machine:</p>
           <Command key={trainCommand} text={trainCommand} />
         </>
       )}

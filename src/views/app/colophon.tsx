@@ -81,7 +81,7 @@ function EmbeddedVocabulary() {
         what is next to it, or type “Describe the image.”
       </p>
       <p>
-        <strong>It does not understand photographs.</strong> It answers about one as if it were a rendered scene. For
+        <strong>It does not understand photographs.</strong> It treats a photograph as if it were a rendered scene. For
         photographs, use your own model.
       </p>
     </>

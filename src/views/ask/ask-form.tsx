@@ -136,7 +136,7 @@ function waitingNote(
       ? `Not connected: ${status.reason}.`
       : `The model could not be loaded: ${status.reason}`;
   }
-  if (isQuiet) return 'Nothing new has arrived for a while. Stop keeps what is here.';
+  if (isQuiet) return 'No new tokens for a while. Stop keeps what has arrived.';
   if (asking.phase !== 'queued') return '';
   switch (asking.until) {
     case 'image':

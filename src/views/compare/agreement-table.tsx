@@ -54,7 +54,7 @@ export function AgreementTable(props: {
       name: 'F1',
       here: show(here?.f1),
       mean: showMean(mean.f1),
-      note: 'Overlap of the outlined patches; patches outside both outlines do not count. – if nothing is outlined.',
+      note: 'Overlap of the outlined patches; patches outside both outlines do not count. A dash means that nothing is outlined.',
     },
   ];
   return (

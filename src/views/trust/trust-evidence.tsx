@@ -31,7 +31,8 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
     <div className="evidence">
       {comparable.kind === 'no' && (
         <p className="evidence-warning">
-          Shown for reference only, because this calibration does not apply: this answer among those of {name}.
+          This calibration does not apply to this answer. For reference only, the charts show it among the answers of{' '}
+          {name}.
         </p>
       )}
       <div className="evidence-charts">
@@ -146,7 +147,7 @@ function TokenEntropies(props: {
         ))}
       </ul>
       <p className="evidence-note">
-        The same numbers are under the words of the answer while this is open.
+        These numbers also appear under the answer’s words while the evidence is shown.
         {usesContent && ' Faded words carry no content and do not count here.'}
       </p>
     </div>

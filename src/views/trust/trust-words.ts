@@ -93,8 +93,8 @@ export function comparisonSentence(entropy: ThresholdReport | undefined, logProb
   const isApart = a.low > b.high || b.low > a.high;
   const [better, other] = a.value > b.value ? [a, b] : [b, a];
   const numbers = `AUROC ${formatAuroc(better)} against ${formatAuroc(other)}`;
-  if (!isApart) return `Over the calibration, both do equally well: ${numbers}.`;
+  if (!isApart) return `On the calibration data, both do equally well: ${numbers}.`;
   return better === a
-    ? `Over the calibration, entropy separates right from wrong answers better than mean log-probability: ${numbers}.`
-    : `Over the calibration, mean log-probability separates right from wrong answers better than entropy: ${numbers}. If they disagree, trust log-probability more.`;
+    ? `On the calibration data, entropy separates right from wrong answers better than mean log-probability: ${numbers}.`
+    : `On the calibration data, mean log-probability separates right from wrong answers better than entropy: ${numbers}. If they disagree, trust log-probability more.`;
 }
