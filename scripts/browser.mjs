@@ -1,10 +1,12 @@
 // @ts-check
-// Finds the Chromium for tests and benchmarks: the first one available, in the order below.
+// Finds the Chromium for tests and benchmarks: the first one available, in the order below. A headless shell comes first:
+// it draws the goldens, and takes a fifth less processor time than a whole browser.
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { run } from './shell.mjs';
 
+const shellNames = ['chromium-headless-shell', 'chrome-headless-shell'];
 const systemNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const macPaths = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
@@ -21,10 +23,10 @@ function isExecutable(file) {
   }
 }
 
-function systemBrowser() {
+/** @param {readonly string[]} names */
+function findOnPath(names) {
   const folders = (process.env.PATH ?? '').split(path.delimiter).filter(Boolean);
-  const onPath = systemNames.flatMap((name) => folders.map((folder) => path.join(folder, name)));
-  return [...onPath, ...macPaths].find(isExecutable);
+  return names.flatMap((name) => folders.map((folder) => path.join(folder, name))).find(isExecutable);
 }
 
 async function playwrightBrowser() {
@@ -43,7 +45,9 @@ export async function findBrowser() {
     if (!isExecutable(chosen)) throw new Error(`PATCHLIGHT_BROWSER names ${chosen}, which is not executable`);
     return chosen;
   }
-  return (await playwrightBrowser()) ?? systemBrowser();
+  return (
+    findOnPath(shellNames) ?? (await playwrightBrowser()) ?? findOnPath(systemNames) ?? macPaths.find(isExecutable)
+  );
 }
 
 /** @returns {Promise<string>} */
@@ -56,7 +60,7 @@ export async function ensureBrowser() {
   if (process.platform === 'linux' && process.getuid?.() === 0) {
     attempts.push(async () => {
       await run('apt-get', ['update', '-qq']);
-      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium'], {
+      await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium-headless-shell'], {
         env: { DEBIAN_FRONTEND: 'noninteractive' },
       });
     });

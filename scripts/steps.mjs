@@ -12,7 +12,7 @@ import { root } from './shell.mjs';
 /**
  * @typedef {object} StepContext
  * @property {typeof import('./shell.mjs').run} run prints to the step's log
- * @property {number} workers number of processes that the step may use: its share of the slots
+ * @property {number} workers number of worker processes that the step may use
  */
 
 /**
@@ -20,7 +20,8 @@ import { root } from './shell.mjs';
  * @property {string} name
  * @property {readonly Need[]} needs what must be installed
  * @property {boolean} [check] part of `npm run check`: formatting, lint, types, imports
- * @property {'all' | 'half'} [share] share of the job slots, for a step with workers; other steps use one slot
+ * @property {'half'} [share] share of the job slots, for a step with workers; other steps use one slot
+ * @property {boolean} [waits] its workers wait more than they compute, so it gets one per job slot, whatever its share
  * @property {readonly string[]} [after] earlier steps whose output it reads
  * @property {(context: StepContext) => Promise<void>} run
  */
@@ -35,10 +36,19 @@ const companion = path.join(root, 'companion');
 const npmBin = (name) => path.join(root, 'node_modules/.bin', name);
 
 /**
- * Quick checks come first, then long steps on one slot, longest first, then steps that use all slots.
+ * The longest step starts first and shares the machine with all others.
  * @type {readonly Step[]}
  */
 export const steps = [
+  { name: 'build', needs: ['node'], run: ({ run }) => run(npmBin('vite'), ['build', '--logLevel', 'warn']) },
+  {
+    name: 'e2e',
+    needs: ['node', 'browser', 'python'],
+    share: 'half',
+    waits: true,
+    after: ['build'],
+    run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
+  },
   {
     name: 'pyright',
     needs: ['python'],
@@ -82,7 +92,6 @@ export const steps = [
   { name: 'methods-doc', needs: ['node'], run: ({ run }) => run(node, ['scripts/methods-doc.mjs', '--check']) },
   { name: 'models', needs: ['node'], run: ({ run }) => run(node, ['scripts/check-models.mjs']) },
   { name: 'datasets', needs: ['node'], run: ({ run }) => run(node, ['scripts/check-datasets.mjs']) },
-  { name: 'build', needs: ['node'], run: ({ run }) => run(npmBin('vite'), ['build', '--logLevel', 'warn']) },
   { name: 'bundle', needs: ['node'], after: ['build'], run: ({ run }) => run(node, ['scripts/check-bundle.mjs']) },
   {
     name: 'pytest',
@@ -103,13 +112,6 @@ export const steps = [
     share: 'half',
     run: ({ run, workers }) => run(npmBin('vitest'), ['run', `--maxWorkers=${workers}`]),
   },
-  {
-    name: 'e2e',
-    needs: ['node', 'browser', 'python'],
-    share: 'all',
-    after: ['build'],
-    run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
-  },
 ];
 
 /** Arguments for pytest-xdist; one worker would only add its start-up time. @param {number} workers */
@@ -120,10 +122,14 @@ const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers)]);
  * @param {Step} step
  * @param {number} jobs
  */
-export function slotsOf({ share }, jobs) {
-  if (share === undefined) return 1;
-  return share === 'all' ? jobs : Math.ceil(jobs / 2);
-}
+export const slotsOf = ({ share }, jobs) => (share === undefined ? 1 : Math.ceil(jobs / 2));
+
+/**
+ * Returns how many worker processes a step may use.
+ * @param {Step} step
+ * @param {number} jobs
+ */
+export const workersOf = (step, jobs) => (step.waits ? jobs : slotsOf(step, jobs));
 
 /**
  * Builds a small embedded model in an empty folder, because the pipeline would resume the work of an earlier version.

@@ -1,6 +1,6 @@
 // @ts-check
 import { expect, it } from 'vitest';
-import { chooseSteps, slotsOf, steps } from './steps.mjs';
+import { chooseSteps, slotsOf, steps, workersOf } from './steps.mjs';
 
 const namesOf = (/** @type {readonly { name: string }[]} */ list) => list.map(({ name }) => name);
 
@@ -35,5 +35,6 @@ it('gives a step its share of the slots, at least one', () => {
   const step = { name: 'a', needs: [], run: async () => {} };
   expect([1, 2, 3, 8].map((jobs) => slotsOf(step, jobs))).toEqual([1, 1, 1, 1]);
   expect([1, 2, 3, 8].map((jobs) => slotsOf({ ...step, share: 'half' }, jobs))).toEqual([1, 1, 2, 4]);
-  expect([1, 2, 3, 8].map((jobs) => slotsOf({ ...step, share: 'all' }, jobs))).toEqual([1, 2, 3, 8]);
+  expect([1, 2, 3, 8].map((jobs) => workersOf({ ...step, share: 'half' }, jobs))).toEqual([1, 1, 2, 4]);
+  expect([1, 2, 3, 8].map((jobs) => workersOf({ ...step, share: 'half', waits: true }, jobs))).toEqual([1, 2, 3, 8]);
 });

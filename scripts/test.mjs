@@ -13,7 +13,7 @@ import { schedule } from './schedule.mjs';
 import { root, run } from './shell.mjs';
 import { createStepLog } from './step-log.mjs';
 import { renderTimes, writeTimes } from './step-times.mjs';
-import { chooseSteps, slotsOf, steps } from './steps.mjs';
+import { chooseSteps, slotsOf, steps, workersOf } from './steps.mjs';
 
 /** @typedef {import('./steps.mjs').Step} Step */
 /** @typedef {import('./shell.mjs').RunOptions} RunOptions */
@@ -75,6 +75,11 @@ async function runStep(step) {
   }
   /** @type {typeof run} */
   const runLogged = (command, args, more) =>
-    run(command, args, { ...more, onOutput: (text) => log.output(step.name, text) });
-  await step.run({ run: runLogged, workers: slotsOf(step, jobs) });
+    run(command, args, {
+      ...more,
+      // PyTorch would start a thread per core; threads that share a core spend their time in busy loops.
+      env: { OMP_NUM_THREADS: String(slotsOf(step, jobs)), ...more?.env },
+      onOutput: (text) => log.output(step.name, text),
+    });
+  await step.run({ run: runLogged, workers: workersOf(step, jobs) });
 }
