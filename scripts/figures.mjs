@@ -70,12 +70,17 @@ function renderTable({ title, columns, rows }) {
   return [`${title}:`, '', renderRow(columns), rule, ...rows.map((row) => renderRow(row.map(renderNumber)))].join('\n');
 }
 
+/** @param {readonly Figure[]} figures */
+const measuredHeading = (figures) =>
+  figures.some(({ interval }) => interval !== undefined) ? 'measured (95 % interval)' : 'measured';
+
 /** @param {readonly Report[]} reports */
 export function renderFigures(reports) {
   if (reports.length === 0) return 'Nothing has been measured yet.';
   const sections = reports.map(({ title, command, measuredOn, figures, tables = [] }) => {
     const hasGoals = figures.some(({ goal }) => goal !== undefined);
-    const head = hasGoals ? '| | measured | goal |\n|---|---:|---:|' : '| | measured |\n|---|---:|';
+    const measured = measuredHeading(figures);
+    const head = hasGoals ? `| | ${measured} | goal |\n|---|---:|---:|` : `| | ${measured} |\n|---|---:|`;
     const rows = figures.map((figure) => {
       const cells = [figure.label, renderValue(figure), ...(hasGoals ? [figure.goal ?? ''] : [])];
       return renderRow(cells);
@@ -123,14 +128,16 @@ const readmeFigures = [
 
 /** @param {readonly Report[]} reports */
 export function renderReadmeFigures(reports) {
-  const rows = readmeFigures.map(({ report: title, label, text }) => {
+  const chosen = readmeFigures.map(({ report: title, label, text }) => {
     const report = reports.find((candidate) => candidate.title === title);
     const figure = report?.figures.find((candidate) => candidate.label === label);
     if (report === undefined || figure === undefined)
       throw new Error(`no report has the figure "${label}" of "${title}"`);
-    return renderRow([text, renderValue(figure), `\`${report.command}\``]);
+    return { text, figure, command: report.command };
   });
-  return ['| | measured | by |\n|---|---:|---|', ...rows].join('\n');
+  const rows = chosen.map(({ text, figure, command }) => renderRow([text, renderValue(figure), `\`${command}\``]));
+  const measured = measuredHeading(chosen.map(({ figure }) => figure));
+  return [`| | ${measured} | by |\n|---|---:|---|`, ...rows].join('\n');
 }
 
 function readReports() {

@@ -133,7 +133,7 @@ def _figure_table(report: dict[str, Any]) -> str:
         "",
         f"`{report['command']}`, measured on {report['measuredOn']}.",
         "",
-        "| | measured | goal |",
+        f"| | measured{' (95 % interval)' if any('interval' in f for f in report['figures']) else ''} | goal |",
         "|---|---:|---|",
         *(f"| {f['label']} | {_value(f)} | {f.get('goal', '')} |" for f in report["figures"]),
     ]
