@@ -10,7 +10,10 @@ if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: 
 /** Set PATCHLIGHT_E2E_PORT to run two checkouts at once. */
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
-/** A changed word moves at least 77 pixels (the smallest of twelve that were tried); `npm run goldens` replaces every golden that differs by a pixel. */
+/**
+ * A changed word moves at least 77 pixels, the smallest of twelve that were tried. `npm run goldens` replaces every
+ * golden that differs by a pixel.
+ */
 function goldenTolerance() {
   return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 40 };
 }
