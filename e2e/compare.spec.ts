@@ -117,7 +117,7 @@ test('panels can be added, moved, replaced and removed by keyboard, and the addr
   await page.keyboard.press('Enter');
   expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
   await expect(page.getByRole('button', { name: /Method of panel 1/ })).toBeFocused();
-  await idle(page);
+  await expect(page).toHaveURL(/methods=fastrm,rollout(&|$)/);
   await page.reload();
   await idle(page);
   expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
