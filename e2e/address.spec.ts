@@ -21,7 +21,7 @@ test('the address keeps the selected tokens, counted from 1, and restores them',
   const mean = await mapPixels(page);
   await page.reload();
   await expect.poll(() => selectedTokens(page)).toEqual([1, 2, 3]);
-  expect(await mapPixels(page)).toEqual(mean);
+  await expect.poll(() => mapPixels(page)).toEqual(mean);
 
   await page.getByRole('radio', { name: 'Whole answer' }).click();
   await expect(page).toHaveURL(/tokens=all$/);
@@ -34,13 +34,13 @@ test('tokens in the address that the answer does not have are ignored', async ({
   await openWithoutModel(page);
   const initial = await selectedTokens(page);
   await openWithoutModel(page, '/?tokens=3-4000');
-  expect(await selectedTokens(page)).toEqual(initial);
+  await expect.poll(() => selectedTokens(page)).toEqual(initial);
   await expect(page).not.toHaveURL(/tokens=/);
 });
 
 test('the selection does not carry over to another example or to a new answer', async ({ page }) => {
   await openPage(page, '/?tokens=2');
-  expect(await selectedTokens(page)).toEqual([1]);
+  await expect.poll(() => selectedTokens(page)).toEqual([1]);
   const first = await answerText(page);
   await page.getByRole('navigation').getByRole('button').nth(1).click();
   await expect(page).toHaveURL(/run=/);
@@ -51,6 +51,6 @@ test('the selection does not carry over to another example or to a new answer', 
   await ask(page, 'How many objects are there?');
   await expect(page).not.toHaveURL(/tokens=/);
   await token(page, 1).click();
-  expect(await selectedTokens(page)).toEqual([1]);
+  await expect.poll(() => selectedTokens(page)).toEqual([1]);
   await expect(page).not.toHaveURL(/tokens=/);
 });

@@ -41,10 +41,10 @@ test('Enter asks: the answer streams, the map follows the newest token, and the 
   const shares = await tokens(page).evaluateAll((options) =>
     options.map((option) => Number.parseFloat(option.querySelector<HTMLElement>('.token-fill')?.style.width ?? '')),
   );
-  expect(await selectedTokens(page)).toEqual([shares.indexOf(Math.min(...shares))]);
+  await expect.poll(() => selectedTokens(page)).toEqual([shares.indexOf(Math.min(...shares))]);
   await expect(page.locator('.provenance')).toContainText(/answer [\d.]+ (ms|s)/);
   await token(page, 1).click();
-  expect(await selectedTokens(page)).toEqual([1]);
+  await expect.poll(() => selectedTokens(page)).toEqual([1]);
 });
 
 test('Escape stops an answer and keeps the tokens so far', async ({ page }) => {

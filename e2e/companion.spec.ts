@@ -199,7 +199,7 @@ slow('maps arrive while the answer streams, one per token', async ({ opened: pag
     { polling: 'raf' },
   );
   await idle(page);
-  expect(await selectedTokens(page)).toHaveLength(1);
+  await expect.poll(() => selectedTokens(page)).toHaveLength(1);
   await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
 });
 

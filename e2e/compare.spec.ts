@@ -52,13 +52,13 @@ test('switching views keeps the token and the picked patch, and the address name
   await page.getByRole('link', { name: 'Compare' }).click();
   await idle(page);
   await expect(page).toHaveURL(/view=compare/);
-  expect(await selectedTokens(page)).toContain(1);
+  await expect.poll(() => selectedTokens(page)).toContain(1);
   await page.mouse.move(0, 0);
   await expect(readoutOf(page, 'FastRM')).toContainText(patch);
   await token(page, 3).click();
   await page.goBack();
   await expect(page.locator('.readout-title')).toContainText('Map of');
-  expect(await selectedTokens(page)).toEqual([3]);
+  await expect.poll(() => selectedTokens(page)).toEqual([3]);
   await expect(page.locator('.readout-numbers')).toContainText(patch);
   await expect(page).not.toHaveURL(/view=/);
 });
@@ -67,7 +67,7 @@ test('FastRM and its teacher are side by side, and pointing at a patch shows its
   page,
 }) => {
   await openCompare(page);
-  expect(await panelNames(page)).toEqual(['FastRM', 'Chefer, exact']);
+  await expect.poll(() => panelNames(page)).toEqual(['FastRM', 'Chefer, exact']);
   await expect(panel(page, 'Chefer, exact')).toContainText('6 tokens done');
   await expect(panel(page, 'Chefer, exact')).toContainText(/\d+ forward, \d+ backward/);
   const box = await gridOf(page, 'Chefer, exact').boundingBox();
@@ -93,34 +93,34 @@ test('panels can be added, moved, replaced and removed by keyboard, and the addr
   await openCompare(page);
   await page.getByRole('button', { name: 'Add method' }).focus();
   await page.keyboard.press('Enter');
-  expect(await panelNames(page)).toHaveLength(3);
+  await expect.poll(() => panelNames(page)).toHaveLength(3);
   const third = (await panelNames(page))[2] ?? '';
   await expect(panel(page, third).getByRole('button', { name: /Method of panel 3/ })).toBeFocused();
 
   await chooseByKeyboard(page, 'Method of panel 3', 'Attention rollout');
-  expect(await panelNames(page)).toEqual(['FastRM', 'Chefer, exact', 'Attention rollout']);
+  await expect.poll(() => panelNames(page)).toEqual(['FastRM', 'Chefer, exact', 'Attention rollout']);
   await expect(page).toHaveURL(/methods=fastrm,chefer,rollout/);
 
   await page.getByRole('button', { name: 'Move Attention rollout left' }).focus();
   await page.keyboard.press('Enter');
-  expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout', 'Chefer, exact']);
+  await expect.poll(() => panelNames(page)).toEqual(['FastRM', 'Attention rollout', 'Chefer, exact']);
   await expect(page.getByRole('button', { name: 'Move Attention rollout left' })).toBeFocused();
   await page.keyboard.press('Enter');
   await page.keyboard.press('Enter'); // already first: no effect
-  expect(await panelNames(page)).toEqual(['Attention rollout', 'FastRM', 'Chefer, exact']);
+  await expect.poll(() => panelNames(page)).toEqual(['Attention rollout', 'FastRM', 'Chefer, exact']);
 
   // Choosing another panel's method swaps the two.
   await chooseByKeyboard(page, 'Method of panel 1', 'Chefer, exact');
-  expect(await panelNames(page)).toEqual(['Chefer, exact', 'FastRM', 'Attention rollout']);
+  await expect.poll(() => panelNames(page)).toEqual(['Chefer, exact', 'FastRM', 'Attention rollout']);
 
   await page.getByRole('button', { name: 'Remove Chefer, exact' }).focus();
   await page.keyboard.press('Enter');
-  expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
+  await expect.poll(() => panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
   await expect(page.getByRole('button', { name: /Method of panel 1/ })).toBeFocused();
   await expect(page).toHaveURL(/methods=fastrm,rollout(&|$)/);
   await page.reload();
   await idle(page);
-  expect(await panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
+  await expect.poll(() => panelNames(page)).toEqual(['FastRM', 'Attention rollout']);
   await expect(panel(page, 'Attention rollout')).toContainText('tokens done');
 });
 

@@ -26,7 +26,7 @@ test.describe('on a first visit', () => {
     const first = await mapPixels(page);
     expect(first).toHaveLength(24 * 24 * 4);
     await token(page, 1).click();
-    expect(await mapPixels(page)).not.toEqual(first);
+    await expect.poll(() => mapPixels(page)).not.toEqual(first);
 
     releaseModel();
     await idle(page);

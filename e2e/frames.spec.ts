@@ -23,7 +23,7 @@ test('the detail frame is shown first, and the overview has its own grid, positi
   await openTwoFrames(page);
   await expect(readout(page)).toHaveText(peakText(peaks.detail));
   await expect(page.locator('.legend-count')).toContainText('of 288 patches');
-  expect(await mapPixels(page)).toHaveLength(12 * 24 * 4);
+  await expect.poll(() => mapPixels(page)).toHaveLength(12 * 24 * 4);
   const box = await patches(page).boundingBox();
   expect(box!.width / box!.height).toBeCloseTo(2, 1);
 
@@ -34,7 +34,7 @@ test('the detail frame is shown first, and the overview has its own grid, positi
   await page.mouse.move(0, 0);
   await expect(readout(page)).toHaveText(peakText(peaks.overview));
   await expect(page.locator('.legend-count')).toContainText('of 36 patches');
-  expect(await mapPixels(page)).toHaveLength(6 * 6 * 4);
+  await expect.poll(() => mapPixels(page)).toHaveLength(6 * 6 * 4);
   const square = await patches(page).boundingBox();
   expect(square!.width / square!.height).toBeCloseTo(1, 1);
   // The overview includes the padding above and below the image, and the stage has room for it.

@@ -9,7 +9,7 @@ test('colours, scale, smoothing and opacity can be changed, and the address keep
   const viridis = await mapPixels(page);
   expect(viridis).not.toEqual(before);
   await page.getByRole('radio', { name: 'Per map' }).click();
-  expect(await mapPixels(page)).not.toEqual(viridis);
+  await expect.poll(() => mapPixels(page)).not.toEqual(viridis);
   await expect(page.locator('.legend-scale')).toContainText('this map’s values');
   await page.getByRole('radio', { name: 'Smooth' }).click();
   await expect(page.locator('canvas.stage-map')).not.toHaveCSS('image-rendering', 'pixelated');

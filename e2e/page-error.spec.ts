@@ -29,6 +29,6 @@ test('when drawing throws, the page shows the error and can restore the same ans
   await retry.click();
   await expect(alert).toHaveCount(0);
   expect(await answerText(page)).toBe(answer);
-  expect(await selectedTokens(page)).toEqual([1]);
+  await expect.poll(() => selectedTokens(page)).toEqual([1]);
   await expect(page.locator('canvas.stage-map')).toBeVisible();
 });

@@ -10,15 +10,15 @@ test('arrow keys, Home and End move through the answer, and the map follows', as
   const first = await mapPixels(page);
   await page.keyboard.press('ArrowRight');
   await expect(token(page, 1)).toBeFocused();
-  expect(await selectedTokens(page)).toEqual([1]);
-  expect(await mapPixels(page)).not.toEqual(first);
+  await expect.poll(() => selectedTokens(page)).toEqual([1]);
+  await expect.poll(() => mapPixels(page)).not.toEqual(first);
   await page.keyboard.press('End');
-  expect(await selectedTokens(page)).toEqual([last]);
+  await expect.poll(() => selectedTokens(page)).toEqual([last]);
   await page.keyboard.press('ArrowRight');
-  expect(await selectedTokens(page)).toEqual([last]);
+  await expect.poll(() => selectedTokens(page)).toEqual([last]);
   await page.keyboard.press('Home');
-  expect(await selectedTokens(page)).toEqual([0]);
-  expect(await mapPixels(page)).toEqual(first);
+  await expect.poll(() => selectedTokens(page)).toEqual([0]);
+  await expect.poll(() => mapPixels(page)).toEqual(first);
 });
 
 test('the answer is a single tab stop', async ({ page }) => {
@@ -33,14 +33,14 @@ test('Shift-click, Shift with arrows and dragging select several tokens and aver
   await token(page, 1).click();
   const one = await mapPixels(page);
   await token(page, 3).click({ modifiers: ['Shift'] });
-  expect(await selectedTokens(page)).toEqual([1, 2, 3]);
+  await expect.poll(() => selectedTokens(page)).toEqual([1, 2, 3]);
   await expect(stageTitle(page)).toContainText('Mean map of');
   const mean = await mapPixels(page);
   expect(mean).not.toEqual(one);
 
   await token(page, 2).click();
   await page.keyboard.press('Shift+ArrowRight');
-  expect(await selectedTokens(page)).toEqual([2, 3]);
+  await expect.poll(() => selectedTokens(page)).toEqual([2, 3]);
 
   const from = await token(page, 3).boundingBox();
   const to = await token(page, 1).boundingBox();
@@ -49,27 +49,27 @@ test('Shift-click, Shift with arrows and dragging select several tokens and aver
   await page.mouse.down();
   await page.mouse.move(to.x + to.width / 2, to.y + 10, { steps: 5 });
   await page.mouse.up();
-  expect(await selectedTokens(page)).toEqual([1, 2, 3]);
-  expect(await mapPixels(page)).toEqual(mean);
+  await expect.poll(() => selectedTokens(page)).toEqual([1, 2, 3]);
+  await expect.poll(() => mapPixels(page)).toEqual(mean);
 });
 
 test('Ctrl-click adds and removes single tokens', async ({ page }) => {
   await token(page, 0).click();
   await token(page, 2).click({ modifiers: ['Control'] });
-  expect(await selectedTokens(page)).toEqual([0, 2]);
+  await expect.poll(() => selectedTokens(page)).toEqual([0, 2]);
   await token(page, 0).click({ modifiers: ['Control'] });
-  expect(await selectedTokens(page)).toEqual([2]);
+  await expect.poll(() => selectedTokens(page)).toEqual([2]);
 });
 
 test('the whole answer can be selected by button and by key', async ({ page }) => {
   const all = await tokens(page).count();
   await page.getByRole('radio', { name: 'Whole answer' }).click();
-  expect(await selectedTokens(page)).toHaveLength(all);
+  await expect.poll(() => selectedTokens(page)).toHaveLength(all);
   await expect(stageTitle(page)).toContainText(`all ${all} maps`);
   await token(page, 0).click();
-  expect(await selectedTokens(page)).toEqual([0]);
+  await expect.poll(() => selectedTokens(page)).toEqual([0]);
   await page.keyboard.press('Control+a');
-  expect(await selectedTokens(page)).toHaveLength(all);
+  await expect.poll(() => selectedTokens(page)).toHaveLength(all);
 });
 
 test('pointing at a token shows its alternatives', async ({ page }) => {
@@ -80,7 +80,7 @@ test('pointing at a token shows its alternatives', async ({ page }) => {
   await expect(inspector).toContainText('Token 3 of');
   expect(await inspector.getByRole('listitem').count()).toBeGreaterThan(1);
   await expect(inspector.getByRole('listitem').first()).toContainText('%');
-  expect(await selectedTokens(page)).toEqual([0]);
+  await expect.poll(() => selectedTokens(page)).toEqual([0]);
   await page.getByRole('heading', { level: 1 }).hover();
   await expect(inspector).toContainText('Token 1 of');
 });
