@@ -2,7 +2,6 @@ import { defineConfig } from '@playwright/test';
 import { browserArguments } from './e2e/browser-arguments';
 import { findBrowser } from './scripts/browser.mjs';
 
-// Playwright's browser, or the system's if that is missing; PATCHLIGHT_BROWSER overrides both.
 const browser = await findBrowser();
 if (browser === undefined) throw new Error('no Chromium was found: install one, or set PATCHLIGHT_BROWSER to its path');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
@@ -41,8 +40,8 @@ export default defineConfig({
   },
   projects: [
     // The same page served by a real companion, which these tests start and kill.
-    { name: 'companion', testMatch: 'companion*.spec.ts' },
-    { name: 'page', testIgnore: 'companion*.spec.ts' },
+    { name: 'companion', testMatch: 'companion.spec.ts' },
+    { name: 'page', testIgnore: 'companion.spec.ts' },
   ],
   webServer: {
     command: `npx vite preview --config e2e/vite.config.ts --port ${port} --strictPort`,

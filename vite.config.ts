@@ -108,7 +108,7 @@ export default defineConfig({
     include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.mjs'],
     exclude: ['bench/**', 'e2e/**', 'node_modules/**', 'dist/**'],
     maxWorkers: 2,
-    // Ten thousand answers' statistics take seconds on a busy machine.
+    // Statistics of a million answers take a while on a busy machine.
     testTimeout: 180_000,
   },
 });

@@ -12,7 +12,7 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { chromium } from '@playwright/test';
 import { build, preview } from 'vite';
-import { ensureBrowser } from '../scripts/browser.mjs';
+import { ensureBrowser, isHeadlessShell } from '../scripts/browser.mjs';
 import { root } from '../scripts/shell.mjs';
 import { measureArrival, startCompanion } from './companion-times.mjs';
 import { headFigures } from './head-figures.mjs';
@@ -37,9 +37,9 @@ const questions = ['What color is the large sphere?', 'Describe the image.', 'Ho
 /** @typedef {import('../scripts/figures.mjs').Figure} Figure */
 /** @typedef {{ title: string, command: string, measuredOn: string, figures: Figure[] }} Report */
 
-const executablePath = await ensureBrowser();
+const executablePath = await ensureBrowser('full');
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
-const measuredOn = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, Chromium ${browser.version()}`;
+const measuredOn = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, ${isHeadlessShell(executablePath) ? 'headless shell of ' : ''}Chromium ${browser.version()}`;
 console.log(measuredOn);
 
 /** The benchmark page is built like the product: same sources, worker format and headers. */

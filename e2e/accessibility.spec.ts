@@ -30,6 +30,7 @@ test('the comparison and its list of methods are accessible', async ({ page }) =
       )
       .toEqual([]);
     await page.keyboard.press('Escape');
+    await expect(page.getByRole('listbox', { name: /Method/ })).toHaveCount(0);
   }
 });
 

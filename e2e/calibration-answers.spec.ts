@@ -24,7 +24,6 @@ interface SavedMap {
 }
 
 test('a calibration image and its question give the stored answer and entropy', async ({ page }) => {
-  test.setTimeout(120_000);
   const table = tableFromIPC(readFileSync(path.join(folder, 'calibration.arrow')));
   await openPage(page);
   for (const row of testedRows) {

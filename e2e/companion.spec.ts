@@ -150,7 +150,9 @@ async function answersOnScreen(page: Page, examples: readonly Example[], images:
   const tray = page.getByRole('group', { name: 'Image to ask about' }).getByRole('button');
   const answers = new Map<string, Awaited<ReturnType<typeof answerOnScreen>>>();
   for (const { file, title, image } of examples) {
-    const button = tray.nth(images.indexOf(image));
+    const at = images.indexOf(image);
+    expect(at, image).toBeGreaterThanOrEqual(0);
+    const button = tray.nth(at);
     if ((await button.getAttribute('aria-pressed')) !== 'true') await button.click();
     await ask(page, title);
     answers.set(file, await answerOnScreen(page));

@@ -260,7 +260,7 @@ test('maps of several tokens can be pooled; weighting by grounding needs DEX-AR 
   await idle(page);
   const mean = await saved(page, 'Attention rollout');
   await page.getByRole('radio', { name: 'Maximum', exact: true }).click();
-  expect((await saved(page, 'Attention rollout')).values).not.toEqual(mean.values);
+  await expect.poll(async () => (await saved(page, 'Attention rollout')).values).not.toEqual(mean.values);
   await page.getByRole('radio', { name: 'Grounding-weighted mean' }).click();
   await expect(panel(page, 'FastRM')).toContainText('DEX-AR has no weight for 6 of these 6 tokens yet');
   await page.getByRole('button', { name: 'Show per word' }).click();
@@ -339,7 +339,7 @@ test('maps are computed once, even when the user leaves the view and comes back'
   await page.getByRole('link', { name: 'Explain' }).click();
   await page.getByRole('link', { name: 'Compare' }).click();
   await idle(page);
-  expect(await cost.innerText()).toBe(before);
+  await expect(cost).toHaveText(before);
 });
 
 test('a run of another model shows the maps in its file, and why other methods are not available', async ({ page }) => {

@@ -38,8 +38,6 @@ let server: PreviewServer;
 let page: Page;
 
 test.beforeAll(async ({ browser }) => {
-  // Building takes a while on a busy machine.
-  test.setTimeout(180_000);
   outDir = await mkdtemp(path.join(os.tmpdir(), 'patchlight-gallery-'));
   await build({
     logLevel: 'error',

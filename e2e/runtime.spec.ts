@@ -151,15 +151,17 @@ test('stopping a long answer ends it after the current token, in the worker too'
     const end = events.flatMap((event) => (event.type === 'end' ? [event.end] : []))[0]!;
     return { types: events.map(({ type }) => type), end };
   };
-  // On a busy machine the stopped answer may take longer than the complete one, so try more than once.
-  await expect(async () => {
+  const ratios: number[] = [];
+  // A busy machine can slow down the stopped answer more than the complete one, so there are three attempts.
+  for (let attempt = 0; attempt < 3 && !ratios.some((ratio) => ratio < 0.5); attempt++) {
     const complete = await ask();
     const stopped = await ask(2);
     expect(stopped.types).toEqual(['begin', 'prompt', 'token', 'map', 'token', 'map', 'end']);
     expect(stopped.end.reason).toBe('cancelled');
     expect(complete.types.length, 'the answer is long').toBeGreaterThan(30);
-    expect(stopped.end.answerMs, 'the worker stopped early').toBeLessThan(0.7 * complete.end.answerMs);
-  }).toPass({ timeout: 90_000 });
+    ratios.push(stopped.end.answerMs / complete.end.answerMs);
+  }
+  expect(Math.min(...ratios), 'the worker stopped early').toBeLessThan(0.5);
 });
 
 test('earlier questions do not affect an answer', async ({ page }) => {

@@ -1,6 +1,6 @@
 // @ts-check
-// Finds the Chromium for tests and benchmarks: the first one available, in the order below. A headless shell comes first:
-// it draws the goldens, and takes a fifth less processor time than a whole browser.
+// Finds the Chromium binary for tests and benchmarks. Tests prefer a headless shell: the goldens are rendered with it, and
+// it uses a fifth less CPU time than a full browser.
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -36,42 +36,57 @@ async function playwrightBrowser() {
 }
 
 /**
- * The browser's path, or undefined if there is none. Installs nothing.
+ * Which browser is preferred: a headless shell for tests, a full browser for benchmarks.
+ * @typedef {'shell' | 'full'} BrowserKind
+ */
+
+/**
+ * Returns the browser's path, or undefined if there is none. Installs nothing.
+ * @param {BrowserKind} [kind]
  * @returns {Promise<string | undefined>}
  */
-export async function findBrowser() {
+export async function findBrowser(kind = 'shell') {
   const chosen = process.env.PATCHLIGHT_BROWSER;
   if (chosen) {
     if (!isExecutable(chosen)) throw new Error(`PATCHLIGHT_BROWSER names ${chosen}, which is not executable`);
     return chosen;
   }
-  return (
-    findOnPath(shellNames) ?? (await playwrightBrowser()) ?? findOnPath(systemNames) ?? macPaths.find(isExecutable)
-  );
+  const shell = findOnPath(shellNames);
+  const full = (await playwrightBrowser()) ?? findOnPath(systemNames) ?? macPaths.find(isExecutable);
+  return kind === 'shell' ? (shell ?? full) : (full ?? shell);
 }
 
+/** @param {string} browser */
+export const isHeadlessShell = (browser) => shellNames.includes(path.basename(browser));
+
 /**
- * Installs a headless shell if there is none and apt-get can; otherwise any Chromium will do, though its screenshots may
+ * Installs the preferred browser if apt-get can. Otherwise any Chromium will do, though the screenshots of a full browser
  * differ from the goldens.
+ * @param {BrowserKind} [kind]
  * @returns {Promise<string>}
  */
-export async function ensureBrowser() {
-  const isChosen = Boolean(process.env.PATCHLIGHT_BROWSER) || findOnPath(shellNames) !== undefined;
-  if (!isChosen && process.platform === 'linux' && process.getuid?.() === 0) await attempt(installShell);
-  const existing = await findBrowser();
+export async function ensureBrowser(kind = 'shell') {
+  const found = await findBrowser(kind);
+  const isPreferred =
+    found !== undefined && (process.env.PATCHLIGHT_BROWSER || kind === 'full' || isHeadlessShell(found));
+  if (!isPreferred && process.platform === 'linux' && process.getuid?.() === 0)
+    await attempt(() => aptInstall(kind === 'shell' ? 'chromium-headless-shell' : 'chromium'));
+  const existing = await findBrowser(kind);
   if (existing) return existing;
-  // If its host is unreachable, the download hangs without output.
-  const watched = { stallMs: 2 * 60_000, onOutput: (/** @type {string} */ text) => void process.stdout.write(text) };
   await attempt(() => run('npx', ['playwright', 'install', 'chromium'], watched));
-  const installed = await findBrowser();
+  const installed = await findBrowser(kind);
   if (installed) return installed;
   throw new Error('no Chromium was found or could be installed: install one, or set PATCHLIGHT_BROWSER to its path');
 }
 
-async function installShell() {
-  const env = { DEBIAN_FRONTEND: 'noninteractive' };
-  await run('apt-get', ['update', '-qq']);
-  await run('apt-get', ['install', '-y', '-qq', '--no-install-recommends', 'chromium-headless-shell'], { env });
+/** If its host is unreachable, a download hangs without output. */
+const watched = { stallMs: 2 * 60_000, onOutput: (/** @type {string} */ text) => void process.stdout.write(text) };
+
+/** @param {string} name */
+async function aptInstall(name) {
+  const options = { ...watched, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+  await run('apt-get', ['update', '-q'], options);
+  await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', name], options);
 }
 
 /** @param {() => Promise<unknown>} install */

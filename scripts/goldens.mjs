@@ -7,6 +7,7 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
+import { isHeadlessShell } from './browser.mjs';
 import { install } from './install.mjs';
 import { root, run } from './shell.mjs';
 
@@ -33,6 +34,9 @@ export function comparedGoldens({ specs = [], suites = [] }) {
 async function main() {
   const failures = await install(new Set(/** @type {const} */ (['node', 'python', 'browser'])));
   for (const [need, reason] of failures) throw new Error(`${need}: ${reason}`);
+  const browser = process.env.PATCHLIGHT_BROWSER ?? '';
+  if (!isHeadlessShell(browser))
+    throw new Error(`the goldens are rendered with chromium-headless-shell; ${browser} would change most of them`);
   const [titles] = process.argv.slice(2);
   const out = mkdtempSync(path.join(os.tmpdir(), 'patchlight-goldens-'));
   const report = path.join(out, 'report.json');
@@ -41,7 +45,7 @@ async function main() {
     const chosen = titles === undefined ? '@goldens' : `(?=.*@goldens).*${titles}`;
     await run(
       path.join(root, 'node_modules/.bin/playwright'),
-      ['test', '--grep', chosen, '--update-snapshots=changed', '--reporter=list,json'],
+      ['test', '--forbid-only', '--grep', chosen, '--update-snapshots=changed', '--reporter=list,json'],
       { env: { PATCHLIGHT_GOLDENS: 'exact', PLAYWRIGHT_JSON_OUTPUT_NAME: report } },
     );
     if (titles !== undefined) return;

@@ -26,6 +26,7 @@ const installers = {
     process.env.PATCHLIGHT_BROWSER = browser;
     console.log(`browser: ${browser}`);
   },
+  'full-browser': async () => void (await ensureBrowser('full')),
 };
 
 /**

@@ -7,7 +7,7 @@ import process from 'node:process';
 import { venvBin } from './python.mjs';
 import { root } from './shell.mjs';
 
-/** @typedef {'node' | 'python' | 'extras' | 'browser'} Need */
+/** @typedef {'node' | 'python' | 'extras' | 'browser' | 'full-browser'} Need */
 
 /**
  * @typedef {object} StepContext
@@ -114,8 +114,11 @@ export const steps = [
   },
 ];
 
-/** Arguments for pytest-xdist; one worker would only add its start-up time. @param {number} workers */
-const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers)]);
+/**
+ * Arguments for pytest-xdist. One worker would only add its start-up time; a file stays on one worker for its fixtures.
+ * @param {number} workers
+ */
+const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers), '--dist', 'loadfile']);
 
 /**
  * Returns how many job slots a step uses.

@@ -77,8 +77,8 @@ async function runStep(step) {
   const runLogged = (command, args, more) =>
     run(command, args, {
       ...more,
-      // PyTorch would start a thread per core; threads that share a core spend their time in busy loops.
-      env: { OMP_NUM_THREADS: String(slotsOf(step, jobs)), ...more?.env },
+      // PyTorch would start a thread per core in each process; threads that share a core spin while they wait.
+      env: { OMP_NUM_THREADS: '1', ...more?.env },
       onOutput: (text) => log.output(step.name, text),
     });
   await step.run({ run: runLogged, workers: workersOf(step, jobs) });

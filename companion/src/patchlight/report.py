@@ -14,7 +14,7 @@ def write_report(
     """
     folder.mkdir(parents=True, exist_ok=True)
     body = {"title": title, "command": command, "measuredOn": time.strftime("%Y-%m-%d"), "figures": figures, **more}
-    (folder / f"{name}.json").write_text(json.dumps(body, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(body, indent=1, allow_nan=False) + "\n")
 
 
 def figure(

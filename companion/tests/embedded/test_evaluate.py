@@ -6,15 +6,16 @@ import torch
 
 from patchlight.bootstrap import Bootstrap
 from patchlight.embedded.evaluate import _score_ratios, _share_right
-from patchlight.head.scores import THRESHOLDS, count, measure
+from patchlight.head.scores import THRESHOLDS, count, curve_of
 
 
 def test_scores_as_ratios_equal_those_of_the_curve() -> None:
     generator = torch.Generator().manual_seed(0)
     predicted, relevancy = (torch.rand(40, 576, generator=generator) for _ in range(2))
-    curve, bootstrap = measure(predicted, relevancy, 0.7), Bootstrap(np.arange(40) // 4)
+    counts = count(predicted, relevancy, 0.7)
+    curve, bootstrap = curve_of(counts), Bootstrap(np.arange(40) // 4)
     for step in (0, 30, 50, 97, len(THRESHOLDS) - 1):
-        ratios = _score_ratios(count(predicted, relevancy, 0.7), step)
+        ratios = _score_ratios(counts, step)
         for name, ratio in ratios._asdict().items():
             estimate = bootstrap.estimate(ratio)
             expected = getattr(curve, name)[step].item()

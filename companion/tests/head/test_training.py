@@ -24,7 +24,7 @@ from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.head.labels import Labels
 from patchlight.head.sample_store import HeadSamples, ShardContent
-from patchlight.head.scores import best_threshold, count, curve_of, labels_of, measure
+from patchlight.head.scores import best_threshold, count, curve_of, labels_of
 from patchlight.head.training import HeadConfig, count_tokens, predict, split_tokens, train_head
 
 D = 24
@@ -210,7 +210,7 @@ def test_counts_at_each_threshold_equal_plain_comparison():
         assert counts.false_positive[:, step].tolist() == (positive & ~labels & mask).sum(1).tolist()
     assert counts.positive.tolist() == (labels & mask).sum(1).tolist()
     assert counts.total.tolist() == mask.sum(1).tolist()
-    curve = measure(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask))
+    curve = curve_of(count(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask)))
     positive = (np.floor(predicted * 100) >= 40)[mask]
     correct, true_positive = labels[mask] == positive, (labels[mask] & positive).sum()
     assert curve.accuracy[40].item() == pytest.approx(correct.mean())

@@ -43,7 +43,7 @@ class WatchedSession(ModelSession):
         super().__init__(model, settings, head=None, knows="Nothing.", train_command="patchlight train", **more)
         self.before_answer: Callable[[], object] = lambda: None
         self.after_row: Callable[[], object] = lambda: None
-        # Each answer's and explanation's stop callback, in the order of the requests.
+        # The stop callbacks of answers, added when they start, and of explanations, added when they are read.
         self.stops: list[Callable[[], bool]] = []
         self.read_count = self.answer_count = self.explain_count = self.row_count = 0
 
@@ -227,7 +227,7 @@ def open_explanation(client: httpx.Client, method: str, run: Run, token_indices:
         yield RowReader(response)
 
 
-def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], description: str, timeout_s: float = 60) -> None:
     """Wait until a condition holds; fail after the timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -1,5 +1,6 @@
 """Compare the memory estimate with what torch's allocator hands out, and test the error for exceeding the budget."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,9 @@ from patchlight.methods.answer import Answer
 from patchlight.methods.explain import BudgetExceeded, Cost, explain
 from patchlight.methods.memory_estimate import estimated_bytes, sizes_of
 from patchlight.methods.names import METHODS, Method
-from patchlight.methods.peak_memory import peak_memory
+from patchlight.methods.peak_memory import _allocated_bytes, peak_memory
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading
-from tests.helpers.serving import wait_until
 from tests.helpers.tiny_models import KINDS, tiny
 
 ANSWER = [40, 41, 90, 41] * 3
@@ -64,10 +64,20 @@ def test_the_estimate_is_close_if_attention_dominates(method: Method):
     assert estimate <= 2 * actual
 
 
-def test_the_measured_peak_counts_memory_in_use_at_the_same_time():
+def test_the_measured_peak_counts_memory_in_use_at_the_same_time(monkeypatch: pytest.MonkeyPatch):
+    in_use = _allocated_bytes()
+    before, was_sampled = in_use(), threading.Event()
+
+    def watched() -> int:
+        value = in_use()
+        if value - before > 115e6 and threading.current_thread() is not threading.main_thread():
+            was_sampled.set()
+        return value
+
+    monkeypatch.setattr("patchlight.methods.peak_memory._allocated_bytes", lambda: watched)
     with peak_memory(torch.device("cpu")) as peak:
         kept = torch.ones(30_000_000)
-        wait_until(lambda: peak() > 115e6, "a sample was taken")
+        assert was_sampled.wait(60)
         del kept
         torch.ones(10_000_000)
     assert 115e6 < peak() <= 135e6

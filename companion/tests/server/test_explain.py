@@ -396,10 +396,12 @@ def test_running_and_waiting_explanations_can_be_cancelled_by_id(run: Run):
 
 def test_disconnecting_stops_the_explanation_within_one_token(run: Run):
     row_counts: list[int] = []
+    was_stopped = threading.Event()
 
     def hold_the_first_map() -> None:
         if served.session.row_count == 2:
             wait_until(served.session.stops[0], "the explanation was told to stop")
+            was_stopped.set()
 
     with companion() as served, served.client() as client:
         served.session.after_row = hold_the_first_map
@@ -407,7 +409,7 @@ def test_disconnecting_stops_the_explanation_within_one_token(run: Run):
             explanation.until("map")
         served.session.before_answer = lambda: row_counts.append(served.session.row_count)
         assert ask(client, maxNewTokens=2).end.reason == "length"
-        assert served.session.stops[0]()
+        assert was_stopped.is_set() or row_counts[0] < 2
         # At most the map in progress and the end row.
         assert row_counts[0] <= 4
 

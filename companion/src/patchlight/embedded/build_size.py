@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 from ..head.training import HeadConfig
 from .calibration.answer_scenes import CalibrationSize
-from .training.model import VISION_LAYERS
 from .training.packing import PATCHES
 from .training.stages import StageConfig
 
@@ -16,8 +15,8 @@ class Size:
     train_scenes: int
     validation_scenes: int
     test_scenes: int
-    model_layers: int
-    """Most layers of each tower."""
+    model_layers: int | None
+    """Maximum number of layers per tower; None for the depth of the full model."""
     stages: tuple[StageConfig, ...]
     collected_scenes: int
     held_out_scenes: int
@@ -64,7 +63,7 @@ FULL = Size(
     train_scenes=12_288,
     validation_scenes=1_024,
     test_scenes=1_024,
-    model_layers=VISION_LAYERS,
+    model_layers=None,
     stages=(
         StageConfig("align", 1_400, 16, 1e-3, 1.0, patches=176),
         replace(_ASKED, name="easy", steps=1_000, patches=112, max_objects=4),

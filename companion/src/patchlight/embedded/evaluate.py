@@ -112,11 +112,11 @@ def evaluate_answers(
         sizes = {"questions": len(items), "descriptions": len(described)}
         figures = [
             *(figure(name, value) for name, value in sizes.items()),
-            *(figure(name, e.value, interval=e.interval, goal=_GOALS.get(name, "")) for name, e in estimates.items()),
+            *(_estimated(name, estimate, _GOALS.get(name, "")) for name, estimate in estimates.items()),
             *(figure(name, value) for name, value in chances.items()),
         ]
         _report_answers(report, figures, items, answers, texts, right)
-    return {name: estimate.value for name, estimate in estimates.items()}
+    return {name: 0.0 if math.isnan(e.value) else e.value for name, e in estimates.items()}
 
 
 @torch.no_grad()
@@ -151,6 +151,13 @@ def exact_by_kind(
                 hits = hit[row][tokens].float()
                 right[kind].append((hits.mean() if kind == "description" else hits.min()).item())
     return {kind: float(np.mean(values or [math.nan])) for kind, values in right.items()}
+
+
+def _estimated(label: str, estimate: Estimate, goal: str = "") -> dict[str, object]:
+    """Return a figure with its interval; 0 without an interval if it is not defined, such as the precision of nothing."""
+    if math.isnan(estimate.value):
+        return figure(label, 0, goal=goal)
+    return figure(label, estimate.value, interval=estimate.interval, goal=goal)
 
 
 def _share_right(answered: list[tuple[int, bool]]) -> Estimate:
@@ -218,8 +225,7 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     bootstrap = Bootstrap(data["scene"][tokens][~chosen_on].numpy())
 
     def row(label: str, ratio: Ratio, goal: str = "") -> dict[str, object]:
-        estimate = bootstrap.estimate(ratio)
-        return figure(label, estimate.value, interval=estimate.interval, goal=goal)
+        return _estimated(label, bootstrap.estimate(ratio), goal)
 
     at_best, at_half = _score_ratios(held_out, best), _score_ratios(held_out, 50)
     every_patch = HeadCounts(
@@ -309,8 +315,7 @@ def _report_objects(
         inside = masks[group]
 
         def row(label: str, values: torch.Tensor, bootstrap: Bootstrap = bootstrap) -> dict[str, object]:
-            estimate = bootstrap.estimate(Ratio.mean(values.double().numpy()))
-            return figure(label, estimate.value, interval=estimate.interval)
+            return _estimated(label, bootstrap.estimate(Ratio.mean(values.double().numpy())))
 
         figures += [
             figure(f"tokens, {words}", int(group.sum())),

@@ -69,13 +69,6 @@ def curve_of(counts: HeadCounts) -> HeadCurve:
     return HeadCurve((total - positive - fp + tp) / total, precision, recall, f1)
 
 
-def measure(
-    predicted: torch.Tensor, relevancy: torch.Tensor, labelling_threshold: float, mask: torch.Tensor | None = None
-) -> HeadCurve:
-    """Score predictions at each threshold: `count` followed by `curve_of`."""
-    return curve_of(count(predicted, relevancy, labelling_threshold, mask))
-
-
 def best_threshold(curve: HeadCurve) -> float:
     """Return the threshold with the highest F1; never 0 or 1, at which all patches or none would be relevant."""
     return min(max(int(curve.f1.argmax()), 1), STEPS - 2) / (STEPS - 1)

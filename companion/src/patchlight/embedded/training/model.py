@@ -33,7 +33,7 @@ VISION_LAYERS, TEXT_LAYERS = 5, 4
 
 
 def build_model(
-    tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, max_layers: int = VISION_LAYERS
+    tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, max_layers: int | None = None
 ) -> LlavaForConditionalGeneration:
     """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
 
@@ -55,7 +55,7 @@ def build_model(
     vision = CLIPVisionConfig(
         hidden_size=192,
         intermediate_size=768,
-        num_hidden_layers=min(VISION_LAYERS, max_layers),
+        num_hidden_layers=VISION_LAYERS if max_layers is None else min(VISION_LAYERS, max_layers),
         num_attention_heads=4,
         image_size=IMAGE_PX,
         patch_size=PATCH_PX,
@@ -65,7 +65,7 @@ def build_model(
         vocab_size=len(tokenizer),
         hidden_size=192,
         intermediate_size=512,
-        num_hidden_layers=min(TEXT_LAYERS, max_layers),
+        num_hidden_layers=TEXT_LAYERS if max_layers is None else min(TEXT_LAYERS, max_layers),
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,
