@@ -9,7 +9,7 @@ question_count [] int64     number of questions
 query_states [t, d]         the states that predicted the tokens
 relevancy fp16              per token, one value per patch, scaled to a maximum of 1; in block form [t, P], else flat
 peak [t] float32            the maximum before scaling
-reproduced [t] bool         whether the differentiated pass found the answer's token most likely; if absent, it always did
+reproduced [t] bool         whether the token was the most likely one in the differentiated pass; if absent, it was
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
 fp16 if they fit, else in the model's dtype.
 """

@@ -1,8 +1,8 @@
 """Load a model and its processor from the Hugging Face Hub or a folder.
 
-A model that cannot work here is rejected before its weights are read. Only safetensors weights are loaded, and code
-in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision resizes
-to different pixel values, and the page and the recorded maps use Pillow's.
+A model that is unsupported or too large is rejected before its weights are read. Only safetensors weights are loaded,
+and code in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision's
+resizing gives different pixel values, and the page and the recorded maps use Pillow's.
 """
 
 import hashlib
@@ -141,7 +141,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def folder_revision(folder: Path) -> str:
-    """First 12 hexadecimal digits of the SHA-256 over the folder's weight files, in order of their names."""
+    """First 12 hexadecimal digits of the SHA-256 of the folder's weight files, sorted by name."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as weights:
@@ -151,7 +151,7 @@ def folder_revision(folder: Path) -> str:
 
 
 def _is_path(model: str) -> bool:
-    """Whether this can only be a folder: a Hub id is one name, or two separated by a slash."""
+    """Whether `model` can only be a folder: a Hub id is one name, or two names separated by a slash."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
 
 
