@@ -46,7 +46,7 @@ class Share(NamedTuple):
 
 
 class Auroc(NamedTuple):
-    """Share of right-wrong pairs in the expected order, with ties counted as half.
+    """Share of pairs of a right and a wrong answer that are in the expected order. Ties count as half.
 
     low, high: 95 % percentile bootstrap interval, resampled within each class.
     """
@@ -153,7 +153,7 @@ def auroc_interval(
     """Return the AUROC with its bootstrap interval, or None if a class is empty.
 
     If there are more than MAX_CELLS distinct values, they are grouped into cells with equal numbers of answers. The
-    resampled AUROCs are corrected for the difference that this grouping makes to the AUROC of all answers.
+    resampled AUROCs are corrected for the amount by which this grouping shifts the AUROC of all answers.
     """
     value = auroc(right, wrong, right_side)
     if math.isnan(value):

@@ -230,7 +230,7 @@ def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, label
 
 
 def _rows_at_once(samples: HeadSamples) -> int:
-    """Return how many tokens fit in one batch: half a gigabyte of patch states in float32, and at most 256 tokens."""
+    """Return the number of tokens per batch: at most 256, and at most half a gigabyte of patch states in float32."""
     return max(1, min(256, _BATCH_FLOATS // (int(samples.patches.max()) * samples.hidden_size)))
 
 

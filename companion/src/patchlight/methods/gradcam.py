@@ -1,4 +1,4 @@
-"""GradCAM (Selvaraju et al. 2017) adapted to a decoder in two variants; the paper covers convolutional networks only.
+"""GradCAM (Selvaraju et al. 2017), adapted to a decoder in two variants; the paper covers only convolutional networks.
 
 `gradcam`, as published with Chefer's code (Transformer-MM-Explainability), uses the last layer's attention. The weight
 of head h is `w_h` = mean of dS/dA_h over all N x N entries, and the map is `max(0, mean_h w_h A_h)` at row p_t. S is

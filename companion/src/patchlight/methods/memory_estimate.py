@@ -71,7 +71,7 @@ def estimated_bytes(method: str, s: Sizes) -> int:
     if method == "random":
         return maps
     rows = s.answer * s.H * s.N * 4  # attention or its gradients at the explained rows
-    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention usually stores none
+    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention usually stores no matrix
     forward, backward = _layer(s, matrices), 0
     kept = maps + 3 * s.N * s.d * max(s.item, 4) + 6 * s.answer * s.V * 4
     match method:

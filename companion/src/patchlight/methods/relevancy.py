@@ -72,7 +72,7 @@ def observed_pass(
         x = embeds.detach().requires_grad_()
         with _lowered(x.device, autocast):
             states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
-        positions = positions.to(states.device)  # not the embeddings' device if the model is split across devices
+        positions = positions.to(states.device)  # the embeddings may be on another device
         with without_weight_gradients(call.lm_head):
             logits = call.lm_head(states[0, positions].to(embeds.dtype))
     return ObservedPass(x, positions, logits, states)
@@ -171,7 +171,7 @@ def incremental_steps(
         r[first + t] = 1.0
         for layer in sorted(C_prompt, reverse=True):
             r = r.to(C_prompt[layer].device)
-            gain = r[first:] @ C_answer[layer]  # row 0 is empty, because token 0's row is the prompt's last
+            gain = r[first:] @ C_answer[layer]  # row 0 is empty, because token 0's row is the last row of the prompt
             gain[:prompt] += r[:prompt] @ C_prompt[layer]
             r = r + gain
         yield IncrementalStep(r[:stop].to(embeds.device), logits[0].detach(), states[0].detach().float())

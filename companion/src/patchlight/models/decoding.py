@@ -1,4 +1,4 @@
-"""Decode an answer token by token, with the last hidden states the page needs to explain it.
+"""Decode an answer token by token, and yield the last hidden states that the page needs to explain it.
 
 Runs its own loop over `model.model` and `lm_head` with a key-value cache, because `generate` does not return the
 prompt's hidden states and cannot be stopped between tokens. It produces the same tokens as `generate`, both greedily

@@ -119,7 +119,7 @@ def load(options: LoadOptions) -> Loaded:
 
 
 def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
-    """Compute the memory that a model with this config needs in this dtype, without allocating it."""
+    """Compute how much memory a model with this config needs in this dtype, without allocating it."""
     with torch.device("meta"):
         # Copied because transformers writes the dtype into the config it receives.
         model = AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
@@ -132,7 +132,7 @@ def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free bytes on the device that will hold the weights, or None if unknown."""
+    """Return the free bytes on the device that will hold the weights, or None if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
@@ -175,7 +175,7 @@ def _gb(size: int) -> str:
 
 
 def _device(options: LoadOptions) -> torch.device:
-    """The device for inputs. Raises ValueError if this machine does not have it."""
+    """Return the device for inputs. Raises ValueError if this machine does not have it."""
     if options.device == "auto" and options.device_map is None:
         if torch.cuda.is_available():
             return torch.device("cuda", 0)
@@ -192,7 +192,7 @@ def _device(options: LoadOptions) -> torch.device:
 
 
 def _native_dtype(config: Any, device: torch.device) -> torch.dtype:
-    """The dtype of the saved weights; float32 on a CPU, where half precision is slow and rounds each sum."""
+    """Return the dtype of the saved weights, or float32 on a CPU, where half precision is slow and rounds each sum."""
     if device.type == "cpu":
         return torch.float32
     return config.dtype or config.get_text_config().dtype or torch.float32

@@ -23,7 +23,7 @@ class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
 
 
 def load_processor(model: str, config: Any, **source: Any) -> Any:
-    """Load a model's processor from the Hub or a folder. Images are resized with Pillow, as they are in the page."""
+    """Load a model's processor from the Hub or a folder. Images are resized with Pillow, which the page matches."""
     kinds: dict[str, Any] = {
         "qwen2_vl": Qwen2_5_VLImagesProcessor,
         "qwen2_5_vl": Qwen2_5_VLImagesProcessor,

@@ -168,7 +168,7 @@ class ExplanationWriter(RowWriter):
         )
 
     def end_early(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
-        """Write the last row of an interrupted explanation, `ms` after its start. Its passes and memory are unknown."""
+        """Write the last row of an interrupted explanation, `ms` after its start. The passes and memory are unknown."""
         self.end(ExplanationEnd(reason, 0, ms, 0, 0, None, message))
 
 

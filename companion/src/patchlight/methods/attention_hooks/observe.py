@@ -52,7 +52,7 @@ def observe(logit: torch.Tensor, x: torch.Tensor, sink: Sink, *, retain_graph: b
     try:
         torch.autograd.grad(logit, x, retain_graph=retain_graph)
     finally:
-        del _running.sink  # it may hold attention matrices of all layers
+        del _running.sink  # the sink may hold attention matrices of all layers
 
 
 class _ObservedAttention(torch.autograd.Function):

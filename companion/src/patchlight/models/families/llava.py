@@ -30,8 +30,8 @@ class Llava:
         trace, steps = trace_square(processor.image_processor, Trace.of(image))
         patch = processor.patch_size
         rows, cols = trace.height // patch, trace.width // patch
-        # If a side is not a multiple of the patch size (SigLIP: 384 = 27 x 14 + 6), the encoder drops the remainder at
-        # the right and bottom.
+        # If a side is not a multiple of the patch size (SigLIP: 384 = 27 x 14 + 6), the encoder drops the remainder on
+        # the right and at the bottom.
         frame = trace.cropped(0, 0, cols * patch, rows * patch).framed("image", rows, cols)
         # With the "full" strategy, CLIP's class token comes first: it is an image token, but not a patch.
         extra = int(_keeps_first(model.config) and model.config.vision_config.model_type == CLIP)
