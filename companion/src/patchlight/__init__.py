@@ -1,8 +1,8 @@
-"""Patchlight's Python package: serves vision-language models to the page, explains their answers, and trains the heads
-that do so quickly.
+"""Patchlight's Python package: serves vision-language models to the page, explains their answers, and trains heads that
+produce explanations quickly.
 
-The public API is `from patchlight import FastRM, LVLM`. Both names are imported on first use, so that `import
-patchlight` does not load torch.
+The public API is `from patchlight import FastRM, LVLM`. Both names are imported lazily, so `import patchlight` does not
+load torch.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Runs `python -m patchlight COMMAND`, for launchers that start modules, such as torchrun and accelerate."""
+"""Entry point of `python -m patchlight COMMAND`, for launchers that run modules, such as torchrun and accelerate."""
 
 import sys
 

@@ -1,5 +1,5 @@
-"""Bootstrap intervals for figures over items that come in groups, such as the tokens of a scene (Efron and Tibshirani
-1993, section 13.3: percentile intervals; groups are resampled, not items).
+"""Bootstrap intervals for statistics over grouped items, such as the tokens of a scene: percentile intervals (Efron and
+Tibshirani 1993, section 13.3). Groups are resampled, not single items.
 """
 
 from typing import NamedTuple
@@ -10,19 +10,19 @@ RESAMPLES = 2000
 
 
 class Ratio(NamedTuple):
-    """A figure over n items, sum(over) / sum(under) with [n] each; for a mean, `under` is 1 everywhere."""
+    """A statistic over n items: sum(over) / sum(under), each [n]. For a mean, `under` is 1 everywhere."""
 
     over: np.ndarray
     under: np.ndarray
 
     @staticmethod
     def mean(values: np.ndarray) -> "Ratio":
-        """The mean of values [n]; of bools, the share that is true."""
+        """The mean of values [n]; for bools, the share that are true."""
         return Ratio(np.asarray(values, np.float64), np.ones(len(values)))
 
 
 class Estimate(NamedTuple):
-    """A value with its 95 % interval; `draws` [RESAMPLES] has the value of each resample, for paired differences."""
+    """A value with its 95 % interval. `draws` [RESAMPLES]: the value in each resample, for paired differences."""
 
     value: float
     low: float
@@ -34,12 +34,12 @@ class Estimate(NamedTuple):
         return self.low, self.high
 
     def minus(self, other: "Estimate") -> "Estimate":
-        """Estimate the difference from another figure on the same items and resamples."""
+        """Estimate the difference `self - other`. Both must be over the same items and resamples."""
         return _estimate(self.value - other.value, self.draws - other.draws)
 
 
 class Bootstrap:
-    """Bootstrap over groups, because items of a group are not independent; all estimates share the same resamples."""
+    """Bootstrap over groups, because items in a group are not independent. All estimates share the same resamples."""
 
     def __init__(self, groups: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0):
         """Draw the resamples. groups [n]: the group of each item, such as the scene of each token."""
@@ -49,7 +49,9 @@ class Bootstrap:
         self._times = draws.astype(np.float64)
 
     def estimate(self, ratio: Ratio, rows: np.ndarray | None = None) -> Estimate:
-        """Estimate a figure, using only the items `rows` [n] bool if given; NaN if there are none."""
+        """Estimate a statistic from the items selected by `rows` ([n] bool), or from all items; NaN if no item is
+        selected.
+        """
         over, under = (np.asarray(part, np.float64) for part in ratio)
         if rows is not None:
             over, under = over * rows, under * rows

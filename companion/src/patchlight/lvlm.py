@@ -1,4 +1,4 @@
-"""A model that answers from Python, as in the paper's usage snippet (FastRM v2, Figure 15):
+"""A vision-language model to use from Python, as in the paper's usage snippet (FastRM v2, Figure 15):
 
 model = LVLM.from_pretrained("llava-hf/llava-1.5-7b-hf")
 proxy = FastRM.from_pretrained("heads/llava-1.5-7b")
@@ -67,7 +67,7 @@ class LVLM:
 
     @classmethod
     def from_pretrained(cls, model: str | Path, **options: Any) -> "LVLM":
-        """Load a model by hub id or from a folder. `options` are the fields of `LoadOptions`."""
+        """Load a model by its Hub id or from a folder. `options` are the fields of `LoadOptions`."""
         return cls(load(LoadOptions(model=str(model), **options)))
 
     def generate(self, image: Image.Image | Path | str, question: str, **options: Any) -> Generated:

@@ -20,7 +20,7 @@ def write_report(
 def figure(
     label: str, value: float, *, interval: tuple[float, float] | None = None, unit: str = "", goal: str = ""
 ) -> dict[str, object]:
-    """Return one figure of a report, rounded to four decimals. `interval` is the 95 % interval of a sampled figure."""
+    """Return one figure of a report, rounded to four decimals. `interval` is the 95 % interval of an estimated figure."""
     row: dict[str, object] = {"label": label, "value": round(value, 4)}
     if interval is not None:
         row["interval"] = [round(end, 4) for end in interval]

@@ -1,6 +1,6 @@
-"""Finds the content tokens of an answer, to which some poolings are limited.
+"""Finds the content tokens of an answer; some poolings use only these.
 
-The rule and the word list are those of src/math/statistics/content-tokens.ts and
+The rule and the word list are the same as in src/math/statistics/content-tokens.ts and
 src/math/statistics/function-words.ts.
 """
 
@@ -21,15 +21,15 @@ FUNCTION_WORDS = frozenset(
     i'll you'll he'll she'll we'll they'll
     """.split()
 )
-"""English words that carry grammar rather than content. Excluded, because questions ask for them: yes, no and not,
-numbers, and words of place except plain in, on and at."""
+"""English words that carry grammar rather than content. The list omits words that questions ask about: yes, no and not,
+numbers, and words of place other than in, on and at."""
 
 
 def content_tokens(texts: Sequence[str], words: Sequence[int]) -> list[bool]:
-    """Return for each token whether it is a content token.
+    """Return whether each token is a content token.
 
     A content token has a letter or a digit, and its word (in lower case, without surrounding punctuation) is not a
-    function word. words: for each token, the number of its word.
+    function word. words: the word number of each token.
     """
     joined: dict[int, str] = {}
     for text, word in zip(texts, words, strict=True):

@@ -1,4 +1,4 @@
-"""Entropy of relevancy maps, in nats, in three readings of the FastRM paper's formula.
+"""Entropy of relevancy maps, in nats, under three interpretations of the FastRM paper's formula.
 
 `H = -sum_i p(x_i) log p(x_i)` over the scores of N patches; the paper does not define `p`.
 """
@@ -9,19 +9,19 @@ import torch
 
 
 def sum_normalised(maps: torch.Tensor) -> torch.Tensor:
-    """Return the entropy `[t]` of maps `[t, N]` with `p_i = x_i / sum x`: 0 to log N.
+    """Return the entropy `[t]` of maps `[t, N]` with `p_i = x_i / sum x`, between 0 and log N.
 
-    Scores must not be negative. NaN if all are 0.
+    Scores must not be negative. The entropy is NaN if all scores are 0.
     """
     maps = maps.double()
     return _entropy(maps / maps.sum(-1, keepdim=True))
 
 
 def kernel_density(maps: torch.Tensor) -> torch.Tensor:
-    """Return the entropy `[t]` of maps `[t, N]`, with `p` the Gaussian kernel density of a map's scores (Scott's
+    """Return the entropy `[t]` of maps `[t, N]`, where `p` is the Gaussian kernel density of a map's scores (Scott's
     bandwidth), evaluated at each score and renormalised.
 
-    Equal scores have no bandwidth; their density is uniform, so H is log N.
+    If all scores are equal, the bandwidth is 0; the density then counts as uniform, so H is log N.
     """
     maps = maps.double()
     n = maps.shape[-1]
@@ -37,7 +37,7 @@ def kernel_density(maps: torch.Tensor) -> torch.Tensor:
 
 
 def bernoulli(probabilities: torch.Tensor) -> torch.Tensor:
-    """Return the mean binary entropy `[t]` of patch probabilities `[t, N]`: 0 to log 2."""
+    """Return the mean binary entropy `[t]` of patch probabilities `[t, N]`, between 0 and log 2."""
     p = probabilities.double()
     return -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p)).mean(-1)
 

@@ -48,14 +48,14 @@ class Named(TypedDict):
 
 
 class NamedModel(Named):
-    """A model. sameAs: other revisions of the same weights, such as that of an ONNX export."""
+    """A model. sameAs: other revisions with the same weights, such as an ONNX export."""
 
     sameAs: list[str]
 
 
 class DataFacts(TypedDict):
-    """A dataset. sets: the values of the column `set`, in display order. about: a sentence for the page that describes
-    the questions and images.
+    """A dataset. sets: the values of the column `set`, in display order. about: a sentence, shown on the page, that
+    describes the questions and images.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Sprites(TypedDict):
 
 
 class PackedImages(TypedDict):
-    """A file of all images next to the calibration, and the index of where each is in it."""
+    """A file next to the calibration file that holds all images, and an index with the position of each image in it."""
 
     file: str
     index: str
 
 
 class CalibrationFacts(TypedDict):
-    """What a calibration covers and how it was made, with the field names of the file.
+    """What a calibration covers and how it was made. Fields are named as in the file.
 
-    patches: number per map, None if it varies by image. seed: of the choice of questions. licence: of questions and
-    images, "" if unknown.
+    patches: number of patches per map; None if it varies by image. seed: seed for the choice of questions. licence:
+    licence of the questions and images; "" if unknown.
     """
 
     model: NamedModel

@@ -1,6 +1,7 @@
 """Measures how well a score separates right from wrong answers: thresholds, AUROC, densities with bands.
 
-The page computes the same in src/math/statistics; the tests of both compare with its fixtures/calibration.json.
+The page computes the same values in src/math/statistics. Both test suites compare their results with
+src/math/statistics/fixtures/calibration.json.
 """
 
 import math
@@ -15,11 +16,11 @@ RightSide = Literal["below", "above"]
 Pooling = Literal["mean", "content-mean", "max", "min", "first-content", "last-content"]
 
 MIN_FOR_BANDS = 30
-"""Fewest values for which bands are computed."""
+"""Minimum number of values for bands."""
 MIN_FOR_THRESHOLD = 10
-"""Fewest right and fewest wrong answers per half for which a threshold is computed."""
+"""Minimum number of right answers, and of wrong answers, that each half needs for a threshold."""
 MAX_CELLS = 1024
-"""Most cells of values that the bootstrap of the AUROC resamples."""
+"""Maximum number of cells that the AUROC bootstrap resamples."""
 _Z95 = 1.959963984540054
 _HASH_STEP = 0x9E3779B9
 
@@ -45,7 +46,7 @@ class Share(NamedTuple):
 
 
 class Auroc(NamedTuple):
-    """Share of right-wrong pairs in the expected order, with ties counted as half.
+    """Share of pairs of a right and a wrong answer that are in the expected order. Ties count as half.
 
     low, high: 95 % percentile bootstrap interval, resampled within each class.
     """
@@ -58,9 +59,9 @@ class Auroc(NamedTuple):
 class Threshold(NamedTuple):
     """A threshold set on one half of the answers, with shares measured on the other half.
 
-    threshold: the mean of mean_right and mean_wrong, all in the unit of the values. set_on: number of answers that it
-    was set on. true_positives: share of the right answers on `right_side`. false_positives: share of the wrong answers
-    on `right_side`.
+    threshold: the mean of mean_right and mean_wrong; all three are in the unit of the values. set_on: number of answers
+    used to set the threshold. true_positives: share of the right answers on `right_side`. false_positives: share of the
+    wrong answers on `right_side`.
     """
 
     right_side: RightSide
@@ -84,7 +85,7 @@ class Bands(NamedTuple):
 
 
 def share_of(hits: int, n: int) -> Share:
-    """Return hits / n with its interval; NaN with interval [0, 1] if n is 0."""
+    """Return hits / n with its interval. If n is 0, the value is NaN and the interval is [0, 1]."""
     if n == 0:
         return Share(hits, n, math.nan, 0.0, 1.0)
     p, z2 = hits / n, _Z95**2
@@ -94,7 +95,7 @@ def share_of(hits: int, n: int) -> Share:
 
 
 def pool(values: Sequence[float] | np.ndarray, is_content: Sequence[bool] | None, pooling: Pooling) -> float:
-    """Pool the token values of an answer into one value, ignoring NaN. NaN if there is no other value.
+    """Pool an answer's token values into one value, ignoring NaN. Return NaN if no values remain.
 
     Content poolings use all tokens if no content token has a value.
     """
@@ -106,7 +107,9 @@ def pool(values: Sequence[float] | np.ndarray, is_content: Sequence[bool] | None
 
 
 def scott_bandwidth(values: np.ndarray) -> float:
-    """Return the standard deviation (n - 1) times n^(-1/5); NaN for fewer than two values or equal values."""
+    """Return the standard deviation (with n - 1) times n^(-1/5); NaN for fewer than two values, or if all values are
+    equal.
+    """
     if len(values) < 2 or np.ptp(values) == 0:
         return math.nan
     return float(values.std(ddof=1) * len(values) ** (-1 / 5))
@@ -150,7 +153,7 @@ def auroc_interval(
     """Return the AUROC with its bootstrap interval, or None if a class is empty.
 
     If there are more than MAX_CELLS distinct values, they are grouped into cells with equal numbers of answers. The
-    resampled AUROCs are corrected for the difference that this grouping makes to the AUROC of all answers.
+    resampled AUROCs are corrected for the amount by which this grouping shifts the AUROC of all answers.
     """
     value = auroc(right, wrong, right_side)
     if math.isnan(value):
@@ -173,7 +176,7 @@ def auroc_interval(
 def is_set_half(rows: np.ndarray, seed: int) -> np.ndarray:
     """Return whether each row belongs to the half that thresholds are set on.
 
-    Depends only on the seed and the row's index in the file (a hash, Wellons' lowbias32).
+    The choice is a hash (Wellons' lowbias32) of the seed and the row's index in the file.
     """
     x = (rows.astype(np.uint64) + np.uint64(seed * _HASH_STEP % 2**32)).astype(np.uint32)
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
@@ -227,7 +230,7 @@ def _cells(right: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def _ordered(right: np.ndarray, wrong: np.ndarray, right_side: RightSide) -> np.ndarray:
-    """Return the AUROC `[resamples]` of counts per cell, `[resamples, cells]` each."""
+    """Return AUROCs `[resamples]` from the counts of right and wrong answers per cell, each `[resamples, cells]`."""
     before = np.cumsum(right, axis=1) - right
     below = (wrong * (before + right / 2)).sum(1) / (right.sum(1) * wrong.sum(1))
     return below if right_side == "below" else 1 - below

@@ -23,7 +23,7 @@ from .statistics import (
 RIGHT = 0.5
 """Answers with at least this score count as right."""
 SEED = 0
-"""Seed of the split into halves and of the bootstrap; the page has the same default."""
+"""Seed for the split into halves and for the bootstrap; the page has the same default."""
 
 
 PAPER = (
@@ -33,7 +33,9 @@ PAPER = (
 
 
 class Measure(NamedTuple):
-    """A value that may separate right from wrong answers. column: where a calibration file has it, one per token."""
+    """A value that may separate right from wrong answers. column: the calibration file's column that holds it, with one
+    value per token.
+    """
 
     column: str
     name: str
@@ -59,7 +61,7 @@ POOLING_NAMES: dict[Pooling, str] = {
 
 
 class Combination(NamedTuple):
-    """AUROC on the half that was not used for fitting: of each measure alone and of both in a logistic regression."""
+    """AUROCs on the half not used for fitting: for each measure alone, and for both combined by logistic regression."""
 
     answers: int
     entropy: Auroc
@@ -85,7 +87,7 @@ class Separation(NamedTuple):
 def separate(rows: Sequence[Mapping[str, Any]], measure: Measure, pooling: Pooling, set_name: str = "") -> Separation:
     """Measure how well `measure` separates the scored answers of one set, or of all sets if `set_name` is empty.
 
-    rows: all rows of a calibration file in order, since the index of an answer decides in which half it is.
+    rows: all rows of a calibration file in order, because an answer's index determines which half it belongs to.
     """
     chosen = [k for k, row in enumerate(rows) if row["correct"] is not None and set_name in ("", row["set"])]
     values = np.array([pool(rows[k][measure.column], rows[k]["isContent"], pooling) for k in chosen])
@@ -104,9 +106,10 @@ def separate(rows: Sequence[Mapping[str, Any]], measure: Measure, pooling: Pooli
 def combine_measures(rows: Sequence[Mapping[str, Any]]) -> Combination | None:
     """Measure what entropy adds to log-probability.
 
-    Both are pooled by the mean and combined by a logistic regression, fitted to one half and measured on the other.
+    Both are mean-pooled and combined by a logistic regression, which is fitted to one half and measured on the other.
     Returns None if a half has no right or no wrong answers. Log-probabilities crowd near 0, so the regression uses the
-    logarithm of their magnitude; this does not change the AUROC of log-probability alone, which depends on order only.
+    logarithm of their magnitude; this does not change the AUROC of log-probability alone, which depends only on the
+    order of the values.
     """
     indices, values, is_right = [], [], []
     for k, row in enumerate(rows):
@@ -141,8 +144,8 @@ def answer_lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
 
 
 def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -> dict[str, Any]:
-    """Return a report: `figures` and `tables` for display, all their numbers under `thresholds` and `poolings`, and
-    `answerLengths` by set.
+    """Return a report: `figures` and `tables` for display, the numbers behind the tables under `thresholds` and
+    `poolings`, and `answerLengths` by set.
     """
     names = [*sets, ""]
     separations = {
@@ -174,8 +177,8 @@ def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -
 
 
 def _logistic(columns: np.ndarray, is_right: np.ndarray) -> np.ndarray:
-    """Fit a logistic regression with a ridge of 1 by Newton's method; return the weights `[k]` of columns `[n, k]`
-    without the intercept.
+    """Fit a logistic regression with a ridge penalty of 1 by Newton's method. Return the weights `[k]` of columns `[n,
+    k]`, without the intercept.
     """
     x, w = np.column_stack([np.ones(len(columns)), columns]), np.zeros(columns.shape[1] + 1)
     for _ in range(50):

@@ -1,3 +1,3 @@
-"""Evaluation of a head on a dataset: the table of its maps next to those of its teacher, the summary, and the
+"""Evaluation of a head on a dataset: a table that compares the head's maps with its teacher's, a summary, and a
 calibration derived from the table.
 """

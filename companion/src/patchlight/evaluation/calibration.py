@@ -28,7 +28,8 @@ _READ = [
 def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Write a calibration file from an evaluation's table and return its thresholds, poolings and answer lengths.
 
-    evaluation: the evaluation's manifest. Images are not copied; the file stores their paths relative to itself.
+    evaluation: the evaluation's manifest. Images are not copied; the calibration file stores their paths relative to
+    its own folder.
     """
     kind: DataKind = evaluation["data"]
     name = _SETS[kind] or Path(evaluation["questions"]).stem
@@ -83,7 +84,7 @@ def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
 
 
 def _most_common(answers: list[str]) -> str:
-    """Return the most common answer; the first one if there are several."""
+    """Return the most common answer; on a tie, the first of them."""
     return max(answers, key=answers.count) if answers else ""
 
 

@@ -1,4 +1,6 @@
-"""Evaluates a head on a dataset: the model answers, and a table compares the head's maps with those of its teacher."""
+"""Evaluates a head on a dataset: the model answers each question, and a table compares the head's maps with its
+teacher's.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -34,9 +36,9 @@ class EvaluateOptions:
     """Folder that `patchlight train` wrote."""
     data: DataOptions
     answers: AnswerOptions = field(default_factory=AnswerOptions)
-    """With method "none", the teacher's maps are skipped, and with them accuracy and F1."""
+    """Method "none" skips the teacher's maps, and with them accuracy and F1."""
     shard_samples: int = 32
-    """Samples per part: the most that is lost if the process is killed."""
+    """Samples per part. A killed process loses at most one part."""
     skip_bad: bool = False
     """Skip samples that cannot be read or explained. If False, the first one raises."""
 
@@ -44,7 +46,7 @@ class EvaluateOptions:
 def evaluate_head(
     options: EvaluateOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None
 ) -> dict[str, Any] | None:
-    """Evaluate this rank's missing shards. Once no rank has any left, write the table, the calibration file and the
+    """Evaluate this rank's missing shards. Once no shard is missing, write the table, the calibration file and the
     summary.
 
     Returns the summary, or None if other ranks are still working. Raises ValueError if `out` holds another evaluation,

@@ -17,7 +17,8 @@ RIGHT = 0.5
 
 
 def summarise(table: Path, data: str, total: int, classification_threshold: float) -> dict[str, Any]:
-    """Summarise one dataset's table. Scores of maps cover the tokens that the teacher's differentiated pass reproduced.
+    """Summarise one dataset's table. Map scores cover only the tokens that the teacher's differentiated pass
+    reproduced.
 
     total: number of samples in the evaluation; those missing from the table were skipped.
     """
@@ -76,7 +77,7 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
 
 
 def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
-    """Format how well entropy (sum-normalised, mean) and log-probability separate right from wrong answers.
+    """Format a table of how well entropy (sum-normalised, mean) and log-probability separate right from wrong answers.
 
     Leaves out datasets with too few right or wrong answers, and returns no lines if none remain.
     """
@@ -111,7 +112,7 @@ def _rule(columns: int) -> str:
 
 
 def _answers(first: pa.Table, data: str) -> dict[str, Any]:
-    """Summarise the scored answers. first: one row per answer, that of its first token."""
+    """Summarise the scored answers. first: the first row of each answer."""
     if len(first) == 0:
         return {}
     summary = {"accuracy": _mean(_floats(first, "score")), "scored": len(first)}
@@ -122,7 +123,7 @@ def _answers(first: pa.Table, data: str) -> dict[str, Any]:
 
 
 def _split(values: np.ndarray, score: np.ndarray) -> dict[str, float | None]:
-    """Return the means over tokens of all, of right and of wrong answers."""
+    """Return the mean over all tokens, and the means over the tokens of right and of wrong answers."""
     return {"mean": _mean(values), "right": _mean(values[score >= RIGHT]), "wrong": _mean(values[score < RIGHT])}
 
 
@@ -150,7 +151,7 @@ def _maps(used: pa.Table, classification_threshold: float) -> dict[str, Any]:
 
 
 def _counts(column: pa.ChunkedArray) -> torch.Tensor:
-    """Sum a column of lists of 101 counts over all rows: `[1, 101]`."""
+    """Sum a column over all rows: `[1, 101]`. Each cell is a list of 101 counts."""
     total = np.zeros(len(THRESHOLDS), dtype=np.int64)
     for chunk in column.chunks:
         total += chunk.flatten().to_numpy().reshape(-1, len(THRESHOLDS)).sum(0)

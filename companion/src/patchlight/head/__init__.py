@@ -1,3 +1,3 @@
-"""FastRM heads: the head, its folded form for the browser, and the steps that make one (reading a dataset, collecting
+"""FastRM heads: the head, its folded form for the browser, and the steps to make one (reading a dataset, collecting
 labelled samples in shards, training).
 """

@@ -35,9 +35,9 @@ class AnswerOptions:
 class SampleAnswer(NamedTuple):
     """A model's answer of T tokens (end token excluded) over P patches. All tensors are on the CPU.
 
-    ids, log_probs: one per token. patch_states `[P, d]` and query_states `[T, d]` come from the cached passes that made
-    the answer, in the model's dtype. labels: None if the method is "none". ended: the model produced an end token.
-    decode_ms: time for the complete answer, end token included. label_ms: time for all labels.
+    ids, log_probs: one per token. patch_states `[P, d]` and query_states `[T, d]` come from the cached passes that
+    generated the answer, in the model's dtype. labels: None if the method is "none". ended: the model produced an end
+    token. decode_ms: time for the complete answer, end token included. label_ms: time for all labels.
     """
 
     text: str
@@ -55,7 +55,7 @@ class SampleAnswer(NamedTuple):
 def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> SampleAnswer:
     """Answer a sample greedily, then label each token.
 
-    Raises DataError if the image cannot be opened, ValueError if the answer cannot be explained.
+    Raises DataError if the image cannot be opened, or ValueError if the answer cannot be explained.
     """
     model = loaded.model
     question = f"{sample.question} {options.suffix}".rstrip()

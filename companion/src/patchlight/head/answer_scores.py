@@ -1,4 +1,4 @@
-"""Scores answers from 0 to 1 by each dataset's own rule."""
+"""Scores answers from 0 to 1 by the rule of each dataset."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ _ARTICLES = {"a", "an", "the"}
 _NUMBERS = {
     word: str(value) for value, word in enumerate("zero one two three four five six seven eight nine ten".split())
 } | {"none": "0"}
-# The challenge restores one missing apostrophe in a contraction. Its entries that begin with a capital I are left out:
-# words are in lower case at that point, so they never match.
+# The VQA challenge restores one missing apostrophe per contraction. Its entries that begin with a capital I are left
+# out here: words are converted to lower case before the lookup, so these entries would never match.
 _CONTRACTIONS = {
     word[:place] + word[place + 1 :]: word
     for word in (
@@ -35,8 +35,8 @@ _THOUSANDS = re.compile(r"\d,\d")
 def normalised(answer: str) -> str:
     """Normalise an answer as the VQA challenge does: lower case, no punctuation or articles, digits for small numbers.
 
-    A punctuation mark that occurs next to a space is removed throughout, and all marks are if the answer has digits
-    around a comma (1,000); other marks become spaces. A full stop before a digit is kept.
+    A punctuation mark that occurs next to a space anywhere is removed throughout. All marks are removed if the answer
+    has a comma between digits (1,000). Other marks become spaces. A full stop before a digit is kept.
     """
     text = " ".join(answer.split())
     cleaned = text
@@ -48,39 +48,40 @@ def normalised(answer: str) -> str:
 
 
 def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
-    """Return min(n / 3, 1), where n of the reference answers (ten per question in VQAv2) equal this one once both are
-    normalised.
+    """Return min(n / 3, 1), where n is the number of reference answers (of ten per question in VQAv2) that equal this
+    one after normalisation.
     """
     return min(_agree(answer, answers) / 3, 1.0)
 
 
 def vqa_accuracy_of_nine(answer: str, answers: Sequence[str]) -> float:
-    """Mean of `vqa_accuracy` over all subsets that leave one person out, as the challenge's server reports it.
+    """Return the mean of `vqa_accuracy` over all subsets that leave out one person's answer, as the VQA challenge
+    server reports it.
 
-    Lower than `vqa_accuracy` if three or fewer people agree (0.9 for three of ten).
+    It is lower than `vqa_accuracy` if one to three people agree (0.9 for three of ten).
     """
     agree, count = _agree(answer, answers), len(answers)
     return (agree * min((agree - 1) / 3, 1) + (count - agree) * min(agree / 3, 1)) / count if agree else 0.0
 
 
 def exact_match(answer: str, answers: Sequence[str]) -> float:
-    """GQA's rule: equal except for case, surrounding spaces and a final full stop."""
+    """GQA's rule: 1 if the answers are equal, ignoring case, surrounding spaces and a final full stop; else 0."""
     return float(_plain(answer) in {_plain(other) for other in answers})
 
 
 def says_yes(answer: str) -> bool:
-    """Read a free-form answer as POPE does: as no if "no" or "not" is a word of its first sentence, else as yes."""
+    """Read a free-form answer as POPE does: no if its first sentence contains the word "no" or "not", else yes."""
     words = answer.split(".")[0].replace(",", "").lower().split()
     return not {"no", "not"} & set(words)
 
 
 def yes_or_no(answer: str, answers: Sequence[str]) -> float:
-    """POPE's rule: does `says_yes` agree with the label?"""
+    """POPE's rule: 1 if `says_yes` agrees with the label, else 0."""
     return float(says_yes(answer) == (answers[0] == "yes"))
 
 
 def any_match(answer: str, answers: Sequence[str]) -> float:
-    """Equal to any of the correct answers once normalised."""
+    """Return 1 if the answer equals any of the correct answers after normalisation, else 0."""
     return float(_agree(answer, answers) > 0)
 
 
@@ -99,8 +100,8 @@ def _plain(answer: str) -> str:
 def _agree(answer: str, answers: Sequence[str]) -> int:
     """Count the answers that equal this one, either normalised or as written.
 
-    Both are needed: normalisation drops "A" as an article although it may be a choice of letters. An empty answer
-    agrees with none.
+    Both are needed: normalisation drops "A" as an article although it may be the letter of a multiple-choice option. An
+    empty answer agrees with none.
     """
     plain, normal = _plain(answer), normalised(answer)
     return sum(

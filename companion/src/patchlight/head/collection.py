@@ -24,7 +24,7 @@ class CollectOptions:
     data: DataOptions
     answers: AnswerOptions = field(default_factory=AnswerOptions)
     shard_samples: int = 32
-    """Samples per shard: the most that is lost if the process is killed, and what it holds in memory before writing."""
+    """Samples per shard. A shard is held in memory until it is written; a killed process loses at most one."""
     skip_bad: bool = False
     """Skip samples that cannot be read or explained, and record them in their shard. If False, the first one raises."""
 
@@ -99,7 +99,7 @@ def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dic
 
 
 def model_facts(loaded: Loaded) -> dict[str, Any]:
-    """Return the manifest's fields for a model."""
+    """Return the manifest fields that describe a model."""
     return {
         "model": loaded.name,
         "modelRevision": loaded.revision,
@@ -110,7 +110,7 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def data_facts(data: DataOptions, total: int) -> dict[str, Any]:
-    """Return the manifest's fields for a dataset: file names without folders, so that files may be moved."""
+    """Return the manifest fields that describe a dataset. File names have no folders, so the files can be moved."""
     return {
         "data": data.kind,
         "questions": data.questions.name,

@@ -17,7 +17,7 @@ POPE_SPLITS = ("random", "popular", "adversarial")
 
 
 class Sample(NamedTuple):
-    """A question about one image. answers: the correct ones (ten people's in VQAv2); empty if they are withheld."""
+    """A question about one image. answers: the correct answers (from ten people in VQAv2); empty if withheld."""
 
     id: str
     image: Path
@@ -32,7 +32,8 @@ class DataOptions:
     kind: DataKind
     """Format of the questions: vqav2, gqa, pope or jsonl."""
     questions: Path
-    """The questions file. For gqa and pope, also a folder of them (train_all_questions; the three splits of POPE)."""
+    """The questions file. For gqa and pope, a folder of such files works too (train_all_questions; the three splits of
+    POPE)."""
     annotations: Path | None = None
     """VQAv2's answers. If None, samples have no answers, as in its test sets."""
     images: Path | None = None
@@ -40,7 +41,7 @@ class DataOptions:
     samples: int | None = None
     """Number of samples; None reads all."""
     seed: int | None = None
-    """Seed for a random choice of `samples`; None takes the first ones."""
+    """Seed for a random choice of `samples`; None takes the first samples."""
 
     def __post_init__(self) -> None:
         if self.kind not in _READERS:
@@ -94,7 +95,9 @@ def _vqav2(options: DataOptions) -> Iterator[Sample]:
 
 
 class _Answers:
-    """VQAv2's answers by question. Both files are in the same order, so few answers are in memory at a time."""
+    """VQAv2's answers by question. The questions and answers files are in the same order, so only a few answers are in
+    memory at a time.
+    """
 
     def __init__(self, path: Path):
         self._path = path
@@ -155,7 +158,7 @@ def _folder(options: DataOptions) -> Path:
 
 
 def _files(path: Path, *patterns: str) -> list[Path]:
-    """Return the file, or a folder's files in the order of the patterns."""
+    """Return the file itself, or the folder's matching files, in the order of the patterns."""
     if not path.is_dir():
         return [path]
     files = [file for pattern in patterns or ("*.json",) for file in sorted(path.glob(pattern))]

@@ -19,7 +19,7 @@ BROWSER_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": B
 
 
 def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
-    """Export a trained head to `out` and return its manifest, whose `files` have paths relative to `out`."""
+    """Export a trained head to `out` and return its manifest. Paths in the manifest's `files` are relative to `out`."""
     head = FastRM.from_pretrained(head_folder)
     write_head_graph(out, head.hidden_size)
     write_head_weights(out, fold(head))

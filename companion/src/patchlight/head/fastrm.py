@@ -36,7 +36,7 @@ class HeadFacts:
     labelling_threshold: float = 0.3
     """Patches at or above this share of the teacher's maximum were labelled relevant."""
     classification_threshold: float = 0.4
-    """Default threshold at which a probability counts as relevant."""
+    """Default probability at or above which a patch counts as relevant."""
     model: str
     """Name of the model that produced the hidden states."""
     model_revision: str
@@ -53,7 +53,7 @@ class HeadFacts:
 
 
 class FastRM(nn.Module):
-    """LayerNorm, W_q and W_k of width `hidden_size`, and the sigmoid of their scaled product.
+    """A head of width `hidden_size`: LayerNorm, W_q and W_k, and the sigmoid of the scaled product of query and key.
 
     `facts` describes the training of a head that was loaded or saved; an untrained head has none.
     """
@@ -93,7 +93,7 @@ class FastRM(nn.Module):
         All tokens of an answer: `head(query_states, patch_states)` takes `[..., T, d]` and `[..., P, d]` and returns
         `[..., T, P]`.
 
-        Raises ValueError if the states have another width or no patches, or if both optional arguments are given.
+        Raises ValueError if the states have the wrong width or no patches, or if both optional arguments are given.
         """
         width = hidden_states.shape[-1]
         if width != self.hidden_size:
@@ -116,8 +116,8 @@ class FastRM(nn.Module):
     def logits(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
         """Return logits `[..., T, P]` as `u . x_j + c` with `u = W_k^T q` and `c = b_k . q`.
 
-        Keys are never formed, which takes T d^2 + T P d products instead of P d^2. The gain and shift of the norm are
-        moved into `u` and `c`, so the backward pass of training has no gradient of size P d.
+        Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The gain and shift of the
+        norm are moved into `u` and `c`, so the backward pass of training has no gradient of size P d.
         """
         q = self.query(self.norm(query_states)) * self.hidden_size**-0.5
         u = q @ self.key.weight
@@ -144,8 +144,8 @@ class FastRM(nn.Module):
     ) -> "FastRM":
         """Load a saved head and its `facts`, on the CPU in float32.
 
-        Raises ValueError if the head was trained for another `hidden_size` or `stage` than given, OSError if `folder`
-        has no head.
+        Raises ValueError if the head was trained for a different `hidden_size` or `stage`, and OSError if `folder` has
+        no head.
         """
         folder = Path(folder)
         facts = HeadFacts(**json.loads((folder / FACTS_FILE).read_text()))
@@ -165,6 +165,8 @@ class FastRM(nn.Module):
 
 
 def paper_logits(head: FastRM, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
-    """Return logits `[..., T, P]` in the paper's order, forming every key: the reference that tests compare with."""
+    """Return logits `[..., T, P]`, computed in the paper's order with every key formed. Tests use this as the
+    reference.
+    """
     q, k = head.query(head.norm(query_states)), head.key(head.norm(patch_states))
     return q @ k.transpose(-1, -2) / head.hidden_size**0.5

@@ -1,7 +1,7 @@
 """Folds a head for the browser: query and key weights become one matrix, stored next to weight-free ONNX graphs.
 
-A token then costs one product with a `[d, d]` matrix and one with the patches. The weights are half as large, and an
-image needs no preparation but its LayerNorm.
+A token then costs one product with a `[d, d]` matrix and one with the patches. The weights are half as large, and the
+only preparation that an image needs is its LayerNorm.
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ class StoredHead(NamedTuple):
 
 
 def fold(head: FastRM) -> Folded:
-    """Fold a head's weights in float64; folding rounded factors was seen to lose precision."""
+    """Fold a head's weights in float64, because folding rounded factors loses precision."""
 
     def exact(parameter: torch.Tensor) -> np.ndarray:
         return parameter.detach().double().cpu().numpy()
@@ -57,7 +57,7 @@ def fold(head: FastRM) -> Folded:
 def round_folded(folded: Folded) -> StoredHead:
     """Round M to fp16, scaled so that its largest entry is in [2^13, 2^14).
 
-    Without that scale, the entries of an untrained head (about 1/(3 d)) would at d = 4096 be subnormal in fp16.
+    Without the scale, the entries of an untrained head (about 1/(3 d)) would be subnormal in fp16 at d = 4096.
     """
     largest = float(np.abs(folded.M).max())
     exponent = 0 if largest == 0 else 14 - int(np.frexp(largest)[1])
@@ -73,7 +73,7 @@ def round_folded(folded: Folded) -> StoredHead:
 def write_head_weights(folder: Path, folded: Folded) -> Path:
     """Write fastrm.bin, little-endian: M16 `[d, d]` fp16, then v `[d]`, w `[d]`, scale, s as fp32.
 
-    `weight_layout` has the offsets.
+    `weight_layout` returns the offsets.
     """
     stored = round_folded(folded)
     folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,8 @@ def weight_layout(hidden_size: int) -> list[StoredTensor]:
 
 
 def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
-    """Write weight-free graphs for any head of one width. The weights are external data in fastrm.bin.
+    """Write weight-free graphs that work for any head of width `hidden_size`. The weights are external data in
+    fastrm.bin.
 
     fastrm-norm.onnx: patch_states `[P, d]` -> normalised `[P, d]`, run once per image.
     fastrm.onnx: query_states `[T, d]` raw, patch_states `[P, d]` normalised -> probabilities `[T, P]`.

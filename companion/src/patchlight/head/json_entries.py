@@ -1,6 +1,6 @@
 """Reads a large JSON file entry by entry, each with its location for error messages.
 
-A dataset file is one array or object of up to a million entries, often on a single line. Parsing it at once takes ten
+A dataset file is one array or object of up to a million entries, often on a single line. Parsing it in one go takes ten
 times its size in memory. This module keeps only the text in memory and parses each entry on demand.
 """
 
@@ -22,7 +22,7 @@ class DataError(ValueError):
 
 
 class Entry(NamedTuple):
-    """One member of an object or an array. key: its name or its index."""
+    """One member of an object or an array. key: the member's name or index."""
 
     key: str
     value: Any
@@ -65,7 +65,7 @@ class JsonFile:
         yield from self._walk(start)
 
     def value(self, name: str) -> Any:
-        """Return a small member of the top-level object, or None if it is missing."""
+        """Return the value of a small member of the top-level object, or None if the member is missing."""
         try:
             return self._decode(self._member(self._blank(0), name))[0]
         except KeyError:
@@ -153,7 +153,7 @@ class JsonFile:
 
 
 class _NoMember(DataError, KeyError):
-    """A missing member: also a KeyError, to tell it apart from malformed JSON."""
+    """A member is missing. Also a KeyError, to distinguish this case from malformed JSON."""
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -1,4 +1,4 @@
-"""Training labels of a FastRM head: the relevancy of each patch to each answer token, for a model of any family."""
+"""Training labels for a FastRM head: the relevancy of each patch to each answer token, for a model of any family."""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -22,10 +22,10 @@ class Labels(NamedTuple):
     """Labels of an answer's T tokens over P patches, on the CPU.
 
     relevancy `[T, P]` float32, patches in the order of `Reading.patch_columns`. image_share `[T]`: the share of a
-    token's relevancy over all columns that is on patches. likeliest `[T]`: id of the most likely token at each position
-    of the differentiated pass. log_probs `[T]`: log-probabilities of the answer tokens in that pass, in nats. If
-    `likeliest` differs from the answer's token, the pass did not reproduce the answer, and the map explains a token
-    that the model did not produce.
+    token's total relevancy, over all columns, that falls on patches. likeliest `[T]`: id of the most likely token at
+    each position of the differentiated pass. log_probs `[T]`: log-probabilities of the answer tokens in that pass, in
+    nats. If `likeliest` differs from the answer's token, the pass did not reproduce the answer, and the map explains a
+    token that the model did not produce.
     """
 
     relevancy: torch.Tensor
@@ -37,7 +37,7 @@ class Labels(NamedTuple):
 def label_answer(
     model: Any, family: Family, reading: Reading, answer_ids: Sequence[int], *, method: Method = "exact"
 ) -> Labels:
-    """Label the tokens of an answer, given without its end token.
+    """Label the tokens of an answer. `answer_ids` excludes the end token.
 
     Takes one forward pass, then one backward pass per token. Raises ValueError if the answer contains an image token.
     """

@@ -9,7 +9,7 @@ question_count [] int64     number of questions
 query_states [t, d]         the states that predicted the tokens
 relevancy fp16              per token, one value per patch, scaled to a maximum of 1; in block form [t, P], else flat
 peak [t] float32            the maximum before scaling
-reproduced [t] bool         whether the differentiated pass found the answer's token most likely; if absent, it did
+reproduced [t] bool         whether the token was the most likely one in the differentiated pass; if absent, it was
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
 fp16 if they fit, else in the model's dtype.
 """
@@ -58,7 +58,8 @@ class ShardContent:
         self._questions.append({"id": sample_id, "answer": answer.text, "score": score})
         if t == 0:
             return
-        # Consecutive questions are often about one image, whose states rarely depend on the question that follows it.
+        # Consecutive questions are often about one image, whose states rarely depend on the question, because it
+        # follows the image.
         if not (self._states and torch.equal(self._states[-1], answer.patch_states)):
             self._states.append(answer.patch_states)
         peak = labels.relevancy.amax(1)
@@ -101,17 +102,18 @@ def shard_questions(path: Path) -> list[dict[str, Any]]:
 
 
 class _Images(NamedTuple):
-    """The shard file that holds an image's states. block: whether it is in block form."""
+    """The shard file that holds an image's states. block: whether the shard is in block form."""
 
     path: Path
     block: bool
 
 
 class HeadSamples:
-    """All shards of a folder as one set of samples. Tokens, images and questions are numbered across shards.
+    """All shards of a folder as one set of samples. Tokens, images and questions are numbered consecutively across
+    shards.
 
     columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
-    otherwise read from the shards on demand; `hold` forces one or the other. Raises ValueError if the folder has no
+    otherwise read from the shards on demand; `hold` overrides that choice. Raises ValueError if the folder has no
     shards or no answer tokens.
     """
 
@@ -172,7 +174,7 @@ class HeadSamples:
     def patch_states(self, tokens: torch.Tensor) -> Padded:
         """Return patch states `[b, P, d]` of the token rows `[b]`, 0 on padding.
 
-        The dtype is the stored one, which halves the transfer to a GPU compared with float32.
+        The stored dtype is kept: fp16 halves the transfer to a GPU compared with float32.
         """
         images = self.columns["image"][tokens]
         if self._held is not None:
@@ -186,7 +188,9 @@ class HeadSamples:
         return Padded(values, self._mask(images, width))
 
     def _padded(self, flat: torch.Tensor, starts: torch.Tensor, images: torch.Tensor) -> Padded:
-        """Gather one image's patches per row: consecutive rows of `flat`, beginning at each start."""
+        """Gather the patches of each image into one output row: consecutive rows of `flat` that begin at the image's
+        start.
+        """
         if self._uniform is not None:
             blocks = flat.view(-1, self._uniform, *flat.shape[1:])
             values = blocks[starts // self._uniform]
@@ -226,5 +230,7 @@ def _storable(states: torch.Tensor) -> torch.Tensor:
 
 
 def token_rows(samples: HeadSamples) -> torch.Tensor:
-    """Return the token rows to train on: those whose map is not all zero and explains the token that was produced."""
+    """Return the token rows to train on: those whose map is not all zeros and explains the token that the model
+    produced.
+    """
     return ((samples.columns["peak"] > 0) & samples.columns["reproduced"]).nonzero()[:, 0]

@@ -11,7 +11,7 @@ THRESHOLDS = torch.linspace(0, 1, STEPS)
 class HeadCounts(NamedTuple):
     """Patch counts of t maps, int64.
 
-    true_positive and false_positive `[t, 101]`: patches predicted relevant at each threshold, correctly and wrongly.
+    true_positive and false_positive `[t, 101]`: the patches correctly and wrongly predicted relevant at each threshold.
     positive and total `[t]`: patches labelled relevant, and all patches.
     """
 
@@ -26,7 +26,7 @@ class HeadCounts(NamedTuple):
 
 
 class HeadCurve(NamedTuple):
-    """Scores at each classification threshold, `[101]` each."""
+    """Scores `[101]`, one per classification threshold."""
 
     accuracy: torch.Tensor
     precision: torch.Tensor
@@ -44,7 +44,7 @@ def labels_of(relevancy: torch.Tensor, threshold: float) -> torch.Tensor:
 def count(
     predicted: torch.Tensor, relevancy: torch.Tensor, labelling_threshold: float, mask: torch.Tensor | None = None
 ) -> HeadCounts:
-    """Count predictions `[t, p]`, from 0 to 1, against the labels of `relevancy` `[t, p]`.
+    """Compare predictions `[t, p]`, from 0 to 1, with the labels of `relevancy` `[t, p]`, and count the patches.
 
     mask `[t, p]` is False on padding.
     """
@@ -70,5 +70,5 @@ def curve_of(counts: HeadCounts) -> HeadCurve:
 
 
 def best_threshold(curve: HeadCurve) -> float:
-    """Return the threshold with the highest F1; never 0 or 1, at which all patches or none would be relevant."""
+    """Return the threshold with the highest F1; never 0 or 1, where all patches or none would be relevant."""
     return min(max(int(curve.f1.argmax()), 1), STEPS - 2) / (STEPS - 1)

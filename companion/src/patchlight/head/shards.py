@@ -1,4 +1,5 @@
-"""Splits long work into shards: each is a fixed range of items, written to a temporary file and then renamed.
+"""Splits a long job into shards. Each shard is a fixed range of items, written to a temporary file that is then
+renamed.
 
 A killed process loses only its current shard, and a later run, with any number of processes, writes the missing ones.
 Processes that share a folder divide the shards by rank, as set by accelerate and torchrun.
@@ -16,7 +17,7 @@ MANIFEST_FILE = "manifest.json"
 
 @dataclass(frozen=True)
 class Rank:
-    """This process's place among several that share the work."""
+    """This process's rank among the processes that share the work."""
 
     rank: int = 0
     ranks: int = 1
@@ -30,7 +31,9 @@ class Rank:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Rank":
-        """Read RANK, WORLD_SIZE and LOCAL_RANK, as set by accelerate and torchrun; a single process if they are not."""
+        """Read RANK, WORLD_SIZE and LOCAL_RANK, as set by accelerate and torchrun. If they are unset, there is a single
+        process.
+        """
         rank, ranks = int(environment.get("RANK", 0)), int(environment.get("WORLD_SIZE", 1))
         return cls(rank, ranks, int(environment.get("LOCAL_RANK", rank)))
 
@@ -45,7 +48,7 @@ class Rank:
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """`items` items in shards of `size`, stored as `<number>.<suffix>` in a folder."""
+    """A split of `items` items into shards of `size`, stored as `<number>.<suffix>` in a folder."""
 
     folder: Path
     suffix: str
@@ -77,7 +80,7 @@ class ShardPlan:
             temporary.unlink(missing_ok=True)
 
     def sweep(self, rank: Rank) -> None:
-        """Remove the unfinished files that killed processes left of this rank's shards."""
+        """Remove unfinished files of this rank's shards that killed processes left behind."""
         for shard in range(rank.rank, len(self), rank.ranks):
             for temporary in self.folder.glob(f".{shard:05d}.*"):
                 if not _is_running(int(temporary.suffix[1:])):
@@ -87,7 +90,7 @@ class ShardPlan:
 def claim(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Claim a folder for this work by writing its manifest, or check that an existing manifest is the same.
 
-    Raises ValueError, with the first fields that differ, if the folder belongs to other work. Processes may call this
+    Raises ValueError, naming the first fields that differ, if the folder belongs to other work. Processes may call this
     at the same time, since they write the same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)

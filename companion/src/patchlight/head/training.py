@@ -36,9 +36,10 @@ class HeadConfig:
     samples: int | None = None
     """Tokens to train on, drawn at random from those not held out; None uses all of them."""
     validation_share: float = 0.04
-    """Share of the questions held out, to check the training and choose learning rate and classification threshold."""
+    """Share of the questions held out to check the training and to choose the learning rate and classification
+    threshold."""
     seed: int = 5
-    """Seed of the initial weights, the draw of `samples` and the batches."""
+    """Seed for the initial weights, the choice of `samples` and the batches."""
     checkpoint_steps: int = 500
     """Steps between checkpoints."""
 
@@ -55,7 +56,7 @@ class HeadConfig:
 
 
 class Split(NamedTuple):
-    """Token rows for training and token rows held out. No question is in both."""
+    """Token rows for training, and token rows held out from it. No question is in both."""
 
     training: torch.Tensor
     held: torch.Tensor
@@ -90,9 +91,9 @@ def train_head(
 ) -> FastRM:
     """Train a head on all shards of `samples` and save it, its config and its learning curve to `out`.
 
-    Resumes from a checkpoint in `out`. With `choose_threshold`, the classification threshold in the saved facts is the
-    one with the best F1 on the held-out tokens. Raises ValueError if the samples do not fit `facts` or the checkpoint
-    belongs to another config.
+    Resumes from a checkpoint in `out`. With `choose_threshold`, the saved classification threshold is the value with
+    the best F1 on the held-out tokens. Raises ValueError if the samples do not match `facts`, or if the checkpoint was
+    made with another config.
     """
     samples = samples if isinstance(samples, HeadSamples) else HeadSamples(samples)
     if samples.hidden_size != facts.hidden_size:
@@ -217,7 +218,7 @@ def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.T
 
 @torch.no_grad()
 def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
-    """Compare the head's maps of the token rows with their labels."""
+    """Compare the head's maps for the token rows with their labels."""
     parts = []
     for rows in tokens.split(_rows_at_once(samples)):
         relevancy, mask = samples.relevancy(rows)
@@ -229,7 +230,7 @@ def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, label
 
 
 def _rows_at_once(samples: HeadSamples) -> int:
-    """Return how many tokens fit in one batch: half a gigabyte of patch states in float32, and at most 256 tokens."""
+    """Return the number of tokens per batch: at most 256, and at most half a gigabyte of patch states in float32."""
     return max(1, min(256, _BATCH_FLOATS // (int(samples.patches.max()) * samples.hidden_size)))
 
 

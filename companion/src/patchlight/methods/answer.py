@@ -26,8 +26,8 @@ class Pause(NamedTuple):
 class TokenRelevancy(NamedTuple):
     """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
 
-    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns`, and answer [token_index] covers
-    the earlier answer tokens. grounding: DEX-AR's token weight.
+    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns`, and answer [token_index]
+    covers the earlier answer tokens. grounding: DEX-AR's token weight.
     """
 
     token_index: int
@@ -48,7 +48,9 @@ class Passes:
 
 
 class Answer(NamedTuple):
-    """T answer tokens `ids` of one reading, without the end token, and the indices of those to explain, in order."""
+    """An answer to explain. ids: the T token ids of the answer to one reading, without the end token. token_indices:
+    the tokens to explain, in order.
+    """
 
     loaded: Loaded
     reading: Reading
@@ -62,7 +64,7 @@ class Answer(NamedTuple):
 
     @property
     def positions(self) -> Tensor:
-        """[T] int64: the columns p_t whose logits predict each token."""
+        """[T] int64: for each token, the column p_t whose logits predict it."""
         return torch.arange(len(self.ids)) + self.prompt_length - 1
 
     @property
@@ -71,7 +73,7 @@ class Answer(NamedTuple):
         return torch.tensor(self.ids)
 
     def call(self) -> DecoderCall:
-        """Return the decoder call over the prompt and the answer without its last token: [1, N + T - 1]."""
+        """Return the decoder call for the prompt and the answer without its last token: [1, N + T - 1]."""
         family, model = self.loaded.family, self.loaded.model
         return decoder_call(model, family.decoder(model), extend(self.reading, self.ids[:-1]))
 
@@ -87,10 +89,10 @@ class Answer(NamedTuple):
 
 
 class ExplanationMethod(Protocol):
-    """A method. If it runs the model, it yields `Logits` first. It then yields one `TokenRelevancy` per entry of
-    `token_indices`, in order, and `Pause` in between if a map takes several passes.
+    """An explanation method. If it runs the model, it first yields `Logits`. It then yields one `TokenRelevancy` per
+    entry of `token_indices`, in order. If a map takes several passes, it yields a `Pause` between them.
 
-    Whenever it yields, the model is in its original state. It counts the passes it runs in `passes`.
+    Whenever the method yields, the model is in its original state. Passes are counted in `passes`.
     """
 
     def __call__(self, answer: Answer, passes: Passes) -> Generator[Logits | Pause | TokenRelevancy]: ...

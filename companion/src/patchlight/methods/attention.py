@@ -1,6 +1,6 @@
-"""Two baselines from attention alone, both read at row p_t. They are known to be weak; docs/methods.md has the scores.
+"""Two baselines that use attention alone, read at row p_t. They are known to be weak; docs/methods.md has their scores.
 
-Rollout (Abnar and Zuidema 2020): `B_l` is A_l averaged over heads plus I, with normalised rows. The map is row p_t of
+Rollout (Abnar and Zuidema 2020): `B_l` is A_l averaged over heads, plus I, with rows normalised. The map is row p_t of
 `B_L ... B_1`. As a row vector: `r = e_{p_t}`, then `r <- r B_l` from the last layer to the first.
 Raw attention: the last layer's attention averaged over heads.
 """
@@ -14,7 +14,7 @@ from .attention_hooks.record import LayerAttention, record_attention
 
 
 def rollout(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
-    """Compute attention rollout with one forward pass, keeping each layer's attention averaged over heads."""
+    """Compute attention rollout with one forward pass. Each layer's attention is averaged over heads and kept."""
     means: list[torch.Tensor] = []
     logits = record_attention(answer.call(), answer.positions, lambda layer: means.append(layer.a.mean(0)))
     passes.forward += 1

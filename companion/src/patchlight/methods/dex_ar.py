@@ -31,7 +31,8 @@ class _GroundedMap(Protocol):
 def dex_ar(answer: Answer, passes: Passes, *, first_layer: int = 0) -> Generator[Logits | TokenRelevancy]:
     """Compute DEX-AR maps with one forward pass and, for all tokens at once, one backward pass through each layer.
 
-    All answer tokens are computed, because G is scaled over all of them; only those of `token_indices` are yielded.
+    Maps are computed for all answer tokens, because G is scaled over all of them; only the maps of `token_indices` are
+    yielded.
     """
     call = answer.call()
     sums = _Sums(answer)

@@ -1,7 +1,7 @@
 """All methods for explaining the tokens of a finished answer, behind one call: `explain`.
 
-Each method's module and docs/methods.md define the method and the choices made where its paper leaves them open.
-FastRM is not among them: it needs only hidden states, which the page already has (`head/fastrm.py`).
+Each method's module and docs/methods.md define the method, and the choices made where its paper is silent. FastRM is
+not included, because it needs only hidden states, which the page already has (`head/fastrm.py`).
 """
 
 import time
@@ -30,10 +30,10 @@ from .tam import token_activation
 class Check(NamedTuple):
     """Whether the explained pass agrees with the streamed answer; src/contract/run.ts is the page's counterpart.
 
-    is_same: at each position, the most likely token is the answer's or, if it is not (a sampled answer), the answer's
-    token is as likely as it was when streamed, within numerical precision. largest_difference: the maximum difference,
-    in nats, over the log-probabilities of the answer's tokens. The comparison uses the caller's log-probabilities or,
-    if there are none, those of the model's ordinary forward pass.
+    is_same: at each position, the answer's token is either the most likely one or (in a sampled answer) as likely as it
+    was when streamed, within numerical precision. largest_difference: the maximum difference, in nats, over the
+    log-probabilities of the answer's tokens. The comparison uses the caller's log-probabilities if given, or else the
+    log-probabilities from the model's ordinary forward pass.
     """
 
     is_same: bool
@@ -43,9 +43,9 @@ class Check(NamedTuple):
 class MethodMap(NamedTuple):
     """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
 
-    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns` and answer [token_index] covers
-    the answer's earlier tokens, both in the unit of `patches`. grounding: DEX-AR's token weight. ms: time spent on this
-    token, plus an equal share of the time common to all requested tokens.
+    If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns` and answer [token_index]
+    covers the answer's earlier tokens, both in the unit of `patches`. grounding: DEX-AR's token weight. ms: time spent
+    on this token, plus an equal share of the time common to all requested tokens.
     """
 
     token_index: int
@@ -57,10 +57,10 @@ class MethodMap(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The cost of an explanation that yielded `tokens` maps, check included.
+    """The cost of an explanation that yielded `tokens` maps, including the check.
 
-    Passes are those of the decoder; a backward pass through a single layer counts as one. peak_bytes is the peak above
-    the memory in use before, as `peak_memory` measures it.
+    Passes are counted in the decoder; a backward pass through a single layer counts as one. peak_bytes is the peak
+    memory above the memory in use before the explanation, as measured by `peak_memory`.
     """
 
     tokens: int
@@ -94,8 +94,9 @@ def explain(
     Cost.
 
     answer_ids: all T tokens of the answer without the end token, even if only some are to be explained. log_probs [T]:
-    their log-probabilities as streamed. `stop` is called before each token and, for incremental Chefer, between the
-    passes for one token; a stopped explanation still ends with its Cost. `seed` only affects the random maps.
+    the log-probabilities with which these tokens were streamed. `stop` is called before each token and, for incremental
+    Chefer, between the passes for one token; a stopped explanation still ends with its Cost. `seed` only affects the
+    random maps.
 
     Before anything is run, raises ValueError for an unknown method, an index outside the answer or another invalid
     request, and BudgetExceeded if more than `budget_bytes` would be in use at once.
@@ -203,7 +204,7 @@ def _ms_since(start: float) -> float:
 
 
 def _check(answer: Answer, explained: Tensor, log_probs: Sequence[float] | None, passes: Passes) -> Check:
-    """Compare the explained pass, `explained` [T, vocabulary] log-probabilities, with the streamed `log_probs`."""
+    """Compare `explained` [T, vocabulary], the log-probabilities of the explained pass, with the streamed ones."""
     tokens = answer.tokens
     if log_probs is None:
         streamed = _ordinary_log_probs(answer).gather(1, tokens[:, None])[:, 0]
@@ -216,10 +217,10 @@ def _check(answer: Answer, explained: Tensor, log_probs: Sequence[float] | None,
 
 
 def _log_prob_tolerance(dtype: torch.dtype) -> float:
-    """Nats by which a token's log-probability may change when the model sums in a different order.
+    """Return by how many nats a token's log-probability may change when the model sums in a different order.
 
-    Logits between 16 and 32 are spaced 16 epsilons apart, and two of them are rounded. In float32 the rounding errors
-    accumulated over many layers are larger, hence the minimum.
+    Logits between 16 and 32 are spaced 16 epsilons apart, and two rounded logits are compared. In float32, the rounding
+    errors accumulated over many layers are larger than that, hence the minimum.
     """
     return max(1e-3, 32 * torch.finfo(dtype).eps)
 

@@ -1,8 +1,8 @@
-"""GradCAM (Selvaraju et al. 2017) adapted to a decoder in two variants; the paper covers convolutional networks only.
+"""GradCAM (Selvaraju et al. 2017), adapted to a decoder in two variants; the paper covers only convolutional networks.
 
 `gradcam`, as published with Chefer's code (Transformer-MM-Explainability), uses the last layer's attention. The weight
 of head h is `w_h` = mean of dS/dA_h over all N x N entries, and the map is `max(0, mean_h w_h A_h)` at row p_t. S is
-the token's logit. N is p_t + 1, the prefix only; in the last layer only row p_t affects S.
+the token's logit. N is p_t + 1, the length of the prefix; in the last layer, only row p_t affects S.
 
 `feature_gradcam` uses the features F [P, d] of the patches after a middle layer's input norm. The weight of channel c
 is `w_c` = mean over the patches of max(0, dS/dF_c), and the map is `max(0, sum_c w_c F_c)`.
@@ -39,8 +39,8 @@ def gradcam(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy
 
 
 def feature_gradcam(answer: Answer, passes: Passes, *, layer: int | None = None) -> Generator[Logits | TokenRelevancy]:
-    """Compute GradCAM of a layer's features with one forward pass, then one backward pass per token from its logit
-    down to `layer`: by default L // 2 of L layers.
+    """Compute GradCAM of a layer's features with one forward pass, then one backward pass per token from its logit down
+    to `layer`, by default layer L // 2 of L.
 
     The model runs with its own attention, because no attention matrix is needed.
     """
@@ -59,7 +59,9 @@ def feature_gradcam(answer: Answer, passes: Passes, *, layer: int | None = None)
 
 
 def _features(call: DecoderCall, positions: torch.Tensor, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the normalised input features [1, n, d] of `layer`, and logits [t, vocabulary] with a graph to them."""
+    """Return the normalised input features [1, n, d] of `layer`, and logits [t, vocabulary] whose graph leads back to
+    these features.
+    """
     norm: Any = getattr(call.decoder.layers[layer], "input_layernorm", None)
     if norm is None:
         raise ValueError(f"{type(call.decoder).__name__} has no input norm in its layers, which feature GradCAM needs")

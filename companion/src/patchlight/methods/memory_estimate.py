@@ -40,7 +40,7 @@ class Sizes(NamedTuple):
 
 
 def sizes_of(answer: Answer) -> Sizes:
-    """Return the shapes of one answer on its model."""
+    """Return the shapes of an answer and its model."""
     config, item = answer.loaded.model.config, answer.loaded.dtype.itemsize
     text = config.get_text_config()
     heads = text.num_attention_heads
@@ -62,16 +62,16 @@ def sizes_of(answer: Answer) -> Sizes:
 
 
 def estimated_bytes(method: str, s: Sizes) -> int:
-    """Return an upper bound of the bytes in use at once; `method` is one of `METHODS`.
+    """Return an upper bound on the bytes in use at once; `method` is one of `METHODS`.
 
-    Adds up the memory kept throughout and the largest temporary use: one layer's forward pass, one layer's backward
-    pass, or the vision tower, which may run again for the check.
+    Adds the memory kept throughout to the largest temporary use: one layer's forward pass, one layer's backward pass,
+    or the vision tower, which may run again for the check.
     """
     maps = (s.patches + s.N) * 100
     if method == "random":
         return maps
     rows = s.answer * s.H * s.N * 4  # attention or its gradients at the explained rows
-    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention usually stores none
+    matrices = 1 if method in ("tam", "feature-gradcam") else 3  # the model's own attention usually stores no matrix
     forward, backward = _layer(s, matrices), 0
     kept = maps + 3 * s.N * s.d * max(s.item, 4) + 6 * s.answer * s.V * 4
     match method:
@@ -97,7 +97,9 @@ def estimated_bytes(method: str, s: Sizes) -> int:
 
 
 def columns_that_fit(method: str, s: Sizes, budget_bytes: int) -> int:
-    """Return how many columns of prompt and answer would fit with this answer, or 0 if no prompt would."""
+    """Return how many columns of prompt and answer would fit in the budget for this answer, or 0 if no prompt would
+    fit.
+    """
     low, high = 0, s.prompt
     while low < high:
         middle = (low + high + 1) // 2
@@ -107,14 +109,16 @@ def columns_that_fit(method: str, s: Sizes, budget_bytes: int) -> int:
 
 
 def _layer_graph(s: Sizes, n: int, *, probabilities: int = 1) -> int:
-    """Bytes that autograd keeps of one layer over n columns: attention matrices, queries, keys, values, and the inputs
-    of norms and MLP.
+    """Bytes that autograd keeps for one layer over n columns: attention matrices, queries, keys, values, and the inputs
+    of the norms and the MLP.
     """
     return probabilities * s.H * n * n * 4 + n * (4 * s.H * s.w * s.item + 5 * s.d * 4 + 4 * s.I * s.item)
 
 
 def _backward(s: Sizes, n: int) -> int:
-    """Bytes used by the backward pass through one layer: gradients of what its graph keeps, and blocks of rows."""
+    """Bytes used by the backward pass through one layer: gradients of the tensors that the graph keeps, and blocks of
+    rows.
+    """
     blocks = 4 * s.H * min(n, s.block) * n * 4
     return blocks + n * (6 * s.H * s.w * s.item + 4 * s.d * 4 + 3 * s.I * s.item)
 
@@ -126,7 +130,9 @@ def _layer(s: Sizes, matrices: int) -> int:
 
 
 def _vision_bytes(config: Any, inputs: Mapping[str, Any], item: int) -> int:
-    """Bytes used to encode the image: the vision tower's kept outputs, and the working memory of one of its layers."""
+    """Bytes used to encode the image: the outputs that the vision tower keeps, and the working memory of one of its
+    layers.
+    """
     vision = config.vision_config
     values = sum(value.numel() for name, value in inputs.items() if name.startswith("pixel_values"))
     patch = vision.patch_size

@@ -1,4 +1,4 @@
-"""The names of the methods. Needs no torch, so that requests can be checked without it."""
+"""The names of the methods. Does not import torch, so requests can be checked without it."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""Measure the peak memory of a block of code, relative to the memory in use before."""
+"""Measure the peak memory of a block of code, relative to the memory in use at its start."""
 
 import ctypes
 import resource
@@ -17,8 +17,8 @@ def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
     """Yield a function that returns the peak so far, in bytes above the start; it also works after the context ends.
 
     On a GPU the allocator tracks the peak. On a CPU a thread asks the C library for the allocated bytes every 2 ms, so
-    shorter peaks are missed. Without glibc's `mallinfo2` it reads the resident set size instead, which also misses
-    allocations from memory that the process had already reserved.
+    shorter peaks are missed. Without glibc's `mallinfo2`, the thread reads the resident set size instead, which also
+    misses allocations from memory that the process had already reserved.
     """
     if device.type == "cuda":
         torch.cuda.synchronize(device)

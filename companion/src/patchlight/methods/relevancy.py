@@ -6,11 +6,11 @@ arXiv 2103.15679, equations 5 and 6, self-attention only), read at row `p_t`. On
 visits the layers in the same order, so the update happens inside the backward pass of each attention
 (`methods/attention_hooks/observe.py`).
 
-Exact: one teacher-forced forward pass over prompt and answer without a cache, then one backward pass per token from
-its raw logit. Tokens see later tokens only within an image, so this equals recomputing each prefix.
-Incremental (the version of lvlm-interpret, and most likely of the FastRM paper): with a key-value cache, step t adds
-one row to each layer's C_l, and the prompt's rows keep the gradients of token 0. This is a different method, not a
-faster way to the same numbers.
+Exact: one teacher-forced forward pass over prompt and answer without a cache, then one backward pass per token from its
+raw logit. Tokens see later tokens only within an image, so the result equals recomputing each prefix.
+Incremental (used by lvlm-interpret, and most likely by the FastRM paper): with a key-value cache, step t adds one row
+to each layer's C_l, and the prompt's rows keep the gradients of token 0. This is a different method, not a faster way
+to the same numbers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -72,7 +72,7 @@ def observed_pass(
         x = embeds.detach().requires_grad_()
         with _lowered(x.device, autocast):
             states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
-        positions = positions.to(states.device)  # not the embeddings' device if the model is split across devices
+        positions = positions.to(states.device)  # the embeddings may be on another device
         with without_weight_gradients(call.lm_head):
             logits = call.lm_head(states[0, positions].to(embeds.dtype))
     return ObservedPass(x, positions, logits, states)
@@ -108,7 +108,7 @@ def explain_tokens(
 def explain_tokens_incrementally(
     call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
 ) -> AnswerRelevancy:
-    """Compute the incremental Chefer relevancy of an answer's tokens, one after the other, with a key-value cache.
+    """Compute the incremental Chefer relevancy of an answer's tokens, one by one, with a key-value cache.
 
     Like `explain_tokens`, but positions [t] must be consecutive, starting with the prompt's last row.
     """
@@ -138,7 +138,7 @@ class IncrementalStep(NamedTuple):
 def incremental_steps(
     call: DecoderCall, positions: torch.Tensor, token_ids: torch.Tensor, *, autocast: torch.dtype | None = None
 ) -> Iterator[IncrementalStep]:
-    """Like `explain_tokens_incrementally`, but yield one token at a time. In between, the model is in its original
+    """Like `explain_tokens_incrementally`, but yield one token at a time. At each yield, the model is in its original
     state. Raises ValueError if positions are not consecutive.
     """
     embeds = call.arguments["inputs_embeds"]
@@ -171,7 +171,7 @@ def incremental_steps(
         r[first + t] = 1.0
         for layer in sorted(C_prompt, reverse=True):
             r = r.to(C_prompt[layer].device)
-            gain = r[first:] @ C_answer[layer]  # row 0 is empty, because token 0's row is the prompt's last
+            gain = r[first:] @ C_answer[layer]  # row 0 is empty, because token 0's row is the last row of the prompt
             gain[:prompt] += r[:prompt] @ C_prompt[layer]
             r = r + gain
         yield IncrementalStep(r[:stop].to(embeds.device), logits[0].detach(), states[0].detach().float())

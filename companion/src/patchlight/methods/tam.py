@@ -1,16 +1,16 @@
 """TAM, token activation map (Li et al., ICCV 2025): how strongly each patch's own last hidden state predicts an answer
 token, minus the part that the earlier text accounts for. Needs no gradient.
 
-`a_j = max(0, lm_head(h_j)[y_t])`; the image map M is a over the patches. The interference of the earlier text is
-`I = sum_i u_i M_i`, with `u_i = a_i / sum a` and M_i the raw image map of token i's own id; tokens with the id y_t are
-left out. `alpha = <M, I> / <I, I>` and `M <- max(0, M - alpha I)`. Then M and the text's scores are min-max scaled
+`a_j = max(0, lm_head(h_j)[y_t])`; the image map M holds the a_j of all patches. The earlier text interferes by
+`I = sum_i u_i M_i`, with `u_i = a_i / sum a` and M_i the raw image map for the id of token i; tokens with the id y_t
+are left out. `alpha = <M, I> / <I, I>` and `M <- max(0, M - alpha I)`. Then M and the text's scores are min-max scaled
 together, and a 3 x 3 rank-Gaussian filter smooths each frame's grid: the nine values are sorted in ascending order and
 weighted by `exp(-k^2 / 2 sigma^2)` for rank offsets k = -4..4, with sigma = std / mean of the nine; the result is 0 if
 their mean is not positive.
 
-Choices, the same as the page's (src/math/methods/token-activation.ts): each text column counts once, for one token. A prompt
-token uses its own column, and an answer token the column that predicted it. So the prompt's last column counts for the
-first answer token, and p_t itself is left out. At an edge the grid is mirrored about its outermost line.
+Choices made here, as in the page (src/math/methods/token-activation.ts): each text column counts once, for one token. A
+prompt token uses its own column, and an answer token the column that predicted it. So the prompt's last column counts
+for the first answer token, and p_t itself is left out. At an edge the grid is mirrored about its outermost line.
 """
 
 from collections.abc import Generator, Sequence
@@ -39,7 +39,7 @@ class TamStates(NamedTuple):
 
 
 def token_activation(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
-    """Compute TAM with one forward pass of the model, with its own attention."""
+    """Compute TAM with one forward pass, using the model's own attention."""
     reading, call = answer.reading, answer.call()
     with torch.no_grad():
         states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state[0]
@@ -107,7 +107,7 @@ class TokenActivations:
         return self._raw[token]
 
     def _activations(self, states: torch.Tensor, token: int) -> torch.Tensor:
-        """max(0, lm_head(h)[token]) of each state, float64 on the CPU."""
+        """max(0, lm_head(h)[token]) for each state h, float64 on the CPU."""
         row = self._lm_head.weight[token].to(states.device, torch.float32)
         logits = states.float() @ row
         if self._lm_head.bias is not None:

@@ -1,4 +1,5 @@
-"""The text of each answer token, for any tokenizer: the pieces join to the answer as the tokenizer decodes it.
+"""The text of each answer token, for any tokenizer: concatenated, the pieces are exactly the answer as the tokenizer
+decodes it.
 
 The text of a token depends on its neighbours: a sentencepiece token loses its leading space at the start, a WordPiece
 token may attach to the one before it, and a character of several bytes may span several tokens. So each token's piece
@@ -15,21 +16,22 @@ from tokenizers import decoders
 _INCOMPLETE = "\N{REPLACEMENT CHARACTER}"
 _APOSTROPHES = "'’"
 _WINDOW = 8
-"""Number of earlier pieces decoded again with each new token; decoding depends on the previous piece only."""
+"""Number of earlier pieces decoded again with each new token; decoding depends only on the previous piece."""
 
 
 class AnswerText:
     """The text of an answer so far; call `add` with each token in order.
 
-    The pieces join to the decoded answer with one exception. If byte tokens that form no character directly follow a
-    character encoded as byte tokens, a sentencepiece tokenizer decodes that character as replacement characters too;
-    text that `add` has already returned does not change.
+    Concatenated, the pieces are exactly the decoded answer, with one exception. If byte tokens that form no character
+    directly follow a character encoded as byte tokens, a sentencepiece tokenizer decodes that character as replacement
+    characters too; text that `add` has already returned does not change.
     """
 
     def __init__(self, tokenizer: Any):
         self._tokenizer = tokenizer
         decoder = getattr(getattr(tokenizer, "backend_tokenizer", None), "decoder", None)
-        # WordPiece's clean-up removes the space before full stops and commas, but not before these two; the page does.
+        # WordPiece's clean-up removes the space before full stops and commas, but not before colons and semicolons. The
+        # page removes it there too.
         self._strips_before_colons = isinstance(decoder, decoders.WordPiece)
         self._ids: list[int] = []
         self._ends: list[int] = []  # number of tokens in the answer at the end of each piece
@@ -60,7 +62,7 @@ class AnswerText:
         return text, self._word
 
     def rest(self) -> str:
-        """Return the text held back by an incomplete last character (replacement characters), usually empty."""
+        """Return the text held back while the last character is incomplete (replacement characters); usually empty."""
         return self._new_text(self._ids) if self._complete_count() < len(self._ids) else ""
 
     def _complete_count(self) -> int:
@@ -99,7 +101,9 @@ def token_texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
 
 
 def _continues(before: str, text: str) -> bool:
-    """Whether a piece continues the previous word: a letter or digit on both sides, at most an apostrophe between."""
+    """Whether a piece continues the previous word: a letter or digit on both sides, with at most an apostrophe between
+    them.
+    """
     stem = before.rstrip(_APOSTROPHES)
     if not stem or not text or not _in_word(stem[-1]) or len(before) - len(stem) > 1:
         return False

@@ -1,8 +1,8 @@
-"""Decode an answer token by token, with the last hidden states the page needs to explain it.
+"""Decode an answer token by token, and yield the last hidden states that the page needs to explain it.
 
 Runs its own loop over `model.model` and `lm_head` with a key-value cache, because `generate` does not return the
-prompt's hidden states and cannot be stopped between tokens. It produces the same tokens as `generate`: greedily, and
-when sampling from the same seed.
+prompt's hidden states and cannot be stopped between tokens. It produces the same tokens as `generate`, both greedily
+and when sampling with the same seed.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ from .reading import Lvlm, Reading
 from .sampling import Sampling
 
 # Options that `generate` also applies, each with the values that mean "off". A model whose generation config turns one
-# of these on would answer differently under `generate` than here, so it is rejected by name. Sampling options
-# (temperature, top_k, ...) are not listed, because the user sets them.
+# of these on would answer differently here than under `generate`, so it is rejected with an error that names the
+# option. Sampling options (temperature, top_k, ...) are not listed, because the user sets them.
 _UNSUPPORTED_OPTIONS: dict[str, tuple[Any, ...]] = {
     "bad_words_ids": (None, []),
     "begin_suppress_tokens": (None, []),
@@ -133,7 +133,9 @@ def decode(
 
 
 class _Chooser:
-    """Chooses the next token. All facts about it come back in one tensor, so each step waits for the device once."""
+    """Chooses the next token. All facts about the token are returned in one tensor, so each step waits for the device
+    only once.
+    """
 
     def __init__(self, model: Lvlm, sampling: Sampling):
         self._sampling = sampling
@@ -149,7 +151,8 @@ class _Chooser:
                 self._warp.append(TopPLogitsWarper(sampling.top_p))
 
     def __call__(self, ids: Tensor, states: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Choose a token from ids [1, n] so far, states [s, d] just computed and logits [1, V] of the last state.
+        """Choose a token from the ids so far [1, n], the states just computed [s, d] and the logits of the last state
+        [1, V].
 
         Returns the token [1, 1] and facts [3 + 2k] float32, which holds ids below 2^24 exactly: whether all states and
         logits are finite, the token's id and log-probability, then the k most likely ids and their log-probabilities.

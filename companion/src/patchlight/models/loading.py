@@ -1,8 +1,8 @@
 """Load a model and its processor from the Hugging Face Hub or a folder.
 
-A model that cannot work here is rejected before its weights are read. Only safetensors weights are loaded, and code
-in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision resizes
-to different pixel values, and the page and the recorded maps use Pillow's.
+A model that is unsupported or too large is rejected before its weights are read. Only safetensors weights are loaded,
+and code in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision's
+resizing gives different pixel values, and the page and the recorded maps use Pillow's.
 """
 
 import hashlib
@@ -119,7 +119,7 @@ def load(options: LoadOptions) -> Loaded:
 
 
 def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
-    """Compute the memory that a model with this config needs in this dtype, without allocating it."""
+    """Compute how much memory a model with this config needs in this dtype, without allocating it."""
     with torch.device("meta"):
         # Copied because transformers writes the dtype into the config it receives.
         model = AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
@@ -132,7 +132,7 @@ def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """Free bytes on the device that will hold the weights, or None if unknown."""
+    """Return the free bytes on the device that will hold the weights, or None if unknown."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     if device.type == "mps":
@@ -141,7 +141,7 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def folder_revision(folder: Path) -> str:
-    """First 12 hexadecimal digits of the SHA-256 over the folder's weight files, in order of their names."""
+    """First 12 hexadecimal digits of the SHA-256 of the folder's weight files, sorted by name."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
         with path.open("rb") as weights:
@@ -151,7 +151,7 @@ def folder_revision(folder: Path) -> str:
 
 
 def _is_path(model: str) -> bool:
-    """Whether this can only be a folder: a Hub id is one name, or two separated by a slash."""
+    """Whether `model` can only be a folder: a Hub id is one name, or two names separated by a slash."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
 
 
@@ -175,7 +175,7 @@ def _gb(size: int) -> str:
 
 
 def _device(options: LoadOptions) -> torch.device:
-    """The device for inputs. Raises ValueError if this machine does not have it."""
+    """Return the device for inputs. Raises ValueError if this machine does not have it."""
     if options.device == "auto" and options.device_map is None:
         if torch.cuda.is_available():
             return torch.device("cuda", 0)
@@ -192,7 +192,7 @@ def _device(options: LoadOptions) -> torch.device:
 
 
 def _native_dtype(config: Any, device: torch.device) -> torch.dtype:
-    """The dtype of the saved weights; float32 on a CPU, where half precision is slow and rounds each sum."""
+    """Return the dtype of the saved weights, or float32 on a CPU, where half precision is slow and rounds each sum."""
     if device.type == "cpu":
         return torch.float32
     return config.dtype or config.get_text_config().dtype or torch.float32

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-# Keys are Pillow's format names. Only these decoders are enabled, out of Pillow's dozens.
+# Keys are Pillow's format names. Only these few of Pillow's many decoders are enabled.
 MEDIA_TYPES = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
 # Pillow's name for a JPEG with more images after the first (a phone's depth or HDR data). Browsers show the first.
 _MULTI_IMAGE = {"MPO": "image/jpeg"}
@@ -33,7 +33,7 @@ def read_image_info(content: bytes) -> ImageInfo:
             return ImageInfo((MEDIA_TYPES | _MULTI_IMAGE)[str(image.format)], *image.size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise
-    except Exception as error:  # Pillow's exceptions on damaged headers have no common base class.
+    except Exception as error:  # Pillow's exceptions for damaged headers have no common base class.
         raise UnreadableImage(f"expected {', '.join(MEDIA_TYPES.values())}") from error
 
 

@@ -1,4 +1,4 @@
-"""Processors of models that also accept video, without their video parts.
+"""Processors for models that also accept video, without the video parts.
 
 The video parts need torchvision, and SmolVLM's also needs num2words. Patchlight only uses still images and prepares
 them with Pillow.
@@ -12,7 +12,7 @@ from .families.llava import CLIP
 
 
 class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
-    """Processor of Qwen2-VL and Qwen2.5-VL for text and images."""
+    """Processor for Qwen2-VL and Qwen2.5-VL, limited to text and images."""
 
     def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **_: Any):
         self.image_token = getattr(tokenizer, "image_token", "<|image_pad|>")
@@ -23,7 +23,7 @@ class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
 
 
 def load_processor(model: str, config: Any, **source: Any) -> Any:
-    """Load a model's processor from the Hub or a folder. Images are resized with Pillow, as they are in the page."""
+    """Load a model's processor from the Hub or a folder. Images are resized with Pillow, which the page matches."""
     kinds: dict[str, Any] = {
         "qwen2_vl": Qwen2_5_VLImagesProcessor,
         "qwen2_5_vl": Qwen2_5_VLImagesProcessor,
@@ -33,7 +33,7 @@ def load_processor(model: str, config: Any, **source: Any) -> Any:
     processor = kinds.get(config.model_type, AutoProcessor).from_pretrained(model, **source)
     processor.image_processor = AutoImageProcessor.from_pretrained(model, backend="pil", **source)
     if getattr(processor, "patch_size", 0) is None:
-        # LLaVA repositories from before October 2024 leave counting image tokens to the model.
+        # Processors in LLaVA repositories from before October 2024 leave it to the model to count image tokens.
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = getattr(config, "vision_feature_select_strategy", "default")
         processor.num_additional_image_tokens = int(config.vision_config.model_type == CLIP)

@@ -44,8 +44,8 @@ class Frame(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where an image token comes from: the index of the image (always 0, as a question has one image), the index of
-    the tile in the order in which the processor passes tiles to the encoder, and row and column within that tile.
+    """Where an image token comes from: the index of the image (always 0, as a question has one image), the index of the
+    tile in the order in which the processor passes tiles to the encoder, and the row and column within that tile.
     """
 
     image: int
@@ -123,8 +123,8 @@ def encode_question(
     """Encode one image and one question with the processor, using its chat template.
 
     `fallback_prompt`, which contains `{question}`, is for processors without a template. Raises ValueError if there is
-    neither, if the question is empty, or if it contains the image placeholder: the processor would expect a second
-    image.
+    neither, or if the question is empty or contains the image placeholder, for which the processor would expect a
+    second image.
     """
     if not question.strip():
         raise ValueError("the question is empty")
@@ -137,7 +137,7 @@ def encode_question(
         prompt = fallback_prompt.format(question=question)
     else:
         raise ValueError(f"{type(processor).__name__} has no chat template, so the prompt format is unknown")
-    # Some templates include the start token, and the tokenizer would add a second one.
+    # Some templates already include the start token; the tokenizer must not add a second one.
     bos = processor.tokenizer.bos_token
     has_bos = bool(bos) and prompt.startswith(bos)
     return processor(

@@ -1,4 +1,4 @@
-"""Options that choose the next token. Needs no torch, so that requests can be checked without it."""
+"""Options that choose the next token. Does not import torch, so requests can be checked without it."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Sampling:
     top_p: float = 1.0
     """Share of the probability mass to sample from; 1 samples from all tokens."""
     seed: int = 0
-    """Seed of the random stream; greedy answers do not depend on it."""
+    """Seed for sampling; greedy answers do not depend on it."""
     alternatives: int = 5
     """Number of most likely tokens to report per step, whether or not the chosen token is among them."""
 

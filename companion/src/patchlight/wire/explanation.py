@@ -3,7 +3,8 @@
 
 The schema's metadata holds the header as JSON under `patchlight.explain`. The rows are `queued` (number of requests
 ahead in the queue), `check` (whether the explained pass agrees with the streamed answer; missing if the method does not
-run the model), one `map` per token as soon as it is ready, then one `end`. A stream without an `end` row was cut off.
+run the model), one `map` per token as soon as the map is ready, then one `end`. A stream without an `end` row was cut
+off.
 """
 
 import math
@@ -68,7 +69,8 @@ class ExplanationHeader(TypedDict):
 class TokenMap(NamedTuple):
     """One token's map.
 
-    values [P]: frames in order, each row-major. prompt [m] and answer [token_index]: only if the method also scores text.
+    values [P]: frames in order, each row-major. prompt [m] and answer [token_index]: only if the method also scores
+    text.
     """
 
     token_index: int
@@ -81,7 +83,7 @@ class TokenMap(NamedTuple):
 
 class ExplanationEnd(NamedTuple):
     """The end of an explanation, with the total cost of all its maps. peak_bytes is relative to the memory in use
-    before.
+    before the explanation.
     """
 
     reason: ExplanationReason
@@ -94,7 +96,7 @@ class ExplanationEnd(NamedTuple):
 
 
 class NotFinite(ValueError):
-    """A map or log-probability is NaN or infinite, because the model's own numbers are."""
+    """A map or log-probability is NaN or infinite, because the model's hidden states or logits are."""
 
 
 class ExplanationWriter(RowWriter):
@@ -119,7 +121,8 @@ class ExplanationWriter(RowWriter):
     def check(self, is_same: bool, largest_difference: float) -> None:
         """Write how the explained pass compares with the streamed answer.
 
-        largest_difference: over the log-probabilities of the answer's tokens, in nats. Raises NotFinite.
+        largest_difference: the maximum difference over the log-probabilities of the answer's tokens, in nats. Raises
+        NotFinite.
         """
         if not math.isfinite(largest_difference):
             raise NotFinite("the log-probabilities of the answer's tokens are not finite in the explained pass")
@@ -165,7 +168,7 @@ class ExplanationWriter(RowWriter):
         )
 
     def end_early(self, reason: Literal["cancelled", "failed"], ms: float, message: str | None = None) -> None:
-        """Write the last row of an interrupted explanation, `ms` after its start. Its passes and memory are unknown."""
+        """Write the last row of an interrupted explanation, `ms` after its start. The passes and memory are unknown."""
         self.end(ExplanationEnd(reason, 0, ms, 0, 0, None, message))
 
 

@@ -1,7 +1,7 @@
-"""Rows of several kinds as an Arrow IPC stream, with one record batch per row. Runs and explanations use it.
+"""Rows of several kinds as an Arrow IPC stream, with one record batch per row. Runs and explanations use this format.
 
-The schema's metadata holds a header as JSON under one key. Every batch has all columns; those that do not belong to the
-row's kind are null.
+The schema's metadata holds a header as JSON under one key. Every batch has all columns; columns that do not belong to
+the row's kind are null.
 """
 
 import json
@@ -39,9 +39,11 @@ class RowWriter:
         self._schema = pa.schema(fields, metadata={key: metadata.encode()})
         self._sink = sink
         self._order, self._repeated, self._last = order, repeated, ""
-        # Most cells of a row are null. Created once, because creating them takes as long as the rest of a token.
+        # Most cells of a row are null. The null arrays are created only once, because creating them takes as long as
+        # the rest of a token.
         self._nulls = {field.name: pa.array([None], field.type) for field in fields}
-        # Serialised message by message, so each row is one write. Arrow's stream writer needs about 70 per token.
+        # Serialised message by message, so each row is one write. Arrow's stream writer needs about 70 writes per
+        # token.
         sink.write(self._schema.serialize().to_pybytes())
 
     def __enter__(self) -> Self:
@@ -80,8 +82,8 @@ def open_rows(
 ) -> tuple[dict[str, Any], Iterator[Any]]:
     """Return the header without its version, and the rows up to the first incomplete one.
 
-    Lists of numbers are returned as NumPy arrays. Raises ValueError if the stream is not `what`, or has another format
-    version; `name` is the stream's name in the message.
+    Lists of numbers are returned as NumPy arrays. Raises ValueError if the content or the format version is wrong.
+    `what` (the expected content) and `name` (the stream's name) appear in the message.
     """
     stream = pa.ipc.open_stream(content)
     encoded = (stream.schema.metadata or {}).get(key)
@@ -95,7 +97,7 @@ def open_rows(
 
 
 def _column(field: pa.Field, value: Any) -> pa.Array:
-    """A column of one cell. NumPy arrays are not converted to Python numbers, because states have millions of values."""
+    """A column of one cell. NumPy arrays are not converted to Python numbers: states have millions of values."""
     if isinstance(value, np.ndarray):
         return pa.ListArray.from_arrays(pa.array([0, len(value)], pa.int32()), pa.array(value))
     return pa.array([value], type=field.type)

@@ -3,10 +3,10 @@ docs/protocol.md specifies the format.
 
 The schema's metadata holds the header as JSON under `patchlight.run`. Each row is one record batch, so a reader can
 show every token as soon as it arrives. The rows are `queued` (number of questions ahead in the queue), `image` (the
-bytes of the image file, left out if the reader has them), `states` (last hidden states of the patches, frames in order,
-each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per answer token, then one `end`.
-A stream without an `end` row is a truncated run. States are fp16; if a row has a value outside fp16's range, it stores
-them as float32 in another column.
+bytes of the image file, left out if the reader already has them), `states` (last hidden states of the patches, frames
+in order, each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per answer token, then
+one `end`. A stream without an `end` row is a truncated run. States are fp16; if a value in a row is outside fp16's
+range, the row stores its states as float32 in another column.
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,9 @@ class Alternative(NamedTuple):
 
 
 class Map(NamedTuple):
-    """FastRM probabilities [P], frames in order, each row-major, with the backend that computed them and its time."""
+    """FastRM probabilities [P], frames in order, each row-major, with the backend that computed them and the time it
+    took.
+    """
 
     values: np.ndarray
     backend: str
@@ -208,7 +210,8 @@ class Prompt(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A run read from a stream. Parts that the stream does not have, or that come after its end, are None.
+    """A run read from a stream. Parts that are missing from the stream, or lie beyond the point where it was cut off,
+    are None.
 
     places: the number of questions ahead in the queue, from the `queued` rows. picture: the bytes of the image file.
     states [P, d]: fp16, or float32 if a value is outside fp16's range.

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 
 class ImageFacts(TypedDict):
-    """The image of the question. `sha256` is the hexadecimal digest of its file."""
+    """The image that the question is about. `sha256` is the hexadecimal digest of the image file."""
 
     mediaType: str
     name: str
@@ -77,7 +77,7 @@ class Sampling(TypedDict):
 
 
 class Header(TypedDict):
-    """The header of a run: `RunHeader` of src/contract/run.ts without the image bytes. The writer adds the version."""
+    """The header of a run: `RunHeader` in src/contract/run.ts, without the image bytes. The writer adds the version."""
 
     id: str
     createdAt: str

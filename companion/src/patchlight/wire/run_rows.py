@@ -34,8 +34,8 @@ def write_answer(
 ) -> str:
     """Write the rows from `states` to `end` and return the answer.
 
-    `started` is the time of the question by `perf_counter`. `stop` is called before each forward pass, and `after_row`
-    after each row. `map_of` computes a map for each token, if given.
+    `started` is the `perf_counter` time at which the question was asked. `stop` is called before each forward pass, and
+    `after_row` after each row. `map_of`, if given, computes a map for each token.
     """
     answer = AnswerText(tokenizer)
     patches = torch.empty(0)
@@ -88,12 +88,12 @@ def geometry_of(reading: Reading, image: Image.Image) -> Geometry:
 
 
 def ms_since(start: float) -> float:
-    """Return the milliseconds since `start`, a time of `perf_counter`."""
+    """Return the milliseconds since `start`, a `perf_counter` time."""
     return (time.perf_counter() - start) * 1000
 
 
 def _token(step: Step, answer: AnswerText, token_map: Map | None) -> Token:
-    # The texts of the alternatives depend on the tokens before this one, so they come first.
+    # Computed before `answer.add`, because the text of an alternative depends on the tokens before this one.
     alternatives = [Alternative(token, answer.text_of(token), score) for token, score in step.alternatives]
     text, word = answer.add(step.token_id)
     state = _numbers(step.query_state)
@@ -101,5 +101,5 @@ def _token(step: Step, answer: AnswerText, token_map: Map | None) -> Token:
 
 
 def _numbers(states: Tensor) -> np.ndarray:
-    """Convert states to NumPy: fp16 as it is, other dtypes as float32, because NumPy has no bfloat16."""
+    """Convert states to NumPy: fp16 is unchanged, and other dtypes become float32, because NumPy has no bfloat16."""
     return states.to("cpu", states.dtype if states.dtype == torch.float16 else torch.float32).numpy()

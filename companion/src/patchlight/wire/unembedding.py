@@ -22,7 +22,7 @@ UNEMBEDDING_VERSION = 1
 
 
 def has_unembedding(model: Any) -> bool:
-    """Whether the vocabulary layer is a single matrix in memory without a bias, so that its rows define all logits."""
+    """Whether the vocabulary layer is a single matrix in memory without a bias. Its rows then define all logits."""
     layer = model.lm_head
     weight = getattr(layer, "weight", None)
     is_matrix = isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.is_meta

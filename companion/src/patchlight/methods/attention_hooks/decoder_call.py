@@ -14,7 +14,7 @@ from .observe import observed_attention
 
 
 class DecoderCall(NamedTuple):
-    """A call of a language model for one sequence. decoder: the model without its vocabulary layer, which is lm_head.
+    """A call to a language model for one sequence. decoder: the model without its vocabulary layer, which is lm_head.
 
     arguments: keyword arguments of the decoder's forward pass. They include `inputs_embeds` [1, n, d] with the image
     features in place.
@@ -26,7 +26,7 @@ class DecoderCall(NamedTuple):
 
 
 class _Captured(Exception):
-    """Ends the model's forward pass at the call of its decoder."""
+    """Raised to end the model's forward pass when it calls its decoder."""
 
     def __init__(self, arguments: dict[str, Any]):
         super().__init__()
@@ -36,7 +36,7 @@ class _Captured(Exception):
 def decoder_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> DecoderCall:
     """Capture how `model.model(**inputs)` calls its decoder, with images embedded, and positions and masks built.
 
-    inputs: a batch of one on any device; it is moved to the model's device, and floats are cast to the model's dtype.
+    inputs: a batch of one on any device. Tensors are moved to the model's device, and floats are cast to its dtype.
     Raises ValueError if the model does not call the decoder, or calls it with positional arguments.
     """
 
@@ -61,9 +61,9 @@ def decoder_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> D
 
 
 def sliced(call: DecoderCall, start: int, stop: int) -> dict[str, Any]:
-    """Return the decoder's arguments for columns [start, stop), if a cache holds the columns before them.
+    """Return the decoder's arguments for columns [start, stop), given a cache that holds the earlier columns.
 
-    `inputs_embeds` is left out. Raises ValueError for a tensor argument that it does not know how to slice.
+    `inputs_embeds` is left out. Raises ValueError if a tensor argument cannot be sliced by token.
     """
 
     def slice_mask(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Observe a decoder's attention during its backward pass.
 
 Implements softmax attention with a custom backward pass, which processes each layer's attention matrix in blocks of
-rows and passes their probabilities and gradients to a sink. So no N x N gradient is stored for any head. The backward
-pass visits the layers from last to first.
+rows and passes each block's probabilities and gradients to a sink, so no N x N gradient is stored for any head. The
+backward pass visits the layers from last to first.
 """
 
 from contextlib import AbstractContextManager
@@ -28,7 +28,7 @@ class Sink(Protocol):
     def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         """Process a block of rows and return the gradient of its scores.
 
-        a and g [heads, rows in the block, first columns]: the probabilities and their gradient.
+        a and g [heads, rows in the block, columns up to the last visible one]: the probabilities and their gradient.
         """
         ...
 
@@ -52,7 +52,7 @@ def observe(logit: torch.Tensor, x: torch.Tensor, sink: Sink, *, retain_graph: b
     try:
         torch.autograd.grad(logit, x, retain_graph=retain_graph)
     finally:
-        del _running.sink  # it may hold attention matrices of all layers
+        del _running.sink  # the sink may hold attention matrices of all layers
 
 
 class _ObservedAttention(torch.autograd.Function):
@@ -122,5 +122,5 @@ register_attention(_NAME, _attend)
 
 
 def observed_attention(decoder: nn.Module) -> AbstractContextManager[None]:
-    """Use the observed attention in the decoder within this context; see `use_attention`."""
+    """Within this context, the decoder uses the observed attention; see `use_attention`."""
     return use_attention(decoder, _NAME)

@@ -1,5 +1,5 @@
-"""Pass a decoder's attention to a recorder while it is computed, layer by layer, for methods that need no gradient
-below a layer. No layer's matrix is kept once the next layer runs.
+"""Pass a decoder's attention to a recorder while it is computed, layer by layer, for methods that need gradients within
+a single layer at most. A layer's matrix is not kept once the next layer runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class LayerAttention(NamedTuple):
 
 
 class _Recording:
-    """The recorder of the pass in progress. It returns the outputs that the layer continues with."""
+    """The recorder for the pass in progress. It returns the outputs that the layer continues with."""
 
     record: Callable[[LayerAttention], torch.Tensor]
 
@@ -80,7 +80,7 @@ def record_attention(
 
 
 class LocalGradients(NamedTuple):
-    """One layer's attention at the explained rows, and the gradients of the tokens' scores read from that layer.
+    """One layer's attention at the explained rows, and the gradients of the token scores that are read from this layer.
 
     a [t, heads, n] float32; g [t, heads, n] float32: ds_t/da at row p_t, zero in columns that the row does not see.
     """
@@ -97,7 +97,8 @@ def local_gradients(
     first_layer: int,
     on_layer: Callable[[LocalGradients], None],
 ) -> torch.Tensor:
-    """Run one forward pass; from `first_layer` on, read and differentiate each layer separately, as if it were the last.
+    """Run one forward pass; starting at `first_layer`, read and differentiate each layer separately, as if it were the
+    last.
 
     The score of token t is `s = lm_head(norm(h_l[p_t]))[y_t]`; in the last layer this is the token's logit. Within a
     layer, row p_t of `a` acts only through the heads' outputs at p_t, `o = sum_j a_j v_j`, so ds/da_j = ds/do . v_j,

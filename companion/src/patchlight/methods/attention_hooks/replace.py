@@ -1,4 +1,4 @@
-"""Temporarily replace a decoder's attention with a custom one, which transformers allows to be registered by name."""
+"""Temporarily replace a decoder's attention with a custom function, registered with transformers under a name."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,7 +28,7 @@ class AttentionInputs(NamedTuple):
 def register_attention(name: str, attend: Callable[[AttentionInputs], torch.Tensor]) -> None:
     """Register `attend`, which returns the heads' outputs [1, heads, n, width], under `name`.
 
-    When run, it raises ValueError for attention without a mask and for options that relevancy is not defined for.
+    The registered attention raises ValueError if there is no mask, or for options that relevancy is not defined for.
     """
 
     def attention(

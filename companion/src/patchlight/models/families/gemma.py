@@ -29,11 +29,11 @@ class Gemma3:
     model_types = ("gemma3",)
 
     def unsupported_reason(self, config: Any) -> str | None:
-        """Why a config of one of these model types is not supported, or None if it is."""
+        """Return why a config of one of these model types is not supported, or None if it is supported."""
         return None
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
-        """Read the image as one frame `image` or, with crops, as `detail` (the joined crops) and `overview`."""
+        """Read the image as one frame, `image`, or, with crops, as `detail` (the joined crops) and `overview`."""
         inputs = encode_question(processor, image, question, image_token=processor.image_token)
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         images = inputs["pixel_values"].shape[0]
@@ -65,7 +65,7 @@ class Gemma3:
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model without its vocabulary layer; its output is after the final norm."""
+        """Return the language model up to and including its final norm, without the vocabulary layer."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

@@ -1,4 +1,6 @@
-"""Idefics3 and SmolVLM: the image in tiles, row by row, then as a whole. A text marker before each tile names it."""
+"""Idefics3 and SmolVLM: the image in tiles, row by row, then as a whole. A text marker before each tile names its row
+and column.
+"""
 
 import math
 import re
@@ -31,7 +33,7 @@ class Idefics:
     model_types = ("idefics3", "smolvlm")
 
     def unsupported_reason(self, config: Any) -> str | None:
-        """Why a config of one of these model types is not supported, or None if it is."""
+        """Return why a config of one of these model types is not supported, or None if it is supported."""
         return None
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
@@ -74,7 +76,7 @@ class Idefics:
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model without its vocabulary layer; its output is after the final norm."""
+        """Return the language model up to and including its final norm, without the vocabulary layer."""
         return model.model.text_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
@@ -89,9 +91,9 @@ def _runs(columns: Tensor) -> list[Tensor]:
 
 
 def _tile_grid(tokenizer: Any, ids: Tensor, runs: list[Tensor]) -> tuple[int, int]:
-    """Rows and columns of the tile grid, from the marker before the last tile: `<row_2_col_3>`.
+    """Return the rows and columns of the tile grid, read from the marker before the last tile: `<row_2_col_3>`.
 
-    Only the tokens tell 2 x 3 tiles from 3 x 2: their pixel arrays have the same shape.
+    Only the tokens distinguish 2 x 3 tiles from 3 x 2, because the pixel arrays have the same shape.
     """
     gap = ids[int(runs[-3][-1]) + 1 if len(runs) > 2 else 0 : int(runs[-2][0])]
     markers = _TILE.findall(tokenizer.decode(gap, skip_special_tokens=False))

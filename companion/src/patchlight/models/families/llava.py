@@ -12,7 +12,7 @@ CLIP, SIGLIP = "clip_vision_model", "siglip_vision_model"
 
 
 class Llava:
-    """CLIP or SigLIP as vision tower, with any language model that transformers combines with them (Llama, Gemma,
+    """CLIP or SigLIP as the vision tower, with any language model that transformers can combine with it (Llama, Gemma,
     Qwen2, ...).
     """
 
@@ -20,7 +20,7 @@ class Llava:
     model_types = ("llava", "vipllava")
 
     def unsupported_reason(self, config: Any) -> str | None:
-        """Why a config of one of these model types is not supported, or None if it is."""
+        """Return why a config of one of these model types is not supported, or None if it is supported."""
         return unsupported_tower(config)
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
@@ -30,8 +30,8 @@ class Llava:
         trace, steps = trace_square(processor.image_processor, Trace.of(image))
         patch = processor.patch_size
         rows, cols = trace.height // patch, trace.width // patch
-        # If a side is not a multiple of the patch size (SigLIP: 384 = 27 x 14 + 6), the encoder drops the remainder at
-        # the right and bottom.
+        # If a side is not a multiple of the patch size (SigLIP: 384 = 27 x 14 + 6), the encoder drops the remainder on
+        # the right and at the bottom.
         frame = trace.cropped(0, 0, cols * patch, rows * patch).framed("image", rows, cols)
         # With the "full" strategy, CLIP's class token comes first: it is an image token, but not a patch.
         extra = int(_keeps_first(model.config) and model.config.vision_config.model_type == CLIP)
@@ -40,7 +40,7 @@ class Llava:
         return Reading(inputs, (frame,), image_columns[extra:], prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model without its vocabulary layer; its output is after the final norm."""
+        """Return the language model up to and including its final norm, without the vocabulary layer."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
@@ -49,7 +49,7 @@ class Llava:
 
 
 def unsupported_tower(config: Any) -> str | None:
-    """Return why a LLaVA config's vision tower is not supported, or None if it is."""
+    """Return why the vision tower of a LLaVA config is not supported, or None if it is supported."""
     tower = config.vision_config.model_type
     if tower not in (CLIP, SIGLIP):
         return f"vision tower is {tower}, expected {CLIP} or {SIGLIP}"
@@ -59,7 +59,7 @@ def unsupported_tower(config: Any) -> str | None:
 
 
 def _keeps_first(config: Any) -> bool:
-    """Whether the encoder's first token is kept: CLIP's class token, SigLIP's first patch. VipLlava never keeps it."""
+    """Whether the encoder's first token (CLIP's class token, SigLIP's first patch) is kept. VipLlava never keeps it."""
     return getattr(config, "vision_feature_select_strategy", "default") == "full"
 
 

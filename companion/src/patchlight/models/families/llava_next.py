@@ -34,7 +34,7 @@ class LlavaNext:
     model_types = ("llava_next",)
 
     def unsupported_reason(self, config: Any) -> str | None:
-        """Why a config of one of these model types is not supported, or None if it is."""
+        """Return why a config of one of these model types is not supported, or None if it is supported."""
         full = config.vision_feature_select_strategy == "full"
         if full and config.vision_config.model_type == "clip_vision_model":
             return "vision_feature_select_strategy 'full' adds a class token to each tile, which shifts its rows"
@@ -85,7 +85,7 @@ class LlavaNext:
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model without its vocabulary layer; its output is after the final norm."""
+        """Return the language model up to and including its final norm, without the vocabulary layer."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

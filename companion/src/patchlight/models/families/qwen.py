@@ -1,4 +1,4 @@
-"""Qwen2-VL and Qwen2.5-VL: the image at nearly its own size, with one token per 2 x 2 encoder patches."""
+"""Qwen2-VL and Qwen2.5-VL: the image at close to its original size, with one token per 2 x 2 encoder patches."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class QwenVl:
     model_types = ("qwen2_5_vl", "qwen2_vl")
 
     def unsupported_reason(self, config: Any) -> str | None:
-        """Why a config of one of these model types is not supported, or None if it is."""
+        """Return why a config of one of these model types is not supported, or None if it is supported."""
         return None
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
@@ -38,7 +38,7 @@ class QwenVl:
         return Reading(inputs, (trace.framed("image", rows, cols),), image_columns, prompt_columns, steps, places)
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model without its vocabulary layer; its output is after the final norm."""
+        """Return the language model up to and including its final norm, without the vocabulary layer."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

@@ -47,7 +47,7 @@ class Family(Protocol):
         ...
 
     def unsupported_reason(self, config: Any) -> str | None:
-        """Why a config of one of these model types is not supported, or None if it is."""
+        """Return why a config of one of these model types is not supported, or None if it is supported."""
         ...
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
@@ -55,7 +55,7 @@ class Family(Protocol):
         ...
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model without its vocabulary layer; its output is after the final norm."""
+        """Return the language model up to and including its final norm, without the vocabulary layer."""
         ...
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
