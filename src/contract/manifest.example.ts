@@ -66,7 +66,7 @@ export function exampleManifest(): ModelManifest {
   };
 }
 
-/** The same with graphs that explain its answers. */
+/** The same manifest, with graphs that explain the model's answers. */
 export function exampleExplainManifest(): ModelManifest & { explain: ExplainFacts } {
   const graphs = {
     chefer: 'explain-chefer.onnx',
