@@ -23,7 +23,10 @@ export interface AskSession {
   stop(): void;
 }
 
-/** One question at a time: a new one cancels the previous one. If a question produces no answer, the previous run stays on screen. */
+/**
+ * One question at a time: a new question cancels the previous one. If a question produces no answer, the previous run
+ * stays on screen.
+ */
 export function createAskSession(
   source: RunSource,
   library: RunLibrary,
