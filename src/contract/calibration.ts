@@ -19,7 +19,7 @@ const facts = z.object({
   head: z.object({ name: z.string(), revision: z.string() }),
   data: z.object({
     name: z.string(),
-    /** In display order; the column `set` has no other values. */
+    /** In display order; the column `set` holds only these values. */
     sets: z.array(z.string()),
     /** A sentence for the page: which questions were asked about which images. */
     about: z.nullish(z.string()),

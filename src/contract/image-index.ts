@@ -11,7 +11,7 @@ const place = z.object({
 const index = z.object({
   formatVersion: z.literal(1),
   mediaType: z.string(),
-  /** By the name in the calibration's column `image`. */
+  /** Keyed by the name in the calibration's `image` column. */
   images: z.record(z.string(), place),
 });
 

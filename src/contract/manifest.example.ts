@@ -1,6 +1,6 @@
 import type { ExplainFacts, ModelManifest } from './manifest';
 
-/** A manifest like the exporter's, for tests; its hashes match no file. */
+/** A manifest like the exporter's, for tests; its hashes do not match any file. */
 export function exampleManifest(): ModelManifest {
   const paths = [
     'vision.onnx',

@@ -2,7 +2,9 @@
 // resize differently. As in Pillow's C code, weights are rounded to 22 fractional bits, and the result of each of the
 // two passes is rounded to bytes.
 
-/** Weights of output pixels `first .. first + count - 1` along one axis: pixel i sums `size` inputs from `start[i]`. */
+/**
+ * Weights of output pixels `first .. first + count - 1` along one axis: output i sums `size[i]` inputs from `start[i]`.
+ */
 export interface AxisWeights {
   readonly count: number;
   readonly taps: number;

@@ -137,7 +137,7 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
   };
 }
 
-/** Passes on only the feeds that are inputs of the graph. */
+/** Runs the graph, passing only the feeds that it has as inputs. */
 function runWith(graph: Graph, feeds: Feeds, checked: readonly string[]): Promise<Outputs> {
   return graph.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name]!])), checked);
 }

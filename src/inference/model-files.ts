@@ -26,7 +26,7 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
   return parseManifest(data);
 }
 
-/** Loads all files needed to answer; rejects with the name of an invalid file. `onBytes` includes cached files. */
+/** Loads all files needed to answer; rejects with the name of an invalid file. `onBytes` also counts cached files. */
 export async function loadModelFiles(
   modelUrl: string,
   { files, explain }: Pick<ModelManifest, 'files' | 'explain'>,

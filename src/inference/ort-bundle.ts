@@ -40,7 +40,7 @@ const asyncify: OrtBundle = {
 
 export const ortBundles = { plain, jspi, asyncify };
 
-/** WebGPU needs a build that can suspend: natively (JSPI) or, 10 MB larger, with rewritten code (asyncify). */
+/** WebGPU needs a build that can suspend, either natively (JSPI) or with rewritten code (asyncify, 10 MB larger). */
 export function chooseOrtBundle(needs: { readonly webgpu: boolean; readonly suspending: boolean }): OrtBundle {
   if (!needs.webgpu) return plain;
   return needs.suspending ? jspi : asyncify;

@@ -18,7 +18,10 @@ export type Asking =
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
 
 export interface AskSession {
-  /** Asks about the chosen image, even if it is still being read; if there is none, about the shown run's image. */
+  /**
+   * Asks about the chosen image, even if it is still being read; if no image is chosen, asks about the image of the run
+   * on screen.
+   */
   ask(text: string): void;
   stop(): void;
 }

@@ -44,7 +44,7 @@ export type AnswerValue =
   | { readonly of: 'logProb'; readonly pooling: Pooling }
   | { readonly of: 'length' };
 
-/** Selects rows: all, those of some datasets or kinds, or those that pass the brushes. */
+/** Selects rows: all rows, the rows of some datasets or kinds, or the rows that pass the brushes. */
 export interface Subset {
   readonly sets?: readonly string[];
   readonly kinds?: readonly string[];
@@ -155,7 +155,7 @@ export type RowOrder =
   | { readonly by: AnswerValue | 'correct' | 'file'; readonly descending: boolean }
   | { readonly by: 'set' | 'kind' | 'variety' | 'question' | 'answer'; readonly descending: boolean };
 
-/** A page of the sorted rows. Rows without a value come last. */
+/** Requests one page of the sorted rows; rows without a value come last. */
 export interface RowsRequest {
   /** Only rows that pass this filter; all rows by default. */
   readonly filter?: FilterRequest;

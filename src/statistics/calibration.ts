@@ -148,14 +148,14 @@ export function createCalibration(table: CalibrationTable): Calibration {
   return { summary: summaryOf(table, classOf), computations };
 }
 
-/** Entropies of right answers are expected to be low, log-probabilities high, answers short. */
+/** Right answers are expected to have low entropies and high log-probabilities, and to be short. */
 function rightSideOf({ of }: AnswerValue): RightSide {
   return of === 'logProb' ? 'above' : 'below';
 }
 
 type PooledValue = Exclude<AnswerValue, { of: 'length' }>;
 
-/** Every pooling of every token value in the table; a table that is already pooled has one per value. */
+/** Lists every pooling of every token value in the table; a table that is already pooled has one pooling per value. */
 function offeredValues(table: CalibrationTable): PooledValue[] {
   const offered = table.isPooled ? (['mean'] as const) : poolings;
   const entropies = offeredEntropies(table).flatMap((kind) =>
