@@ -21,7 +21,10 @@ function chosenBackend() {
   return requested === 'wasm' || requested === 'webgpu' ? requested : 'auto';
 }
 
-/** A companion writes its address into the page it serves; `?source=embedded` overrides it and uses the embedded model. */
+/**
+ * A companion writes its address into the page it serves; with `?source=embedded`, the page uses the embedded model
+ * instead.
+ */
 function companionUrl(): string | undefined {
   if (new URLSearchParams(location.search).get('source') === 'embedded') return undefined;
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
@@ -48,7 +51,7 @@ const { library } = files;
 const intake = createImageIntake(files);
 const asking = createAskSession(source, library, intake);
 const explaining = createExplainSession(source);
-/** Workers and the page's own files also respond offline. */
+/** Queries also run offline, because workers and the page's own files still respond. */
 const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } });
 
 renderPage(

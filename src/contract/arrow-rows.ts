@@ -7,7 +7,7 @@ import { type RecordBatch, RecordBatchReader, Vector } from 'apache-arrow';
 
 export type ArrowBytes = AsyncIterable<Uint8Array> | Uint8Array;
 
-/** The bytes end before the end of the stream. */
+/** Reading stopped before the end of the stream. */
 export interface Broken {
   readonly kind: 'broken';
   readonly why: string;
@@ -35,7 +35,10 @@ export function headerText({ schema }: ArrowReader, key: string, what: string): 
   return text;
 }
 
-/** Yields each row, parsed from its cells by column name; if the stream breaks, yields the reason and stops. */
+/**
+ * Yields each row as returned by `parse`, which receives the cells by column name. If the stream breaks, yields the
+ * reason and stops.
+ */
 export async function* readRows<Row>(
   reader: ArrowReader,
   what: string,

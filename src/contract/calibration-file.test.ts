@@ -38,7 +38,7 @@ describe('reading a calibration file', () => {
     expect(table.facts!.images).toEqual({ file: 'images.bin', index: 'images.json' });
     expect(table.rows).toBe(40);
     expect(table.isPooled).toBe(false);
-    // In the metadata's order, not the rows'.
+    // In the order of the metadata, not of the rows.
     expect(table.set.names).toEqual(['gqa-like', 'vqa-like']);
     expect([...table.set.codes.slice(0, 4)]).toEqual([0, 1, 1, 0]);
     expect(table.kind.names).toEqual(['attribute', 'count']);
@@ -124,7 +124,7 @@ describe('rejecting an invalid file with a reason', () => {
         await expect(readCalibrationFile(name, whole.slice(0, whole.length * share).buffer)).rejects.toThrow(
           'is not a valid calibration file',
         );
-      // With any one bit flipped, the file is read or rejected; nothing hangs and no other error is thrown.
+      // Whichever bit is flipped, the file is read or rejected; reading never hangs or throws any other error.
       for (let round = 0; round < 300; round++) {
         const damaged = whole.slice();
         damaged[(round * 7919) % damaged.length]! ^= 1 << (round % 8);

@@ -23,7 +23,7 @@ const otherColumns = [
 const maxRows = 20_000_000;
 const knownColumns = new Set([...entropyColumns.map(([, name]) => name), ...otherColumns, ...evaluationColumns]);
 
-/** Throws an error that says what was expected and what the file holds. */
+/** If the file is invalid, the error says what was expected and what the file contains. */
 export async function readCalibrationFile(name: string, file: ArrayBuffer): Promise<CalibrationTable> {
   let details = formatBytes(file.byteLength);
   try {
@@ -42,7 +42,7 @@ async function readRawTable(file: ArrayBuffer): Promise<RawTable> {
   const bytes = new Uint8Array(file);
   if (bytes.length === 0) throw new Error('it is empty');
   const starts = (text: string) => [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
-  // An Arrow file starts with its name, an Arrow stream with four 0xff bytes.
+  // An Arrow file starts with the magic bytes `ARROW1`; an Arrow stream starts with four 0xff bytes.
   if (starts('ARROW1') || bytes.subarray(0, 4).every((byte) => byte === 0xff)) {
     const { readArrowTable } = await import('./arrow-table');
     return readArrowTable(bytes);
@@ -98,7 +98,7 @@ function readAnswers(raw: RawTable): CalibrationTable {
 
 type ValueColumns = Pick<CalibrationTable, 'length' | 'starts' | 'logProbs' | 'isContent' | 'entropies'>;
 
-/** Represents one value per answer as answers of a single token. */
+/** Treats each answer as a single token, because the file has one value per answer. */
 function pooledColumns(raw: RawTable, present: typeof entropyColumns): ValueColumns {
   const floats = (name: string) => Float32Array.from(raw.numbers(name));
   const logProb = ['logProb', 'logProbs'].find((name) => raw.names.includes(name));
@@ -161,7 +161,7 @@ function categoriesIn(raw: RawTable, name: string): CategoryColumn {
   return raw.names.includes(name) ? raw.categories(name) : { names: [''], codes: new Uint16Array(raw.rows) };
 }
 
-/** The same categories, with those in `order` first. */
+/** Reorders the categories: those in `order` come first. */
 function orderedAs(order: readonly string[], { names, codes }: CategoryColumn): CategoryColumn {
   const ordered = [...order.filter((name) => names.includes(name)), ...names.filter((name) => !order.includes(name))];
   const newCodes = names.map((name) => ordered.indexOf(name));

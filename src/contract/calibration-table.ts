@@ -1,12 +1,12 @@
 import type { EntropyKind } from '../math/statistics/entropy';
 import type { CalibrationFacts } from './calibration';
 
-/** `given`: the table does not name the kind. */
+/** `given`: an entropy whose kind the table does not name. */
 export type TableEntropy = EntropyKind | 'given';
 
 export const tableEntropies: readonly TableEntropy[] = ['sum', 'kde', 'bernoulli', 'given'];
 
-/** Text per row, read on demand. */
+/** One string per row, read on demand. */
 export interface TextColumn {
   at(row: number): string | undefined;
 }
@@ -25,7 +25,10 @@ export interface CalibrationTable {
   /** Undefined if the table does not name its model. */
   readonly facts: CalibrationFacts | undefined;
   readonly rows: number;
-  /** The file has one value per answer and no tokens: each answer then has one "token", and pooling has no effect. */
+  /**
+   * True if the file has one value per answer and no tokens: each answer then counts as one token, and pooling has no
+   * effect.
+   */
   readonly isPooled: boolean;
   /** [rows], 0..1; an answer is right if it scores at least `minRightScore`. */
   readonly correct: Float32Array;
@@ -54,5 +57,5 @@ export interface CalibrationTable {
   tokensAt(row: number): readonly string[];
 }
 
-/** Answers that score at least this count as right, all others as wrong. */
+/** An answer is right if its score is at least this, and wrong otherwise. */
 export const minRightScore = 0.5;

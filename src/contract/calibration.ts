@@ -13,13 +13,13 @@ const facts = z.object({
   model: z.object({
     name: z.string(),
     revision: z.string(),
-    /** Other revisions of the same weights: an ONNX export, for example, has a different one. */
+    /** Other revisions with the same weights; an ONNX export, for example, has a different revision. */
     sameAs: z._default(z.array(z.string()), []),
   }),
   head: z.object({ name: z.string(), revision: z.string() }),
   data: z.object({
     name: z.string(),
-    /** In display order; the column `set` has no other values. */
+    /** In display order; the column `set` holds only these values. */
     sets: z.array(z.string()),
     /** A sentence for the page: which questions were asked about which images. */
     about: z.nullish(z.string()),
@@ -27,21 +27,21 @@ const facts = z.object({
   /** Number of answers, one per row. */
   n: z.int().check(z.nonnegative()),
   createdAt: z.string(),
-  /** The command that made it. */
+  /** The command that created the file. */
   command: z.string(),
   /** Patches per map, if all maps have the same number; its logarithm is the maximum entropy. */
   patches: z.nullable(count),
   seed: z.int(),
   licence: z.string(),
-  /** Thumbnails in one image next to the file, with `cols` square cells per row. */
+  /** A sprite sheet of thumbnails, next to the calibration file, with `cols` square cells per row. */
   sprites: z.nullable(z.object({ file: z.string(), cols: count, cellPx: count })),
-  /** All images in one file next to the calibration, and the index of where each is in it. */
+  /** The file that holds all images, next to the calibration, and the index with the position of each image. */
   images: z.nullish(z.object({ file: z.string(), index: z.string() })),
 });
 
 export type CalibrationFacts = z.infer<typeof facts>;
 
-/** Throws if the version is not supported, naming both, or if fields are invalid, naming them. */
+/** If the version is not supported or fields are invalid, throws an error that names the versions or the fields. */
 export function parseCalibrationFacts(data: unknown): CalibrationFacts {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data).data?.formatVersion;
   if (version !== supportedCalibration)
@@ -53,7 +53,7 @@ export function parseCalibrationFacts(data: unknown): CalibrationFacts {
   throw new Error(`the calibration's metadata is invalid: ${z.prettifyError(result.error)}`);
 }
 
-/** The model and head behind a map; the head is undefined if the map is not by FastRM. */
+/** The model and head that computed a map; the head is undefined unless the method is FastRM. */
 export interface MapOrigin {
   readonly model: { readonly name: string; readonly revision: string };
   readonly head: { readonly name: string; readonly revision: string } | undefined;
@@ -61,7 +61,7 @@ export interface MapOrigin {
 
 export type CalibrationFit = { readonly fits: true } | { readonly fits: false; readonly reason: string };
 
-/** Whether entropies of this model's and head's maps can be compared with the calibration; if not, the reason. */
+/** Whether entropies of maps by this model and head can be compared with the calibration and, if not, why. */
 export function fitOf(facts: CalibrationFacts, { model, head }: MapOrigin): CalibrationFit {
   const { model: ownModel, head: ownHead } = facts;
   if (model.name !== ownModel.name || ![ownModel.revision, ...ownModel.sameAs].includes(model.revision))

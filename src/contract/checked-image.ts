@@ -1,8 +1,8 @@
 import type { RunImage } from './run';
 
-/** A file that was checked for being an image that can be asked about. */
+/** The result of checking whether a file is an image that the user can ask about. */
 export type CheckedImage =
-  /** Sizes as shown, with a camera's rotation applied. */
+  /** Sizes as displayed, with the camera's rotation applied. */
   | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
-  /** A sentence for the page. */
+  /** `reason` is a complete sentence for the user. */
   | { readonly kind: 'refused'; readonly reason: string };

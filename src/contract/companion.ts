@@ -1,4 +1,4 @@
-// The companion's JSON responses, apart from its streams: health, model facts, problem documents.
+// The companion's JSON responses: health, model facts and problem documents. Its streams are parsed elsewhere.
 import * as z from 'zod/mini';
 import type { components } from './companion-api';
 import { supportedFormat } from './run-header';
@@ -30,13 +30,13 @@ const model = z.object({
   hiddenSize: count,
   stage: hiddenStateStage,
   dtype: z.string(),
-  /** As PyTorch names it: "cpu", "cuda:0". */
+  /** The PyTorch device: "cpu", "cuda:0". */
   device: z.string(),
   knows: z.string(),
   limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()), unembeddingIds: count }),
-  /** Methods that can explain its answers; the page ignores names it does not know. */
+  /** Methods that can explain the model's answers; the page ignores unknown names. */
   methods: z.array(z.string()),
-  /** Whether it can send rows of its unembedding (lm_head). */
+  /** Whether the companion can send rows of the model's unembedding (lm_head). */
   unembedding: z.boolean(),
   head: z.nullable(head),
   calibration: z.nullable(calibration),
@@ -45,7 +45,7 @@ const model = z.object({
 
 const problem = z.object({ detail: z.string() });
 
-/** The type that a schema parses to; compiles only if the schema accepts everything that the API may send. */
+/** The output type of a schema; compiles only if the schema accepts every value that the API may send. */
 type Parsed<Schema extends z.ZodMiniType, _Sent extends z.input<Schema>> = z.infer<Schema>;
 
 type Health = Parsed<typeof health, Schemas['Health']>;
@@ -55,7 +55,7 @@ export type CompanionProblem = Parsed<typeof problem, Schemas['Problem']>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type ExplainBody = Schemas['ExplainRequest'];
 
-/** Throws if the companion uses another version of the run format, naming both. */
+/** If the companion uses another version of the run format, throws an error that names both versions. */
 export function parseHealth(data: unknown): void {
   const result = health.safeParse(data);
   if (!result.success) throw new Error('the server at this address is not a companion');
@@ -65,14 +65,14 @@ export function parseHealth(data: unknown): void {
   }
 }
 
-/** Throws if fields are invalid, naming them. */
+/** If fields are invalid, throws an error that names them. */
 export function parseCompanionModel(data: unknown): CompanionModel {
   const result = model.safeParse(data);
   if (result.success) return result.data;
   throw new Error(`the companion's description of its model is invalid: ${z.prettifyError(result.error)}`);
 }
 
-/** Parses the problem document of a refused request; undefined if it is not one. */
+/** Parses the problem document of a refused request; undefined if `data` is not a problem document. */
 export function parseProblem(data: unknown): CompanionProblem | undefined {
   return problem.safeParse(data).data;
 }

@@ -1,5 +1,5 @@
-// Damaged streams for fuzz tests: bits flipped, ends cut off, parts moved or repeated. Reading any of them must finish:
-// with the stream's end, as broken, or with an error that says what is wrong.
+// Damaged streams for fuzz tests: bits flipped, ends cut off, parts moved or repeated. Reading a damaged stream must
+// always finish: at the end of the stream, as broken, or with an error that says what is wrong.
 
 import { expect } from 'vitest';
 import { createRandom } from '../math/random';
@@ -15,7 +15,7 @@ type Damage = (bytes: Uint8Array, dice: Dice) => Uint8Array;
 
 const joined = (...parts: readonly Uint8Array[]) => new Uint8Array(Buffer.concat(parts));
 
-/** `other` is the stream to splice with, of the same kind or another. */
+/** `other`: the stream to splice in, of the same kind or another. */
 export const damagesWith = (other: Uint8Array): Record<string, Damage> => ({
   'one bit': (bytes, dice) => {
     const at = dice(bytes.length);
@@ -71,7 +71,7 @@ function withTimeout<T>(work: Promise<T>, what: string): Promise<T> {
   return Promise.race([work, timeout]).finally(() => clearTimeout(timer));
 }
 
-/** How reading ended: with the last item read, or with 'error'. */
+/** Returns how reading ended: the last item read, or 'error'. */
 export async function outcome(work: Promise<string>, what: string): Promise<string> {
   try {
     return await withTimeout(work, what);

@@ -1,5 +1,5 @@
-// Reads the table that `patchlight evaluate` writes (companion/src/patchlight/evaluation/table.py; one row per sample
-// and token) as answers.
+// Reads the table that `patchlight evaluate` writes (companion/src/patchlight/evaluation/table.py), which has one row
+// per token of each sample, and groups the rows into answers.
 import * as z from 'zod/mini';
 import { contentTokens } from '../math/statistics/content-tokens';
 import { type CalibrationFacts, parseCalibrationFacts, supportedCalibration } from './calibration';
@@ -18,13 +18,13 @@ export function isEvaluation({ names }: RawTable): boolean {
   return ['sample', 'token', entropyColumns.sum].every((name) => names.includes(name));
 }
 
-/** Throws if required columns are missing, naming them. */
+/** If required columns are missing, throws an error that names them. */
 export function evaluationAnswers(raw: RawTable): CalibrationTable {
   const missing = requiredColumns.filter((name) => !raw.names.includes(name));
   if (missing.length > 0)
     throw new Error(`it looks like an evaluation table, but is missing columns: ${missing.join(', ')}`);
   const token = raw.numbers('token');
-  // An answer starts at its token 0. An answer without tokens is one row with a missing token.
+  // Each answer starts at token 0; an answer without tokens is a single row whose token is missing.
   const firstRows = Uint32Array.from(Array.from(token.keys()).filter((row) => !(token[row]! > 0)));
   const rows = firstRows.length;
   const tokenRows = Uint32Array.from(Array.from(token.keys()).filter((row) => token[row]! >= 0));
@@ -91,7 +91,7 @@ const evaluation = z.object({
   seed: z.nullish(z.int()),
 });
 
-/** The evaluation's metadata as calibration facts; undefined if it has none. */
+/** Converts the evaluation's metadata to calibration facts; undefined if there is no metadata. */
 function factsOf(raw: RawTable, n: number): CalibrationFacts | undefined {
   const text = raw.metadata.get('patchlight.evaluation');
   if (text === undefined) return undefined;

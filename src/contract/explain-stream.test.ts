@@ -6,8 +6,8 @@ import { type ExpectedExplanation, parseExplainStream } from './explain-stream';
 import type { ExplainEvent } from './run';
 import { parseUnembedding } from './unembedding';
 
-// Recorded from a companion's socket by companion/tests/makers/explanation_fixture.py;
-// companion/tests/server/test_explain.py compares them with its current output.
+// Fixtures recorded from a companion's socket by companion/tests/makers/explanation_fixture.py;
+// companion/tests/server/test_explain.py compares them with the companion's current output.
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
 const chefer = fixture('chefer.explanation'); // queued 0, check, maps of tokens 5 and 1, end
 const expected: ExpectedExplanation = {
@@ -28,7 +28,7 @@ async function read(bytes: Uint8Array, change: Partial<ExpectedExplanation> = {}
   return { events, error, types: events.map(({ type }) => type) };
 }
 
-/** The stream with its rows reordered or fewer of them, optionally with changed header fields. */
+/** Returns the stream with rows moved or removed, and optionally with other header fields. */
 function rearranged(choose: (rows: readonly RecordBatch[]) => readonly (RecordBatch | undefined)[], header?: object) {
   const { schema, batches } = tableFromIPC(chefer);
   const metadata = new Map(schema.metadata);
@@ -52,7 +52,7 @@ describe('an explanation stream', () => {
       expect([map.values.length, map.text?.prompt.length, map.text?.answer.length]).toEqual([16, 12, map.tokenIndex]);
       expect(map.grounding).toBeUndefined();
     }
-    // Chefer's value for the first patch of token 5, as companion/tests reads it.
+    // Chefer's value for the first patch of token 5; the tests in companion/tests read the same value.
     expect(maps[0]!.values[0]).toBeCloseTo(0.00022032, 7);
     expect(events.at(-1)).toMatchObject({
       reason: 'done',

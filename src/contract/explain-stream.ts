@@ -12,20 +12,20 @@ const metadataKey = 'patchlight.explain';
 const supportedVersion = 1;
 const what = 'this explanation';
 
-/** What was requested; a stream that differs is rejected. */
+/** The requested explanation; a stream that does not match it is rejected. */
 export interface ExpectedExplanation {
   readonly method: MethodId;
   readonly model: { readonly name: string; readonly revision: string };
-  /** In the order of their maps. */
+  /** In the order in which their maps arrive. */
   readonly tokenIndices: readonly number[];
-  /** P, over all frames. */
+  /** P, the number of patches over all frames. */
   readonly patches: number;
 }
 
 /**
- * Yields events as they arrive; `queued` only while other requests are ahead. Throws if the bytes are not an explanation
- * in this version, if it is not the expected one, if a row is invalid, out of order or contradicts the header, if the
- * companion failed, or if the bytes end early: the maps received so far have been yielded by then.
+ * Yields events as they arrive; `queued` only while other requests are ahead. Throws if the bytes are not an
+ * explanation in this version or not the expected one, if a row is invalid, out of order or contradicts the header, if
+ * the companion failed, or if the bytes end early. Maps that arrived before the error have already been yielded.
  */
 export async function* parseExplainStream(
   bytes: ArrowBytes,

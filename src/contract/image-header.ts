@@ -3,9 +3,9 @@
 export type ImageMediaType = 'image/png' | 'image/jpeg' | 'image/webp' | 'image/gif';
 
 export type ImageHeader =
-  /** As stored: a camera's rotation flag is not applied. */
+  /** Sizes as stored, without the camera's rotation applied. */
   | { readonly kind: 'image'; readonly mediaType: ImageMediaType; readonly widthPx: number; readonly heightPx: number }
-  /** It starts like an image of this type but has no readable size. */
+  /** The bytes start like an image of this type, but its size cannot be read. */
   | { readonly kind: 'damaged'; readonly mediaType: ImageMediaType }
   | { readonly kind: 'not-an-image' };
 
@@ -37,7 +37,7 @@ function gifSize(view: DataView): Size {
   return view.byteLength >= 10 ? [view.getUint16(6, true), view.getUint16(8, true)] : undefined;
 }
 
-/** Walks the segments to the first start-of-frame, which skips a thumbnail's frame inside another segment. */
+/** Walks the segments to the first start-of-frame marker; a thumbnail's frame, inside another segment, is skipped. */
 function jpegSize(view: DataView): Size {
   let at = 2;
   while (at + 9 <= view.byteLength) {

@@ -1,4 +1,4 @@
-// Where each image of a dataset is inside the dataset's one file of images; docs/calibration.md describes the index.
+// The position of each image in the single file that holds a dataset's images; docs/calibration.md describes the index.
 import * as z from 'zod/mini';
 
 const place = z.object({
@@ -11,16 +11,16 @@ const place = z.object({
 const index = z.object({
   formatVersion: z.literal(1),
   mediaType: z.string(),
-  /** By the name that the calibration's column `image` has. */
+  /** Keyed by the name in the calibration's `image` column. */
   images: z.record(z.string(), place),
 });
 
 export type ImagePlace = z.infer<typeof place>;
 export type ImageIndex = z.infer<typeof index>;
 
-/** Throws an error that names the fields that do not fit. */
+/** If fields are invalid, throws an error that names them. */
 export function parseImageIndex(data: unknown): ImageIndex {
   const result = index.safeParse(data);
   if (result.success) return result.data;
-  throw new Error(`the index of images cannot be read: ${z.prettifyError(result.error)}`);
+  throw new Error(`the image index cannot be read: ${z.prettifyError(result.error)}`);
 }

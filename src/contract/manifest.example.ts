@@ -1,6 +1,6 @@
 import type { ExplainFacts, ModelManifest } from './manifest';
 
-/** A manifest like the exporter's, for tests; its hashes match no file. */
+/** A manifest like the exporter's, for tests; its hashes do not match any file. */
 export function exampleManifest(): ModelManifest {
   const paths = [
     'vision.onnx',
@@ -66,7 +66,7 @@ export function exampleManifest(): ModelManifest {
   };
 }
 
-/** The same with graphs that explain its answers. */
+/** The same manifest, with graphs that explain the model's answers. */
 export function exampleExplainManifest(): ModelManifest & { explain: ExplainFacts } {
   const graphs = {
     chefer: 'explain-chefer.onnx',

@@ -62,7 +62,7 @@ const layer = z.int().check(z.nonnegative());
 
 /** Graphs that explain answers by gradients and attention. Their files are loaded on first use. */
 const explain = z.object({
-  /** One pass over prompt and answer; its outputs are the other graphs' inputs, by name. */
+  /** Runs one pass over prompt and answer; its outputs have the names of the other graphs' inputs. */
   trace: relativePath,
   graphs: z.object({
     chefer: relativePath,
@@ -103,7 +103,7 @@ export type ExplainFacts = z.infer<typeof explain>;
 /** What a model's folder contains and how to use it; `files` lists every file loaded at the start, with its hash. */
 export type ModelManifest = z.infer<typeof manifest>;
 
-/** Throws if fields are invalid or contradict each other, naming them. */
+/** If fields are invalid or contradict each other, throws an error that names them. */
 export function parseManifest(data: unknown): ModelManifest {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data);
   if (version.success && version.data.formatVersion !== supportedFormat)

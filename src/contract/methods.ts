@@ -21,13 +21,13 @@ export interface MethodFacts {
   readonly name: string;
   /** What it is computed from. */
   readonly from: 'hidden states' | 'gradients' | 'attention' | 'nothing';
-  /** `estimate`: approximates another method's map, which the description names. */
+  /** `estimate`: approximates the map of another method, which the description names. */
   readonly kind: 'exact' | 'estimate' | 'control';
   /** `probability`: 0..1, comparable between maps. `magnitude`: at least 0, no unit, meaningful only within one map. */
   readonly values: 'probability' | 'magnitude';
-  /** Whether it also weighs the prompt's tokens and the earlier answer tokens. */
+  /** Whether the method also weighs the prompt's tokens and the earlier answer tokens. */
   readonly hasText: boolean;
-  /** One sentence for the page. */
+  /** One sentence, shown on the page. */
   readonly description: string;
   readonly paper: string;
 }

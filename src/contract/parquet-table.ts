@@ -1,6 +1,6 @@
 import { categoriesOf, isArrayLike, listsOf, numberOf, type RawTable, textOf } from './raw-table';
 
-/** Reads those of `knownColumns` that the file has. */
+/** Reads the columns of the file that are in `knownColumns`. */
 export async function readParquetTable(file: ArrayBuffer, knownColumns: ReadonlySet<string>): Promise<RawTable> {
   const { parquetMetadata, parquetRead, parquetSchema } = await import('hyparquet');
   const metadata = parquetMetadata(file);

@@ -20,13 +20,13 @@ export interface RawTable {
   texts(name: string): TextColumn;
   categories(name: string): CategoryColumn;
   lists(name: string): ListColumn;
-  /** Returns a function from a row to the texts in its list. */
+  /** Returns a function that maps a row to the strings in its list. */
   textLists(name: string): (row: number) => readonly string[];
 }
 
 const maxCategories = 1 << 16;
 
-/** Numbers the distinct texts in order of first appearance. */
+/** Assigns a code to each distinct string, in order of first appearance. */
 export function categoriesOf(rows: number, textAt: (row: number) => string | undefined, name: string): CategoryColumn {
   const numbers = new Map<string, number>();
   const codes = new Uint16Array(rows);

@@ -55,7 +55,7 @@ const header = z.object({
   recorded: z.boolean(),
 });
 
-/** Throws if the version is not supported, naming both, or if fields are invalid, naming them. */
+/** If the version is not supported or fields are invalid, throws an error that names the versions or the fields. */
 export function parseStreamHeader(text: string): StreamHeader {
   const data = parseJson(text);
   const version = z.safeParse(z.object({ formatVersion: z.unknown() }), data).data?.formatVersion;

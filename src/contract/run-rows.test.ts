@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { openRunRows, type RunRow } from './run-rows';
 
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
-// Made-up numbers, written by companion/tests/makers/run_fixture.py; companion/tests/wire/test_run.py reads the same ones.
+// Made-up numbers, written by companion/tests/makers/run_fixture.py and also read by companion/tests/wire/test_run.py.
 const live = fixture('live-stream.run');
 
 async function rowsOf(bytes: Uint8Array): Promise<RunRow[]> {
@@ -14,7 +14,7 @@ async function rowsOf(bytes: Uint8Array): Promise<RunRow[]> {
   return rows;
 }
 
-/** The stream with its row batches reordered, or fewer of them. */
+/** Returns the stream with row batches moved or removed. */
 function rearranged(bytes: Uint8Array, choose: (batches: readonly RecordBatch[]) => RecordBatch[]): Uint8Array {
   const { schema, batches } = tableFromIPC(bytes);
   return tableToIPC(new Table(schema, choose(batches)), 'stream');

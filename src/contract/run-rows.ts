@@ -1,8 +1,9 @@
 // A run as an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire/run.py.
 //
-// The schema's metadata holds the header as JSON under `patchlight.run`. Each row is its own record batch, so tokens can
-// be read as they arrive. Their order is `queued`*, `image`, `states`, `prompt`, `token`*, `end`; docs/protocol.md
-// describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16 range.
+// The schema's metadata holds the header as JSON under `patchlight.run`. Each row is its own record batch, so tokens
+// can be read as they arrive. The rows come in the order `queued`*, `image`, `states`, `prompt`, `token`*, `end`;
+// docs/protocol.md describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16
+// range.
 //
 //   openRunRows -> rows (typed, in order, shapes checked) -> parseRunStream: a recorded run's events
 //                                                         -> the companion source: maps computed from the states
@@ -43,7 +44,7 @@ export type RunRow =
       readonly map: RecordedMap | undefined;
     }
   | { readonly kind: 'end'; readonly end: RunEnd }
-  /** The bytes end before the `end` row. */
+  /** Reading stopped before the `end` row. */
   | Broken;
 
 export interface RunRows {

@@ -5,7 +5,8 @@ import { openRunRows } from './run-rows';
 
 /**
  * Yields a recorded run's events. Throws if the bytes are not a run or are invalid before the first token. An invalid
- * row after that ends the run as `failed`; bytes that only end early end it as `truncated`, keeping its tokens.
+ * row after that ends the run as `failed`. If the bytes merely end early, the run keeps its tokens and ends as
+ * `truncated`.
  */
 export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEvent> {
   const { header, rows } = await openRunRows(bytes);
@@ -51,7 +52,7 @@ function runHeader(header: StreamHeader, picture: Uint8Array): RunHeader {
   return { ...header, image: { ...header.image, bytes: new Uint8Array(picture) } };
 }
 
-/** Its times are unknown and set to 0. */
+/** The times are unknown, so they are 0. */
 function truncated(tokens: number, why: string): RunEnd {
   const message = `The run was cut off after ${tokens} tokens: ${why}`;
   return { reason: 'truncated', answerMs: 0, firstTokenMs: 0, message };

@@ -1,6 +1,6 @@
 import type { MethodId } from './methods';
 
-// The types of a run: one answer with all that explains it. `run-stream.ts` parses Arrow bytes into them.
+// The types of a run: one answer with everything that explains it. `run-stream.ts` parses Arrow bytes into them.
 
 /** Whether hidden states were taken after the language model's final norm or before it. */
 type HiddenStateStage = 'post_norm' | 'pre_norm';
@@ -10,7 +10,7 @@ export interface PatchGrid {
   readonly cols: number;
 }
 
-/** A rectangle in source-image pixels, origin at the top left; may be fractional. */
+/** A rectangle in source-image pixels, with the origin at the top left; values may be fractional. */
 interface SourceRect {
   readonly xPx: number;
   readonly yPx: number;
@@ -50,9 +50,9 @@ export interface AnswerToken {
   /** 0-based position in the answer. */
   readonly index: number;
   readonly tokenId: number;
-  /** Including its leading space, if any: "".concat(...texts) is the answer. */
+  /** Includes the leading space, if any: "".concat(...texts) is the answer. */
   readonly text: string;
-  /** 0-based number of the word; all tokens of a word share it. */
+  /** 0-based index of the word; all tokens of a word share it. */
   readonly word: number;
   readonly logProb: number;
   /** Most likely first; includes the chosen token. */
@@ -108,9 +108,12 @@ export interface RelevancyMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
-  /** In the unit of `values`, if the method also weighs text tokens. */
+  /** Relevancy of the text tokens in the unit of `values`, if the method weighs them. */
   readonly text?: TextRelevancy;
-  /** DEX-AR's grounding weight: 0 for a token that attends only to text, higher the more it attends to the image. */
+  /**
+   * DEX-AR's grounding weight: 0 for a token that attends only to text, and higher the more the token attends to the
+   * image.
+   */
   readonly grounding?: number;
 }
 
@@ -120,7 +123,10 @@ export interface TextRelevancy {
   readonly answer: Float32Array;
 }
 
-/** The cost of explaining all requested tokens. `peakBytes` is in addition to memory already in use, if known. */
+/**
+ * The cost of explaining all requested tokens. `peakBytes`, if known, is the peak memory beyond what was already in
+ * use.
+ */
 export interface ExplainCost {
   readonly tokens: number;
   readonly ms: number;
@@ -130,9 +136,9 @@ export interface ExplainCost {
 }
 
 /**
- * Whether the explained pass reproduces the streamed answer. `isSame`: at each position, the most likely token is the
- * answer's or, in a sampled answer, the answer's token is as likely as when it was streamed, within numerical precision.
- * `largestDifference`: the largest difference between the log-probabilities of the answer's tokens.
+ * Whether the explained pass reproduces the streamed answer. `isSame`: at each position, the answer's token is the most
+ * likely one or, in a sampled answer, as likely as when it was streamed, within numerical precision.
+ * `largestDifference`: the largest difference between a token's log-probability in this pass and as streamed.
  */
 export interface ReproductionCheck {
   readonly isSame: boolean;
@@ -147,7 +153,7 @@ export interface RunImage {
   readonly sha256: string;
 }
 
-/** Why answers have no maps, as a sentence, and the command that trains a head if one is missing. */
+/** `reason`: why answers have no maps, as a sentence. `trainCommand`: the command that trains a missing head. */
 export interface NoMaps {
   readonly reason: string;
   readonly trainCommand?: string;
@@ -165,7 +171,7 @@ export interface RunHeader {
   /** Why this run has no maps, if known. Set by the page, not stored in the file. */
   readonly noMaps?: NoMaps;
   readonly sampling: Sampling;
-  /** True if it was read from a file, false if it was computed just now. */
+  /** True if the run was read from a file, false if it is live. */
   readonly recorded: boolean;
 }
 
@@ -185,7 +191,7 @@ export function isCut({ reason }: RunEnd): boolean {
 }
 
 /**
- * What a source yields, in this order: `queued` while other questions are ahead, one `begin`, one `prompt` if the prompt's
+ * The events of a source, in order: `queued` while other questions are ahead, one `begin`, one `prompt` if the prompt's
  * tokens are known, `token` and `map` as they arrive, one `end`.
  */
 export type RunEvent =
@@ -198,8 +204,8 @@ export type RunEvent =
   | { readonly type: 'end'; readonly end: RunEnd };
 
 /**
- * What an explanation yields, in this order: `queued` while other requests are ahead, one `check` if the method runs the
- * model, `map` as each is done, one `end`.
+ * The events of an explanation, in order: `queued` while other requests are ahead, one `check` if the method runs the
+ * model, a `map` for each token as soon as it is ready, one `end`.
  */
 export type ExplainEvent =
   | { readonly type: 'queued'; readonly before: number }

@@ -1,4 +1,7 @@
-/** In hexadecimal. Uses Web Crypto if available; a page served over plain http from another machine has none. */
+/**
+ * Returns the hash in hexadecimal. Uses Web Crypto if available; a page served over plain HTTP from another machine
+ * lacks it.
+ */
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = globalThis.crypto?.subtle
     ? new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))

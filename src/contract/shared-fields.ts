@@ -7,7 +7,7 @@ export const share = z.number().check(z.gte(0), z.lte(1));
 export const hiddenStateStage = z.enum(['post_norm', 'pre_norm']);
 export const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 
-/** What identifies a FastRM head and how its maps are read. */
+/** The fields that identify a FastRM head and say how to read its maps. */
 export const headFields = {
   name: z.string(),
   revision: z.string(),

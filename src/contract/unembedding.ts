@@ -20,7 +20,7 @@ const cells = z.object({
 
 export interface Unembedding {
   readonly model: { readonly name: string; readonly revision: string };
-  /** By token id, [d] each: the dot product with a hidden state is the token's logit. */
+  /** Rows [d] by token id; a row's dot product with a hidden state is the token's logit. */
   readonly rows: ReadonlyMap<number, Float32Array>;
 }
 

@@ -1,11 +1,11 @@
-// For tests of code that uses the client: the worker's service on this thread.
+// Runs the worker's service on this thread, for tests of code that uses the client.
 import type { WorkerMessage } from '../workers/protocol';
 import { WorkerHere } from '../workers/worker-here.example';
 import type { ActivationProtocol } from './activation-protocol';
 import { createActivationHandlers } from './activation-service';
 
 export class ActivationWorkerHere extends WorkerHere<ActivationProtocol> {
-  /** Number of answers opened over all instances. */
+  /** Number of answers opened across all instances. */
   static opened = 0;
 
   constructor() {

@@ -1,4 +1,4 @@
-// The page's end of the token activation worker: an answer's states in, its tokens' maps out.
+// The page's side of the token activation worker: an answer's states in, its tokens' maps out.
 import type { TokenActivationInput } from '../math/methods/token-activation';
 import { createWorkerLink } from '../workers/worker-link';
 import type { ActivationProtocol, TimedActivationMap } from './activation-protocol';
@@ -16,7 +16,7 @@ export interface OpenActivations {
 
 const startWorker = () => new Worker(new URL('./activation.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker has died with the open answer. */
+/** `onDeath` is called when the worker dies, which loses the open answer. */
 export function createActivationClient(onDeath: (reason: string) => void): ActivationClient {
   const link = createWorkerLink<ActivationProtocol>(startWorker, { onDeath, owner: 'token activation' });
   let answers = 0;
@@ -27,7 +27,7 @@ export function createActivationClient(onDeath: (reason: string) => void): Activ
       const states = [input.patchStates, input.promptStates, input.queryStates];
       const transfer = states.map(({ buffer }) => buffer as ArrayBuffer);
       const opened = link.request('open', { answer, input }, { transfer });
-      opened.catch(() => {}); // `mapOf` rejects with it
+      opened.catch(() => {}); // `mapOf` rejects with the same error
       return {
         async mapOf(tokenIndex) {
           await opened;

@@ -6,7 +6,7 @@ export interface TimedActivationMap extends TokenActivationMap {
 }
 
 export interface ActivationProtocol {
-  /** `answer` is the number of the input's answer, which replaces the previous one. */
+  /** `answer` identifies the input's answer, which replaces the previous one. */
   open: { request: { readonly answer: number; readonly input: TokenActivationInput }; response: undefined };
   map: { request: { readonly answer: number; readonly tokenIndex: number }; response: TimedActivationMap };
 }

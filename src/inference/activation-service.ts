@@ -1,5 +1,5 @@
-// The token activation worker. The maps are plain arithmetic, but about 500 million products for an answer of a large
-// model: too much for the page's main thread.
+// The token activation worker. The maps are plain arithmetic, but an answer of a large model takes about 500 million
+// multiplications: too many for the page's main thread.
 import { createTokenActivations, type TokenActivations } from '../math/methods/token-activation';
 import type { Handlers } from '../workers/worker-service';
 import type { ActivationProtocol } from './activation-protocol';

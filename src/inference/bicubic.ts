@@ -1,7 +1,10 @@
-// Pillow's antialiased bicubic resize, bit for bit, because the model was trained on its output. As in Pillow's C code,
-// weights are rounded to 22 fractional bits and each of the two passes to bytes; the resizing in browsers differs.
+// Reproduces Pillow's antialiased bicubic resize bit for bit, because the model was trained on its output and browsers
+// resize differently. As in Pillow's C code, weights are rounded to 22 fractional bits, and the result of each of the
+// two passes is rounded to bytes.
 
-/** Weights of output pixels `first .. first + count - 1` along one axis: pixel i sums `size` inputs from `start[i]`. */
+/**
+ * Weights of output pixels `first .. first + count - 1` along one axis: output i sums `size[i]` inputs from `start[i]`.
+ */
 export interface AxisWeights {
   readonly count: number;
   readonly taps: number;
@@ -23,7 +26,7 @@ function kernel(x: number): number {
   return 0;
 }
 
-/** Weights to resize `inPx` to `outPx`, for the `count` outputs from `first` only. */
+/** Returns the weights that resize `inPx` pixels to `outPx`, for `count` outputs starting at `first`. */
 export function bicubicWeights(inPx: number, outPx: number, first = 0, count = outPx): AxisWeights {
   const scale = inPx / outPx;
   const spread = Math.max(scale, 1);
@@ -54,7 +57,7 @@ export function bicubicWeights(inPx: number, outPx: number, first = 0, count = o
 
 const toByte = (sum: number) => Math.min(255, Math.max(0, sum >> fractionBits));
 
-/** Resizes RGBA rows of width `widthPx` to RGB rows of width `x.count`, written to `out` from row `outRow`. */
+/** Resizes RGBA rows of width `widthPx` to RGB rows of width `x.count`, written to `out` starting at row `outRow`. */
 export function resizeRows(rgba: Uint8ClampedArray, widthPx: number, x: AxisWeights, out: Uint8Array, outRow: number) {
   const rows = rgba.length / (4 * widthPx);
   for (let row = 0; row < rows; row++) {

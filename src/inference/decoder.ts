@@ -22,7 +22,7 @@ export interface Decoder {
   readonly start: DecoderState;
   /** [1, s, d] */
   embed(ids: readonly number[]): Promise<FloatTensor>;
-  /** Reads [1, s, d] after `state`. */
+  /** Reads embeddings [1, s, d] that follow `state`. */
   read(state: DecoderState, embeds: FloatTensor): Promise<DecoderStep>;
 }
 

@@ -16,7 +16,7 @@ import type { Backend, Runtime } from './runtime';
 
 const alternativeCount = 5;
 
-/** What an answer yields, in order: `seen`, `prompt`, then a `token` and its `map` in turn, then `end`. */
+/** The events of an answer, in order: `seen`, `prompt`, then a `token` and its `map` in turn, then `end`. */
 export type AnswerEvent =
   | { readonly type: 'seen'; readonly geometry: ImageGeometry }
   | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
@@ -34,7 +34,7 @@ export interface EmbeddedModel {
   /** Where the head runs; may fall back from WebGPU to WASM at any time. */
   readonly backend: Backend;
   readonly note: string | undefined;
-  /** Stops within one token after `signal` aborts, with a `cancelled` end. */
+  /** After `signal` aborts, ends as `cancelled` within one token. */
   answer(question: ImageQuestion, signal: AbortSignal): AsyncGenerator<AnswerEvent>;
   /** `facts` is the manifest's `explain`; `explainFiles` are its files. */
   createExplainer(facts: ExplainFacts, explainFiles: ModelFiles): Explainer;

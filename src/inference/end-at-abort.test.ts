@@ -15,7 +15,7 @@ const end = (reason: 'stop' | 'cancelled'): AnswerEvent => ({
   end: { reason, answerMs: 1, firstTokenMs: 1 },
 });
 
-/** Aborts when the token `stopAt` has been read and all events are already queued. */
+/** Aborts once the token `stopAt` has been read, with all events already queued. */
 async function read(sent: readonly AnswerEvent[], stopAt: number): Promise<AnswerEvent[]> {
   const controller = new AbortController();
   const events: AnswerEvent[] = [];

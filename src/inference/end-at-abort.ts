@@ -1,8 +1,11 @@
-// Filters the events the page receives after Stop. The worker notices the abort between two tokens, but events it sent
-// before may still be queued: several, on a busy page.
+// Filters the events that the page receives after the user stops an answer. The worker notices the abort between two
+// tokens, but events that it sent earlier may still be queued, and a busy page may have several.
 import type { AnswerEvent } from './embedded-model';
 
-/** After the abort, drops all tokens but passes the map of the last one; a cut answer ends as `cancelled`. */
+/**
+ * After the abort, drops all tokens but lets through the map of the last one; an answer that is cut short ends as
+ * `cancelled`.
+ */
 export async function* endAtAbort(
   events: AsyncIterable<AnswerEvent>,
   signal: AbortSignal,

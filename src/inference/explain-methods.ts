@@ -26,7 +26,7 @@ export interface ExplainMethod {
   readonly backend: MapBackend;
   /** Loads the method's graph. */
   load(): Promise<unknown>;
-  /** Does the work shared by all requested tokens; the result is called once per token. */
+  /** Does the work shared by all requested tokens; the returned function is called once per token. */
   prepare(
     answer: TracedAnswer,
     tokenIndices: readonly number[],
@@ -137,7 +137,7 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
   };
 }
 
-/** Passes only the feeds that the graph has as inputs. */
+/** Runs the graph, passing only the feeds that it has as inputs. */
 function runWith(graph: Graph, feeds: Feeds, checked: readonly string[]): Promise<Outputs> {
   return graph.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name]!])), checked);
 }

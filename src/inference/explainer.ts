@@ -1,5 +1,5 @@
 // Explains a complete answer: rerun it (traced-answer) -> check that it is reproduced -> one map per token
-// (explain-methods). Each map is a separate step, so that others can use the model in between.
+// (explain-methods). Each map is a separate step, so other callers can use the model between two maps.
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ExplainEvent } from '../contract/run';
 import { createRecent } from '../workers/recent';
@@ -23,9 +23,9 @@ export interface AnswerToExplain {
 }
 
 export interface Explainer {
-  /** Loads the method's graphs, during which others can use the model; `explain` loads them if needed. */
+  /** Loads the method's graphs; other callers can use the model meanwhile. `explain` loads them itself if needed. */
   load(method: ExplainerMethod): Promise<void>;
-  /** Stops within one token after `signal` aborts, with a `cancelled` end. */
+  /** After `signal` aborts, ends as `cancelled` within one token. */
   explain(request: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
 }
 

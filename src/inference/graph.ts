@@ -1,4 +1,5 @@
-// An ONNX graph that survives the loss of its device: a run that fails on WebGPU is repeated on WASM, where it then stays.
+// An ONNX graph that survives the loss of its device: a run that fails on WebGPU is repeated on WASM, and the graph
+// stays there.
 import { reasonOf } from '../text/reason-of';
 import type { Backend, Runtime } from './runtime';
 import { type Feeds, invalidValues, type Outputs, toOrtFeeds } from './tensor';
@@ -63,7 +64,10 @@ export async function createGraph(runtime: Runtime, files: GraphFiles, preferred
   };
 }
 
-/** Logs the library's message only to the console: it is pages long, with paths of the build machine. */
+/**
+ * Logs the library's message to the console only, because the message is pages long and full of paths from the build
+ * machine.
+ */
 function leaveDevice(runtime: Runtime, error: unknown) {
   console.warn(`WebGPU failed, falling back to WASM: ${reasonOf(error)}`);
   runtime.abandonDevice('WebGPU failed; WASM took over');
@@ -83,7 +87,7 @@ function createSession(runtime: Runtime, files: GraphFiles, backend: Backend): P
     const gpu = backend === 'webgpu' ? device : undefined;
     const options = {
       executionProviders: gpu ? [{ name: 'webgpu' as const, device: gpu }] : ['wasm' as const],
-      // Views, not blobs: a blob as external data is slower and was seen to hang.
+      // Pass views, not blobs: external data in a blob is slower and has been seen to hang.
       ...(files.external && { externalData: [...files.external] }),
       // This optimizer looks for a scalar's external data in the file system, which does not exist here.
       extra: { optimization: { disable_specified_optimizers: 'MatMulScaleFusion' } },

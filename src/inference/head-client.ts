@@ -1,4 +1,4 @@
-// The page's end of the head's worker: hidden states in, maps out.
+// The page's side of the head's worker: hidden states in, maps out.
 import type { StateRows } from '../contract/run-rows';
 import { createWorkerLink } from '../workers/worker-link';
 import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
@@ -10,7 +10,7 @@ export type { BackendChoice } from './runtime';
 
 export interface HeadClient {
   load(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<HeadReport>;
-  /** Sets the image's patch states [P, d], replacing the previous image. This and `maps` copy the states. */
+  /** Sets the image's patch states [P, d], replacing the previous image. Copies the states, as does `maps`. */
   openImage(patchStates: StateRows): HeadImage;
   destroy(): void;
 }
@@ -22,7 +22,7 @@ export interface HeadImage {
 
 const startWorker = () => new Worker(new URL('./head.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker has died with the head. */
+/** `onDeath` is called when the worker dies, which loses the head. */
 export function createHeadClient(onDeath: (reason: string) => void): HeadClient {
   const link = createWorkerLink<HeadProtocol>(startWorker, { onDeath });
   let images = 0;
@@ -34,7 +34,7 @@ export function createHeadClient(onDeath: (reason: string) => void): HeadClient 
       const image = images;
       const patchStates = copyOf(states);
       const opened = link.request('image', { image, patchStates }, { transfer: [patchStates.values.buffer] });
-      opened.catch(() => {}); // `maps` rejects with it
+      opened.catch(() => {}); // `maps` rejects with the same error
       return {
         async maps(queries) {
           await opened;

@@ -30,7 +30,7 @@ export interface HeadMaps extends HeadReport {
 
 export interface HeadProtocol {
   load: { request: HeadLoadRequest; events: LoadProgress; response: HeadReport };
-  /** `image` is the number of the patches' image, which replaces the previous one. */
+  /** `image` identifies the image of the patches, which replaces the previous one. */
   image: { request: { readonly image: number; readonly patchStates: StateRows }; response: undefined };
   maps: { request: { readonly image: number; readonly queryStates: StateRows }; response: HeadMaps };
 }

@@ -30,7 +30,7 @@ function productHead(): Head {
   };
 }
 
-/** The page's end, linked to a service on this thread. */
+/** The page's side, linked to a service on this thread. */
 const linkOf = (loadHead = async (): Promise<LoadedHead> => ({ head: productHead(), note: 'a note', runtime })) =>
   linkHere(createHeadHandlers(loadHead));
 

@@ -1,4 +1,4 @@
-// The FastRM head in its folded form: one d x d matrix, and only a LayerNorm for the image.
+// The FastRM head in its folded form: one d x d matrix; the image's states need only a LayerNorm.
 import { createRandom } from '../math/random';
 import { createGraph, type GraphFiles } from './graph';
 import type { Backend, Runtime } from './runtime';

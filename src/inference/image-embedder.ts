@@ -22,7 +22,7 @@ export interface HashedImage {
   readonly sha256: string;
 }
 
-/** Embeds an image as input of the language model. */
+/** Embeds an image as input for the language model. */
 export type ImageEmbedder = (image: HashedImage) => Promise<EmbeddedImage>;
 
 /** The user often alternates between two images. */

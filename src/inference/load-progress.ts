@@ -9,7 +9,7 @@ export interface LoadProgress {
 
 export interface LoadReport {
   readonly onBytes: OnBytes;
-  /** Names what loads next; shown with the next bytes, or immediately by `show`. */
+  /** Sets the name of what loads next; it is shown when the next bytes arrive, or immediately by `show`. */
   name(what: string): void;
   show(): void;
 }

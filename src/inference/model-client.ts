@@ -1,4 +1,4 @@
-// The page's end of the embedded model's worker: one method per operation.
+// The page's side of the embedded model's worker: one method per operation.
 import type { ExplainEvent } from '../contract/run';
 import { createWorkerLink } from '../workers/worker-link';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
@@ -19,20 +19,20 @@ export interface ReadyModel extends LoadedModel {
 
 export interface ModelClient {
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<ReadyModel>;
-  /** Throws if the worker fails; an abort ends it after the last token read (`endAtAbort`). */
+  /** Throws if the worker fails; an abort ends the stream after the last token that was read (`endAtAbort`). */
   ask(
     question: ImageQuestion,
     signal: AbortSignal,
     onBackend: (report: BackendReport) => void,
   ): AsyncGenerator<AnswerEvent>;
-  /** Throws if the worker fails; an abort ends it after the current map. */
+  /** Throws if the worker fails; an abort ends the stream after the current map. */
   explain(request: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
   destroy(): void;
 }
 
 const startWorker = () => new Worker(new URL('./embedded.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker has died with everything it had loaded. */
+/** `onDeath` is called when the worker dies, which loses everything it had loaded. */
 export function createModelClient(onDeath: (reason: string) => void): ModelClient {
   const link = createWorkerLink<ModelProtocol>(startWorker, { onDeath });
   const askWorker: ModelClient['ask'] = async function* (question, signal, onBackend) {
@@ -42,7 +42,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
     load: (request, onProgress) =>
       link.disconnectOnFailure(async () => {
         const loaded = await link.request('load', request, { onEvent: onProgress });
-        // Loaded late, so that the first paint does not wait for it.
+        // Imported late, so the first paint does not wait for it.
         const { createPromptTokenizer } = await import('./prompt-tokenizer');
         return { ...loaded, promptTokenizer: createPromptTokenizer(loaded.tokenizer, loaded.manifest.prompt) };
       }),
@@ -50,7 +50,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
     async *explain(request, signal) {
       for await (const event of link.stream('explain', request, { signal })) {
         yield event;
-        // The response only follows in a later turn of the model, so do not wait for it.
+        // Do not wait for the response: it arrives only in a later turn of the model.
         if (event.type === 'end') return;
       }
     },

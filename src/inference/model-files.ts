@@ -26,7 +26,7 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
   return parseManifest(data);
 }
 
-/** Loads all files needed to answer; rejects with the name of an invalid file. `onBytes` includes cached files. */
+/** Loads all files needed to answer; rejects with the name of an invalid file. `onBytes` also counts cached files. */
 export async function loadModelFiles(
   modelUrl: string,
   { files, explain }: Pick<ModelManifest, 'files' | 'explain'>,
@@ -84,7 +84,7 @@ async function loadFile(url: URL, file: ModelFile, cache: Cache | undefined, onB
   const bytes = await fetchBytes(url, onBytes);
   const mismatch = await findMismatch(bytes, file);
   if (mismatch !== undefined) throw new Error(mismatch);
-  // A full disk must not fail this visit; the next one downloads the file again.
+  // A full disk must not break this visit; the next visit downloads the file again.
   await cache?.put(key, new Response(bytes)).catch(() => undefined);
   return bytes;
 }
@@ -100,7 +100,7 @@ async function openCache(): Promise<Cache | undefined> {
   }
 }
 
-/** `set`, because some URLs already contain the hash. */
+/** Uses `set` rather than `append`, because some URLs already contain the hash. */
 function keyOf(url: URL, sha256: string): string {
   const key = new URL(url);
   key.searchParams.set('sha256', sha256);
@@ -114,7 +114,9 @@ async function removeUnlisted(cache: Cache, modelUrl: string, listed: ReadonlySe
   }
 }
 
-/** What is wrong with the bytes, with the actual and expected value; undefined if nothing. */
+/**
+ * Describes how the bytes differ from the manifest, with the actual and the expected value; undefined if they match.
+ */
 export async function findMismatch(bytes: Uint8Array<ArrayBuffer>, file: ModelFile): Promise<string | undefined> {
   if (bytes.length !== file.bytes) return `${file.path} has ${bytes.length} bytes; its manifest says ${file.bytes}`;
   const sha256 = await sha256Hex(bytes);

@@ -12,11 +12,11 @@ import type { LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime } from './runtime';
 
-/** Serve with `isConcurrent`: an explanation takes its own turns. */
+/** Serve with `isConcurrent`: an explanation queues for the model itself, one map at a time. */
 export function createModelHandlers(): Handlers<ModelProtocol> {
   /**
    * Answers run one at a time; a new question aborts the previous answer and gets its turn within one token. An
-   * explanation takes one turn per token, so that a new question waits for one map only.
+   * explanation takes one turn per token, so a new question waits for at most one map.
    */
   const turns = createSerialQueue();
   let model: EmbeddedModel | undefined;

@@ -1,5 +1,5 @@
-// Chooses the build of onnxruntime-web. Its glue (.mjs) and binary (.wasm) are served from the page's origin and resolved
-// by Vite; the page fetches the binary itself, so that its bytes count in the progress bar.
+// Chooses the build of onnxruntime-web. Its glue (.mjs) and binary (.wasm) are served from the page's origin and
+// resolved by Vite; the page fetches the binary itself, so its bytes count towards the progress bar.
 import asyncifyGlueUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url';
 import asyncifyBinaryUrl from 'onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url';
 import jspiGlueUrl from 'onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url';
@@ -40,7 +40,7 @@ const asyncify: OrtBundle = {
 
 export const ortBundles = { plain, jspi, asyncify };
 
-/** WebGPU needs a build that can suspend: natively (JSPI) or, 10 MB larger, with rewritten code (asyncify). */
+/** WebGPU needs a build that can suspend, either natively (JSPI) or with rewritten code (asyncify, 10 MB larger). */
 export function chooseOrtBundle(needs: { readonly webgpu: boolean; readonly suspending: boolean }): OrtBundle {
   if (!needs.webgpu) return plain;
   return needs.suspending ? jspi : asyncify;

@@ -57,7 +57,7 @@ interface RuntimeParts {
   readonly device?: GPUDevice;
 }
 
-/** Creates a runtime from a loaded library; tests pass the one for Node. */
+/** Creates a runtime from a loaded library; tests pass the library for Node. */
 export function createRuntime(ort: Ort, parts: RuntimeParts): Runtime {
   let { device, note } = parts;
   const abandonDevice = (reason: string) => {

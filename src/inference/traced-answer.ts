@@ -90,7 +90,7 @@ export function reproductionOf({ logits, answerIds }: TracedAnswer, logProbs: re
   return { isSame, largestDifference };
 }
 
-/** Splits values per column, up to at least the token's row, into the map and the text relevancy. */
+/** Splits per-column values into the map and the text relevancy. The values must reach at least to the token's row. */
 export function columnParts(
   relevancy: Float32Array,
   columns: AnswerColumns,
@@ -102,7 +102,7 @@ export function columnParts(
   return { values: relevancy.slice(patches.from, patches.from + patches.count), text: { prompt, answer } };
 }
 
-/** The rows [m, w] of the prompt's text, out of [n, w]. */
+/** Returns the rows [m, w] of the prompt's text from rows [n, w]. */
 export function textRows(rows: FloatTensor, { patches: { from, count }, promptLength }: AnswerColumns): FloatTensor {
   const [before, after] = [rowsOf(rows, 0, from), rowsOf(rows, from + count, promptLength)];
   const data = new Float32Array(before.data.length + after.data.length);

@@ -11,7 +11,7 @@ import { createCompanionExplainer } from './companion-explainer';
 import { createCompanionHttp } from './companion-http';
 import { createRunStates } from './run-states';
 
-// Recorded responses of a companion that serves the random model of random-weights.run.
+// Responses recorded from a companion that serves the model of random-weights.run.
 const fixture = (name: string) =>
   new Uint8Array(readFileSync(new URL(`../contract/fixtures/${name}`, import.meta.url)));
 const run = fixture('random-weights.run');
@@ -151,12 +151,12 @@ describe('token activation in this page', () => {
     for (const [i, map] of mapsOf(events).entries()) {
       const other = theirs[i]!;
       expect(map).toMatchObject({ method: 'tam', tokenIndex: other.tokenIndex, backend: 'script' });
-      // States and rows were sent as fp16, a relative error of 1e-3; the values are in 0..1.
+      // States and rows were sent as fp16, with a relative error of 1e-3; the values are in 0..1.
       expect(largestDifference(map.values, other.values)).toBeLessThan(5e-3);
       expect(largestDifference(map.text!.prompt, other.text!.prompt)).toBeLessThan(5e-3);
       expect(largestDifference(map.text!.answer, other.text!.answer)).toBeLessThan(5e-3);
     }
-    // Each row is requested once, in batches of the companion's limit.
+    // Each row is requested once, in batches no larger than the companion's limit.
     const ids = sent.map(({ path }) => path.replace('unembedding?ids=', '').split(','));
     expect(Math.max(...ids.map(({ length }) => length))).toBe(4);
     expect(new Set(ids.flat()).size).toBe(ids.flat().length);

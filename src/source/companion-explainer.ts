@@ -64,7 +64,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     });
   }
 
-  /** Opens the complete answer, so that further tokens are cheap. */
+  /** Opens the complete answer, so maps of further tokens are cheap. */
   async function openActivations({ header, tokens }: ExplainRequest, signal: AbortSignal): Promise<OpenActivations> {
     const key = `${header.id} ${tokens.length}`;
     if (open?.key === key) return open.maps;
@@ -86,7 +86,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     return maps;
   }
 
-  /** Requests missing rows in batches of the companion's limit. */
+  /** Requests missing rows in batches no larger than the companion's limit. */
   async function vocabularyRows(
     ids: readonly number[],
     { model: { name, revision, hiddenSize } }: RunHeader,
@@ -161,7 +161,7 @@ async function* cancelledAtAbort(
     }
   } catch (error) {
     if (!signal.aborted) throw error;
-    // What the companion computed before it noticed the abort is not known here.
+    // The passes that the companion made before it noticed the abort are not known here.
     const cost = { tokens, ms: performance.now() - from, forwardPasses: 0, backwardPasses: 0, peakBytes: undefined };
     yield { type: 'end', reason: 'cancelled', cost };
   }

@@ -58,7 +58,7 @@ function streamOf(batches: readonly (RecordBatch | undefined)[], change: Record<
 const whole = () => streamOf([...queued, states, prompt, ...answerRows]);
 
 interface Companion {
-  /** The response of each route; a function is called for each request. */
+  /** The response to each request, by route. */
   health: () => Response;
   model: () => Response;
   generate: (init: RequestInit) => Response | Promise<Response>;

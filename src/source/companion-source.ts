@@ -24,7 +24,7 @@ export interface CompanionSourceOptions {
   readonly createHead?: (onDeath: (reason: string) => void) => HeadClient;
 }
 
-/** Limit for the hidden states kept to explain recent answers: 4.7 MB per image and 8 kB per token at d = 4096. */
+/** Limit for the hidden states kept to explain recent answers. At d = 4096, an image takes 4.7 MB and a token 8 kB. */
 const heldStatesBytes = 256 * 2 ** 20;
 
 export interface CompanionSource extends RunSource {
@@ -51,11 +51,14 @@ type Connection =
       readonly progress: LoadProgress;
       readonly companion: Companion | undefined;
     }
-  /** `isRetryDue`: its head could not be loaded; the next question tries again. */
+  /** `isRetryDue`: the head could not be loaded, and the next question tries again. */
   | { readonly phase: 'connected'; readonly companion: Companion; readonly isRetryDue: boolean }
   | { readonly phase: 'failed'; readonly reason: string; readonly companion: Companion | undefined };
 
-/** A companion's model answers over HTTP; this page computes its maps from the hidden states it sends. */
+/**
+ * A source that gets its answers from a companion over HTTP and computes their maps in this page, from the hidden
+ * states that the companion sends.
+ */
 export function createCompanionSource(options: CompanionSourceOptions): CompanionSource {
   const http = createCompanionHttp(new URL(options.apiUrl, document.baseURI).href);
   const head = (options.createHead ?? createHeadClient)(onHeadDeath);
@@ -139,7 +142,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
 
   /** Reconnects in the background: the current question continues and the next one uses the new state. */
   function reconnect(): void {
-    connect().catch(() => {}); // the status reports it
+    connect().catch(() => {}); // the status reports the error
   }
 
   function ensureCompanion(): Companion {

@@ -31,7 +31,9 @@ export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): A
   });
 }
 
-/** FastRM maps arrive with the answer; returns why a run has none. */
+/**
+ * Why a run has no FastRM maps: they arrive with the answer and cannot be computed later. Undefined if it has a head.
+ */
 export function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
   if (head !== undefined) return undefined;
   return noMaps?.reason ?? 'This answer has no FastRM maps.';

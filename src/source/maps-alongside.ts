@@ -1,6 +1,6 @@
-// Turns a live answer's rows into events and computes its maps alongside: patch states open the head's image; a token is
-// yielded immediately and its query state queued. Query states that queue up while the head is busy are sent as one
-// batch, because two tokens cost little more than one.
+// Turns a live answer's rows into events and computes its maps alongside: patch states open the image in the head; each
+// token is yielded immediately and its query state is queued. Query states that queue up while the head is busy are
+// sent as one batch, because two tokens cost little more than one.
 
 import { widenHalfs } from '../contract/half-floats';
 import type { RunEnd, RunEvent } from '../contract/run';
@@ -85,7 +85,7 @@ export async function* mapsAlongside(
         } else if (row === undefined || row.kind === 'broken') {
           end = endHere('truncated', 'the connection to the companion was lost');
         } else if (row.kind === 'end') {
-          // Not cancelled by this page, so the companion is shutting down.
+          // This page did not cancel the answer, so the companion is shutting down.
           end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended the answer') : row.end;
         } else if (row.kind === 'states') {
           image = openImage?.(row.states);

@@ -9,7 +9,7 @@ export async function* openRecorded(bytes: AsyncIterable<Uint8Array> | Uint8Arra
   }
 }
 
-/** A run file may have been saved while live, and its image may not match the hash it names. */
+/** A run file may have been saved from a live run, and the hash in its header may not match its image. */
 async function recordedHeader(header: RunHeader): Promise<RunHeader> {
   const sha256 = await sha256Hex(header.image.bytes);
   return { ...header, image: { ...header.image, sha256 }, recorded: true };

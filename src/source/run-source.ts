@@ -12,7 +12,7 @@ export type QuestionProblem =
   | { readonly kind: 'empty' }
   | { readonly kind: 'too-long'; readonly tokens: number; readonly limit: number }
   | { readonly kind: 'unknown-words'; readonly words: readonly string[] }
-  /** Refused by the model's side, with the reason in a sentence. */
+  /** Refused by the source; `reason` is a complete sentence. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** Thrown by `ask` if asking the same question again would fail again. */
@@ -68,17 +68,22 @@ export interface RunSource {
   /** Undefined until known. */
   readonly model: ModelFacts | undefined;
   readonly status: SourceStatus;
-  /** URL of the model's calibration, with its images, if any, in the same folder. Undefined if there is none, or until it is known. */
+  /**
+   * URL of the model's calibration; its images, if any, are in the same folder. Undefined until known, or if there is
+   * no calibration.
+   */
   readonly calibrationUrl?: string | undefined;
   readonly hints: AskingHints;
   subscribe(onStatus: (status: SourceStatus) => void): () => void;
   /** Resolves once `ask` may be called, otherwise rejects with the reason. Safe to call again after a failure. */
   load(): Promise<void>;
   checkQuestion(text: string): QuestionProblem | undefined;
-  /** Throws if it fails before `begin`; after that it always ends with an `end` event, `cancelled` if aborted. */
+  /**
+   * Throws on a failure before `begin`; after that, the stream always ends with an `end` event, `cancelled` if aborted.
+   */
   ask(question: Question, signal: AbortSignal): AsyncIterable<RunEvent>;
-  /** One offer per method of the page, for this run; may change with `status`. */
+  /** Returns one offer for each method that the page knows; the offers may change with `status`. */
   offers(header: RunHeader): readonly MethodOffer[];
-  /** Ends with an `end` event; if aborted, with `cancelled` after the finished maps. Throws if it fails. */
+  /** Ends with an `end` event; if aborted, yields the finished maps, then a `cancelled` end. Throws if it fails. */
   explain(request: ExplainRequest, signal: AbortSignal): AsyncIterable<ExplainEvent>;
 }

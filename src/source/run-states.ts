@@ -25,7 +25,7 @@ interface Holding {
   readonly queries: StateRows[];
 }
 
-/** Beyond the limit the oldest answers are dropped, and even the newest if it alone exceeds the limit. */
+/** Beyond the limit, the oldest answers are dropped; even the newest is dropped if it alone exceeds the limit. */
 export function createRunStates(limitBytes: number): RunStates {
   const runs = new Map<string, Holding>();
 

@@ -30,7 +30,7 @@ export function answerIsComparable(run: RunSnapshot): Comparable {
   return { kind: 'yes' };
 }
 
-/** Whether the calibration applies to this answer. `isKnownImage`: the image belongs to the dataset it was measured on. */
+/** `isKnownImage`: whether the image belongs to the dataset that the calibration was measured on. */
 export function calibrationFits(
   facts: CalibrationFacts | undefined,
   { header }: RunSnapshot,
@@ -78,7 +78,10 @@ export function answerEntropy(
   return poolTokens(entropies[kind], contentTokens(tokens), pooling);
 }
 
-/** Why an answer that the calibration fits cannot be compared with it; undefined if it can or is not known yet. */
+/**
+ * Why an answer cannot be compared with a calibration that fits it; undefined if it can be, or if this is not known
+ * yet.
+ */
 export function comparisonProblem(
   kind: TableEntropy | undefined,
   entropyNats: number | undefined,

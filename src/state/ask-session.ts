@@ -18,12 +18,18 @@ export type Asking =
 export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { phase: 'idle' } }));
 
 export interface AskSession {
-  /** Asks about the chosen image, even if it is still being read; if there is none, about the shown run's image. */
+  /**
+   * Asks about the chosen image, even if it is still being read; if no image is chosen, asks about the image of the run
+   * on screen.
+   */
   ask(text: string): void;
   stop(): void;
 }
 
-/** One question at a time: a new one cancels the previous one. If a question produces no answer, the previous run stays on screen. */
+/**
+ * One question at a time: a new question cancels the previous one. If a question produces no answer, the previous run
+ * stays on screen.
+ */
 export function createAskSession(
   source: RunSource,
   library: RunLibrary,

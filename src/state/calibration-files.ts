@@ -31,7 +31,7 @@ async function loadCalibration(
 
 /** The user's own calibration file, which replaces the model's. */
 export interface OwnCalibration {
-  /** The table in use; it stays while another file is being read, and if reading fails. */
+  /** The table in use; kept while another file is being read, and if reading that file fails. */
   readonly open: OpenCalibration | undefined;
   readonly file: ChosenFile;
 }
@@ -68,7 +68,7 @@ export async function takeCalibrationFile(statistics: StatisticsClient, file: Fi
   }
 }
 
-/** Back to the calibration that comes with the model. */
+/** Returns to the calibration that ships with the model. */
 export function dropOwnCalibration(statistics: StatisticsClient): void {
   turn += 1;
   const { open } = useOwnCalibration.getState();
@@ -81,7 +81,10 @@ export function dropOwnCalibration(statistics: StatisticsClient): void {
 const maxReloads = 3;
 let reloads = 0;
 
-/** Call after the statistics worker has died with all its tables: reloads the model's calibration; the user must choose their own file again. */
+/**
+ * Call this after the statistics worker has died and lost all its tables. Reloads the model's calibration; the user
+ * must choose their own file again.
+ */
 export function forgetCalibrations(queries: QueryClient): void {
   const { open } = useOwnCalibration.getState();
   if (open) {

@@ -2,7 +2,7 @@ import { create } from 'zustand';
 import type { Patch } from '../math/maps/patch-geometry';
 import type { TokenSelection, TokenUnit } from './token-selection';
 
-/** The user's choices for the answer on screen. How maps are drawn is kept in the URL instead: see view-settings. */
+/** The user's choices for the answer on screen. Display settings are kept in the URL instead: see view-settings. */
 export interface Choices {
   /** The run on screen; undefined until the first one is loaded. */
   readonly runId: string | undefined;
@@ -12,7 +12,7 @@ export interface Choices {
   readonly pointedToken: number | undefined;
   readonly pointedPatch: Patch | undefined;
   readonly pickedPatch: Patch | undefined;
-  /** The run whose tokens DEX-AR weighs, even if its maps are not shown. */
+  /** The run whose tokens DEX-AR weighs, even while DEX-AR's maps are not shown. */
   readonly weighedRun: string | undefined;
   showRun(runId: string): void;
   select(selection: TokenSelection): void;

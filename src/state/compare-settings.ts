@@ -5,7 +5,7 @@ import { parseAsShare } from './view-settings';
 /** Maximum number of panels side by side. */
 export const maxPanels = 4;
 
-/** `given`: a probability unchanged, a magnitude as a share of its map's maximum. */
+/** `given` keeps a probability unchanged and shows a magnitude as a share of its map's maximum. */
 const valueScales = ['given', 'share', 'rank'] as const;
 export type ValueScale = (typeof valueScales)[number];
 

@@ -19,7 +19,7 @@ export type Problem =
   | { readonly kind: 'answer'; readonly reason: string }
   | { readonly kind: 'file'; readonly reason: string };
 
-/** The question being prepared. Without an image, it is about the image of the run on screen. */
+/** The question being prepared. If no image is chosen, the question is about the image of the run on screen. */
 export interface Draft {
   readonly image: DraftImage | undefined;
   readonly text: string;

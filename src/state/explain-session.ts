@@ -22,7 +22,7 @@ export interface MethodTrack {
   readonly check: ReproductionCheck | undefined;
   /** Costs of completed jobs, in order. */
   readonly costs: readonly ExplainCost[];
-  /** Why the method is paused until `resume`; undefined if it is not. */
+  /** Why the method is paused until `resume`; undefined if it is not paused. */
   readonly stop: { readonly kind: 'cancelled' } | { readonly kind: 'failed'; readonly reason: string } | undefined;
 }
 

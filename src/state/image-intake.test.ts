@@ -6,7 +6,7 @@ import { createImageIntake, useIntake } from './image-intake';
 import { createImageShelf } from './image-shelf';
 import { createRunLibrary } from './run-library';
 
-/** An intake where the test decides, by name, when each file is read. */
+/** An intake for which the test decides, by file name, when each file has been read. */
 function intakeOf() {
   const waiting = new Map<string, (reading: CheckedImage) => void>();
   const intake = createImageIntake({

@@ -24,13 +24,15 @@ export interface ImageIntake {
   takeUrl(url: string, name: string, alt: string): void;
   /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
   drop(): void;
-  /** Resolves when no file is being read; false if the last one could not be used. */
+  /** Resolves when no file is being read; to false if the last file could not be used. */
   settled(): Promise<boolean>;
-  /** The image a question would be about: the chosen one, or that of the run on screen. */
+  /**
+   * The image that a question would be about: the chosen image or, if there is none, the image of the run on screen.
+   */
   image(): RunImage | undefined;
 }
 
-/** Spans from the first file chosen until the last one is read: a later file replaces earlier ones. */
+/** Lasts from the first chosen file until the last one has been read, because a later file replaces earlier ones. */
 interface PendingIntake {
   readonly settled: Promise<boolean>;
   settle(isUsable: boolean): void;
@@ -47,7 +49,7 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     useIntake.setState({ isReading: false });
   }
 
-  /** `read` returns a callback that shows the result; if it throws, the message is shown as the problem. */
+  /** `read` returns a callback that shows the result; if `read` throws, the message is shown as the problem. */
   async function take(kind: 'image' | 'file', read: () => Promise<() => void>): Promise<void> {
     turn += 1;
     const ownTurn = turn;

@@ -13,7 +13,7 @@ import type { RunSnapshot } from './run-record';
 
 export const topShares = [0.05, 0.1, 0.2] as const;
 
-/** How well two maps agree; a measure is undefined if it is not defined for them. */
+/** How well two maps agree; a measure is undefined if it does not exist for these maps. */
 export interface Agreement {
   readonly rankCorrelation: number | undefined;
   /** One per share in `topShares`. */
@@ -22,7 +22,7 @@ export interface Agreement {
   readonly f1: number | undefined;
 }
 
-/** Values in the unit of the threshold: of a complete map or of one frame. */
+/** A complete map, or one frame of it, in the unit of its threshold. */
 export interface ReadMap {
   readonly read: Float32Array;
   readonly threshold: number;
@@ -39,7 +39,7 @@ export function agreementOf(first: ReadMap, second: ReadMap): Agreement {
   };
 }
 
-/** The mean over the tokens for which the measure is defined, and their number. */
+/** The mean over the tokens for which the measure is defined, and the number of these tokens. */
 export interface MeanOf {
   readonly value: number | undefined;
   readonly tokens: number;
@@ -93,7 +93,7 @@ interface Figures {
 
 const cache = new WeakMap<Float32Array, Figures>();
 
-/** Caches what needs sorting, so that a new threshold or another token's map does not sort every map again. */
+/** Caches the results that need sorting, so a new threshold or another token's map does not sort every map again. */
 function figuresOf(read: Float32Array): Figures {
   const cached = cache.get(read);
   if (cached) return cached;

@@ -14,7 +14,7 @@ export interface Exported {
 
 export interface ExportedMap {
   readonly method: MethodId;
-  /** Row-major over the frame's grid: probabilities, or shares of the map's greatest value in all frames. */
+  /** Row-major over the frame's grid: probabilities, or shares of the map's maximum over all frames. */
   readonly values: Float32Array;
   readonly tokenIndices: readonly number[];
   readonly pool: Pool;

@@ -3,7 +3,7 @@ import type { RelevancyMap } from '../contract/run';
 import { selectOffers } from './method-offers';
 import type { RunSnapshot } from './run-record';
 
-/** Its first token has a map. */
+/** A run whose first token has a map. */
 const run = {
   tokens: [{ index: 0 }, { index: 1 }],
   mapOf: (index: number) => (index === 0 ? ({} as RelevancyMap) : undefined),

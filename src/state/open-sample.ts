@@ -21,7 +21,10 @@ export function isDatasetSample(imageName: string): boolean {
   return opened.has(imageName);
 }
 
-/** Asks a sample's question about its image, as a new run. If several are opened, the last one wins. If the image cannot be read, nothing changes. */
+/**
+ * Asks a sample's question about its image, as a new run. If several samples are opened, the last one wins. If the
+ * image cannot be read, nothing changes.
+ */
 export async function openSample(
   { intake, asking, queries }: SampleServices,
   row: CalibrationRow,

@@ -9,7 +9,7 @@ import { selectTokenMarks } from './token-marks';
 
 type Given = Partial<RelevancyMap> & { method: MethodId; tokenIndex: number; patches: readonly number[] };
 
-/** A run with maps of plain numbers. */
+/** A run whose maps are given as plain numbers. */
 function holding(...given: readonly Given[]) {
   const maps = given.map(
     ({ patches, ...map }): RelevancyMap => ({
@@ -113,7 +113,7 @@ describe('several tokens’ maps as one', () => {
       patches: [0, 0, 0, 1],
     });
     const weighed = mapFor(holding(...maps, dex(0, 1), dex(1, 3)), { indices: [0, 1], pool: 'grounded' });
-    expect(numbers(weighed.values)).toEqual([1, 0.6, 0, 0]); // 4 * 1/4 + 2 * 3/4 against 2 * 3/4
+    expect(numbers(weighed.values)).toEqual([1, 0.6, 0, 0]); // 4 * 1/4 + 2 * 3/4 = 2.5, and 2 * 3/4 = 1.5
     const none = selectPanelMap(holding(...maps, dex(0, 0), dex(1, 0)), {
       ...request,
       indices: [0, 1],
@@ -140,7 +140,7 @@ describe('agreement', () => {
 
   it('of one token uses each method’s threshold', () => {
     const [a, b] = [mapFor(record, { method: 'fastrm' }), mapFor(record, {})];
-    // FastRM has one patch at 0.5 or more, Chefer two at 0.3 of its maximum or more.
+    // FastRM has one patch at or above 0.5; Chefer has two at or above 0.3 of its maximum.
     expect(agreementOf(a, b)).toEqual({ rankCorrelation: 1, topIou: [1, 1, 1], accuracy: 0.75, f1: 2 / 3 });
   });
 

@@ -23,7 +23,7 @@ export interface PanelMap {
   readonly values: Float32Array;
   readonly tokenIndices: readonly number[];
   readonly missing: readonly number[];
-  /** Total over their maps. */
+  /** Total over the maps of `tokenIndices`. */
   readonly computeMs: number;
   readonly backend: RelevancyMap['backend'];
 }
@@ -34,7 +34,7 @@ export interface PanelRequest {
   readonly pool: Pool;
   readonly scale: ValueScale;
   readonly thresholds: Thresholds;
-  /** Range of the shown frame's patches in a map. */
+  /** The part of a map that holds the shown frame's patches. */
   readonly frame: { readonly first: number; readonly end: number };
 }
 

@@ -1,7 +1,7 @@
 import type { RunEvent } from '../contract/run';
 import { collectRun, type RunLibrary } from './run-library';
 
-/** Reads recorded runs, and the library that holds them. */
+/** Opens recorded runs, and holds the library that they go into. */
 export interface RecordedRuns {
   readonly library: RunLibrary;
   openRecorded(bytes: Uint8Array<ArrayBuffer>): AsyncIterable<RunEvent>;

@@ -1,7 +1,7 @@
 import type { RunEvent, RunHeader } from '../contract/run';
 import { createRunRecord, onNextFrame, type RunRecord } from './run-record';
 
-/** All runs of this visit, recorded and live, newest last. Their image URLs are revoked when they are dropped. */
+/** All runs of this visit, recorded and live, newest last. A run's image URL is revoked when the run is dropped. */
 export interface RunLibrary {
   get(id: string): RunRecord | undefined;
   list(): readonly RunRecord[];
@@ -10,7 +10,10 @@ export interface RunLibrary {
   subscribe(onChange: () => void): () => void;
 }
 
-/** Runs hold their images and maps (about 2.3 kB per token at 576 patches); beyond this number the oldest are dropped. */
+/**
+ * Each run holds its image and maps (about 2.3 kB per token at 576 patches), so the oldest runs beyond this number are
+ * dropped.
+ */
 const maxRuns = 40;
 
 export interface RunKeeping {

@@ -1,7 +1,7 @@
 import type { MethodId } from '../contract/methods';
 import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunEvent, RunHeader } from '../contract/run';
 
-/** An immutable view of a run; each change makes a new one. */
+/** An immutable view of a run; each change creates a new snapshot. */
 export interface RunSnapshot {
   readonly header: RunHeader;
   /** Empty until known; stays empty if the source does not report it. */
@@ -25,7 +25,7 @@ export interface RunRecord {
   subscribe(onChange: () => void): () => void;
 }
 
-/** `schedule` runs its callback once, within a frame, so that a burst of events renders once. */
+/** `schedule` runs its callback once, within a frame, so a burst of events renders once. */
 export function createRunRecord(
   header: RunHeader,
   imageUrl: string,
@@ -83,7 +83,7 @@ export function createRunRecord(
   };
 }
 
-/** Looks up in a copy of the current maps. */
+/** Returns a lookup in a copy of the current maps. */
 function lookupOf(maps: ReadonlyMap<string, RelevancyMap>): RunSnapshot['mapOf'] {
   const now = new Map(maps);
   return (tokenIndex, method = 'fastrm') => now.get(keyOf(method, tokenIndex));
@@ -91,7 +91,7 @@ function lookupOf(maps: ReadonlyMap<string, RelevancyMap>): RunSnapshot['mapOf']
 
 const keyOf = (method: MethodId, tokenIndex: number) => `${method} ${tokenIndex}`;
 
-/** Runs in the next animation frame, or immediately in a hidden tab, which has none. */
+/** Calls `notify` in the next animation frame, or immediately in a hidden tab, which has no frames. */
 export function onNextFrame(notify: () => void): void {
   if (document.visibilityState === 'hidden') setTimeout(notify, 0);
   else requestAnimationFrame(notify);

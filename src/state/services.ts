@@ -15,6 +15,6 @@ export interface Services extends RecordedRuns, ImageReader, PageFiles {
   readonly asking: AskSession;
   readonly explaining: ExplainSession;
   readonly statistics: StatisticsClient;
-  /** The embedded model's calibration: it applies to the recorded examples for every source. */
+  /** The embedded model's calibration; it applies to the recorded examples, whatever the source. */
   readonly recordedCalibrationUrl: string;
 }

@@ -15,24 +15,24 @@ import type {
 /** A calibration held by the worker, and the location of its images. */
 export interface OpenCalibration {
   readonly loaded: LoadedCalibration;
-  /** Display name: the dataset's name, or the file's. */
+  /** Display name: the name of the dataset or of the file. */
   readonly name: string;
-  /** Folder that image and sprite-sheet paths are relative to; undefined if they are not available. */
+  /** Folder that image and sprite-sheet paths are relative to; undefined if the images are not available. */
   readonly folderUrl: string | undefined;
 }
 
-/** The request is the key, so a result never changes. */
+/** The query key contains the request, so a result never changes. */
 export const fixed = {
   staleTime: Number.POSITIVE_INFINITY,
   structuralSharing: false,
-  /** A superseded request is needed again if the user moves back before it is done. */
+  /** A superseded request is needed again if the user moves back before it has finished. */
   retry: (failures: number, error: Error) => error.name === 'AbortError' && failures < 5,
   retryDelay: 0,
 } as const;
 /** For requests made while dragging: the result is not kept. */
 const passing = { ...fixed, gcTime: 0, placeholderData: keepPreviousData } as const;
 
-/** A request supersedes the earlier one in the same `slot`. */
+/** A request supersedes an earlier one in the same `slot`. */
 export function distributionQuery(
   statistics: StatisticsClient,
   table: number,
@@ -85,7 +85,7 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
   });
 }
 
-/** Which entropy and pooling separate best, over all answers. */
+/** Finds which entropy and pooling best separate right from wrong, over all answers. */
 export function poolingsQuery(statistics: StatisticsClient, table: number | undefined) {
   return queryOptions({
     queryKey: ['poolings', table],

@@ -4,7 +4,7 @@ export type ThemeChoice = 'system' | 'light' | 'dark';
 
 const storageKey = 'patchlight.theme';
 
-/** Storage may be blocked (private windows, embedded pages): then the choice lasts as long as the page is open. */
+/** If storage is blocked (private windows, embedded pages), the choice lasts only while the page is open. */
 function storedTheme(): ThemeChoice {
   try {
     const stored = localStorage.getItem(storageKey);

@@ -3,7 +3,9 @@ import type { RelevancyMap } from '../contract/run';
 import { imageShare } from '../math/maps/map-scales';
 import type { RunSnapshot } from './run-record';
 
-/** Distinguishes grounded tokens from purely linguistic ones; a mark is undefined until a map provides it. */
+/**
+ * Values that distinguish grounded tokens from purely linguistic ones; a value is undefined until a map provides it.
+ */
 export interface TokenMarks {
   /** Share of the method's relevancy on the image rather than on words, 0..1. */
   readonly imageShare: number | undefined;

@@ -10,7 +10,7 @@ export type TokenSelection =
       readonly kind: 'picked';
       /** Ascending, not empty. */
       readonly indices: readonly number[];
-      /** Where a range began; shift extends from here. */
+      /** Where the range begins; Shift extends it from here. */
       readonly anchor: number;
     };
 
@@ -67,7 +67,10 @@ export function resolveSelection(
   }
 }
 
-/** The token with the lowest probability, as it carries the most information; the last one is only the full stop. Empty if there are no tokens. */
+/**
+ * The token with the lowest probability, because it carries the most information; the last token is only the full stop.
+ * Empty if there are no tokens.
+ */
 export function leastCertain(tokens: readonly AnswerToken[]): readonly number[] {
   const [first, ...others] = tokens;
   if (first === undefined) return [];
@@ -82,12 +85,12 @@ export interface ShownMap {
   readonly tokenIndices: readonly number[];
   /** Selected tokens without a map. */
   readonly missing: readonly number[];
-  /** Total over their maps. */
+  /** Total over the maps of `tokenIndices`. */
   readonly computeMs: number;
   readonly backend: RelevancyMap['backend'];
 }
 
-/** `frame` is the range of the shown frame's patches in a map. */
+/** `frame` is the part of a map that holds the shown frame's patches. */
 export function selectShownMap(
   indices: readonly number[],
   mapOf: (index: number) => RelevancyMap | undefined,

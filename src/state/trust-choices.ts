@@ -3,7 +3,7 @@ import type { TableEntropy } from '../contract/calibration-table';
 import type { Pooling } from '../math/statistics/pooling';
 import type { AnswerValue, FilterChoice, RowOrder } from '../statistics/api';
 
-/** The answers the densities show: all, those of one dataset, or those that pass the brushes. */
+/** The answers that the densities show: all, those of one dataset, or those that pass the brushes. */
 export type TrustSubset =
   | { readonly of: 'all' }
   | { readonly of: 'set'; readonly name: string }
@@ -15,7 +15,7 @@ export const binCounts = [20, 40, 80] as const;
 
 /** The user's choices for entropies and their calibration. */
 export interface TrustChoices {
-  /** Undefined: the choice that best separates right from wrong in the calibration. */
+  /** Undefined: the choice that best separates right from wrong answers in the calibration. */
   readonly entropy: { readonly kind: TableEntropy; readonly pooling: Pooling } | undefined;
   /** Multiple of Scott's bandwidth. */
   readonly bandwidthFactor: number;
@@ -33,7 +33,7 @@ export interface TrustChoices {
   clearBrushes(): void;
   setSearch(search: string): void;
   setOrder(order: RowOrder): void;
-  /** For a new calibration: resets the choices that depend on its answers, sets and entropies. */
+  /** Call this for a new calibration: it resets the choices that depend on the answers, sets and entropies. */
   startOver(): void;
 }
 
@@ -49,7 +49,7 @@ export const useTrustChoices = create<TrustChoices>((set) => ({
   ...tableDefaults,
   bandwidthFactor: 1,
   bins: 40,
-  // The entropy brush is in nats of the previous entropy, so it is cleared.
+  // The brush on the entropy chart is in nats of the previous entropy, so clear it.
   setEntropy: (entropy) =>
     set(({ brushes, subset }) => ({ entropy, ...afterBrushes(brushesWith(brushes, 'entropy', undefined), subset) })),
   setBandwidthFactor: (bandwidthFactor) => set({ bandwidthFactor }),
@@ -71,13 +71,13 @@ function brushesWith(
   return choice === undefined ? others : { ...others, [chart]: choice };
 }
 
-/** Without any brush, the brushed subset is all answers. */
+/** Without brushes, the brushed subset becomes all answers. */
 function afterBrushes(brushes: TrustChoices['brushes'], subset: TrustSubset) {
   const isEmpty = Object.keys(brushes).length === 0;
   return { brushes, subset: isEmpty && subset.of === 'brushed' ? ({ of: 'all' } as const) : subset };
 }
 
-/** Adds or removes a name of a category chart's choice; undefined if no name remains. */
+/** Adds a name to a category chart's choice, or removes it; undefined if no name remains. */
 export function toggledNames(choice: FilterChoice | undefined, name: string): FilterChoice | undefined {
   const names = choice && 'names' in choice ? choice.names : [];
   const next = names.includes(name) ? names.filter((other) => other !== name) : [...names, name];

@@ -9,7 +9,7 @@ export interface AnswerValues {
   of(value: AnswerValue): Float64Array;
 }
 
-/** Maximum number of cached columns, which charts, sorting and densities request repeatedly. */
+/** Maximum number of cached columns; charts, sorting and densities request the same columns repeatedly. */
 const maxCached = 32;
 
 export function createAnswerValues(table: CalibrationTable): AnswerValues {

@@ -44,11 +44,11 @@ export type AnswerValue =
   | { readonly of: 'logProb'; readonly pooling: Pooling }
   | { readonly of: 'length' };
 
-/** Selects rows: all, those of some datasets or kinds, or those that pass the brushes. */
+/** Selects rows: all rows, the rows of some datasets or kinds, or the rows that pass the brushes. */
 export interface Subset {
   readonly sets?: readonly string[];
   readonly kinds?: readonly string[];
-  /** Only rows that pass it. */
+  /** Only rows that pass this filter. */
   readonly filter?: FilterRequest;
 }
 
@@ -65,7 +65,7 @@ export interface DistributionRequest {
   /** Bootstrap resamples for the bands; 0 for no bands, 200 by default. */
   readonly resamples?: number;
   readonly seed?: number;
-  /** Range of points and bins; by default that of the data plus room for the kernel. */
+  /** Range of points and bins; by default, the range of the data plus room for the kernel. */
   readonly extent?: readonly [number, number];
 }
 
@@ -92,7 +92,7 @@ export interface ThresholdRequest {
   readonly seed?: number;
 }
 
-/** How many answers like this one were right. */
+/** Asks how many answers like this one were right. */
 export interface LikeRequest {
   readonly value: AnswerValue;
   readonly subset?: Subset;
@@ -114,14 +114,17 @@ export type FilterChart =
     }
   | { readonly id: string; readonly category: 'set' | 'kind' | 'variety' | 'correct' };
 
-/** What passes a chart's filter: values in [from, to), where the end of the extent is included; or names. */
+/**
+ * What a chart's filter keeps: a range of values [from, to), including `to` at the end of the extent, or categories by
+ * name.
+ */
 export type FilterChoice = { readonly range: readonly [number, number] } | { readonly names: readonly string[] };
 
 export interface FilterRequest {
   readonly charts: readonly FilterChart[];
   /** By chart id; a chart without a choice does not filter. */
   readonly choices: Readonly<Record<string, FilterChoice>>;
-  /** Only rows whose question, answer or reference contains it, ignoring case. */
+  /** Only rows whose question, answer or reference contains this text, ignoring case. */
   readonly search?: string;
 }
 
@@ -135,7 +138,7 @@ export interface ChartCounts {
   readonly right: Uint32Array;
   readonly wrong: Uint32Array;
   readonly unscored: Uint32Array;
-  /** Rows whose value is not a number: in no bin, and excluded once the chart filters. */
+  /** Rows whose value is not a number: they are in no bin, and the chart's own filter excludes them. */
   readonly leftOut: number;
 }
 
@@ -152,9 +155,9 @@ export type RowOrder =
   | { readonly by: AnswerValue | 'correct' | 'file'; readonly descending: boolean }
   | { readonly by: 'set' | 'kind' | 'variety' | 'question' | 'answer'; readonly descending: boolean };
 
-/** A page of the sorted rows. Rows without a value come last. */
+/** Requests one page of the sorted rows; rows without a value come last. */
 export interface RowsRequest {
-  /** Only rows that pass it; all by default. */
+  /** Only rows that pass this filter; all rows by default. */
   readonly filter?: FilterRequest;
   readonly order: RowOrder;
   readonly offset: number;
@@ -236,7 +239,7 @@ export interface TableStatistics {
 
 export type StatisticName = keyof TableStatistics;
 
-/** The page's end of the statistics worker. Calls reject with a message for the user. */
+/** The page's side of the statistics worker. Calls reject with a message for the user. */
 export interface StatisticsClient {
   /** Transfers the bytes, so the caller must not use them afterwards. */
   load(file: CalibrationFile): Promise<LoadedCalibration>;
@@ -251,7 +254,7 @@ export interface StatisticsClient {
     request: TableStatistics[Name]['request'],
     slot?: string,
   ): Promise<TableStatistics[Name]['response']>;
-  /** Entropies of maps [tokens, patches] of probabilities, which are copied. */
+  /** Computes the entropies of maps [tokens, patches] of probabilities; the maps are copied. */
   entropies(maps: Float32Array, tokens: number): Promise<MapEntropies>;
   destroy(): void;
 }

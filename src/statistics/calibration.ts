@@ -20,7 +20,7 @@ import type {
 import { createTableFilter, extentOf } from './table-filter';
 import { createTableRows } from './table-rows';
 
-/** `pause` lets other requests in between two steps, and throws to stop the computation. */
+/** `pause` lets other requests run between two steps; it throws to stop the computation. */
 export type Computation<Name extends StatisticName> = (
   request: TableStatistics[Name]['request'],
   pause: () => Promise<void>,
@@ -39,7 +39,7 @@ const rightClass = 1;
 const unscoredClass = 2;
 
 const resamplesOfAuroc = 500;
-/** Per value, of about two dozen. */
+/** Per value; there are about two dozen values. */
 const resamplesOfPoolings = 200;
 
 export function createCalibration(table: CalibrationTable): Calibration {
@@ -57,7 +57,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
   function gather(value: AnswerValue, subset: Subset = {}): Gathered {
     const key = JSON.stringify([keyOf(value), subset]);
     if (last?.key === key) return last.gathered;
-    // A chart may have applied another filter since.
+    // A chart may have applied another filter in the meantime.
     if (subset.filter) filter.force(subset.filter);
     const gathered = gatherRows(values.of(value), classOf, selected(subset));
     last = { key, gathered };
@@ -126,7 +126,8 @@ export function createCalibration(table: CalibrationTable): Calibration {
         maxLeftOut = Math.max(maxLeftOut, leftOut);
         if (auroc !== undefined) poolingRows.push({ value, pooling: value.pooling, rightSide, auroc });
       }
-      // Sort by AUROC, not by its distance from 0.5: threshold and texts assume that right answers are on the expected side.
+      // Sort by AUROC, not by its distance from 0.5: the threshold and the page's text assume that right answers are on
+      // the expected side.
       return { rows: poolingRows.toSorted((a, b) => b.auroc.value - a.auroc.value), leftOut: maxLeftOut };
     },
 
@@ -147,14 +148,14 @@ export function createCalibration(table: CalibrationTable): Calibration {
   return { summary: summaryOf(table, classOf), computations };
 }
 
-/** Entropies of right answers are expected to be low, log-probabilities high, answers short. */
+/** Right answers are expected to have low entropies and high log-probabilities, and to be short. */
 function rightSideOf({ of }: AnswerValue): RightSide {
   return of === 'logProb' ? 'above' : 'below';
 }
 
 type PooledValue = Exclude<AnswerValue, { of: 'length' }>;
 
-/** Every pooling of every token value in the table; a table that is already pooled has one per value. */
+/** Lists every pooling of every token value in the table; a table that is already pooled has one pooling per value. */
 function offeredValues(table: CalibrationTable): PooledValue[] {
   const offered = table.isPooled ? (['mean'] as const) : poolings;
   const entropies = offeredEntropies(table).flatMap((kind) =>
@@ -194,7 +195,7 @@ function createSelection({ set, kind }: CalibrationTable, leaves: (row: number) 
   };
 }
 
-/** The data's range plus three bandwidths, using the class with the larger one. */
+/** Extends the data's range at each end by three bandwidths, using the larger of the two classes' bandwidths. */
 function roomyExtent(
   right: Float64Array,
   wrong: Float64Array,

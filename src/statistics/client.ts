@@ -1,4 +1,4 @@
-// The page's end of the statistics worker.
+// The page's side of the statistics worker.
 
 import { createWorkerLink, type WorkerLink } from '../workers/worker-link';
 import type { StatisticName, StatisticsClient, TableStatistics } from './api';
@@ -6,7 +6,7 @@ import type { StatisticsProtocol, TableRequest } from './protocol';
 
 const startWorker = () => new Worker(new URL('./statistics.worker.ts', import.meta.url), { type: 'module' });
 
-/** `onDeath`: the worker has died with all its tables. */
+/** `onDeath` is called when the worker dies, which loses all its tables. */
 export function createStatisticsClient(onDeath: (reason: string) => void = () => {}): StatisticsClient {
   return statisticsOver(createWorkerLink(startWorker, { onDeath, owner: 'the statistics' }));
 }

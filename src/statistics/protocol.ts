@@ -1,9 +1,9 @@
 // The protocol of the statistics worker.
 import type { CalibrationFile, LoadedCalibration, MapEntropies, StatisticName, TableStatistics } from './api';
 
-/** `table` is the number of a loaded table. */
+/** `table` identifies a loaded table. */
 export interface StatisticsProtocol {
-  /** The page numbers the tables, because a restarted worker would start again at 1. */
+  /** Table numbers come from the page, because a restarted worker would start again at 1. */
   load: { request: CalibrationFile & { readonly table: number }; response: LoadedCalibration };
   close: { request: { readonly table: number }; response: undefined };
   compute: { request: TableRequest; response: TableStatistics[StatisticName]['response'] };

@@ -9,14 +9,14 @@ import { createCalibration } from './calibration';
 import { statisticsOver } from './client';
 import { createStatisticsHandlers } from './statistics-service';
 
-/** The page's end of the worker, linked to a service on this thread. */
+/** The page's side of the worker, linked to a service on this thread. */
 function createPage() {
   const client = statisticsOver(linkHere(createStatisticsHandlers()));
   const loadText = (text: string) => client.load({ name: 'table.csv', bytes: new TextEncoder().encode(text).buffer });
   return { ...client, loadText };
 }
 
-/** Whether a later request superseded it. */
+/** Resolves to 'answer', to 'superseded' if a later request superseded this one, or to the error's message. */
 const outcomeOf = (answer: Promise<unknown>) =>
   answer.then(
     () => 'answer',
@@ -30,7 +30,7 @@ const fixture = (): ArrayBuffer => {
 
 const { unit } = createRandom(6);
 const bell = () => unit() + unit() + unit() + unit() - 2;
-/** Wrong answers are higher. */
+/** Wrong answers have higher entropies. */
 const answers = Array.from({ length: 600 }, (_, row) => {
   const isRight = unit() < 0.7;
   const entropy = row % 100 === 99 ? 'nan' : (4 + 0.3 * bell() + (isRight ? 0 : 0.3)).toFixed(6);
@@ -168,7 +168,7 @@ describe('the statistics worker', () => {
     const searched = { charts, choices: {}, search: ' IS IT 59' };
     expect((await list(0, searched)).total).toBe(11);
     expect((await filter({})).rows).toBe(600);
-    // Even if a chart applies another filter in between.
+    // This holds even if a chart has applied another filter in the meantime.
     const request = { value, subset: { filter: searched } };
     const { densities } = await page.compute('distribution', number, request);
     expect(densities.right.n + densities.wrong.n).toBeLessThanOrEqual(11);

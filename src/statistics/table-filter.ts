@@ -4,10 +4,10 @@ import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../mat
 import type { AnswerValues } from './answer-values';
 import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from './api';
 
-/** The linked charts and search of one table. State is kept between requests, so that a brush move costs only the change. */
+/** The linked charts and search of one table. Keeps state between requests, so moving a brush costs only the change. */
 export interface TableFilter {
   apply(request: FilterRequest): Filtered;
-  /** Applies the filter for `leaves` without counting. */
+  /** Applies the filter, for `leaves`, without counting. */
   force(request: FilterRequest): void;
   /** Whether a row passes the last applied or forced filter; true for all rows before the first one. */
   leaves(row: number): boolean;
@@ -27,7 +27,7 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
     if ('value' in chart) {
       const V = values.of(chart.value);
       const [from, to] = chart.extent ?? extentOf([V]);
-      // If all lengths are equal, the extent is half a token to either side.
+      // If all lengths are equal, the extent reaches half a token to either side.
       const isWhole = chart.value.of === 'length' && chart.extent === undefined;
       return {
         values: V,
@@ -153,7 +153,7 @@ function leftOutOf(column: LinkedColumn): number {
   return n;
 }
 
-/** From the smallest to the largest finite value; ± 0.5 around a single value; 0 to 1 if there is none. */
+/** From the smallest to the largest finite value; ± 0.5 around a single value; 0 to 1 if there is no finite value. */
 export function extentOf(columns: readonly Float64Array[]): readonly [number, number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;

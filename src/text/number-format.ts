@@ -11,7 +11,7 @@ export function formatProbability(logProb: number): string {
   return `${percent.toFixed(0)} %`;
 }
 
-/** In decimal units: "730 kB", "12.4 MB"; never "0 kB" unless there are no bytes. */
+/** In decimal units: "730 kB", "12.4 MB"; "0 kB" only for zero bytes. */
 export function formatBytes(bytes: number): string {
   if (bytes < 1e6) return `${Math.max(bytes / 1e3, bytes > 0 ? 1 : 0).toFixed(0)} kB`;
   return `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,4 +1,4 @@
-/** The fields of an answer token needed to group it; see `AnswerToken` for their meaning. */
+/** The fields of an answer token that grouping needs; `AnswerToken` says what they mean. */
 export interface WordToken {
   readonly index: number;
   readonly word: number;

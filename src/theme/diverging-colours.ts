@@ -1,6 +1,9 @@
 import { interpolatePuOr } from 'd3-scale-chromatic';
 
-/** The colour for a value of -1..1, passed as a share 0..1: purple, white, orange. Safe for colour-blind readers. */
+/**
+ * The colour for a value in -1..1, passed as a share in 0..1: from purple through white to orange. Safe for
+ * colour-blind readers.
+ */
 export function divergingColourAt(share: number): string {
   return interpolatePuOr(share);
 }

@@ -1,4 +1,4 @@
-// For tests: a worker's service on this thread, behind the `Worker` interface.
+// Runs a worker's service on this thread behind the `Worker` interface, for tests.
 import type { Protocol, WorkerMessage, WorkerReply } from './protocol';
 import { createWorkerLink, type WorkerLink } from './worker-link';
 import { createWorkerService, type Handlers, type ServiceOptions } from './worker-service';
@@ -20,7 +20,7 @@ export class WorkerHere<P extends Protocol<P>> {
   }
 
   postMessage(message: WorkerMessage<P>, options: { transfer: Transferable[] }): void {
-    // Messages of one task arrive together, as from a real worker's queue.
+    // Messages sent in one task arrive together, as from a real worker's queue.
     this.inbox.push(structuredClone(message, options));
     if (this.inbox.length === 1) setTimeout(() => this.deliver());
   }
@@ -34,7 +34,7 @@ export class WorkerHere<P extends Protocol<P>> {
   }
 }
 
-/** Links the page's end to a worker's end with these handlers. */
+/** Links the page's side to a worker's side with these handlers. */
 export function linkHere<P extends Protocol<P>>(handlers: Handlers<P>, options?: ServiceOptions): WorkerLink<P> {
   return createWorkerLink<P>(() => new WorkerHere(handlers, options) as unknown as Worker, { onDeath: () => {} });
 }

@@ -1,5 +1,5 @@
-// The page's end of a worker: replies are matched to requests by id. If the worker dies, pending requests reject and the
-// next request starts a new worker.
+// The page's side of a worker: replies are matched to requests by id. If the worker dies, pending requests reject and
+// the next request starts a new worker.
 import type { EventOf, Protocol, RequestMessage, TypeOf, WorkerMessage, WorkerReply } from './protocol';
 
 export interface WorkerLink<P extends Protocol<P>> {
@@ -22,7 +22,7 @@ export interface WorkerLink<P extends Protocol<P>> {
 }
 
 interface RequestOptions {
-  /** Asks the worker to stop; its reply is still awaited. */
+  /** Aborting asks the worker to stop; its reply is still awaited. */
   readonly signal?: AbortSignal;
   /** A request supersedes earlier ones with the same key. */
   readonly key?: string;
@@ -31,9 +31,9 @@ interface RequestOptions {
 }
 
 export interface WorkerLinkOptions {
-  /** The worker has died with everything it had loaded. */
+  /** Called when the worker dies, which loses everything it had loaded. */
   readonly onDeath: (reason: string) => void;
-  /** What the worker belongs to, for error messages. */
+  /** Names what the worker belongs to, for error messages. */
   readonly owner?: string;
 }
 

@@ -1,4 +1,4 @@
-// The worker's end: passes each request to its handler, and replies with what the handler returns or throws.
+// The worker's side: passes each request to its handler, and replies with what the handler returns or throws.
 import { reasonOf } from '../text/reason-of';
 import { macrotask } from './macrotask';
 import type { EventOf, Protocol, RequestMessage, TypeOf, WorkerMessage, WorkerReply } from './protocol';
@@ -11,7 +11,7 @@ export interface Task<Event> {
   emit(event: Event, transfer?: readonly Transferable[]): void;
   /** Transfers buffers to the page with the response: the worker must not use them afterwards. */
   handOver(...buffers: Transferable[]): void;
-  /** Lets pending messages in between two steps; throws if `signal` is aborted. */
+  /** Receives pending messages between two steps; throws if `signal` is aborted. */
   pause(): Promise<void>;
 }
 

@@ -1,4 +1,5 @@
-// How well two maps of one token agree. Maps hold one value per patch, in any unit; only `countBinary` uses thresholds.
+// Measures how well two maps of one token agree. Maps hold one value per patch, in any unit; only `countBinary` uses
+// thresholds.
 
 /** Ascending ranks from 1; equal values share their mean rank. */
 export function averageRanks(values: Float32Array): Float64Array {
@@ -100,7 +101,7 @@ export function accuracyOf({ both, onlyFirst, onlySecond, neither }: BinaryCount
   return all === 0 ? undefined : (both + neither) / all;
 }
 
-/** F1 score, 0..1, whichever map is taken as the labels; undefined if no patch reaches either threshold. */
+/** F1 score, 0..1; the same whichever map is taken as the labels. Undefined if no patch reaches either threshold. */
 export function f1Of({ both, onlyFirst, onlySecond }: BinaryCounts): number | undefined {
   const labelled = 2 * both + onlyFirst + onlySecond;
   return labelled === 0 ? undefined : (2 * both) / labelled;

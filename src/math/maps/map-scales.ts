@@ -23,7 +23,7 @@ export function differenceOf(first: Float32Array, second: Float32Array): Float32
   return first.map((value, i) => value - second[i]!);
 }
 
-/** The maximum of several maps at each patch; all must have the same length. Undefined without maps. */
+/** The maximum of several maps at each patch; all must have the same length. Undefined if there are no maps. */
 export function greatestOfMaps(maps: readonly Float32Array[]): Float32Array | undefined {
   const [first, ...others] = maps;
   if (first === undefined || others.length === 0) return first;
@@ -37,7 +37,7 @@ export function greatestOfMaps(maps: readonly Float32Array[]): Float32Array | un
   return maximum;
 }
 
-/** The weighted mean of several maps. Undefined without maps, or if all weights are 0. */
+/** The weighted mean of several maps. Undefined if there are no maps or all weights are 0. */
 export function weightedMeanOfMaps(
   maps: readonly Float32Array[],
   weights: readonly number[],

@@ -1,4 +1,4 @@
-/** The mean of several maps at each patch; all must have the same length. Undefined without maps. */
+/** The mean of several maps at each patch; all must have the same length. Undefined if there are no maps. */
 export function averageMaps(maps: readonly Float32Array[]): Float32Array | undefined {
   const first = maps[0];
   if (first === undefined) return undefined;

@@ -93,7 +93,9 @@ export function shareBox(of: Rect, rect: Rect): ShareBox {
   };
 }
 
-/** The image and its padding: covers the image, and the crop if it extends more than half a pixel beyond. */
+/**
+ * The image and its padding: the image, extended to the crop where the crop reaches more than half a pixel beyond it.
+ */
 export function extentOf({ sourceWidthPx, sourceHeightPx, crop }: Placement): Rect {
   const start = (at: number) => (at < -0.5 ? at : 0);
   const end = (at: number, size: number) => (at > size + 0.5 ? at : size);

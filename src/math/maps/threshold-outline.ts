@@ -3,7 +3,7 @@ import type { Grid } from './patch-geometry';
 /** A corner of the patch grid: (0,0) is the top left corner of the first patch. */
 export type Corner = readonly [col: number, row: number];
 
-/** Right, down, left, up: each is a right turn from the one before. */
+/** Right, down, left, up: each is a right turn from the previous one. */
 const steps = [
   [1, 0],
   [0, 1],
@@ -12,9 +12,9 @@ const steps = [
 ] as const;
 
 /**
- * Traces the borders of the patches at or above `threshold` as closed loops of grid corners, without collinear ones.
- * Follows patch edges exactly (marching squares would cut corners), keeping the patches on the right: outer borders run
- * clockwise on screen, holes anticlockwise. Patches that touch only at a corner get separate loops.
+ * Traces the borders of the patches at or above `threshold` as closed loops of grid corners, leaving out collinear
+ * corners. Follows patch edges exactly (marching squares would cut corners), keeping the patches on the right: outer
+ * borders run clockwise on screen, holes anticlockwise. Patches that touch only at a corner get separate loops.
  */
 export function traceOutline(values: Float32Array, grid: Grid, threshold: number): Corner[][] {
   const { rows, cols } = grid;

@@ -17,7 +17,7 @@ export function clampZoom({ scale, x, y }: Zoom): Zoom {
   return { scale: clamped, x: within(x), y: within(y) };
 }
 
-/** Zooms about a point of the box: it stays where it is on screen, as far as the edges allow. */
+/** Zooms about a point of the box, which stays in place on screen as far as the edges allow. */
 export function zoomAbout(zoom: Zoom, factor: number, point: { readonly x: number; readonly y: number }): Zoom {
   const scale = Math.min(maxZoom, Math.max(1, zoom.scale * factor));
   const keep = (at: number, offset: number) => zoom.scale * at + offset - scale * at;

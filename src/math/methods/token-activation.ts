@@ -17,7 +17,7 @@ export interface TokenActivationInput {
   readonly grids: readonly { readonly rows: number; readonly cols: number }[];
 }
 
-/** Patch and text values are on one scale: 0 is their minimum and 1 their maximum, before `values` are smoothed. */
+/** Patch and text values share one scale, from 0 (their minimum) to 1 (their maximum), before `values` are smoothed. */
 export interface TokenActivationMap {
   /** [P] */
   readonly values: Float32Array;
@@ -53,9 +53,9 @@ export function createTokenActivations(input: TokenActivationInput): TokenActiva
       if (id === undefined)
         throw new Error(`token ${tokenIndex} is out of range: the answer has ${answerIds.length} tokens`);
       const row = unembeddingOf(input, id);
-      // The text positions before p_t, each once. A prompt position represents its own token, an answer token is
-      // represented by the position that predicted it. So the prompt's last position represents the first answer token, or
-      // is p_t itself if the map is for that token.
+      // The text positions before p_t, each once. A prompt position represents its own token; an answer token is
+      // represented by the position that predicted it. So the prompt's last position represents the first answer token,
+      // or is p_t itself if the map is for that token.
       const textIds = [...promptIds.slice(0, m - 1), ...answerIds.slice(0, tokenIndex)];
       const promptScores = activations(promptStates, row, m - 1);
       const answerScores = activations(queryStates, row, tokenIndex);
@@ -74,7 +74,7 @@ export function createTokenActivations(input: TokenActivationInput): TokenActiva
   };
 }
 
-/** a_j = max(0, lm_head(h_j)[id]) of the first `count` states. */
+/** a_j = max(0, lm_head(h_j)[id]) for the first `count` states. */
 function activations(states: Float32Array, row: Float32Array, count: number): Float64Array {
   const d = row.length;
   const scores = new Float64Array(count);
@@ -82,7 +82,7 @@ function activations(states: Float32Array, row: Float32Array, count: number): Fl
   return scores;
 }
 
-/** Uses four independent sums, because a single one would wait for each addition. */
+/** Uses four independent sums, because with a single sum each addition would wait for the previous one. */
 function dot(states: Float32Array, from: number, row: Float32Array): number {
   const d = row.length;
   const whole = d - (d % 4);
@@ -97,7 +97,10 @@ function dot(states: Float32Array, from: number, row: Float32Array): number {
   return a + b + (c + e);
 }
 
-/** max(0, M - alpha I): I is the mean of the text tokens' maps weighted by their scores, alpha its least-squares factor in M. */
+/**
+ * max(0, M - alpha I): I is the mean of the text tokens' maps, weighted by their scores; alpha is the least-squares
+ * coefficient of I in M.
+ */
 function withoutInterference(
   map: Float64Array,
   scores: Float64Array,
@@ -117,7 +120,7 @@ function withoutInterference(
   return map.map((value, j) => Math.max(0, value - alpha * interference[j]!));
 }
 
-/** Returns the function that scales all parts together to 0..1; if all values are equal, it returns 0. */
+/** Returns a function that scales all parts to a common range of 0..1, or to 0 if all values are equal. */
 function sharedScale(parts: readonly Float64Array[]): (value: number) => number {
   let [min, max] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   for (const part of parts) {
@@ -157,7 +160,10 @@ function reflected(at: number, length: number): number {
   return at < length ? at : 2 * (length - 1) - at;
 }
 
-/** The mean of nine ascending values, weighted by distance from the median: the less they vary, the more the median counts. */
+/**
+ * The mean of nine ascending values, weighted by distance from the median: the less the values vary, the more the
+ * median counts.
+ */
 function rankGaussian(sorted: Float64Array): number {
   const mean = sorted.reduce((a, b) => a + b, 0) / 9;
   if (mean <= 0) return 0;

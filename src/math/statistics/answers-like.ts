@@ -2,7 +2,7 @@ import { type Share, shareOf } from './share';
 
 /** The answers whose values are nearest to a given one. */
 export interface NearestAnswers {
-  /** The share that is right. */
+  /** The share of right answers. */
   readonly share: Share;
   /** Range of their values. */
   readonly from: number;
@@ -12,8 +12,9 @@ export interface NearestAnswers {
 }
 
 /**
- * Finds the `nearest` answers closest to the value `at`, plus all others as close as the last of them. `sorted` holds
- * finite values in ascending order, `isRight` the same answers' classes. Undefined if there are no answers.
+ * Finds the answers closest to the value `at`: `nearest` of them, plus any that are as close as the farthest of these.
+ * `sorted` holds finite values in ascending order; `isRight` holds the classes of the same answers. Undefined if there
+ * are no answers.
  */
 export function answersLike(
   sorted: Float64Array,

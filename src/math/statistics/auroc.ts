@@ -14,12 +14,14 @@ export interface AurocInterval {
   readonly wrong: number;
 }
 
-/** The Mann-Whitney U statistic divided by n m, of finite values; NaN if a class is empty. */
+/** The Mann-Whitney U statistic of finite values, divided by n m; NaN if a class is empty. */
 export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightSide: RightSide): number {
   return orderedShare(tieCells(right, wrong), rightSide);
 }
 
-/** With more distinct values than this, resampling groups them into cells of about equally many answers. */
+/**
+ * If there are more distinct values than this, resampling groups them into cells with about the same number of answers.
+ */
 const maxCells = 1024;
 
 /** AUROC with its interval, which is NaN without resamples. Undefined if a class is empty. */
@@ -43,7 +45,8 @@ export function aurocInterval(
   for (let i = 0; i < resamples; i++) {
     resamplers.right.draw(drawn.right, random);
     resamplers.wrong.draw(drawn.wrong, random);
-    // Answers in one cell count as ties. That shifts every resample by about as much as the full set, so correct for it.
+    // Answers in one cell count as ties, which shifts every resample by about as much as the full set; correct for this
+    // shift.
     values[i] = orderedShare(drawn, rightSide) - centre + value;
   }
   values.sort();

@@ -30,7 +30,10 @@ export type ThresholdResult =
 /** Minimum number of right answers, and of wrong ones, in each half. */
 const minPerClass = 10;
 
-/** Whether the threshold is set on this row or checked on it; depends only on the row's position in the file and the seed. */
+/**
+ * True for rows on which the threshold is set, false for rows on which it is checked; depends only on the seed and the
+ * row's position in the file.
+ */
 export function isSetHalf(row: number, seed: number): boolean {
   return mixBits(row + Math.imul(seed, 0x9e3779b9)) < 0x80000000;
 }

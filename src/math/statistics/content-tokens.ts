@@ -2,7 +2,7 @@ import { functionWords } from './function-words';
 
 export interface TokenText {
   readonly text: string;
-  /** Number of the word; all tokens of a word share it and are adjacent. */
+  /** Index of the word; all tokens of a word share it and are adjacent. */
   readonly word: number;
 }
 

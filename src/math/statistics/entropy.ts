@@ -1,8 +1,7 @@
-// Three kinds of entropy of a relevancy map, in nats. Returns the same numbers as
-// companion/src/patchlight/calibration/entropy.py.
+// Three kinds of entropy of a relevancy map, in nats. The values match companion/src/patchlight/calibration/entropy.py.
 import { scottBandwidth } from './kernel-density';
 
-/** Each defines `p` in the paper's H = -sum p log p differently; in display order. */
+/** In display order. Each kind defines `p` in the paper's H = -sum p log p differently. */
 export const entropyKinds = ['sum', 'kde', 'bernoulli'] as const;
 
 export type EntropyKind = (typeof entropyKinds)[number];

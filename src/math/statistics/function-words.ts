@@ -1,6 +1,7 @@
 /**
  * English words that do not describe image content; the same list as in
- * companion/src/patchlight/calibration/content_tokens.py. Yes, no, not, numbers, and words of place other than in, on and at are left out because questions ask about them.
+ * companion/src/patchlight/calibration/content_tokens.py. "Yes", "no", "not", numbers, and words of place other than
+ * "in", "on" and "at" are left out, because questions ask about them.
  */
 export const functionWords: ReadonlySet<string> = new Set(
   `a an the this that these those

@@ -10,7 +10,7 @@ export function evenEdges(from: number, to: number, bins: number): Float64Array 
   return Float64Array.from({ length: bins + 1 }, (_, i) => (i === bins ? to : from + ((to - from) * i) / bins));
 }
 
-/** Edges for integers from `from` to `to`: at most `bins` bins, each for equally many integers. */
+/** Edges for integers from `from` to `to`: at most `bins` bins, each with the same number of integers. */
 export function wholeEdges(from: number, to: number, bins: number): Float64Array {
   const numbers = to - from + 1;
   const width = Math.max(1, Math.ceil(numbers / bins));

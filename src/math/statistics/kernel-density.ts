@@ -49,16 +49,16 @@ const maxCellsPerStep = 64;
 const kernelReach = 5;
 
 /**
- * Values binned into fine cells around a grid's points. The density is the convolution of the counts with the kernel, so
- * a resample's cost depends on the cells, not on the values. Values beyond the kernel's reach of any point go into one
- * last cell, which does not contribute.
+ * Values binned into fine cells around a grid's points. The density is the convolution of the counts with the kernel,
+ * so the cost of a resample depends on the number of cells, not on the number of values. Values beyond the kernel's
+ * reach of any point go into one last cell, which does not contribute.
  */
 export interface BinnedSamples {
   /** [cells + 1], each value in the nearest cell. */
   readonly counts: Uint32Array;
   /** [cells + 1], each value split between the two nearest cells. */
   readonly weights: Float64Array;
-  /** The density for other counts or weights of the same cells; `total` is their number of values. */
+  /** The density for other counts or weights of the same cells; `total` is the number of values they count. */
   density(counts: ArrayLike<number>, total: number): Float64Array;
 }
 
@@ -107,7 +107,7 @@ export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth:
   };
 }
 
-/** Approximates `exactDensity` to within 5e-4 of its peak; its cost grows with the cells rather than with the values. */
+/** Approximates `exactDensity` to within 5e-4 of its peak; the cost grows with the number of cells, not of values. */
 export function binnedDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): Float64Array {
   const binned = binSamples(values, grid, bandwidth);
   return binned.density(binned.weights, values.length);

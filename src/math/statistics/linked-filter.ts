@@ -1,8 +1,8 @@
-/** Charts over the same rows that filter each other: each shows the rows that all other charts' filters keep. */
+/** Linked charts over the same rows: each chart shows the rows that the filters of all other charts keep. */
 export interface LinkedFilter {
   /** Keeps rows with a value in [low, high), or in [low, high] if `high` is the last edge. Drops rows without a value. */
   keepRange(column: number, low: number, high: number): void;
-  /** Keeps rows whose code is marked. */
+  /** Keeps a row if `isKept` is 1 for its code. */
   keepCodes(column: number, isKept: ArrayLike<number>): void;
   keepAll(column: number): void;
   /** A filter that applies to all charts. */
@@ -28,9 +28,9 @@ interface LinkedCounts {
 const maxColumns = 31;
 
 /**
- * classOf: [rows], each below `classes`. Every row has a mask of the filters it fails; it counts in a chart if it fails
- * none, or only that chart's own. Changing a filter takes one pass over the rows and counting another: about a millisecond
- * each for 100,000 rows and six charts.
+ * `classOf` is [rows], with values below `classes`. Every row has a mask of the filters it fails; the row counts in a
+ * chart if it fails no filter, or only the chart's own. Changing a filter takes one pass over the rows, and counting
+ * takes another: about a millisecond each for 100,000 rows and six charts.
  */
 export function createLinkedFilter(
   columns: readonly LinkedColumn[],

@@ -7,9 +7,9 @@ export interface Resampler {
 }
 
 /**
- * Up to this many values, each is drawn individually (the exact bootstrap). Above it, each cell's count is drawn from a
- * Poisson distribution (the Poisson bootstrap): the resample's size varies by its square root, which is negligible for
- * this many values, and the cost depends on the number of cells only.
+ * Up to this many values, each value is drawn individually (the exact bootstrap). Above this limit, each cell's count
+ * is drawn from a Poisson distribution (the Poisson bootstrap): the size of a resample then varies by about its square
+ * root, which is negligible for so many values, and the cost depends only on the number of cells.
  */
 export const maxExactDraws = 20_000;
 
