@@ -10,8 +10,8 @@ export interface HeatmapColumns {
 }
 
 /**
- * Paints one canvas pixel per patch; CSS scales it to the crop, smooth or pixelated. On a click, painting 576 pixels and
- * scaling them on the compositor took 1.7 ms; 576 SVG rectangles took 4 to 7 ms.
+ * Paints one canvas pixel per patch; CSS scales the canvas to the crop, smoothed or pixelated. On a click, painting 576
+ * pixels and letting the compositor scale them took 1.7 ms; 576 SVG rectangles took 4 to 7 ms.
  */
 export function drawHeatmap(canvas: HTMLCanvasElement | OffscreenCanvas, columns: HeatmapColumns): void {
   const { values, grid, domain, table } = columns;

@@ -19,5 +19,5 @@ export function signPathData(
   return path;
 }
 
-/** Length of half a stroke, as a share of a patch. */
+/** Half the length of a stroke, as a share of the patch size. */
 const arm = 0.25;
