@@ -46,7 +46,7 @@ export function IdleSignal() {
   return null;
 }
 
-/** False for a lazy image far below, which does not load until the user scrolls there. */
+/** False for a lazy image far down the page, which does not load until the user scrolls near it. */
 function willLoad(image: HTMLImageElement): boolean {
   return image.loading !== 'lazy' || image.complete || image.getBoundingClientRect().top < 2 * window.innerHeight;
 }

@@ -58,7 +58,7 @@ export function CostChart({ series }: { readonly series: readonly CostSeries[] }
   );
 }
 
-/** Point symbol, a different shape per series. */
+/** The symbol of a point; neighbouring series have different shapes. */
 function Mark(props: { readonly kind: number; readonly xPx: number; readonly yPx: number; readonly title: string }) {
   const { kind, xPx, yPx, title } = props;
   const shapes = [

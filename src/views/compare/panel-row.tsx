@@ -18,7 +18,7 @@ export function PanelRow({ shown, image }: { readonly shown: ShownComparison; re
   const next = nextOffered(offers, panels);
 
   const setPanels = (methods: readonly MethodId[]) => void setCompare({ methods: [...methods] });
-  /** If another panel already shows the method, the two swap. */
+  /** If another panel already shows the method, the two panels swap methods. */
   const replace = (at: number, method: MethodId) => {
     const former = panels[at];
     if (former === undefined) return;

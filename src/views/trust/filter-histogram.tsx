@@ -70,7 +70,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
             </button>
           </>
         ) : counts.leftOut > 0 ? (
-          `Drag to filter. ${formatWhole(counts.leftOut)} answers have no value.`
+          `Drag to filter. Not shown: ${formatWhole(counts.leftOut)} ${counts.leftOut === 1 ? 'answer' : 'answers'} without this value.`
         ) : (
           'Drag to filter.'
         )

@@ -13,10 +13,11 @@ export function TableOne({ report, model }: { readonly report: HeadReport; reado
   return (
     <section className="figures" aria-labelledby="table-one">
       <h3 id="table-one" className="chart-title">
-        Table 1: FastRM maps against its teacher’s
+        Table 1: FastRM’s maps compared with its teacher’s
       </h3>
       <p className="chart-note">
-        Target: patches from 0.3 of Chefer’s maximum. FastRM: probability from 0.5 unless stated. {report.title}.
+        Target: patches with at least 0.3 of Chefer’s maximum. FastRM: probability of at least 0.5 unless stated
+        otherwise. {report.title}.
       </p>
       <div className="figures-scroll">
         <table>

@@ -15,7 +15,7 @@ describe('trust sentences', () => {
 
   it('gives no share for too few answers', () => {
     const like = { share: shareOf(9, 12), from: 4.9, to: 5.1, rank: 0.4 };
-    expect(likeSentence(like, 'entropy')).toContain('Only 12 calibrated answers');
+    expect(likeSentence(like, 'entropy')).toContain('Only 12 answers in the calibration');
     expect(likeSentence(like, 'entropy')).not.toContain('75 %');
   });
 
@@ -45,7 +45,9 @@ describe('trust sentences', () => {
     expect(comparisonSentence(weak, strong)).toContain(
       'mean log-probability separates right from wrong answers better',
     );
-    expect(comparisonSentence(weak, report(auroc(0.61, 0.59, 0.63)))).toContain('both do equally well');
+    expect(comparisonSentence(weak, report(auroc(0.61, 0.59, 0.63)))).toContain(
+      'entropy and mean log-probability do equally well',
+    );
     expect(comparisonSentence(weak, undefined)).toBe('');
   });
 
