@@ -1,4 +1,4 @@
-// Fixed sample statistics for the Trust view's charts, computed with the same code as in the statistics worker.
+// Fixed sample statistics for the Trust view's charts, computed by the code that the statistics worker uses.
 import { readCalibrationFile } from '../contract/calibration-file';
 import { createRandom } from '../math/random';
 import type { AnswerValue, ChartCounts, Distribution, FilterRequest } from '../statistics/api';

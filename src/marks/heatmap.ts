@@ -4,7 +4,7 @@ export interface HeatmapColumns {
   /** [rows * cols], one value per patch, row-major. */
   readonly values: Float32Array;
   readonly grid: { readonly rows: number; readonly cols: number };
-  /** The values mapped to the two ends of the colour table. */
+  /** The values that map to the two ends of the colour table. */
   readonly domain: readonly [number, number];
   readonly table: ColourTable;
 }

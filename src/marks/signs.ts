@@ -1,6 +1,6 @@
 /**
- * SVG path data, in units of patches: a plus in each patch with a value of at least `threshold`, a minus in each with at
- * most `-threshold`. `threshold` must be above 0.
+ * SVG path data, in units of patches: a plus in each patch whose value is at least `threshold`, a minus in each patch
+ * whose value is at most `-threshold`. `threshold` must be above 0.
  */
 export function signPathData(
   values: Float32Array,

@@ -41,7 +41,7 @@ export function MarksLegend(props: {
           <span className="marks-sample">
             <TokenMark imageShare={0.4} grounding={undefined} />
           </span>
-          share of a word’s relevancy on the image rather than on other words ({methods[method].name})
+          share of a word’s relevancy that lies on the image rather than on other words ({methods[method].name})
         </span>
       )}
       {hasGrounding && (
@@ -49,7 +49,7 @@ export function MarksLegend(props: {
           <span className="marks-sample marks-dot">
             <TokenMark imageShare={undefined} grounding={0.5} />
           </span>
-          how strongly a word depends on the image, by DEX-AR; an empty ring means not at all
+          how strongly a word depends on the image, according to DEX-AR; an empty ring means not at all
         </span>
       )}
       {children}

@@ -12,7 +12,7 @@ const selectIsReadingTable = ({ file }: OwnCalibration) => file.phase === 'readi
 
 /**
  * Sets `data-idle` on <html> so that tests can wait for pending work instead of sleeping: `true` if nothing is pending,
- * `loading` if only the model still loads, else `false`.
+ * `loading` if only the model is still loading, else `false`.
  */
 export function IdleSignal() {
   const fetching = useIsFetching();

@@ -5,7 +5,7 @@ interface PageErrorProps {
   onRetry(): void;
 }
 
-/** Replaces the page if rendering threw: what is kept, how to continue, and the reason to report. */
+/** Replaces the page if rendering throws: says what is kept and how to continue, and shows the error to report. */
 export function PageError({ error, onRetry }: PageErrorProps) {
   return (
     <main className="page-error">

@@ -27,7 +27,7 @@ interface Readout {
   /** Axis name with its unit. */
   readonly axis: string;
   readonly domain: Range;
-  /** How far an arrow key moves. */
+  /** How far an arrow key moves the cursor. */
   readonly step: number;
   /** The values at this position, as one line of text. */
   textAt(value: number): string;

@@ -13,7 +13,7 @@ interface Row {
   readonly note: string;
 }
 
-/** Agreement of the pair's maps, for the selection and averaged over the answer. */
+/** How well the pair's maps agree, for the selection and averaged over the answer. */
 export function AgreementTable(props: {
   readonly shown: ShownComparison;
   readonly pair: readonly [MethodId, MethodId];
@@ -69,7 +69,7 @@ export function AgreementTable(props: {
               <span className="visually-hidden">Measure</span>
             </th>
             <th scope="col">{selected.length === 1 ? 'this token' : 'selected'}</th>
-            <th scope="col">mean of the answer</th>
+            <th scope="col">mean over the answer</th>
             <th scope="col">
               <span className="visually-hidden">Meaning</span>
             </th>

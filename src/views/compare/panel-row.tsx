@@ -10,7 +10,7 @@ import { useFocusNext } from './focus-next';
 import { Panel } from './panel';
 import type { ShownComparison } from './use-shown-comparison';
 
-/** One to four panels, followed by the difference and agreement of two of them. */
+/** One to four panels, followed by the difference between two of them, and their agreement. */
 export function PanelRow({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
   const { panels, offers, pair, setCompare } = shown;
   const focusNext = useFocusNext();

@@ -94,7 +94,7 @@ function ShadedWords(props: {
     <>
       <ol
         className="words-text"
-        aria-label={`Words by ${name}`}
+        aria-label={`Words weighed by ${name}`}
         onKeyDown={onKeyDown}
         onPointerLeave={() => setAt(undefined)}
       >

@@ -49,7 +49,7 @@ export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; 
   return (
     <section className="strip-part" aria-label="All tokens">
       <div className="part-head">
-        <h2 className="part-title">All tokens by</h2>
+        <h2 className="part-title">Maps of all tokens by</h2>
         <MethodSelect
           label="Method of the strip"
           method={method}

@@ -33,7 +33,7 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
   const { run } = shown;
   // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
   const offers = useMemo(() => selectOffers(run, source.offers(run.header)), [source, status, run]);
-  // While the model loads, only FastRM maps are available. Keep the usual pair, as a substitute for FastRM's teacher
+  // While the model loads, only FastRM maps are available. Keep the usual pair: a substitute for FastRM's teacher
   // would be replaced as soon as the model is ready.
   const isSettled = status.phase === 'ready' || status.phase === 'failed';
   const panels = useMemo(

@@ -25,7 +25,7 @@ interface FilterHistogramProps {
   readonly fileName: string;
 }
 
-/** Right answers upwards, wrong ones downwards. Brushing filters the other charts and the table. */
+/** Right answers upwards, wrong ones downwards. Brushing a range filters the other charts and the table. */
 export function FilterHistogram(props: FilterHistogramProps) {
   const { title, value, edges, counts, whole, range, onBrush, heightPx, provenance, fileName } = props;
   const [plot, widthPx] = useWidth<HTMLDivElement>();

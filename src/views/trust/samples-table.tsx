@@ -38,7 +38,7 @@ import { formatNats } from './trust-words';
 interface SamplesTableProps {
   readonly calibration: OpenCalibration;
   readonly entropy: AnswerValue;
-  /** Updates once brushing and typing pause. */
+  /** Updated when brushing or typing pauses. */
   readonly filter: FilterRequest;
   onOpen(): void;
 }

@@ -6,7 +6,7 @@ const paper = [
   { name: 'FastRM on LLaVA-1.5-13B', accuracy: [0.993, 0.996, 0.998], f1: [0.72, 0.81, 0.84] },
 ] as const;
 
-/** Agreement of the head's maps with its teacher's, next to the paper's figures. */
+/** How well the head's maps agree with its teacher's, next to the paper's figures. */
 export function TableOne({ report, model }: { readonly report: HeadReport; readonly model: string }) {
   const at = (label: string, digits: number) => figureOf(report, label)?.toFixed(digits) ?? '–';
   const threshold = figureOf(report, 'classification threshold');

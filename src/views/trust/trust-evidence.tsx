@@ -112,7 +112,7 @@ function AnswerDensity(props: {
   return (
     <DensityChart
       title={title}
-      note={densityNote(data) ?? `${name}. Bands: 95 %, bootstrap.`}
+      note={densityNote(data) ?? `${name}. With 95 % bootstrap bands.`}
       value={value}
       distribution={data}
       threshold={threshold}

@@ -210,7 +210,7 @@ function subsetName(chosen: TrustSubset): string {
     case 'all':
       return 'all answers';
     case 'set':
-      return `answers of ${chosen.name}`;
+      return `answers in ${chosen.name}`;
     case 'brushed':
       return 'filtered answers';
   }
@@ -219,7 +219,7 @@ function subsetName(chosen: TrustSubset): string {
 /** Name of the embedded model, whose head the shipped report describes. */
 const embeddedModel = 'patchlight-scenes';
 
-/** Our versions of the paper's figures that assess maps, not answers. */
+/** Our versions of the figures in the paper that assess maps rather than answers. */
 function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));

@@ -31,7 +31,7 @@ describe('trust sentences', () => {
 
   it('calls the best choice optimistic, and recommends none with an AUROC below 0.5', () => {
     expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('Best of 18 choices on these answers (AUROC 0.62');
-    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('picked on the same data');
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('the choice was picked on the same data');
     expect(bestSentence(auroc(0.2, 0.18, 0.22), 18)).toContain(
       'None of the 18 choices separates right from wrong answers here: AUROC 0.20',
     );

@@ -83,7 +83,7 @@ export function bestSentence({ value }: AurocInterval, offered: number): string 
   const auroc = `AUROC ${value.toFixed(2)}`;
   if (offered === 1) return `It separates right from wrong answers (${auroc}).`;
   if (value <= 0.5) return `None of the ${offered} choices separates right from wrong answers here: ${auroc} at best.`;
-  return `Best of ${offered} choices on these answers (${auroc}; slightly optimistic, as it was picked on the same data).`;
+  return `Best of ${offered} choices on these answers (${auroc}; slightly optimistic, as the choice was picked on the same data).`;
 }
 
 /** Compares the AUROCs of entropy and log-probability. Empty if either is missing. */

@@ -55,7 +55,7 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
     run.header.recorded && !(isOfSource && source.calibrationUrl) ? recordedCalibrationUrl : source.calibrationUrl;
   const state = useCalibration(url, {
     isWanted,
-    // Here, ignore a user's calibration of another or an unknown model if the answer's model has its own.
+    // Here, ignore a user's calibration for another or an unknown model if the answer's model has its own.
     isUsable: ({ facts }) => url === undefined || (facts !== undefined && fitOf(facts, run.header).fits),
   });
   const calibration = state.phase === 'open' ? state.calibration : undefined;
