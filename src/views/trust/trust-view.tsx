@@ -239,7 +239,7 @@ function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const reportThreshold = shown?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
-      <h2 id="paper-title">Map quality, measured as in the paper</h2>
+      <h2 id="paper-title">The maps, evaluated as in the paper</h2>
       <div className="trust-pair">
         {report ? (
           <HeadCurve report={report} model={embeddedModel} own={reportThreshold} />
