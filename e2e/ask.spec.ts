@@ -85,7 +85,7 @@ test.describe('before the model has loaded', () => {
     const releaseModel = await openBeforeModel(page);
     await questionBox(page).fill('How many objects are there?');
     await questionBox(page).press('Enter');
-    await expect(page.locator('.ask-message')).toContainText('when the model has loaded');
+    await expect(page.locator('.ask-message')).toContainText('once the model has loaded');
     releaseModel();
     await idle(page);
     await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
@@ -113,7 +113,7 @@ test('a question asked while an image is being read is about that image', async 
   });
   await questionBox(page).fill('What color is the sphere?');
   await questionBox(page).press('Enter');
-  await expect(message(page)).toHaveText('Your question will be sent when the image has been read.');
+  await expect(message(page)).toHaveText('Your question will be sent once the image has been read.');
   await page.evaluate(() => (window as Window & { releaseImage?: () => void }).releaseImage?.());
   await idle(page);
   await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');

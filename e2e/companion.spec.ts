@@ -273,7 +273,7 @@ test.describe('failures', () => {
     await submit(page, 'Describe the image.');
     await freezeInAnswer(page, companion, 3);
     try {
-      await expect(message(page)).toHaveText('No new tokens for a while. Stop keeps what has arrived.');
+      await expect(message(page)).toHaveText('No new tokens for a while. If you stop, the answer so far is kept.');
       await page.getByRole('button', { name: 'Stop' }).click();
       await expect(eyebrow(page)).toHaveText('Partial answer');
     } finally {

@@ -273,7 +273,7 @@ test('maps of several tokens can be pooled; weighting by grounding needs DEX-AR 
 test('the prompt’s words are shaded by relevancy, and a focused word shows its share', async ({ page }) => {
   await openCompare(page);
   await ask(page, 'What color is the small cube?');
-  const words = page.getByRole('list', { name: 'Words by Chefer, exact' });
+  const words = page.getByRole('list', { name: 'Words weighed by Chefer, exact' });
   await expect(words.getByRole('listitem', { name: /^color, [\d.]+ %/ })).toBeVisible();
   await words.getByRole('listitem').first().focus();
   await page.keyboard.press('ArrowRight');

@@ -129,7 +129,7 @@ export function Categories({ statistics }: StatisticsProps) {
 }
 
 const thresholds = Array.from({ length: 101 }, (_, i) => i / 100);
-/** Precision rises with the threshold and is undefined if no patch reaches it; recall falls. */
+/** As the threshold rises, precision rises until no patch reaches the threshold; recall falls. */
 const precision = thresholds.map((t) => (t > 0.94 ? null : 0.35 + 0.6 * t));
 const recall = thresholds.map((t) => (1 - t) ** 0.8);
 const report: HeadReport = {

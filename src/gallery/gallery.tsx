@@ -6,13 +6,13 @@ type GalleryTheme = 'light' | 'dark';
 
 interface GalleryProps {
   readonly statistics: SampleStatistics;
-  /** Name of the only mark to show; undefined shows all. */
+  /** Name of the mark to show; all are shown if undefined. */
   readonly mark: string | undefined;
-  /** Undefined follows the system. */
+  /** Follows the system if undefined. */
   readonly theme: GalleryTheme | undefined;
 }
 
-/** Every mark drawn with fixed data, in the theme from the URL. */
+/** Draws the marks with fixed data. */
 export function Gallery({ statistics, mark, theme }: GalleryProps) {
   const shown = galleryMarks.filter(({ name }) => mark === undefined || name === mark);
   return (

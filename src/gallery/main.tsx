@@ -13,7 +13,7 @@ if (root === null) throw new Error('gallery.html has no #root');
 const query = new URLSearchParams(location.search);
 const theme = (['light', 'dark'] as const).find((each) => each === query.get('theme'));
 if (theme) document.documentElement.dataset.theme = theme;
-// A canvas does not redraw its text when a font arrives, so load the font first.
+// A canvas does not redraw its text once a font has loaded, so load the font first.
 await document.fonts.load('16px "Inter Variable"');
 const statistics = await computeSampleStatistics();
 createRoot(root).render(<Gallery statistics={statistics} mark={query.get('mark') ?? undefined} theme={theme} />);

@@ -39,7 +39,7 @@ const Captioned = ({ caption, children }: { readonly caption: string; readonly c
   </figure>
 );
 
-/** Each opaque colour map, then the translucent layer, crisp and smoothed. */
+/** Each colour map as an opaque layer, then one as a faded layer, with sharp and with smooth patches. */
 export function Heatmaps() {
   return (
     <div className="gallery-row">

@@ -27,7 +27,7 @@ export const galleryMarks: readonly GalleryMark[] = [
   },
   {
     name: 'signs',
-    about: 'The signed difference of two maps, with a sign on each patch where they are far apart.',
+    about: 'The signed difference of two maps, with a sign on each patch where the difference is large.',
     files: ['marks/signs.ts'],
     draw: () => <Signs />,
   },
@@ -63,7 +63,8 @@ export const galleryMarks: readonly GalleryMark[] = [
   },
   {
     name: 'histogram',
-    about: 'Right answers upwards, wrong ones downwards, the outline without filters; scores of maps.',
+    about:
+      'Right answers upwards, wrong ones downwards, with unfiltered counts as an outline; then the values of maps.',
     files: ['marks/histogram.ts'],
     draw: (statistics) => <Histograms statistics={statistics} />,
   },

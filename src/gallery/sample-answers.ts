@@ -1,4 +1,4 @@
-// Fixed sample statistics for the Trust view's charts, computed with the same code as in the statistics worker.
+// Fixed sample statistics for the Trust view's charts, computed by the code that the statistics worker uses.
 import { readCalibrationFile } from '../contract/calibration-file';
 import { createRandom } from '../math/random';
 import type { AnswerValue, ChartCounts, Distribution, FilterRequest } from '../statistics/api';
@@ -7,7 +7,7 @@ import { type Calibration, createCalibration } from '../statistics/calibration';
 export const entropy: AnswerValue = { of: 'entropy', kind: 'given', pooling: 'mean' };
 export const length: AnswerValue = { of: 'length' };
 
-/** One of the linked charts: its counts under the other charts' filters (`counts`) and unfiltered (`whole`). */
+/** One of the linked charts: `counts` applies the other charts' filters, and `whole` applies none. */
 interface LinkedChart {
   readonly counts: ChartCounts;
   readonly whole: ChartCounts;
@@ -15,7 +15,7 @@ interface LinkedChart {
 
 export interface SampleStatistics {
   readonly distribution: Distribution;
-  /** From too few answers for bands. */
+  /** Computed from too few answers for bands. */
   readonly fewAnswers: Distribution;
   readonly entropies: LinkedChart;
   /** Filtered to two kinds of question. */
@@ -49,7 +49,7 @@ async function readAnswers(count: number): Promise<Calibration> {
   return createCalibration(await readCalibrationFile('answers.csv', new TextEncoder().encode(csv).buffer));
 }
 
-/** These computations are too short to need interruption. */
+/** Does nothing: these computations are too short to need pauses. */
 const pause = async () => {};
 
 async function distributionOf({ computations }: Calibration): Promise<Distribution> {

@@ -1,4 +1,4 @@
-// A fixed relevancy map over a drawn image with one more relevant and one less relevant object.
+// A fixed relevancy map over a drawn image of two objects, one more relevant than the other.
 import type { Placement } from '../math/maps/patch-geometry';
 
 export const grid = { rows: 24, cols: 24 };

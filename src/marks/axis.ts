@@ -19,7 +19,7 @@ export function ticksOf(
   return scale.ticks(count).map((value) => ({ atPx: scale(value), value, label: label(value) }));
 }
 
-/** Returns ticks for counts: whole numbers only, with thousands as "12k". */
+/** Returns ticks for counts: whole numbers only, with thousands written as "12k". */
 export function countTicks(scale: ScaleContinuousNumeric<number, number>, spacingPx: number): Tick[] {
   return ticksOf(scale, spacingPx, formatShortCount).filter(({ value }) => Number.isInteger(value));
 }

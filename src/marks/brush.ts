@@ -6,11 +6,11 @@ export interface BrushOptions {
   readonly range: Range | undefined;
   /** The range that can be selected. */
   readonly bounds: Range;
-  /** The distance that an arrow key moves by. */
+  /** How far an arrow key moves a handle. */
   readonly step: number;
   /** Returns the value at a horizontal position, in CSS pixels from the target's left edge. */
   valueAt(xPx: number): number;
-  /** `phase` is `move` during a drag, and `end` when it is finished. */
+  /** `phase` is `move` during a drag, and `end` once a change is final. */
   onBrush(range: Range | undefined, phase: 'move' | 'end'): void;
 }
 
@@ -19,16 +19,17 @@ export interface Brush {
   destroy(): void;
 }
 
-/** The part of the brush that an element belongs to, set as its `data-brush`. */
+/** The part of the brush that an element represents, set in its `data-brush` attribute. */
 export type BrushPart = 'low' | 'high' | 'selection' | 'ground';
 
-/** A press that moves less than this is a click, which clears the selection. */
+/** A press that moves less than this is a click; a click on the ground clears the selection. */
 const minDragPx = 3;
 
 /**
- * A one-dimensional selection by pointer and keyboard on `target`. Descendants are marked with `data-brush`: dragging the
- * `ground` starts a new selection, dragging the `selection` moves it, and `low` and `high` are its handles. Handles move
- * with arrow keys (with Shift, both move), Page Up and Down, Home and End; Escape and Delete clear the selection.
+ * Adds a one-dimensional brush to `target`, for pointer and keyboard. Descendants are marked with `data-brush`:
+ * dragging the `ground` starts a new selection, dragging the `selection` moves it, and `low` and `high` are its
+ * handles. Arrow keys, Page Up, Page Down, Home and End move a handle; with Shift, arrow and page keys move the whole
+ * selection. Escape and Delete clear it.
  */
 export function createBrush(target: HTMLElement | SVGElement, initial: BrushOptions): Brush {
   let options = initial;
@@ -48,7 +49,7 @@ export function createBrush(target: HTMLElement | SVGElement, initial: BrushOpti
     drag = { pointerId: event.pointerId, part: dragged, from, fromPx, range, isMoved: false };
     target.setPointerCapture(event.pointerId);
     event.preventDefault();
-    // preventDefault also prevents the focus from moving.
+    // preventDefault also stops the browser from moving the focus.
     if (part !== 'ground') partElement(event.target)?.focus();
   };
 
@@ -110,7 +111,7 @@ export function createBrush(target: HTMLElement | SVGElement, initial: BrushOpti
   };
 }
 
-/** Drags one part of a range by `delta`. A handle dragged past the other one becomes the other one. */
+/** Moves one part of a range by `delta`. If a handle is dragged past the other, the two swap roles. */
 export function draggedRange(range: Range, part: BrushPart, delta: number, bounds: Range): Range {
   const [low, high] = range;
   switch (part) {
@@ -126,7 +127,7 @@ export function draggedRange(range: Range, part: BrushPart, delta: number, bound
   }
 }
 
-/** The range after a key press on a handle; handles stop at each other. Undefined for other keys. */
+/** The range after a key press on a handle, which stops at the other handle. Undefined if the key does not move it. */
 export function keyedRange(
   range: Range,
   part: 'low' | 'high',
@@ -149,7 +150,7 @@ export function keyedRange(
   return next === undefined ? undefined : [low, next];
 }
 
-/** The distance that a key moves a slider by; undefined for other keys. */
+/** How far a key moves a slider; undefined if the key does not move it. */
 export function keyedDelta(key: string, step: number): number | undefined {
   switch (key) {
     case 'ArrowLeft':

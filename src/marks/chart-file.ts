@@ -1,4 +1,4 @@
-/** The text of an exported chart: a title, and notes on how it was made, one per line. */
+/** The text in an exported chart: its title, and notes on how it was made, one per line. */
 export interface ChartFile {
   readonly title: string;
   readonly notes: readonly string[];
@@ -27,7 +27,7 @@ const titleHeightPx = 30;
 const noteHeightPx = 15;
 
 /**
- * Returns the chart as a self-contained SVG document in the colours on screen. Its notes are included as visible text and
+ * Returns the chart as a self-contained SVG document with its on-screen colours. The notes appear as visible text and
  * in `desc`. Elements with `data-screen-only` are left out.
  */
 export function chartAsSvg(document: Document, chart: SVGSVGElement, { title, notes }: ChartFile): string {
@@ -79,7 +79,7 @@ export function chartAsSvg(document: Document, chart: SVGSVGElement, { title, no
   return `<?xml version="1.0" encoding="UTF-8"?>\n${new view.XMLSerializer().serializeToString(root)}\n`;
 }
 
-/** Renders at twice the size on screen, large enough for a slide. */
+/** Renders at twice the on-screen size, which is large enough for a slide. */
 export async function svgAsPng(document: Document, svg: string): Promise<Blob> {
   const image = document.createElement('img');
   const url = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
@@ -107,7 +107,7 @@ function copyStyles(view: Window, from: Element, to: Element): void {
   const style = view.getComputedStyle(from);
   for (const name of copiedProperties) {
     const value = style.getPropertyValue(name);
-    // Browsers resolve a pattern's url() against the page's address, which does not exist in the file.
+    // Browsers resolve a pattern's url() against the page's URL; in the file, only the fragment is valid.
     if (value !== '') to.setAttribute(name, value.replace(/url\("[^"#]*(#[^"]+)"\)/, 'url($1)'));
   }
   for (const { name } of [...to.attributes]) {

@@ -4,8 +4,8 @@ import { rgb } from 'd3-color';
 export type ColourTable = Uint8ClampedArray<ArrayBuffer>;
 
 /**
- * Opacity rises from `minAlpha` at the low end to 1 at the high end, by the square root so that medium values stay visible.
- * The default of 1 makes the table opaque.
+ * Opacity rises with the square root of the value, from `minAlpha` at the low end to 1 at the high end, so that medium
+ * values stay visible. By default, the table is opaque.
  */
 export function createColourTable(colourAt: (share: number) => string, minAlpha = 1): ColourTable {
   const table = new Uint8ClampedArray(256 * 4);

@@ -1,7 +1,7 @@
 import { scaleLog } from 'd3-scale';
 import { line } from 'd3-shape';
 
-/** The measured cost of one explanation: the number of tokens explained together and the time it took. */
+/** The measured cost of one explanation: how many tokens were explained together, and how long that took. */
 export interface CostPoint {
   readonly tokens: number;
   readonly ms: number;
@@ -29,9 +29,9 @@ export interface CostChart {
   readonly series: readonly {
     readonly name: string;
     readonly points: readonly { readonly xPx: number; readonly yPx: number; readonly point: CostPoint }[];
-    /** SVG path data through the median for each number of tokens; empty if there is only one. */
+    /** SVG path data of a line through the median for each token count; empty if there is only one token count. */
     readonly path: string;
-    /** Position of its name: right of its last point, moved so that names do not overlap. */
+    /** Position of the series name: to the right of the last point, shifted so that names do not overlap. */
     readonly label: { readonly xPx: number; readonly yPx: number };
   }[];
 }
@@ -77,7 +77,7 @@ export function layOutCostChart(all: readonly CostSeries[], size: ChartSize): Co
   };
 }
 
-/** The median cost for each number of tokens, ascending by tokens. */
+/** The median cost for each token count, in ascending order of token count. */
 export function mediansByTokens(points: readonly CostPoint[]): CostPoint[] {
   const byTokens = new Map<number, number[]>();
   for (const { tokens, ms } of points) byTokens.set(tokens, [...(byTokens.get(tokens) ?? []), ms]);
@@ -90,12 +90,12 @@ export function mediansByTokens(points: readonly CostPoint[]): CostPoint[] {
     });
 }
 
-/** A log axis has no 0: times too short for the clock are shown as 0.01 ms. */
+/** A log axis cannot show 0, so times too short to measure are drawn at 0.01 ms. */
 function shownMs(ms: number): number {
   return Math.max(0.01, ms);
 }
 
-/** The powers of ten that enclose the values; at least one decade. */
+/** The narrowest range of powers of ten that contains the values; at least one decade. */
 function decades(values: readonly number[]): [number, number] {
   const min = 10 ** Math.floor(Math.log10(Math.min(...values)) + 1e-9);
   const max = 10 ** Math.ceil(Math.log10(Math.max(...values)) - 1e-9);
@@ -108,7 +108,7 @@ function powersWithin([min = 1, max = 1]: readonly number[]): number[] {
   return powers;
 }
 
-/** Moves positions as little as needed to keep neighbours `gap` apart, in order, and within the bounds if there is room. */
+/** Moves neighbours at least `gap` apart without changing their order, and within the bounds if there is room. */
 export function spread(
   positions: readonly number[],
   gap: number,

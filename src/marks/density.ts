@@ -1,7 +1,7 @@
 import type { ScaleLinear } from 'd3-scale';
 import { area, curveLinear, line } from 'd3-shape';
 
-/** A density at ascending `xs`, with its pointwise band if it has one. */
+/** A density sampled at ascending `xs`, with a pointwise band if there is one. */
 export interface DensityColumns {
   readonly xs: ArrayLike<number>;
   readonly density: ArrayLike<number>;
@@ -10,7 +10,7 @@ export interface DensityColumns {
 
 export interface DensityPaths {
   readonly line: string;
-  /** Empty without a band. */
+  /** Empty if there is no band. */
   readonly band: string;
 }
 
@@ -41,7 +41,7 @@ export function maxDensity(columns: readonly DensityColumns[]): number {
   return max;
 }
 
-/** Interpolates linearly between the two nearest points; 0 outside `xs`, where nothing was estimated. */
+/** Interpolates linearly between the two nearest points. Returns 0 outside the range of `xs`. */
 export function valueAt(xs: ArrayLike<number>, values: ArrayLike<number>, at: number): number {
   const last = xs.length - 1;
   if (last < 0 || at < xs[0]! || at > xs[last]!) return 0;

@@ -17,15 +17,15 @@ export interface FigureColumns {
   readonly isSmooth: boolean;
   /** SVG path data, in units of patches. */
   readonly outline: string;
-  /** Lines below the image that say what it shows and how it was made; cut off if the image is too narrow. */
+  /** Lines of text below the image: what it shows and how it was made. Lines wider than the image are cut off. */
   readonly caption: readonly string[];
 }
 
-/** Smaller images are enlarged by an integer factor, because an outline needs space. */
+/** Images smaller than this are enlarged by an integer factor, to leave room for the outline. */
 const minSidePx = 1000;
 const lineHeightPx = 26;
 
-/** Draws image, veil, map and outline as shown on the stage, at the image's size or a multiple of it, with a caption. */
+/** Draws the image, veil, map and outline as on the stage, at the image's size or a multiple of it, with a caption. */
 export function drawFigure(document: Document, columns: FigureColumns): HTMLCanvasElement {
   const { image, placement, values, domain, table, opacity, isSmooth, outline, caption } = columns;
   const { sourceWidthPx, sourceHeightPx, crop, grid } = placement;
@@ -36,7 +36,7 @@ export function drawFigure(document: Document, columns: FigureColumns): HTMLCanv
   const imageHeightPx = Math.ceil(extent.heightPx * factor);
   const captionHeightPx = lineHeightPx * (caption.length + 1);
   canvas.height = imageHeightPx + captionHeightPx;
-  // The canvas is read back once at the end, which took seconds with a GPU canvas.
+  // Avoids a GPU canvas: reading it back at the end took seconds.
   const context = canvas.getContext('2d', { willReadFrequently: true });
   if (context === null) throw new Error(`cannot create a canvas of ${canvas.width} x ${canvas.height} px`);
   context.fillStyle = '#121315';

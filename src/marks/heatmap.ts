@@ -4,14 +4,14 @@ export interface HeatmapColumns {
   /** [rows * cols], one value per patch, row-major. */
   readonly values: Float32Array;
   readonly grid: { readonly rows: number; readonly cols: number };
-  /** The values mapped to the two ends of the colour table. */
+  /** The values that map to the two ends of the colour table. */
   readonly domain: readonly [number, number];
   readonly table: ColourTable;
 }
 
 /**
- * Paints one canvas pixel per patch; CSS scales it to the crop, smooth or pixelated. On a click, painting 576 pixels and
- * scaling them on the compositor took 1.7 ms; 576 SVG rectangles took 4 to 7 ms.
+ * Paints one canvas pixel per patch; CSS scales the canvas to the crop, smoothed or pixelated. On a click, painting 576
+ * pixels and letting the compositor scale them took 1.7 ms; 576 SVG rectangles took 4 to 7 ms.
  */
 export function drawHeatmap(canvas: HTMLCanvasElement | OffscreenCanvas, columns: HeatmapColumns): void {
   const { values, grid, domain, table } = columns;

@@ -6,7 +6,7 @@ const x = scaleLinear([0, 4], [0, 400]);
 const y = scaleLinear([-10, 10], [200, 0]);
 const edges = [0, 1, 2, 3, 4];
 
-/** [left, top or bottom] of every bar. */
+/** The left edge of every bar, and its top (or its bottom, for a downward bar). */
 const bars = (path: string) =>
   [...path.matchAll(/M([\d.]+) [\d.]+h[\d.]+V([\d.]+)/g)].map((m) => [Number(m[1]), Number(m[2])]);
 

@@ -7,7 +7,7 @@ type ClassName = 'right' | 'wrong';
 /** One value per class. */
 export type ByClass<Value> = { readonly [Name in ClassName]: Value };
 
-/** The bars of one class as one SVG path, upwards from the height `baseCount`, or downwards with `sign` -1. */
+/** The bars of one class as a single SVG path, upwards from the baseline, or downwards if `sign` is -1. */
 export function barsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,
@@ -27,7 +27,7 @@ export function barsPathData(
   return path;
 }
 
-/** The outline of one class's bars as one stepped line, used to show the counts before filtering. */
+/** The outline of one class's bars as a single stepped line, used to show the counts before filtering. */
 export function stepsPathData(
   edges: ArrayLike<number>,
   counts: ArrayLike<number>,
@@ -42,7 +42,7 @@ export function stepsPathData(
   return `${path}V${round(y(0))}`;
 }
 
-/** The maximum count of each class; 0 without bins. */
+/** The maximum count of each class; 0 if there are no bins. */
 export function maxCounts({ right, wrong }: ByClass<ArrayLike<number>>): ByClass<number> {
   return { right: maxOf(right), wrong: maxOf(wrong) };
 }
@@ -67,5 +67,5 @@ function maxOf(values: ArrayLike<number>): number {
   return max;
 }
 
-/** Rounds to tenths of a pixel, which cuts the path data to a third without a visible difference. */
+/** Rounds to tenths of a pixel, which shrinks the path data to a third with no visible difference. */
 const round = (px: number) => Math.round(px * 10) / 10;

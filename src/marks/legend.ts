@@ -2,7 +2,7 @@ import { scaleSymlog } from 'd3-scale';
 import { area, curveStepAfter } from 'd3-shape';
 import { type ColourTable, colourOffset } from './colour-table';
 
-/** Draws a colour bar for the axis 0..1; outside the domain it has the colour of the nearest end. */
+/** Draws a colour bar over the axis 0..1. Outside `domain`, the bar keeps the colour of the nearer end. */
 export function drawColourBar(canvas: HTMLCanvasElement, domain: readonly [number, number], table: ColourTable): void {
   const widthPx = 512;
   if (canvas.width !== widthPx) canvas.width = widthPx;
@@ -18,8 +18,8 @@ export function drawColourBar(canvas: HTMLCanvasElement, domain: readonly [numbe
 }
 
 /**
- * Bin counts as SVG path data in a box of `widthPx` x `heightPx`. Heights are log-like, because nearly all patches of a
- * good map are in the first bin and the few that matter would be invisible.
+ * Bin counts as SVG path data in a box of `widthPx` x `heightPx`. Heights are on a log-like scale: nearly all patches
+ * of a good map are in the first bin, so the few that matter would be invisible on a linear scale.
  */
 export function histogramPathData(counts: ArrayLike<number>, size: { widthPx: number; heightPx: number }): string {
   const bins = Array.from(counts);

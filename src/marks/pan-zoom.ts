@@ -9,8 +9,9 @@ export interface PanZoom {
 }
 
 /**
- * Zooms and pans a box by wheel, pinch and drag. To keep the page scrollable, a plain wheel and a single finger are
- * handled only while the box is zoomed in; otherwise the wheel needs Ctrl or Cmd (a trackpad pinch sends Ctrl).
+ * Lets the user zoom and pan a box by wheel, pinch and drag. To keep the page scrollable, a plain wheel and one-finger
+ * drags are handled only while the box is zoomed in; otherwise the wheel needs Ctrl or Cmd (a trackpad pinch sends
+ * Ctrl).
  */
 export function createPanZoom(element: HTMLElement, onZoom: (zoom: Zoom) => void): PanZoom {
   const size = () => [element.clientWidth, element.clientHeight] as const;

@@ -1,6 +1,6 @@
 /**
- * SVG path data, in units of patches: a plus in each patch with a value of at least `threshold`, a minus in each with at
- * most `-threshold`. `threshold` must be above 0.
+ * SVG path data, in units of patches: a plus in each patch whose value is at least `threshold`, a minus in each patch
+ * whose value is at most `-threshold`. `threshold` must be above 0.
  */
 export function signPathData(
   values: Float32Array,
@@ -19,5 +19,5 @@ export function signPathData(
   return path;
 }
 
-/** Length of half a stroke, as a share of a patch. */
+/** Half the length of a stroke, as a share of the patch size. */
 const arm = 0.25;

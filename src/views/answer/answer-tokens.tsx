@@ -18,7 +18,7 @@ interface AnswerTokensProps {
   readonly tokens: readonly AnswerToken[];
   readonly selected: readonly number[];
   readonly unit: TokenUnit;
-  /** False marks a token as having no map. */
+  /** Returns false for tokens to be marked as having no map. */
   hasMap(index: number): boolean;
   /** Whether a token used the selected patch. */
   isOnPatch(index: number): boolean;
@@ -46,7 +46,7 @@ export function AnswerTokens(props: AnswerTokensProps) {
 
   const choose = (index: number, how: 'only' | 'extend' | 'toggle') => {
     const { selection } = useChoices.getState();
-    // If nothing has been picked, a range starts from the tokens on screen.
+    // If nothing has been picked yet, start from the tokens whose map is shown.
     const from: TokenSelection =
       selection.kind === 'picked' || selected.length === 0
         ? selection
@@ -169,7 +169,7 @@ function tokenUnder(target: EventTarget | null): number | undefined {
   return element ? Number(element.dataset.token) : undefined;
 }
 
-/** The white space between two groups: a space, or the answer's line breaks, at most two. */
+/** The white space between two groups: a space, or up to two of the answer's line breaks. */
 function Gap({ before, after }: { readonly before: string; readonly after: string }) {
   const white = (/\s*$/.exec(before)?.[0] ?? '') + (/^\s*/.exec(after)?.[0] ?? '');
   const breaks = white.split('\n').length - 1;
@@ -182,7 +182,10 @@ function Gap({ before, after }: { readonly before: string; readonly after: strin
   );
 }
 
-/** Visible sign and accessible name for a token that is white space or part of a character; it still has a map. */
+/**
+ * Visible sign and accessible name for a token that is white space or part of a character. Such a token has a map too,
+ * so it must be selectable.
+ */
 function signOf(text: string): { readonly sign: string; readonly name: string } | undefined {
   if (text.trim() !== '') return undefined;
   if (text.includes('\n')) return { sign: '↵', name: 'line break' };

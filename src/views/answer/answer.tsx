@@ -60,7 +60,10 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** The question above its answer. A new one scrolls into view: on a phone the answer is above the question box. */
+/**
+ * The question above its answer. A new question scrolls into view, because on a phone the answer is above the question
+ * box.
+ */
 export function QuestionHeading({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
@@ -73,7 +76,7 @@ export function QuestionHeading({ text, isRecorded }: { readonly text: string; r
   );
 }
 
-/** What a click selects. "Whole answer" selects immediately; a click on a token ends it. */
+/** Sets what a click selects. "Whole answer" selects all tokens at once, until the user clicks a token. */
 export const UnitChoice = memo(function UnitChoice() {
   const { library } = useServices();
   const unit = useChoices(selectUnit);

@@ -10,7 +10,7 @@ export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
       <p>{reason}</p>
       {trainCommand !== undefined && (
         <>
-          <p>To train one, run this on the companion’s machine:</p>
+          <p>To train a head, run this on the companion’s machine:</p>
           <Command key={trainCommand} text={trainCommand} />
         </>
       )}
@@ -22,7 +22,7 @@ function Command({ text }: { readonly text: string }) {
   const code = useRef<HTMLElement>(null);
   const [isCopied, setIsCopied] = useState(false);
   const copy = async () => {
-    // The clipboard is unavailable over plain HTTP from another machine; select the text to be copied by hand.
+    // Over plain HTTP from another machine, there is no clipboard: select the text for the user to copy.
     if (navigator.clipboard === undefined) getSelection()?.selectAllChildren(code.current!);
     else await navigator.clipboard.writeText(text).then(() => setIsCopied(true));
   };

@@ -3,7 +3,7 @@ import type { ShownRun } from '../shared/use-shown-run';
 
 const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
-/** How the answer and map were made. `data-volatile` marks values that differ between runs. */
+/** How the answer and the map were made. `data-volatile` marks values that differ between runs. */
 export function Provenance({ shown }: { readonly shown: ShownRun }) {
   const { run, map } = shown;
   const { model, head, sampling } = run.header;

@@ -8,7 +8,7 @@ const selectPointed = (choices: Choices) => choices.pointedToken;
 
 const shownAlternatives = 5;
 
-/** The most likely alternatives to the token under pointer or focus, or else to the selected one. */
+/** The most likely alternatives to the hovered or focused token, or otherwise to the selected token. */
 export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
   const pointed = useChoices(selectPointed);
   const { run, selected } = shown;
@@ -26,7 +26,7 @@ export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
         <span className="mono">{formatProbability(token.logProb)}</span>
         <TokenEntropy shown={shown} index={token.index} />
       </p>
-      <ol className="alternatives" aria-label="Most likely tokens here">
+      <ol className="alternatives" aria-label="Most likely tokens at this position">
         {token.alternatives.slice(0, shownAlternatives).map((alternative) => (
           <li
             key={alternative.tokenId}
@@ -45,7 +45,7 @@ export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
   );
 }
 
-/** Entropy of the token's map, of the kind chosen for the answer. */
+/** Entropy of the token's map, using the kind of entropy chosen for the answer. */
 function TokenEntropy({ shown, index }: { readonly shown: ShownRun; readonly index: number }) {
   const { kind, nats: all } = useTokenNats(shown);
   const nats = all?.[index];
@@ -67,7 +67,7 @@ function SeveralTokens({ shown }: { readonly shown: ShownRun }) {
       <p className="inspector-head">
         <strong>{formatCount(tokens.length, 'token', 'tokens')}</strong>
         <span>
-          all of them <span className="mono">{formatProbability(joint)}</span>
+          joint probability <span className="mono">{formatProbability(joint)}</span>
         </span>
       </p>
       <p>

@@ -27,7 +27,7 @@ export function TokenMark({ imageShare, grounding }: TokenMarks) {
   );
 }
 
-/** Explains the marks above the words that are shown, and names their method. */
+/** Explains the marks that are shown above the words, and names their method. */
 export function MarksLegend(props: {
   readonly method: MethodId | undefined;
   readonly hasGrounding: boolean;
@@ -41,7 +41,7 @@ export function MarksLegend(props: {
           <span className="marks-sample">
             <TokenMark imageShare={0.4} grounding={undefined} />
           </span>
-          share of a word’s relevancy on the image rather than on other words ({methods[method].name})
+          share of a word’s relevancy that lies on the image rather than on other words ({methods[method].name})
         </span>
       )}
       {hasGrounding && (
@@ -49,7 +49,7 @@ export function MarksLegend(props: {
           <span className="marks-sample marks-dot">
             <TokenMark imageShare={undefined} grounding={0.5} />
           </span>
-          how strongly a word depends on the image, by DEX-AR; an empty ring means not at all
+          how strongly a word depends on the image, according to DEX-AR; an empty ring means not at all
         </span>
       )}
       {children}
@@ -57,13 +57,13 @@ export function MarksLegend(props: {
   );
 }
 
-/** The method whose image share is marked, and the marks per token. */
+/** The marks per token, and the method that their image shares come from. */
 export interface MarkedTokens {
   readonly method: MethodId | undefined;
   readonly marks: readonly TokenMarks[];
 }
 
-/** Token marks from the first method of `among` that has weighed this run's words in this visit. */
+/** Token marks from the first method in `among` that has weighed this run's words during this visit. */
 export function useTokenMarks({ run }: Pick<ShownRun, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {
     const method = among.find((one) => run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined));

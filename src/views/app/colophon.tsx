@@ -6,7 +6,7 @@ import './colophon.css';
 
 /** Shown until the model's description has loaded. */
 const embeddedDescription =
-  'This tiny model (a LLaVA with a few million parameters) knows rendered scenes of spheres, cubes and cylinders only.';
+  'This tiny model (a LLaVA with a few million parameters) knows only rendered scenes of spheres, cubes and cylinders.';
 
 /** The footer: the model, what it knows, and how maps are made. */
 export const Colophon = memo(function Colophon({ header }: { readonly header: RunHeader | undefined }) {
@@ -64,8 +64,8 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
         </p>
         <p>
           {isRemote
-            ? 'Your image and question go to the companion that serves this page and nowhere else; maps are computed here. No usage data is collected.'
-            : 'Nothing leaves this machine: image, question and answer stay in this page. There is no server and no usage data is collected.'}
+            ? 'Your image and question go only to the companion that serves this page; FastRM maps are computed in your browser. No usage data is collected.'
+            : 'Nothing leaves this machine: your image, question and answer stay on this page. There is no server, and no usage data is collected.'}
         </p>
       </section>
     </footer>

@@ -1,7 +1,10 @@
 import { type ReactNode, useEffect, useState } from 'react';
 import './drop-target.css';
 
-/** Spreadsheets and slides copy text together with an image of it; in the question box, paste the text. */
+/**
+ * Copying text from a spreadsheet or slide also copies an image of the text. If the user pastes into the question box,
+ * the text is what they want.
+ */
 function isPastedAsText({ target, clipboardData }: ClipboardEvent): boolean {
   return target instanceof HTMLInputElement && clipboardData?.types.includes('text/plain') === true;
 }

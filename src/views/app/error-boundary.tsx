@@ -3,7 +3,7 @@ import { PageError } from './page-error';
 
 type BoundaryState = { readonly phase: 'ok' } | { readonly phase: 'broken'; readonly error: unknown };
 
-/** Runs and choices are kept above this boundary, so retrying restores what the page showed. */
+/** Runs and choices are stored outside this boundary, so retrying restores the page as it was. */
 export class ErrorBoundary extends Component<{ readonly children: ReactNode }, BoundaryState> {
   override state: BoundaryState = { phase: 'ok' };
 

@@ -12,7 +12,7 @@ const selectIsReadingTable = ({ file }: OwnCalibration) => file.phase === 'readi
 
 /**
  * Sets `data-idle` on <html> so that tests can wait for pending work instead of sleeping: `true` if nothing is pending,
- * `loading` if only the model still loads, else `false`.
+ * `loading` if only the model is still loading, else `false`.
  */
 export function IdleSignal() {
   const fetching = useIsFetching();
@@ -46,7 +46,7 @@ export function IdleSignal() {
   return null;
 }
 
-/** False for a lazy image far below, which does not load until the user scrolls there. */
+/** False for a lazy image far down the page, which does not load until the user scrolls near it. */
 function willLoad(image: HTMLImageElement): boolean {
   return image.loading !== 'lazy' || image.complete || image.getBoundingClientRect().top < 2 * window.innerHeight;
 }

@@ -78,7 +78,7 @@ function ModelStatus() {
       return (
         <p className={className} data-phase="ready" title={status.note}>
           <span className="status-line">
-            <span className="status-what">{isRemote ? name : `${name} is ready in this page`}</span>
+            <span className="status-what">{isRemote ? name : `${name} is ready on this page`}</span>
             {isRemote && <span className="status-where">on the companion</span>}
             <span className="mono">{status.device ?? (status.backend && backends[status.backend])}</span>
           </span>

@@ -5,7 +5,7 @@ interface PageErrorProps {
   onRetry(): void;
 }
 
-/** Replaces the page if rendering threw: what is kept, how to continue, and the reason to report. */
+/** Replaces the page if rendering throws: says what is kept and how to continue, and shows the error to report. */
 export function PageError({ error, onRetry }: PageErrorProps) {
   return (
     <main className="page-error">
@@ -14,7 +14,7 @@ export function PageError({ error, onRetry }: PageErrorProps) {
         <h1>This page could not be displayed.</h1>
         <p>
           Your answers are kept. Try to show the page again. If that fails, start over with the first example and the
-          default settings; this discards the answers of this visit.
+          default settings; this discards the answers from this visit.
         </p>
         <p className="page-error-actions">
           <button type="button" className="page-error-retry" onClick={onRetry}>

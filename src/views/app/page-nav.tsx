@@ -1,7 +1,7 @@
 import { pageViews, usePageView, viewHref } from '../../state/page-view';
 import './page-nav.css';
 
-/** Links to the page's views, so that one can be opened in a new tab; a plain click switches in place. */
+/** The views are links, so each can be opened in a new tab; a plain click switches views in place. */
 export function PageNav() {
   const [current, setView] = usePageView();
   return (

@@ -6,7 +6,7 @@ import { useOpeningExample } from '../shared/use-opening-example';
 const selectRunId = (choices: Choices) => choices.runId;
 const selectText = (choices: Choices) => formatSelection(choices.selection) ?? null;
 
-/** Writes the selected tokens into the URL while its example is on screen, and clears them for other answers. */
+/** Writes the selected tokens to the URL while the URL's example is on screen; removes them for other answers. */
 export function TokenAddress() {
   const { id } = useOpeningExample();
   const runId = useChoices(selectRunId);

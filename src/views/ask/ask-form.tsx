@@ -25,7 +25,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
   const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
-  // While a new image is being read, a suggestion for the old one would be asked about the new one.
+  // While a new image is being read, the old image's suggestions would be asked about the new image.
   const sample = isReading ? undefined : index?.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
@@ -33,7 +33,7 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
     services.asking.ask(text);
-    // A phone's keyboard would cover the answer. Keep it open if the question was rejected and needs editing.
+    // Close a phone's keyboard, which would cover the answer, unless the question was rejected and needs editing.
     const isByTouch = window.matchMedia('(pointer: coarse)').matches;
     if (isByTouch && useDraft.getState().problem === undefined) input.current?.blur();
   };
@@ -100,7 +100,10 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
   );
 });
 
-/** The current problem or what the question is waiting for. Separate, so that the form does not re-render per token. */
+/**
+ * The current problem, or what the question is waiting for. A separate component, so that the form does not re-render
+ * for every token.
+ */
 function AskMessage({ id }: { readonly id: string }) {
   const { source, library } = useServices();
   const { asking } = useAsking();
@@ -136,14 +139,14 @@ function waitingNote(
       ? `Not connected: ${status.reason}.`
       : `The model could not be loaded: ${status.reason}`;
   }
-  if (isQuiet) return 'No new tokens for a while. Stop keeps what has arrived.';
+  if (isQuiet) return 'No new tokens for a while. If you stop, the answer so far is kept.';
   if (asking.phase !== 'queued') return '';
   switch (asking.until) {
     case 'image':
-      return isReading ? 'Your question will be sent when the image has been read.' : '';
+      return isReading ? 'Your question will be sent once the image has been read.' : '';
     case 'model':
-      if (kind === 'companion') return 'Your question will be sent when the companion is connected.';
-      return 'Your question will be sent when the model has loaded.';
+      if (kind === 'companion') return 'Your question will be sent once the companion is connected.';
+      return 'Your question will be sent once the model has loaded.';
     case 'turn':
       return `Queued: ${formatCount(asking.before, 'question', 'questions')} ahead of yours.`;
   }

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'react';
 
 const quietMs = 8000;
 
-/** Whether `latest` has not changed for `quietMs` although `isExpecting` is true. */
+/** True if `latest` has not changed for `quietMs` while `isExpecting` is true. */
 export function useIsQuiet(isExpecting: boolean, latest: unknown): boolean {
   const [quiet, setQuiet] = useState<{ readonly since: unknown }>();
   useEffect(() => {

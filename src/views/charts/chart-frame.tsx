@@ -22,12 +22,12 @@ export interface Margins {
   readonly left: number;
 }
 
-/** Reads the chart at a position on its x axis, by pointer or keys. */
+/** Lets the user read values at a position on the x axis, by pointer or keyboard. */
 interface Readout {
   /** Axis name with its unit. */
   readonly axis: string;
   readonly domain: Range;
-  /** Distance that an arrow key moves. */
+  /** How far an arrow key moves the cursor. */
   readonly step: number;
   /** The values at this position, as one line of text. */
   textAt(value: number): string;
@@ -43,7 +43,7 @@ interface Brushing {
 
 interface ChartFrameProps {
   readonly title: string;
-  /** Shown below the title while no value is being read. */
+  /** Shown below the title while the readout is empty. */
   readonly note: ReactNode;
   readonly level?: 2 | 3 | 4;
   readonly heightPx: number;
@@ -57,13 +57,13 @@ interface ChartFrameProps {
   /** Text alternative for screen readers. */
   readonly description: string;
   table(): ChartTable;
-  /** One line each: what the numbers are and how they were computed. */
+  /** What the numbers are and how they were computed, one line per fact. */
   readonly provenance: readonly string[];
   readonly fileName: string;
   readonly children: ReactNode;
 }
 
-/** A chart with title, readout, table view and downloads. */
+/** A chart with a title, readout, table view and downloads. */
 export function ChartFrame(props: ChartFrameProps) {
   const {
     title,
@@ -155,7 +155,7 @@ interface OverlayProps {
   onRead(at: number | undefined): void;
 }
 
-/** Handles pointer and keys above the drawing; it is left out of saved files. */
+/** Handles pointer and keyboard input over the drawing. Left out of saved files. */
 function Overlay(props: OverlayProps) {
   const { title, widthPx, heightPx, margins, readout, brushing, at, onRead } = props;
   const { domain, step, xOf, valueAt } = readout;
@@ -166,7 +166,7 @@ function Overlay(props: OverlayProps) {
     range: brushing.range,
     bounds: domain,
     step,
-    // Measured from the left edge of the SVG, as the group has no meaningful box.
+    // Measured from the left edge of the SVG, because the group has no meaningful box.
     valueAt,
     onBrush: brushing.onBrush,
   };
@@ -231,7 +231,9 @@ function Overlay(props: OverlayProps) {
         aria-valuenow={position}
         aria-valuetext={readout.textAt(position)}
         aria-description={
-          brushing ? 'Arrow keys move the cursor; Enter selects around it; Escape clears the selection.' : undefined
+          brushing
+            ? 'Arrow keys move the cursor; Enter selects a range around it; Escape clears the selection.'
+            : undefined
         }
         onKeyDown={onKeyDown}
         onFocus={(event) => {

@@ -3,7 +3,7 @@ import { memo } from 'react';
 import { type Tick, ticksOf } from '../../marks/axis';
 import type { Margins } from './chart-frame';
 
-/** Hatching for wrong answers, in addition to colour. Each drawing defines its own, so that saved files include it. */
+/** Hatching marks wrong answers, in addition to colour. Each drawing defines its own, so saved files include it. */
 export function ClassPattern({ id }: { readonly id: string }) {
   return (
     <defs>
@@ -49,7 +49,7 @@ export const BottomAxis = memo(function BottomAxis(props: AxisProps) {
   );
 });
 
-/** Tick labels at the left, with faint grid lines across the plot. */
+/** Tick labels on the left, with faint grid lines across the plot. */
 export function LeftAxis(props: {
   readonly ticks: readonly Tick[];
   readonly margins: Margins;
@@ -76,7 +76,7 @@ export function LeftAxis(props: {
   );
 }
 
-/** A key with a sample and name per class. */
+/** A key with a swatch and a name for each class. */
 export function ClassKey(props: {
   readonly xPx: number;
   readonly yPx: number;
@@ -86,7 +86,7 @@ export function ClassKey(props: {
   readonly isLines?: boolean;
 }) {
   const { xPx, yPx, right, wrong, patternId, isLines = false } = props;
-  // Text is not measured here; 6.3 px per letter at 11.5 px fits in any of the fonts.
+  // An estimate, because text is not measured here: 6.3 px per letter is enough for any of the fonts at 11.5 px.
   const offsetPx = 30 + right.length * 6.3 + 12;
   return (
     <g className="class-key" transform={`translate(${xPx} ${yPx})`}>
@@ -132,7 +132,7 @@ function KeySwatch({
   );
 }
 
-/** A vertical line through the plot, labelled at the top on a side with enough room. */
+/** A vertical line through the plot, with a label at the top, on a side that has room for it. */
 export function UprightMark(props: {
   readonly atPx: number;
   readonly label: string;
@@ -145,7 +145,7 @@ export function UprightMark(props: {
   readonly side?: 'left' | 'right';
 }) {
   const { atPx, label, margins, widthPx, heightPx, kind, labelYPx = margins.top + 10, side = 'right' } = props;
-  // Estimated, as text is not measured here.
+  // Estimated, because text is not measured here.
   const roomPx = 14 + label.length * 6.3;
   const isLeft = side === 'left' ? atPx > roomPx : atPx + roomPx > widthPx;
   return (

@@ -13,7 +13,7 @@ interface Row {
   readonly note: string;
 }
 
-/** Agreement of the pair's maps, for the selection and averaged over the answer. */
+/** How well the pair's maps agree, for the selection and averaged over the answer. */
 export function AgreementTable(props: {
   readonly shown: ShownComparison;
   readonly pair: readonly [MethodId, MethodId];
@@ -58,9 +58,9 @@ export function AgreementTable(props: {
     },
   ];
   return (
-    <section className="agreement" aria-label={`Agreement of ${a} and ${b}`}>
+    <section className="agreement" aria-label={`Agreement between ${a} and ${b}`}>
       <h3 className="agreement-title">
-        {a} and {b} agree
+        How well {a} and {b} agree
       </h3>
       <table>
         <thead>
@@ -69,7 +69,7 @@ export function AgreementTable(props: {
               <span className="visually-hidden">Measure</span>
             </th>
             <th scope="col">{selected.length === 1 ? 'this token' : 'selected'}</th>
-            <th scope="col">mean of the answer</th>
+            <th scope="col">mean over the answer</th>
             <th scope="col">
               <span className="visually-hidden">Meaning</span>
             </th>
@@ -88,8 +88,8 @@ export function AgreementTable(props: {
       </table>
       <p className="panel-text">
         The mean covers {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}, those with both maps
-        {shown.frame.all.length > 1 && ', all frames together'}. The number in brackets is given if a measure is not
-        defined for all of them.
+        {shown.frame.all.length > 1 && ', all frames together'}. A number in brackets says for how many of them a
+        measure is defined, if not for all.
       </p>
     </section>
   );

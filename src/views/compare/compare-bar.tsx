@@ -30,7 +30,7 @@ function PoolChoice({ shown }: { readonly shown: ShownComparison }) {
   const { compare, setCompare, selected } = shown;
   return (
     <Choice
-      label={selected.length < 2 ? 'Combine tokens by' : `${selected.length} tokens: their`}
+      label={selected.length < 2 ? 'Combine tokens by' : `Combine ${selected.length} tokens by`}
       value={compare.pool}
       onChange={(pool) => void setCompare({ pool })}
       options={[
@@ -45,7 +45,7 @@ function PoolChoice({ shown }: { readonly shown: ShownComparison }) {
 function ZoomButtons({ placement }: { readonly placement: Parameters<typeof zoomIn>[0] }) {
   const { zoom } = useZoom();
   const isWhole = zoom.scale === 1;
-  useChoices((choices) => choices.pickedPatch); // re-render on changes: the buttons zoom about this patch
+  useChoices((choices) => choices.pickedPatch); // re-render when the picked patch changes: the buttons zoom about it
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border
     <div className="control" role="group" aria-label="Zoom (all panels)">

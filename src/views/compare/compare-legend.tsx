@@ -19,7 +19,7 @@ const scaleWords: Record<ValueScale, string> = {
 /** Maps with several frames are ranked per frame, as displayed. */
 const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
 
-/** The colour bar shared by all panels, its scale in words, and the outline thresholds per kind of map. */
+/** The colour bar shared by all panels, its scale in words, and one outline threshold per kind of map. */
 export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
   const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);

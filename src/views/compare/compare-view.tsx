@@ -33,7 +33,7 @@ const selectDraftImage = (draft: Draft) => draft.image;
 export function CompareView({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const isWide = useMediaQuery('(min-width: 1000px)');
-  // Rendered once at either width; on a phone it follows the maps.
+  // Rendered once for both layouts; on a phone it follows the maps.
   const ask = <AskForm record={shown?.record} />;
   return (
     <main className="compare">

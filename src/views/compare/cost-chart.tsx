@@ -14,7 +14,7 @@ export function CostChart({ series }: { readonly series: readonly CostSeries[] }
       <svg
         viewBox={`0 0 ${size.widthPx} ${size.heightPx}`}
         role="img"
-        aria-label="Time against number of tokens; the table below has the numbers"
+        aria-label="Time against the number of tokens; the table below lists the measurements"
       >
         {chart.yTicks.map(({ value, atPx }) => (
           <g key={value} className="cost-tick">
@@ -58,7 +58,7 @@ export function CostChart({ series }: { readonly series: readonly CostSeries[] }
   );
 }
 
-/** Point symbol, a different shape per series. */
+/** The symbol for a point: one of four shapes. */
 function Mark(props: { readonly kind: number; readonly xPx: number; readonly yPx: number; readonly title: string }) {
   const { kind, xPx, yPx, title } = props;
   const shapes = [

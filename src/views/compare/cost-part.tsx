@@ -39,9 +39,9 @@ export function CostPart() {
         </>
       )}
       <p className="panel-text">
-        Both axes are logarithmic; lines connect medians. A method’s first explanation includes loading it. FastRM’s
-        maps come with the answer, from hidden states that already exist. These are times of this model on this machine;
-        gradients of a large model cost far more.
+        Both axes are logarithmic; lines connect medians. A method’s first explanation includes the time to load the
+        method. FastRM’s maps come with the answer, from hidden states that already exist. These times are for this
+        model on this machine; gradients of a large model cost far more.
       </p>
     </section>
   );

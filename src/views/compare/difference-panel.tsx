@@ -65,7 +65,7 @@ export function DifferencePanel(props: {
         />
         <span aria-hidden="true">−</span>
         <MethodSelect
-          label="Operands"
+          label="Method to subtract"
           method={second}
           offers={offers}
           among={panels}
@@ -88,7 +88,7 @@ export function DifferencePanel(props: {
             <PatchGrid
               values={values}
               placement={placement}
-              label="Patches of the difference. Arrow keys move in all panels; plus and minus zoom; 0 fits."
+              label="Patches of the difference. Arrow keys move in all panels; plus and minus zoom; 0 shows the whole image."
               formatPatch={formatSigned}
             />
           </>
@@ -104,7 +104,7 @@ export function DifferencePanel(props: {
       <SignedLegend />
       <p className="panel-text">
         + and {divergingNames.positive}: {methods[first].name} is higher. − and {divergingNames.negative}:{' '}
-        {methods[second].name} is higher. In {unit}; signs from {minSigned} on.
+        {methods[second].name} is higher. In {unit}; signs mark differences of at least {minSigned}.
       </p>
     </section>
   );
@@ -113,7 +113,7 @@ export function DifferencePanel(props: {
 function SignedLegend() {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
-    // The bar's axis is 0..1; it stands for -1 (left) to 1 (right).
+    // The bar's axis runs from 0 to 1, which represents -1 (left) to 1 (right).
     if (canvas.current) drawColourBar(canvas.current, [0, 1], createDivergingTable(divergingColourAt));
   }, []);
   return (

@@ -1,6 +1,9 @@
 import { useEffect, useRef } from 'react';
 
-/** Returns a function that focuses a selector after the next render, for when the focused element may be removed. */
+/**
+ * Returns a function that focuses the element matching a selector after the next render, for cases where the focused
+ * element may be removed.
+ */
 export function useFocusNext(): (selector: string) => void {
   const pending = useRef<string>(undefined);
   useEffect(() => {

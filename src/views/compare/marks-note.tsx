@@ -5,7 +5,7 @@ import type { ShownComparison } from './use-shown-comparison';
 
 const selectWeighedRun = (choices: Choices) => choices.weighedRun;
 
-/** Explains the marks above the words, shown or pending, and offers the missing DEX-AR marks. */
+/** Explains the marks above the words, whether shown or pending, and offers to compute missing DEX-AR marks. */
 export function MarksNote({ shown, marked }: { readonly shown: ShownComparison; readonly marked: MarkedTokens }) {
   const { record, panels, offers, stripMethod } = shown;
   const weighedRun = useChoices(selectWeighedRun);

@@ -3,7 +3,7 @@ import { type MethodId, methods } from '../../contract/methods';
 import type { Offer } from '../../state/method-offers';
 import './method-select.css';
 
-/** A list of methods with descriptions; unavailable ones show the reason. */
+/** A list of methods with descriptions; an unavailable method shows the reason instead. */
 export function MethodSelect(props: {
   readonly label: string;
   readonly method: MethodId;

@@ -5,7 +5,7 @@ import { type Choices, useChoices } from '../../state/choices';
 
 const selectPatch = (choices: Choices) => choices.pointedPatch ?? choices.pickedPatch;
 
-/** Value and rank of the patch pointed at in any panel, or of the peak. Always one line. */
+/** Value and rank of the patch under the cursor in any panel, or of the peak. Always one line. */
 export function PanelReadout(props: {
   readonly values: Float32Array | undefined;
   readonly grid: Grid;

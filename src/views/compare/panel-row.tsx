@@ -10,7 +10,7 @@ import { useFocusNext } from './focus-next';
 import { Panel } from './panel';
 import type { ShownComparison } from './use-shown-comparison';
 
-/** One to four panels, followed by the difference and agreement of two of them. */
+/** One to four panels, followed by the difference between two of them, and their agreement. */
 export function PanelRow({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
   const { panels, offers, pair, setCompare } = shown;
   const focusNext = useFocusNext();
@@ -18,7 +18,7 @@ export function PanelRow({ shown, image }: { readonly shown: ShownComparison; re
   const next = nextOffered(offers, panels);
 
   const setPanels = (methods: readonly MethodId[]) => void setCompare({ methods: [...methods] });
-  /** If another panel already shows the method, the two swap. */
+  /** If another panel already shows the method, the two panels swap methods. */
   const replace = (at: number, method: MethodId) => {
     const former = panels[at];
     if (former === undefined) return;

@@ -17,7 +17,7 @@ describe('the reproduction warning', () => {
 describe('the note on missing maps', () => {
   it('counts the tokens without a map, and is empty if there are none', () => {
     const markup = renderToStaticMarkup(<MissingMaps map={{ tokenIndices: [1, 2], missing: [3] }} />);
-    expect(markup).toContain('1 token has no map; this one is for the other 2.');
+    expect(markup).toContain('1 token has no map; this map covers the other 2.');
     expect(renderToStaticMarkup(<MissingMaps map={{ tokenIndices: [1, 2], missing: [] }} />)).toBe('');
   });
 });

@@ -9,7 +9,7 @@ import type { ShownComparison } from './use-shown-comparison';
 const selectRunning = ({ running }: Explaining) => running;
 const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python: 'Python' } as const;
 
-/** A method's progress on the answer, its cost, and a warning if its pass cannot be trusted. */
+/** A method's progress on the answer, its cost, and a warning if its maps cannot be trusted. */
 export function PanelStatus(props: {
   readonly shown: ShownComparison;
   readonly method: MethodId;
@@ -44,7 +44,7 @@ export function MissingMaps({ map: { tokenIndices, missing } }: { readonly map: 
   const others = tokenIndices.length === 1 ? 'the other one' : `the other ${tokenIndices.length}`;
   return (
     <p>
-      {formatCount(missing.length, 'token has', 'tokens have')} no map; this one is for {others}.
+      {formatCount(missing.length, 'token has', 'tokens have')} no map; this map covers {others}.
     </p>
   );
 }
@@ -111,7 +111,7 @@ export function Progress(props: {
   );
 }
 
-/** Cost of the map on screen, then of all measurements of this method in this run. */
+/** The cost of the map on screen, followed by the total cost of this method in this run. */
 function Cost(props: {
   readonly shown: ShownComparison;
   readonly method: MethodId;

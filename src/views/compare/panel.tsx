@@ -65,7 +65,7 @@ export function Panel({ shown, image, method, at, drawing, onMethod, onMove, onR
             <PatchGrid
               values={map.values}
               placement={placement}
-              label={`Patches of ${name}. Arrow keys move in all panels; plus and minus zoom; 0 fits.`}
+              label={`Patches of ${name}. Arrow keys move in all panels; plus and minus zoom; 0 shows the whole image.`}
               formatPatch={formatPatch}
             />
           </>

@@ -67,7 +67,7 @@ interface ShadedWord {
   readonly isAnswer: boolean;
 }
 
-/** Words with one tab stop: arrow keys move, and the current word's share is shown below. */
+/** Words with one tab stop: arrow keys move between words, and the current word's share is shown below. */
 function ShadedWords(props: {
   readonly words: WordsRelevancy;
   readonly prompt: readonly PromptToken[];
@@ -94,7 +94,7 @@ function ShadedWords(props: {
     <>
       <ol
         className="words-text"
-        aria-label={`Words by ${name}`}
+        aria-label={`Words weighed by ${name}`}
         onKeyDown={onKeyDown}
         onPointerLeave={() => setAt(undefined)}
       >

@@ -20,7 +20,7 @@ import './token-strip.css';
 
 const selectPointed = (choices: Choices) => choices.pointedToken;
 
-/** One method's maps of all tokens, in order: a listbox with one tab stop, like the answer. */
+/** One method's maps of all tokens, in order: a listbox with one tab stop, like the answer's. */
 export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; readonly image: StageImage }) {
   const { record, run, selected, stripMethod: method, offers, setCompare, settings, frame, compare } = shown;
   const { colours, layer } = settings;
@@ -49,7 +49,7 @@ export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; 
   return (
     <section className="strip-part" aria-label="All tokens">
       <div className="part-head">
-        <h2 className="part-title">All tokens by</h2>
+        <h2 className="part-title">Maps of all tokens by</h2>
         <MethodSelect
           label="Method of the strip"
           method={method}

@@ -15,7 +15,7 @@ export interface ShownComparison extends ShownRun {
   readonly offers: readonly Offer[];
   /** One method per panel, from left to right. */
   readonly panels: readonly MethodId[];
-  /** The methods of the difference, first minus second; undefined with one panel. */
+  /** The methods whose difference is shown, first minus second; undefined if there is only one panel. */
   readonly pair: readonly [MethodId, MethodId] | undefined;
   readonly stripMethod: MethodId;
   readonly thresholds: Thresholds;
@@ -33,7 +33,8 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
   const { run } = shown;
   // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
   const offers = useMemo(() => selectOffers(run, source.offers(run.header)), [source, status, run]);
-  // While the model loads, only FastRM maps are available: a substitute for its teacher would only flash up.
+  // While the model loads, only FastRM maps are available. Keep the usual pair: a substitute for FastRM's teacher
+  // would be replaced as soon as the model is ready.
   const isSettled = status.phase === 'ready' || status.phase === 'failed';
   const panels = useMemo(
     () => compare.methods ?? (isSettled ? defaultPair(offers) : usualPair),
@@ -68,7 +69,10 @@ function pairOf(requested: CompareSettings['difference'], panels: readonly Metho
 
 const selectIsAsking = ({ asking }: { readonly asking: Asking }) => asking.phase !== 'idle';
 
-/** Requests the maps on screen: selected tokens of each panel first, then the rest of the answer. Pauses while a question is being asked. */
+/**
+ * Requests the maps for the panels and the strip: each panel's selected tokens first, then the rest of the answer.
+ * Pauses while a question is being asked.
+ */
 export function useRequestedMaps(shown: ShownComparison, isWeighing: boolean): void {
   const { explaining } = useServices();
   const isAsking = useAsking(selectIsAsking);

@@ -34,7 +34,7 @@ export function ZoomStage(props: {
     if (key === '+' || key === '=') zoomIn(placement);
     else if (key === '-') zoomOut(placement);
     else if (key === '0') setZoom(wholeView);
-    else showPointed(placement); // the grid has already moved the pointed patch
+    else showPointed(placement); // the grid has already moved the cursor to another patch
   };
 
   return (
@@ -64,7 +64,7 @@ function showPointed(placement: Placement): void {
   if (part) setZoom(zoomShowing(useZoom.getState().zoom, part));
 }
 
-/** Centre of the pointed or picked patch, or else of the visible part, in shares of the box. */
+/** Centre of the current patch (under the cursor, or else picked) or of the visible part, as shares of the box. */
 function pointedPoint(placement: Placement): { readonly x: number; readonly y: number } {
   const part = pointedPart(placement);
   if (part) return { x: part.left + part.width / 2, y: part.top + part.height / 2 };

@@ -28,7 +28,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
   ) : (
     <EmptyAnswer />
   );
-  // DOM order matches screen order at both widths: on a phone the answer comes directly below the image.
+  // DOM order matches screen order in both layouts: on a phone, the answer comes directly below the image.
   return (
     <main className="explain">
       <Lead />

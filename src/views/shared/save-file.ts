@@ -10,7 +10,7 @@ export function saveFile(content: BlobPart, type: string, name: string): void {
   URL.revokeObjectURL(url);
 }
 
-/** The message to show if saving `what` failed. */
+/** The message to show if saving `what` fails. */
 export function saveProblem(what: 'image' | 'table', error: unknown): string {
   const reason = reasonOf(error);
   return `Could not save the ${what}: ${reason.replace(/\.$/, '')}.`;

@@ -15,7 +15,7 @@ export interface OpeningExample {
   readonly error: Error | null;
 }
 
-/** Shows the recorded run and tokens from the URL once they load, unless the user has opened a run first. */
+/** Shows the URL's recorded run and tokens once the run has loaded, unless the user has already opened another. */
 export function useOpeningExample(): OpeningExample {
   const services = useServices();
   const [{ run: file }] = useViewSettings();

@@ -17,7 +17,7 @@ export function useRuns(): readonly RunRecord[] {
   return useSyncExternalStore(library.subscribe, library.list);
 }
 
-/** Current snapshots of all runs of this visit. */
+/** Current snapshots of all runs from this visit. */
 export function useRunSnapshots(): readonly RunSnapshot[] {
   const records = useRuns();
   const all = useMemo(() => snapshotsOf(records), [records]);

@@ -6,12 +6,12 @@ import type { ShownRun } from '../shared/use-shown-run';
 
 const names: Record<FrameName, string> = { image: 'Image', detail: 'Detail', overview: 'Overview' };
 
-/** Chooses the frame on screen. Renders nothing if the model reads the image as one frame. */
+/** Lets the user choose the frame on screen. Renders nothing if the model reads the image as one frame. */
 export function FrameChoice({ shown }: { readonly shown: ShownRun }) {
   const { frame, setSettings } = shown;
   if (frame.all.length === 1) return null;
   const onChange = (name: FrameName) => {
-    // Frames have different grids: the same row and column would be a different place.
+    // Frames have different grids, so the same row and column would be a different place.
     useChoices.getState().pointPatch(undefined);
     useChoices.getState().pickPatch(undefined);
     void setSettings({ frame: name === frame.all[0]?.name ? null : name });

@@ -37,7 +37,7 @@ export function Legend({ shown }: { readonly shown: ShownRun }) {
       onChange={(value) => setSettings({ threshold: value === headThreshold ? null : (value as number) })}
     >
       <div className="legend-head">
-        <Label>Outline patches from</Label>
+        <Label>Outline patches at or above</Label>
         <SliderOutput className="mono">{formatValue(threshold)}</SliderOutput>
         {settings.threshold !== null && headThreshold !== undefined && (
           <button type="button" className="link-button legend-reset" onClick={() => setSettings({ threshold: null })}>

@@ -40,7 +40,7 @@ export function MapStage({ image, placement, map, threshold, settings }: MapStag
             <PatchGrid
               values={map.values}
               placement={placement}
-              label="Patches of the map. Arrow keys move; Enter marks the words that used a patch."
+              label="Patches of the map. Arrow keys move between patches; Enter marks the words that used the current patch."
             />
           </>
         )}
@@ -89,7 +89,7 @@ export function placed(extent: Rect, rect: Rect): CSSProperties {
   };
 }
 
-/** Veils the part that the preprocessing cropped off. */
+/** Veils the part of the image that preprocessing cropped off. */
 function Unseen({ placement, style }: { readonly placement: Placement; readonly style: CSSProperties }) {
   const { sourceWidthPx: width, sourceHeightPx: height, crop } = placement;
   if (unseenShare(placement) === 0) return null;
@@ -114,7 +114,7 @@ export function domainOf(map: ShownMap, settings: ViewSettings): readonly [numbe
   return [min, max];
 }
 
-/** At 0.2, irrelevant areas keep the image's colours but the map is still visible as one layer. */
+/** At 0.2, irrelevant areas keep the image's colours, but the map still reads as one layer. */
 const fadedAlpha = 0.2;
 
 export function layerTable(colours: ViewSettings['colours'], layer: ViewSettings['layer']): ColourTable {
@@ -130,7 +130,7 @@ export function MapCanvas(props: {
 }) {
   const { values, grid, domain, table, settings } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
-  // Draw before the browser paints, so that a selected map appears in the same frame.
+  // Draw before the browser paints, so that the map appears together with the selection.
   useLayoutEffect(() => {
     if (canvas.current !== null) drawHeatmap(canvas.current, { values, grid, domain, table });
   }, [values, grid, domain, table]);

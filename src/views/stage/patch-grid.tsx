@@ -18,7 +18,7 @@ interface PatchGridProps {
   /** One value per patch, row-major over the placement's grid. */
   readonly values: Float32Array;
   readonly placement: Placement;
-  /** Accessible name of the grid, with its keys. */
+  /** Accessible name of the grid, which also explains its keys. */
   readonly label: string;
   /** Formats a patch value; two decimals by default. */
   readonly formatPatch?: (value: number) => string;

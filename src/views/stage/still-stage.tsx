@@ -1,7 +1,7 @@
 import type { ShownRun } from '../shared/use-shown-run';
 import type { StageImage } from './map-stage';
 
-/** An image without a map: a new image, or the example's while its run loads. */
+/** An image without a map: a new image, or the example's image while its run loads. */
 export function StillStage({ image }: { readonly image: { readonly url: string; readonly alt: string } | undefined }) {
   return <div className="stage-box">{image && <img className="stage-still" src={image.url} alt={image.alt} />}</div>;
 }

@@ -26,7 +26,7 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
         >
           <Button className="tray-pick source-pick">
             <strong>Load your own table</strong>
-            Parquet, Arrow or CSV with entropy and correctness; or drop it here
+            Parquet, Arrow or CSV with entropy and correctness columns. You can also drop the file here.
           </Button>
         </FileTrigger>
         {isOwn && source.calibrationUrl !== undefined && (
@@ -52,7 +52,7 @@ function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
       {unscored > 0 && `, ${formatWhole(unscored)} not scored`}.{' '}
       {facts ? (
         <>
-          Of {facts.model.name} <span className="mono">{facts.model.revision}</span>, head {facts.head.name}{' '}
+          Model {facts.model.name} <span className="mono">{facts.model.revision}</span>, head {facts.head.name}{' '}
           <span className="mono">{facts.head.revision}</span>, {facts.createdAt.slice(0, 10)}. {facts.data.about}
         </>
       ) : (

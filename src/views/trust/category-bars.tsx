@@ -52,7 +52,7 @@ export function CategoryBars(props: CategoryBarsProps) {
             </button>
           </>
         ) : (
-          `Select one or more to filter.${hasShares ? ' Next to each bar: number of answers and share of right ones.' : ''}`
+          `Select one or more to filter.${hasShares ? ' Next to each bar: the number of answers and the share that is right.' : ''}`
         )
       }
       heightPx={heightPx}

@@ -50,7 +50,7 @@ export function DensityChart(props: DensityChartProps) {
     const y = scaleLinear([0, maxDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
     const { right, wrong } = histograms;
     const max = maxCounts({ right: right.counts, wrong: wrong.counts });
-    // A shared square-root scale, as there may be far fewer wrong answers than right ones.
+    // A shared square-root scale, because there may be far fewer wrong answers than right ones.
     const count = scaleSqrt([-max.wrong || -1, max.right || 1], [heightPx - margins.bottom, stripTopPx + 4]);
     return {
       x,

@@ -23,16 +23,16 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
   const rows: readonly Figure[] = [
     { name: 'Threshold', a: a && `${formatNats(a.threshold)} nats`, b: b && `${formatNats(b.threshold)} nats` },
     { name: 'Predicted right if', a: a?.rightSide, b: b?.rightSide },
-    { name: 'Answers below it', a: share(a?.shareBelow), b: share(b?.shareBelow), paper: paper.shareBelow },
+    { name: 'Answers below threshold', a: share(a?.shareBelow), b: share(b?.shareBelow), paper: paper.shareBelow },
     {
-      name: 'Right, of those below',
+      name: 'Right among those below',
       a: share(a?.rightBelow),
       b: share(b?.rightBelow),
       paper: paper.rightBelow,
       isTrusted: { a: a?.rightSide === 'below', b: b?.rightSide === 'below' },
     },
     {
-      name: 'Right, of those above',
+      name: 'Right among those above',
       a: share(a?.rightAbove),
       b: share(b?.rightAbove),
       paper: paper.rightAbove,
@@ -46,7 +46,7 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
   return (
     <section className="figures" aria-labelledby="figures-title">
       <h3 id="figures-title" className="chart-title">
-        What the threshold achieves
+        How well the threshold works
       </h3>
       <p className="chart-note">
         {a && checked !== undefined

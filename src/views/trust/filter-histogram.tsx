@@ -25,7 +25,7 @@ interface FilterHistogramProps {
   readonly fileName: string;
 }
 
-/** Right answers upwards, wrong ones downwards. Brushing filters the other charts and the table. */
+/** Right answers upwards, wrong ones downwards. Brushing a range filters the other charts and the table. */
 export function FilterHistogram(props: FilterHistogramProps) {
   const { title, value, edges, counts, whole, range, onBrush, heightPx, provenance, fileName } = props;
   const [plot, widthPx] = useWidth<HTMLDivElement>();
@@ -70,7 +70,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
             </button>
           </>
         ) : counts.leftOut > 0 ? (
-          `Drag to filter. ${formatWhole(counts.leftOut)} answers have no value.`
+          `Drag to filter. Not shown: ${formatWhole(counts.leftOut)} ${counts.leftOut === 1 ? 'answer' : 'answers'} without this value.`
         ) : (
           'Drag to filter.'
         )

@@ -15,7 +15,7 @@ interface HeadCurveProps {
   readonly report: HeadReport;
   /** Name of the model that the head belongs to. */
   readonly model: string;
-  /** Classification threshold of this head in the page; undefined while another model's run is shown. */
+  /** The page's classification threshold for this head; undefined while another model's run is shown. */
   readonly own: number | undefined;
 }
 
@@ -35,7 +35,7 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
   return (
     <ChartFrame
       title="Accuracy and F1 against the classification threshold"
-      note={`FastRM’s maps on ${model} against its teacher’s, both binarised, on held-out answers. F1 peaks at ${peak === undefined ? '–' : f1[peak]!.toFixed(2)} (threshold ${peak === undefined ? '–' : formatValue(threshold[peak]!)}).`}
+      note={`FastRM’s maps for ${model} compared with its teacher’s, both binarised, on held-out answers. F1 peaks at ${peak === undefined ? '–' : f1[peak]!.toFixed(2)} (threshold ${peak === undefined ? '–' : formatValue(threshold[peak]!)}).`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
@@ -76,7 +76,7 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
         <UprightMark
           kind="threshold"
           atPx={x(own)}
-          label={`the page’s ${formatValue(own)}`}
+          label={`this page: ${formatValue(own)}`}
           margins={margins}
           widthPx={widthPx}
           heightPx={heightPx}

@@ -61,7 +61,7 @@ export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsP
         <div className="linked-head">
           <h2 id="linked-title">Right and wrong</h2>
           <p className="linked-key">
-            <span className="swatch-right" aria-hidden="true" /> right, upwards{' '}
+            <span className="swatch-right" aria-hidden="true" /> right (upwards){' '}
             <span className="swatch-wrong" aria-hidden="true" /> wrong (downwards, hatched); square-root scale. The
             outline shows all answers.
           </p>

@@ -1,7 +1,7 @@
 import type { OpenCalibration } from '../../state/statistics-queries';
 import { formatWhole } from '../../text/number-format';
 
-/** Provenance lines for a chart's files: what was counted, and how the calibration was made. */
+/** Provenance lines for a saved chart: what was counted, and how the calibration was made. */
 export function calibrationProvenance({ loaded, name }: OpenCalibration, what: readonly string[]): string[] {
   const { facts, rows, right, wrong } = loaded;
   return [

@@ -38,7 +38,7 @@ import { formatNats } from './trust-words';
 interface SamplesTableProps {
   readonly calibration: OpenCalibration;
   readonly entropy: AnswerValue;
-  /** Updates once brushing and typing pause. */
+  /** Updated when brushing or typing pauses. */
   readonly filter: FilterRequest;
   onOpen(): void;
 }
@@ -80,7 +80,7 @@ export function SamplesHead({ filtered, rows }: { readonly filtered: Filtered | 
   );
 }
 
-/** Answers that match brushes and search, updated once these pause. Clicking a row opens it as a run. */
+/** Answers that match the brushes and the search, updated once both pause. Clicking a row opens it as a run. */
 export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps) {
   const { calibration, entropy, filter, onOpen } = props;
   const { loaded } = calibration;
@@ -212,7 +212,7 @@ function CellContent(props: {
   }
 }
 
-/** The answer and, if it is wrong, a right one. */
+/** The answer, followed by a right answer if it is wrong. */
 function AnswerText({ row }: { readonly row: CalibrationRow }) {
   const isWrong = row.correct < minRightScore;
   return (

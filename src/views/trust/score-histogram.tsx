@@ -13,7 +13,7 @@ const heightPx = 260;
 const bins = 50;
 const edges = evenEdges(0, 1, bins);
 
-/** Histogram of patch relevancy over all maps of this visit. As in the paper, few patches matter and most do not. */
+/** Histogram of patch relevancy over all maps from this visit. As in the paper, only a few patches matter. */
 export function ScoreHistogram({
   maps,
   threshold,
@@ -35,13 +35,13 @@ export function ScoreHistogram({
   }, [maps, threshold]);
   const most = Math.max(1, ...counts);
   const x = scaleLinear([0, 1], [margins.left, Math.max(margins.left, widthPx - margins.right)]);
-  // A log-like scale, as nearly all patches are in the first bins.
+  // A log-like scale, because nearly all patches are in the first bins.
   const y = scaleSymlog([0, most], [heightPx - margins.bottom, margins.top]);
   const powers = Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, i) => 10 ** i);
   return (
     <ChartFrame
       title="Map values"
-      note={`${formatWhole(patches)} patches in ${formatWhole(maps.length)} FastRM maps of this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
+      note={`${formatWhole(patches)} patches in ${formatWhole(maps.length)} FastRM maps from this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}

@@ -6,17 +6,18 @@ const paper = [
   { name: 'FastRM on LLaVA-1.5-13B', accuracy: [0.993, 0.996, 0.998], f1: [0.72, 0.81, 0.84] },
 ] as const;
 
-/** Agreement of the head's maps with its teacher's, next to the paper's figures. */
+/** How well the head's maps agree with its teacher's, next to the paper's figures. */
 export function TableOne({ report, model }: { readonly report: HeadReport; readonly model: string }) {
   const at = (label: string, digits: number) => figureOf(report, label)?.toFixed(digits) ?? '–';
   const threshold = figureOf(report, 'classification threshold');
   return (
     <section className="figures" aria-labelledby="table-one">
       <h3 id="table-one" className="chart-title">
-        Table 1: FastRM maps against its teacher’s
+        Table 1: FastRM’s maps compared with its teacher’s
       </h3>
       <p className="chart-note">
-        Target: patches from 0.3 of Chefer’s maximum. FastRM: probability from 0.5 unless stated. {report.title}.
+        Target: patches with at least 0.3 of Chefer’s maximum. FastRM: probability of at least 0.5 unless stated
+        otherwise. {report.title}.
       </p>
       <div className="figures-scroll">
         <table>

@@ -31,7 +31,7 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
     <div className="evidence">
       {comparable.kind === 'no' && (
         <p className="evidence-warning">
-          This calibration does not apply to this answer. For reference only, the charts show it among the answers of{' '}
+          This calibration does not apply to this answer. For reference only, the charts show this answer among those in{' '}
           {name}.
         </p>
       )}
@@ -62,9 +62,9 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
       {entropies && <TokenEntropies shown={shown} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">
-        Answers like this one are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))} of{' '}
-        {name} with the nearest value; the 95 % interval of their share is in brackets. A rate over similar answers is
-        not a guarantee for this one. <DataSetLink />
+        “Answers like this one” are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))}{' '}
+        answers in {name} with the nearest values; the 95 % interval of the share that is right is in brackets. A rate
+        among similar answers is not a guarantee for this one. <DataSetLink />
       </p>
     </div>
   );
@@ -112,7 +112,7 @@ function AnswerDensity(props: {
   return (
     <DensityChart
       title={title}
-      note={densityNote(data) ?? `${name}. Bands: 95 %, bootstrap.`}
+      note={densityNote(data) ?? `${name}. With 95 % bootstrap bands.`}
       value={value}
       distribution={data}
       threshold={threshold}
@@ -138,7 +138,7 @@ function TokenEntropies(props: {
   const usesContent = value.pooling.includes('content') && isContent.includes(true);
   return (
     <div>
-      <h3 className="chart-title">Entropy of each token’s map, nats</h3>
+      <h3 className="chart-title">Entropy of each token’s map, in nats</h3>
       <ul className="token-entropies">
         {tokens.map(({ index, text }) => (
           <li key={index} data-left-out={(usesContent && !isContent[index]) || undefined}>

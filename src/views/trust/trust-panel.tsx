@@ -7,7 +7,7 @@ import { likeSentence } from './trust-words';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
 import './trust-panel.css';
 
-/** One sentence on how many answers like this one were right, with the evidence when opened. */
+/** One sentence on how many answers like this one were right; expands to show the evidence. */
 export function TrustPanel(props: {
   readonly shown: ShownRun;
   readonly isOpen: boolean;

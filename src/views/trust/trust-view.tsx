@@ -210,7 +210,7 @@ function subsetName(chosen: TrustSubset): string {
     case 'all':
       return 'all answers';
     case 'set':
-      return `answers of ${chosen.name}`;
+      return `answers in ${chosen.name}`;
     case 'brushed':
       return 'filtered answers';
   }
@@ -219,7 +219,7 @@ function subsetName(chosen: TrustSubset): string {
 /** Name of the embedded model, whose head the shipped report describes. */
 const embeddedModel = 'patchlight-scenes';
 
-/** Counterparts of the paper's figures about maps rather than answers. */
+/** Our versions of the figures in the paper that assess maps rather than answers. */
 function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
@@ -239,7 +239,7 @@ function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   const reportThreshold = shown?.run.header.model.name === embeddedModel ? own : undefined;
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
-      <h2 id="paper-title">The maps, as in the paper</h2>
+      <h2 id="paper-title">The maps, evaluated as in the paper</h2>
       <div className="trust-pair">
         {report ? (
           <HeadCurve report={report} model={embeddedModel} own={reportThreshold} />

@@ -15,7 +15,7 @@ describe('trust sentences', () => {
 
   it('gives no share for too few answers', () => {
     const like = { share: shareOf(9, 12), from: 4.9, to: 5.1, rank: 0.4 };
-    expect(likeSentence(like, 'entropy')).toContain('Only 12 calibrated answers');
+    expect(likeSentence(like, 'entropy')).toContain('Only 12 answers in the calibration');
     expect(likeSentence(like, 'entropy')).not.toContain('75 %');
   });
 
@@ -31,7 +31,7 @@ describe('trust sentences', () => {
 
   it('calls the best choice optimistic, and recommends none with an AUROC below 0.5', () => {
     expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('Best of 18 choices on these answers (AUROC 0.62');
-    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('picked on the same data');
+    expect(bestSentence(auroc(0.62, 0.6, 0.64), 18)).toContain('the choice was picked on the same data');
     expect(bestSentence(auroc(0.2, 0.18, 0.22), 18)).toContain(
       'None of the 18 choices separates right from wrong answers here: AUROC 0.20',
     );
@@ -45,7 +45,9 @@ describe('trust sentences', () => {
     expect(comparisonSentence(weak, strong)).toContain(
       'mean log-probability separates right from wrong answers better',
     );
-    expect(comparisonSentence(weak, report(auroc(0.61, 0.59, 0.63)))).toContain('both do equally well');
+    expect(comparisonSentence(weak, report(auroc(0.61, 0.59, 0.63)))).toContain(
+      'entropy and mean log-probability do equally well',
+    );
     expect(comparisonSentence(weak, undefined)).toBe('');
   });
 

@@ -66,11 +66,11 @@ export function nearestOf(rows: number): number {
   return Math.max(100, Math.round(rows / 20));
 }
 
-/** "Of 500 answers like this one (entropy 4.90 to 5.10 nats), 81 % were right (79–83 %)." */
+/** "Of 500 answers like this one (entropy 4.90 to 5.10 nats), 81 % (79–83 %) were right." */
 export function likeSentence({ share, from, to }: AnswersLike, name: string): string {
   const span = `${name} ${formatNats(from)} to ${formatNats(to)} nats`;
   if (share.n < minNeighbours)
-    return `Only ${formatWhole(share.n)} calibrated answers are similar to this one (${span}): too few to estimate how many are right.`;
+    return `Only ${formatWhole(share.n)} answers in the calibration are similar to this one (${span}): too few to estimate how many are right.`;
   return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
 }
 
@@ -78,12 +78,12 @@ function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
-/** Describes the best of `offered` entropies and poolings; its AUROC is from the answers used to choose it. */
+/** Describes the best of `offered` choices of entropy and pooling. Its AUROC is from the answers it was chosen on. */
 export function bestSentence({ value }: AurocInterval, offered: number): string {
   const auroc = `AUROC ${value.toFixed(2)}`;
-  if (offered === 1) return `It separates right from wrong answers with ${auroc}.`;
+  if (offered === 1) return `It separates right from wrong answers (${auroc}).`;
   if (value <= 0.5) return `None of the ${offered} choices separates right from wrong answers here: ${auroc} at best.`;
-  return `Best of ${offered} choices on these answers (${auroc}; slightly optimistic, as it was picked on the same data).`;
+  return `Best of ${offered} choices on these answers (${auroc}; slightly optimistic, as the choice was picked on the same data).`;
 }
 
 /** Compares the AUROCs of entropy and log-probability. Empty if either is missing. */
@@ -93,7 +93,7 @@ export function comparisonSentence(entropy: ThresholdReport | undefined, logProb
   const isApart = a.low > b.high || b.low > a.high;
   const [better, other] = a.value > b.value ? [a, b] : [b, a];
   const numbers = `AUROC ${formatAuroc(better)} against ${formatAuroc(other)}`;
-  if (!isApart) return `On the calibration data, both do equally well: ${numbers}.`;
+  if (!isApart) return `On the calibration data, entropy and mean log-probability do equally well: ${numbers}.`;
   return better === a
     ? `On the calibration data, entropy separates right from wrong answers better than mean log-probability: ${numbers}.`
     : `On the calibration data, mean log-probability separates right from wrong answers better than entropy: ${numbers}. If they disagree, trust log-probability more.`;

@@ -46,16 +46,16 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
   const { phase } = useSourceStatus();
   const { data: index } = useQuery(samplesIndexQuery(services));
   const answerComparable = answerIsComparable(run);
-  // Wait for the larger model download.
+  // Do not compete with the model download, which is larger.
   const isWanted = answerComparable.kind === 'yes' && (phase === 'ready' || phase === 'failed');
   const { model } = run.header;
   const isOfSource = source.model?.name === model.name && source.model.revision === model.revision;
-  // If the source has no calibration for its model, a recorded answer may still be from the embedded model.
+  // Recorded answers come from the embedded model: use its calibration unless the source has one for the same model.
   const url =
     run.header.recorded && !(isOfSource && source.calibrationUrl) ? recordedCalibrationUrl : source.calibrationUrl;
   const state = useCalibration(url, {
     isWanted,
-    // A calibration of another or unknown model is only shown in the Trust view; compare with the answer's own model.
+    // Here, ignore a user's calibration for another or an unknown model if the answer's model has its own.
     isUsable: ({ facts }) => url === undefined || (facts !== undefined && fitOf(facts, run.header).fits),
   });
   const calibration = state.phase === 'open' ? state.calibration : undefined;
@@ -98,7 +98,7 @@ function useTokenEntropies(run: RunSnapshot) {
 
 const selectChosen = ({ entropy }: TrustChoices) => entropy?.kind;
 
-/** Entropy of each token's map, of the kind chosen for the answer. */
+/** Entropy of each token's map, using the kind of entropy chosen for the answer. */
 export function useTokenNats(shown: ShownRun) {
   const chosen = useTrustChoices(selectChosen);
   const { choice, entropies } = useAnswerTrust(shown);
@@ -106,7 +106,7 @@ export function useTokenNats(shown: ShownRun) {
   return { kind, nats: entropies?.[kind] };
 }
 
-/** The kind to compute for tokens; falls back to `sum` if the file does not state its kind. */
+/** The kind of entropy to compute for tokens: `sum` if the file does not state a kind. */
 function knownKind(kind: TableEntropy | undefined): EntropyKind {
   return kind === undefined || kind === 'given' ? 'sum' : kind;
 }
@@ -116,7 +116,7 @@ function withoutCalibration(state: CalibrationState): Comparable {
     case 'open':
       return { kind: 'yes' };
     case 'loading':
-      return { kind: 'waiting', why: 'Comparing it with scored answers…' };
+      return { kind: 'waiting', why: 'Comparing this answer with scored answers…' };
     case 'none':
       return { kind: 'no', why: 'This model has no calibration.', isMakeable: true };
     case 'failed':

@@ -11,7 +11,7 @@ export type CalibrationState =
   | { readonly phase: 'failed'; readonly reason: string }
   | { readonly phase: 'open'; readonly calibration: OpenCalibration; readonly isOwn: boolean };
 
-/** The user's own calibration if usable, else the one at `url`; `url` is undefined if there is none. */
+/** The user's own calibration if it is usable, otherwise the calibration at `url`, if any. */
 export function useCalibration(
   url: string | undefined,
   { isWanted, isUsable }: { readonly isWanted: boolean; isUsable?(own: LoadedCalibration): boolean },

@@ -5,7 +5,7 @@ import { useServices } from '../shared/services-context';
 
 const wholeTable: Subset = {};
 
-/** The threshold of `value` that best separates right from wrong answers; undefined until computed. */
+/** The threshold for `value` and how well it separates right from wrong answers; undefined until computed. */
 export function useThreshold(
   table: number | undefined,
   value: AnswerValue | undefined,

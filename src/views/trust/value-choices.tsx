@@ -29,7 +29,7 @@ const selectBins = (choices: TrustChoices) => choices.bins;
 const selectSubset = (choices: TrustChoices) => choices.subset;
 const selectHasBrushes = (choices: TrustChoices) => Object.keys(choices.brushes).length > 0;
 
-/** Chooses the entropy and its pooling, and marks the best choice. */
+/** Lets the user choose the entropy and its pooling, and marks the best choice. */
 export function EntropyChoices({
   choice,
   loaded,
@@ -94,7 +94,7 @@ export function EntropyChoices({
   );
 }
 
-/** Chooses the answers to draw, the bandwidth and the number of bins. */
+/** Lets the user choose the answers to draw, the bandwidth and the number of bins. */
 export function DrawingChoices({ loaded }: { readonly loaded: LoadedCalibration }) {
   const bandwidthFactor = useTrustChoices(selectBandwidth);
   const bins = useTrustChoices(selectBins);
@@ -140,7 +140,7 @@ export function DrawingChoices({ loaded }: { readonly loaded: LoadedCalibration 
         onChange={(value) => setBandwidthFactor(value as number)}
       >
         <div className="control-label">
-          <Label>Bandwidth, times Scott’s</Label>{' '}
+          <Label>Bandwidth (× Scott’s rule)</Label>{' '}
           <SliderOutput className="mono">{bandwidthFactor.toFixed(2)}</SliderOutput>
         </div>
         <PlainTrack share={(bandwidthFactor - 0.25) / 3.75} />
