@@ -2,7 +2,7 @@ import { defineConfig } from '@playwright/test';
 import { browserArguments } from './e2e/browser-arguments';
 import { findBrowser } from './scripts/browser.mjs';
 
-// Playwright's browser, or the system's if that is missing; PATCHLIGHT_BROWSER overrides both.
+// A headless shell, Playwright's browser or the system's, in this order; PATCHLIGHT_BROWSER overrides all of them.
 const browser = await findBrowser();
 if (browser === undefined) throw new Error('no Chromium was found: install one, or set PATCHLIGHT_BROWSER to its path');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
@@ -11,8 +11,8 @@ if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: 
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
 /**
- * A changed word moves at least 77 pixels, the smallest of twelve that were tried. `npm run goldens` replaces every
- * golden that differs by a pixel.
+ * In twelve trials, changing a word changed at least 77 pixels, which is well above the tolerance. When retaking, `npm
+ * run goldens` replaces every golden that differs by a pixel or more.
  */
 function goldenTolerance() {
   return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 40 };
@@ -36,7 +36,7 @@ export default defineConfig({
     launchOptions: { executablePath: browser, args: browserArguments },
     contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1440, height: 900 },
-    // Tracing takes a fifth of a test's time; `npx playwright test NAME --trace on` records a trace.
+    // Tracing would take up a fifth of a test's time; `npx playwright test NAME --trace on` records a trace.
     trace: 'off',
   },
   projects: [

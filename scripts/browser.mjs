@@ -1,6 +1,6 @@
 // @ts-check
-// Finds the Chromium for tests and benchmarks: the first one available, in the order below. A headless shell comes first:
-// it draws the goldens, and takes a fifth less processor time than a whole browser.
+// Finds the Chromium binary for tests and benchmarks: the first one available, in the order below. A headless shell
+// comes first: the goldens are rendered with it, and it uses a fifth less CPU time than a full browser.
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -36,7 +36,7 @@ async function playwrightBrowser() {
 }
 
 /**
- * The browser's path, or undefined if there is none. Installs nothing.
+ * Returns the browser's path, or undefined if there is none. Does not install anything.
  * @returns {Promise<string | undefined>}
  */
 export async function findBrowser() {
@@ -51,8 +51,8 @@ export async function findBrowser() {
 }
 
 /**
- * Installs a headless shell if there is none and apt-get can; otherwise any Chromium will do, though its screenshots may
- * differ from the goldens.
+ * Installs a headless shell if there is none and apt-get can install it. Otherwise any Chromium will do, though its
+ * screenshots may differ from the goldens.
  * @returns {Promise<string>}
  */
 export async function ensureBrowser() {
@@ -60,7 +60,7 @@ export async function ensureBrowser() {
   if (!isChosen && process.platform === 'linux' && process.getuid?.() === 0) await attempt(installShell);
   const existing = await findBrowser();
   if (existing) return existing;
-  // If its host is unreachable, the download hangs without output.
+  // If the download host is unreachable, this hangs without output.
   const watched = { stallMs: 2 * 60_000, onOutput: (/** @type {string} */ text) => void process.stdout.write(text) };
   await attempt(() => run('npx', ['playwright', 'install', 'chromium'], watched));
   const installed = await findBrowser();

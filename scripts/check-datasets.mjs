@@ -9,8 +9,8 @@ import { checkFolders, listedFilesProblems } from './listed-files.mjs';
 import { root } from './shell.mjs';
 
 /**
- * Returns the images in the index and its problems: each image must be in the file with its hash, and together they must
- * fill the file.
+ * Returns the names of the indexed images, and any problems: each image's bytes must match its hash, and the images
+ * must cover the file from start to end without gaps.
  * @param {string} folder
  * @param {{ file: string, index: string } | undefined} declared
  * @returns {{ names: string[], problems: string[] }}

@@ -1,6 +1,6 @@
 // @ts-check
-// Creates virtual environments, one for each way to install the Python package. They hold the dependencies and are kept
-// in .cache/extras until these change; each check reinstalls the package itself.
+// Creates virtual environments, one for each way to install the Python package. The environments are kept in
+// .cache/extras until the dependencies change; each check reinstalls only the package.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -114,7 +114,7 @@ export const steps = [
   },
 ];
 
-/** Arguments for pytest-xdist; one worker would only add its start-up time. @param {number} workers */
+/** Arguments for pytest-xdist; a single worker would only add start-up time. @param {number} workers */
 const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers)]);
 
 /**
@@ -132,7 +132,7 @@ export const slotsOf = ({ share }, jobs) => (share === undefined ? 1 : Math.ceil
 export const workersOf = (step, jobs) => (step.waits ? jobs : slotsOf(step, jobs));
 
 /**
- * Builds a small embedded model in an empty folder, because the pipeline would resume the work of an earlier version.
+ * Builds a small embedded model in an empty folder; in a used one, the pipeline would resume an earlier version's work.
  * @param {StepContext} context
  */
 async function runSmokePipeline({ run }) {

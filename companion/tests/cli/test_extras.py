@@ -1,4 +1,4 @@
-"""The message for a missing optional dependency, and that other import errors keep their traceback."""
+"""Tests the message for a missing optional dependency, and that other import errors keep their traceback."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from patchlight.cli.extras import OPTIONAL
 from patchlight.cli.main import main
 from tests.helpers.paths import COMPANION
 
-# Distributions whose import names differ from their own.
+# Distributions whose import names differ from the distribution name.
 IMPORT_NAMES = {"pillow": {"PIL"}, "python-multipart": {"multipart", "python_multipart"}}
 
 

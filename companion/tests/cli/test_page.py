@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[httpx.URL]:
-    """Run `patchlight` in a process; yields the address that it prints."""
+    """Run `patchlight` in a separate process, and yield the address that it prints."""
     command = [sys.executable, "-m", "patchlight", "--port", "0", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
         assert process.stderr is not None

@@ -1,6 +1,7 @@
-"""The package as its users install it: bare, [serve] and [train], each in a fresh environment without this source tree.
+"""Tests the package as users install it: bare, [serve] and [train], each in a fresh environment without this source
+tree.
 
-`node scripts/check-extras.mjs` makes the environments and runs these.
+`node scripts/check-extras.mjs` creates the environments and runs these tests.
 """
 
 import json
@@ -44,7 +45,7 @@ class Installed(NamedTuple):
 
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[httpx.Client]:
-        """`patchlight` with these arguments, on a free port."""
+        """Run `patchlight` with these arguments on a free port; yield a client of it."""
         command = [str(self.bin / "patchlight"), *arguments, "--port", "0"]
         with subprocess.Popen(command, cwd=self.folder, env=clean(), stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
@@ -63,7 +64,7 @@ class Installed(NamedTuple):
 
 
 def clean() -> dict[str, str]:
-    """The environment without what would let the program find this source tree."""
+    """Return the environment variables without those that could lead the program to this source tree."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PATCHLIGHT"))}
 
 

@@ -1,4 +1,6 @@
-"""`patchlight collect` on tiny random models: what it stores, and that interrupted work loses and repeats nothing."""
+"""Tests `patchlight collect` on tiny random models: what it stores, and that it resumes without losing or repeating
+work.
+"""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Small files in the published dataset formats, and the rules that score answers."""
+"""Tests reading small files in the published dataset formats, and the rules that score answers."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`patchlight export`: the exported folder against the head it was made from."""
+"""Compares the folder written by `patchlight export` with the head that was exported."""
 
 import argparse
 import hashlib
@@ -58,7 +58,7 @@ def test_the_exported_graphs_reproduce_the_head_s_maps(
     with torch.no_grad():
         expected = head(queries, patches).numpy()
     assert expected.std() > 0.2
-    # The folded matrix is stored in fp16; head/test_fastrm.py derives this tolerance.
+    # The folded matrix is stored in fp16; the tolerance is derived in head/test_fastrm.py.
     assert np.abs(actual - expected).max() < 1e-3
 
 

@@ -1,6 +1,5 @@
-"""`patchlight train` on labels that a known head made: it recovers the head, resumes when killed, and counts correctly.
-
-`planted_head` is that known head.
+"""Tests `patchlight train` on labels made by a known head, `planted_head`: it recovers that head, resumes after being
+killed, and counts correctly.
 """
 
 import argparse
@@ -204,7 +203,7 @@ def test_counts_at_each_threshold_equal_plain_comparison():
     counts = count(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask))
     labels = relevancy >= 0.3 * relevancy.max(1, keepdims=True)
     for step in range(101):
-        # Compare in the same bins, since 0.29 * 100 is 28.999 in floating point.
+        # Bins as the code does, since 0.29 * 100 is 28.999 in floating point.
         positive = np.floor(predicted * 100) >= step
         assert counts.true_positive[:, step].tolist() == (positive & labels & mask).sum(1).tolist()
         assert counts.false_positive[:, step].tolist() == (positive & ~labels & mask).sum(1).tolist()

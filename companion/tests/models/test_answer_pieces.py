@@ -38,7 +38,7 @@ def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    # Only during training, so that no token spans a space or a comma.
+    # Set only while training the vocabulary, so that no token spans a space or a comma.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation()]
     )
@@ -56,7 +56,7 @@ def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
 
 @cache
 def byte_level() -> PreTrainedTokenizerFast:
-    """Like GPT-2's, Llama 3's and Qwen's: text is split into bytes, and those of the corpus are merged."""
+    """Like GPT-2's, Llama 3's and Qwen's: text is split into bytes, and sequences that occur in the corpus are merged."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -132,7 +132,7 @@ def test_any_sentencepiece_tokens_yield_pieces_without_an_error(data: st.DataObj
     tokenizer = sentencepiece_style()
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
     texts, _, rest = pieces(tokenizer, ids)
-    # A broken run of bytes may yield a different number of replacement characters. All other text must be there.
+    # A broken run of bytes may yield a different number of replacement characters. All other text must be complete.
     kept = ("".join(texts) + rest).replace("\N{REPLACEMENT CHARACTER}", "")
     expected = decoded(tokenizer, ids).replace("\N{REPLACEMENT CHARACTER}", "")
     assert len(kept) >= len(expected)
@@ -224,5 +224,5 @@ def test_a_long_answer_is_not_decoded_from_the_start_for_each_token(monkeypatch:
     texts, _, _ = pieces(tokenizer, ids)
     monkeypatch.undo()
     assert "".join(texts) == decoded(tokenizer, ids)
-    # 16 pieces, each with at most as many tokens as the longest character in the corpus has bytes.
+    # At most 16 pieces, each with no more tokens than the longest character in the corpus has bytes.
     assert longest <= 80 < len(ids)

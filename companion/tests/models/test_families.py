@@ -1,4 +1,4 @@
-"""Determine which pixels each image token depends on from the models themselves, and compare with the readings."""
+"""Determine from the models themselves which pixels each image token depends on, and compare with the readings."""
 
 from typing import Any
 
@@ -188,7 +188,7 @@ def test_images_of_any_size_have_as_many_tokens_as_features(kind: str, width: in
     assert len(image_columns(lvlm, reading)) == len(image_features(lvlm, reading))
     assert len(reading.patch_columns) == sum(frame.rows * frame.cols for frame in reading.frames) == len(reading.places)
     for frame in reading.frames:
-        # Each frame overlaps the image.
+        # Check that each frame overlaps the image.
         assert frame.crop.x < width
         assert frame.crop.y < height
         assert frame.crop.x + frame.crop.width > 0
@@ -287,7 +287,7 @@ def test_the_vocabulary_layer_reads_the_output_of_the_decoder(kind: str) -> None
 def test_extended_inputs_hold_prompt_and_answer(kind: str) -> None:
     """Causality: appending an answer does not change the logits of the prompt.
 
-    Tolerance 1e-5: sums over a different length.
+    Tolerance 1e-5: the sums have different numbers of terms.
     """
     lvlm = local(kind)
     reading = read(lvlm, noise(60, 60))

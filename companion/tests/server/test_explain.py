@@ -1,4 +1,4 @@
-"""Explanations on a real socket: what is streamed, what is refused before any work, how they are queued and stopped."""
+"""Tests explanations on a real socket: what is streamed, which requests are refused, how they are queued and stopped."""
 
 import io
 import json
@@ -132,11 +132,11 @@ def test_a_recorded_answer_can_be_explained_by_another_companion(name: str, embe
     recorded = read_run(SAMPLES / f"{name}.run")
     explanation = ask_explanation(embedded, "chefer", recorded, range(len(recorded.tokens)), recorded.picture)
     assert explanation.check is not None
-    # The same computation in float32, possibly with other kernels than where it was recorded.
+    # Computed in float32 like the recorded answer, but perhaps with different kernels.
     assert explanation.check[0]
     assert explanation.check[1] < 1e-3
     assert [one.token_index for one in explanation.maps] == list(range(len(recorded.tokens)))
-    # The head imitates these maps, so both must be clearly correlated.
+    # The head imitates these maps, so its maps must be clearly correlated with them.
     pairs = [
         (one.values, token.map.values)
         for one, token in zip(explanation.maps, recorded.tokens, strict=True)
@@ -385,7 +385,7 @@ def test_running_and_waiting_explanations_can_be_cancelled_by_id(run: Run):
         rows = [first.next()]
         while rows[-1]["kind"] != "end":
             rows.append(first.next())
-        # It stops within one token: at most the current map, then the cost so far.
+        # The explanation stops within one token: at most the map in progress arrives before the end row.
         assert len(rows) <= 3
         assert rows[-1]["reason"] == "cancelled"
         assert rows[-1]["tokens"] == len(rows)

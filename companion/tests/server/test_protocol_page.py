@@ -1,4 +1,4 @@
-"""docs/protocol.md matches the code: columns, problems, header, and the example client."""
+"""Tests that docs/protocol.md matches the code: columns, problems, header, and the example client."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SERVER = ROOT / "companion" / "src" / "patchlight" / "server"
 
 
 def block(language: str) -> str:
-    """Return the only code block in a language."""
+    """Return the page's only code block in the given language."""
     [code] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return code
 

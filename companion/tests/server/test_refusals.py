@@ -97,10 +97,10 @@ def test_the_refusal_of_an_unknown_field_has_its_name(small: Served):
 def test_a_prompt_of_too_many_tokens_is_refused(small: Served):
     reads = small.session.read_count
     with small.client() as client:
-        # One token per byte: the question alone has too many, which is checked before the image is decoded.
+        # One token per byte: the question alone has too many tokens, which is checked before the image is decoded.
         assert refusal(client.post("/v1/generate", **form("a" * 250))) == (422, "question-too-long", 200, 250)
         assert small.session.read_count == reads
-        # The question and the chat template together have too many.
+        # The question and the chat template together have too many tokens.
         status, kind, limit, found = refusal(client.post("/v1/generate", **form("a" * 199)))
         assert (status, kind, limit) == (422, "question-too-long", 200)
         assert found is not None
@@ -161,7 +161,7 @@ def test_invalid_bodies_are_refused(case: str, small: Served):
 
 
 def raw_request(served: Served, header: str) -> socket.socket:
-    """Open a connection and send the headers, the last of them `header`, but no body."""
+    """Open a connection and send the headers, ending with `header`, but no body."""
     connection = socket.create_connection((served.host, served.port), timeout=10)
     lines = (
         f"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n{header}"

@@ -67,7 +67,7 @@ def caller() -> Iterator[Caller]:
 
 
 def check(response: httpx.Response) -> str:
-    """Check a response; return the reason for the end of the run or explanation, or the type of the problem."""
+    """Check a response; return the end reason of the run or explanation, or the problem type."""
     if response.status_code == 200 and b"patchlight.explain" in response.content[:4096]:
         explanation = parse_explanation(response.content)
         assert explanation.end is not None
