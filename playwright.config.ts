@@ -11,8 +11,8 @@ if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: 
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
 /**
- * In twelve trials, changing a word changed at least 77 pixels, which is well above the tolerance. When retaking, `npm
- * run goldens` replaces every golden that differs by a pixel or more.
+ * Changing a word changed at least 77 pixels in twelve trials, which is well above the tolerance. `npm run goldens`
+ * replaces every golden that differs by a pixel or more.
  */
 function goldenTolerance() {
   return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 40 };

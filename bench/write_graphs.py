@@ -18,37 +18,21 @@ from patchlight.head.fastrm import LAYER_NORM_EPSILON
 PLAIN_BLOB = "plain.bin"
 
 
-def external(
-    name: str, data_type: int, dims: list[int], location: str, offset: int, length: int
-) -> TensorProto:
+def external(name: str, data_type: int, dims: list[int], location: str, offset: int, length: int) -> TensorProto:
     """Return a tensor whose bytes are supplied when the session is created."""
-    tensor = TensorProto(
-        name=name, data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL
-    )
+    tensor = TensorProto(name=name, data_type=data_type, dims=dims, data_location=TensorProto.EXTERNAL)
     for key, value in (("location", location), ("offset", offset), ("length", length)):
         tensor.external_data.add(key=key, value=str(value))
     return tensor
 
 
-def save(
-    path: Path,
-    nodes: list[onnx.NodeProto],
-    inputs: dict[str, list],
-    output: list,
-    tensors: list,
-) -> None:
+def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list], output: list, tensors: list) -> None:
     """Save a graph with float32 inputs and the output `probabilities`."""
-    infos = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-        for name, shape in inputs.items()
-    ]
+    infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
     result = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, output)
     graph = helper.make_graph(nodes, path.stem, infos, [result], tensors)
     model = helper.make_model(
-        graph,
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=9,
-        producer_name="patchlight",
+        graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9, producer_name="patchlight"
     )
     path.write_bytes(model.SerializeToString())
 
@@ -56,8 +40,8 @@ def save(
 def write_plain(path: Path, d: int) -> None:
     """Write the paper's snippet (figure 15): self-attention over the last layer's states so far, once per token.
 
-    states [n, d]: the raw states of the prompt and of the answer up to the token. Returns probabilities [1, n], those
-    of the last row, but computes all queries and all keys.
+    states [n, d]: the raw states of the prompt and of the answer up to the token. The output, probabilities [1, n], is
+    the last row only, but all queries and all keys are computed.
     """
     node = helper.make_node
     constants = [
@@ -67,22 +51,14 @@ def write_plain(path: Path, d: int) -> None:
     ]
     weights = [
         external("W_q16", TensorProto.FLOAT16, [d, d], PLAIN_BLOB, 0, 2 * d * d),
-        external(
-            "W_k16", TensorProto.FLOAT16, [d, d], PLAIN_BLOB, 2 * d * d, 2 * d * d
-        ),
+        external("W_k16", TensorProto.FLOAT16, [d, d], PLAIN_BLOB, 2 * d * d, 2 * d * d),
         external("b_q", TensorProto.FLOAT, [d], PLAIN_BLOB, 4 * d * d, 4 * d),
         external("b_k", TensorProto.FLOAT, [d], PLAIN_BLOB, 4 * d * d + 4 * d, 4 * d),
     ]
     one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
     nodes = [
         node("ConstantOfShape", ["width"], ["unit"], value=one),
-        node(
-            "LayerNormalization",
-            ["states", "unit"],
-            ["x"],
-            axis=-1,
-            epsilon=LAYER_NORM_EPSILON,
-        ),
+        node("LayerNormalization", ["states", "unit"], ["x"], axis=-1, epsilon=LAYER_NORM_EPSILON),
         node("Cast", ["W_q16"], ["W_q"], to=TensorProto.FLOAT),
         node("Cast", ["W_k16"], ["W_k"], to=TensorProto.FLOAT),
         node("MatMul", ["x", "W_q"], ["xq"]),
@@ -106,16 +82,8 @@ def write_products(path: Path, d: int) -> None:
         helper.make_node("MatMul", ["query_states", "M"], ["u"]),
         helper.make_node("MatMul", ["u", "patches_by_column"], ["probabilities"]),
     ]
-    tensor = external(
-        "M16", m16.data_type, list(m16.shape), BLOB_FILE, m16.offset, m16.length
-    )
-    save(
-        path,
-        nodes,
-        {"query_states": ["T", d], "patches_by_column": [d, "P"]},
-        ["T", "P"],
-        [tensor],
-    )
+    tensor = external("M16", m16.data_type, list(m16.shape), BLOB_FILE, m16.offset, m16.length)
+    save(path, nodes, {"query_states": ["T", d], "patches_by_column": [d, "P"]}, ["T", "P"], [tensor])
 
 
 if __name__ == "__main__":

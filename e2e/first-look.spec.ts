@@ -51,8 +51,7 @@ test.describe('on a first visit', () => {
       const total = await page.evaluate(() =>
         (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
       );
-      // The measured total is below 0.01, partly from late fonts; before space was reserved for late content, it was
-      // 0.15.
+      // Measured total: below 0.01, partly due to late fonts (0.15 before space was reserved for late content).
       expect(total).toBeLessThan(0.02);
     });
   }

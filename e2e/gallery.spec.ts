@@ -5,8 +5,7 @@ import { expect, type Page, test } from '@playwright/test';
 import { build, type PreviewServer, preview } from 'vite';
 import { withGoldens } from './shot';
 
-// Tests the gallery of marks, which needs no model. All screenshots are taken from one page; `npm run goldens` retakes
-// them.
+// Tests the gallery of marks, which needs no model. `npm run goldens` retakes its screenshots.
 
 // One worker: the tests share the server and the page.
 test.describe.configure({ mode: 'default' });

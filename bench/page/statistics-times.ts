@@ -1,6 +1,5 @@
-// Measures the statistics worker on interactive tasks, from the call in the page to the result, and compares it with
-// straightforward implementations, which smooth every value of every resample and filter all rows again for every
-// chart.
+// Measures the statistics worker on interactive tasks, from the page's call to the result, and compares it with
+// straightforward implementations, which smooth every value of every resample and filter all rows for every chart.
 
 import { createRandom } from '../../src/math/random';
 import type { AnswerValue, FilterChart } from '../../src/statistics/api';

@@ -272,8 +272,7 @@ const tests = {
   },
 
   /**
-   * Asks one source about an image, about another image (cancelled at first, then completed), and about the first
-   * again.
+   * Asks one source about an image, about another (first cancelled, then completed), and about the first image again.
    */
   async askInTurns(imageUrls: readonly string[], question: string) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });

@@ -134,7 +134,7 @@ def test_a_threshold_is_set_on_one_half_and_checked_on_the_other(right: np.ndarr
     assert mirrored.right_above == result.right_below
 
 
-def test_a_threshold_of_one_class_is_refused(right: np.ndarray):
+def test_a_threshold_for_a_single_class_is_refused(right: np.ndarray):
     with pytest.raises(ValueError, match=f"has 0 wrong answers; it needs at least {MIN_FOR_THRESHOLD}"):
         calibrate_threshold(right, np.ones(300, dtype=bool), np.arange(300), "below")
 

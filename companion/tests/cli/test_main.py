@@ -50,7 +50,7 @@ def test_serve_refuses_invalid_arguments_before_loading_a_model(
     assert reason in error
 
 
-def test_the_error_for_a_port_in_use_has_its_number(capsys: pytest.CaptureFixture[str]):
+def test_the_error_for_a_port_in_use_names_the_port(capsys: pytest.CaptureFixture[str]):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as occupied:

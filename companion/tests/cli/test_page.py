@@ -90,7 +90,7 @@ def test_the_page_requires_a_token_like_serve(built: Path, capsys: pytest.Captur
             assert client.get("/model.onnx").content == b"onnx"
 
 
-def test_the_error_for_a_package_without_a_page_has_the_build_command(
+def test_the_error_for_a_package_without_a_page_gives_the_build_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(server_page, "packaged_page", lambda: None)

@@ -108,8 +108,7 @@ def test_rows_match_the_model_the_head_and_the_teacher(evaluation: Evaluation):
                 "peak": relevancy.max(),
             }
             for name, value in expected.items():
-                # Two float32 passes round differently, and the kernel density amplifies this, because scores barely
-                # differ.
+                # Two float32 passes round differently. The kernel density amplifies this, since scores barely differ.
                 assert row[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
             labelled, predicted = relevancy >= 0.4 * relevancy.max(), np.floor(maps[t] * 100) >= 45
             assert row["positive"] == labelled.sum()

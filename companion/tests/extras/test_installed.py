@@ -1,5 +1,4 @@
-"""Tests the package as users install it: bare, [serve] and [train], each in a fresh environment without this source
-tree.
+"""Tests the package as users install it: bare, [serve] and [train], each in a fresh environment without the sources.
 
 `node scripts/check-extras.mjs` creates the environments and runs these tests.
 """
@@ -111,7 +110,7 @@ def test_a_bare_install_serves_the_page_with_its_model(tmp_path: Path):
         assert client.get("/v1/model").status_code == 404
 
 
-def test_a_bare_install_reads_runs_and_says_what_serving_takes(tmp_path: Path):
+def test_a_bare_install_reads_runs_and_names_the_extra_for_serving(tmp_path: Path):
     bare = installed("BARE", tmp_path)
     read = "import sys, pathlib; from patchlight.wire.run import read_run; print(len(read_run(pathlib.Path(sys.argv[1])).tokens))"
     recorded = SAMPLES / "run-1.run"
@@ -139,7 +138,7 @@ def test_the_serve_extra_answers_and_explains_over_http(tmp_path: Path):
         assert len(parse_explanation(post(client, "/v1/explain", image, **request)).maps) == 1
 
 
-def test_the_train_extra_makes_a_head(tmp_path: Path):
+def test_the_train_extra_trains_a_head(tmp_path: Path):
     train = installed("TRAIN", tmp_path)
     lacks(train, ["numba", "scipy", "onnxscript", "onnxruntime"])
     with (tmp_path / "questions.jsonl").open("w") as file:

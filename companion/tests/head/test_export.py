@@ -85,7 +85,7 @@ def test_the_manifest_has_the_head_s_facts_and_a_hash_of_each_file(head: FastRM,
         assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_the_error_for_a_folder_without_a_head_has_its_path(tmp_path: Path):
+def test_the_error_for_a_folder_without_a_head_gives_its_path(tmp_path: Path):
     arguments = command("--head", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
     with pytest.raises(FileNotFoundError, match=r"none/head\.json"):
         arguments.run(arguments)

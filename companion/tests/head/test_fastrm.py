@@ -113,7 +113,7 @@ def test_scaling_keeps_small_weights_out_of_fp16_subnormals():
     assert np.isfinite(stored.M16).all()
 
 
-def test_each_sample_may_have_its_own_patches():
+def test_samples_may_have_different_patches():
     head = make_case(192).head
     queries, patches = torch.randn(3, 192), torch.randn(3, 7, 192)
     with torch.no_grad():

@@ -106,7 +106,7 @@ def test_incremental_labels_equal_those_of_decoding_with_a_cache(kind: str):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_show_whether_the_model_would_give_this_answer(kind: str):
+def test_labels_say_whether_the_model_would_give_this_answer(kind: str):
     made = tiny(kind)
     reading = read(made)
     answer: list[int] = []

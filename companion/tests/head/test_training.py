@@ -87,7 +87,7 @@ def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     assert not (tmp_path / "head" / "checkpoint.pt").exists()
 
 
-def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
     uninterrupted = train_head(samples, tmp_path / "uninterrupted", FACTS, SMALL)
     steps = 0
@@ -176,7 +176,7 @@ def test_predictions_equal_the_head_s_output(tmp_path: Path):
         torch.testing.assert_close(row[: len(expected)], expected, rtol=0, atol=1e-6)
 
 
-def test_options_limit_the_training_tokens_and_hold_questions_out(tmp_path: Path):
+def test_options_limit_the_training_tokens_and_hold_out_questions(tmp_path: Path):
     samples = write_samples(tmp_path / "samples")
     everything = split_tokens(samples, SMALL)
     question = samples.columns["question"]

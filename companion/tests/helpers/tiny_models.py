@@ -1,4 +1,4 @@
-"""Random models of every family with their processors, built offline from configs, with a few thousand weights each.
+"""Random models of every family, with processors, built offline from configs. Each has a few thousand weights.
 
 Their answers are meaningless, but they read images and run in the library exactly as real models do. With `local`,
 attention in the vision tower adds nothing, so each image feature depends on its own pixels only. Tests use that to
@@ -93,7 +93,7 @@ def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = 
 
 
 def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
-    """Build one of KINDS. Weights are large enough for answers to vary from token to token."""
+    """Build one of KINDS. Its weights are large enough to make answers vary from token to token."""
     torch.manual_seed(seed)
     model, processor = _MAKERS[kind]()
     model.eval()
@@ -190,7 +190,7 @@ def _vip_llava() -> tuple[Any, Any]:
 
 
 def _llava_siglip() -> tuple[Any, Any]:
-    """SigLIP's tower has no class token. 64 px are 4 patches of 14 px and a remainder of 8 px that is never read."""
+    """SigLIP's tower has no class token. 64 px is 4 patches of 14 px and a remainder of 8 px that is never read."""
     resizer = SiglipImageProcessorPil(size={"height": 64, "width": 64})
     model, processor = _llava(tower="siglip", text="gemma", selection="full", resizer=resizer)
     return model, processor

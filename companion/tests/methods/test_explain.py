@@ -190,9 +190,8 @@ def test_the_explained_pass_agrees_with_the_streamed_answer(method: Method):
     assert isinstance(check, Check)
     assert isinstance(cost, Cost)
     assert check.is_same
-    assert (
-        check.largest_difference < 1e-4
-    )  # sums with and without a cache round differently; log-probabilities are a few nats
+    # Sums with and without a cache round differently; log-probabilities are a few nats.
+    assert check.largest_difference < 1e-4
     assert cost.forward_passes == {"chefer-incremental": 1 + 4}.get(method, 1)
     log_probs[1] -= 0.25
     check = next(explain(loaded(lvlm), reading, ids, method, [3], log_probs=log_probs))

@@ -96,7 +96,7 @@ def pieces(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> tuple[list[str
 
 @pytest.mark.parametrize("text", SENTENCES, ids=range(len(SENTENCES)))
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_pieces_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None:
+def test_joined_pieces_equal_the_decoded_answer(kind: str, text: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     ids = ids_of(tokenizer, text)
     texts, _, rest = pieces(tokenizer, ids)
@@ -109,7 +109,7 @@ def test_pieces_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=60))
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_pieces_of_any_text_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None:
+def test_joined_pieces_of_any_text_equal_the_decoded_text(kind: str, text: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     ids = ids_of(tokenizer, text)
     texts, _, rest = pieces(tokenizer, ids)
@@ -118,7 +118,7 @@ def test_pieces_of_any_text_join_to_what_the_tokenizer_decodes(kind: str, text: 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_byte_level_tokens_join_even_if_their_bytes_form_no_character(data: st.DataObject) -> None:
+def test_joined_pieces_of_any_byte_level_tokens_equal_the_decoded_text(data: st.DataObject) -> None:
     tokenizer = byte_level()
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
     texts, words, rest = pieces(tokenizer, ids)
@@ -201,7 +201,7 @@ def test_pieces_of_the_embedded_tokenizer_are_spaced_as_in_the_browser() -> None
     assert words[3:8] == [3, 3, 4, 5, 5]
 
 
-def test_prompt_token_texts_include_special_tokens() -> None:
+def test_the_text_of_prompt_tokens_includes_special_tokens() -> None:
     tokenizer = build_tokenizer()
     ids = list(tokenizer("USER: what color is the cube? ASSISTANT:").input_ids)
     texts = token_texts(tokenizer, ids)

@@ -260,7 +260,7 @@ def test_a_failure_during_an_answer_ends_the_stream_properly_and_the_next_questi
 # --- the head, and the API's description ---
 
 
-def test_without_a_head_the_model_facts_have_the_command_to_train_one(plain: Served):
+def test_without_a_head_the_model_facts_give_the_command_to_train_one(plain: Served):
     with plain.client() as client:
         facts = client.get("/v1/model").json()
         assert facts["head"] is None
@@ -435,6 +435,5 @@ def check_crowd(*, crowd: int, rounds: int) -> None:
             assert set(outcomes) <= {"length", "refused"}
             assert outcomes.count("length") >= 25
         grown_mib = (process.memory_info().rss - before) / 2**20
-        # 200 images and their states take about 30 MB; the allocator keeps a little of the memory that the threads
-        # freed.
+        # 200 images and their states take about 30 MB; the allocator keeps some memory that threads have freed.
         assert grown_mib < 32, f"memory grew by {grown_mib:.0f} MiB"

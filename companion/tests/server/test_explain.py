@@ -1,4 +1,4 @@
-"""Tests explanations on a real socket: what is streamed, which requests are refused, how they are queued and stopped."""
+"""Tests explanations on a real socket: what is streamed, which requests are refused, how work is queued and stopped."""
 
 import io
 import json
@@ -242,7 +242,7 @@ def test_explaining_does_not_change_the_model_s_answers(small: Served, run: Run)
     np.testing.assert_allclose([t.log_prob for t in again.tokens], [t.log_prob for t in run.tokens], atol=1e-5)
 
 
-# --- refusals before any work ---
+# --- refused requests ---
 
 REQUEST: dict[str, Any] = {
     "method": "chefer",
@@ -280,7 +280,7 @@ def test_invalid_explanation_requests_are_refused(case: str, small: Served):
     assert small.session.read_count == reads
 
 
-def test_log_probabilities_that_are_nan_are_refused(small: Served):
+def test_nan_log_probabilities_are_refused(small: Served):
     body = json.dumps({"question": "a", **REQUEST, "logProbs": [float("nan"), -1, -1]})
     with small.client() as client:
         response = client.post("/v1/explain", data={"request": body}, files=form()["files"])

@@ -71,7 +71,7 @@ def test_the_documented_problems_match_the_server():
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/"])
-def test_the_framework_s_errors_are_problems_too(path: str):
+def test_framework_errors_are_problem_documents(path: str):
     with companion() as served, served.client() as client:
         response = client.get(path)
         assert (response.status_code, response.json()["type"]) == (404, "urn:patchlight:problem:not-found")

@@ -125,8 +125,7 @@ def test_opening_the_page_with_the_token_sets_a_protected_cookie(network_server:
         assert client.get("/v1/model").status_code == 200
     with httpx.Client(base_url=network_server.url) as client:
         assert client.get("/", params={"token": "wrong"}).status_code == 401
-        # Only the page's own URL accepts the token as a parameter; in other URLs, it would end up in logs and
-        # histories.
+        # Only the page's URL accepts a token parameter; in other URLs, it would stay in logs and browser history.
         assert client.get("/v1/model", params={"token": TOKEN}).status_code == 401
 
 

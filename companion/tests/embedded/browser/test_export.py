@@ -62,8 +62,7 @@ def test_parity_over_questions_is_within_the_goals(folders: Folders):
     samples = [(random_image(k), text) for k, text in enumerate(questions)]
     parity = check_parity(folders.hf, folders.head, folders.browser, samples, limit=12)
     assert parity.identical_share == 1
-    # The saved weights are already rounded to fp16, so the graphs use the same numbers; only the order of summation
-    # differs.
+    # The saved weights are already rounded to fp16, so the graphs use the same weights; only summation order differs.
     assert parity.hidden_error < 1e-5
     # The head's matrix is rounded to fp16 after folding, with a relative error of up to 2^-11 per entry.
     assert 1e-6 < parity.head_error < 5e-3

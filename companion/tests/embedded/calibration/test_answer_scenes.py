@@ -1,4 +1,4 @@
-"""Tests that the shipped calibration can be reproduced from the shipped images with the page's graphs."""
+"""Tests that the page's graphs reproduce the shipped calibration from the shipped images."""
 
 import io
 import json

@@ -49,7 +49,7 @@ def test_patches_are_encoded_as_in_hugging_face(model, tokenizer, scenes) -> Non
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_packed_pair_has_the_same_states_as_on_its_own(model, tokenizer, scenes) -> None:
+def test_packing_does_not_change_the_states_of_a_pair(model, tokenizer, scenes) -> None:
     batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, text_tokens=90, description_share=0.0)
     pieces = prompt_pieces(tokenizer)
     with torch.no_grad():
