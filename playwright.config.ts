@@ -7,7 +7,7 @@ const browser = await findBrowser();
 if (browser === undefined) throw new Error('no Chromium was found: install one, or set PATCHLIGHT_BROWSER to its path');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
 
-/** Set PATCHLIGHT_E2E_PORT to run two checkouts at once. */
+/** Set PATCHLIGHT_E2E_PORT to test two checkouts at the same time. */
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
 /**
@@ -18,7 +18,7 @@ function goldenTolerance() {
   return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 40 };
 }
 
-/** Tests the built page. The time limits only stop hung tests; they leave room for a busy machine. */
+/** Tests the built page. The time limits exist to stop hung tests, and are generous enough for a busy machine. */
 export default defineConfig({
   testDir: 'e2e',
   workers: '100%',

@@ -11,7 +11,10 @@ const isolationHeaders = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-/** Exact text of the two <style> elements that react-aria adds at run time; a change shows as a console error in e2e. */
+/**
+ * Exact text of the two <style> elements that react-aria adds at run time. If it changes, e2e tests see a console
+ * error.
+ */
 const reactAriaStyles = [
   '@layer {\n  [data-react-aria-pressable] {\n    touch-action: pan-x pan-y pinch-zoom;\n  }\n}',
   '@layer {\n  * {\n    overscroll-behavior: contain;\n  }\n}',

@@ -9,7 +9,7 @@ import { browserArguments } from './browser-arguments';
 import { expect, test as plain } from './page';
 import type { RuntimeTests } from './runtime/page';
 
-/** Run WebGPU without a GPU, in SwiftShader: slow, so for correctness only. */
+/** Run WebGPU in SwiftShader, without a GPU. It is slow, so only correctness is tested. */
 const softwareGpu = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',

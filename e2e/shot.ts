@@ -6,9 +6,9 @@ import { expect, test } from './page';
 export const withGoldens = { tag: '@goldens' };
 
 interface ShotOptions {
-  /** Takes only this part of the page. */
+  /** Captures only this part of the page. */
   readonly region?: Locator;
-  /** Takes the full page instead of the viewport. */
+  /** Captures the full page instead of the viewport. */
   readonly isFullPage?: boolean;
   /** `grey` hides images, which make up most of a golden's file size; `real` is for tests of the images themselves. */
   readonly images?: 'grey' | 'real';

@@ -50,7 +50,7 @@ function calibrationProblems(folder) {
   const packed = packedImages(folder, facts.images);
   const missing = [...named].filter((image) => typeof image !== 'string' || !packed.names.includes(image));
   const unused = packed.names.filter((image) => !named.has(image));
-  // One cell per image, in image order.
+  // The thumbnail sheet has one cell per image, in image order.
   const cells = packed.names.length;
   const outside = [...distinct('thumbnail')].filter((cell) => typeof cell !== 'number' || cell < 0 || cell >= cells);
   const unlisted = [...distinct('set')].filter((set) => !facts.data.sets.includes(set));

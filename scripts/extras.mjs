@@ -35,7 +35,7 @@ export const extraVenv = (extra) => path.join(folder, `${extra}-${digest()}`);
 /** @param {Extra} extra */
 const python = (extra) => path.join(extraVenv(extra), bin, 'python');
 
-/** Written last, so that an incomplete environment is created again. */
+/** Written last, so that an incomplete environment is recreated. */
 const readyFile = (/** @type {Extra} */ extra) => path.join(extraVenv(extra), 'ready');
 
 /** Creates missing environments and removes those with outdated dependencies. */

@@ -1,5 +1,5 @@
 // @ts-check
-// The steps of `npm test`, in starting order; `npm run check` runs those with `check: true`.
+// The steps of `npm test`, in the order in which they start; `npm run check` runs those with `check: true`.
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';

@@ -35,7 +35,7 @@ FACTS: CalibrationFacts = {
 
 
 def answers(n: int = 600, *, seed: int = 1) -> list[dict[str, Any]]:
-    """Make answers in which the right ones have slightly lower entropy and much higher log-probability.
+    """Make answers. Right ones have slightly lower entropy and much higher log-probability.
 
     Each measure has information that the other lacks.
     """

@@ -133,7 +133,7 @@ def test_the_serve_extra_answers_and_explains_over_http(tmp_path: Path):
         run = parse_run(post(client, "/v1/generate", image, question=recorded.header["question"]))
         ids = [token.token_id for token in run.tokens]
         assert ids == [token.token_id for token in recorded.tokens]
-        # Without numba, exact Chefer runs on torch's operations.
+        # Without numba, exact Chefer uses torch operations.
         request = {"question": recorded.header["question"], "method": "chefer", "answerIds": ids, "tokenIndices": [0]}
         assert len(parse_explanation(post(client, "/v1/explain", image, **request)).maps) == 1
 

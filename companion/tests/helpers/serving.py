@@ -77,7 +77,7 @@ class WatchedSession(ModelSession):
 
 
 def tiny_session(settings: ServeSettings, kind: str = "llava") -> WatchedSession:
-    """Make a session of a random model without an end token, so that every answer has the maximum length."""
+    """Make a session with a random model that has no end token, so that every answer has the maximum length."""
     made = tiny(kind)
     made.model.generation_config.eos_token_id = None
     return WatchedSession(loaded(made), settings)

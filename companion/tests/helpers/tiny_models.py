@@ -111,7 +111,7 @@ def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
 
 
 def save(lvlm: Tiny, folder: Path) -> None:
-    """Save model and processor in Hugging Face's layout."""
+    """Save the model and its processor in Hugging Face's layout."""
     model: Any = lvlm.model
     model.save_pretrained(folder)
     lvlm.processor.save_pretrained(folder)

@@ -22,7 +22,8 @@ from tests.helpers import plain_methods as plain
 from tests.helpers.tiny_models import Tiny, tiny
 
 ANSWER = [40, 41, 90, 41]
-# Covers every text model and every kind of mask, as in head/test_labels.py. The others only read images differently.
+# Covers every text model and every kind of mask, as in head/test_labels.py. Other families only read images
+# differently.
 FAMILIES = ["llava", "llava-siglip-gemma", "llava-next", "qwen2.5-vl", "smolvlm", "gemma3"]
 
 
@@ -251,7 +252,7 @@ def test_a_stopped_explanation_ends_with_its_cost(method: Method):
 
 def test_incremental_chefer_can_be_stopped_between_the_passes_for_one_token():
     lvlm = tiny("llava")
-    calls = iter([False, False, False])  # before the check and before two of the four passes for the last token
+    calls = iter([False, False, False])  # called before the check and before two of the token's four passes
 
     def stop() -> bool:
         return next(calls, True)

@@ -53,7 +53,7 @@ def serve(page: Page, **options: Any) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def network_server(page: Page) -> Iterator[Server]:
-    """A server for a network, with a token."""
+    """A server open to the network, with a token."""
     yield from serve(page, host="0.0.0.0", token=TOKEN, allowed_hosts=("box.example",))
 
 

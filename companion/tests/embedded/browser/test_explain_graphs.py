@@ -106,7 +106,7 @@ def test_the_manifest_lists_the_graphs_with_hashes_and_no_weight_is_stored_twice
     for name, entry in facts["files"].items():
         content = (BROWSER / name).read_bytes()
         assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}, name
-    # Recorded runs refer to the revision, which does not depend on these graphs.
+    # Recorded runs refer to the model's revision, which must not depend on these graphs.
     own = b"".join((BROWSER / graph).read_bytes() for graph in GRAPHS.values())
     assert manifest["revision"] == hashlib.sha256(own).hexdigest()[:12]
     for name in (TRACE, *METHOD_GRAPHS.values()):
