@@ -6,18 +6,18 @@ const browser = await findBrowser();
 if (browser === undefined) throw new Error('no Chromium was found: install one, or set PATCHLIGHT_BROWSER to its path');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
 
-/** Set PATCHLIGHT_E2E_PORT to run two checkouts at once. */
+/** Set PATCHLIGHT_E2E_PORT to test two checkouts at the same time. */
 const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
 
 /**
- * A changed word moves at least 77 pixels, the smallest of twelve that were tried. `npm run goldens` replaces every
- * golden that differs by a pixel.
+ * Changing a word changed at least 77 pixels in twelve trials, which is well above the tolerance. `npm run goldens`
+ * replaces every golden that differs by a pixel or more.
  */
 function goldenTolerance() {
   return process.env.PATCHLIGHT_GOLDENS === 'exact' ? { maxDiffPixels: 0, threshold: 0 } : { maxDiffPixels: 40 };
 }
 
-/** Tests the built page. The time limits only stop hung tests; they leave room for a busy machine. */
+/** Tests the built page. The time limits exist to stop hung tests, and are generous enough for a busy machine. */
 export default defineConfig({
   testDir: 'e2e',
   workers: '100%',
@@ -35,7 +35,7 @@ export default defineConfig({
     launchOptions: { executablePath: browser, args: browserArguments },
     contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1440, height: 900 },
-    // Tracing takes a fifth of a test's time; `npx playwright test NAME --trace on` records a trace.
+    // Tracing would take up a fifth of a test's time; `npx playwright test NAME --trace on` records a trace.
     trace: 'off',
   },
   projects: [

@@ -11,7 +11,10 @@ const isolationHeaders = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-/** Exact text of the two <style> elements that react-aria adds at run time; a change shows as a console error in e2e. */
+/**
+ * Exact text of the two <style> elements that react-aria adds at run time. If it changes, e2e tests see a console
+ * error.
+ */
 const reactAriaStyles = [
   '@layer {\n  [data-react-aria-pressable] {\n    touch-action: pan-x pan-y pinch-zoom;\n  }\n}',
   '@layer {\n  * {\n    overscroll-behavior: contain;\n  }\n}',
@@ -33,7 +36,7 @@ const policy = [
   "form-action 'none'",
 ];
 
-/** Writes the policy into the built page, so that it holds on any static host. */
+/** Writes the policy into the built page, so that it applies on any static host. */
 function contentSecurityPolicy(): Plugin {
   return {
     name: 'content-security-policy',
@@ -51,7 +54,7 @@ function contentSecurityPolicy(): Plugin {
 /** Packages that only workers import: the generated list of licences covers only the page's modules. */
 const workerPackages = ['onnxruntime-web', 'onnxruntime-common'];
 
-/** Copies the page's licence next to it, and adds the workers' packages to the list of licences. */
+/** Copies the page's licence into its folder, and adds the workers' packages to the list of licences. */
 function licences(): Plugin {
   let folder = '';
   return {
@@ -62,7 +65,7 @@ function licences(): Plugin {
     },
     writeBundle() {
       copyFileSync('LICENSE', `${folder}/LICENSE`);
-      // The packages ship without the licence text, but the MIT text is always the same.
+      // These packages ship without a licence text, so the standard MIT text is used.
       const permission = readFileSync('node_modules/react/LICENSE', 'utf8').split('\n\n').slice(2).join('\n\n');
       for (const name of workerPackages) {
         const { version, license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'));
@@ -89,9 +92,9 @@ export default defineConfig({
     },
   },
   worker: { format: 'es' },
-  // It loads its wasm and mjs by relative URL, which pre-bundling would break.
+  // onnxruntime-web loads its wasm and mjs files by relative URL, which pre-bundling would break.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
-  // Use the builds without embedded glue: the threads start from a separate glue file.
+  // Use the builds without embedded glue code: threads start from a separate glue file.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   build: {
     target: 'es2023',

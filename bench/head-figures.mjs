@@ -1,11 +1,11 @@
 // @ts-check
-// Turns the times of one head into figures: absolute, relative to the paper's formulation, and relative to the matrix
-// products alone, which are its lower bound.
+// Converts the timings of one head to figures: absolute, relative to the paper's formulation, and relative to the
+// matrix products alone, which are a lower bound.
 
 /** @typedef {import('../scripts/figures.mjs').Figure} Figure */
 /** @typedef {{ hiddenSize: number, patches: number, textTokens: number, answerTokens: number }} Sizes */
 
-/** Goals for the folded head at the widths of LLaVA-1.5, 4096 and above. */
+/** Goals for the folded head at LLaVA-1.5's widths (4096 and above). */
 const goals = { minWidth: 4096, batch: '>= 750', single: '>= 180', overProducts: '<= 1.25' };
 
 /**
@@ -18,10 +18,10 @@ export function headFigures(times, { hiddenSize: d, patches: P, textTokens, answ
   const goal = (/** @type {'batch' | 'single' | 'overProducts'} */ name) =>
     d >= goals.minWidth ? { goal: goals[name] } : {};
   const answerPlainMs = T * times.plainTokenMs;
-  /** The float32 matrix is read once; memory bandwidth bounds a row times a matrix. */
+  /** Memory bandwidth limits a vector-matrix product: the float32 matrix is read once. */
   const tokenGBps = (4 * d * d) / times.tokenMs / 1e6;
   const batchGflops = (2 * T * (d * d + P * d)) / times.batchMs / 1e6;
-  /** All queries and keys of prompt and image. */
+  /** Counts the products for all queries and keys of the prompt and the image. */
   const plainGflops = (4 * (P + textTokens) * d * d) / times.plainTokenMs / 1e6;
   const atBatchRate = times.plainTokenMs * (plainGflops / batchGflops);
   return [

@@ -1,5 +1,5 @@
 // @ts-check
-// Measures what a visitor of the built page waits for: first paint, the model, an answer, a map after a click.
+// Measures what a visitor to the built page waits for: first paint, the model, an answer, a map after a click.
 
 /** @typedef {{ firstPaintMs: number, exampleMs: number, readyMs: number }} LoadTimes */
 /** @typedef {{ firstTokenMs: number, tokenMs: number, mapMs: number, tokens: number }} AnswerTimes */

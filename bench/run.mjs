@@ -4,7 +4,7 @@
 //   npm run bench -- --write                               also writes bench/report/*.json, the source of README's figures
 //   npm run bench -- --only head --widths 4096 --rounds 3  measures the head at one width
 //   npm run bench -- --only explain                        measures each method
-//   npm run bench -- --only page --public <folder>         measures the page with another model and other samples
+//   npm run bench -- --only page --public <folder>         measures the page with a different model and samples
 import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
 const rounds = Number(options.rounds);
 process.chdir(root);
 
-/** Sizes as in LLaVA-1.5 (576 patches), with a short question and an answer as long as in the paper. */
+/** LLaVA-1.5's number of patches, a short question, and the answer length used in the paper. */
 const sizes = { patches: 576, textTokens: 64, answerTokens: 100 };
 const questions = ['What color is the large sphere?', 'Describe the image.', 'How many cubes are there?'];
 
@@ -42,7 +42,7 @@ const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] }
 const measuredOn = `${os.cpus()[0]?.model.trim()}, ${os.cpus().length} cores, ${isHeadlessShell(executablePath) ? 'headless shell of ' : ''}Chromium ${browser.version()}`;
 console.log(measuredOn);
 
-/** The benchmark page is built like the product: same sources, worker format and headers. */
+/** The benchmark page is built like the product, with the same sources, worker format and headers. */
 const builds = {
   page: {
     configFile: 'vite.config.ts',

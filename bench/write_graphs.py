@@ -38,10 +38,10 @@ def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list], outpu
 
 
 def write_plain(path: Path, d: int) -> None:
-    """Write the paper's snippet (figure 15): self-attention over all last hidden states so far, run once per token.
+    """Write the paper's snippet (figure 15): self-attention over the last layer's states so far, once per token.
 
-    states [n, d], raw, of the prompt and the answer up to the token -> probabilities [1, n] of the last row. Computes
-    all queries and all keys.
+    states [n, d]: the raw states of the prompt and of the answer up to the token. The output, probabilities [1, n], is
+    the last row only, but all queries and all keys are computed.
     """
     node = helper.make_node
     constants = [
@@ -75,7 +75,7 @@ def write_plain(path: Path, d: int) -> None:
 
 
 def write_products(path: Path, d: int) -> None:
-    """Write only the two matrix products that the folded head needs: its lower bound."""
+    """Write only the two matrix products that the folded head needs, as a lower bound on its time."""
     m16 = weight_layout(d)[0]
     nodes = [
         helper.make_node("Cast", ["M16"], ["M"], to=TensorProto.FLOAT),

@@ -1,4 +1,4 @@
-/** Chromium's command-line arguments in every test. */
+/** Chromium's command-line arguments for every test. */
 export const browserArguments = [
   '--no-sandbox',
   // Render text the same way on every machine.

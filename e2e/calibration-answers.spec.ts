@@ -37,7 +37,7 @@ test('a calibration image and its question give the stored answer and entropy', 
     await tokens(page).last().click();
     const saved = await saveMap(page);
     expect(saved.answer.trim(), stored.question).toBe(stored.answer);
-    // WASM sums in a different order from the runtime that made the calibration.
+    // WASM adds numbers in a different order than the runtime that made the calibration.
     expect(saved.tokens[0]?.logProb).toBeCloseTo(stored.logProbs.at(-1) ?? Number.NaN, 3);
     const values = saved.values.flat();
     expect(sumNormalised(values)).toBeCloseTo(stored.entropySum.at(-1) ?? Number.NaN, 3);

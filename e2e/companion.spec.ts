@@ -66,7 +66,7 @@ async function submit(page: Page, question: string): Promise<void> {
   await questionBox(page).press('Enter');
 }
 
-/** Asks and waits for the complete answer. */
+/** Asks a question and waits for the complete answer. */
 async function ask(page: Page, question: string): Promise<void> {
   await submit(page, question);
   await expect(eyebrow(page)).toHaveText('Answer');
@@ -74,7 +74,9 @@ async function ask(page: Page, question: string): Promise<void> {
   await idle(page);
 }
 
-/** Freezes the companion mid-answer: it runs for one frame of the page at a time until `count` tokens are on screen. */
+/**
+ * Freezes the companion mid-answer, after letting it run one animation frame at a time until `count` tokens are shown.
+ */
 async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
   for (;;) {
     companion.freeze();
@@ -98,7 +100,7 @@ async function savedMap(page: Page, index: number): Promise<SavedMap> {
   return JSON.parse(await readFile(await (await download).path(), 'utf8')) as SavedMap;
 }
 
-/** Returns the texts of the answer's tokens, and the maps of about eight of them. */
+/** Returns the text of every answer token, and the maps of about eight of them. */
 async function answerOnScreen(page: Page): Promise<{ texts: string[]; maps: SavedMap[] }> {
   const texts = await tokens(page).evaluateAll((options) =>
     options.map((option) => option.firstChild?.textContent ?? ''),
@@ -182,7 +184,8 @@ test('answers and maps match the embedded model’s for every recorded example',
       const differences = map.values.flatMap((row, r) =>
         row.map((value, c) => Math.abs(value - expectedMap.values[r]![c]!)),
       );
-      // The companion has float32 weights and sends states as fp16; the page has fp16 weights. Largest seen: 5e-4.
+      // The companion has float32 weights and sends states as fp16; the page has fp16 weights. The largest difference
+      // seen is 5e-4.
       expect(Math.max(...differences), label).toBeLessThan(2e-3);
       expect(Math.abs(map.tokens[0]!.logProb - expectedMap.tokens[0]!.logProb), label).toBeLessThan(2e-2);
       expect(map.backend, label).toBe('wasm');
@@ -247,7 +250,7 @@ slow(
       const headers = { Authorization: `Bearer ${secret}` };
       return fetch(`${companion.origin}/v1/generate`, { method: 'POST', body, headers });
     });
-    // A response begins once its question is in the queue, so these three are ahead.
+    // A response begins once its question is queued, so these three are ahead of the next question.
     const responses = await Promise.all(requests);
     await submit(page, 'How many objects are there?');
     await expect(message(page)).toContainText(/Queued: \d questions? ahead of yours/);
@@ -301,7 +304,7 @@ test.describe('failures', () => {
   });
 
   test('a damaged stream leaves an interrupted, partial answer', async ({ opened: page }) => {
-    // 1,000 bytes are missing among the last tokens.
+    // Cuts 1,000 bytes out of the last tokens.
     await damage(page, (body) =>
       Buffer.concat([body.subarray(0, body.length - 4000), body.subarray(body.length - 3000)]),
     );

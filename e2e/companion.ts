@@ -11,7 +11,7 @@ import { root } from '../scripts/shell.mjs';
 const modelFolder = 'models/patchlight-scenes';
 
 export interface Companion {
-  /** URL of its page, including the token. */
+  /** URL of the page that it serves, including the token. */
   readonly address: string;
   readonly origin: string;
   readonly port: number;
@@ -44,7 +44,7 @@ export async function startCompanion({
   const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(chosenPort)];
   const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...extra], {
     cwd: root,
-    // Use this checkout's package, not an installed one, and a single thread, because the browser computes as well.
+    // Use this checkout's package, not an installed one, and one thread, because the browser needs the other cores.
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -89,7 +89,7 @@ export function headlessFolder(): string {
   return folder;
 }
 
-/** Returns a free port, on which a test can start another companion later. */
+/** Returns a free port, so that a test can later start another companion on the same port. */
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();

@@ -231,7 +231,7 @@ test('all panels zoom and pan together by keyboard, Ctrl with the wheel, or drag
   await page.mouse.move(box.x + 150, box.y + 200, { steps: 4 });
   await page.mouse.up();
   await expect.poll(left).toBeCloseTo(before - 50, 0);
-  await expect(page.locator('.patch-cursor[data-picked]')).toHaveCount(0); // dragging picks no patch
+  await expect(page.locator('.patch-cursor[data-picked]')).toHaveCount(0); // dragging does not pick a patch
   await page.getByRole('button', { name: 'Fit', exact: true }).click();
   await expect.poll(async () => new Set(await widths())).toEqual(new Set([fitted]));
 });

@@ -51,7 +51,7 @@ test.describe('on a first visit', () => {
       const total = await page.evaluate(() =>
         (window as unknown as { shifts: number[] }).shifts.reduce((sum, shift) => sum + shift, 0),
       );
-      // Measured: below 0.01, and 0.15 before space was reserved for late content. Late fonts cause some of it.
+      // Measured total: below 0.01, partly due to late fonts (0.15 before space was reserved for late content).
       expect(total).toBeLessThan(0.02);
     });
   }

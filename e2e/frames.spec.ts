@@ -37,7 +37,7 @@ test('the detail frame is shown first, and the overview has its own grid, positi
   await expect.poll(() => mapPixels(page)).toHaveLength(6 * 6 * 4);
   const square = await patches(page).boundingBox();
   expect(square!.width / square!.height).toBeCloseTo(1, 1);
-  // The overview includes the padding above and below the image, and the stage has room for it.
+  // The overview includes the padding above and below the image, and the stage makes room for it.
   const image = await page.locator('.stage-image').boundingBox();
   expect(square!.height).toBeCloseTo(image!.height * 2, 0);
   expect(image!.y - square!.y).toBeCloseTo(image!.height / 2, 0);

@@ -5,13 +5,12 @@ import { expect, type Page, test } from '@playwright/test';
 import { build, type PreviewServer, preview } from 'vite';
 import { withGoldens } from './shot';
 
-// Tests the gallery of marks, which needs no model. All screenshots are taken from one page; `npm run goldens` retakes
-// them.
+// Tests the gallery of marks, which needs no model. `npm run goldens` retakes its screenshots.
 
 // One worker: the tests share the server and the page.
 test.describe.configure({ mode: 'default' });
 
-/** The themes to take each mark in: dark as well if the theme sets the colours of the data. */
+/** The themes in which each mark is compared: dark as well if the theme sets the colours of the data. */
 const goldens: Readonly<Record<string, readonly ('light' | 'dark')[]>> = {
   heatmap: ['light'],
   outline: ['light'],
@@ -73,7 +72,7 @@ async function open(query: string): Promise<void> {
   });
 }
 
-/** Hides the other marks: if one grew, it would shift this one by part of a pixel and change its screenshot. */
+/** Hides the other marks: if one grew, it could shift this one by a fraction of a pixel and change the screenshot. */
 function showAlone(name: string): void {
   for (const mark of document.querySelectorAll<HTMLElement>('.gallery-mark')) {
     mark.hidden = mark.querySelector('[data-name]')?.getAttribute('data-name') !== name;

@@ -56,7 +56,7 @@ export function brokenPng(): Buffer {
   return diskPng(336, 336, [200, 30, 30]).subarray(0, 400);
 }
 
-/** Adds the EXIF orientation that means: rotate a quarter turn clockwise. */
+/** Adds EXIF orientation 6: viewers must rotate the image by a quarter turn clockwise. */
 export function rotatedJpeg(jpeg: Buffer): Buffer {
   const orientation = [0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, 6, 0, 0];
   const tiff = [...Buffer.from('MM\0*', 'latin1'), 0, 0, 0, 8, 0, 1, ...orientation, 0, 0, 0, 0];

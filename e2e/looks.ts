@@ -21,9 +21,9 @@ export async function setLook(page: Page, size: Size, colorScheme: Scheme): Prom
 }
 
 interface AxeOptions {
-  /** The whole page if undefined. */
+  /** If undefined, the complete page is checked. */
   readonly region?: string | undefined;
-  /** Checks only what the colour scheme changes. */
+  /** Applies only axe's colour rules. */
   readonly isColorOnly?: boolean;
 }
 

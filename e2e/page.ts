@@ -9,7 +9,7 @@ interface Options {
   allowedErrors: RegExp | undefined;
   /** Gives the test its own browser context, for an empty cache or for emulating another device. */
   isFresh: boolean;
-  /** The first address that a new context requests. */
+  /** The first URL that a new context requests. */
   entry: string;
 }
 

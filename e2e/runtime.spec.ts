@@ -1,5 +1,5 @@
-// Tests the inference code in a real browser: one backend against the other, recovery when one fails, and the complete
-// path from an image to maps against results saved by Python.
+// Tests the inference code in a real browser: that both backends compute the same maps, that it recovers when one
+// fails, and that the complete path from an image to its maps matches results saved by Python.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from '@playwright/test';
@@ -9,7 +9,7 @@ import { browserArguments } from './browser-arguments';
 import { expect, test as plain } from './page';
 import type { RuntimeTests } from './runtime/page';
 
-/** Run WebGPU without a GPU, in SwiftShader: slow, so for correctness only. */
+/** Run WebGPU in SwiftShader, without a GPU. It is slow, so only correctness is tested. */
 const softwareGpu = [
   '--enable-unsafe-webgpu',
   '--use-webgpu-adapter=swiftshader',
@@ -201,7 +201,7 @@ test('answers and maps match those saved by Python', async ({ page }) => {
     const [expected, actual] = result.geometries.map(({ frames }) => frames[0].crop);
     for (const side of ['xPx', 'yPx', 'widthPx', 'heightPx'] as const)
       expect(actual![side], label).toBeCloseTo(expected![side], 6);
-    // The page has fp16 weights, Python float32: a patch's probability differs in the third decimal.
+    // The page has fp16 weights and Python has float32 weights, so probabilities differ in the third decimal.
     expect(result.mapDifference, label).toBeLessThan(5e-3);
     expect(result.logProbDifference, label).toBeLessThan(2e-2);
   }
@@ -231,7 +231,7 @@ test("a recorded run's maps match autograd, and recomputing its answer gives the
     expect(check!.isSame).toBe(true);
     expect(check!.largestDifference).toBeLessThan(1e-4);
     for (const [i, expected] of explained.picture.maps[method].entries()) {
-      // Both sides have the same fp16 weights: they differ in the order of sums, also when scaling the image.
+      // Both sides have the same fp16 weights; only the order of summation differs, including in image scaling.
       expect(relativeError(maps[i]!.values, floats(expected.values)), `${method}, map ${i}`).toBeLessThan(1e-4);
       if (expected.prompt)
         expect(relativeError(maps[i]!.text!.prompt, floats(expected.prompt)), method).toBeLessThan(1e-4);

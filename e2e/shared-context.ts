@@ -7,7 +7,7 @@ import type { Browser, BrowserContext, Page } from '@playwright/test';
  * model's files stay cached between pages.
  */
 export interface SharedContexts {
-  /** `entry` is the first address to request; it includes the token if the origin requires one. */
+  /** `entry` is the first URL to request; it includes the token if the origin requires one. */
   get(origin: string, entry: string): Promise<BrowserContext>;
   /** Clears what a test stored, except the model's files. */
   reset(origin: string): Promise<void>;
@@ -53,7 +53,7 @@ async function open(browser: Browser, origin: string, entry: string, compiled: r
   return { context, anchor };
 }
 
-/** The product's headers: with others, the anchor would run in another process. */
+/** The product's headers. With different headers, the anchor would run in a different process from the tested pages. */
 const isolation = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 /** Compiles onnxruntime in advance: Chromium compiles the same bytes once per process, so later pages reuse it. */

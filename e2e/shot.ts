@@ -6,17 +6,17 @@ import { expect, test } from './page';
 export const withGoldens = { tag: '@goldens' };
 
 interface ShotOptions {
-  /** Takes only this part of the page. */
+  /** Captures only this part of the page. */
   readonly region?: Locator;
-  /** Takes the full page instead of the viewport. */
+  /** Captures the full page instead of the viewport. */
   readonly isFullPage?: boolean;
-  /** `grey` unless images are the subject: they make up most of a golden's file size. */
+  /** `grey` hides images, which make up most of a golden's file size; `real` is for tests of the images themselves. */
   readonly images?: 'grey' | 'real';
 }
 
 /**
  * Compares a view at one size and in one colour scheme with the golden named after all three. The test continues after
- * a difference, so that it reports every golden that differs. `npm run goldens` retakes them.
+ * a difference, so it reports every golden that differs. `npm run goldens` retakes them.
  */
 export async function shot(
   page: Page,
@@ -34,7 +34,7 @@ export async function shot(
   });
 }
 
-/** Replaces measured times, which differ between runs (as would the width of a mask), and hides charts of them. */
+/** Replaces measured times, which differ between runs (masks would differ in width), and hides charts of times. */
 function prepare(isGrey: boolean): void {
   for (const element of document.querySelectorAll('[data-volatile]:not(:has(*))')) element.textContent = '0 ms';
   const sheet = new CSSStyleSheet();

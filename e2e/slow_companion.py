@@ -1,4 +1,4 @@
-"""Run `patchlight` with a model whose every pass takes at least 80 ms, like a large model's.
+"""Run `patchlight` with forward passes of at least 80 ms, as if the model were large.
 
 Tests can then act in the middle of an answer, however fast the machine is. Everything else is unchanged.
 """

@@ -23,7 +23,7 @@ const csvFile = (name: string, lines: readonly string[]) => ({
   buffer: Buffer.from(`${lines.join('\n')}\n`),
 });
 
-/** Returns reproducible entropies; those of right answers are lower by half a nat. */
+/** Returns reproducible entropies, half a nat lower for right answers. */
 function entropyCsv(right: number, wrong: number): string[] {
   const wave = (i: number, mean: number) => (mean + Math.sin(i * 12.9898) * 0.6).toFixed(4);
   return [
@@ -204,7 +204,7 @@ test('a row opens as a run: its question is asked again and compared with answer
   const imageResponse = page.waitForResponse('**/images.bin');
   await row.click();
   await expect(page.locator('.answer-question')).toHaveText(question);
-  // Only one image is fetched, of 4 MB in all.
+  // Fetches only this image's part of the 4 MB file.
   const image = await imageResponse;
   expect(image.status()).toBe(206);
   expect((await image.body()).length).toBeLessThan(20_000);
@@ -224,7 +224,7 @@ test('a table replaces the model calibration, and closing it restores that', asy
   await expect.poll(() => remainingRows(page)).toBe(1000);
   await page.locator('.samples-row').first().click();
   await expect(page.locator('.samples-note')).toContainText('cannot be asked again');
-  // The table names no model, so answers are still compared with their own model's calibration.
+  // The table names no model, so answers are still compared with the calibration of the model that gave them.
   await page.getByRole('link', { name: 'Explain' }).click();
   await idle(page);
   await expect(sentence(page)).toContainText('answers like this one');

@@ -19,7 +19,7 @@ import { diskPng } from './images';
 const sizePx = { width: 900, height: 450 };
 const detail = { rows: 12, cols: 24 };
 const overview = { rows: 6, cols: 6 };
-/** The brightest patch in each frame, counted from 0. */
+/** The brightest patch in each frame, with rows and columns counted from 0. */
 export const peaks = { detail: { row: 4, col: 17 }, overview: { row: 3, col: 1 } };
 
 const alternative = new Struct<{ tokenId: Int32; text: Utf8; logProb: Float32 }>([
@@ -55,7 +55,7 @@ function bump({ rows, cols }: typeof detail, peak: typeof peaks.detail): number[
   });
 }
 
-/** Returns a run file of a model with two frames: one in detail without padding, one small and padded to a square. */
+/** Returns a run file of a model with two frames: an unpadded detail frame, and a small overview padded to a square. */
 export function twoFramesRun(): Buffer {
   const picture = diskPng(sizePx.width, sizePx.height, [40, 90, 170]);
   const patches = detail.rows * detail.cols + overview.rows * overview.cols;

@@ -4,8 +4,8 @@ import { defineConfig, mergeConfig, type Plugin } from 'vite';
 import base from '../vite.config.ts';
 
 /**
- * Makes workers see a single core. onnxruntime's threads wait for each other in busy loops, which would take most of the
- * time of tests that run side by side. runtime.spec.ts uses several threads.
+ * Makes workers see a single core. onnxruntime's threads busy-wait for each other, which would use up most of the CPU
+ * time when tests run in parallel. Multithreading is tested in runtime.spec.ts.
  */
 function oneThread(): Plugin {
   const prefix = "Object.defineProperty(navigator, 'hardwareConcurrency', { value: 1 });\n";

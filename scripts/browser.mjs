@@ -41,7 +41,7 @@ async function playwrightBrowser() {
  */
 
 /**
- * Returns the browser's path, or undefined if there is none. Installs nothing.
+ * Returns the path of the browser, or undefined if there is none. Does not install anything.
  * @param {BrowserKind} [kind]
  * @returns {Promise<string | undefined>}
  */

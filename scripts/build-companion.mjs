@@ -1,5 +1,5 @@
 // @ts-check
-// Builds the page and copies it into the Python package, so that its wheel can serve the page:
+// Builds the page and copies it into the Python package, so that an installed package can serve the page:
 //   node scripts/build-companion.mjs             companion/src/patchlight/page/
 //   node scripts/build-companion.mjs --wheel     and the wheel, in companion/dist/
 import { rmSync } from 'node:fs';

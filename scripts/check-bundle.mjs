@@ -1,5 +1,5 @@
 // @ts-check
-// Checks the gzipped size of the JavaScript for the first paint: the entry and all its static imports.
+// Checks the gzipped size of the JavaScript needed for the first paint: the entry module and all its static imports.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';

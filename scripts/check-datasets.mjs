@@ -9,8 +9,8 @@ import { checkFolders, listedFilesProblems } from './listed-files.mjs';
 import { root } from './shell.mjs';
 
 /**
- * Returns the images in the index and its problems: each image must be in the file with its hash, and together they must
- * fill the file.
+ * Returns the names of the indexed images, and any problems: each image's bytes must match its hash, and the images
+ * must cover the file from start to end without gaps.
  * @param {string} folder
  * @param {{ file: string, index: string } | undefined} declared
  * @returns {{ names: string[], problems: string[] }}
@@ -50,7 +50,7 @@ function calibrationProblems(folder) {
   const packed = packedImages(folder, facts.images);
   const missing = [...named].filter((image) => typeof image !== 'string' || !packed.names.includes(image));
   const unused = packed.names.filter((image) => !named.has(image));
-  // One cell per image, in image order.
+  // The thumbnail sheet has one cell per image, in image order.
   const cells = packed.names.length;
   const outside = [...distinct('thumbnail')].filter((cell) => typeof cell !== 'number' || cell < 0 || cell >= cells);
   const unlisted = [...distinct('set')].filter((set) => !facts.data.sets.includes(set));

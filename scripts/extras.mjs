@@ -1,6 +1,6 @@
 // @ts-check
-// Creates virtual environments, one for each way to install the Python package. They hold the dependencies and are kept
-// in .cache/extras until these change; each check reinstalls the package itself.
+// Creates virtual environments, one for each way to install the Python package. The environments are kept in
+// .cache/extras until the dependencies change; each check reinstalls only the package.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -35,7 +35,7 @@ export const extraVenv = (extra) => path.join(folder, `${extra}-${digest()}`);
 /** @param {Extra} extra */
 const python = (extra) => path.join(extraVenv(extra), bin, 'python');
 
-/** Written last, so that an incomplete environment is created again. */
+/** Written last, so that an incomplete environment is recreated. */
 const readyFile = (/** @type {Extra} */ extra) => path.join(extraVenv(extra), 'ready');
 
 /** Creates missing environments and removes those with outdated dependencies. */

@@ -12,10 +12,10 @@ import { root } from './shell.mjs';
 const reportFolders = ['public/models/patchlight-scenes/report', 'public/datasets/patchlight-scenes', 'bench/report'];
 
 /**
- * One report file: figures measured by one command. A report without `figures` is data for other readers. `interval` is
+ * One report file: figures measured by one command. A report without `figures` is for other consumers. `interval` is
  * the 95 % interval of a sampled figure.
  * @typedef {{ label: string, value: number | string, interval?: readonly [number, number], unit?: string, goal?: string }} Figure
- * Figures that read better in columns are tables.
+ * Figures that are easier to read in columns are in tables.
  * @typedef {{ title: string, columns: string[], rows: (string | number)[][] }} Table
  * @typedef {{ title: string, command: string, measuredOn?: string, figures: Figure[], tables?: Table[] }} Report
  */
@@ -92,7 +92,7 @@ export function renderFigures(reports) {
   return sections.join('\n\n');
 }
 
-/** The README's figures by report and label, with their text in the README. */
+/** The figures shown in the README, by report and label, with the text that the README uses. */
 const readmeFigures = [
   {
     report: 'Answers on unseen scenes (greedy, exact match)',

@@ -17,7 +17,8 @@ export const folder = path.join(root, 'e2e/goldens');
 /** @typedef {{ specs?: { tests: { results: { status: string, steps?: ReportStep[] }[] }[] }[], suites?: ReportSuite[] }} ReportSuite */
 
 /**
- * Returns the goldens that a test run compared, from Playwright's JSON report: e2e/shot.ts names a step after each.
+ * Returns the goldens that a test run compared, according to Playwright's JSON report: e2e/shot.ts names a test step
+ * after each golden.
  * @param {ReportSuite} suite
  * @returns {string[]}
  */

@@ -1,9 +1,9 @@
 // @ts-check
-// Allowed imports in src. src/README.md shows the same arrows as a diagram.
+// Allowed imports in src; src/README.md shows them as a diagram.
 
 /**
  * Allowed imports between folders, in addition to a folder's own files. `main` is src/main.tsx. A target is a folder,
- * or a pattern for the files of a folder that others may use.
+ * or a pattern for those of its files that other folders may import.
  * @type {Readonly<Record<string, readonly string[]>>}
  */
 export const folders = {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import config, { folders, rooms } from './imports.mjs';
 import { root } from './shell.mjs';
 
-/** A page with one violation of each rule, and what is allowed next to it. */
+/** Source files with at least one violation of each rule, and similar imports that are allowed. */
 const files = {
   'src/main.tsx': "import { createRoot } from 'react-dom/client'; import './views/app/app'; export { createRoot };",
   'src/gallery/marks.tsx':
@@ -49,7 +49,7 @@ const files = {
   'outside.ts': '',
 };
 
-/** As `rule: from -> to`. */
+/** Formatted as `rule: from -> to`. */
 const violations = [
   'from-gallery: src/gallery/marks.tsx -> src/source/rows.ts',
   'from-math: src/math/up.ts -> src/contract/run.ts',

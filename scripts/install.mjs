@@ -1,5 +1,5 @@
 // @ts-check
-// Installs what the steps need, if it is missing.
+// Installs any missing prerequisites of the steps.
 //   node scripts/install.mjs node python browser
 import { existsSync } from 'node:fs';
 import path from 'node:path';

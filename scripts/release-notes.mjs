@@ -1,7 +1,7 @@
 // @ts-check
 // Prints the notes of a release from CHANGELOG.md:
 //   node scripts/release-notes.mjs v0.1.0
-// Fails unless the tag, package.json and companion/pyproject.toml have the same version and the changelog dates it.
+// Fails unless the tag, package.json and companion/pyproject.toml have the same version and the changelog has its date.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';

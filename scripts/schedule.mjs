@@ -1,6 +1,6 @@
 // @ts-check
-// Runs tasks in parallel on a number of job slots. Tasks start in the given order, each as soon as its dependencies have
-// passed and enough slots are free; a smaller task may start before an earlier one that does not fit.
+// Runs tasks in parallel within a limited number of job slots. Tasks start in the given order, each as soon as its
+// dependencies have passed and enough slots are free; a smaller task may start before an earlier one that does not fit.
 
 /**
  * @typedef {object} Task

@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { schedule } from './schedule.mjs';
 
-/** Tasks that end when the test decides, and a record of the started ones. */
+/** Returns tasks that the test ends explicitly, and the names of those that have started. */
 function tasksByHand() {
   /** @type {string[]} */
   const started = [];

@@ -25,7 +25,7 @@ function endGroup(pid) {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has already ended.
+    // The group has already ended.
   }
 }
 
@@ -77,7 +77,7 @@ export function run(command, args, { cwd = root, env = {}, onOutput, stallMs = d
       settle();
       reject(new Error(`${command} did not start: ${error.message}`));
     });
-    // Processes the command left running would keep its pipes open, so end them first; then "close" follows.
+    // Ends any processes that the command left running: they keep its pipes open, which delays "close".
     child.on('exit', settle);
     child.on('close', (code, signal) => {
       if (code === 0) return resolve();

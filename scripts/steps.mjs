@@ -1,5 +1,5 @@
 // @ts-check
-// The steps of `npm test`, in starting order; `npm run check` runs those with `check: true`.
+// The steps of `npm test`, in the order in which they start; `npm run check` runs those with `check: true`.
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -135,7 +135,7 @@ export const slotsOf = ({ share }, jobs) => (share === undefined ? 1 : Math.ceil
 export const workersOf = (step, jobs) => (step.waits ? jobs : slotsOf(step, jobs));
 
 /**
- * Builds a small embedded model in an empty folder, because the pipeline would resume the work of an earlier version.
+ * Builds a small embedded model in an empty folder; in a used one, the pipeline would resume an earlier version's work.
  * @param {StepContext} context
  */
 async function runSmokePipeline({ run }) {

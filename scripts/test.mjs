@@ -1,5 +1,5 @@
 // @ts-check
-// `npm test`: all checks in one command, also on a fresh clone. CI runs only this.
+// `npm test`: runs all checks, even on a fresh clone. CI runs only this command.
 //   node scripts/test.mjs                   all steps; a failure does not stop the others
 //   node scripts/test.mjs --check           formatting, lint, types and imports only: `npm run check`
 //   node scripts/test.mjs --only vitest     one step (repeatable) with its dependencies; --list lists them

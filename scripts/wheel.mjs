@@ -1,5 +1,5 @@
 // @ts-check
-// Builds the Python package as a wheel, from a copy, so that concurrent builds do not share a folder.
+// Builds the Python package as a wheel, from a copy of its sources, so that concurrent builds do not share a folder.
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -9,7 +9,7 @@ import { root, run } from './shell.mjs';
 const companion = path.join(root, 'companion');
 
 /**
- * Copies a built page without the build manifest, which only checks need.
+ * Copies a built page without its build manifest, which only the checks need.
  * @param {string} dist
  * @param {string} target
  */

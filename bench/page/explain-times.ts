@@ -1,4 +1,5 @@
-// Measures the embedded model's explanations as the page computes them: with its source, its worker and a recorded run.
+// Measures the embedded model's explanations as the page computes them: of a recorded run, through the page's source
+// and worker.
 import type { MethodId } from '../../src/contract/methods';
 import type { AnswerToken, RunHeader } from '../../src/contract/run';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
@@ -13,11 +14,13 @@ export interface ExplainJob {
 
 export interface ExplainTimes {
   readonly tokens: number;
-  /** From the first request to its first map: loads the files, creates a session, reads the answer, explains one token. */
+  /**
+   * From the first request to its first map: loading files, creating a session, reading the answer, explaining a token.
+   */
   readonly firstMapMs: number;
   /** FastRM's time per token while answering, one token at a time. */
   readonly fastrmMs: number;
-  /** Time per token when explaining a complete answer, including reading it again; medians of the rounds. */
+  /** Time per token when explaining a complete answer, including the time to read it again; median of the rounds. */
   readonly tokenMs: Readonly<Partial<Record<MethodId, number>>>;
 }
 
@@ -32,7 +35,7 @@ export async function measureExplain({ modelUrl, runUrl, rounds }: ExplainJob): 
     if (event.type === 'map') firstMapMs = performance.now() - from;
 
   let requests = 0;
-  /** Milliseconds per token. Varies the answer's length, because the worker caches the answers it read last. */
+  /** Milliseconds per token. Varies the answer's length, because the worker caches recently read answers. */
   async function perTokenMs(method: MethodId): Promise<number> {
     const part = tokens.slice(0, tokens.length - (requests++ % 4));
     const tokenIndices = part.map(({ index }) => index);

@@ -1,5 +1,6 @@
-// Measures one head of one width in a worker: the product's head with random weights, the paper's formulation, and the
-// matrix products alone. Rounds alternate between the three, so that a temporarily busy machine slows all of them.
+// Measures a head of a given width in a worker, in three versions: the product's head with random weights, the paper's
+// formulation, and the matrix products alone. Rounds alternate between the three, so that a temporarily busy machine
+// slows all of them.
 import { createGraph, type Graph, type GraphFiles } from '../../src/inference/graph';
 import { createHead } from '../../src/inference/head';
 import { loadRuntime, planRuntime } from '../../src/inference/runtime';
@@ -12,21 +13,21 @@ export interface HeadJob {
   readonly graphsUrl: string;
   readonly hiddenSize: number;
   readonly patches: number;
-  /** Number of text tokens in the prompt, which the paper's formulation attends over in addition to the patches. */
+  /** Number of text tokens in the prompt. The paper's formulation attends over these in addition to the patches. */
   readonly textTokens: number;
   /** Number of tokens in one answer. */
   readonly answerTokens: number;
   readonly rounds: number;
 }
 
-/** Medians of the rounds, in milliseconds, without the first round. */
+/** Medians of all rounds but the first, in milliseconds. */
 export interface HeadTimes {
   readonly threads: number;
   readonly sessionMs: number;
   readonly imageMs: number;
   /** One token at a time. */
   readonly tokenMs: number;
-  /** A complete answer at once, without and with preparing its image. */
+  /** A complete answer at once, excluding and including the preparation of its image. */
   readonly batchMs: number;
   readonly batchWithImageMs: number;
   readonly plainTokenMs: number;

@@ -15,7 +15,7 @@ declare global {
 
 window.measureStatistics = measureStatistics;
 
-/** Starts a new worker for each job, to free the memory of the wider heads in between. */
+/** Starts a new worker for each job, so that the memory of a wide head is freed before the next job. */
 window.measureHead = (job) =>
   new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./head-worker.ts', import.meta.url), { type: 'module' });

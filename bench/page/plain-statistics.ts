@@ -1,4 +1,4 @@
-// Straightforward versions of the same statistics, as a baseline.
+// Straightforward implementations of the page's statistics, as a baseline.
 import { createRandom } from '../../src/math/random';
 import { exactDensity, scottBandwidth } from '../../src/math/statistics/kernel-density';
 

@@ -14,7 +14,7 @@ export function randomFloats(count: number, noise: () => number, size = 1): Floa
 }
 
 /**
- * Fills an array with fp16 bit patterns of random sign and mantissa and magnitudes between 1/4 and 1. Generates the bits
+ * Fills an array with random fp16 values of either sign, with magnitudes between 1/4 and 1. Generates their bits
  * directly, because rounding 26 million values (d = 5120) would take longer than the benchmark.
  */
 export function fillHalfs(halfs: Uint16Array, noise: () => number): void {

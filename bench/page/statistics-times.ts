@@ -1,5 +1,5 @@
-// Measures the statistics worker on interactive tasks, from the page's call to its result, and compares it with
-// straightforward versions: smoothing every value of every resample, and filtering all rows again for every chart.
+// Measures the statistics worker on interactive tasks, from the page's call to the result, and compares it with
+// straightforward implementations, which smooth every value of every resample and filter all rows for every chart.
 
 import { createRandom } from '../../src/math/random';
 import type { AnswerValue, FilterChart } from '../../src/statistics/api';
@@ -18,10 +18,10 @@ export interface StatisticsJob {
 export interface StatisticsTimes {
   readonly bandsMs: number;
   readonly plainBandsMs: number;
-  /** Without bands, as while a slider moves. */
+  /** Without bands, as when the user moves a slider. */
   readonly densityMs: number;
   readonly brushMs: number;
-  /** The longest brush step instead of the median. */
+  /** The longest brush step, not the median. */
   readonly longestBrushMs: number;
   readonly plainBrushMs: number;
   readonly loadMs: number;
@@ -79,7 +79,7 @@ function csvOf(rows: number): string {
   return ['entropy,logProb,length,set,kind,correct', ...lines].join('\n');
 }
 
-/** Runs in a worker too, for a fair comparison. */
+/** Also runs in a worker, for a fair comparison. */
 function plain(request: PlainRequest): Promise<number> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./plain-statistics-worker.ts', import.meta.url), { type: 'module' });

@@ -1,4 +1,4 @@
-"""Tests compute on one thread: PyTorch's threads wait in busy loops, and other steps of `npm test` run alongside."""
+"""Run tests on one thread: PyTorch's threads busy-wait, which slows the other steps of `npm test`."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The paper's five lines, on a tiny random model."""
+"""Runs the paper's five-line example on a tiny random model."""
 
 from pathlib import Path
 

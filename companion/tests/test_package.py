@@ -1,4 +1,4 @@
-"""The package as a library: which names `import patchlight` provides, and that it does not import torch."""
+"""Tests the package as a library: which names `import patchlight` provides, and that it does not import torch."""
 
 import subprocess
 import sys

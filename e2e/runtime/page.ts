@@ -125,7 +125,7 @@ async function compareWithRun(source: RunSource, runUrl: string) {
   };
 }
 
-/** Keeps what the tests read of an event: moving images and states out of the page would be slow. */
+/** Keeps only the fields that the tests read, because transferring images and states out of the page is slow. */
 function summarise(event: RunEvent) {
   switch (event.type) {
     case 'token': {
@@ -194,7 +194,7 @@ const tests = {
     };
   },
 
-  /** Creates a head from an invalid graph, which fails, and then a valid one, which must run. */
+  /** Creates a head from an invalid graph, which must fail, and then one from a valid graph, which must run. */
   async afterFailure(backend: 'webgpu' | 'wasm') {
     const { runtime, files, patches, queries } = await openHeadSetup(backend);
     const broken = { ...files, head: { ...files.head, graph: new Uint8Array(64) } };
@@ -224,7 +224,7 @@ const tests = {
     return compared;
   },
 
-  /** Explains tokens of a saved run by each method offered, and returns the refusals before and after loading. */
+  /** Explains tokens of a saved run with each available method; also returns the refusals before and after loading. */
   async explainRun(runUrl: string, tokenIndices: readonly number[]) {
     const { header, tokens } = await openRun(runUrl);
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
@@ -245,7 +245,9 @@ const tests = {
     return { before, after, explained };
   },
 
-  /** Asks a question while all tokens of a saved run are being explained; stops that after `stopAfter` maps. */
+  /**
+   * Asks a question while all tokens of a saved run are being explained; stops the explanation after `stopAfter` maps.
+   */
   async askWhileExplaining(runUrl: string, question: string, stopAfter: number) {
     const { header, tokens } = await openRun(runUrl);
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
@@ -269,7 +271,9 @@ const tests = {
     return { order, tokens: tokens.length };
   },
 
-  /** Asks one source about an image, about another (stopped at once, then in full), and about the first again. */
+  /**
+   * Asks one source about an image, about another (first cancelled, then completed), and about the first image again.
+   */
   async askInTurns(imageUrls: readonly string[], question: string) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });
     const ask = async (imageUrl: string, signal = new AbortController().signal) => {

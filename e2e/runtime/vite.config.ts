@@ -5,7 +5,7 @@ import base from '../../vite.config';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
-/** A test page for the product's inference code, built and served like the product, with the same policy and headers. */
+/** A test page for the product's inference code, built and served with the product's security policy and headers. */
 export default mergeConfig(
   base,
   defineConfig({

@@ -48,7 +48,7 @@ def test_equal_values_have_no_bandwidth():
 
 
 def test_bands_have_the_width_of_the_density_s_standard_error(right: np.ndarray):
-    """The variance of a mean of kernels has a closed form. 2000 resamples estimate a 95 % point to about 4 %."""
+    """The variance of a mean of kernels has a closed form. 2000 resamples estimate a 95 % limit to within about 4 %."""
     grid, width = np.linspace(3, 5, 9), scott_bandwidth(right)
     result = bands(right, grid, width, resamples=2000)
     error = stats.norm.pdf(grid[:, None], right, width).std(axis=1) / math.sqrt(len(right))
@@ -79,7 +79,7 @@ def test_the_auroc_interval_equals_scipy_s_bootstrap(right: np.ndarray, wrong: n
     ).confidence_interval
     result = auroc_interval(right, wrong, "below", resamples=4000)
     assert result is not None
-    # The 2.5 % point of 1000 resamples has a standard error of about a tenth of half the interval.
+    # The 2.5 % quantile of 1000 resamples has a standard error of about a tenth of the interval's half-width.
     width = expected.high - expected.low
     assert result.low == pytest.approx(expected.low, abs=0.1 * width)
     assert result.high == pytest.approx(expected.high, abs=0.1 * width)
@@ -134,7 +134,7 @@ def test_a_threshold_is_set_on_one_half_and_checked_on_the_other(right: np.ndarr
     assert mirrored.right_above == result.right_below
 
 
-def test_a_threshold_of_one_class_is_refused(right: np.ndarray):
+def test_a_threshold_for_a_single_class_is_refused(right: np.ndarray):
     with pytest.raises(ValueError, match=f"has 0 wrong answers; it needs at least {MIN_FOR_THRESHOLD}"):
         calibrate_threshold(right, np.ones(300, dtype=bool), np.arange(300), "below")
 
@@ -162,7 +162,7 @@ def test_content_poolings_use_all_tokens_if_there_is_no_content_token():
         (["The", " sphere", " is", " red", "."], [0, 1, 2, 3, 3], [1, 3]),
         (["Yes", ",", " it", " is", "."], [0, 0, 1, 2, 2], [0]),
         (["Not", " on", " the", " left"], [0, 1, 2, 3], [0, 3]),
-        # What counts is the token's word: no piece of "would" is content, but every piece of "cylinders" is.
+        # The complete word decides: no piece of "would" is content, but every piece of "cylinders" is.
         ([" wo", "uld", " cy", "lind", "ers"], [0, 0, 1, 1, 1], [2, 3, 4]),
         (["It", "’s", " 3"], [0, 0, 1], [2]),
     ],

@@ -1,4 +1,4 @@
-"""Calibration summaries, compared with SciPy and plain counting, and the checks of the calibration file."""
+"""Calibration summaries, compared with SciPy and plain counting, and the validation of calibration files."""
 
 import json
 from pathlib import Path
@@ -35,7 +35,7 @@ FACTS: CalibrationFacts = {
 
 
 def answers(n: int = 600, *, seed: int = 1) -> list[dict[str, Any]]:
-    """Make answers in which the right ones have slightly lower entropy and much higher log-probability.
+    """Make answers. Right ones have slightly lower entropy and much higher log-probability.
 
     Each measure has information that the other lacks.
     """
@@ -116,7 +116,7 @@ def test_combined_measures_equal_another_logistic_regression():
     expected = stats.mannwhitneyu(score[r], score[~r]).statistic / (r.sum() * (~r).sum())
     result = combine_measures(rows)
     assert result is not None
-    assert result.both.value == pytest.approx(expected, abs=1e-3)  # only one of the two has a ridge
+    assert result.both.value == pytest.approx(expected, abs=1e-3)  # only one of the two regressions has a ridge penalty
     assert result.both.value > max(result.entropy.value, result.log_prob.value)
     assert result.both.low < result.both.value < result.both.high
 

@@ -1,4 +1,4 @@
-"""The message for a missing optional dependency, and that other import errors keep their traceback."""
+"""Tests the message for a missing optional dependency, and that other import errors keep their traceback."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ from patchlight.cli.extras import OPTIONAL
 from patchlight.cli.main import main
 from tests.helpers.paths import COMPANION
 
-# Distributions whose import names differ from their own.
+# Distributions whose import names differ from the distribution name.
 IMPORT_NAMES = {"pillow": {"PIL"}, "python-multipart": {"multipart", "python_multipart"}}
 
 
@@ -28,7 +28,7 @@ IMPORT_NAMES = {"pillow": {"PIL"}, "python-multipart": {"multipart", "python_mul
         (["export", "--head", "h", "--out", "o"], "onnx", "train"),
     ],
 )  # fmt: skip
-def test_the_message_has_the_extra_that_is_missing(arguments: list[str], package: str, extra: str):
+def test_the_message_names_the_missing_extra(arguments: list[str], package: str, extra: str):
     program = (
         f"import sys; sys.modules[{package!r}] = None; "
         f"from patchlight.cli.main import main; sys.exit(main({arguments!r}))"

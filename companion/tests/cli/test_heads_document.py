@@ -1,4 +1,4 @@
-"""docs/heads.md: its commands have valid arguments, and its walk-through runs as written."""
+"""Tests that the commands in docs/heads.md have valid arguments, and that its walk-through runs as written."""
 
 import argparse
 import os

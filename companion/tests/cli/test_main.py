@@ -1,4 +1,4 @@
-"""The `patchlight` program: its commands, the arguments that it refuses, and `serve` in a separate process."""
+"""The `patchlight` program: its commands, invalid arguments, and `serve` in a separate process."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ def test_serve_refuses_invalid_arguments_before_loading_a_model(
     assert reason in error
 
 
-def test_the_error_for_a_port_in_use_has_its_number(capsys: pytest.CaptureFixture[str]):
+def test_the_error_for_a_port_in_use_names_the_port(capsys: pytest.CaptureFixture[str]):
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as occupied:
@@ -117,7 +117,7 @@ def test_serve_prints_its_address_answers_and_stops_during_an_answer(tmp_path: P
                 process.send_signal(signal.SIGTERM)
                 process.wait(120)
                 tokens = 1
-                # At shutdown, connected clients get three seconds; the whole answer would take minutes.
+                # At shutdown, connected clients get three seconds; finishing the answer would take minutes.
                 with suppress(StopIteration, httpx.TransportError, pa.ArrowInvalid):
                     while True:
                         tokens += run.next()["kind"] == "token"

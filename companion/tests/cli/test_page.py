@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def started(*arguments: str, **environment: str) -> Iterator[httpx.URL]:
-    """Run `patchlight` in a process; yields the address that it prints."""
+    """Run `patchlight` in a separate process, and yield the address that it prints."""
     command = [sys.executable, "-m", "patchlight", "--port", "0", *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | environment) as process:
         assert process.stderr is not None
@@ -90,7 +90,7 @@ def test_the_page_requires_a_token_like_serve(built: Path, capsys: pytest.Captur
             assert client.get("/model.onnx").content == b"onnx"
 
 
-def test_the_error_for_a_package_without_a_page_has_the_build_command(
+def test_the_error_for_a_package_without_a_page_gives_the_build_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(server_page, "packaged_page", lambda: None)

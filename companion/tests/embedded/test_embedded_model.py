@@ -1,4 +1,4 @@
-"""Tests that the shipped model uses the image and that its files belong together."""
+"""Tests that the shipped model uses the image, and that the model's files belong together."""
 
 import hashlib
 import json

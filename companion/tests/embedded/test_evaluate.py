@@ -29,7 +29,7 @@ def test_scores_as_ratios_equal_those_of_the_curve() -> None:
 def test_answers_of_one_scene_count_as_one_observation() -> None:
     right = np.arange(200) % 4 > 0
     independent = _share_right(list(zip(range(200), right, strict=True)))
-    # Scenes of eight answers that are all right or all wrong: a quarter of the scenes is wrong.
+    # Eight answers per scene, either all right or all wrong. They are wrong in a quarter of the scenes.
     together = _share_right([(k // 8, k // 8 % 4 > 0) for k in range(192)])
     assert independent.value == together.value == 0.75
     ratio = (together.high - together.low) / (independent.high - independent.low)

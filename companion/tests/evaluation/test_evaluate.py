@@ -1,4 +1,4 @@
-"""`patchlight evaluate` on a tiny random model: the table against plain computation, the summary against the table."""
+"""Compares the table of `patchlight evaluate` with plain computation, and the summary with the table."""
 
 import json
 import os
@@ -37,7 +37,7 @@ FACTS = HeadFacts(
 
 
 class Evaluation(NamedTuple):
-    """The inputs of an evaluation, and the folder with its results."""
+    """An evaluation's inputs, and the folder with the results."""
 
     model: Path
     questions: Path
@@ -108,7 +108,7 @@ def test_rows_match_the_model_the_head_and_the_teacher(evaluation: Evaluation):
                 "peak": relevancy.max(),
             }
             for name, value in expected.items():
-                # The float32 passes run twice, and the density is of scores that differ only slightly.
+                # Two float32 passes round differently. The kernel density amplifies this, since scores barely differ.
                 assert row[name] == pytest.approx(value, rel=1e-3, abs=1e-6), name
             labelled, predicted = relevancy >= 0.4 * relevancy.max(), np.floor(maps[t] * 100) >= 45
             assert row["positive"] == labelled.sum()

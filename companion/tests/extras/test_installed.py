@@ -1,6 +1,6 @@
-"""The package as its users install it: bare, [serve] and [train], each in a fresh environment without this source tree.
+"""Tests the package as users install it: bare, [serve] and [train], each in a fresh environment without the sources.
 
-`node scripts/check-extras.mjs` makes the environments and runs these.
+`node scripts/check-extras.mjs` creates the environments and runs these tests.
 """
 
 import json
@@ -44,7 +44,7 @@ class Installed(NamedTuple):
 
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[httpx.Client]:
-        """`patchlight` with these arguments, on a free port."""
+        """Run `patchlight` with these arguments on a free port; yield a client of it."""
         command = [str(self.bin / "patchlight"), *arguments, "--port", "0"]
         with subprocess.Popen(command, cwd=self.folder, env=clean(), stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
@@ -63,7 +63,7 @@ class Installed(NamedTuple):
 
 
 def clean() -> dict[str, str]:
-    """The environment without what would let the program find this source tree."""
+    """Return the environment variables without those that could lead the program to this source tree."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PATCHLIGHT"))}
 
 
@@ -110,7 +110,7 @@ def test_a_bare_install_serves_the_page_with_its_model(tmp_path: Path):
         assert client.get("/v1/model").status_code == 404
 
 
-def test_a_bare_install_reads_runs_and_says_what_serving_takes(tmp_path: Path):
+def test_a_bare_install_reads_runs_and_names_the_extra_for_serving(tmp_path: Path):
     bare = installed("BARE", tmp_path)
     read = "import sys, pathlib; from patchlight.wire.run import read_run; print(len(read_run(pathlib.Path(sys.argv[1])).tokens))"
     recorded = SAMPLES / "run-1.run"
@@ -133,12 +133,12 @@ def test_the_serve_extra_answers_and_explains_over_http(tmp_path: Path):
         run = parse_run(post(client, "/v1/generate", image, question=recorded.header["question"]))
         ids = [token.token_id for token in run.tokens]
         assert ids == [token.token_id for token in recorded.tokens]
-        # Without numba, exact Chefer runs on torch's operations.
+        # Without numba, exact Chefer uses torch operations.
         request = {"question": recorded.header["question"], "method": "chefer", "answerIds": ids, "tokenIndices": [0]}
         assert len(parse_explanation(post(client, "/v1/explain", image, **request)).maps) == 1
 
 
-def test_the_train_extra_makes_a_head(tmp_path: Path):
+def test_the_train_extra_trains_a_head(tmp_path: Path):
     train = installed("TRAIN", tmp_path)
     lacks(train, ["numba", "scipy", "onnxscript", "onnxruntime"])
     with (tmp_path / "questions.jsonl").open("w") as file:

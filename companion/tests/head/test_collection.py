@@ -1,4 +1,4 @@
-"""`patchlight collect` on tiny random models: what it stores, and that interrupted work loses and repeats nothing."""
+"""Tests `patchlight collect` on tiny random models: what it stores, and that it resumes correctly."""
 
 import json
 import os
@@ -212,7 +212,7 @@ def test_torchrun_and_accelerate_can_launch_it(job: Job, collected: Path, tmp_pa
     assert_same_shards(out, collected)
 
 
-def test_an_unreadable_image_is_an_error_or_skipped_on_request(
+def test_an_unreadable_image_is_an_error_unless_skipping_is_requested(
     job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     questions = write_questions(tmp_path, 4)

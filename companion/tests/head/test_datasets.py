@@ -1,4 +1,4 @@
-"""Small files in the published dataset formats, and the rules that score answers."""
+"""Tests reading small files in the published dataset formats, and the rules that score answers."""
 
 import json
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_vqav2_test_questions_have_test_images_and_no_answers(tmp_path: Path):
     assert sample.answers == ()
 
 
-def test_the_error_for_a_question_without_annotation_has_its_id_and_location(tmp_path: Path):
+def test_the_error_for_a_question_without_annotation_gives_its_id_and_location(tmp_path: Path):
     options = vqa(tmp_path, order=[0, 2])
     with pytest.raises(
         DataError, match=r"questions\.json:1, entry 1: question 458753000 has no answers in .*annotations"
@@ -147,14 +147,14 @@ def test_samples_are_yielded_before_the_end_of_the_file_is_parsed(tmp_path: Path
         ),
     ],
 )
-def test_the_error_for_a_bad_line_has_its_number_and_the_problem(tmp_path: Path, line: str, message: str):
+def test_the_error_for_a_bad_line_gives_its_number_and_the_problem(tmp_path: Path, line: str, message: str):
     path = tmp_path / "own.jsonl"
     path.write_text('{"image": "a.png", "question": "What?", "answers": []}\n' + line + "\n")
     with pytest.raises(DataError, match=message):
         list(read_samples(DataOptions(kind="jsonl", questions=path)))
 
 
-def test_errors_for_bad_labels_entries_and_paths_have_their_location(tmp_path: Path):
+def test_errors_for_bad_labels_entries_and_paths_give_the_location(tmp_path: Path):
     path = pope(tmp_path, "random", ["yes", "maybe"])
     with pytest.raises(DataError, match=r"coco_pope_random\.json:2: 'label' is 'maybe', expected yes or no"):
         list(read_samples(DataOptions(kind="pope", questions=path, images=tmp_path)))

@@ -1,4 +1,4 @@
-"""`patchlight export`: the exported folder against the head it was made from."""
+"""Compares the folder written by `patchlight export` with the head that was exported."""
 
 import argparse
 import hashlib
@@ -58,7 +58,7 @@ def test_the_exported_graphs_reproduce_the_head_s_maps(
     with torch.no_grad():
         expected = head(queries, patches).numpy()
     assert expected.std() > 0.2
-    # The folded matrix is stored in fp16; head/test_fastrm.py derives this tolerance.
+    # The folded matrix is stored in fp16; the tolerance is derived in head/test_fastrm.py.
     assert np.abs(actual - expected).max() < 1e-3
 
 
@@ -85,7 +85,7 @@ def test_the_manifest_has_the_head_s_facts_and_a_hash_of_each_file(head: FastRM,
         assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
 
 
-def test_the_error_for_a_folder_without_a_head_has_its_path(tmp_path: Path):
+def test_the_error_for_a_folder_without_a_head_gives_its_path(tmp_path: Path):
     arguments = command("--head", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
     with pytest.raises(FileNotFoundError, match=r"none/head\.json"):
         arguments.run(arguments)

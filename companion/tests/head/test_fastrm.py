@@ -1,4 +1,4 @@
-"""The forms of the head against each other: the paper's order, the cheap order, folded in float64, stored as fp16 ONNX.
+"""Compares the forms of the head: in the paper's order, in the cheap order, folded in float64, stored as fp16 ONNX.
 
 The tests compare probabilities, since those are the head's output. Query weights are scaled up so that logits have a
 standard deviation of about 2, where the sigmoid is neither saturated nor nearly linear.
@@ -97,7 +97,7 @@ def test_fp16_storage_in_the_runtime_stays_within_a_thousandth(d: int, tmp_path:
     assert largest_error(batch, expected) < 1e-3
     for t in range(len(case.queries)):
         [one] = run(head, {"query_states": case.queries[t : t + 1].numpy(), "patch_states": patches})
-        # A single row and a batch run in different kernels, which may change the order of summation.
+        # A single row and a batch use different kernels, which may change the order of summation.
         assert largest_error(one, batch[t : t + 1]) < 1e-5
 
 
@@ -113,7 +113,7 @@ def test_scaling_keeps_small_weights_out_of_fp16_subnormals():
     assert np.isfinite(stored.M16).all()
 
 
-def test_each_sample_may_have_its_own_patches():
+def test_samples_may_have_different_patches():
     head = make_case(192).head
     queries, patches = torch.randn(3, 192), torch.randn(3, 7, 192)
     with torch.no_grad():

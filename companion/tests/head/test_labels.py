@@ -1,4 +1,4 @@
-"""Labels of every family against the papers' matrix recursion on Transformers' eager attention and autograd."""
+"""Compares every family's labels with the papers' matrix recursion, using Transformers' eager attention and autograd."""
 
 from typing import Any, cast
 
@@ -101,12 +101,12 @@ def test_incremental_labels_equal_those_of_decoding_with_a_cache(kind: str):
     exact = label_answer(made.model, made.family, reading, ANSWER)
     torch.testing.assert_close(labels.relevancy[0], exact.relevancy[0], atol=2e-6, rtol=2e-4)
     difference = (labels.relevancy - exact.relevancy).norm(dim=1) / exact.relevancy.norm(dim=1)
-    assert difference[1:].max() > 1e-3  # the methods differ from the second token on
+    assert difference[1:].max() > 1e-3  # the methods differ from the second token onwards
     torch.testing.assert_close(labels.log_probs, exact.log_probs, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_show_whether_the_model_would_give_this_answer(kind: str):
+def test_labels_say_whether_the_model_would_give_this_answer(kind: str):
     made = tiny(kind)
     reading = read(made)
     answer: list[int] = []
@@ -141,13 +141,13 @@ def test_an_answer_with_an_image_token_is_refused():
 
 
 def test_labels_without_compiled_kernels_are_the_same(monkeypatch: pytest.MonkeyPatch):
-    """The path that a GPU takes, run on the CPU."""
+    """Runs the code path for GPUs on the CPU."""
     made = tiny("gemma3")
     reading = read(made)
     expected = label_answer(made.model, made.family, reading, ANSWER).relevancy
     monkeypatch.setattr("patchlight.methods.relevancy._COMPILED_DEVICES", set())
     actual = label_answer(made.model, made.family, reading, ANSWER).relevancy
-    assert not torch.equal(actual, expected)  # the sums are in another order
+    assert not torch.equal(actual, expected)  # the order of summation differs
     torch.testing.assert_close(actual, expected, atol=2e-6, rtol=1e-4)
 
 
@@ -159,7 +159,7 @@ def test_labels_on_a_gpu_equal_those_on_the_cpu(kind: str, method: Method):
     reading, model = read(made), cast(Any, made.model)
     expected = label_answer(model, made.family, reading, ANSWER, method=method).relevancy
     actual = label_answer(model.to("cuda"), made.family, reading, ANSWER, method=method).relevancy
-    # A GPU may round float32 products to 10 bits (TF32).
+    # A GPU may multiply float32 values in TF32, which has only 10 mantissa bits.
     torch.testing.assert_close(actual, expected, atol=2e-4, rtol=2e-2)
 
 
@@ -169,5 +169,6 @@ def test_half_precision_labels_are_close():
     expected = label_answer(model, made.family, reading, ANSWER).relevancy
     actual = label_answer(model.bfloat16(), made.family, reading, ANSWER).relevancy
     error = (actual - expected).norm(dim=1) / expected.norm(dim=1)
-    # bfloat16 has 8 bits, through two layers forward and backward; errors of 0.01 to 0.06 per token were measured.
+    # bfloat16 has a significand of 8 bits, and errors add up over two layers, forward and backward. The measured errors
+    # are 0.01 to 0.06 per token.
     assert 1e-4 < error.max() < 0.15

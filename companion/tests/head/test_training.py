@@ -1,6 +1,5 @@
-"""`patchlight train` on labels that a known head made: it recovers the head, resumes when killed, and counts correctly.
-
-`planted_head` is that known head.
+"""Tests `patchlight train` on labels made by a known head, `planted_head`: it recovers that head, resumes after being
+killed, and counts correctly.
 """
 
 import argparse
@@ -88,7 +87,7 @@ def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     assert not (tmp_path / "head" / "checkpoint.pt").exists()
 
 
-def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
     uninterrupted = train_head(samples, tmp_path / "uninterrupted", FACTS, SMALL)
     steps = 0
@@ -177,7 +176,7 @@ def test_predictions_equal_the_head_s_output(tmp_path: Path):
         torch.testing.assert_close(row[: len(expected)], expected, rtol=0, atol=1e-6)
 
 
-def test_options_limit_the_training_tokens_and_hold_questions_out(tmp_path: Path):
+def test_options_limit_the_training_tokens_and_hold_out_questions(tmp_path: Path):
     samples = write_samples(tmp_path / "samples")
     everything = split_tokens(samples, SMALL)
     question = samples.columns["question"]
@@ -204,7 +203,7 @@ def test_counts_at_each_threshold_equal_plain_comparison():
     counts = count(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask))
     labels = relevancy >= 0.3 * relevancy.max(1, keepdims=True)
     for step in range(101):
-        # Compare in the same bins, since 0.29 * 100 is 28.999 in floating point.
+        # Bins as the code does, since 0.29 * 100 is 28.999 in floating point.
         positive = np.floor(predicted * 100) >= step
         assert counts.true_positive[:, step].tolist() == (positive & labels & mask).sum(1).tolist()
         assert counts.false_positive[:, step].tolist() == (positive & ~labels & mask).sum(1).tolist()

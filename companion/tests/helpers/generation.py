@@ -7,7 +7,9 @@ from transformers import BatchFeature, LlavaForConditionalGeneration
 
 
 def generated_ids(model: LlavaForConditionalGeneration, inputs: BatchFeature, **options: int) -> list[int]:
-    """Return the ids that `generate` appends to the prompt, end token included. `options` are passed to `generate`."""
+    """Return the ids that `generate` appends to the prompt, including the end token. `options` are passed to
+    `generate`.
+    """
     # Called by name because `generate` declares a type for `self` that the library's own models do not satisfy.
     with torch.inference_mode():
         output = methodcaller("generate", **inputs, do_sample=False, **options)(model)

@@ -1,4 +1,4 @@
-"""Reads an image of a dataset out of its packed file."""
+"""Reads single images from a dataset's packed file."""
 
 import json
 from pathlib import Path

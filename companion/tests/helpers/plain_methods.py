@@ -15,7 +15,7 @@ from tests.helpers.tiny_models import Tiny
 
 
 class Prefix(NamedTuple):
-    """The pass that predicts one token, with its graph, for L layers and n columns.
+    """The pass that predicts one token, with its autograd graph, for L layers and n columns.
 
     attentions: L of [1, heads, n, n]; hidden: L of [1, n, d], each layer's output (the last layer's is after the final
     norm); logits [vocabulary] of the last row; ids [n].
@@ -35,7 +35,7 @@ def eager(model: Any) -> None:
 
 
 def prefix_pass(lvlm: Tiny, reading: Reading, before: list[int]) -> Prefix:
-    """Run the prompt and the answer tokens `before` the token to explain."""
+    """Run the model on the prompt and on `before`, the answer tokens that precede the explained token."""
     model: Any = lvlm.model
     eager(model)
     inputs = extend(reading, before)
@@ -109,14 +109,14 @@ def feature_gradcam(lvlm: Tiny, reading: Reading, before: list[int], token: int)
 
 
 class PlainDexAr(NamedTuple):
-    """DEX-AR's token maps [T, P] and token weights deltas [T]."""
+    """DEX-AR's token maps [T, P] and token weights (deltas) [T]."""
 
     maps: Tensor
     deltas: Tensor
 
 
 def dex_ar(lvlm: Tiny, reading: Reading, answer: list[int]) -> PlainDexAr:
-    """DEX-AR with all of G in memory: [T, layers, heads, P]."""
+    """Compute DEX-AR with the complete tensor G [T, layers, heads, P] in memory."""
     model: Any = lvlm.model
     decoder: Any = lvlm.family.decoder(lvlm.model)
     G, w, deltas = [], [], []
@@ -150,7 +150,7 @@ class PlainTam(NamedTuple):
 
 
 def tam(lvlm: Tiny, reading: Reading, answer: list[int], t: int) -> PlainTam:
-    """TAM of token t from the columns before it only, in float64, one dot product at a time."""
+    """Compute TAM for token t from only the columns before it, in float64, one dot product at a time."""
     model: Any = lvlm.model
     with torch.no_grad():
         h = model.model(**extend(reading, answer[:t]), use_cache=False).last_hidden_state[0].double().numpy()
@@ -162,7 +162,7 @@ def tam(lvlm: Tiny, reading: Reading, answer: list[int], t: int) -> PlainTam:
 
     patches, prompt = reading.patch_columns.tolist(), reading.prompt_columns.tolist()
     ids = reading.inputs["input_ids"][0].tolist()
-    # (column, token id) pairs. The prompt's last column counts for the answer's first token, which it predicts.
+    # (column, token id) pairs. The prompt's last column predicts the first answer token and is paired with it.
     text = [(column, ids[column]) for column in prompt[:-1]] + [(start - 1 + i, answer[i]) for i in range(t)]
     M = np.array([activation(column, answer[t]) for column in patches])
     a = np.array([activation(column, answer[t]) for column, _ in text])

@@ -19,7 +19,7 @@ def write(path: Path, content: Any, **options: Any) -> Path:
 
 
 def vqa_questions(count: int, split: str = "val2014") -> dict[str, Any]:
-    """Return a questions file with the members of the published one, in order.
+    """Return a questions file with the same members as the published file, in the same order.
 
     A question id is the image id followed by three digits.
     """
@@ -83,7 +83,7 @@ def pope(folder: Path, split: str, labels: list[str]) -> Path:
 
 
 def write_questions(folder: Path, count: int) -> Path:
-    """Write questions about images of several sizes, two consecutive ones per image."""
+    """Write questions about images of several sizes, with two consecutive questions per image."""
     lines = []
     for k in range(count):
         torch.manual_seed(k // 2)

@@ -1,4 +1,4 @@
-"""A companion on a real socket in this process, and clients for it: helpers of the server's tests."""
+"""Helpers for the server tests: a companion on a real socket in this process, and clients for it."""
 
 import io
 import json
@@ -77,7 +77,7 @@ class WatchedSession(ModelSession):
 
 
 def tiny_session(settings: ServeSettings, kind: str = "llava") -> WatchedSession:
-    """Make a session of a random model without an end token, so that every answer has the maximum length."""
+    """Make a session with a random model that has no end token, so that every answer has the maximum length."""
     made = tiny(kind)
     made.model.generation_config.eos_token_id = None
     return WatchedSession(loaded(made), settings)
@@ -100,7 +100,7 @@ class Served(NamedTuple):
 
 @contextmanager
 def serving(app: Any) -> Iterator[int]:
-    """Serve an app with uvicorn in a thread, on a free port of 127.0.0.1; yields the port."""
+    """Serve an app with uvicorn in a thread, on a free port of 127.0.0.1, and yield the port."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2)
@@ -126,7 +126,7 @@ def companion(settings: ServeSettings | None = None, **more: Any) -> Iterator[Se
 
 
 def noise_image(width: int = 60, height: int = 48, *, seed: int = 0, **options: Any) -> bytes:
-    """Return a noise image as a file, PNG by default. `options` are those of Pillow's `save`."""
+    """Return a noise image as a file, PNG by default. `options` are passed to Pillow's `save`."""
     pixels = np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, **({"format": "PNG"} | options))
@@ -134,7 +134,7 @@ def noise_image(width: int = 60, height: int = 48, *, seed: int = 0, **options: 
 
 
 def form(question: str = "What is it?", image: bytes | None = None, **fields: Any) -> dict[str, Any]:
-    """Return the keyword arguments of httpx's `post` for a question. `fields` are further fields of the request."""
+    """Return keyword arguments for httpx's `post` that ask a question. `fields` are additional request fields."""
     return {
         "data": {"request": json.dumps({"question": question, **fields})},
         "files": {"image": ("a.png", noise_image() if image is None else image, "image/png")},
@@ -150,7 +150,7 @@ def ask(client: httpx.Client, question: str = "What is it?", image: bytes | None
 
 
 def explain_form(method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None) -> dict[str, Any]:
-    """Return the keyword arguments of httpx's `post` to explain tokens of a run's answer."""
+    """Return keyword arguments for httpx's `post` that request an explanation of tokens of a run's answer."""
     return form(
         run.header["question"],
         image,
@@ -194,7 +194,7 @@ class RowReader:
 
 
 class _Chunks(io.RawIOBase):
-    """Wraps an iterator of bytes as a file, so that Arrow can read a stream while it arrives."""
+    """Wraps an iterator of bytes as a file, so that Arrow can read a stream as it arrives."""
 
     def __init__(self, chunks: Iterator[bytes]):
         self._chunks, self._unread = chunks, b""
@@ -236,7 +236,7 @@ def wait_until(condition: Callable[[], bool], description: str, timeout_s: float
 
 
 def refusal(response: httpx.Response) -> tuple[int, str, int | None, int | None]:
-    """Check a problem document; return its status, its kind, and its numbers `limit` and `found`."""
+    """Check a problem document; return its status, kind, `limit` and `found`."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     problem = response.json()
     assert problem["status"] == response.status_code

@@ -1,4 +1,4 @@
-"""Random models of every family with their processors, built offline from configs, with a few thousand weights each.
+"""Random models of every family, with processors, built offline from configs. Each has a few thousand weights.
 
 Their answers are meaningless, but they read images and run in the library exactly as real models do. With `local`,
 attention in the vision tower adds nothing, so each image feature depends on its own pixels only. Tests use that to
@@ -68,8 +68,8 @@ class Tiny(NamedTuple):
 
 
 def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = None) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer without merges: one token per byte. `extra` are special tokens; `named` ones are also
-    attributes.
+    """A byte-level BPE tokenizer without merges: one token per byte. `extra` are special tokens; those in `named`
+    become attributes of the tokenizer.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = [PAD, BOS, EOS, *extra]
@@ -93,7 +93,7 @@ def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = 
 
 
 def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
-    """Build one of KINDS. Weights are large enough for answers to vary from token to token."""
+    """Build one of KINDS. Its weights are large enough to make answers vary from token to token."""
     torch.manual_seed(seed)
     model, processor = _MAKERS[kind]()
     model.eval()
@@ -111,7 +111,7 @@ def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
 
 
 def save(lvlm: Tiny, folder: Path) -> None:
-    """Save model and processor in Hugging Face's layout."""
+    """Save the model and its processor in Hugging Face's layout."""
     model: Any = lvlm.model
     model.save_pretrained(folder)
     lvlm.processor.save_pretrained(folder)
@@ -190,7 +190,7 @@ def _vip_llava() -> tuple[Any, Any]:
 
 
 def _llava_siglip() -> tuple[Any, Any]:
-    """SigLIP's tower has no class token. 64 px are 4 patches of 14 px and a remainder of 8 px that is never read."""
+    """SigLIP's tower has no class token. 64 px is 4 patches of 14 px and a remainder of 8 px that is never read."""
     resizer = SiglipImageProcessorPil(size={"height": 64, "width": 64})
     model, processor = _llava(tower="siglip", text="gemma", selection="full", resizer=resizer)
     return model, processor
@@ -243,7 +243,7 @@ def _qwen(*, older: bool = False) -> tuple[Any, Any]:
     if older:
         vision |= {"embed_dim": 32, "hidden_size": WIDTH, "mlp_ratio": 2}
     else:
-        # Windows of 2 x 2 tokens: the encoder's internal order of tokens differs from that of its output.
+        # With windows of 2 x 2 tokens, the encoder orders tokens differently internally than in its output.
         vision |= {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": WIDTH, "window_size": 56}
         vision |= {"fullatt_block_indexes": [0]}
     kinds: tuple[Any, Any] = (
@@ -305,7 +305,7 @@ def _gemma(*, crops: bool = False) -> tuple[Any, Any]:
     named = {"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"}
     tokenizer = byte_tokenizer([*named.values(), "<start_of_turn>", "<end_of_turn>"], named=named)
     image = token_id(tokenizer, "<image_soft_token>")
-    # One layer sees only the last 24 positions and one sees all; the prompt is longer than 24.
+    # One layer attends to the last 24 positions, the other to all; the prompt is longer than 24 tokens.
     text = _text(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=24)
     config = Gemma3Config(
         vision_config=SiglipVisionConfig(**_vision(patch=7), vision_use_head=False),

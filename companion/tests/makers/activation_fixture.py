@@ -1,8 +1,8 @@
 """Writes src/math/methods/fixtures/token-activation.json: `python -m tests.makers.activation_fixture`.
 
-The fixture has token activation maps of random states, which the page's implementation is compared with. They are
-computed in float64 by a plain NumPy implementation of docs/methods.md, which forms the matrices that the page avoids:
-all logits at once, windows padded by `np.pad`, alpha from a general least-squares solver.
+The fixture has token activation maps of random states, as a reference for the page's implementation. They are computed
+in float64 by a plain NumPy implementation of docs/methods.md, which forms the matrices that the page avoids: all logits
+at once, windows padded by `np.pad`, alpha from a general least-squares solver.
 """
 
 import json
@@ -88,7 +88,8 @@ def main() -> None:
     states = {"patchStates": numbers(patches), "promptStates": numbers(len(PROMPT_IDS))}
     queries, lm_head = numbers(len(ANSWER_IDS)), numbers(VOCABULARY)
     queries[0] = states["promptStates"][-1]
-    # Make all patches of the last frame equal and far from one token, to get windows of equal values and of zeros.
+    # Give all patches of the last frame the same state, opposite to one token's row: some windows have equal values,
+    # others only zeros.
     states["patchStates"][-4:] = -lm_head[4] * 2
     maps = [
         token_activation(states["patchStates"], states["promptStates"], queries, lm_head, t)

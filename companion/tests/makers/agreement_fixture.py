@@ -1,4 +1,4 @@
-"""Writes src/math/maps/fixtures/agreement.json: pairs of maps with SciPy's and numpy's own figures of how far they agree.
+"""Writes src/math/maps/fixtures/agreement.json: pairs of maps, and their agreement as computed by SciPy and NumPy.
 
 Run `python -m tests.makers.agreement_fixture` in companion/.
 """
@@ -25,7 +25,7 @@ class Pair(NamedTuple):
 
 
 def top_patches(values: np.ndarray, share: float) -> set[int]:
-    """Return the numbers of the strongest patches; values must be distinct."""
+    """Return the indices of the strongest patches; values must be distinct."""
     return set(np.argsort(values)[::-1][: max(1, round(share * len(values)))].tolist())
 
 
@@ -46,7 +46,7 @@ def figures(pair: Pair) -> dict[str, object]:
         "thresholds": pair.thresholds,
         "ranks": rankdata(first).tolist(),
         "spearman": float(np.asarray(spearmanr(first, second))[0]),
-        # The sets are only defined without ties; the test has its own cases with ties.
+        # The sets are ambiguous if there are ties, which the test covers with separate cases.
         "iou": None if has_ties else [len(a & b) / len(a | b) for a, b in tops],
         "accuracy": float((labels == predicted).mean()),
         "f1": float(2 * precision * recall / (precision + recall)),

@@ -1,7 +1,8 @@
-"""Writes src/math/statistics/fixtures/calibration.json, which the Python and TypeScript tests compare with.
+"""Writes src/math/statistics/fixtures/calibration.json, a reference for the Python and TypeScript tests.
 
 Run `python -m tests.makers.calibration_fixture`. Inputs are seeded. Expected values come from SciPy if it has the
-statistic (densities, U, Wilson intervals), else from patchlight.calibration.statistics, whose tests compare with SciPy.
+statistic (densities, U, Wilson intervals), otherwise from patchlight.calibration.statistics, which is itself tested
+against SciPy.
 """
 
 import json
@@ -127,7 +128,7 @@ def _plain(threshold: statistics.Threshold) -> dict[str, Any]:
 
 
 def without_nan(value: Any) -> Any:
-    """Replace NaN by None, since JSON has no NaN."""
+    """Replace NaN with None, since JSON has no NaN."""
     if isinstance(value, float):
         return None if math.isnan(value) else value
     if isinstance(value, dict):

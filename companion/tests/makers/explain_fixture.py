@@ -1,9 +1,9 @@
 """Writes src/inference/fixtures/explained-run-1.json: `python -m tests.makers.explain_fixture`.
 
-The fixture has the maps that the page must compute for some tokens of the recorded run public/samples/run-1.run, from
-autograd over complete attention matrices (`patchlight.embedded.browser.plain_methods`). There are two versions: with
-the run's image, for tests in a browser, and with the patches' embeddings replaced by reproducible noise, for tests that
-decode no image.
+The fixture has the maps that the page must compute for some tokens of the recorded run public/samples/run-1.run,
+computed by autograd over complete attention matrices (`patchlight.embedded.browser.plain_methods`). There are two
+versions: with the run's image, for tests in a browser, and with the patches' embeddings replaced by reproducible noise,
+for tests that decode no image.
 """
 
 import base64
@@ -67,7 +67,7 @@ def noise_rows(rows: int, cols: int) -> np.ndarray:
 
 
 def explain(model, prompt_ids, patches, token_ids, indices):
-    """Return logProbs [T] of the answer's tokens and, by method, a map per token in `indices`."""
+    """Return logProbs [T] of the answer's tokens and, for each method, the maps of the tokens in `indices`."""
     is_image = prompt_ids == model.config.image_token_id
     prompt_length = len(prompt_ids)
     embeds = word_embeddings(model)(torch.cat([prompt_ids, torch.tensor(token_ids[:-1])])).detach().clone()

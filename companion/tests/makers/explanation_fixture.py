@@ -1,9 +1,9 @@
-"""Writes a companion's responses about src/contract/fixtures/random-weights.run:
-`python -m tests.makers.explanation_fixture`.
+"""Writes a companion's responses to requests about src/contract/fixtures/random-weights.run.
 
 The files have exactly the bytes that a companion with the same random model sends. chefer.explanation,
 dex-ar.explanation and tam.explanation explain tokens 5 and 1 of the run's answer; vocabulary.rows has the vocabulary
-rows of its prompt and answer tokens. Run this again whenever random-weights.run is rewritten.
+rows of its prompt and answer tokens. Run `python -m tests.makers.explanation_fixture` again whenever random-weights.run
+is rewritten.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ def explanation_path(method: str) -> Path:
 
 
 def sent_about(run: Run) -> dict[Path, bytes]:
-    """Request every file's bytes from a new companion."""
+    """Request the content of every file from a new companion."""
     assert run.prompt is not None
     ids = {token.token_id for token in (*run.prompt.tokens, *run.tokens)}
     with tempfile.TemporaryDirectory() as temporary:

@@ -2,8 +2,8 @@
 
 random-weights.run is a run of a small LLaVA with random weights, 4 x 4 patches and hidden size 32; its answer is
 meaningless. Its numbers depend on PyTorch's random number generator, so rewriting it also changes the tests' expected
-numbers. live-stream.run imitates a companion's stream, with made-up numbers: two frames, no image, no head, states out
-of the range of fp16, and an answer that fails in the middle.
+numbers. live-stream.run imitates a companion's stream, with made-up numbers: two frames, no image, no head, states
+outside the range of fp16, and an answer that fails midway.
 """
 
 import tempfile
@@ -73,7 +73,7 @@ def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
 
 
 def save_image(path: Path) -> None:
-    """Save 40 x 24 pixels of two gradients; not square, so that the centre crop removes something."""
+    """Save an image of two gradients, 40 x 24 pixels. It is not square, so the centre crop removes part of it."""
     rows, cols = np.mgrid[0:24, 0:40]
     pixels = np.stack([cols * 6, rows * 10, 255 - cols * 3], axis=-1).astype(np.uint8)
     Image.fromarray(pixels).save(path, optimize=True)

@@ -20,7 +20,7 @@ def test_all_implementations_give_the_same_maps_and_are_timed(tmp_path: Path):
     reading = made.family.read(loaded.model, loaded.processor, Image.effect_noise((60, 60), 80).convert("RGB"), "What?")
     plain = eager_twin(loaded)
     ids = [40, 90, 41]
-    # Float32 on both sides, summed in different orders.
+    # Both sides use float32 but sum in different orders.
     ours = our_maps(loaded, reading, ids)
     torch.testing.assert_close(plain_maps(plain, reading, ids), ours, atol=2e-6, rtol=2e-4)
     torch.testing.assert_close(plain_maps(plain, reading, ids, lean=True), ours, atol=2e-6, rtol=2e-4)

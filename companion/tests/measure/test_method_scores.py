@@ -1,4 +1,4 @@
-"""Compares the scores of maps with plain counts or SciPy."""
+"""Compares the scores of maps with plain counting or SciPy."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Tests that the benchmark of serving times equal answers and counts the bytes of real rows."""
+"""Tests that the serving benchmark times every loop on the same answer, and counts the bytes of real rows."""
 
 from PIL import Image
 

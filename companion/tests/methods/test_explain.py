@@ -1,4 +1,4 @@
-"""Compare each method's maps with a slow reference implementation, on a model of each family; and test `explain`."""
+"""Compare each method's maps with a slow reference implementation on a model of each family, and test `explain`."""
 
 from typing import Any
 
@@ -22,7 +22,8 @@ from tests.helpers import plain_methods as plain
 from tests.helpers.tiny_models import Tiny, tiny
 
 ANSWER = [40, 41, 90, 41]
-# Covers every text model and every kind of mask, as in head/test_labels.py. The others only read images differently.
+# Covers every text model and every kind of mask, as in head/test_labels.py. Other families only read images
+# differently.
 FAMILIES = ["llava", "llava-siglip-gemma", "llava-next", "qwen2.5-vl", "smolvlm", "gemma3"]
 
 
@@ -117,7 +118,7 @@ def test_tam_equals_the_reference(kind: str):
         expected = plain.tam(lvlm, reading, ANSWER, t)
         assert token_map.prompt is not None
         assert token_map.answer is not None
-        # Values are in 0..1 from float32 states; subtracting similar numbers loses precision.
+        # Values between 0 and 1, computed from float32 states; subtracting similar numbers loses precision.
         for part, reference in zip((token_map.patches, token_map.prompt, token_map.answer), expected, strict=True):
             torch.testing.assert_close(part.double(), torch.from_numpy(reference), atol=2e-5, rtol=1e-4)
     assert max(float(token_map.patches.max()) for token_map in maps) > 0
@@ -156,7 +157,7 @@ def test_random_maps_are_seeded_by_token_and_are_means_of_five():
     many = torch.cat(
         [token_map.patches for seed in range(60) for token_map in maps_of(lvlm, reading, "random", [0], seed=seed)]
     )
-    # The mean of five uniform values has mean 1/2 and standard deviation sqrt(1/12/5) = 0.129; 3840 values.
+    # 3840 means of five uniform values, each with expectation 1/2 and standard deviation sqrt(1/12/5) = 0.129.
     assert abs(float(many.mean()) - 0.5) < 0.01
     assert abs(float(many.std()) - 0.129) < 0.01
 
@@ -190,9 +191,8 @@ def test_the_explained_pass_agrees_with_the_streamed_answer(method: Method):
     assert isinstance(check, Check)
     assert isinstance(cost, Cost)
     assert check.is_same
-    assert (
-        check.largest_difference < 1e-4
-    )  # sums with and without a cache round differently; log-probabilities are a few nats
+    # Sums with and without a cache round differently; log-probabilities are a few nats.
+    assert check.largest_difference < 1e-4
     assert cost.forward_passes == {"chefer-incremental": 1 + 4}.get(method, 1)
     log_probs[1] -= 0.25
     check = next(explain(loaded(lvlm), reading, ids, method, [3], log_probs=log_probs))
@@ -206,7 +206,7 @@ def test_a_sampled_answer_agrees_if_its_tokens_are_as_likely_as_when_streamed(me
     reading = read(lvlm)
     log_probs: list[float] = []
     with torch.no_grad():
-        for t, token in enumerate(ANSWER):  # none is the most likely token
+        for t, token in enumerate(ANSWER):  # none of these is the most likely token
             logits = plain.prefix_pass(lvlm, reading, ANSWER[:t]).logits
             assert int(logits.argmax()) != token
             log_probs.append(float(logits.log_softmax(-1)[token]))
@@ -217,7 +217,7 @@ def test_a_sampled_answer_agrees_if_its_tokens_are_as_likely_as_when_streamed(me
         return check
 
     assert checked(log_probs).is_same
-    log_probs[2] += 0.1  # the ordinary and the explained pass agree with each other, but not with what was streamed
+    log_probs[2] += 0.1  # both passes agree with each other, but not with the streamed values
     assert not checked(log_probs).is_same
 
 
@@ -252,7 +252,7 @@ def test_a_stopped_explanation_ends_with_its_cost(method: Method):
 
 def test_incremental_chefer_can_be_stopped_between_the_passes_for_one_token():
     lvlm = tiny("llava")
-    calls = iter([False, False, False])  # before the check and before two of the four passes for the last token
+    calls = iter([False, False, False])  # called before the check and before two of the token's four passes
 
     def stop() -> bool:
         return next(calls, True)

@@ -1,4 +1,4 @@
-"""Compare the memory estimate with what torch's allocator hands out, and test the error for exceeding the budget."""
+"""Compare the memory estimate with torch's actual allocations, and test the error for exceeding the budget."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def tiny_reading(kind: str) -> tuple[Loaded, Reading]:
 
 
 def allocated_peak(run: Callable[[], object]) -> int:
-    """Peak bytes above the start, computed from each allocation and release in torch's allocator."""
+    """Return the peak memory above the initial level, in bytes, from each allocation and release in torch's allocator."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         run()
     now = peak = 0
@@ -51,8 +51,8 @@ def test_no_method_allocates_more_than_estimated(kind: str, method: Method):
     estimate = estimated_bytes(method, sizes_of(Answer(loaded, reading, tuple(ANSWER), (3, 1))))
     actual = allocated_peak(lambda: list(explain(loaded, reading, ANSWER, method, [3, 1])))
     assert actual <= estimate, f"the estimate is {estimate / actual:.2f} times the actual peak"
-    # The estimate must not be so high that it rejects what fits. The limit is loose, because vectors dominate in tiny
-    # models and are overestimated.
+    # The estimate must not be so high that requests that would fit are rejected. The limit is loose, because vectors
+    # dominate in tiny models and are overestimated.
     assert estimate <= max(8 * actual, 1e5), f"the estimate is {estimate / actual:.2f} times the actual peak"
 
 

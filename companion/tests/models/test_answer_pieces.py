@@ -38,7 +38,7 @@ def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    # Only during training, so that no token spans a space or a comma.
+    # Set only while training the vocabulary, so that no token spans a space or a comma.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split("▁", "merged_with_next"), pre_tokenizers.Punctuation()]
     )
@@ -56,7 +56,7 @@ def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
 
 @cache
 def byte_level() -> PreTrainedTokenizerFast:
-    """Like GPT-2's, Llama 3's and Qwen's: text is split into bytes, and those of the corpus are merged."""
+    """Like GPT-2's, Llama 3's and Qwen's: text is split into bytes, and sequences that occur in the corpus are merged."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -96,7 +96,7 @@ def pieces(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> tuple[list[str
 
 @pytest.mark.parametrize("text", SENTENCES, ids=range(len(SENTENCES)))
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_pieces_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None:
+def test_joined_pieces_equal_the_decoded_answer(kind: str, text: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     ids = ids_of(tokenizer, text)
     texts, _, rest = pieces(tokenizer, ids)
@@ -109,7 +109,7 @@ def test_pieces_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(max_size=60))
 @pytest.mark.parametrize("kind", TOKENIZERS)
-def test_pieces_of_any_text_join_to_what_the_tokenizer_decodes(kind: str, text: str) -> None:
+def test_joined_pieces_of_any_text_equal_the_decoded_text(kind: str, text: str) -> None:
     tokenizer = TOKENIZERS[kind]()
     ids = ids_of(tokenizer, text)
     texts, _, rest = pieces(tokenizer, ids)
@@ -118,7 +118,7 @@ def test_pieces_of_any_text_join_to_what_the_tokenizer_decodes(kind: str, text: 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_any_byte_level_tokens_join_even_if_their_bytes_form_no_character(data: st.DataObject) -> None:
+def test_joined_pieces_of_any_byte_level_tokens_equal_the_decoded_text(data: st.DataObject) -> None:
     tokenizer = byte_level()
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
     texts, words, rest = pieces(tokenizer, ids)
@@ -132,7 +132,7 @@ def test_any_sentencepiece_tokens_yield_pieces_without_an_error(data: st.DataObj
     tokenizer = sentencepiece_style()
     ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=60))
     texts, _, rest = pieces(tokenizer, ids)
-    # A broken run of bytes may yield a different number of replacement characters. All other text must be there.
+    # A broken run of bytes may yield a different number of replacement characters. All other text must be complete.
     kept = ("".join(texts) + rest).replace("\N{REPLACEMENT CHARACTER}", "")
     expected = decoded(tokenizer, ids).replace("\N{REPLACEMENT CHARACTER}", "")
     assert len(kept) >= len(expected)
@@ -201,7 +201,7 @@ def test_pieces_of_the_embedded_tokenizer_are_spaced_as_in_the_browser() -> None
     assert words[3:8] == [3, 3, 4, 5, 5]
 
 
-def test_prompt_token_texts_include_special_tokens() -> None:
+def test_the_text_of_prompt_tokens_includes_special_tokens() -> None:
     tokenizer = build_tokenizer()
     ids = list(tokenizer("USER: what color is the cube? ASSISTANT:").input_ids)
     texts = token_texts(tokenizer, ids)
@@ -224,5 +224,5 @@ def test_a_long_answer_is_not_decoded_from_the_start_for_each_token(monkeypatch:
     texts, _, _ = pieces(tokenizer, ids)
     monkeypatch.undo()
     assert "".join(texts) == decoded(tokenizer, ids)
-    # 16 pieces, each with at most as many tokens as the longest character in the corpus has bytes.
+    # At most 16 pieces, each with no more tokens than the longest character in the corpus has bytes.
     assert longest <= 80 < len(ids)

@@ -78,7 +78,7 @@ def test_sampling_does_not_use_the_global_random_stream(llava: Tiny) -> None:
 
 
 def test_log_probabilities_follow_from_the_query_state(lvlm: Tiny) -> None:
-    """Tolerance 1e-5: matrix products with one row and with several rows round differently."""
+    """Tolerance 1e-5: matrix products of one row and of several rows round differently."""
     for step in steps(lvlm, temperature=0.9, alternatives=7):
         log_probs = lvlm.model.lm_head(step.query_state).float().log_softmax(-1)
         assert step.log_prob == pytest.approx(log_probs[step.token_id].item(), abs=1e-5)

@@ -1,4 +1,4 @@
-"""Determine which pixels each image token depends on from the models themselves, and compare with the readings."""
+"""Determine from the models themselves which pixels each image token depends on, and compare with the readings."""
 
 from typing import Any
 
@@ -137,7 +137,7 @@ def touched(frame: Frame, x: int, y: int, *, reach: float) -> tuple[set[tuple[in
 @pytest.mark.parametrize("size", [WIDE, TALL, (333, 222), (97, 131)], ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_patch_covers_the_pixels_stated_by_its_frame(kind: str, size: tuple[int, int]) -> None:
-    """Red encodes the column and green the row, so a patch's mean colour is the centre of its rectangle."""
+    """Red encodes the column and green the row, so a patch's mean colour gives the centre of its rectangle."""
     lvlm = local(kind)
     width, height = size
     rows, cols = np.mgrid[0:height, 0:width]
@@ -152,7 +152,8 @@ def test_a_patch_covers_the_pixels_stated_by_its_frame(kind: str, size: tuple[in
             if min(rect.x, rect.y) < 0 or rect.x + rect.width > width or rect.y + rect.height > height:
                 continue  # partly padding
             colour = pixels_of(kind, reading, reading.places[start + n]).mean(axis=(1, 2)) * std + mean
-            # Half a model pixel, because resizing filters lean inwards at the image's edge; 1/255 for 8-bit rounding.
+            # Half a model pixel, because filters at the image's edge use only pixels inside it; 1/255 for 8-bit
+            # rounding.
             across, down = frame.crop.width / frame.width_px, frame.crop.height / frame.height_px
             # A joined frame ignores that each tile leaves 2 of its 58 px unread, and that the last pan-and-scan crop
             # is one source pixel short.
@@ -188,7 +189,7 @@ def test_images_of_any_size_have_as_many_tokens_as_features(kind: str, width: in
     assert len(image_columns(lvlm, reading)) == len(image_features(lvlm, reading))
     assert len(reading.patch_columns) == sum(frame.rows * frame.cols for frame in reading.frames) == len(reading.places)
     for frame in reading.frames:
-        # Each frame overlaps the image.
+        # Check that each frame overlaps the image.
         assert frame.crop.x < width
         assert frame.crop.y < height
         assert frame.crop.x + frame.crop.width > 0
@@ -287,7 +288,7 @@ def test_the_vocabulary_layer_reads_the_output_of_the_decoder(kind: str) -> None
 def test_extended_inputs_hold_prompt_and_answer(kind: str) -> None:
     """Causality: appending an answer does not change the logits of the prompt.
 
-    Tolerance 1e-5: sums over a different length.
+    Tolerance 1e-5: the sums have different numbers of terms.
     """
     lvlm = local(kind)
     reading = read(lvlm, noise(60, 60))

@@ -1,4 +1,4 @@
-"""Load models from folders created here; unsupported ones are rejected before their weights are read."""
+"""Tests loading models from folders created here; unsupported models are rejected before their weights are read."""
 
 import json
 import shutil
@@ -102,7 +102,7 @@ def test_llava_7b_in_half_precision_requires_14_gb() -> None:
 def test_a_model_too_large_for_memory_is_rejected_before_its_weights_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    LlavaConfig().save_pretrained(tmp_path)  # no weights, so reading them would fail
+    LlavaConfig().save_pretrained(tmp_path)  # there are no weights, so reading them would fail
     monkeypatch.setattr(loading, "free_bytes", lambda _device: 6_000_000_000)
     with pytest.raises(NotEnoughMemory, match=r"needs 16\.3 GB \(14\.1 GB for weights.*cpu has 6 GB free"):
         load_folder(tmp_path, dtype="float16")
@@ -177,7 +177,7 @@ def test_a_folder_s_revision_depends_only_on_its_weights(tmp_path: Path) -> None
 
 
 def test_a_hub_repository_of_qwen_loads_without_video_support(tmp_path: Path) -> None:
-    """The files are as on the Hub: they name the library's own processor class, which needs torchvision."""
+    """The files look as they do on the Hub: they name the library's own processor class, which needs torchvision."""
     lvlm = saved("qwen2.5-vl", tmp_path)
     as_on_the_hub(tmp_path, "Qwen2_5_VLProcessor")
     assert_same_inputs(lvlm, load_folder(tmp_path).processor)

@@ -1,4 +1,4 @@
-"""Image file formats."""
+"""Tests for image file formats."""
 
 import io
 

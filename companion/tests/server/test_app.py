@@ -1,4 +1,4 @@
-"""A companion on a real socket: what it streams, how it describes itself, how it queues and stops runs."""
+"""Tests a companion on a real socket: what it streams, how it describes itself, and how it queues and stops runs."""
 
 import hashlib
 import io
@@ -77,7 +77,7 @@ def test_a_streamed_answer_equals_the_recorded_one(name: str, embedded: httpx.Cl
     assert recorded.picture is not None
     run = ask(embedded, recorded.header["question"], recorded.picture, maxNewTokens=96)
     assert [(t.token_id, t.text, t.word) for t in run.tokens] == [(t.token_id, t.text, t.word) for t in recorded.tokens]
-    # The same computation in float32, possibly with other kernels on another machine; then both are rounded to fp16.
+    # Both were computed in float32, perhaps with different kernels on different machines, then rounded to fp16.
     np.testing.assert_allclose([t.log_prob for t in run.tokens], [t.log_prob for t in recorded.tokens], atol=1e-3)
     assert run.states is not None
     assert recorded.states is not None
@@ -260,7 +260,7 @@ def test_a_failure_during_an_answer_ends_the_stream_properly_and_the_next_questi
 # --- the head, and the API's description ---
 
 
-def test_without_a_head_the_model_facts_have_the_command_to_train_one(plain: Served):
+def test_without_a_head_the_model_facts_give_the_command_to_train_one(plain: Served):
     with plain.client() as client:
         facts = client.get("/v1/model").json()
         assert facts["head"] is None
@@ -428,7 +428,7 @@ def check_crowd(*, crowd: int, rounds: int) -> None:
             assert not any(thread.is_alive() for thread in threads), "a request hangs"
             return outcomes
 
-        # The first round allocates what libraries keep for good: thread pools, parsers, arenas.
+        # The first round makes allocations that libraries never release: thread pools, parsers, arenas.
         all_at_once()
         before = process.memory_info().rss
         for _ in range(rounds):
@@ -437,5 +437,5 @@ def check_crowd(*, crowd: int, rounds: int) -> None:
             assert set(outcomes) <= {"length", "refused"}
             assert outcomes.count("length") >= 25
         grown_mib = (process.memory_info().rss - before) / 2**20
-        # 200 images and their states take about 30 MB; the allocator keeps a little of the threads' memory.
+        # 200 images and their states take about 30 MB; the allocator keeps some memory that threads have freed.
         assert grown_mib < 32, f"memory grew by {grown_mib:.0f} MiB"

@@ -1,4 +1,4 @@
-"""A calibration file is served if it belongs to the loaded model and head, and refused otherwise."""
+"""Tests that a calibration file is served if it belongs to the loaded model and head, and refused otherwise."""
 
 import argparse
 import hashlib

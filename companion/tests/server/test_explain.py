@@ -1,4 +1,4 @@
-"""Explanations on a real socket: what is streamed, what is refused before any work, how they are queued and stopped."""
+"""Tests explanations on a real socket: what is streamed, which requests are refused, how work is queued and stopped."""
 
 import io
 import json
@@ -132,11 +132,11 @@ def test_a_recorded_answer_can_be_explained_by_another_companion(name: str, embe
     recorded = read_run(SAMPLES / f"{name}.run")
     explanation = ask_explanation(embedded, "chefer", recorded, range(len(recorded.tokens)), recorded.picture)
     assert explanation.check is not None
-    # The same computation in float32, possibly with other kernels than where it was recorded.
+    # Computed in float32 like the recorded answer, but perhaps with different kernels.
     assert explanation.check[0]
     assert explanation.check[1] < 1e-3
     assert [one.token_index for one in explanation.maps] == list(range(len(recorded.tokens)))
-    # The head imitates these maps, so both must be clearly correlated.
+    # The head imitates these maps, so its maps must be clearly correlated with them.
     pairs = [
         (one.values, token.map.values)
         for one, token in zip(explanation.maps, recorded.tokens, strict=True)
@@ -242,7 +242,7 @@ def test_explaining_does_not_change_the_model_s_answers(small: Served, run: Run)
     np.testing.assert_allclose([t.log_prob for t in again.tokens], [t.log_prob for t in run.tokens], atol=1e-5)
 
 
-# --- refusals before any work ---
+# --- refused requests ---
 
 REQUEST: dict[str, Any] = {
     "method": "chefer",
@@ -280,7 +280,7 @@ def test_invalid_explanation_requests_are_refused(case: str, small: Served):
     assert small.session.read_count == reads
 
 
-def test_log_probabilities_that_are_nan_are_refused(small: Served):
+def test_nan_log_probabilities_are_refused(small: Served):
     body = json.dumps({"question": "a", **REQUEST, "logProbs": [float("nan"), -1, -1]})
     with small.client() as client:
         response = client.post("/v1/explain", data={"request": body}, files=form()["files"])
@@ -385,7 +385,7 @@ def test_running_and_waiting_explanations_can_be_cancelled_by_id(run: Run):
         rows = [first.next()]
         while rows[-1]["kind"] != "end":
             rows.append(first.next())
-        # It stops within one token: at most the current map, then the cost so far.
+        # The explanation stops within one token: at most the map in progress arrives before the end row.
         assert len(rows) <= 3
         assert rows[-1]["reason"] == "cancelled"
         assert rows[-1]["tokens"] == len(rows)

@@ -1,4 +1,4 @@
-"""docs/protocol.md matches the code: columns, problems, header, and the example client."""
+"""Tests that docs/protocol.md matches the code: columns, problems, header, and the example client."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SERVER = ROOT / "companion" / "src" / "patchlight" / "server"
 
 
 def block(language: str) -> str:
-    """Return the only code block in a language."""
+    """Return the page's only code block in the given language."""
     [code] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     return code
 
@@ -71,7 +71,7 @@ def test_the_documented_problems_match_the_server():
 
 
 @pytest.mark.parametrize("path", ["/v1/nothing", "/"])
-def test_the_framework_s_errors_are_problems_too(path: str):
+def test_framework_errors_are_problem_documents(path: str):
     with companion() as served, served.client() as client:
         response = client.get(path)
         assert (response.status_code, response.json()["type"]) == (404, "urn:patchlight:problem:not-found")

@@ -1,4 +1,4 @@
-"""Requests that the companion refuses before doing any work, with their status, problem kind and numbers."""
+"""Tests that invalid requests are refused before any work is done, with the right status, problem kind and numbers."""
 
 import json
 import socket
@@ -89,18 +89,18 @@ def test_invalid_requests_are_refused(case: str, small: Served):
     assert small.session.read_count == reads
 
 
-def test_the_refusal_of_an_unknown_field_has_its_name(small: Served):
+def test_the_refusal_of_an_unknown_field_names_it(small: Served):
     with small.client() as client:
         assert "imageUrl" in client.post("/v1/generate", **form(imageUrl="http://x")).json()["detail"]
 
 
-def test_a_prompt_of_too_many_tokens_is_refused(small: Served):
+def test_a_prompt_with_too_many_tokens_is_refused(small: Served):
     reads = small.session.read_count
     with small.client() as client:
-        # One token per byte: the question alone has too many, which is checked before the image is decoded.
+        # One token per byte: the question alone has too many tokens, which is checked before the image is decoded.
         assert refusal(client.post("/v1/generate", **form("a" * 250))) == (422, "question-too-long", 200, 250)
         assert small.session.read_count == reads
-        # The question and the chat template together have too many.
+        # The question and the chat template together have too many tokens.
         status, kind, limit, found = refusal(client.post("/v1/generate", **form("a" * 199)))
         assert (status, kind, limit) == (422, "question-too-long", 200)
         assert found is not None
@@ -161,7 +161,7 @@ def test_invalid_bodies_are_refused(case: str, small: Served):
 
 
 def raw_request(served: Served, header: str) -> socket.socket:
-    """Open a connection and send the headers, the last of them `header`, but no body."""
+    """Open a connection and send the headers, ending with `header`, but no body."""
     connection = socket.create_connection((served.host, served.port), timeout=10)
     lines = (
         f"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=x\r\n{header}"
@@ -170,12 +170,12 @@ def raw_request(served: Served, header: str) -> socket.socket:
     return connection
 
 
-def test_a_body_with_too_large_a_content_length_is_refused_before_it_arrives(small: Served):
+def test_an_excessive_content_length_is_refused_before_the_body_arrives(small: Served):
     with raw_request(small, "Content-Length: 10000000000") as connection:
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_too_large_a_chunked_body_is_refused_while_it_arrives(small: Served):
+def test_an_oversized_chunked_body_is_refused_while_it_arrives(small: Served):
     with raw_request(small, "Transfer-Encoding: chunked") as connection:
         sent = 0
         chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"

@@ -67,7 +67,7 @@ def caller() -> Iterator[Caller]:
 
 
 def check(response: httpx.Response) -> str:
-    """Check a response; return the reason for the end of the run or explanation, or the type of the problem."""
+    """Check a response; return the end reason of the run or explanation, or the problem type."""
     if response.status_code == 200 and b"patchlight.explain" in response.content[:4096]:
         explanation = parse_explanation(response.content)
         assert explanation.end is not None
@@ -134,7 +134,7 @@ def explain(caller: Caller, request: bytes, image: bytes = VALID_IMAGES[1]) -> s
 
 
 VALID_REQUEST = json.dumps({"question": "What is it?", "maxNewTokens": 1}).encode()
-# With a small image, so that most mutations hit the framing and the JSON.
+# The image is small, so most mutations hit the framing and the JSON.
 VALID_BODY = multipart(VALID_REQUEST, VALID_IMAGES[1])
 
 
@@ -184,13 +184,13 @@ known = st.fixed_dictionaries(
 
 @settings(quick, max_examples=400 * TIMES)
 @given(value=json_values | known | known)
-def test_requests_of_any_json(value: Any, caller: Caller):
+def test_requests_with_arbitrary_json(value: Any, caller: Caller):
     post(caller, multipart(json.dumps(value).encode("utf-8", "surrogatepass"), VALID_IMAGES[1]))
 
 
 @settings(quick, max_examples=150 * TIMES)
 @given(question=st.text(min_size=1, max_size=60))
-def test_questions_of_any_characters_are_answered_or_refused(question: str, caller: Caller):
+def test_questions_with_arbitrary_characters_are_answered_or_refused(question: str, caller: Caller):
     request_part = json.dumps({"question": question, "maxNewTokens": 1}).encode()
     result = post(caller, multipart(request_part, VALID_IMAGES[1]))
     if question.isprintable() and question.strip() and "<" not in question:
@@ -231,7 +231,7 @@ def test_the_valid_explanation_request_is_answered(caller: Caller):
 
 @settings(quick, max_examples=600 * TIMES)
 @given(request_part=mutated(json.dumps(EXPLANATION).encode()))
-def test_mutated_explanations(request_part: bytes, caller: Caller):
+def test_mutated_explanation_requests(request_part: bytes, caller: Caller):
     explain(caller, request_part)
 
 
@@ -249,13 +249,13 @@ explanations = st.fixed_dictionaries(
 
 @settings(quick, max_examples=400 * TIMES)
 @given(value=json_values | explanations | explanations | explanations)
-def test_explanations_of_any_json(value: Any, caller: Caller):
+def test_explanation_requests_with_arbitrary_json(value: Any, caller: Caller):
     explain(caller, json.dumps(value).encode("utf-8", "surrogatepass"))
 
 
 @settings(quick, max_examples=100 * TIMES)
 @given(image=st.sampled_from(VALID_IMAGES).flatmap(mutated))
-def test_mutated_images_of_explanations(image: bytes, caller: Caller):
+def test_mutated_images_in_explanation_requests(image: bytes, caller: Caller):
     explain(caller, json.dumps(EXPLANATION).encode(), image)
 
 

@@ -1,4 +1,4 @@
-"""Access control of every route: the token, host names, origins and security headers."""
+"""Access control for every route: the token, host names, origins and security headers."""
 
 import re
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def serve(page: Page, **options: Any) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def network_server(page: Page) -> Iterator[Server]:
-    """A server for a network, with a token."""
+    """A server open to the network, with a token."""
     yield from serve(page, host="0.0.0.0", token=TOKEN, allowed_hosts=("box.example",))
 
 
@@ -64,7 +64,7 @@ def local_server(page: Page) -> Iterator[Server]:
 
 
 def every_call(app: FastAPI) -> list[tuple[str, str]]:
-    """Return method and path of each route, each file of the page, and some unknown paths."""
+    """Return the method and path of each route, each file of the page, and some unknown paths."""
     calls = [
         (method, re.sub(r"\{\w+\}", "x", route.path))
         for route in app.routes
@@ -125,7 +125,7 @@ def test_opening_the_page_with_the_token_sets_a_protected_cookie(network_server:
         assert client.get("/v1/model").status_code == 200
     with httpx.Client(base_url=network_server.url) as client:
         assert client.get("/", params={"token": "wrong"}).status_code == 401
-        # Only the page's address accepts it, since in others it would remain in logs and browser history.
+        # Only the page's URL accepts a token parameter; in other URLs, it would stay in logs and browser history.
         assert client.get("/v1/model", params={"token": TOKEN}).status_code == 401
 
 
@@ -149,7 +149,7 @@ def test_tokens_are_compared_in_constant_time(network_server: Server, monkeypatc
 
     monkeypatch.setattr(hmac, "compare_digest", record)
     assert httpx.get(network_server.url + "/v1/model", headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
-    # Both bearer and cookie are compared, whichever was sent.
+    # The bearer token and the cookie are both compared, no matter which was sent.
     assert compared.count(TOKEN.encode()) >= 2
 
 
@@ -166,7 +166,7 @@ def test_unknown_host_names_are_refused_on_loopback(host: str, local_server: Ser
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8642", "127.0.0.1:1", "[::1]", "[::1]:8642"])
 def test_loopback_names_are_accepted_with_any_port(host: str, local_server: Server):
-    # The other end of a tunnel may have another port.
+    # The other end of a tunnel may use a different port.
     assert httpx.get(local_server.url + "/v1/health", headers={"Host": host}).status_code == 200
 
 
@@ -269,7 +269,7 @@ def test_files_have_the_media_types_that_browsers_require(local_server: Server):
 
 
 def test_part_of_a_file_is_served_by_range(local_server: Server):
-    """The page reads one image of a dataset out of a file of all of them."""
+    """The page reads single images from a dataset's packed file."""
     with httpx.Client(base_url=local_server.url) as client:
         part = client.get("/favicon.svg", headers={"Range": "bytes=1-3"})
         assert (part.status_code, part.content) == (206, b"svg")

@@ -1,4 +1,4 @@
-"""Write runs, read them back, cut them off; and compare a run recorded from a random model with Hugging Face's calls."""
+"""Tests writing, reading and truncating runs, and compares a run of a random model with calls to Hugging Face's API."""
 
 import hashlib
 import io

@@ -37,7 +37,7 @@ METHODS: tuple[Method, ...] = ("chefer", "gradcam", "feature-gradcam", "dex-ar",
 
 
 class Case(NamedTuple):
-    """A random sequence with its plain explanation: embeds [n, d], rows [t], ids [t], is_patch [n]."""
+    """A random sequence and its reference explanation: embeds [n, d], rows [t], ids [t], is_patch [n]."""
 
     embeds: torch.Tensor
     rows: torch.Tensor
@@ -53,7 +53,7 @@ def model() -> LlavaForConditionalGeneration:
 
 @pytest.fixture(scope="module")
 def case(model: LlavaForConditionalGeneration) -> Case:
-    """A sequence of another length than in the export; the first explained row is not the last of the sequence."""
+    """A sequence of a different length from the exported one; the first explained row is not the sequence's last."""
     torch.manual_seed(11)
     n = 57
     embeds, rows, ids = torch.randn(n, 192) * 0.3, torch.tensor([40, 51, 56]), torch.tensor([20, 31, 116])
@@ -69,7 +69,7 @@ def explainer() -> BrowserExplainer:
 
 def test_the_trace_gives_the_model_s_logits_and_states(explainer: BrowserExplainer, case: Case):
     traced = explainer.trace(case.embeds.numpy())
-    # The weights are the same; only the order of float32 sums differs.
+    # The weights are the same; only the order of summation in float32 differs.
     np.testing.assert_allclose(traced["logits"], case.plain.logits.detach().numpy(), rtol=0, atol=1e-4)
     np.testing.assert_allclose(traced["states"], case.plain.states.numpy(), rtol=0, atol=1e-4)
 
@@ -106,7 +106,7 @@ def test_the_manifest_lists_the_graphs_with_hashes_and_no_weight_is_stored_twice
     for name, entry in facts["files"].items():
         content = (BROWSER / name).read_bytes()
         assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}, name
-    # Recorded runs refer to the revision, which does not depend on these graphs.
+    # Recorded runs refer to the model's revision, which must not depend on these graphs.
     own = b"".join((BROWSER / graph).read_bytes() for graph in GRAPHS.values())
     assert manifest["revision"] == hashlib.sha256(own).hexdigest()[:12]
     for name in (TRACE, *METHOD_GRAPHS.values()):
@@ -158,7 +158,7 @@ def unpacked(text: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("method", [*METHODS, "tam"])
 def test_the_companion_s_maps_match_the_page_s_fixture(method: Method):
-    """e2e/runtime.spec.ts compares the browser with the same file, to 1e-4."""
+    """e2e/runtime.spec.ts compares the browser's maps with the same file, with tolerance 1e-4."""
     fixture = json.loads((ROOT / "src/inference/fixtures/explained-run-1.json").read_text())
     run = read_run(ROOT / "public/samples/run-1.run")
     assert run.picture is not None

@@ -62,7 +62,7 @@ def test_parity_over_questions_is_within_the_goals(folders: Folders):
     samples = [(random_image(k), text) for k, text in enumerate(questions)]
     parity = check_parity(folders.hf, folders.head, folders.browser, samples, limit=12)
     assert parity.identical_share == 1
-    # The saved weights are already rounded to fp16, so the graphs use the same numbers; only the order of sums differs.
+    # The saved weights are already rounded to fp16, so the graphs use the same weights; only summation order differs.
     assert parity.hidden_error < 1e-5
     # The head's matrix is rounded to fp16 after folding, with a relative error of up to 2^-11 per entry.
     assert 1e-6 < parity.head_error < 5e-3
@@ -99,7 +99,7 @@ def test_a_prompt_read_in_two_parts_gives_the_same_states(folders: Folders):
     _, complete, *_ = run(embeds, no_past)
     _, first, *past = run(embeds[:, :13], no_past)
     logits, second, *_ = run(embeds[:, 13:], past)
-    # Weights and precision are the same; only the order of sums differs.
+    # Weights and precision are the same; only the order of summation differs.
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), complete, rtol=0, atol=2e-5)
     assert logits.shape == (1, len(build_tokenizer()))
 
@@ -132,7 +132,7 @@ def test_exporting_again_keeps_the_explain_section_if_the_decoder_is_unchanged(
     folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def copy_graphs(_: object, out: Path) -> None:
-        """Stand in for the slow export: copy the graphs that the fixture exported."""
+        """Copy the graphs that the fixture exported, as a substitute for the slow export."""
         for file in GRAPHS.values():
             shutil.copyfile(folders.browser / file, out / file)
 

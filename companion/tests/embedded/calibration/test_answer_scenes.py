@@ -1,4 +1,4 @@
-"""Tests that the shipped calibration can be reproduced from the shipped images with the page's graphs."""
+"""Tests that the page's graphs reproduce the shipped calibration from the shipped images."""
 
 import io
 import json
@@ -50,7 +50,9 @@ def browser() -> BrowserModel:
 
 
 def test_the_page_s_graphs_reproduce_answers_and_entropies(table: Any, browser: BrowserModel):
-    """Reads each prompt in one pass; the calibration read each image once, so the order of sums differs."""
+    """Reads each prompt in one pass. The calibration read each image once for all its questions, so sums are taken in a
+    different order.
+    """
     tokenizer = AutoTokenizer.from_pretrained(HF)
     pieces = prompt_pieces(tokenizer)
     for row in (table.slice(k, 1).to_pylist()[0] for k in SOME_ROWS):
@@ -83,7 +85,7 @@ def test_images_show_scenes_of_the_calibration_split(table: Any):
         assert f"images/{number:04d}.webp" in images
         _, rendered = render_seed(split_seed("calibration", number))
         shown = decode_webp(read_image(DATA, f"images/{number:04d}.webp"))
-        # The effect of compression; another scene differs by 10 or more.
+        # Compression causes this difference; a different scene would differ by 10 or more.
         assert np.abs(shown.astype(int) - rendered.image).mean() < 3
 
 
@@ -117,7 +119,7 @@ def test_thumbnails_show_the_images_in_order(table: Any):
         original = Image.open(io.BytesIO(read_image(DATA, image))).convert("RGB")
         small = np.asarray(original.resize((CELL_PX, CELL_PX), Image.Resampling.LANCZOS), dtype=float)
         other = np.asarray(original.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((CELL_PX, CELL_PX)), dtype=float)
-        # Compression changes pixels slightly; another image differs much more.
+        # Compression changes pixels slightly; a different image would differ much more.
         assert np.abs(thumbnail - small).mean() < 6 < np.abs(thumbnail - other).mean()
 
 

@@ -1,4 +1,4 @@
-"""Images are packed back to back, and the index finds each."""
+"""Tests that images are packed back to back and that the index locates each of them."""
 
 import hashlib
 import json

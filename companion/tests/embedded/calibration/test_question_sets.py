@@ -37,7 +37,8 @@ def test_relations_have_all_varieties():
 
 
 def test_a_scene_without_relations_gets_the_other_questions():
-    scene = SCENES[0]._replace(objects=(SCENES[0].objects[0],) * 3)  # three identical objects: no word identifies one
+    # Three identical objects: no description fits only one of them.
+    scene = SCENES[0]._replace(objects=(SCENES[0].objects[0],) * 3)
     counts = Counter(item.set for item in ask_sets(scene, 5, each=1))
     assert counts["gqa-like"] == 0
     assert counts["pope-like"] == 1

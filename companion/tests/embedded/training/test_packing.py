@@ -45,11 +45,11 @@ def test_patches_are_encoded_as_in_hugging_face(model, tokenizer, scenes) -> Non
         expected = model.model.get_image_features(inputs["pixel_values"])
         expected = getattr(expected, "pooler_output", expected)[0]
         actual = embed_images(model, scenes[0].image[None])[0]
-    # The same float32 products, summed in another order.
+    # The same float32 products, summed in a different order.
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_packed_pair_has_the_same_states_as_on_its_own(model, tokenizer, scenes) -> None:
+def test_packing_does_not_change_the_states_of_a_pair(model, tokenizer, scenes) -> None:
     batch = pack_scenes(scenes, tokenizer, seed=5, patches=576, text_tokens=90, description_share=0.0)
     pieces = prompt_pieces(tokenizer)
     with torch.no_grad():
@@ -63,7 +63,7 @@ def test_a_packed_pair_has_the_same_states_as_on_its_own(model, tokenizer, scene
                 pair = batch.text[row, here].tolist()
                 alone = prompt_embeds(model, features[row], pieces, pair)[None]
                 states = model.model.language_model(inputs_embeds=alone, use_cache=False).last_hidden_state[0]
-                # Float32 attention over rows with and without a mask.
+                # In float32, attention over a masked row and over a shorter row without a mask round differently.
                 torch.testing.assert_close(packed[row, here], states[-len(pair) :], atol=2e-4, rtol=1e-3)
 
 
@@ -86,7 +86,7 @@ def test_read_patches_represent_the_omitted_ones(tokenizer, scenes) -> None:
     row = int((batch.group[0] == 1).nonzero()[0])
     share = torch.softmax(mask[0, 0, row], dim=0)[before : before + 320]
     shown = batch.objects[0][batch.read[0]] >= 0
-    # With equal scores, objects get the share that they have of the complete image.
+    # With equal scores, objects get the same share of attention as they have of the complete image.
     assert (share[shown].sum() / share.sum()).item() == pytest.approx(shown.sum().item() / 576, rel=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Compares questions with brute force over the scene, and the vocabulary with the questions."""
+"""Checks answers by brute force over the scene, and the vocabulary against the questions."""
 
 from collections import Counter
 from random import Random

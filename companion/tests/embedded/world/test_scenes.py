@@ -41,7 +41,7 @@ def test_the_mask_is_where_the_camera_projects_the_object() -> None:
         item = alone.objects[0]
         rows, cols = np.nonzero(render(alone).object_ids == 0)
         x, y, _ = project(alone.camera, np.array([[*item.center, item.radius * 0.75]]))[0]
-        # Perspective and the height of cylinders move the silhouette's centre away from the projected centre.
+        # Because of perspective and the height of cylinders, a silhouette's centre differs from the projected centre.
         assert abs(cols.mean() - x) < 8
         assert abs(rows.mean() - y) < 14
 
