@@ -54,7 +54,7 @@ def random_model(config: LlavaConfig, device: torch.device, dtype: torch.dtype) 
 
 
 def random_reading(config: Any, text_tokens: int) -> Reading:
-    """Return a prompt of random words in the layout of the family's reader: a few words, the image, the question."""
+    """Return a prompt of random words in the layout that the family's reader produces: a few words, image, question."""
     px, side = config.vision_config.image_size, config.vision_config.image_size // config.vision_config.patch_size
     random = torch.Generator().manual_seed(1)
     words = torch.randint(3, config.text_config.vocab_size - 1, (text_tokens,), generator=random)
