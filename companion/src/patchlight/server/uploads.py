@@ -17,9 +17,9 @@ from .settings import ServeSettings
 
 MAX_ASPECT_RATIO = 100
 REQUEST_BYTES = 64 * 1024
-# For the token ids and log-probabilities of the answer in a request to explain it.
+# Room for the answer's token ids and log-probabilities in a request to explain it.
 REQUEST_BYTES_PER_TOKEN = 48
-# For the multipart boundaries and part headers.
+# Room for the multipart boundaries and part headers.
 FRAMING_BYTES = 16 * 1024
 MAX_NAME_CHARS = 200
 
