@@ -1,4 +1,4 @@
-"""Models with random weights in the shape of real ones, and random prompts, for measuring costs."""
+"""Models with random weights in the shapes of real models, and random prompts, for measuring costs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ SHAPES: dict[str, Callable[[], LlavaConfig]] = {
 
 
 def random_model(config: LlavaConfig, device: torch.device, dtype: torch.dtype) -> Any:
-    """Create a model on `device`. It has no end token, so that answers have exactly the requested length."""
+    """Create a model on `device`. It has no end token, so answers have exactly the requested length."""
     torch.manual_seed(0)
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype).eval()

@@ -40,7 +40,9 @@ class ServeSettings:
     new_tokens: int = 512
     """Maximum length of an answer in tokens, and the default."""
     explain_bytes: int | None = None
-    """Memory that one explanation may use; None means EXPLAIN_SHARE of what is free once the model is loaded."""
+    """Memory that one explanation may use; None means EXPLAIN_SHARE of the memory that is free once the model is
+    loaded.
+    """
     upload_s: float = 60.0
     """Maximum time in seconds for a request body to arrive."""
     stall_s: float = 30.0

@@ -37,7 +37,7 @@ def build_model(
 ) -> LlavaForConditionalGeneration:
     """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
 
-    `max_layers` caps the depth of both towers, for a model that only has to run.
+    `max_layers` limits the depth of both towers, for a model that does not have to learn.
 
     At this size, the usual small random weights learn some structure late or never, so the initialisation provides it:
 
