@@ -32,7 +32,7 @@ export interface paths {
         put?: never;
         /**
          * Explain
-         * @description Streams relevancy maps of answer tokens, each when it is ready. Closing the connection stops it.
+         * @description Streams relevancy maps of answer tokens, each when it is ready. Closing the connection stops the run.
          */
         post: operations["explain"];
         delete?: never;
@@ -132,7 +132,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel
-         * @description Cancels a run that is running or waiting. Its stream ends with an `end` row whose reason is `cancelled`.
+         * @description Cancels a running or waiting run. Its stream ends with an `end` row whose reason is `cancelled`.
          */
         post: operations["cancel"];
         delete?: never;
@@ -276,7 +276,7 @@ export interface components {
         };
         /**
          * HeadFiles
-         * @description The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, the external data of fastrm.onnx.
+         * @description The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which holds the external data of fastrm.onnx.
          */
         HeadFiles: {
             graph: components["schemas"]["HeadFile"];
@@ -331,7 +331,7 @@ export interface components {
          * @description The loaded model and the requests that it accepts.
          *
          *     `maxPromptTokens` counts text tokens, including those of the chat template. `methods` lists the methods that can
-         *     explain its answers: `fastrm` with the head, the others with `explain`.
+         *     explain the model's answers: `fastrm` with the head, the others with `explain`.
          */
         ModelFacts: {
             calibration: components["schemas"]["CalibrationFile"] | null;

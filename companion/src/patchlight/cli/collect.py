@@ -11,7 +11,7 @@ EPILOG = """To resume after a stop or a crash, run the same command again. To us
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `collect` command. Its arguments have a `run` function."""
+    """Add the `collect` command. The parsed arguments contain `run`, which runs the command."""
     parser = subparsers.add_parser(
         "collect",
         help="collect training samples for a head",

@@ -1,4 +1,4 @@
-"""Arguments that `collect` and `evaluate` share: the model, the dataset, and how questions are answered."""
+"""Arguments that `collect` and `evaluate` share: model, dataset and answer options."""
 
 import argparse
 from pathlib import Path
@@ -29,7 +29,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select questions and bound their answers."""
+    """Add the options that select questions and limit the length of answers."""
     group = parser.add_argument_group("dataset")
     group.add_argument("--data", required=True, choices=("vqav2", "gqa", "pope", "jsonl"), help="format of the dataset")
     group.add_argument(
@@ -50,7 +50,7 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def model_options(arguments: argparse.Namespace, rank: "Rank") -> "LoadOptions":
-    """Return the model options, with a GPU for this rank."""
+    """Return the model options, with the device for this rank."""
     from ..models.loading import LoadOptions
 
     return LoadOptions(
@@ -77,7 +77,7 @@ def data_options(arguments: argparse.Namespace) -> "DataOptions":
 
 
 def answer_options(arguments: argparse.Namespace) -> "AnswerOptions":
-    """Return how questions are answered and labelled."""
+    """Return the options for answering questions and labelling the answers."""
     from ..head.answer_sample import AnswerOptions
 
     return AnswerOptions(method=arguments.method, max_new_tokens=arguments.max_new_tokens, suffix=arguments.suffix)

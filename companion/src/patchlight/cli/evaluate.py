@@ -12,7 +12,7 @@ same command again. To use several GPUs, start it with torchrun or `accelerate l
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `evaluate` command. Its arguments have a `run` function."""
+    """Add the `evaluate` command. The parsed arguments contain `run`, which runs the command."""
     parser = subparsers.add_parser(
         "evaluate",
         help="evaluate a head on a dataset and make a calibration",

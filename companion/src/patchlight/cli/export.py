@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `export` command. Its arguments have a `run` function."""
+    """Add the `export` command. The parsed arguments contain `run`, which runs the command."""
     parser = subparsers.add_parser(
         "export",
         help="export a trained head for the browser",

@@ -1,4 +1,4 @@
-"""Tells users which extra of the package installs the optional dependencies of a command."""
+"""Tells users which package extra installs a command's optional dependencies."""
 
 # Import names of the optional dependencies.
 OPTIONAL = frozenset(

@@ -22,7 +22,7 @@ TOKEN_VARIABLE = "PATCHLIGHT_TOKEN"
 
 
 def add_server_arguments(parser: argparse.ArgumentParser, *, opens: bool) -> None:
-    """Add the options of the server. opens: whether the page opens in a browser by default."""
+    """Add the server options. opens: whether the page opens in a browser by default."""
     group = parser.add_argument_group("server")
     group.add_argument(
         "--host",
@@ -62,7 +62,7 @@ def listen(settings: "ServeSettings") -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # Lets the system close a connection to a stalled client although there is unsent data.
+        # Lets the system close a connection to a stalled client even if data is still unsent.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(settings.stall_s * 1000))
     try:
         listener.bind(address)
@@ -97,7 +97,7 @@ def run_server(
             before_shutdown()
             await super().shutdown(sockets)
 
-    # It warns about every malformed body, which only the sender can fix.
+    # The multipart parser warns about every malformed body, which only the sender can fix.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # An access log would contain the token of GET /?token=...
     config = uvicorn.Config(
@@ -109,8 +109,9 @@ def run_server(
 
 
 def open_in_browser(url: str) -> None:
-    """Open a URL in a browser, in a thread, because some browsers return only when closed. Does nothing if there is no
-    display.
+    """Open a URL in a browser. Does nothing if there is no display.
+
+    Runs in a thread, because some browser commands return only when the browser closes.
     """
     if sys.platform.startswith("linux") and not {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         # Without a display, only text browsers remain, which would take over the terminal.
@@ -127,7 +128,7 @@ def address(settings: "ServeSettings", port: int) -> str:
 
 
 def say(line: str) -> None:
-    """Print a line to stderr for the user. Flushed, because another program may read it through a pipe."""
+    """Print a line to stderr for the user. Flushes, because another program may read the line through a pipe."""
     print(line, file=sys.stderr, flush=True)
 
 

@@ -42,7 +42,7 @@ def with_command(arguments: Sequence[str]) -> list[str]:
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser for all commands.
 
-    The parsed arguments have `run`, which runs the command, and `extra`, the package extra that it needs.
+    The parsed arguments contain `run`, which runs the command, and `extra`, the package extra that the command needs.
     """
     parser = argparse.ArgumentParser(
         prog="patchlight",

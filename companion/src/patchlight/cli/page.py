@@ -8,7 +8,7 @@ NO_PAGE = "this package contains no built page: to add it, run `npm run build:co
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `page` command. Its arguments have a `run` function."""
+    """Add the `page` command. The parsed arguments contain `run`, which runs the command."""
     parser = subparsers.add_parser(
         "page",
         help="open the page with its embedded model (the default command)",

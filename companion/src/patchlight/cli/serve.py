@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `serve` command. Its arguments have a `run` function."""
+    """Add the `serve` command. The parsed arguments contain `run`, which runs the command."""
     parser = subparsers.add_parser(
         "serve",
         help="load a model and serve it to the page and other clients",
@@ -164,7 +164,7 @@ def _calibration(
 ) -> "ServedCalibration | None":
     """Load the calibration file given by `--calibration` or found next to the head.
 
-    Raises ValueError if the given file does not fit. One found next to the head is then left out with a message.
+    A file that does not fit raises ValueError if it was given, and is skipped with a message if it was found.
     """
     from ..server.calibration_files import default_calibration, serve_calibration
 

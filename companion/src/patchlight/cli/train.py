@@ -7,7 +7,7 @@ from typing import Any
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the `train` command. Its arguments have a `run` function."""
+    """Add the `train` command. The parsed arguments contain `run`, which runs the command."""
     parser = subparsers.add_parser(
         "train",
         help="train a head on collected samples",

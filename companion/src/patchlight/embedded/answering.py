@@ -34,11 +34,11 @@ class SceneSource(Protocol):
 
 
 class TokenizedQuestion(NamedTuple):
-    """A question about scene number `scene`, tokenized.
+    """A tokenized question about scene number `scene`.
 
     prompt_after: ids after the image. reference [r]: ids of the reference answer, including the end token. targets [r]:
-    index of the object that a token names, or -1. found [r]: whether the model must find the token's word in the image
-    (see `found_words`).
+    index of the object that each token names, or -1. found [r]: whether the model must find the token's word in the
+    image (see `found_words`).
     """
 
     scene: int
@@ -66,10 +66,10 @@ def ask_scenes(
     description_share: float = 0.0,
     kind: str | None = None,
 ) -> list[TokenizedQuestion]:
-    """Return `per_scene` different questions per scene.
+    """Return `per_scene` questions about each scene, without repetition.
 
-    description_share: share of description questions; kind: ask only this kind, in which case questions can repeat. The
-    result is a function of the scenes and `seed`.
+    description_share: share of description questions. kind: ask only questions of this kind, which can then repeat. The
+    same scenes and `seed` always give the same questions.
     """
     pieces = prompt_pieces(tokenizer)
     questions: list[TokenizedQuestion] = []
@@ -120,7 +120,7 @@ def embed_images(model: LlavaForConditionalGeneration, images: np.ndarray) -> to
 def prompt_embeds(
     model: LlavaForConditionalGeneration, features: torch.Tensor, pieces: PromptPieces, after: list[int]
 ) -> torch.Tensor:
-    """Return the prompt's embeddings [n, d]: text before the image, image features [576, d], text after it."""
+    """Return the prompt's embeddings [n, d]: the text before the image, the image features, and the text after them."""
     embed = word_embeddings(model)
     return torch.cat([embed(torch.tensor(pieces.before)), features, embed(torch.tensor(after))])
 
@@ -135,10 +135,10 @@ def greedy_answers(
     scene_of: dict[int, int] | None = None,
     limit: int = 80,
 ) -> list[GreedyAnswer]:
-    """Answer questions greedily, batching the questions about a scene on its key-value cache.
+    """Answer questions greedily. All questions about a scene form a batch that shares the image's key-value cache.
 
-    scene_of: maps a scene to the scene whose image is shown instead, a control in which accuracy must drop to chance.
-    limit: the longest answer in tokens.
+    scene_of: maps each scene to the scene whose image is shown instead; with this control, accuracy must drop to
+    chance. limit: maximum answer length, in tokens.
     """
     pieces = prompt_pieces(tokenizer)
     by_scene: dict[int, list[int]] = {}
@@ -161,7 +161,7 @@ def _decode(
     rows: list[list[int]],
     limit: int,
 ) -> list[GreedyAnswer]:
-    """Decode rows that share the image's prefix; shorter rows are padded on the left, after it, and masked."""
+    """Decode rows that share the image's prefix. Shorter rows get masked padding between the prefix and their text."""
     embed, decoder = word_embeddings(model), language_model(model)
     before = torch.cat([embed(torch.tensor(pieces.before)), features])[None]
     cache = decoder(inputs_embeds=before, use_cache=True).past_key_values

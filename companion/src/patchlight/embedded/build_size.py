@@ -21,7 +21,7 @@ class Size:
     collected_scenes: int
     held_out_scenes: int
     answer_tokens: int
-    """Longest answer that is explained, in tokens; an untrained model never ends its answer."""
+    """Maximum length of an explained answer, in tokens; an untrained model never ends its answer."""
     questions: int
     descriptions: int
     head: HeadConfig
@@ -56,8 +56,8 @@ _WHOLE = replace(
     description_share=0.7,
     align_weight=1.0,
 )
-# Narrower models need a higher rate than the paper's 2e-5 for d = 4096: at d = 192, a logit sums 21 times fewer terms,
-# and 2e-5 barely changes anything. On the held-out questions, 3e-3 reached F1 0.581 and 1e-3 reached 0.578.
+# Narrower models need a higher rate than the paper's 2e-5 for d = 4096: at d = 192, a logit is a sum of 21 times fewer
+# terms, and 2e-5 barely changes anything. On the held-out questions, 3e-3 reached F1 0.581 and 1e-3 reached 0.578.
 _HEAD = HeadConfig(learning_rate=3e-3, schedule="cosine")
 FULL = Size(
     train_scenes=12_288,

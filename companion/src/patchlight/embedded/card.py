@@ -69,7 +69,7 @@ def write_card(
     notes: str,
     further_reports: Sequence[Path] = (),
 ) -> None:
-    """Write `out/MODEL_CARD.md` with the figures of `out/report/*.json` and of those `further_reports` that exist."""
+    """Write `out/MODEL_CARD.md` with the figures from `out/report/*.json` and from any `further_reports` that exist."""
     config = json.loads((hf / "config.json").read_text())
     text, vision = config["text_config"], config["vision_config"]
     weights = (hf / "model.safetensors").stat().st_size
@@ -104,7 +104,7 @@ def write_card(
 
 
 def update_figures(out: Path, further_reports: Sequence[Path] = ()) -> None:
-    """Update the figures of an existing card from the current reports; nothing else in it changes."""
+    """Update the figures in an existing card from the current reports. Leaves the rest of the card unchanged."""
     path = out / CARD_FILE
     before, rest = path.read_text().split(f"{_FIGURES}\n", 1)
     after = rest.split(f"{_LIMITS}\n", 1)[1]

@@ -1,8 +1,9 @@
 """Collects samples for the embedded model's FastRM head: answers, last hidden states and exact Chefer relevancy.
 
-The scenes' labels say which object each word names; `head/collection.py` collects for any model and dataset. A shard
-(block form of `head/sample_store.py`) covers a fixed range of scenes. Additional columns: scene, target [t] and
-found [t] (see `TokenizedQuestion`; -1 and False in answers that differ from the reference), right, image_share.
+The scenes' labels say which object each word names. (`head/collection.py` collects samples for any other model and
+dataset.) A shard, in the block form of `head/sample_store.py`, covers a fixed range of scenes. Additional columns:
+scene, target [t] and found [t] (see `TokenizedQuestion`; -1 and False in answers that differ from the reference),
+right, image_share.
 """
 
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -45,10 +46,10 @@ class CollectConfig:
 
 
 class ExplainedAnswer(NamedTuple):
-    """A greedy answer of t tokens, without the end token, with its explanation.
+    """A greedy answer and its explanation; t tokens, not counting the end token.
 
-    right: whether it equals the reference. relevancy [t, 576]; query_states [t, d]; image_states [576, d];
-    image_share [t]: share of each token's relevancy on the image.
+    right: whether the answer equals the reference. relevancy [t, 576]; query_states [t, d]; image_states [576, d];
+    image_share [t]: share of each token's relevancy that lies on the image.
     """
 
     ids: list[int]
@@ -63,11 +64,11 @@ class ExplainedAnswer(NamedTuple):
 def verify_draft(
     model: LlavaForConditionalGeneration, prompt: torch.Tensor, reference: list[int], eos: int, limit: int
 ) -> list[int]:
-    """Return the greedy answer including its end token, by verifying a draft.
+    """Return the greedy answer, including its end token, by verifying a draft.
 
-    prompt [n, d]; limit: the longest answer in tokens. The draft starts as the reference. At the first token where the
-    model's prediction differs, that prediction replaces the draft's token and the rest is verified again. The result
-    equals greedy decoding, and a correct draft costs a single forward pass.
+    prompt [n, d]; limit: maximum answer length, in tokens. The first draft is the reference. At the first token that
+    differs from the model's prediction, the prediction replaces the token, and the rest of the draft is verified again.
+    The result is the same as with greedy decoding, and a correct draft costs a single forward pass.
     """
     embed, decoder = word_embeddings(model), language_model(model)
     draft, verified = list(reference), 0

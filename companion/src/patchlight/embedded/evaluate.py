@@ -42,9 +42,9 @@ def is_right(item: TokenizedQuestion, answer: str) -> bool:
 
 
 def score_description(scene: Scene, answer: str) -> tuple[int, int]:
-    """Return how many of the objects that a description mentions are in the scene, and how many it mentions.
+    """Return how many of the mentioned objects are in the scene, and how many objects the description mentions.
 
-    Each object of the scene counts once.
+    Each object in the scene counts only once.
     """
     remaining: Counter[tuple[str, ...]] = Counter((o.size, o.color, o.material, o.shape) for o in scene.objects)
     words = normalize_answer(answer).split()
@@ -69,9 +69,9 @@ def evaluate_answers(
     descriptions: int,
     seed: int = 77,
 ) -> dict[str, float]:
-    """Score greedy answers on the scenes of `pool` by kind of question, and again with the images swapped.
+    """Score greedy answers about the scenes in `pool` by kind of question, and again with swapped images.
 
-    Returns the shares by label and, if `report` is given, writes them with their intervals to `report/answers.json`.
+    Returns the shares by label. If `report` is given, also writes them, with intervals, to `report/answers.json`.
     """
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     per_scene = 8
@@ -129,10 +129,10 @@ def exact_by_kind(
     batch_images: int = 8,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Return the share of questions per kind that greedy decoding answers exactly, from one forward pass per batch.
+    """Return, per kind, the share of questions that greedy decoding answers exactly, from one forward pass per batch.
 
-    A question counts if each token of its reference answer is the likeliest. For descriptions, which a single wrong
-    token would fail, it is the share of such tokens.
+    An answer is exact if every token of the reference is the model's most likely token. Descriptions, which a single
+    wrong token would fail, are scored by their share of such tokens instead.
     """
     right: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for first in range(0, min(scenes, len(pool)), batch_images):
@@ -161,13 +161,13 @@ def _estimated(label: str, estimate: Estimate, goal: str = "") -> dict[str, obje
 
 
 def _share_right(answered: list[tuple[int, bool]]) -> Estimate:
-    """Estimate the share of right answers from each answer's scene and whether it is right."""
+    """Estimate the share of right answers. answered: each answer's scene, and whether the answer is right."""
     scenes, right = np.array(answered).T
     return Bootstrap(scenes).estimate(Ratio.mean(right))
 
 
 def _swap(scenes: range, seed: int) -> dict[int, int]:
-    """Map each scene to another one: the next in a random order."""
+    """Map each scene to another scene: the next one in a random order."""
     order = list(scenes)
     Random(seed).shuffle(order)
     return dict(zip(order, [*order[1:], order[0]], strict=True))
@@ -203,9 +203,9 @@ def _report_answers(
 
 
 def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, labelling_threshold: float) -> float:
-    """Compare the head with its teacher, and both with the objects' patches; returns the best threshold.
+    """Compare the head with its teacher, and both with the objects' patches. Returns the best threshold.
 
-    The threshold and the mean map are chosen on every other scene; all figures are for the remaining scenes, with
+    The threshold and the mean map are chosen on every other scene. All figures are for the remaining scenes, with
     intervals from resampled scenes.
     """
     stored = HeadSamples(samples)
@@ -291,10 +291,10 @@ def _report_objects(
     pool: ScenePool,
     report: Path,
 ) -> None:
-    """Report, for tokens that name an object, how often the map's maximum is on the object and how much of its mass.
+    """Report the pointing game and the mass on the object, for the maps of tokens that name an object.
 
     Words that are not in the question, which the model had to find in the image, are reported separately from words
-    repeated from it.
+    repeated from the question.
     """
     rows = (data["target"][tokens] >= 0).nonzero()[:, 0]
     masks = torch.zeros(len(rows), relevancy.shape[1], dtype=torch.bool)

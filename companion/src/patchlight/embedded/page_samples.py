@@ -76,8 +76,9 @@ IMAGES = (
         ),
     ),
 )
-# (image, question): first questions and a description. They were chosen before the model answered them, so an example
-# can be wrong. The one that opens the page was chosen for a map that is easy to read.
+# (image, question): the first questions about three images, and a request for a description. They were chosen before
+# the model answered them, so an example can be wrong. The example that the page opens with was chosen because its map
+# is easy to read.
 RUNS = ((2, 0), (0, 0), (0, 4), (1, 0))
 
 

@@ -149,7 +149,7 @@ class Build:
         validation = self.work / "training" / f"{name}.validation.json"
         if not trained_now and validation.exists():
             return
-        trained = self.untrained()  # the compiled model would be recompiled for other shapes
+        trained = self.untrained()  # a copy, because the compiled model would be recompiled for other shapes
         trained.load_state_dict(model.state_dict())
         torch.nn.Module.to(trained, device)
         exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
@@ -157,7 +157,7 @@ class Build:
         validation.write_text(json.dumps(exact, indent=1))
 
     def trained(self) -> tuple[StageConfig, ...]:
-        """Return the stages as they were run; a build resumed with other sizes can differ from `self.size`."""
+        """Return the stages that were run. They differ from `self.size` if the build was resumed with another size."""
         files = [self.work / "training" / f"{stage.name}.config.json" for stage in self.size.stages]
         return tuple(StageConfig(**json.loads(file.read_text())) for file in files)
 
@@ -185,7 +185,7 @@ class Build:
         print(json.dumps(result, indent=1))
 
     def samples(self) -> None:
-        """Collect training samples from train scenes and held-out samples from test scenes."""
+        """Collect training samples from the training scenes, and held-out samples from the test scenes."""
         size = self.size
         for folder, config in (
             ("held-out", CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)),
@@ -241,7 +241,7 @@ class Build:
         print(parity)
 
     def renew_card(self) -> None:
-        """Update the figures of a card from an earlier build; the step `card` writes this build's own."""
+        """Update the figures in an existing card from an earlier build. The `card` step writes a new card."""
         if (self.out / CARD_FILE).exists():
             update_figures(self.out, [self.dataset / SUMMARY_FILE])
 
@@ -257,9 +257,9 @@ class Build:
         )
 
     def card(self) -> None:
-        """Write the model card, which states where this build did less than a full build.
+        """Write the model card, which states where this build falls short of a full build.
 
-        Manual changes to a build are described in `training/history.md`, next to its checkpoints.
+        Includes `training/history.md`, next to the checkpoints, which describes manual changes to the build.
         """
         self.weigh()
         training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]
@@ -332,7 +332,7 @@ class Build:
         self.renew_card()
 
     def runs(self) -> None:
-        """Record the example runs with the Hugging Face model, under the revision of the page's graphs."""
+        """Record the example runs with the Hugging Face model, labelled with the revision of the page's graphs."""
         shipped = json.loads((self.out / "manifest.json").read_text())["revision"]
         write_samples(self.hf, self.head_folder, self.sample_folder, name=NAME, revision=shipped, knows=KNOWS)
 

@@ -38,8 +38,8 @@ def record_run(
 ) -> str:
     """Answer greedily, write the run and return the answer.
 
-    hf_folder: the model in the Hugging Face layout. By default, the name is the head's model and the revision that of
-    the weights.
+    hf_folder: the model in the Hugging Face layout. name, revision: by default, the model that the head belongs to and
+    the revision of the weights.
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")

@@ -1,11 +1,11 @@
-"""Compares the speed of exact Chefer relevancy with the plain implementation that other tools use.
+"""Times this package's exact Chefer relevancy against the plain implementation that other tools use.
 
     python -m patchlight.measure.exact_speed --model FOLDER --image IMAGE
 
 The plain implementation runs, per token, a forward pass over its prefix with the library's eager attention, a
 `backward()` from its logit that keeps the gradients of all attention matrices, and the N x N recursion
-`R <- R + C_l R` over all layers, of which it uses one row. As in those tools, the weights require gradients, which are
-therefore computed too, down through the vision tower. A lean variant without weight gradients is also timed. This
+`R <- R + C_l R` over all layers, and uses one row of the result. As in those tools, the weights require gradients, so
+these are computed as well, down through the vision tower. A lean variant without weight gradients is also timed. This
 package runs one forward pass for the complete answer, a backward pass per token, and a recursion on a single row vector
 (`methods/relevancy.py`). All implementations run alternately in one process and must produce the same maps.
 """
@@ -40,8 +40,9 @@ LENGTHS = (1, 10, 30, 100)
 class Cost(NamedTuple):
     """Cost of one implementation.
 
-    ms: median time of a complete answer; on a CPU it is processor time, so that other processes do not count.
-    relative: median over rounds of its time divided by this package's. peak_bytes: peak memory above the start.
+    ms: median time for a complete answer; on a CPU, processor time, which excludes other processes. relative: this
+    implementation's time divided by this package's, median over rounds. peak_bytes: peak memory, minus the memory in
+    use at the start.
     """
 
     ms: float
@@ -59,7 +60,7 @@ class Comparison(NamedTuple):
 
 
 def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bool = False) -> torch.Tensor:
-    """Compute maps [T, P] with the plain implementation; lean: without gradients of the weights.
+    """Compute maps [T, P] with the plain implementation. lean: skip the gradients of the weights.
 
     Raises ValueError if the model's attention is not eager.
     """
@@ -83,8 +84,8 @@ def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bo
 
 
 def our_maps(loaded: Loaded, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
-    """Compute maps [T, P] with the call that serves the page, without its pass that verifies log-probabilities."""
-    log_probs = [0.0] * len(ids)  # given, so that no extra pass computes them
+    """Compute maps [T, P] with the function that the companion uses, without its pass to check log-probabilities."""
+    log_probs = [0.0] * len(ids)  # passed in, so that no extra pass computes them
     events = explain(loaded, reading, ids, "chefer", range(len(ids)), log_probs=log_probs)
     return torch.stack([event.patches for event in events if isinstance(event, MethodMap)])
 

@@ -1,4 +1,4 @@
-"""Measures time and memory of maps at a model's full size, with random weights, since time does not depend on them.
+"""Measures the time and memory of maps at a model's full size. Uses random weights, which do not affect the time.
 
     python -m patchlight.measure.latency --shape llava-1.5-7b --tokens 1 10 30 100
 
@@ -107,12 +107,12 @@ class _Bench:
 
 
 def measure_latency(options: LatencyOptions) -> tuple[list[Measured], dict[str, Any]]:
-    """Time all methods at all lengths; returns the costs and facts about model and machine."""
+    """Time all methods at all answer lengths. Returns the costs, and facts about the model and the machine."""
     bench = _Bench(options)
     measured: list[Measured] = []
     for tokens in options.tokens:
         patches, queries, ids = bench.generate(tokens)
-        # A model with random weights can generate the image token, but an answer that is read again must not have it.
+        # A model with random weights can generate image tokens, but an answer that is read back must not contain any.
         image_token = int(bench.reading.inputs["input_ids"][0, bench.reading.patch_columns[0]])
         ids = [0 if token == image_token else token for token in ids]
 
@@ -171,7 +171,7 @@ def _cost(job: Callable[[], object], repeats: int, device: torch.device) -> Cost
 
 @contextmanager
 def _peak(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns the peak memory in bytes during the context; call it after the context."""
+    """Yield a function that returns the context's peak memory in bytes. Call it after leaving the context."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         yield lambda: torch.cuda.max_memory_allocated(device)
@@ -204,7 +204,7 @@ def _device(name: str) -> torch.device:
 
 
 def write_latency_report(out: Path, measured: list[Measured], facts: dict[str, Any], command: str) -> None:
-    """Write the report `out` with the figures by method and length and the facts about model and machine."""
+    """Write the report `out`: figures by method and answer length, and facts about the model and the machine."""
     figures = []
     for method, tokens, cost in measured:
         figures += [

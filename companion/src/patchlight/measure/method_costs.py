@@ -20,7 +20,7 @@ _REPEATS = 3
 
 
 class MethodCost(NamedTuple):
-    """Processor time of one core in ms per token, and peak memory above the start in bytes."""
+    """Processor time of one core in ms per token, and peak memory in bytes, minus the memory in use at the start."""
 
     ms_per_token: float
     peak_bytes: int
@@ -61,7 +61,7 @@ def _costs_of(loaded: Loaded, head: FastRM, answer: ExplainableAnswer) -> dict[s
 
 
 def _measure(job: Callable[[], object], tokens: int) -> MethodCost:
-    """Return the minimum time of several runs, after an untimed one."""
+    """Return the minimum time over several runs, after an untimed run, and the peak memory."""
     job()
     times = []
     with peak_memory(torch.device("cpu")) as peak:

@@ -13,7 +13,7 @@ TOP_SHARE = 0.1
 def pointing(maps: torch.Tensor, masks: torch.Tensor) -> Ratio:
     """Pointing game: the share of maps [n, P] whose maximum is on the object (masks [n, P] bool).
 
-    If several patches share the maximum, a map counts by the share of them on the object.
+    If several patches share the maximum, the map counts as the fraction of them that is on the object.
     """
     highest = maps >= maps.amax(1, keepdim=True)
     return _mean((highest & masks).sum(1) / highest.sum(1))
@@ -27,18 +27,18 @@ def mass_inside(maps: torch.Tensor, masks: torch.Tensor) -> Ratio:
 
 
 def iou(selected: torch.Tensor, masks: torch.Tensor) -> Ratio:
-    """Mean over tokens of the intersection over union of binarised maps and objects, both [n, P] bool."""
+    """Intersection over union of binarised maps and objects, both [n, P] bool; mean over tokens."""
     return _mean((selected & masks).sum(1) / (selected | masks).sum(1).clamp(min=1))
 
 
 def f1(selected: torch.Tensor, labels: torch.Tensor) -> Ratio:
-    """F1 of binarised maps against labels, both [n, P] bool, over the patches of all maps together."""
+    """F1 of binarised maps against labels, both [n, P] bool, pooled over the patches of all maps."""
     both = (selected & labels).sum(1)
     return Ratio(2.0 * both.numpy(), (selected.sum(1) + labels.sum(1)).double().numpy())
 
 
 def spearman(maps: torch.Tensor, others: torch.Tensor) -> Ratio:
-    """Mean over tokens of Spearman's rank correlation, with mean ranks for ties; 0 if a map is constant."""
+    """Spearman's rank correlation, mean over tokens. Ties get mean ranks; a constant map counts as 0."""
     a, b = (rankdata(part.numpy(), axis=1) for part in (maps, others))
     a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
     norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
@@ -46,7 +46,7 @@ def spearman(maps: torch.Tensor, others: torch.Tensor) -> Ratio:
 
 
 def top_iou(maps: torch.Tensor, others: torch.Tensor, share: float = TOP_SHARE) -> Ratio:
-    """Mean over tokens of the intersection over union of each map's highest-ranked `share` of patches."""
+    """Intersection over union of the top `share` of patches of two maps, mean over tokens."""
     count = round(share * maps.shape[1])
     tops = []
     for part in (maps, others):

@@ -1,4 +1,4 @@
-"""Summarises the figures of `methods_report` in sentences, generated so that both always agree."""
+"""Summarises the figures of `methods_report` in generated sentences, which therefore always agree with the figures."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def verdict(groups: Mapping[str, Mapping[str, Figures]], slices: Mapping[str, Se
 
 
 def _both(groups: Mapping[str, Mapping[str, Figures]]) -> list[str]:
-    """Say how each group's best method scores on the other group."""
+    """State how the best method for each group scores on the other group."""
     best = {group: max(methods, key=lambda name: methods[name].pointing.value) for group, methods in groups.items()}
     if len(set(best.values())) < 2 or any(math.isnan(groups[g][best[g]].pointing.value) for g in groups):
         return []
@@ -119,7 +119,7 @@ def _winner(group: str, methods: Mapping[str, Figures], measure: str) -> str:
 
 
 def _failures(group: str, methods: Mapping[str, Figures]) -> str:
-    """Name the methods that score no better than random maps, or worse."""
+    """Name the methods that are worse than random maps, or not significantly better."""
     chance = methods["random"].pointing
     differences = {name: of.pointing.minus(chance) for name, of in methods.items() if name != "random"}
     worse = [name for name, by in differences.items() if by.high < 0]

@@ -1,4 +1,4 @@
-"""Compares every method's maps with the objects that the words name.
+"""Compares every method's maps with the objects that words in an answer name.
 
     python -m patchlight.measure.methods_report
 
@@ -47,13 +47,13 @@ COMMAND = "python -m patchlight.measure.methods_report"
 BINARISED_AT = 0.3
 TEACHER = "chefer"
 WORDS = {"found": "words not in the question", "repeated": "words repeated from the question"}
-# Number of patches that the object covers, in about three equal groups of tokens.
+# Ranges for the number of patches that an object covers; each holds about a third of the tokens.
 SIZES = ((1, 12), (13, 30), (31, 576))
 SMOKE = MethodSamplesConfig(scenes=2, questions_per_scene=3, max_new_tokens=20)
 
 
 class MethodFigures(NamedTuple):
-    """The figures of one method on some tokens, compared with the object and with the teacher's maps."""
+    """The figures of one method on a group of tokens, compared with the objects and with the teacher's maps."""
 
     pointing: Estimate
     iou: Estimate
@@ -64,7 +64,7 @@ class MethodFigures(NamedTuple):
 
 
 def figures_of(samples: Samples, threshold: float, bootstrap: Bootstrap, rows: np.ndarray) -> dict[str, MethodFigures]:
-    """Return the figures per method for the tokens `rows` [n] bool.
+    """Return the figures per method for the tokens selected by `rows` ([n] bool).
 
     threshold: the head's classification threshold.
     """
@@ -154,7 +154,7 @@ def _triple(estimate: Estimate) -> list[float] | None:
 
 
 def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost]) -> dict[str, dict[str, float]]:
-    """Return the costs per method; passes are means per answer for explaining the tokens that name an object."""
+    """Return the costs per method. Passes are means per answer, for explaining the tokens that name an object."""
     return {
         name: {
             "msPerToken": round(costs[name].ms_per_token, 3),
@@ -175,7 +175,7 @@ def _cheaper(costs: Mapping[str, MethodCost]) -> str:
 
 
 def _slices(columns: Mapping[str, torch.Tensor], bootstrap: Bootstrap, rows: np.ndarray) -> list[Slice]:
-    """Return the pointing game of the tokens `rows` by object size, attribute of the word and kind of question."""
+    """Return the pointing game for the tokens in `rows` by object size, attribute of the word and kind of question."""
     size = columns["masks"].sum(1).numpy()
     kinds, attributes = columns["kind"].numpy(), columns["attribute"].numpy()
     cuts: list[tuple[str, np.ndarray]] = [

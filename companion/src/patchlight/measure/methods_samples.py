@@ -1,12 +1,12 @@
-"""Collects every method's maps of the words that name an object, in the embedded model's answers about unseen scenes.
+"""Collects every method's maps for words that name an object in the embedded model's answers about unseen scenes.
 
 Maps are stored in shards of a few scenes, so that an interrupted run can resume. A shard with n tokens of q explained
-answers has the columns:
+answers has these columns:
 scene, question, kind, attribute [n] (indices in KINDS and ATTRIBUTE_NAMES); found [n] (see `TokenizedQuestion`);
 masks [n, 576] bool, the patches of the object that the token names; maps/<method> [n, 576] float32;
 explained_tokens, answer_tokens, forward/<method>, backward/<method>, difference/<method> [q], where difference is the
-largest between an explained and a streamed log-probability; and the numbers of questions and of right answers,
-`questions` and `right`.
+largest difference between an explained and a streamed log-probability; questions and right, the numbers of questions
+and of right answers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,10 @@ class MethodSamplesConfig:
 
 
 class Samples(NamedTuple):
-    """The joined columns of all shards, for `questions` questions with `right` answers that match the reference."""
+    """The joined columns of all shards.
+
+    questions: the number of questions. right: how many of their answers match the reference.
+    """
 
     columns: Mapping[str, torch.Tensor]
     questions: int
@@ -80,7 +83,8 @@ class ObjectWords(NamedTuple):
 class ExplainableAnswer(NamedTuple):
     """An answer whose tokens match the reference and some of whose words name a visible object.
 
-    log_probs in nats, from the decoding steps; query_states [n, d] of the n `words`; patch_states [P, d].
+    log_probs: in nats, from the decoding steps. query_states [n, d]: states of the n tokens in `words`. patch_states
+    [P, d].
     """
 
     question: TokenizedQuestion
@@ -94,9 +98,9 @@ class ExplainableAnswer(NamedTuple):
 
 
 def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesConfig) -> Samples:
-    """Collect the missing shards into `out`, showing progress by shard, and read all of them.
+    """Collect the missing shards into `out`, showing progress by shard, and read all shards.
 
-    Raises ValueError if `out` holds maps of another model, head or config.
+    Raises ValueError if `out` contains maps from another model, head or config.
     """
     made_by = {"model": folder_revision(model_folder), "head": head_revision(model_folder / "fastrm")}
     claim(out, {**made_by, **asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES, "format": 2})
@@ -108,7 +112,7 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
         for shard in tqdm(missing, desc="explain test scenes", unit="shard"):
             _collect_shard(loaded, head, plan, config, shard)
     parts = [load_file(plan.path(shard)) for shard in range(len(plan))]
-    # A shard without an answer that can be explained has no columns.
+    # A shard in which no answer can be explained has no columns.
     names = {name: None for part in parts for name, column in part.items() if column.ndim}
     columns = {name: torch.cat([part[name] for part in parts if name in part]) for name in names}
     return Samples(columns, *(sum(int(part[name]) for part in parts) for name in ("questions", "right")))

@@ -1,4 +1,4 @@
-"""Models with random weights in the shape of real ones, and random prompts, for measuring costs."""
+"""Models with random weights in the shapes of real models, and random prompts, for measuring costs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +45,7 @@ SHAPES: dict[str, Callable[[], LlavaConfig]] = {
 
 
 def random_model(config: LlavaConfig, device: torch.device, dtype: torch.dtype) -> Any:
-    """Create a model on `device`. It has no end token, so that answers have exactly the requested length."""
+    """Create a model on `device`. It has no end token, so answers have exactly the requested length."""
     torch.manual_seed(0)
     with torch.device(device):
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype).eval()
@@ -54,7 +54,7 @@ def random_model(config: LlavaConfig, device: torch.device, dtype: torch.dtype) 
 
 
 def random_reading(config: Any, text_tokens: int) -> Reading:
-    """Return a prompt of random words in the layout of the family's reader: a few words, the image, the question."""
+    """Return a prompt of random words in the layout that the family's reader produces: a few words, image, question."""
     px, side = config.vision_config.image_size, config.vision_config.image_size // config.vision_config.patch_size
     random = torch.Generator().manual_seed(1)
     words = torch.randint(3, config.text_config.vocab_size - 1, (text_tokens,), generator=random)

@@ -2,8 +2,8 @@
 
     python -m patchlight.measure.serving_cost --model FOLDER --image IMAGE
 
-Compares the companion's decoding loop with the library's `generate`, which returns no states, on the same question,
-alternating between them, and counts the bytes of a token's row at LLaVA-1.5-7B's width.
+Times the companion's decoding loop and the library's `generate`, which returns no states, alternately on the same
+question. Also counts the bytes of a token's row at LLaVA-1.5-7B's width.
 """
 
 import argparse
@@ -32,7 +32,7 @@ WIDE = 4096
 
 
 def measure_decoding(loaded: Loaded, reading: Reading, *, tokens: int, rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of an answer of exactly `tokens` tokens; each round runs every loop once.
+    """Return each loop's median milliseconds for an answer of exactly `tokens` tokens. A round runs every loop once.
 
     Raises ValueError if the answers differ, because times of different answers are not comparable.
     """
@@ -79,7 +79,7 @@ def measure_decoding(loaded: Loaded, reading: Reading, *, tokens: int, rounds: i
 
 
 def row_bytes(hidden_size: int, patches: int) -> tuple[int, int]:
-    """Return the bytes of the rows before the first token, and of a token's row with five alternatives."""
+    """Return the size in bytes of all rows before the first token, and of a token's row with five alternatives."""
     random = np.random.default_rng(0)
     sink = io.BytesIO()
     with RunWriter(sink, _header(hidden_size, patches)) as run:

@@ -45,8 +45,8 @@ from .session import ModelSession, PromptTooLong, UnknownWords
 from .settings import ServeSettings
 from .uploads import Parse, RequestT, Upload, discard_upload, read_upload
 
-# Number of uploads accepted beyond the room in the queue: enough that slow uploads do not block it, and few enough that
-# many simultaneous uploads do not exhaust memory.
+# Number of uploads accepted beyond the room in the queue: enough that slow uploads do not block the queue, and few
+# enough that many simultaneous uploads do not exhaust memory.
 EXTRA_UPLOADS = 16
 # The query parameter of `unembedding`: comma-separated token ids.
 TOKEN_IDS = r"^[0-9]{1,9}(,[0-9]{1,9})*$"
@@ -62,8 +62,8 @@ def create_app(
 ) -> FastAPI:
     """Create the companion's app.
 
-    head_files: path and SHA-256 of each of the head's files, by name. calibration: path and SHA-256 of the calibration
-    file. Without a page, only the API is served and `/` returns 404.
+    head_files: path and SHA-256 of each head file, by name. calibration: path and SHA-256 of the calibration file.
+    Without a page, only the API is served and `/` returns 404.
     """
     # Refuse images that Pillow would only warn about; uploads.py enforces the configured limit first.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -122,7 +122,7 @@ def _add_routes(
         responses=explanation_response() | problems(403, 408, 413, 415, 422, 503),
     )
     async def explain(request: Request) -> Response:
-        """Streams relevancy maps of answer tokens, each when it is ready. Closing the connection stops it."""
+        """Streams relevancy maps of answer tokens, each when it is ready. Closing the connection stops the run."""
         return await runs.explain(request)
 
     @app.get(
@@ -143,7 +143,7 @@ def _add_routes(
         responses=problems(403, 404, 422),
     )
     async def cancel(runId: str) -> Response:
-        """Cancels a run that is running or waiting. Its stream ends with an `end` row whose reason is `cancelled`."""
+        """Cancels a running or waiting run. Its stream ends with an `end` row whose reason is `cancelled`."""
         runs.cancel(runId)
         return Response(status_code=204)
 
@@ -179,7 +179,7 @@ def _add_calibration(app: FastAPI, calibration: tuple[Path, str] | None) -> None
 
 
 def _send_file(request: Request, path: Path, digest: str, *, requested: str) -> Response:
-    """Send a file. It may be cached for good if the request has its digest."""
+    """Send a file. Clients may cache it forever if the request contains the file's digest."""
     headers = {"ETag": f'"{digest}"', "Cache-Control": FOREVER if requested == digest else CHECKED}
     if is_fresh(request.headers, headers["ETag"]):
         return NotModifiedResponse(Response(headers=headers).headers)
@@ -237,7 +237,7 @@ class _RunManager:
         return await asyncio.get_running_loop().run_in_executor(self._reading_thread, unembedding, ids)
 
     async def _upload(self, request: Request, parse: Parse[RequestT]) -> Upload[RequestT]:
-        """Read the body. Raises QueueFull, and discards the body, if the queue has no room for it."""
+        """Read the body. If the queue has no room for the run, discards the body and raises QueueFull."""
         try:
             self._queue.ensure_room(also=self._uploading - EXTRA_UPLOADS)
         except QueueFull:
@@ -250,7 +250,7 @@ class _RunManager:
             self._uploading -= 1
 
     def stop_all(self) -> None:
-        """Stop all runs, running and waiting."""
+        """Stop all runs, whether running or waiting."""
         for run in self._runs.values():
             run.stop()
 
@@ -300,7 +300,7 @@ class _RunManager:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn the errors of unusable images, prompts and explanations into refusals."""
+    """Turn errors about unusable images, prompts and explanations into refusals."""
     try:
         yield
     except UnreadableImage as error:

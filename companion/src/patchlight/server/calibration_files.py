@@ -38,7 +38,7 @@ def serve_calibration(path: Path, *, model: str, revision: str, head: HeadFacts 
         raise ValueError(f"{path} belongs to head {_label(its_head)}, but {actual}")
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    # The address contains the hash, so a cached copy of another calibration is never used for this one.
+    # The URL contains the hash, so a cached copy of another calibration is never used for this one.
     address = f"calibration?sha256={digest}"
     facts = CalibrationFile(path=address, bytes=len(content), sha256=digest, n=calibration["n"])
     return ServedCalibration(facts, path, digest)

@@ -1,4 +1,4 @@
-"""Completes the OpenAPI description with what route types do not express: problems, multipart bodies, Arrow streams."""
+"""Adds what route types cannot express to the OpenAPI description: problems, multipart bodies, Arrow streams."""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""Explains answers of the loaded model: checks requests, estimates memory, writes rows. Also returns unembedding rows."""
+"""Explains the model's answers: checks requests, estimates memory, writes rows. Also returns unembedding rows."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -44,7 +44,7 @@ class Explainer:
         self.has_unembedding = has_unembedding(loaded.model)
 
     def check(self, request: ExplainRequest) -> None:
-        """Check what needs no image: the method and the token ids. Raises Refusal."""
+        """Check the method and the token ids; this needs no image. Raises Refusal."""
         if request.method not in self.methods:
             offered = ", ".join(self.methods)
             raise Refusal(
@@ -61,7 +61,8 @@ class Explainer:
     def prepare(self, request: ExplainRequest, reading: Reading, stop: Callable[[], bool]) -> Explaining:
         """Prepare an explanation; `stop` is polled between tokens.
 
-        Raises BudgetExceeded if it needs too much memory, ValueError if the method cannot explain this answer.
+        Raises BudgetExceeded if the explanation needs too much memory, ValueError if the method cannot explain the
+        answer.
         """
         steps = explain(
             self._loaded,

@@ -1,4 +1,4 @@
-"""Exports the head for the page when the server starts. Each file's address contains its hash."""
+"""Exports the head for the page when the server starts. Each file's URL contains its hash."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +11,8 @@ from .schemas import HeadFacts, HeadFile, HeadFiles
 class ServedHead(NamedTuple):
     """An exported head.
 
-    facts: what the API returns about it. trained_on: name of the model that produced its hidden states. files: path and
-    SHA-256 by file name.
+    facts: the head's description in the API. trained_on: name of the model whose hidden states the head was trained on.
+    files: path and SHA-256 by file name.
     """
 
     facts: HeadFacts
@@ -21,7 +21,7 @@ class ServedHead(NamedTuple):
 
 
 def default_head_folder(model: str) -> Path | None:
-    """Return the folder `fastrm` in the model's folder, or None if it has no head."""
+    """Return the folder `fastrm` in the model's folder, or None if there is no head in it."""
     folder = Path(model) / "fastrm"
     return folder if (folder / FACTS_FILE).is_file() else None
 
@@ -34,7 +34,7 @@ def serve_head(head_folder: Path, out: Path, *, hidden_size: int) -> ServedHead:
     FastRM.from_pretrained(head_folder, hidden_size=hidden_size, stage="post_norm")
     manifest = export_head(head_folder, out)
     exported = {role: HeadFile(**file) for role, file in manifest["files"].items()}
-    # The address contains the hash, so a cached file of another head is never used for this one.
+    # The URL contains the hash, so a cached file of another head is never used for this one.
     addressed = {
         role: HeadFile(path=f"head/{f.path}?sha256={f.sha256}", bytes=f.bytes, sha256=f.sha256)
         for role, f in exported.items()

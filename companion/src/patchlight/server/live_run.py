@@ -1,8 +1,8 @@
 """An answer or explanation in progress: it waits in the queue, runs on the model's thread and streams to the client.
 
 POST /v1/generate or /v1/explain -> LiveRun (a ticket in the queue) -> RunStream. `produce` writes rows to the outbox,
-first on the event loop, then on the model's thread; `_send` passes them to the socket. When either ends, it ends the
-other.
+first on the event loop, then on the model's thread; `_send` passes them to the socket. When one of them ends, it stops
+the other.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ MAX_REASON_CHARS = 500
 
 
 class LiveWriter(Protocol):
-    """A writer of rows from `queued` to `end`. `end_early` writes the `end` row of work that stops early."""
+    """Writes the rows from `queued` to `end`. `end_early` writes the `end` row if the work stops early."""
 
     def queued(self, place: int) -> None: ...
     def has_passed(self, kind: str, /) -> bool: ...
@@ -70,7 +70,7 @@ class LiveRun:
         return self._stopped.is_set()
 
     def stop(self) -> None:
-        """Stop the run before its next token, or before its turn."""
+        """Stop the run before its next token or, if it is waiting, before its turn."""
         self._stopped.set()
         self._ticket.wake()
 
@@ -123,7 +123,7 @@ class LiveRun:
 
 
 def describe_error(error: Exception) -> str:
-    """Return one line about an error for the page. The log has the traceback."""
+    """Describe an error in one line for the page. The log has the traceback."""
     line = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {line}"[:MAX_REASON_CHARS] if line else type(error).__name__
 
@@ -171,7 +171,7 @@ class RunStream(Response):
                     await write({"type": "http.response.body", "body": piece, "more_body": True})
             await write({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
-            # The body stays unfinished, so a client that resumes reading sees that it is incomplete.
+            # The body is left unfinished, so a client that resumes reading sees that the run is incomplete.
             log.warning("run %s: the client accepted no data for %g s; disconnecting it", self._run.id, self._stall_s)
 
 

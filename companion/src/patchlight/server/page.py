@@ -14,7 +14,7 @@ from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope
 
 COMPANION_META = '<meta name="patchlight-companion" content="./v1/" />'
-# Some systems have no or wrong media types for these suffixes, and browsers are told not to guess.
+# Some systems lack these media types or have wrong ones, and the `nosniff` header stops browsers from guessing.
 MEDIA_TYPES = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
@@ -31,7 +31,7 @@ _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]
 
 
 class Page(NamedTuple):
-    """A built page. html: its index, with the API's address if there is one. policy: its content security policy."""
+    """A built page. html: the index, with the API's address if there is an API. policy: its content security policy."""
 
     folder: Path
     html: bytes
@@ -48,7 +48,7 @@ def load_page(folder: Path, *, has_api: bool) -> Page:
     """Load a built page.
 
     has_api: whether to add the API's address to the index; without it, the page runs its embedded model. Raises OSError
-    if the folder has no index.html, ValueError if that has no content security policy.
+    if the folder has no index.html, or ValueError if index.html has no content security policy.
     """
     built = (folder / "index.html").read_text(encoding="utf-8")
     policy = _POLICY.search(built)
@@ -75,7 +75,7 @@ class PageFiles(StaticFiles):
         suffix = Path(path).suffix
         if suffix in MEDIA_TYPES and response.status_code < 400:
             response.headers["Content-Type"] = MEDIA_TYPES[suffix]
-        # The names of built files in assets/ contain their hash.
+        # The names of files in assets/ contain a hash of their content.
         response.headers["Cache-Control"] = FOREVER if path.startswith("assets/") else CHECKED
         return response
 

@@ -1,4 +1,4 @@
-"""An app that serves the page without an API, so that the page runs its embedded model."""
+"""An app that serves the page without an API, so the page runs its embedded model."""
 
 from importlib.metadata import version
 

@@ -17,7 +17,7 @@ log = logging.getLogger("patchlight.server")
 class Refusal(Exception):
     """A request that is refused.
 
-    kind: the last part of the problem's type URN. limit, found: the allowed and the actual number, if something is too
+    kind: the last part of the problem's type URN. limit, found: the maximum and the actual number, if something is too
     large.
     """
 
@@ -37,7 +37,7 @@ class Refusal(Exception):
 
 
 def problem_response(refusal: Refusal) -> Response:
-    """Return the problem document of a refusal."""
+    """Return the problem document for a refusal."""
     problem = Problem(
         type=f"urn:patchlight:problem:{refusal.kind}",
         title=HTTPStatus(refusal.status).phrase,
@@ -77,6 +77,6 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def describe_errors(errors: object) -> str:
-    """Format Pydantic's validation errors as one line: the location and the message of each."""
+    """Format Pydantic's validation errors as one line with the location and message of each error."""
     assert isinstance(errors, (list, tuple))
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in errors[:5])

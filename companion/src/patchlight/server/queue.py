@@ -32,7 +32,7 @@ class RunQueue:
         return ticket
 
     def ensure_room(self, *, also: int = 0) -> None:
-        """Raise QueueFull if there is no room for one more ticket after `also` others."""
+        """Raise QueueFull unless there is room for one more ticket in addition to `also` others."""
         waiting = len(self._tickets) - 1
         if waiting + max(also, 0) >= self._length:
             raise QueueFull(self._length, max(1, math.ceil(self._run_s)))
@@ -41,7 +41,7 @@ class RunQueue:
         return len(self._tickets)
 
     def position_of(self, ticket: "Ticket") -> int:
-        """Return the number of tickets ahead."""
+        """Return the number of tickets ahead of this one."""
         return self._tickets.index(ticket)
 
     def remove(self, ticket: "Ticket") -> None:
@@ -53,7 +53,7 @@ class RunQueue:
             other.wake()
 
     def note_run(self, seconds: float) -> None:
-        """Record the duration of a run, which `retry_after_s` is estimated from."""
+        """Record the duration of a run for the estimate in `retry_after_s`."""
         self._run_s += LATEST_WEIGHT * (seconds - self._run_s)
 
 

@@ -27,7 +27,7 @@ def parse_generate(text: bytes, settings: ServeSettings) -> GenerateRequest:
 
 
 def parse_explain(text: bytes, settings: ServeSettings) -> ExplainRequest:
-    """Parse a request to explain tokens of an answer. Raises Refusal."""
+    """Parse a request to explain some tokens of an answer. Raises Refusal."""
     request = _parse(ExplainRequest, text)
     _check_question(request.question, settings)
     if (tokens := len(request.answer_ids)) > settings.new_tokens:

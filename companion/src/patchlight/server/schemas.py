@@ -1,4 +1,4 @@
-"""The JSON schemas of the API. `companion/openapi.json` is generated from them, and the page's types from that file."""
+"""The JSON schemas of the API, from which `companion/openapi.json` and, in turn, the page's types are generated."""
 
 from typing import Annotated, Literal, Self
 
@@ -64,7 +64,7 @@ class HeadFile(_Camel):
 
 
 class HeadFiles(_Camel):
-    """The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, the external data of fastrm.onnx."""
+    """The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which holds the external data of fastrm.onnx."""
 
     graph: HeadFile
     norm_graph: HeadFile
@@ -100,7 +100,7 @@ class ModelFacts(_Camel):
     """The loaded model and the requests that it accepts.
 
     `maxPromptTokens` counts text tokens, including those of the chat template. `methods` lists the methods that can
-    explain its answers: `fastrm` with the head, the others with `explain`.
+    explain the model's answers: `fastrm` with the head, the others with `explain`.
     """
 
     name: str

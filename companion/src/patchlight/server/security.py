@@ -1,7 +1,8 @@
 """Checks host name, origin and token before any route runs, and adds security headers to every response.
 
-There is no CORS support, since page and API share one origin. Starlette's TrustedHostMiddleware does not fit: it splits
-`Host` at the first colon, which breaks IPv6 addresses, and cannot allow all IP addresses but only known names.
+There is no CORS support, because the page and the API share one origin. Starlette's TrustedHostMiddleware is not
+suitable: it splits `Host` at the first colon, which breaks IPv6 addresses, and it cannot accept every IP address while
+restricting names.
 """
 
 import hmac
@@ -18,7 +19,7 @@ from .problems import Refusal, problem_response
 from .settings import LOOPBACK_NAMES, ServeSettings, is_loopback
 
 TOKEN_COOKIE = "patchlight-token"
-# A test compares these with the preview server's headers in vite.config.ts, which must be the same.
+# A test checks that the preview server in vite.config.ts sends the same headers.
 ISOLATION_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -72,7 +73,7 @@ class Gate:
     def _is_own_name(self, name: str) -> bool:
         if name in self._names:
             return True
-        # Unlike a name, an IP address cannot be pointed here by someone else's DNS.
+        # Anyone's DNS can make a name resolve to this machine. An IP address involves no DNS, so it is safe to accept.
         return not is_loopback(self._settings.host) and _is_address(name)
 
     def _check_token(self, scope: Scope, headers: Headers, token: str) -> Response | None:
@@ -102,17 +103,20 @@ def host_names(settings: ServeSettings) -> frozenset[str]:
 
 
 def hostname(host: str) -> str:
-    """Return `Host` without its port and IPv6 brackets; "" if it is not a valid host with optional port."""
+    """Return `Host` without its port and IPv6 brackets; "" if it is not a valid host with an optional port."""
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # Raises ValueError if it is not a number.
+        _ = parts.port  # Raises ValueError if the port is not a number.
     except ValueError:
         return ""
     return parts.hostname or "" if parts.netloc == host and "@" not in host else ""
 
 
 def _check_origin(origin: str | None, host: str) -> None:
-    """Refuse posts from pages of other origins. Only browsers send `Origin`; a page cannot control other programs."""
+    """Refuse requests from pages of other origins.
+
+    A request without `Origin` is not from a page: browsers always send the header with unsafe methods.
+    """
     if origin is None:
         return
     try:

@@ -38,7 +38,7 @@ class UnknownWords(ValueError):
 
 
 class PromptTooLong(ValueError):
-    """The prompt exceeds the token limit or the model's positions. limit, found: numbers of tokens or positions."""
+    """The prompt exceeds the token limit or the model's positions. limit, found: in tokens or positions."""
 
     def __init__(self, detail: str, *, limit: int, found: int):
         super().__init__(detail)
@@ -48,7 +48,7 @@ class PromptTooLong(ValueError):
 class Question(NamedTuple):
     """A question ready to answer: model inputs, sampling options, and the geometry for the header.
 
-    read_s: time spent on preparing it, in seconds.
+    read_s: time spent on preparing the question, in seconds.
     """
 
     reading: Reading
@@ -103,7 +103,7 @@ class ModelSession:
         )
 
     def check_length(self, question: str) -> None:
-        """Check the question before the image is decoded. Raises PromptTooLong if it alone has too many tokens."""
+        """Check the question before the image is decoded. Raises PromptTooLong if the question alone is too long."""
         tokens = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
         if tokens > (limit := self._settings.prompt_tokens):
             raise PromptTooLong(
@@ -123,7 +123,7 @@ class ModelSession:
             raise UnknownWords(f"the model does not know {quoted}: use other words")
 
     def read(self, request: GenerateRequest, image: Image.Image) -> Question:
-        """Prepare a question. Raises ValueError if the model cannot answer it, PromptTooLong if it is too long."""
+        """Prepare a question. Raises ValueError if the model cannot answer it, or PromptTooLong."""
         started = time.perf_counter()
         reading = self._reading(request.question, image)
         sampling = self._sampling(request, reading)

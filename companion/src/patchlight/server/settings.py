@@ -18,11 +18,11 @@ class ServeSettings:
     """
 
     host: str = "127.0.0.1"
-    """Address to listen on; any other than loopback requires a token."""
+    """Address to listen on; any address other than loopback requires a token."""
     port: int = 8642
     """Port to listen on; 0 picks a free one."""
     token: str | None = None
-    """Secret that every request must have, as a cookie or a bearer token; None requires nothing."""
+    """Secret that every request must carry, as a cookie or a bearer token; None if no token is required."""
     allowed_hosts: tuple[str, ...] = ()
     """Additional names of the server that are accepted in `Host`, such as a proxy's."""
     page: Path | None = None
@@ -40,7 +40,9 @@ class ServeSettings:
     new_tokens: int = 512
     """Maximum length of an answer in tokens, and the default."""
     explain_bytes: int | None = None
-    """Memory that one explanation may use; None means EXPLAIN_SHARE of what is free once the model is loaded."""
+    """Memory that one explanation may use; None means EXPLAIN_SHARE of the memory that is free once the model is
+    loaded.
+    """
     upload_s: float = 60.0
     """Maximum time in seconds for a request body to arrive."""
     stall_s: float = 30.0

@@ -17,9 +17,9 @@ from .settings import ServeSettings
 
 MAX_ASPECT_RATIO = 100
 REQUEST_BYTES = 64 * 1024
-# For the token ids and log-probabilities of the answer in a request to explain it.
+# Room for the answer's token ids and log-probabilities in a request to explain it.
 REQUEST_BYTES_PER_TOKEN = 48
-# For the multipart boundaries and part headers.
+# Room for the multipart boundaries and part headers.
 FRAMING_BYTES = 16 * 1024
 MAX_NAME_CHARS = 200
 
@@ -100,7 +100,7 @@ async def _parts(form: FormData, settings: ServeSettings, parse: Parse[RequestT]
 
 
 async def _text(part: str | UploadFile, limit: int) -> bytes:
-    """Return the JSON, sent either as a field or, as browsers send a Blob, as a file."""
+    """Return the JSON, which is sent as a field or, by browsers that send a Blob, as a file."""
     if isinstance(part, str):
         return part.encode(errors="replace")
     if (part.size or 0) > limit:

@@ -11,8 +11,8 @@ import onnxruntime
 class BrowserAnswer(NamedTuple):
     """A greedy answer without its end token: one id and one log-probability (nats) per token.
 
-    states [n, d] of every position processed for it: the prompt (without a prefix that was read before), then the
-    answer tokens. logits [t, V] that each token was chosen from, including the end token.
+    states [n, d]: states of all processed positions, first the prompt (without any prefix that was read earlier), then
+    the answer tokens. logits [t, V]: the logits that each token, including the end token, was chosen from.
     """
 
     ids: list[int]
@@ -24,8 +24,8 @@ class BrowserAnswer(NamedTuple):
 class DecoderState(NamedTuple):
     """The decoder after reading some positions.
 
-    past: keys and values per layer, for all positions so far. states [n, d] of the positions read last; logits [V] of
-    the last position.
+    past: keys and values per layer, for all positions so far. states [n, d]: states of the positions read last. logits
+    [V]: at the last position.
     """
 
     past: list[np.ndarray]
@@ -34,7 +34,7 @@ class DecoderState(NamedTuple):
 
 
 class BrowserModel:
-    """The answering graphs and the head of a model folder; `threads` per session, as in the page's worker."""
+    """The answering graphs and the head in a model folder. threads: number of threads per session."""
 
     def __init__(self, folder: Path, *, threads: int = 2):
         self.manifest = json.loads((folder / "manifest.json").read_text())
@@ -72,12 +72,12 @@ class BrowserModel:
         return DecoderState(present, states[0], logits[0])
 
     def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:
-        """Decode greedily: the complete prompt without a past, then one token at a time. `limit` is in tokens."""
+        """Decode greedily: the complete prompt at once, then one token at a time. limit: maximum number of tokens."""
         embeds = np.concatenate([self.embeddings(before), features, self.embeddings(after)], axis=1)
         return self._continue(self.read(embeds), limit)
 
     def answer_after(self, prefix: DecoderState, after: list[int], *, limit: int) -> BrowserAnswer:
-        """Decode greedily after a prefix that was read before, as the page reads each image once."""
+        """Decode greedily after a prefix that was read earlier, like the page, which reads each image only once."""
         return self._continue(self.read(self.embeddings(after), prefix.past), limit)
 
     def _continue(self, step: DecoderState, limit: int) -> BrowserAnswer:
@@ -110,7 +110,7 @@ def _log_softmax(logits: np.ndarray, token: int) -> float:
 
 
 class BrowserExplainer:
-    """The graphs of the gradient and attention methods of a model folder."""
+    """The graphs for the gradient and attention methods in a model folder."""
 
     def __init__(self, folder: Path, *, threads: int = 2):
         self.facts = json.loads((folder / "manifest.json").read_text())["explain"]
@@ -135,5 +135,5 @@ class BrowserExplainer:
 
 
 def _run(session: onnxruntime.InferenceSession, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Return all outputs; all of them are dense tensors."""
+    """Return all outputs, which are always dense tensors."""
     return [np.asarray(output) for output in session.run(None, feed)]

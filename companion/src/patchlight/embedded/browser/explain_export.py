@@ -2,14 +2,14 @@
 
 explain-trace.onnx             x.0 [n, d], the embeddings -> logits [n, V], states [n, d], x.* and m.* [n, d] per layer
 explain-chefer.onnx            x.*, m.* (first p_t + 1 rows), token [1] -> relevancy [n]
-explain-feature-gradcam.onnx   x.*, m.* of the feature layer and up, token [1], is_patch [n] -> relevancy [n]
+explain-feature-gradcam.onnx   x.*, m.* of the feature layer and above, token [1], is_patch [n] -> relevancy [n]
 explain-gradcam.onnx           x of the last layer, rows [t], tokens [t] -> relevancy [t, n]
 explain-dex-ar.onnx            x.*, m.*, rows [t], tokens [t] -> gradients [t, L, h, n]
 explain-attention.onnx         x.*, rows [t] -> rollout [t, n], attention [t, n]
 explain-unembedding.bin        lm_head's rows [V, d] in fp16
 
-The inputs have the names of the trace's outputs. No weight is stored twice: the graphs refer to byte ranges of the
-decoder's file, which the runtime receives as their external data.
+The inputs of the other graphs have the names of the trace's outputs. No weight is stored twice: the graphs refer to
+byte ranges of the decoder's file, which the runtime receives as external data.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ METHOD_GRAPHS = {
 
 
 class ExportSpec(NamedTuple):
-    """A function to export: sample inputs, input and output names, and dynamic dimensions nested like the inputs."""
+    """A function to export, sample inputs, input and output names, and dynamic dimensions nested like the inputs."""
 
     function: Callable[..., Any]
     sample: tuple[Any, ...]
@@ -105,7 +105,7 @@ def feature_layer(decoder: ExplainedDecoder) -> int:
 
 
 def explained_graphs(decoder: ExplainedDecoder) -> dict[str, ExportSpec]:
-    """Return the specs of all exports by file name."""
+    """Return the specs of all graphs to export, by file name."""
     count, top, middle = len(decoder.layers), decoder.top, feature_layer(decoder)
     d = decoder.norm.weight.shape[0]
     # The exporter treats a length of 1 as a constant, equal lengths as one dimension, and equal tensors as one input.
@@ -172,7 +172,10 @@ def explained_graphs(decoder: ExplainedDecoder) -> dict[str, ExportSpec]:
 
 
 def export_function(exported: ExportSpec) -> onnx.ModelProto:
-    """Export a function that differentiates: trace it to plain operations first, as autograd cannot be exported."""
+    """Export a function that computes gradients.
+
+    Traces the function to plain operations first, because autograd cannot be exported.
+    """
     function, sample, inputs, outputs, dynamic = exported
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -216,10 +219,10 @@ class SharedWeights:
             self._places[tuple(tensor.dims), tensor.raw_data] = place
 
     def share_with(self, proto: onnx.ModelProto, *, larger_than: int = 64) -> None:
-        """Replace each float32 initializer that equals one of the weights, or its transpose, by a reference to it.
+        """Replace each float32 initializer that equals a weight, or its transpose, with a reference to that weight.
 
-        Ignores initializers of at most `larger_than` elements or with a single repeated value. Raises ValueError for
-        any other initializer that is not among the weights.
+        Ignores initializers that have at most `larger_than` elements or a single repeated value. Raises ValueError if
+        any other initializer is not among the weights.
         """
         nodes, shared = [], set[str]()
         for tensor in proto.graph.initializer:
@@ -248,7 +251,7 @@ class SharedWeights:
         del proto.graph.initializer[:], proto.graph.node[:]
         proto.graph.initializer.extend(kept)
         proto.graph.node.extend(body)
-        # Some names now refer to other tensors; drop their inferred types and let the runtime infer them again.
+        # Some names now refer to different tensors, so drop the inferred types; the runtime infers them again.
         del proto.graph.value_info[:]
 
     def _reference(self, name: str, shape: Sequence[int], offset: int, length: int) -> onnx.TensorProto:

@@ -20,8 +20,8 @@ COMMAND = "python -m patchlight.embedded.pipeline --only explain"
 class ExplainParity(NamedTuple):
     """Largest errors over `tokens` tokens of `questions` answers.
 
-    errors: per method, the largest relative L2 difference between a token's values over all columns and those of the
-    plain implementation on the same inputs. logit_error: the largest difference in nats between an answer token's
+    errors: per method, the largest relative L2 difference, over a token's columns, between the exported graph and the
+    plain implementation on the same inputs. logit_error: the largest difference, in nats, between an answer token's
     log-probability in the explained pass and in the streaming steps.
     """
 
@@ -41,7 +41,7 @@ def check_explain_parity(
 ) -> ExplainParity:
     """Compare `per_answer` tokens of each sample's answer, and write the report.
 
-    samples: images [336, 336, 3] uint8 with questions. limit: the longest answer in tokens.
+    samples: images [336, 336, 3] uint8 with questions. limit: maximum answer length, in tokens.
     """
     model = load_model(hf_folder, attention="eager").requires_grad_(False)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)
@@ -82,7 +82,10 @@ def check_explain_parity(
 def exported_maps(
     explainer: BrowserExplainer, traced: dict[str, np.ndarray], rows: np.ndarray, ids: np.ndarray, is_patch: np.ndarray
 ) -> dict[str, list[np.ndarray]]:
-    """Run the graphs as the page does: per method and token, the values over columns (DEX-AR: gradients [L, h, n])."""
+    """Run the graphs as the page does.
+
+    Returns, per method and token, the values over columns (DEX-AR: gradients [L, h, n]).
+    """
     inputs = traced | {"rows": rows, "tokens": ids}
     rollout, attention = explainer.explain("attention", inputs)
     maps = {
@@ -101,7 +104,7 @@ def exported_maps(
 
 
 def plain_maps(plain: PlainAnswer, feature_layer: int) -> dict[str, np.ndarray]:
-    """Return the same values from the plain implementation, per method as arrays over the tokens."""
+    """Return the plain implementation's values: one array over the tokens per method."""
     return {
         "rollout": plain.rollout().numpy(),
         "attention": plain.attention().numpy(),
@@ -113,7 +116,7 @@ def plain_maps(plain: PlainAnswer, feature_layer: int) -> dict[str, np.ndarray]:
 
 
 def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Return the L2 norm of the difference relative to that of `expected`, or absolute if `expected` is 0."""
+    """Return the L2 norm of the difference, divided by the norm of `expected` unless `expected` is 0."""
     norm = float(np.linalg.norm(expected))
     difference = float(np.linalg.norm(actual - expected))
     return difference / norm if norm > 0 else difference

@@ -49,7 +49,10 @@ FP16_MAX = 65504.0
 def export_browser_model(
     hf_folder: Path, head_folder: Path, out_folder: Path, *, name: str, knows: str, training: dict[str, Any]
 ) -> Path:
-    """Write the model folder and return the path of its manifest. Raises ValueError if the head is for other states."""
+    """Write the model folder and return the path of its manifest.
+
+    Raises ValueError if the head was trained for another hidden size or stage.
+    """
     model = load_model(hf_folder, attention="eager")
     text = text_config(model)
     head = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
@@ -196,7 +199,7 @@ def _export(
 
 
 def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> None:
-    """Convert each float32 initializer of more than `larger_than` elements to fp16, followed by a Cast to float32.
+    """Store float32 initializers of more than `larger_than` elements in fp16, and insert a Cast to float32 after each.
 
     Raises ValueError if a value exceeds the range of fp16.
     """
@@ -214,7 +217,7 @@ def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> N
     nodes = [*casts, *proto.graph.node]
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
-    # Some names now refer to other tensors; drop their inferred types and let the runtime infer them again.
+    # Some names now refer to different tensors, so drop the inferred types; the runtime infers them again.
     del proto.graph.value_info[:]
 
 
@@ -280,5 +283,5 @@ def _manifest(
 
 
 def preprocessing_in_words(px: int) -> str:
-    """Describe the preprocessing for the page, which shows it with the part of the image that the model saw."""
+    """Describe the preprocessing. The page shows this text next to the part of the image that the model saw."""
     return f"shorter side to {px} px (bicubic), centre crop"

@@ -1,11 +1,11 @@
 """Gradient and attention methods of the embedded model, written so that they can be exported as graphs.
 
 A pass over prompt and answer (`trace`) returns two states per layer: `x` [n, d], the layer's input, and `m` [n, d], the
-state between its attention and its MLP. Everything else is recomputed from them, so that one pass serves all methods
+state between its attention and its MLP. Everything else is recomputed from these states, so one pass serves all methods
 and tokens. Attention is causal, so token t depends only on the first p_t + 1 rows.
 
-Derivatives are computed by autograd for one block at a time (`torch.func.vjp`): the MLP, the mixing of the values, the
-softmax with its projections. Each function's docstring gives the method's formula.
+Autograd computes derivatives one block at a time (`torch.func.vjp`): the MLP, the mixing of the values, and the softmax
+with its projections. Each function's docstring gives the method's formula.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ States = Sequence[Tensor]
 
 
 class ExplainedDecoder:
-    """A language model's blocks, for one sequence of n columns; h heads of width w.
+    """The blocks of a language model with h heads of width w, applied to one sequence of n columns.
 
-    Raises ValueError if key-value heads are shared between heads.
+    Raises ValueError if attention heads share key-value heads.
     """
 
     def __init__(self, model: LlavaForConditionalGeneration):
@@ -63,12 +63,12 @@ class ExplainedDecoder:
         return torch.softmax(q @ k.transpose(1, 2) * self.width**-0.5 + unseen, dim=-1)
 
     def mix(self, layer: int, a: Tensor, v: Tensor) -> Tensor:
-        """Return what attention [h, k, n] to the values adds to its rows, [k, d]."""
+        """Return the attention output [k, d] for probabilities a [h, k, n] and value vectors v [h, n, w]."""
         mixed = (a @ v).transpose(0, 1).reshape(a.shape[1], self.heads * self.width)
         return self.layers[layer].self_attn.o_proj(mixed)
 
     def mlp(self, layer: int, m: Tensor) -> Tensor:
-        """Return the layer's output [k, d] for rows [k, d] taken after its attention."""
+        """Return the layer's output [k, d], given its state after attention m [k, d]."""
         block = self.layers[layer]
         return m + block.mlp(block.post_attention_layernorm(m))
 
@@ -105,8 +105,8 @@ def trace(decoder: ExplainedDecoder, embeds: Tensor) -> tuple[Tensor, Tensor, li
 def chefer(decoder: ExplainedDecoder, x: States, m: States, token: Tensor) -> Tensor:
     """Return the exact Chefer relevancy [n] of the token [1] that the last row predicts.
 
-    x: all layers; m: all layers except the last. `C_l = mean_h max(0, dS/dA_l * A_l)`, and `r <- r + r C_l` from the
-    last layer to the first, starting with the one-hot vector of the row (Chefer et al. 2021, arXiv 2103.15679,
+    x: states of all layers; m: of all except the last. `C_l = mean_h max(0, dS/dA_l * A_l)`, and `r <- r + r C_l` from
+    the last layer to the first, starting with the one-hot vector of the row (Chefer et al. 2021, arXiv 2103.15679,
     equations 5 and 6, in row-vector form).
     """
     layer = _last_row(decoder, x[-1], token)
@@ -120,8 +120,8 @@ def chefer(decoder: ExplainedDecoder, x: States, m: States, token: Tensor) -> Te
 def feature_gradcam(decoder: ExplainedDecoder, x: States, m: States, token: Tensor, is_patch: Tensor) -> Tensor:
     """Return GradCAM [n] on the normalised input F of a middle layer.
 
-    x: that layer and all later ones; m: the same without the last. The channel weights w are the mean over patches
-    (is_patch [n], 1 or 0) of `max(0, dS/dF)`; the map is `max(0, F w)`.
+    x: states of that layer and all later ones; m: the same, without the last layer. The channel weights w are the mean
+    over patches (is_patch [n], 1 or 0) of `max(0, dS/dF)`; the map is `max(0, F w)`.
     """
     layer = _last_row(decoder, x[-1], token)
     for place in reversed(range(len(m))):
@@ -131,10 +131,10 @@ def feature_gradcam(decoder: ExplainedDecoder, x: States, m: States, token: Tens
 
 
 def gradcam(decoder: ExplainedDecoder, x: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
-    """Return attention GradCAM [t, n] for tokens [t], predicted by rows [t]. x: the last layer.
+    """Return attention GradCAM [t, n] for tokens [t], predicted by rows [t]. x: the last layer's input.
 
     The map is `max(0, mean_h w_h A_h)` at the row. `w_h` is the mean of dS/dA_h over the (p_t + 1)^2 entries of the
-    prefix, of which only those in the row affect S.
+    prefix, of which only the row's own entries affect S.
     """
     f = decoder.normed(decoder.top, x)
     a, v = decoder.attention(decoder.top, f, rows), decoder.values(decoder.top, f)
@@ -153,13 +153,14 @@ def gradcam(decoder: ExplainedDecoder, x: Tensor, rows: Tensor, tokens: Tensor) 
 def lens_gradients(decoder: ExplainedDecoder, x: States, m: States, rows: Tensor, tokens: Tensor) -> Tensor:
     """Return DEX-AR's `G = max(0, ds/dA_l)` at the rows, [t, L, h, n], 0 for columns after the row.
 
-    x, m: all layers. `s = lm_head(norm(h_l[p_t]))[y_t]` treats each layer as if it were the last (arXiv 2603.06302).
+    x, m: states of all layers.
+    `s = lm_head(norm(h_l[p_t]))[y_t]` treats each layer as if it were the last (arXiv 2603.06302).
     """
     gradients = []
     for layer, (x_l, m_l) in enumerate(zip(x, m, strict=True)):
         v = decoder.values(layer, decoder.normed(layer, x_l))
         at_rows = m_l.index_select(0, rows)
-        # The state m already includes the attention's output, so differentiate by zeros added to the attention.
+        # The state m already includes the attention's output, so take the gradient at zeros added to the attention.
         delta = v.new_zeros(decoder.heads, rows.shape[0], x_l.shape[0])
 
         def score(delta: Tensor, layer: int = layer, v: Tensor = v, at_rows: Tensor = at_rows) -> Tensor:
@@ -173,10 +174,10 @@ def lens_gradients(decoder: ExplainedDecoder, x: States, m: States, rows: Tensor
 
 
 def attention_maps(decoder: ExplainedDecoder, x: States, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return rollout and raw attention of rows [t], both [t, n]. x: all layers.
+    """Return rollout and raw attention of rows [t], both [t, n]. x: states of all layers.
 
-    Rollout is the rows of `B_L ... B_1` with `B_l = (mean_h A_l + I) / 2`, whose rows sum to 1 (Abnar and Zuidema
-    2020). Raw attention is the mean over the last layer's heads.
+    Rollout consists of the given rows of `B_L ... B_1` with `B_l = (mean_h A_l + I) / 2`, whose rows sum to 1 (Abnar
+    and Zuidema 2020). Raw attention is the mean over the last layer's heads.
     """
     n = x[0].shape[0]
     every = torch.arange(n)
@@ -228,7 +229,7 @@ def _layer_below(decoder: ExplainedDecoder, layer: int, x: Tensor, m: Tensor, g:
 
 
 def _vjp(function: Callable[..., Any], *at: Tensor) -> tuple[Any, Callable[..., tuple[Tensor, ...]]]:
-    """Return the function's output, and a function from the output's gradient to the gradients of its arguments."""
+    """Return the output, and a function that maps the output's gradient to the gradients of the arguments."""
     output, back = vjp(function, *at)[:2]
     return output, back
 

@@ -26,9 +26,9 @@ COMMAND = "python -m patchlight.embedded.pipeline --only export"
 class Parity(NamedTuple):
     """Agreement of the exported graphs in onnxruntime with PyTorch in float32, over `questions` questions.
 
-    identical_share: share of greedy answers with identical tokens. hidden_error: largest relative L2 difference of a
-    last hidden state, over the prompt and the common start of the answers. head_error: largest absolute difference of
-    a patch's probability, each computed from its own states.
+    identical_share: share of greedy answers with identical tokens. hidden_error: largest relative L2 difference between
+    the two last hidden states of a position, in the prompt and the common start of the answers. head_error: largest
+    absolute difference between the two probabilities of a patch; each is computed from its own runtime's hidden states.
     """
 
     questions: int
@@ -52,7 +52,7 @@ def check_parity(
 ) -> Parity:
     """Compare answers, states and maps, and write `model_folder/report/parity.json`.
 
-    samples: images [336, 336, 3] uint8 with questions. limit: the longest answer in tokens.
+    samples: images [336, 336, 3] uint8 with questions. limit: maximum answer length, in tokens.
     """
     model = load_model(hf_folder)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)

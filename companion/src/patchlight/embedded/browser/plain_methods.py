@@ -1,7 +1,6 @@
 """Plain implementations of the gradient and attention methods, by autograd over complete attention matrices.
 
-They follow the formulas directly, are slow, and share only the model with the exported graphs, which are compared with
-them.
+They follow the formulas directly and are slow. The exported graphs are compared with them and share only the model.
 """
 
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ _NAME = "patchlight_plain"
 class PlainAnswer:
     """One pass over embeds [n, d] with all intermediate values kept; rows [T] predict tokens [T].
 
-    is_patch [n] bool. Methods return [T, n] unless stated; columns after a token's row have no meaning.
+    is_patch [n] bool. Methods return [T, n] unless stated otherwise. Columns after a token's row are meaningless.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class PlainAnswer:
         self.states = states.detach()
 
     def chefer(self) -> Tensor:
-        """Return the token's row of R after the matrix recursion `R <- R + C_l R`."""
+        """Return each token's row of R after the matrix recursion `R <- R + C_l R`."""
         maps = []
         for row, token in zip(self._rows, self._tokens, strict=True):
             R = torch.eye(len(self.states))
@@ -48,7 +47,7 @@ class PlainAnswer:
         return torch.stack(maps)
 
     def gradcam(self) -> Tensor:
-        """Average the gradients over the token's prefix only; the row cannot see later columns."""
+        """Return attention GradCAM. Averages gradients over the prefix, because the row cannot see later columns."""
         maps = []
         for row, token in zip(self._rows, self._tokens, strict=True):
             [G] = self._gradients(row, token, self._A[-1:])

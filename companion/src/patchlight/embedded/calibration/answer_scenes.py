@@ -40,7 +40,7 @@ class CalibrationSize:
     questions_each: int = 4
     """Questions per scene in each of the three sets."""
     answer_tokens: int = 96
-    """Longest answer in tokens; the same limit as in the page."""
+    """Maximum answer length, in tokens; the page has the same limit."""
     seed: int = 5
     """Seed of the questions."""
     webp_quality: int = 85
@@ -48,11 +48,11 @@ class CalibrationSize:
     checked_answers: int = 100
     """Answers that are compared with the PyTorch model."""
     shard_scenes: int = 32
-    """Scenes per shard, the most that an interruption loses."""
+    """Scenes per shard; an interruption loses at most one shard."""
 
 
 class AnsweredScene(NamedTuple):
-    """A scene's image file and its answers; each answer has the fields of `_ANSWER`.
+    """A scene's image file and the answers about it; each answer has the fields of `_ANSWER`.
 
     `words` holds the index of the word that each token belongs to.
     """
@@ -85,9 +85,9 @@ _PART = pa.schema([("scene", pa.int32()), ("webp", pa.binary()), ("answers", pa.
 def answer_scenes(
     browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, work: Path, size: CalibrationSize
 ) -> ShardPlan:
-    """Answer the scenes that are missing in `work` and return its shards, which `read_scenes` reads.
+    """Answer the questions about all scenes that are missing from `work`. Returns the shards for `read_scenes`.
 
-    Raises ValueError if `work` holds answers of another model, head or size.
+    Raises ValueError if `work` contains answers from another model, head or size.
     """
     facts = browser.manifest
     config = {"model": facts["revision"], "head": facts["head"]["revision"], **asdict(size)}
@@ -126,14 +126,14 @@ def decode_webp(file: bytes) -> np.ndarray:
 
 
 class EncodedImage(NamedTuple):
-    """The decoder after reading an image; patches [P, d] are the last hidden states of the image tokens."""
+    """The decoder's state after reading an image. patches [P, d]: last hidden states of the image tokens."""
 
     prefix: DecoderState
     patches: np.ndarray
 
 
 def read_image(browser: BrowserModel, tokenizer: PreTrainedTokenizerFast, pixels: np.ndarray) -> EncodedImage:
-    """Read an image once for all its questions, like the page; pixels [336, 336, 3] uint8."""
+    """Read an image once for all questions about it, as the page does. pixels [336, 336, 3] uint8."""
     before = prompt_pieces(tokenizer).before
     embeds = np.concatenate([browser.embeddings(before), browser.image_features(pixels)], axis=1)
     prefix = browser.read(embeds)

@@ -1,6 +1,6 @@
-"""Compares answers of a calibration with the PyTorch model and head.
+"""Compares a calibration's answers with the answers of the PyTorch model and head.
 
-These use another runtime, an unfolded head, and complete prompts instead of a shared image prefix.
+The PyTorch answers come from another runtime, an unfolded head, and complete prompts instead of a shared image prefix.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,10 @@ _NAMES = {"entropySum": "sum-normalised entropy", "entropyKde": "KDE entropy", "
 
 
 class CheckResult(NamedTuple):
-    """Agreement with PyTorch on `answers` answers, `same` of which have identical tokens.
+    """Agreement with PyTorch.
 
-    log_probs, entropies (by column): the largest difference of a token's value over those, in nats.
+    answers: number of answers compared. same: how many of them have identical tokens. log_probs, entropies (by column):
+    the largest difference between the two values of a token, in nats, in the answers with identical tokens.
     """
 
     answers: int
@@ -47,9 +48,9 @@ class _ImageOnly(NamedTuple):
 def check_answers(
     hf_folder: Path, head_folder: Path, scenes: Sequence[AnsweredScene], answers: int, *, limit: int
 ) -> CheckResult:
-    """Check `answers` answers, at most one per scene, spread over scenes and sets.
+    """Check up to `answers` answers, at most one per scene, spread over scenes and sets.
 
-    limit: the longest answer in tokens.
+    limit: the maximum answer length, in tokens.
     """
     model, tokenizer = load_model(hf_folder), AutoTokenizer.from_pretrained(hf_folder)
     head, pieces = FastRM.from_pretrained(head_folder), prompt_pieces(tokenizer)

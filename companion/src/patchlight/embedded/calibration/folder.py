@@ -2,7 +2,7 @@
 
 calibration.arrow   one answer per row (docs/calibration.md)
 images.bin          one WebP image per scene as the model saw it, back to back
-images.json         the position of each image in that file, with its SHA-256
+images.json         the position of each image in images.bin, and its SHA-256
 sprites.webp        the images' thumbnails in one sheet
 summary.json        a report that summarises the calibration
 manifest.json       size and SHA-256 of each file
@@ -33,7 +33,7 @@ _SPRITE_QUALITY = 72
 
 
 def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
-    """Return the answers as rows of the file, with ids that number the questions of each scene and set."""
+    """Return the answers as rows of the calibration file. Ids number the questions within each scene and set."""
     rows = []
     for cell, scene in enumerate(scenes):
         last_number: dict[str, int] = {}

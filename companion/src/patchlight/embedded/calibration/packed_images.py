@@ -1,4 +1,4 @@
-"""A dataset's images in one file, with an index of where each is: a host serves one by an HTTP range request."""
+"""Packs a dataset's images into one file with an index, so that an HTTP range request can fetch a single image."""
 
 import hashlib
 import json
@@ -12,7 +12,10 @@ FORMAT_VERSION = 1
 
 
 def write_images(folder: Path, images: Mapping[str, bytes], media_type: str) -> PackedImages:
-    """Write the images back to back in their order, and the index. Names are those of the calibration's column `image`."""
+    """Write the images back to back, in the given order, and the index.
+
+    images: contents by name, as in the `image` column of the calibration.
+    """
     places = {}
     with (folder / IMAGES_FILE).open("wb") as file:
         for name, content in images.items():

@@ -31,7 +31,7 @@ class SetQuestion(NamedTuple):
 
 
 def ask_sets(scene: Scene, seed: int, *, each: int) -> list[SetQuestion]:
-    """Return up to `each` questions per set with distinct answers; a function of the scene and `seed`.
+    """Return up to `each` questions per set, with distinct answers; deterministic for a given scene and `seed`.
 
     In the pope-like set, questions about present and absent objects alternate. Some scenes support fewer questions:
     three in a thousand allow no question about a relation, because their objects cannot be identified in a few words.

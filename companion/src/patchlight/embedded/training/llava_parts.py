@@ -1,4 +1,4 @@
-"""Typed access to a LLaVA's parts and configs, which transformers declares only as a module or as optional configs."""
+"""Typed access to the parts and configs of a LLaVA model, for which transformers declares less specific types."""
 
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGeneration
@@ -39,7 +39,7 @@ def vision_tower(model: LlavaForConditionalGeneration) -> CLIPVisionModel:
 
 
 def word_embeddings(model: LlavaForConditionalGeneration) -> nn.Embedding:
-    """Return the embedding layer from token ids to the language model's inputs, weight [V, d].
+    """Return the layer that embeds token ids for the language model, weight [V, d].
 
     Raises TypeError if it is not an nn.Embedding.
     """
@@ -50,12 +50,12 @@ def word_embeddings(model: LlavaForConditionalGeneration) -> nn.Embedding:
 
 
 def image_px(config: CLIPVisionConfig) -> int:
-    """Return the side in pixels of the tower's square input image."""
+    """Return the side length of the tower's square input image, in pixels."""
     return _side(config.image_size, "image")
 
 
 def patch_px(config: CLIPVisionConfig) -> int:
-    """Return the side in pixels of a square patch."""
+    """Return the side length of a square patch, in pixels."""
     return _side(config.patch_size, "patch")
 
 

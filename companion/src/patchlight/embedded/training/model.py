@@ -37,7 +37,7 @@ def build_model(
 ) -> LlavaForConditionalGeneration:
     """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
 
-    `max_layers` caps the depth of both towers, for a model that only has to run.
+    `max_layers` limits the depth of both towers, for a model that does not have to learn.
 
     At this size, the usual small random weights learn some structure late or never, so the initialisation provides it:
 
@@ -92,7 +92,7 @@ def build_model(
 
 
 def llava_config(vision: CLIPVisionConfig, text: LlamaConfig, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
-    """Combine tower and language model as in this project: all patches of the last layer, no class token."""
+    """Return the config of the complete model: all patches of the tower's last layer, no class token."""
     return LlavaConfig(
         vision_config=vision,
         text_config=text,
@@ -164,7 +164,8 @@ def model_inputs(processor: LlavaProcessor, image: Image.Image, question: str) -
 def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
     """Save in the standard Hugging Face layout: config, safetensors, tokenizer, processor.
 
-    Rounds the weights to fp16, like LLaVA-1.5's, in `model` too. The browser's graphs then store the same values.
+    Rounds the weights to fp16, the precision of LLaVA-1.5's weights, and rounds those of `model` in place as well, so
+    that the browser's graphs store the same values.
     """
     model.half().save_pretrained(folder)
     model.float()

@@ -17,7 +17,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 def encode_patches(model: LlavaForConditionalGeneration, pixels: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
     """Return the projected features [b, k, d] of the kept patches.
 
-    pixels [b, 336, 336, 3] uint8; keep [b, k] patch numbers. If all patches are kept, the result equals that of
+    pixels [b, 336, 336, 3] uint8; keep [b, k] patch numbers. If all patches are kept, this is equivalent to
     `get_image_features`.
     """
     tower = vision_tower(model)
@@ -73,7 +73,7 @@ def text_states(model: LlavaForConditionalGeneration, batch: PackedBatch, featur
 def answer_loss(
     model: LlavaForConditionalGeneration, batch: PackedBatch, states: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """Return the cross entropy of the answer tokens and the share of them predicted correctly.
+    """Return the cross entropy and the accuracy of the predicted answer tokens.
 
     states [b, m, d]. Token accuracy hides the errors that matter.
     """

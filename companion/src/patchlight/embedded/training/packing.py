@@ -1,8 +1,8 @@
 """Training batches that pack many question-answer pairs with one image; each pair sees only the image and itself.
 
-Packing is exact: pairs share the image's columns under a block mask and restart their positions after it, so a pair
-gets the same logits as on its own. Patches can be omitted from the vision tower's input (`keep`) or from the language
-model's (`read`); the positions of the other patches do not change.
+Packing is exact: pairs share the image's columns under a block mask, and the positions of each pair start right after
+the image, so a pair gets the same logits as it would alone. Patches can be omitted from the vision tower's input
+(`keep`) or the language model's input (`read`); the positions of the remaining patches do not change.
 """
 
 from random import Random
@@ -32,8 +32,8 @@ class PackedBatch(NamedTuple):
     number per kept patch, -1 for background. multiplicity [b, r]: how many patches, including omitted ones, each read
     patch represents.
     fitting [b, m]: at the end of a mention, the number of objects that fit it, else -1. fit [b, m]: the object if
-    exactly one fits, else -1. fit_before [b, m]: at the end of a later mention with a `fit`, the `fit` of the previous
-    one, else -1.
+    exactly one fits, else -1. fit_before [b, m]: at the end of each mention with a `fit`, except the first, the `fit`
+    of the previous such mention, else -1.
     """
 
     pixels: torch.Tensor
@@ -69,9 +69,9 @@ def prompt_pieces(tokenizer: PreTrainedTokenizerFast) -> PromptPieces:
 
 
 def choose_patches(patch_objects: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Choose `count` patches; returns their ascending indices in `patch_objects`.
+    """Choose `count` patches. Returns their indices in `patch_objects`, in ascending order.
 
-    Patches that show objects are chosen before background patches, at random among equals.
+    Chooses patches that show objects before background patches, and at random within each group.
     """
     n = len(patch_objects)
     if count >= n:
@@ -89,10 +89,10 @@ def pack_scenes(
     description_share: float,
     read_patches: int = PATCHES,
 ) -> PackedBatch:
-    """Pack each scene with questions up to `text_tokens` tokens (0: none).
+    """Pack each scene with questions of at most `text_tokens` tokens in total (0: no questions).
 
-    Keeps `patches` of each image, of which the language model reads `read_patches`. The batch is a function of the
-    scenes and `seed`.
+    Keeps `patches` patches per image, of which the language model reads `read_patches`. The same scenes and `seed`
+    always give the same batch.
     """
     pieces = prompt_pieces(tokenizer)
     random, numpy_random = Random(seed), np.random.default_rng(seed)
@@ -131,7 +131,7 @@ def pack_scenes(
 
 
 class _Row(NamedTuple):
-    """One image's part of a `PackedBatch` before padding; `offsets` are text positions after the image."""
+    """One image's part of a `PackedBatch`, before padding. offsets: text positions, counted from the image's end."""
 
     keep: np.ndarray
     read: np.ndarray
@@ -218,9 +218,10 @@ def _multiplicity(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.nda
 
 
 def block_mask(group: torch.Tensor, multiplicity: torch.Tensor, before: int, dtype: torch.dtype) -> torch.Tensor:
-    """Return the additive attention mask [b, 1, n, n] for groups [b, n]: causal; a pair sees group 0 and itself.
+    """Return the additive attention mask [b, 1, n, n] for groups [b, n].
 
-    The r columns from `before` on are patches; the mask adds the logarithm of their multiplicity [b, r].
+    The mask is causal, and a pair sees only group 0 and itself. The r columns starting at `before` are patches; the
+    mask adds the logarithm of their multiplicity [b, r].
     """
     n = group.shape[1]
     causal = torch.ones(n, n, dtype=torch.bool, device=group.device).tril()

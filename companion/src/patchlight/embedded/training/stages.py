@@ -1,8 +1,8 @@
 """Training of the embedded model: first align patches with words, then learn to answer.
 
-Training on answers alone does not bind attribute words to patches in an affordable time. The vision tower, the
-projector and the word embeddings are therefore first trained together to name what each patch shows, which CLIP's
-pre-training and LLaVA's projector stage do for the real model. Then the complete model learns to answer.
+Training on answers alone takes too long to bind attribute words to patches. The vision tower, the projector and the
+word embeddings are therefore first trained together to name what each patch shows, as CLIP's pre-training and LLaVA's
+projector stage do for the real model. Then the complete model learns to answer.
 """
 
 import json
@@ -58,8 +58,8 @@ class StageConfig:
     mention_weight: float = 0.0
     """Weight of the losses on a question's phrases relative to the answer loss.
 
-    They teach directly which object a phrase refers to; the answer loss teaches it only through answers that depend on
-    it.
+    These losses teach directly which object a phrase refers to; the answer loss does so only through answers that
+    depend on that object.
     """
     compiled: bool = False
     """Fuse elementwise operations with torch.compile: 20 % faster on a CPU, after a minute of compilation."""
@@ -175,7 +175,7 @@ def _save(path: Path, model: nn.Module, head: nn.Module, optimizer: torch.optim.
 
 
 class _Prefetcher:
-    """Packs batches in a background thread, a few steps ahead; batch `step` depends only on seed, stage and step."""
+    """Packs batches in a background thread, a few steps ahead; each batch depends only on seed, stage and step."""
 
     def __init__(self, pool: ScenePool, tokenizer: PreTrainedTokenizerFast, config: StageConfig, seed: int, start: int):
         self._queue: Queue[tuple[list[PooledScene], PackedBatch]] = Queue(maxsize=3)

@@ -1,8 +1,8 @@
 """Auxiliary supervision of the embedded model's hidden states during training.
 
 Training on answers alone barely binds words to patches. Additional losses therefore require that a patch's feature
-identifies its object, that the state at the end of a phrase identifies the objects that fit it, and that the state at
-the end of a second phrase tells on which side of the second object the first one is.
+identifies its object, that the state at the end of a phrase identifies the objects that fit the phrase, and that the
+state at the end of a second phrase identifies the side of the second object on which the first object is.
 """
 
 import math
@@ -28,7 +28,7 @@ MAX_FITTING = 8
 class ObjectTargets(NamedTuple):
     """Targets for the object at each of k positions per image.
 
-    words [b, k, 4]: class numbers per group of WORD_GROUPS, 0 for no object. places [b, k, 3]: x and y in -1..1 and
+    words [b, k, 4]: class number per group in WORD_GROUPS, 0 for no object. places [b, k, 3]: x and y in -1..1 and
     depth / 10, NaN for no object.
     """
 
@@ -41,8 +41,9 @@ class AlignmentHead(nn.Module):
 
     From a patch's projected feature: its object's words, by dot product with the word embeddings, and its place (centre
     in the image, depth). From the language model's middle-layer state at the end of a phrase that mentions objects: how
-    many objects fit it and, if exactly one does, its words and place. One layer later, at the end of a second phrase:
-    on which side of the second object the first one is. All predictions except the patch words are linear maps.
+    many objects fit the phrase and, if exactly one does, that object's words and place. One layer later, at the end of
+    a second phrase: on which side of the second object the first one is. All predictions except the patch words are
+    linear maps.
     """
 
     def __init__(self, hidden: int, tokenizer: PreTrainedTokenizerFast):
@@ -126,8 +127,8 @@ def object_targets(scenes: list[PooledScene], objects: torch.Tensor) -> ObjectTa
 def side_targets(scenes: list[PooledScene], batch: PackedBatch) -> torch.Tensor:
     """Return the side targets [b, m, 2] (right of, behind) at the end of second mentions.
 
-    1 if the first object is to the right of, or behind, the second; 0 if it is to the left, or in front. NaN elsewhere
-    and if the objects differ by less than MARGIN.
+    1 if the first object is to the right of, or behind, the second; 0 if it is to the left, or in front. NaN elsewhere,
+    and if the objects are less than MARGIN apart on that axis.
     """
     targets = np.full((*batch.fit.shape, 2), np.nan, dtype=np.float32)
     for b, k in (batch.fit_before >= 0).nonzero().tolist():

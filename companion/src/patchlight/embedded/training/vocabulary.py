@@ -31,7 +31,7 @@ def vocabulary_words() -> list[str]:
     words += [word for phrases in WORDING.values() for phrase in phrases for word in phrase.split()]
     words += [*_SENTENCE_STARTS, *_SUFFIXES]
     unique = list(dict.fromkeys(words))
-    unique.remove("metallic")  # split in two tokens: metal ##lic
+    unique.remove("metallic")  # split into two tokens: metal ##lic
     return unique
 
 

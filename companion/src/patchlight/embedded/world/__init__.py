@@ -1,3 +1,3 @@
-"""The embedded model's synthetic world: scenes sampled from a seed, their rendering, and questions about them with
-answers whose words are labelled with the objects that they name.
+"""The embedded model's synthetic world: scenes sampled from a seed, their rendering, and questions about them. Answer
+words are labelled with the objects that they name.
 """

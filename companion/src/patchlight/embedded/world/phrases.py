@@ -1,4 +1,4 @@
-"""Phrases that refer to objects: the fewest words that identify one ("the small red cube"), in varied wording."""
+"""Phrases that refer to objects: the fewest words that identify an object ("the small red cube"), in varied wording."""
 
 from random import Random
 
@@ -47,14 +47,14 @@ def reworded_phrase(attributes: dict[str, str], rng: Random) -> str:
 
 
 def plural(words: list[str]) -> list[str]:
-    """Put a phrase's last word, its noun, in the plural."""
+    """Make the last word of a phrase, its noun, plural."""
     return [*words[:-1], words[-1] + "s"]
 
 
 def refer(
     scene: Scene, target: int, rng: Random, avoid: str = "", among: list[int] | None = None
 ) -> dict[str, str] | None:
-    """Return the fewest attributes that identify `target` among all objects, or those in `among`; None if none do."""
+    """Return the fewest attributes that identify `target` among all objects (or those in `among`), or None."""
     names = [name for name in ATTRIBUTES if name != avoid]
     pool = range(len(scene.objects)) if among is None else among
     item = scene.objects[target]
@@ -73,7 +73,7 @@ def refer(
 
 
 def refer_among(scene: Scene, target: int, candidates: list[int], rng: Random, avoid: str) -> dict[str, str] | None:
-    """Return at most two attributes that identify `target` among `candidates` (none means just "object"), or None."""
+    """Return up to two attributes that identify `target` among `candidates` (none: "object" is enough), or None."""
     if candidates == [target] and rng.random() < 0.5:
         return {}
     attributes = refer(scene, target, rng, avoid=avoid, among=candidates)

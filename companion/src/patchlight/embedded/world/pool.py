@@ -1,8 +1,8 @@
 """Rendered scenes on disk, so that training does not wait for the ray caster.
 
-A pool is a folder of shards; the last shard of a pool can be shorter than the others, and its name then says how long it
-is. A shard that exists is complete, because it is written under a temporary name and then renamed. An interrupted
-rendering resumes with the missing shards, and several processes can fill one pool.
+A pool is a folder of shards. The last shard can be shorter than the others; its name then includes its length. A shard
+that exists is complete, because it is written under a temporary name and then renamed. Interrupted rendering resumes
+with the missing shards, and several processes can fill the same pool.
 """
 
 import os
@@ -80,7 +80,7 @@ class ScenePool:
         return min(SHARD_SCENES, self.count - shard * SHARD_SCENES)
 
     def _shard_folder(self, shard: int) -> Path:
-        """Return the folder of a shard with at least the scenes that this pool needs, or the folder to render it to."""
+        """Return the folder of a shard with enough scenes for this pool, or else the folder to render it to."""
         needed = self._shard_size(shard)
         for folder in self.folder.glob(f"{shard:05d}*"):
             _, _, size = folder.name.partition("-first-")
@@ -92,7 +92,7 @@ class ScenePool:
 def patch_majority(object_ids: np.ndarray) -> np.ndarray:
     """Convert object ids [336, 336] to the main object per patch, [576] int8.
 
-    That is the object with the most pixels in the patch if it covers at least a quarter of it, else -1.
+    The main object has the most pixels in the patch and covers at least a quarter of the patch; -1 if there is none.
     """
     blocks = object_ids.reshape(GRID, PATCH_PX, GRID, PATCH_PX).transpose(0, 2, 1, 3).reshape(GRID * GRID, -1)
     counts = np.stack([(blocks == k).sum(1) for k in range(int(object_ids.max()) + 1)], axis=1)
@@ -107,7 +107,7 @@ def _restore_scene(row: np.ndarray) -> Scene:
 
 
 def _render_shard(folder: Path, split: str, first: int, count: int) -> None:
-    """Render `count` scenes of a split from number `first` on."""
+    """Render `count` scenes of a split, starting with number `first`."""
     images = np.empty((count, IMAGE_PX, IMAGE_PX, 3), np.uint8)
     patches = np.empty((count, GRID * GRID), np.int8)
     rows = np.empty((count, 3), np.int64)

@@ -20,8 +20,8 @@ MAX_ANSWER_TOKENS = 80
 
 RELATIONS = ("left of", "right of", "in front of", "behind")
 OPPOSITE = {"left of": "right of", "right of": "left of", "in front of": "behind", "behind": "in front of"}
-MARGIN = 0.45  # minimum offset in world units between two objects for a question about their relation
-CLEARANCE = 0.3  # the same for a hop, from the reference to every other object
+MARGIN = 0.45  # minimum offset, in world units, between two objects whose relation is in question
+CLEARANCE = 0.3  # minimum offset of every other object from a hop's reference object
 
 
 class AnswerWord(NamedTuple):
@@ -41,8 +41,8 @@ class Mention(NamedTuple):
 class Question(NamedTuple):
     """A question and its reference answer, `answer_text(words)`.
 
-    kind: one of KINDS; variety: the subtype within it. mentions: phrases that refer to objects, in the order of the
-    text, limited to those whose referent is clear by the end of the phrase.
+    kind: one of KINDS; variety: the subtype within it. mentions: phrases that refer to objects, in text order. Includes
+    only phrases whose referent is clear by their end.
     """
 
     kind: str
@@ -63,8 +63,8 @@ def answer_text(words: tuple[AnswerWord, ...]) -> str:
 def found_words(question: Question) -> list[bool]:
     """Return, per answer word, whether the model must find it in the image.
 
-    True if the word names an object and neither it nor a synonym is in the question; other words can be repeated from
-    the question.
+    True if the word names an object, and neither the word nor a synonym is in the question. The model can copy other
+    words from the question.
     """
     canonical = {synonym: word for word, synonyms in WORDING.items() for synonym in synonyms}
     in_question = {canonical.get(word, word) for word in normalize_answer(question.text).split()}
@@ -90,13 +90,13 @@ def ask(scene: Scene, rng: Random, kind: str | None = None) -> Question:
 
 
 def describe_scene(scene: Scene) -> list[int]:
-    """Return object indices from left to right in the image, the order of a description."""
+    """Return object indices from left to right in the image, the order in which a description lists them."""
     across, _ = ground_axes(scene)
     return [int(i) for i in np.argsort(across)]
 
 
 def ground_axes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return each object's position to the right and away from the camera: two arrays [n], in world units."""
+    """Return the objects' positions to the right, and away from the camera: two arrays [n], in world units."""
     centers = np.array([item.center for item in scene.objects])
     away = scene.camera.forward[:2] / np.linalg.norm(scene.camera.forward[:2])
     return centers @ scene.camera.right[:2], centers @ away
@@ -169,7 +169,7 @@ def _ask_existence(scene: Scene, rng: Random) -> Question | None:
 
 
 def _absent(scene: Scene, rng: Random, names: list[tuple[str, ...]]) -> dict[str, str] | None:
-    """Return attributes that no object combines; mostly, each occurs in the scene, but on different objects."""
+    """Return attributes that no object combines. Usually, each of them occurs in the scene, on different objects."""
     for _ in range(30):
         chosen = rng.choice(names)
         adversarial = rng.random() < 0.65
@@ -197,7 +197,7 @@ def _ask_count(scene: Scene, rng: Random) -> Question:
 
 
 def _related(scene: Scene, reference: int, relation: str) -> tuple[list[int], bool]:
-    """Return the objects in `relation` to `reference`, and whether every object's offset from it exceeds CLEARANCE."""
+    """Return the objects in `relation` to `reference`, and whether no object is within CLEARANCE of it."""
     across, away = ground_axes(scene)
     axis, sign = {"left of": (across, -1), "right of": (across, 1), "in front of": (away, -1), "behind": (away, 1)}[
         relation
@@ -215,7 +215,7 @@ def _ask_relation(scene: Scene, rng: Random) -> Question | None:
 
 
 def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
-    """Ask whether a relation holds ("yes-no"), or whether it or its opposite does ("choose").
+    """Ask whether a relation holds ("yes-no"), or whether the relation or its opposite holds ("choose").
 
     The answer states the actual relation before the verdict. If "yes" or "no" came first, the model would have to
     decide before comparing anything, and no other answer word would teach it the comparison.
@@ -245,7 +245,7 @@ def _ask_side(scene: Scene, rng: Random, *, variety: str) -> Question | None:
 
 
 def _ask_hops(scene: Scene, rng: Random, *, hops: int) -> Question | None:
-    """Ask for an attribute of the X in a relation to the Z, or (two hops) to the Y in a relation to the Z."""
+    """Ask for an attribute of "the X left of the Z" or, with two hops, of "the X left of the Y behind the Z"."""
     anchor = rng.randrange(len(scene.objects))
     attributes = refer(scene, anchor, rng)
     if attributes is None:

@@ -93,7 +93,7 @@ def _hit(table, i, px, py, pz, dx, dy, dz):
 
 @njit(cache=True, fastmath=True)
 def _nearest(table, near, px, py, pz, dx, dy, dz):
-    """Return the nearest surface of objects `near` along a ray: (t, object, or -1 for ground, -2 for sky, normal)."""
+    """Return (t, hit, nx, ny, nz) of the nearest hit along a ray. hit: object in `near`, -1 for ground, -2 for sky."""
     best, which, nx, ny, nz = _FAR, -2, 0.0, 0.0, 1.0
     if dz < -1e-6:
         best, which = -pz / dz, -1
@@ -158,7 +158,7 @@ def _sky(dx, dy, dz, light, sky):
 
 @njit(cache=True, fastmath=True)
 def _occlusion(table, near, px, py, pz, nx, ny, nz, skip):
-    """Return the share of ambient light at a point that neighbours' bounding spheres do not block, 0..1."""
+    """Return the share of ambient light, 0..1, that reaches a point past the bounding spheres of its neighbours."""
     open_share = 1.0
     for i in near:
         if i == skip:
@@ -247,7 +247,7 @@ def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mi
 
 @njit(cache=True, fastmath=True)
 def _influence(table, basis, tan_half, light, sky, width, height):
-    """Return per object the screen box (x0, x1, y0, y1 in pixels) outside which it affects no pixel."""
+    """Return a screen box (x0, x1, y0, y1 in pixels) per object. Outside its box, an object affects no pixel."""
     n = table.shape[0]
     boxes = np.empty((n, 4))
     focal = height / 2 / tan_half

@@ -1,4 +1,4 @@
-"""Renders a `scenes.Scene` to a shaded image and the id of the visible object per pixel."""
+"""Renders a scene to a shaded image and, per pixel, the id of the visible object."""
 
 import math
 from typing import NamedTuple
@@ -53,8 +53,8 @@ def render_seed(seed: int) -> tuple[Scene, Rendered]:
 def render(scene: Scene, *, width: int = IMAGE_PX, height: int = IMAGE_PX) -> Rendered:
     """Render a scene, at the model's input size by default. The same scene always renders to the same bytes.
 
-    The field of view spans the height, so the centre square of a wide image shows what a square image shows. Raises
-    ValueError if a side is not a multiple of 14 pixels.
+    The field of view applies to the height, so the centre square of a wide image shows the same as a square image.
+    Raises ValueError if a side is not a multiple of 14 pixels.
     """
     if width % TILE or height % TILE:
         raise ValueError(f"sides must be multiples of {TILE} pixels, got {width} x {height}")

@@ -129,7 +129,7 @@ def sample_scene(seed: int, draw: int = 0) -> Scene:
 
 
 def project(camera: Camera, points: np.ndarray) -> np.ndarray:
-    """Project world points [n, 3] to the model's input image: [n, 3] of x and y in pixels and depth in world units."""
+    """Project world points [n, 3] to the model's input image. Returns [n, 3]: x, y in pixels, depth in world units."""
     relative = points - camera.position
     depth = relative @ camera.forward
     scale = IMAGE_PX / 2 / (camera.tan_half_fov * depth)
