@@ -32,7 +32,7 @@ export function startCompanion(pageFolder, modelFolder) {
 }
 
 /**
- * Passes rows to the page one at a time, `pauseMs` apart, so each map can be matched to the row before it.
+ * Passes rows to the page one at a time, `pauseMs` apart, so each map can be matched to the row that arrived just before it.
  * @param {import('@playwright/test').Page} page
  * @param {string} address
  * @param {readonly string[]} questions

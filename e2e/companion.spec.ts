@@ -172,7 +172,7 @@ test('answers and maps match the embedded model’s for every recorded example',
   expect(index.runs.length).toBeGreaterThan(0);
   const fromCompanion = await answersOnScreen(page, index.runs, images);
   await openPage(page, '/?source=embedded');
-  await expect(status(page)).toContainText('in this page');
+  await expect(status(page)).toContainText('on this page');
   const fromPage = await answersOnScreen(page, index.runs, images);
   for (const { file } of index.runs) {
     const [actual, expected] = [fromCompanion.get(file)!, fromPage.get(file)!];

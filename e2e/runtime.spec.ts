@@ -153,7 +153,7 @@ test('stopping a long answer ends it after the current token, in the worker too'
   };
   const ratios: number[] = [];
   // A busy machine can slow down the stopped answer more than the complete one, so there are three attempts.
-  for (let attempt = 0; attempt < 3 && !ratios.some((ratio) => ratio < 0.5); attempt++) {
+  for (let attempt = 0; attempt < 3 && !ratios.some((ratio) => ratio < 0.7); attempt++) {
     const complete = await ask();
     const stopped = await ask(2);
     expect(stopped.types).toEqual(['begin', 'prompt', 'token', 'map', 'token', 'map', 'end']);
@@ -161,7 +161,7 @@ test('stopping a long answer ends it after the current token, in the worker too'
     expect(complete.types.length, 'the answer is long').toBeGreaterThan(30);
     ratios.push(stopped.end.answerMs / complete.end.answerMs);
   }
-  expect(Math.min(...ratios), 'the worker stopped early').toBeLessThan(0.5);
+  expect(Math.min(...ratios), 'the worker stopped early').toBeLessThan(0.7);
 });
 
 test('earlier questions do not affect an answer', async ({ page }) => {

@@ -52,7 +52,7 @@ test('next to the answer, the page says how many answers like it were right, and
   await openEvidence(page);
   await expect(figureOf(page, 'Entropy of the maps')).toBeVisible();
   await expect(figureOf(page, 'Mean log-probability')).toBeVisible();
-  await expect(page.locator('.evidence')).toContainText('By the model’s certainty: of ');
+  await expect(page.locator('.evidence')).toContainText('Judged by the model’s certainty instead: of ');
   await expect(page.locator('.evidence')).toContainText(/AUROC 0\.\d\d \(0\.\d\d–0\.\d\d\) against 0\.\d\d/);
   await expect(page.locator('.evidence')).toContainText('Best of 18 choices on these answers');
   const tokens = page.locator('.token-entropies li');

@@ -137,7 +137,7 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
   };
 }
 
-/** Runs the graph, passing only the feeds that it has as inputs. */
+/** Runs the graph, passing only the feeds that match its inputs. */
 function runWith(graph: Graph, feeds: Feeds, checked: readonly string[]): Promise<Outputs> {
   return graph.run(Object.fromEntries(graph.inputs.map((name) => [name, feeds[name]!])), checked);
 }

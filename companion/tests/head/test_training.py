@@ -203,7 +203,7 @@ def test_counts_at_each_threshold_equal_plain_comparison():
     counts = count(torch.tensor(predicted), torch.tensor(relevancy), 0.3, torch.tensor(mask))
     labels = relevancy >= 0.3 * relevancy.max(1, keepdims=True)
     for step in range(101):
-        # Bins as the code does, since 0.29 * 100 is 28.999 in floating point.
+        # Use the same binning as `count`: 0.29 * 100 is 28.999... in floating point, below step 29.
         positive = np.floor(predicted * 100) >= step
         assert counts.true_positive[:, step].tolist() == (positive & labels & mask).sum(1).tolist()
         assert counts.false_positive[:, step].tolist() == (positive & ~labels & mask).sum(1).tolist()

@@ -10,7 +10,7 @@ export interface Zoom {
 export const wholeView: Zoom = { scale: 1, x: 0, y: 0 };
 export const maxZoom = 8;
 
-/** Limits the scale to 1..`maxZoom` and the offset to the edges of the box. */
+/** Clamps the scale to 1..`maxZoom`, and the offset so that the image still covers the box. */
 export function clampZoom({ scale, x, y }: Zoom): Zoom {
   const clamped = Math.min(maxZoom, Math.max(1, scale));
   const within = (at: number) => Math.min(0, Math.max(1 - clamped, at));

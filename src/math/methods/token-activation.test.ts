@@ -48,7 +48,7 @@ describe('token activation maps', () => {
   });
 
   it('do not subtract the maps of text tokens with the same id', () => {
-    // Two of the prompt's tokens have the same id as token 1; another id in their place removes part of the map.
+    // Two prompt tokens have the same id as token 1. With a different id, their maps are subtracted, so the map changes.
     const other = { ...input, promptIds: input.promptIds.map((id) => (id === 3 ? 0 : id)) };
     expect(tokenActivationMap(other, 1).values).not.toEqual(tokenActivationMap(input, 1).values);
   });

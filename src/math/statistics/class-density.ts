@@ -6,7 +6,7 @@ export type ClassDensity =
   | {
       readonly state: 'banded';
       readonly n: number;
-      /** Bandwidth of the Gaussian kernel, in the values' unit. */
+      /** Bandwidth of the Gaussian kernel, in the same unit as the values. */
       readonly bandwidth: number;
       /** [points], integrates to 1. */
       readonly density: Float64Array;

@@ -33,7 +33,7 @@ export function AgreementTable(props: {
       name: 'Spearman’s ρ',
       here: show(here?.rankCorrelation, formatSigned),
       mean: showMean(mean.rankCorrelation, formatSigned),
-      note: 'Do both order the patches alike? +1: same order, 0: unrelated, −1: reversed.',
+      note: 'Do both maps rank the patches in the same order? +1: same order, 0: unrelated, −1: reversed.',
     },
     ...topShares.map((share, i) => ({
       name: `IoU of the top ${Math.round(share * 100)} %`,

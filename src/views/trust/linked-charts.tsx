@@ -33,7 +33,7 @@ interface LinkedChartsProps {
   readonly provenance: readonly string[];
 }
 
-/** Charts of the calibration's answers that filter each other and the table below. */
+/** Charts of the calibration's answers. Each filters the others and the table below. */
 export function LinkedCharts({ calibration, entropy, provenance }: LinkedChartsProps) {
   const { statistics } = useServices();
   const { loaded } = calibration;

@@ -56,7 +56,10 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
         )}
       </div>
       {like?.logProb && (
-        <p>By the model’s certainty: {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}</p>
+        <p>
+          Judged by the model’s certainty instead:{' '}
+          {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}
+        </p>
       )}
       <p>{comparisonSentence(entropyReport, logProbReport)}</p>
       {entropies && <TokenEntropies shown={shown} entropies={entropies} value={choice.value} />}

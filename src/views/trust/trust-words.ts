@@ -96,5 +96,5 @@ export function comparisonSentence(entropy: ThresholdReport | undefined, logProb
   if (!isApart) return `On the calibration data, entropy and mean log-probability do equally well: ${numbers}.`;
   return better === a
     ? `On the calibration data, entropy separates right from wrong answers better than mean log-probability: ${numbers}.`
-    : `On the calibration data, mean log-probability separates right from wrong answers better than entropy: ${numbers}. If they disagree, trust log-probability more.`;
+    : `On the calibration data, mean log-probability separates right from wrong answers better than entropy: ${numbers}. If the two disagree, trust log-probability more.`;
 }
