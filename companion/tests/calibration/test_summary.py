@@ -35,9 +35,9 @@ FACTS: CalibrationFacts = {
 
 
 def answers(n: int = 600, *, seed: int = 1) -> list[dict[str, Any]]:
-    """Make answers. Right ones have slightly lower entropy and much higher log-probability.
+    """Make answers. Right answers have slightly lower entropy and much higher log-probability than wrong ones.
 
-    Each measure has information that the other lacks.
+    Each of the two measures carries information that the other lacks.
     """
     random = np.random.default_rng(seed)
     rows = []

@@ -63,7 +63,7 @@ class Installed(NamedTuple):
 
 
 def clean() -> dict[str, str]:
-    """Return the environment variables without those that could lead the program to this source tree."""
+    """Return the environment without PYTHON* and PATCHLIGHT* variables, which might refer to this source tree."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PATCHLIGHT"))}
 
 

@@ -30,7 +30,7 @@ def eager(model: Any) -> None:
 
 
 def recursion(attentions: list[torch.Tensor], gradients: list[torch.Tensor]) -> torch.Tensor:
-    """Return R `[n, n]` in float64 by `R <- R + C R`, first layer to last, from `[heads, n, n]` per layer."""
+    """Compute R `[n, n]` in float64 by `R <- R + C R`, first layer to last; each layer's inputs are `[heads, n, n]`."""
     n = attentions[0].shape[-1]
     R = torch.eye(n, dtype=torch.float64)
     for a, g in zip(attentions, gradients, strict=True):
@@ -141,7 +141,7 @@ def test_an_answer_with_an_image_token_is_refused():
 
 
 def test_labels_without_compiled_kernels_are_the_same(monkeypatch: pytest.MonkeyPatch):
-    """Runs the code path for GPUs on the CPU."""
+    """Runs the GPU code path on the CPU."""
     made = tiny("gemma3")
     reading = read(made)
     expected = label_answer(made.model, made.family, reading, ANSWER).relevancy

@@ -1,5 +1,5 @@
-"""Tests `patchlight train` on labels made by a known head, `planted_head`: it recovers that head, resumes after being
-killed, and counts correctly.
+"""Tests `patchlight train` on labels made by a known head, `planted_head`: training recovers that head, resumes
+correctly after being interrupted, and counts true and false positives correctly at each threshold.
 """
 
 import argparse

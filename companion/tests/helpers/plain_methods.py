@@ -85,7 +85,7 @@ ROWS: dict[str, Callable[[Tiny, Prefix, int], Tensor]] = {
 
 
 def feature_gradcam(lvlm: Tiny, reading: Reading, before: list[int], token: int) -> Tensor:
-    """[P]: feature GradCAM from retained gradients, with the channels weighted in a loop."""
+    """Compute feature GradCAM [P] from retained gradients, with the channels weighted in a loop."""
     layers: Any = lvlm.family.layers(lvlm.model)
     kept: list[Tensor] = []
 

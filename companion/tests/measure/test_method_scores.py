@@ -62,7 +62,7 @@ def test_top_iou_compares_the_highest_tenth():
 
 
 def test_intervals_have_about_their_nominal_coverage():
-    """The 5 tokens of a scene share an offset; expects coverage of 95 % +- 5 % (3 standard errors) in 200 datasets."""
+    """The 5 tokens of a scene share an offset. Coverage in 200 datasets should be 95 % +- 5 % (3 standard errors)."""
     random = np.random.default_rng(1)
     scenes, covered = np.repeat(np.arange(60), 5), 0
     for _ in range(200):

@@ -43,7 +43,7 @@ def maps_of(lvlm: Tiny, reading: Reading, method: Method, tokens: list[int], **o
 
 
 def assert_close(actual: Tensor, expected: Tensor) -> None:
-    """Both sides are float32 sums in different orders, so they may differ by 2e-4 of the largest value."""
+    """Both sides are float32 sums taken in different orders, so they may differ by 2e-4 of the largest value."""
     assert actual.dtype == torch.float32
     assert actual.shape == expected.shape
     difference = (actual.double() - expected.double()).abs().max()

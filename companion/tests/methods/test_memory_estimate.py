@@ -30,7 +30,10 @@ def tiny_reading(kind: str) -> tuple[Loaded, Reading]:
 
 
 def allocated_peak(run: Callable[[], object]) -> int:
-    """Return the peak memory above the initial level, in bytes, from each allocation and release in torch's allocator."""
+    """Return the peak memory above the initial level, in bytes.
+
+    It is computed from every allocation and release in torch's allocator.
+    """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         run()
     now = peak = 0

@@ -35,7 +35,7 @@ def called(model: LlavaForConditionalGeneration, x: torch.Tensor) -> DecoderCall
 
 
 def plain_relevancy(model: LlavaForConditionalGeneration, x: torch.Tensor, position: int, token: int) -> torch.Tensor:
-    """[n] float64: the matrix recursion, with gradients of materialised attention from autograd."""
+    """Compute relevancy [n] float64 by the matrix recursion, with autograd's gradients of materialised attention."""
     kept: list[torch.Tensor] = []
 
     def attention(module, query, key, value, attention_mask, scaling=None, **_):

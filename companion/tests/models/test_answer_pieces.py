@@ -32,9 +32,9 @@ SPECIAL = {"unk_token": "<unk>", "bos_token": "<s>", "eos_token": "</s>"}
 
 @cache
 def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
-    """Like Llama's: spaces are `▁`, and characters outside the vocabulary become byte tokens such as `<0xE2>`.
+    """A tokenizer like Llama's: spaces are `▁`, and characters outside the vocabulary become bytes such as `<0xE2>`.
 
-    `strips=False` is like Gemma's, whose decoder keeps the leading space.
+    With `strips=False` it is like Gemma's, whose decoder keeps the leading space.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
@@ -56,7 +56,10 @@ def sentencepiece_style(*, strips: bool = True) -> PreTrainedTokenizerFast:
 
 @cache
 def byte_level() -> PreTrainedTokenizerFast:
-    """Like GPT-2's, Llama 3's and Qwen's: text is split into bytes, and sequences that occur in the corpus are merged."""
+    """A tokenizer like those of GPT-2, Llama 3 and Qwen.
+
+    Text is split into bytes, and sequences that occur in the corpus are merged.
+    """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -1,4 +1,4 @@
-"""Compare the decoding loop with the library's `generate`: the same tokens, with the states that explain them."""
+"""Test that the decoding loop chooses the same tokens as the library's `generate`, and yields the right states."""
 
 import gc
 import weakref
@@ -142,7 +142,7 @@ def test_stop_ends_the_answer_before_the_next_forward_pass(llava: Tiny, after: i
 
 
 def test_closing_an_answer_frees_its_cache(llava: Tiny) -> None:
-    """The server relies on this when a client disconnects before the answer ends."""
+    """The server relies on this to free memory when a client disconnects before the answer ends."""
     answer: Iterator[Prefill | Step] = decode(llava.model, ask(llava), Sampling(max_new_tokens=TOKENS))
     prefill = next(answer)
     assert isinstance(prefill, Prefill)

@@ -22,7 +22,7 @@ _made: dict[str, Tiny] = {}
 
 
 def local(kind: str) -> Tiny:
-    """A model whose image features depend on their own pixels only. Cached, because tests do not modify it."""
+    """A model in which each image feature depends only on its own pixels; cached, because no test modifies it."""
     if kind not in _made:
         _made[kind] = tiny(kind, local=True)
     return _made[kind]
@@ -39,7 +39,7 @@ def noise(width: int, height: int) -> np.ndarray:
 
 @torch.inference_mode()
 def image_features(lvlm: Tiny, reading: Reading) -> torch.Tensor:
-    """[n, d]: the features that the model inserts at its image tokens, in order."""
+    """Return the features [n, d] that the model inserts at its image tokens, in order."""
     text = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}
     pixels = {name: value for name, value in reading.inputs.items() if name not in text}
     features: Any = lvlm.model.model.get_image_features(**pixels, return_dict=True).pooler_output
@@ -167,7 +167,7 @@ def test_a_patch_covers_the_pixels_stated_by_its_frame(kind: str, size: tuple[in
 
 
 def pixels_of(kind: str, reading: Reading, place: Place) -> np.ndarray:
-    """[3, h, w]: the model pixels of one image token, cut from the processor's output."""
+    """Return the model pixels [3, h, w] of one image token, cut from the processor's output."""
     values = reading.inputs["pixel_values"].numpy()
     if kind in ("qwen2.5-vl", "qwen2-vl"):
         cols = reading.frames[0].cols

@@ -177,7 +177,7 @@ def test_a_folder_s_revision_depends_only_on_its_weights(tmp_path: Path) -> None
 
 
 def test_a_hub_repository_of_qwen_loads_without_video_support(tmp_path: Path) -> None:
-    """The files look as they do on the Hub: they name the library's own processor class, which needs torchvision."""
+    """As on the Hub, the files name the library's own processor class, which needs torchvision."""
     lvlm = saved("qwen2.5-vl", tmp_path)
     as_on_the_hub(tmp_path, "Qwen2_5_VLProcessor")
     assert_same_inputs(lvlm, load_folder(tmp_path).processor)

@@ -269,7 +269,7 @@ def test_files_have_the_media_types_that_browsers_require(local_server: Server):
 
 
 def test_part_of_a_file_is_served_by_range(local_server: Server):
-    """The page reads single images from a dataset's packed file."""
+    """The page uses range requests to read single images from a dataset's packed file."""
     with httpx.Client(base_url=local_server.url) as client:
         part = client.get("/favicon.svg", headers={"Range": "bytes=1-3"})
         assert (part.status_code, part.content) == (206, b"svg")

@@ -20,11 +20,11 @@ def chefer(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]
 
 
 def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Logits | Pause | TokenRelevancy]:
-    """Compute incremental relevancy as lvlm-interpret does: for every token up to the last requested one, one cached
-    forward pass and one backward pass.
+    """Compute incremental relevancy as lvlm-interpret does, with one cached forward pass and one backward pass for
+    every token up to the last requested one.
 
-    Those passes yield the logits of the whole answer only at the end, so one more pass with the same attention computes
-    them first.
+    Those passes yield the logits of the whole answer only at the end, so an additional pass with the same attention
+    computes the logits first.
     """
     call, positions = answer.call(), answer.positions
     logits = observed_pass(call, positions, keeps_graph=False).logits

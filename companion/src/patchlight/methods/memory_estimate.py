@@ -97,8 +97,8 @@ def estimated_bytes(method: str, s: Sizes) -> int:
 
 
 def columns_that_fit(method: str, s: Sizes, budget_bytes: int) -> int:
-    """Return how many columns of prompt and answer would fit in the budget for this answer, or 0 if no prompt would
-    fit.
+    """Return how many columns, prompt and answer together, would fit in the budget with an answer of this length, or 0
+    if no prompt would fit.
     """
     low, high = 0, s.prompt
     while low < high:
@@ -124,7 +124,7 @@ def _backward(s: Sizes, n: int) -> int:
 
 
 def _layer(s: Sizes, matrices: int) -> int:
-    """Bytes used by the forward pass through one layer: scores, masked scores, probabilities, masks, and its MLP."""
+    """Bytes used by the forward pass through one layer: scores, masked scores, probabilities, masks, and MLP."""
     scores, masks = matrices * s.H * s.N**2 * 4, 24 * s.N**2
     return scores + masks + s.N * (5 * s.H * s.w * s.item + 5 * s.d * 4 + 4 * s.I * s.item)
 

@@ -14,7 +14,9 @@ _INTERVAL_S = 0.002
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Yield a function that returns the peak so far, in bytes above the start; it also works after the context ends.
+    """Yield a function that returns the peak so far, in bytes above the memory in use at the start.
+
+    The function also works after the context ends.
 
     On a GPU the allocator tracks the peak. On a CPU a thread asks the C library for the allocated bytes every 2 ms, so
     shorter peaks are missed. Without glibc's `mallinfo2`, the thread reads the resident set size instead, which also

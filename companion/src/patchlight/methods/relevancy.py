@@ -65,7 +65,7 @@ class ObservedPass(NamedTuple):
 def observed_pass(
     call: DecoderCall, positions: torch.Tensor, *, autocast: torch.dtype | None = None, keeps_graph: bool = True
 ) -> ObservedPass:
-    """Run one forward pass over prompt and answer without a cache, to be explained by `exact_row`."""
+    """Run the forward pass that `exact_row` explains, over prompt and answer without a cache."""
     embeds = call.arguments["inputs_embeds"]
     attention, last_mlp = observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique())
     with attention, last_mlp, torch.set_grad_enabled(keeps_graph):
@@ -81,7 +81,7 @@ def observed_pass(
 def exact_row(observed: ObservedPass, t: int, token: int, *, is_last: bool = False) -> torch.Tensor:
     """Compute the exact relevancy of token `t` over all columns, [n] float32, with one backward pass from its logit.
 
-    `is_last` frees the graph.
+    If `is_last` is set, the graph is freed.
     """
     row = _Row(observed.x.shape[1], int(observed.positions[t]), observed.x.device)
     observe(observed.logits[t, token], observed.x, row, retain_graph=not is_last)

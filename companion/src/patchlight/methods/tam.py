@@ -1,7 +1,7 @@
 """TAM, token activation map (Li et al., ICCV 2025): how strongly each patch's own last hidden state predicts an answer
 token, minus the part that the earlier text accounts for. Needs no gradient.
 
-`a_j = max(0, lm_head(h_j)[y_t])`; the image map M holds the a_j of all patches. The earlier text interferes by
+`a_j = max(0, lm_head(h_j)[y_t])`; the image map M holds the a_j of all patches. The earlier text's interference is
 `I = sum_i u_i M_i`, with `u_i = a_i / sum a` and M_i the raw image map for the id of token i; tokens with the id y_t
 are left out. `alpha = <M, I> / <I, I>` and `M <- max(0, M - alpha I)`. Then M and the text's scores are min-max scaled
 together, and a 3 x 3 rank-Gaussian filter smooths each frame's grid: the nine values are sorted in ascending order and

@@ -62,7 +62,7 @@ class AnswerText:
         return text, self._word
 
     def rest(self) -> str:
-        """Return the text held back while the last character is incomplete (replacement characters); usually empty."""
+        """Return text held back while its last character is incomplete, as replacement characters. Usually empty."""
         return self._new_text(self._ids) if self._complete_count() < len(self._ids) else ""
 
     def _complete_count(self) -> int:
@@ -101,8 +101,8 @@ def token_texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
 
 
 def _continues(before: str, text: str) -> bool:
-    """Whether a piece continues the previous word: a letter or digit on both sides, with at most an apostrophe between
-    them.
+    """Whether a piece continues the previous word: the boundary lies between two letters or digits, with at
+    most an apostrophe between them.
     """
     stem = before.rstrip(_APOSTROPHES)
     if not stem or not text or not _in_word(stem[-1]) or len(before) - len(stem) > 1:
@@ -112,5 +112,8 @@ def _continues(before: str, text: str) -> bool:
 
 
 def _in_word(character: str) -> bool:
-    """Whether a character can join a word. Wide scripts have no spaces, so each of their tokens is a separate word."""
+    """Whether a character can be part of a word of several tokens.
+
+    Wide scripts, such as Chinese, are written without spaces, so each of their tokens is a separate word.
+    """
     return character.isalnum() and unicodedata.east_asian_width(character) not in "WF"

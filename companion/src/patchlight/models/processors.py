@@ -23,7 +23,10 @@ class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
 
 
 def load_processor(model: str, config: Any, **source: Any) -> Any:
-    """Load a model's processor from the Hub or a folder. Images are resized with Pillow, which the page matches."""
+    """Load a model's processor from the Hub or a folder.
+
+    The processor resizes images with Pillow, whose results the page reproduces.
+    """
     kinds: dict[str, Any] = {
         "qwen2_vl": Qwen2_5_VLImagesProcessor,
         "qwen2_5_vl": Qwen2_5_VLImagesProcessor,

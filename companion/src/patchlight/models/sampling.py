@@ -1,4 +1,4 @@
-"""Options that choose the next token. Does not import torch, so requests can be checked without it."""
+"""Options that control how the next token is chosen. Does not import torch, so requests can be checked without it."""
 
 from dataclasses import dataclass
 

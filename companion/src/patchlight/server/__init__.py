@@ -1,1 +1,4 @@
-"""The companion's HTTP server: it parses, queues and streams, and handles no tensors. `app.create_app` assembles it."""
+"""The companion's HTTP server: it parses requests, queues runs and streams their rows, but handles no tensors.
+
+`app.create_app` assembles the server.
+"""

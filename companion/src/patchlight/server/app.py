@@ -237,7 +237,7 @@ class _RunManager:
         return await asyncio.get_running_loop().run_in_executor(self._reading_thread, unembedding, ids)
 
     async def _upload(self, request: Request, parse: Parse[RequestT]) -> Upload[RequestT]:
-        """Read the body. If the queue has no room for the run, discards the body and raises QueueFull."""
+        """Read the body; if the queue has no room for the run, discard the body and raise QueueFull."""
         try:
             self._queue.ensure_room(also=self._uploading - EXTRA_UPLOADS)
         except QueueFull:

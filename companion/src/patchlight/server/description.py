@@ -1,4 +1,4 @@
-"""Adds what route types cannot express to the OpenAPI description: problems, multipart bodies, Arrow streams."""
+"""Completes the OpenAPI description with what route types cannot express: problems, multipart bodies, Arrow streams."""
 
 from http import HTTPStatus
 from typing import Any

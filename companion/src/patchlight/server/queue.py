@@ -32,7 +32,7 @@ class RunQueue:
         return ticket
 
     def ensure_room(self, *, also: int = 0) -> None:
-        """Raise QueueFull unless there is room for one more ticket in addition to `also` others."""
+        """Raise QueueFull unless there is room for `also` tickets and one more."""
         waiting = len(self._tickets) - 1
         if waiting + max(also, 0) >= self._length:
             raise QueueFull(self._length, max(1, math.ceil(self._run_s)))
@@ -65,7 +65,7 @@ class Ticket:
         self._changed = asyncio.Event()
 
     async def positions(self) -> AsyncIterator[int]:
-        """Yield the current position, and again after each possible change. Ends at 0, when the model is free."""
+        """Yield the ticket's position now and after each possible change; end with 0, when the model is free."""
         while True:
             self._changed.clear()
             position = self._queue.position_of(self)

@@ -1,6 +1,6 @@
 """The loaded model behind the app: images and questions go in, rows of runs and explanations come out.
 
-The app and the modules above it handle no tensors.
+The app itself handles no tensors.
 """
 
 import secrets
@@ -58,8 +58,8 @@ class Question(NamedTuple):
 
 
 class ModelSession:
-    """One loaded model. Call `check...` and `read...` on one thread, `answer` and `explain` on another, each for one
-    question at a time.
+    """One loaded model. Call `check...` and `read...` on one thread, and `answer` and `explain` on another. Each
+    thread handles one question at a time.
     """
 
     def __init__(
@@ -215,7 +215,7 @@ class ModelSession:
         return positions - columns
 
     def _sampling(self, request: GenerateRequest, reading: Reading) -> Sampling:
-        """Return the requested sampling options. The default length is limited to the model's positions."""
+        """Return the requested sampling options. The default length is reduced if too few positions are left."""
         left = self._positions_left(reading, request.max_new_tokens or 1)
         length = request.max_new_tokens or self._settings.new_tokens
         if left is not None:

@@ -135,8 +135,8 @@ class RunWriter(RowWriter):
     def states(self, states: np.ndarray) -> None:
         """Write the last hidden states [P, d] of the patches.
 
-        Raises StatesNotFinite if a value is NaN or infinite, and ValueError if the shape contradicts the header; so do
-        `prompt` and `token`.
+        Raises StatesNotFinite if a value is NaN or infinite, and ValueError if the shape contradicts the header.
+        `prompt` and `token` raise the same errors.
         """
         if states.shape != (self._patches, self._hidden_size):
             raise ValueError(f"expected states of shape {(self._patches, self._hidden_size)}, got {states.shape}")

@@ -158,7 +158,7 @@ def unpacked(text: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("method", [*METHODS, "tam"])
 def test_the_companion_s_maps_match_the_page_s_fixture(method: Method):
-    """e2e/runtime.spec.ts compares the browser's maps with the same file, with tolerance 1e-4."""
+    """e2e/runtime.spec.ts compares the browser's maps with the same fixture, to within 1e-4."""
     fixture = json.loads((ROOT / "src/inference/fixtures/explained-run-1.json").read_text())
     run = read_run(ROOT / "public/samples/run-1.run")
     assert run.picture is not None

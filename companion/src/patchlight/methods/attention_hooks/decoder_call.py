@@ -34,7 +34,9 @@ class _Captured(Exception):
 
 
 def decoder_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> DecoderCall:
-    """Capture how `model.model(**inputs)` calls its decoder, with images embedded, and positions and masks built.
+    """Capture the call that `model.model(**inputs)` makes to its decoder.
+
+    By then, the model has embedded the images and built positions and masks.
 
     inputs: a batch of one on any device. Tensors are moved to the model's device, and floats are cast to its dtype.
     Raises ValueError if the model does not call the decoder, or calls it with positional arguments.

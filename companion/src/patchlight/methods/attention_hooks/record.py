@@ -29,7 +29,7 @@ class LayerAttention(NamedTuple):
 
 
 class _Recording:
-    """The recorder for the pass in progress. It returns the outputs that the layer continues with."""
+    """Holds the recorder for the pass in progress, which returns the outputs that the layer continues with."""
 
     record: Callable[[LayerAttention], torch.Tensor]
 

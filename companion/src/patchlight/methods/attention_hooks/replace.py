@@ -28,7 +28,8 @@ class AttentionInputs(NamedTuple):
 def register_attention(name: str, attend: Callable[[AttentionInputs], torch.Tensor]) -> None:
     """Register `attend`, which returns the heads' outputs [1, heads, n, width], under `name`.
 
-    The registered attention raises ValueError if there is no mask, or for options that relevancy is not defined for.
+    The registered attention raises ValueError if there is no mask, or if a model uses an option for
+    which relevancy is not defined.
     """
 
     def attention(

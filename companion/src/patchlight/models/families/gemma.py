@@ -23,7 +23,7 @@ from ..reading import (
 
 
 class Gemma3:
-    """Reads k x k tokens per image, each the mean of several encoder patches (16 x 16 tokens of 4 x 4 patches)."""
+    """Reads an image as k x k tokens (such as 16 x 16), each the mean of several encoder patches (such as 4 x 4)."""
 
     name = "Gemma 3"
     model_types = ("gemma3",)

@@ -27,7 +27,7 @@ _TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
 
 
 class Idefics:
-    """Each tile is pooled to k x k tokens (pixel shuffle). An image too small to be split is read once, as a whole."""
+    """Pools each tile to k x k tokens by pixel shuffle. An image too small to be split is read once, as a whole."""
 
     name = "Idefics3 / SmolVLM"
     model_types = ("idefics3", "smolvlm")

@@ -94,8 +94,9 @@ class LlavaNext:
 
 
 def _tile_px(resizer: Any) -> int:
-    """Side of a tile in pixels: the crop height. The processor then resizes and crops each tile, which must not change
-    its size.
+    """Return the side of a tile in pixels: the crop height, or the resized height if tiles are not cropped.
+
+    Raises ValueError if the processor would change the size of a tile when resizing it.
     """
     side = resizer.crop_size["height"] if resizer.crop_size else resizer.size.get("height")
     edge = resizer.size.get("shortest_edge") or resizer.size.get("height")
