@@ -38,7 +38,7 @@ const wrongClass = 0;
 const rightClass = 1;
 const unscoredClass = 2;
 
-const resamplesOfAuroc = 500;
+export const resamplesOfAuroc = 500;
 /** Per value; there are about two dozen values. */
 const resamplesOfPoolings = 200;
 

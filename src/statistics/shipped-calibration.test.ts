@@ -6,9 +6,11 @@ import { readCalibrationFile } from '../contract/calibration-file';
 import type { CalibrationTable } from '../contract/calibration-table';
 import { parseImageHeader } from '../contract/image-header';
 import { parseImageIndex } from '../contract/image-index';
+import { minForBands } from '../math/statistics/class-density';
 import { type Pooling, poolings } from '../math/statistics/pooling';
+import { maxExactDraws } from '../math/statistics/resample';
 import type { AnswerValue } from './api';
-import { createCalibration } from './calibration';
+import { createCalibration, resamplesOfAuroc } from './calibration';
 
 const root = join(import.meta.dirname, '../..');
 const shipped = join(root, 'public/datasets/patchlight-scenes');
@@ -78,5 +80,14 @@ describe('the shipped calibration', () => {
     const { rows } = await createCalibration(table).computations.poolings({ resamples: 0 }, pause);
     const best = rows.find(({ value }) => value.of === 'entropy')!.value;
     expect(best).toEqual({ of: 'entropy', kind: 'sum', pooling: 'content-mean' });
+  });
+
+  it('is described in docs/calibration.md with the numbers of the code', () => {
+    const text = readFileSync(join(root, 'docs/calibration.md'), 'utf8');
+    const whole = (value: number) => value.toLocaleString('en-US');
+    expect(text).toContain(`${resamplesOfAuroc} in the page`);
+    expect(text).toContain(`Bands need ${minForBands} answers in a class`);
+    expect(text).toContain(`With more than ${whole(maxExactDraws)} answers in a class`);
+    expect(text).toContain(`of the embedded model's ${whole(table.rows)}`);
   });
 });
