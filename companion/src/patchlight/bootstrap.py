@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
         return self.low, self.high
 
     def minus(self, other: "Estimate") -> "Estimate":
-        """Estimate the difference `self - other`. Both must be over the same items and resamples."""
+        """Estimate the difference `self - other`. Both estimates must use the same items and resamples."""
         return _estimate(self.value - other.value, self.draws - other.draws)
 
 

@@ -72,7 +72,9 @@ class Sprites(TypedDict):
 
 
 class PackedImages(TypedDict):
-    """A file next to the calibration file that holds all images, and an index with the position of each image in it."""
+    """Names of two files next to the calibration file: one that holds all images, and an index of the images'
+    positions.
+    """
 
     file: str
     index: str

@@ -46,9 +46,10 @@ class Share(NamedTuple):
 
 
 class Auroc(NamedTuple):
-    """Share of pairs of a right and a wrong answer that are in the expected order. Ties count as half.
+    """The share of pairs, each of a right and a wrong answer, whose values are in the expected order. Ties count as
+    half.
 
-    low, high: 95 % percentile bootstrap interval, resampled within each class.
+    low, high: 95 % percentile bootstrap interval; answers are resampled within each class.
     """
 
     value: float
@@ -107,8 +108,8 @@ def pool(values: Sequence[float] | np.ndarray, is_content: Sequence[bool] | None
 
 
 def scott_bandwidth(values: np.ndarray) -> float:
-    """Return the standard deviation (with n - 1) times n^(-1/5); NaN for fewer than two values, or if all values are
-    equal.
+    """Return Scott's bandwidth: the standard deviation (with n - 1) times n^(-1/5); NaN for fewer than two values, or
+    if all values are equal.
     """
     if len(values) < 2 or np.ptp(values) == 0:
         return math.nan
@@ -176,7 +177,7 @@ def auroc_interval(
 def is_set_half(rows: np.ndarray, seed: int) -> np.ndarray:
     """Return whether each row belongs to the half that thresholds are set on.
 
-    The choice is a hash (Wellons' lowbias32) of the seed and the row's index in the file.
+    The choice depends on a hash (Wellons' lowbias32) of the seed and the row's index in the file.
     """
     x = (rows.astype(np.uint64) + np.uint64(seed * _HASH_STEP % 2**32)).astype(np.uint32)
     x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)

@@ -70,7 +70,7 @@ class Combination(NamedTuple):
 
 
 class Separation(NamedTuple):
-    """How well one value per answer separates right from wrong.
+    """How well one value per answer separates right from wrong answers.
 
     answers: number of answers with a value. right: how many of them are right. left_out: number of answers without a
     value. auroc: None if a class is empty. threshold: None if there are too few answers; `why` then gives the reason.

@@ -164,7 +164,8 @@ def _calibration(
 ) -> "ServedCalibration | None":
     """Load the calibration file given by `--calibration` or found next to the head.
 
-    A file that does not fit raises ValueError if it was given, and is skipped with a message if it was found.
+    If the file cannot be used, raises ValueError for a given file, but only prints a message for a file found next to
+    the head.
     """
     from ..server.calibration_files import default_calibration, serve_calibration
 

@@ -22,13 +22,13 @@ class HasImage(Protocol):
 
 
 class ImageSource(Protocol):
-    """A source of images by index."""
+    """A source of images, accessed by index."""
 
     def __getitem__(self, index: int, /) -> HasImage: ...
 
 
 class SceneSource(Protocol):
-    """A source of rendered scenes by index: a pool or a list."""
+    """A source of rendered scenes, accessed by index: a pool or a list."""
 
     def __getitem__(self, index: int, /) -> PooledScene: ...
 
@@ -137,7 +137,7 @@ def greedy_answers(
 ) -> list[GreedyAnswer]:
     """Answer questions greedily. All questions about a scene form a batch that shares the image's key-value cache.
 
-    scene_of: maps each scene to the scene whose image is shown instead; with this control, accuracy must drop to
+    scene_of: maps each scene to the scene whose image is shown instead, as a control: accuracy must then drop to
     chance. limit: maximum answer length, in tokens.
     """
     pieces = prompt_pieces(tokenizer)

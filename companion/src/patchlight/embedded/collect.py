@@ -46,7 +46,7 @@ class CollectConfig:
 
 
 class ExplainedAnswer(NamedTuple):
-    """A greedy answer and its explanation; t tokens, not counting the end token.
+    """A greedy answer of t tokens, not counting the end token, and its explanation.
 
     right: whether the answer equals the reference. relevancy [t, 576]; query_states [t, d]; image_states [576, d];
     image_share [t]: share of each token's relevancy that lies on the image.

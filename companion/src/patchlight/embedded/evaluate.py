@@ -37,7 +37,7 @@ _GOALS = {
 
 
 def is_right(item: TokenizedQuestion, answer: str) -> bool:
-    """Return whether the normalised answer matches the reference exactly (`score_description` scores descriptions)."""
+    """Return whether the normalised answer matches the reference exactly. For descriptions, use `score_description`."""
     return normalize_answer(answer) == normalize_answer(answer_text(item.question.words))
 
 
@@ -71,7 +71,7 @@ def evaluate_answers(
 ) -> dict[str, float]:
     """Score greedy answers about the scenes in `pool` by kind of question, and again with swapped images.
 
-    Returns the shares by label. If `report` is given, also writes them, with intervals, to `report/answers.json`.
+    Returns the scores by label. If `report` is given, also writes the scores, with intervals, to `report/answers.json`.
     """
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     per_scene = 8
@@ -131,8 +131,8 @@ def exact_by_kind(
 ) -> dict[str, float]:
     """Return, per kind, the share of questions that greedy decoding answers exactly, from one forward pass per batch.
 
-    An answer is exact if every token of the reference is the model's most likely token. Descriptions, which a single
-    wrong token would fail, are scored by their share of such tokens instead.
+    An answer is exact if every token of the reference is the model's most likely token. A description would fail on a
+    single wrong token, so descriptions are scored by their share of matching tokens instead.
     """
     right: dict[str, list[float]] = {kind: [] for kind in KINDS}
     for first in range(0, min(scenes, len(pool)), batch_images):
@@ -154,7 +154,9 @@ def exact_by_kind(
 
 
 def _estimated(label: str, estimate: Estimate, goal: str = "") -> dict[str, object]:
-    """Return a figure with its interval; 0 without an interval if it is not defined, such as the precision of nothing."""
+    """Return a figure with its interval, or 0 without an interval if the estimate is undefined, such as the precision
+    when nothing is predicted.
+    """
     if math.isnan(estimate.value):
         return figure(label, 0, goal=goal)
     return figure(label, estimate.value, interval=estimate.interval, goal=goal)
@@ -205,8 +207,8 @@ def _report_answers(
 def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, labelling_threshold: float) -> float:
     """Compare the head with its teacher, and both with the objects' patches. Returns the best threshold.
 
-    The threshold and the mean map are chosen on every other scene. All figures are for the remaining scenes, with
-    intervals from resampled scenes.
+    The threshold and the mean map are determined on every other scene. All figures are for the remaining scenes, with
+    intervals from resampling these scenes.
     """
     stored = HeadSamples(samples)
     data = stored.columns
@@ -272,7 +274,7 @@ class _ScoreRatios(NamedTuple):
 
 
 def _score_ratios(counts: HeadCounts, step: int) -> _ScoreRatios:
-    """Return the scores of `curve_of` at one threshold as ratios over maps."""
+    """Return the same scores as `curve_of`, at one threshold only, as ratios over maps."""
     tp, fp = (part[:, step].double().numpy() for part in counts[:2])
     positive, total = (part.double().numpy() for part in counts[2:])
     return _ScoreRatios(

@@ -118,7 +118,7 @@ class Build:
         return ScenePool(self.work / "scenes", split, counts[split])
 
     def untrained(self) -> LlavaForConditionalGeneration:
-        """Build the model of this size with random weights."""
+        """Build a model of the configured size with random weights."""
         return build_model(self.tokenizer, max_layers=self.size.model_layers)
 
     def scenes(self) -> None:
@@ -126,7 +126,7 @@ class Build:
             self.pool(split).fill(workers=self.workers)
 
     def train(self, name: str) -> None:
-        """Train one stage, starting from the weights of the previous one."""
+        """Train one stage, starting from the previous stage's weights."""
         model, head = self.untrained(), AlignmentHead(192, self.tokenizer)
         names = [stage.name for stage in self.size.stages]
         place = names.index(name)
@@ -157,7 +157,9 @@ class Build:
         validation.write_text(json.dumps(exact, indent=1))
 
     def trained(self) -> tuple[StageConfig, ...]:
-        """Return the stages that were run. They differ from `self.size` if the build was resumed with another size."""
+        """Return the stages that were run. They differ from `self.size.stages` if the build was resumed with another
+        size.
+        """
         files = [self.work / "training" / f"{stage.name}.config.json" for stage in self.size.stages]
         return tuple(StageConfig(**json.loads(file.read_text())) for file in files)
 
@@ -259,7 +261,8 @@ class Build:
     def card(self) -> None:
         """Write the model card, which states where this build falls short of a full build.
 
-        Includes `training/history.md`, next to the checkpoints, which describes manual changes to the build.
+        Includes `training/history.md` from the checkpoints' folder, if present, which describes manual changes to the
+        build.
         """
         self.weigh()
         training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]

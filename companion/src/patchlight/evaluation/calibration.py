@@ -84,7 +84,7 @@ def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:
 
 
 def _most_common(answers: list[str]) -> str:
-    """Return the most common answer; on a tie, the first of them."""
+    """Return the most common answer, or the first of several equally common answers."""
     return max(answers, key=answers.count) if answers else ""
 
 

@@ -47,9 +47,9 @@ def summarise(table: Path, data: str, total: int, classification_threshold: floa
 def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
     """Format summaries as Markdown.
 
-    The first table is the paper's Table 1 (accuracy and F1 of the head's maps per dataset, at 0.5), extended by the
-    head's classification threshold, each dataset's best threshold, and constant maps, whose scores are easily mistaken
-    for good ones.
+    The first table is the paper's Table 1 (accuracy and F1 of the head's maps per dataset, at 0.5). It also has the
+    scores at the head's classification threshold, at each dataset's best threshold, and of constant maps, whose scores
+    are easily mistaken for good ones.
     """
     lines = []
     if with_maps := [summary for summary in summaries if "maps" in summary]:
@@ -151,7 +151,7 @@ def _maps(used: pa.Table, classification_threshold: float) -> dict[str, Any]:
 
 
 def _counts(column: pa.ChunkedArray) -> torch.Tensor:
-    """Sum a column over all rows: `[1, 101]`. Each cell is a list of 101 counts."""
+    """Sum a column over all rows. Each cell is a list of 101 counts, and the result is `[1, 101]`."""
     total = np.zeros(len(THRESHOLDS), dtype=np.int64)
     for chunk in column.chunks:
         total += chunk.flatten().to_numpy().reshape(-1, len(THRESHOLDS)).sum(0)

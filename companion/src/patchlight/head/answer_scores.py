@@ -48,8 +48,8 @@ def normalised(answer: str) -> str:
 
 
 def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
-    """Return min(n / 3, 1), where n is the number of reference answers (of ten per question in VQAv2) that equal this
-    one after normalisation.
+    """Return min(n / 3, 1), where n is the number of reference answers that agree with `answer`. VQAv2 has ten
+    reference answers per question.
     """
     return min(_agree(answer, answers) / 3, 1.0)
 
@@ -70,7 +70,9 @@ def exact_match(answer: str, answers: Sequence[str]) -> float:
 
 
 def says_yes(answer: str) -> bool:
-    """Read a free-form answer as POPE does: no if its first sentence contains the word "no" or "not", else yes."""
+    """Interpret a free-form answer as POPE does: as "no" if its first sentence contains the word "no" or "not", else as
+    "yes".
+    """
     words = answer.split(".")[0].replace(",", "").lower().split()
     return not {"no", "not"} & set(words)
 
@@ -98,10 +100,10 @@ def _plain(answer: str) -> str:
 
 
 def _agree(answer: str, answers: Sequence[str]) -> int:
-    """Count the answers that equal this one, either normalised or as written.
+    """Count the reference answers that equal `answer`, either normalised or as written.
 
-    Both are needed: normalisation drops "A" as an article although it may be the letter of a multiple-choice option. An
-    empty answer agrees with none.
+    Both comparisons are needed: normalisation drops "A" as an article although it may be the letter of a
+    multiple-choice option. An empty answer equals no reference answer.
     """
     plain, normal = _plain(answer), normalised(answer)
     return sum(

@@ -110,7 +110,9 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def data_facts(data: DataOptions, total: int) -> dict[str, Any]:
-    """Return the manifest fields that describe a dataset. File names have no folders, so the files can be moved."""
+    """Return the manifest fields that describe a dataset. Files are recorded by name, without their folders, so that
+    they can be moved.
+    """
     return {
         "data": data.kind,
         "questions": data.questions.name,

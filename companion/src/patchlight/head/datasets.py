@@ -158,7 +158,7 @@ def _folder(options: DataOptions) -> Path:
 
 
 def _files(path: Path, *patterns: str) -> list[Path]:
-    """Return the file itself, or the folder's matching files, in the order of the patterns."""
+    """Return `path` itself if it is a file, or else the folder's matching files in the order of the patterns."""
     if not path.is_dir():
         return [path]
     files = [file for pattern in patterns or ("*.json",) for file in sorted(path.glob(pattern))]

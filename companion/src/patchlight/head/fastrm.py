@@ -70,7 +70,7 @@ class FastRM(nn.Module):
 
     @property
     def facts(self) -> HeadFacts:
-        """What the head was trained on. Raises ValueError if it is untrained."""
+        """What the head was trained on. Raises ValueError if the head is untrained."""
         if self._facts is None:
             raise ValueError(
                 "an untrained head has no facts: train it, or load one with FastRM.from_pretrained(folder)"

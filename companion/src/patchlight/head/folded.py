@@ -31,7 +31,9 @@ class Folded(NamedTuple):
 
 
 class StoredHead(NamedTuple):
-    """`Folded`, rounded once: M = scale * M16. `scale` is a power of two that keeps M16 above fp16's subnormals."""
+    """The coefficients of `Folded`, each rounded once: M = scale * M16. `scale` is a power of two that keeps M16 above
+    fp16's subnormals.
+    """
 
     M16: np.ndarray
     v: np.ndarray

@@ -153,7 +153,7 @@ class JsonFile:
 
 
 class _NoMember(DataError, KeyError):
-    """A member is missing. Also a KeyError, to distinguish this case from malformed JSON."""
+    """A member is missing. This is also a KeyError, which distinguishes the case from malformed JSON."""
 
     def __str__(self) -> str:
         return str(self.args[0])

@@ -9,9 +9,9 @@ question_count [] int64     number of questions
 query_states [t, d]         the states that predicted the tokens
 relevancy fp16              per token, one value per patch, scaled to a maximum of 1; in block form [t, P], else flat
 peak [t] float32            the maximum before scaling
-reproduced [t] bool         whether the token was the most likely one in the differentiated pass; if absent, it was
+reproduced [t] bool         whether the token was the most likely one in the differentiated pass; if absent, all were
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
-fp16 if they fit, else in the model's dtype.
+stored in fp16, or, if a value would overflow, in the model's dtype.
 """
 
 import json
@@ -230,7 +230,7 @@ def _storable(states: torch.Tensor) -> torch.Tensor:
 
 
 def token_rows(samples: HeadSamples) -> torch.Tensor:
-    """Return the token rows to train on: those whose map is not all zeros and explains the token that the model
-    produced.
+    """Return the token rows to train on. A row is included if its map is not all zeros and explains the token that the
+    model produced.
     """
     return ((samples.columns["peak"] > 0) & samples.columns["reproduced"]).nonzero()[:, 0]

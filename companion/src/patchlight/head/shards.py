@@ -1,7 +1,7 @@
 """Splits a long job into shards. Each shard is a fixed range of items, written to a temporary file that is then
 renamed.
 
-A killed process loses only its current shard, and a later run, with any number of processes, writes the missing ones.
+A killed process loses only its current shard, and a later run, with any number of processes, writes the missing shards.
 Processes that share a folder divide the shards by rank, as set by accelerate and torchrun.
 """
 

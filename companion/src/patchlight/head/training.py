@@ -56,7 +56,7 @@ class HeadConfig:
 
 
 class Split(NamedTuple):
-    """Token rows for training, and token rows held out from it. No question is in both."""
+    """Token rows used for training, and held-out token rows. No question has tokens in both."""
 
     training: torch.Tensor
     held: torch.Tensor
@@ -218,7 +218,7 @@ def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.T
 
 @torch.no_grad()
 def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
-    """Compare the head's maps for the token rows with their labels."""
+    """Compare the head's maps for the token rows with the tokens' labels."""
     parts = []
     for rows in tokens.split(_rows_at_once(samples)):
         relevancy, mask = samples.relevancy(rows)

@@ -1,3 +1,3 @@
-"""Measurements behind the published figures: how well methods find objects, their time and memory, and the cost of
-serving.
+"""Measurements behind the published figures: how well methods find objects, how much time and memory methods need, and
+the cost of serving.
 """

@@ -2,12 +2,13 @@
 
     python -m patchlight.measure.exact_speed --model FOLDER --image IMAGE
 
-The plain implementation runs, per token, a forward pass over its prefix with the library's eager attention, a
-`backward()` from its logit that keeps the gradients of all attention matrices, and the N x N recursion
-`R <- R + C_l R` over all layers, and uses one row of the result. As in those tools, the weights require gradients, so
-these are computed as well, down through the vision tower. A lean variant without weight gradients is also timed. This
-package runs one forward pass for the complete answer, a backward pass per token, and a recursion on a single row vector
-(`methods/relevancy.py`). All implementations run alternately in one process and must produce the same maps.
+For each token, the plain implementation runs a forward pass over the token's prefix with the library's eager attention,
+a `backward()` from the token's logit that keeps the gradients of all attention matrices, and the N x N recursion
+`R <- R + C_l R` over all layers. It uses one row of the result. As in those tools, the weights require gradients, so
+`backward()` also computes the weights' gradients, down through the vision tower. A lean variant without weight
+gradients is also timed. This package runs one forward pass for the complete answer, a backward pass per token, and a
+recursion on a single row vector (`methods/relevancy.py`). All implementations run alternately in one process and must
+produce the same maps.
 """
 
 import argparse
@@ -84,7 +85,9 @@ def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bo
 
 
 def our_maps(loaded: Loaded, reading: Reading, ids: Sequence[int]) -> torch.Tensor:
-    """Compute maps [T, P] with the function that the companion uses, without its pass to check log-probabilities."""
+    """Compute maps [T, P] with the function that the companion uses, but without the pass that checks
+    log-probabilities.
+    """
     log_probs = [0.0] * len(ids)  # passed in, so that no extra pass computes them
     events = explain(loaded, reading, ids, "chefer", range(len(ids)), log_probs=log_probs)
     return torch.stack([event.patches for event in events if isinstance(event, MethodMap)])

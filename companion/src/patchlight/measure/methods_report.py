@@ -154,7 +154,9 @@ def _triple(estimate: Estimate) -> list[float] | None:
 
 
 def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost]) -> dict[str, dict[str, float]]:
-    """Return the costs per method. Passes are means per answer, for explaining the tokens that name an object."""
+    """Return the costs per method. The numbers of passes are means per answer, explaining only the tokens that name an
+    object.
+    """
     return {
         name: {
             "msPerToken": round(costs[name].ms_per_token, 3),

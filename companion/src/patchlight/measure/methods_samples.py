@@ -81,7 +81,7 @@ class ObjectWords(NamedTuple):
 
 
 class ExplainableAnswer(NamedTuple):
-    """An answer whose tokens match the reference and some of whose words name a visible object.
+    """An answer that has the same tokens as the reference and contains words that name a visible object.
 
     log_probs: in nats, from the decoding steps. query_states [n, d]: states of the n tokens in `words`. patch_states
     [P, d].
@@ -119,7 +119,7 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
 
 
 def load_both(model_folder: Path) -> tuple[Loaded, FastRM]:
-    """Load the model on the CPU, and its head."""
+    """Load the model and its head on the CPU."""
     loaded = load(LoadOptions(model=str(model_folder), device="cpu"))
     return loaded, FastRM.from_pretrained(model_folder / "fastrm", hidden_size=loaded.hidden_size, stage="post_norm")
 
@@ -145,7 +145,8 @@ def answer_questions(
 ) -> Iterator[tuple[list[int], TokenizedQuestion, ExplainableAnswer | None]]:
     """Answer the questions about `scenes` greedily.
 
-    Yields the answer's token ids, the question, and the answer if it can be explained.
+    For each question, yields the answer's token ids, the question, and an `ExplainableAnswer`, or None if the answer
+    cannot be explained.
     """
     for index in scenes:
         pool = {index: _rendered(index)}

@@ -20,7 +20,7 @@ class Logits(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """No map yet, but a point at which a long computation can be stopped."""
+    """An event without a map: a point at which a long computation can be stopped."""
 
 
 class TokenRelevancy(NamedTuple):
@@ -48,8 +48,8 @@ class Passes:
 
 
 class Answer(NamedTuple):
-    """An answer to explain. ids: the T token ids of the answer to one reading, without the end token. token_indices:
-    the tokens to explain, in order.
+    """An answer to explain. ids: the answer's T token ids, without the end token. token_indices: the tokens to explain,
+    in order.
     """
 
     loaded: Loaded

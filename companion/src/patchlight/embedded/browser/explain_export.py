@@ -50,7 +50,7 @@ METHOD_GRAPHS = {
 
 
 class ExportSpec(NamedTuple):
-    """A function to export, sample inputs, input and output names, and dynamic dimensions nested like the inputs."""
+    """A function to export, with sample inputs, input and output names, and dynamic dimensions nested like inputs."""
 
     function: Callable[..., Any]
     sample: tuple[Any, ...]

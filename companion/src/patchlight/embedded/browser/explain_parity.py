@@ -18,7 +18,8 @@ COMMAND = "python -m patchlight.embedded.pipeline --only explain"
 
 
 class ExplainParity(NamedTuple):
-    """Largest errors over `tokens` tokens of `questions` answers.
+    """The largest errors of the exported graphs. questions: number of answers compared. tokens: number of tokens
+    compared in these answers.
 
     errors: per method, the largest relative L2 difference, over a token's columns, between the exported graph and the
     plain implementation on the same inputs. logit_error: the largest difference, in nats, between an answer token's
@@ -84,7 +85,7 @@ def exported_maps(
 ) -> dict[str, list[np.ndarray]]:
     """Run the graphs as the page does.
 
-    Returns, per method and token, the values over columns (DEX-AR: gradients [L, h, n]).
+    Returns the values over columns per method and token; for DEX-AR, the gradients [L, h, n].
     """
     inputs = traced | {"rows": rows, "tokens": ids}
     rollout, attention = explainer.explain("attention", inputs)
@@ -104,7 +105,7 @@ def exported_maps(
 
 
 def plain_maps(plain: PlainAnswer, feature_layer: int) -> dict[str, np.ndarray]:
-    """Return the plain implementation's values: one array over the tokens per method."""
+    """Return the plain implementation's values: per method, one array whose first axis is the tokens."""
     return {
         "rollout": plain.rollout().numpy(),
         "attention": plain.attention().numpy(),

@@ -239,5 +239,5 @@ def _attend(decoder: ExplainedDecoder, layer: int, f: Tensor, rows: Tensor) -> t
 
 
 def _seen(rows: Tensor, n: int) -> Tensor:
-    """Return [k, n]: 1 if the row sees the column, else 0."""
+    """Return a mask [k, n]: 1 where the row sees the column, else 0."""
     return (torch.arange(n)[None] <= rows[:, None]).float()

@@ -24,11 +24,12 @@ COMMAND = "python -m patchlight.embedded.pipeline --only export"
 
 
 class Parity(NamedTuple):
-    """Agreement of the exported graphs in onnxruntime with PyTorch in float32, over `questions` questions.
+    """How closely the exported graphs in onnxruntime agree with PyTorch in float32.
 
-    identical_share: share of greedy answers with identical tokens. hidden_error: largest relative L2 difference between
-    the two last hidden states of a position, in the prompt and the common start of the answers. head_error: largest
-    absolute difference between the two probabilities of a patch; each is computed from its own runtime's hidden states.
+    questions: number of questions compared. identical_share: share of greedy answers with identical tokens.
+    hidden_error: largest relative L2 difference between the two runtimes' last hidden states at a position in the
+    prompt or in the common start of the two answers. head_error: largest absolute difference between the two runtimes'
+    probabilities for a patch; each runtime uses its own hidden states.
     """
 
     questions: int

@@ -52,9 +52,9 @@ class CalibrationSize:
 
 
 class AnsweredScene(NamedTuple):
-    """A scene's image file and the answers about it; each answer has the fields of `_ANSWER`.
+    """A scene's image file and the answers about the scene; each answer has the fields of `_ANSWER`.
 
-    `words` holds the index of the word that each token belongs to.
+    An answer's `words` holds, for each token, the index of the word that the token belongs to.
     """
 
     scene: int

@@ -1,6 +1,7 @@
 """Compares a calibration's answers with the answers of the PyTorch model and head.
 
-The PyTorch answers come from another runtime, an unfolded head, and complete prompts instead of a shared image prefix.
+The PyTorch side uses another runtime and the unfolded head, and computes maps from complete prompts instead of a shared
+image prefix.
 """
 
 from collections.abc import Sequence
@@ -30,8 +31,9 @@ _NAMES = {"entropySum": "sum-normalised entropy", "entropyKde": "KDE entropy", "
 class CheckResult(NamedTuple):
     """Agreement with PyTorch.
 
-    answers: number of answers compared. same: how many of them have identical tokens. log_probs, entropies (by column):
-    the largest difference between the two values of a token, in nats, in the answers with identical tokens.
+    answers: number of answers compared. same: how many of them have identical tokens. log_probs and entropies: the
+    largest difference, in nats, between a token's value in the calibration and its value in PyTorch, over the answers
+    with identical tokens; entropies by column.
     """
 
     answers: int

@@ -33,7 +33,9 @@ _SPRITE_QUALITY = 72
 
 
 def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
-    """Return the answers as rows of the calibration file. Ids number the questions within each scene and set."""
+    """Return the answers as rows of the calibration file. Each id ends in the question's number within its scene and
+    set.
+    """
     rows = []
     for cell, scene in enumerate(scenes):
         last_number: dict[str, int] = {}

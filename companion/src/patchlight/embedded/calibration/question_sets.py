@@ -31,7 +31,8 @@ class SetQuestion(NamedTuple):
 
 
 def ask_sets(scene: Scene, seed: int, *, each: int) -> list[SetQuestion]:
-    """Return up to `each` questions per set, with distinct answers; deterministic for a given scene and `seed`.
+    """Return up to `each` questions per set, with distinct answers. The same scene and `seed` always give the same
+    questions.
 
     In the pope-like set, questions about present and absent objects alternate. Some scenes support fewer questions:
     three in a thousand allow no question about a relation, because their objects cannot be identified in a few words.

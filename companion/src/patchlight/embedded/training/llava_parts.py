@@ -39,7 +39,7 @@ def vision_tower(model: LlavaForConditionalGeneration) -> CLIPVisionModel:
 
 
 def word_embeddings(model: LlavaForConditionalGeneration) -> nn.Embedding:
-    """Return the layer that embeds token ids for the language model, weight [V, d].
+    """Return the layer that embeds token ids for the language model. Its weight is [V, d].
 
     Raises TypeError if it is not an nn.Embedding.
     """

@@ -37,7 +37,7 @@ def build_model(
 ) -> LlavaForConditionalGeneration:
     """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
 
-    `max_layers` limits the depth of both towers, for a model that does not have to learn.
+    `max_layers` limits the depth of both towers, for builds in which the model does not have to learn.
 
     At this size, the usual small random weights learn some structure late or never, so the initialisation provides it:
 
@@ -47,8 +47,8 @@ def build_model(
     - Patch filters are cosine transforms with a lower gain on the mean. Random filters pass a patch's mean colour about
       ten times more strongly than the edges and shading that distinguish a sphere from a cube.
     - The vision tower's queries and keys are the same rotation of their input, so that patches attend to similar
-      patches near them (mimetic initialisation, Trockman and Kolter 2023). In one trial in the language model, the loss
-      was no lower after 400 steps, but that trial also used a different RoPE base.
+      patches near them (mimetic initialisation, Trockman and Kolter 2023). The language model does not use this: in one
+      trial, its loss was no lower after 400 steps, but that trial also used a different RoPE base.
     - Word embeddings have a standard deviation of 1/sqrt(d), which lets dot products with patches distinguish words.
     """
     torch.manual_seed(seed)

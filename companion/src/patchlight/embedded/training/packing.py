@@ -89,7 +89,8 @@ def pack_scenes(
     description_share: float,
     read_patches: int = PATCHES,
 ) -> PackedBatch:
-    """Pack each scene with questions of at most `text_tokens` tokens in total (0: no questions).
+    """Pack each scene with questions of at most `text_tokens` tokens in total, or with no questions if `text_tokens` is
+    0.
 
     Keeps `patches` patches per image, of which the language model reads `read_patches`. The same scenes and `seed`
     always give the same batch.
@@ -206,10 +207,10 @@ def _mention_ends(text: str, mentions: tuple[Mention, ...], token_ends: list[int
 def _multiplicity(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.ndarray:
     """Return how many patches each read patch represents, [r] float32.
 
-    Each read patch that shows an object represents an equal share of all such patches, and likewise for background.
-    With the logarithm of this number added to their attention scores, a softmax over the read patches approximates the
-    softmax over all patches. What the model learns about proportions of the image, above all counting, then also holds
-    for complete images.
+    The read patches that show objects represent equal shares of all patches that show objects; the same holds for
+    background patches. If the logarithm of this number is added to each read patch's attention scores, a softmax over
+    the read patches approximates the softmax over all patches. What the model learns about proportions of the image,
+    above all counting, then also holds for complete images.
     """
     multiplicity = np.ones(len(read_objects), np.float32)
     for every, read in ((patch_objects >= 0, read_objects >= 0), (patch_objects < 0, read_objects < 0)):

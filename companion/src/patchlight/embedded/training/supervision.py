@@ -2,7 +2,7 @@
 
 Training on answers alone barely binds words to patches. Additional losses therefore require that a patch's feature
 identifies its object, that the state at the end of a phrase identifies the objects that fit the phrase, and that the
-state at the end of a second phrase identifies the side of the second object on which the first object is.
+state at the end of a second phrase identifies which side of the second object the first object is on.
 """
 
 import math

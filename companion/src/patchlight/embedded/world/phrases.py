@@ -54,7 +54,9 @@ def plural(words: list[str]) -> list[str]:
 def refer(
     scene: Scene, target: int, rng: Random, avoid: str = "", among: list[int] | None = None
 ) -> dict[str, str] | None:
-    """Return the fewest attributes that identify `target` among all objects (or those in `among`), or None."""
+    """Return the fewest attributes that identify `target`, or None if it cannot be identified. The objects to
+    distinguish it from are all objects, or the objects in `among` if given.
+    """
     names = [name for name in ATTRIBUTES if name != avoid]
     pool = range(len(scene.objects)) if among is None else among
     item = scene.objects[target]
@@ -73,7 +75,9 @@ def refer(
 
 
 def refer_among(scene: Scene, target: int, candidates: list[int], rng: Random, avoid: str) -> dict[str, str] | None:
-    """Return up to two attributes that identify `target` among `candidates` (none: "object" is enough), or None."""
+    """Return up to two attributes that identify `target` among `candidates`, or None if two are not enough. The result
+    may be empty if `target` is the only candidate, because the word "object" then identifies it.
+    """
     if candidates == [target] and rng.random() < 0.5:
         return {}
     attributes = refer(scene, target, rng, avoid=avoid, among=candidates)

@@ -41,8 +41,8 @@ class Mention(NamedTuple):
 class Question(NamedTuple):
     """A question and its reference answer, `answer_text(words)`.
 
-    kind: one of KINDS; variety: the subtype within it. mentions: phrases that refer to objects, in text order. Includes
-    only phrases whose referent is clear by their end.
+    kind: one of KINDS. variety: a subtype of `kind`. mentions: phrases that refer to objects, in text order. Only
+    phrases whose referent is clear by the end of the phrase are included.
     """
 
     kind: str
@@ -96,7 +96,7 @@ def describe_scene(scene: Scene) -> list[int]:
 
 
 def ground_axes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return the objects' positions to the right, and away from the camera: two arrays [n], in world units."""
+    """Return how far each object is to the right and away from the camera: two arrays [n], in world units."""
     centers = np.array([item.center for item in scene.objects])
     away = scene.camera.forward[:2] / np.linalg.norm(scene.camera.forward[:2])
     return centers @ scene.camera.right[:2], centers @ away
@@ -169,7 +169,9 @@ def _ask_existence(scene: Scene, rng: Random) -> Question | None:
 
 
 def _absent(scene: Scene, rng: Random, names: list[tuple[str, ...]]) -> dict[str, str] | None:
-    """Return attributes that no object combines. Usually, each of them occurs in the scene, on different objects."""
+    """Return a combination of attributes that no object has, or None if none is found. Usually, each attribute occurs
+    in the scene, but on different objects.
+    """
     for _ in range(30):
         chosen = rng.choice(names)
         adversarial = rng.random() < 0.65
@@ -197,7 +199,9 @@ def _ask_count(scene: Scene, rng: Random) -> Question:
 
 
 def _related(scene: Scene, reference: int, relation: str) -> tuple[list[int], bool]:
-    """Return the objects in `relation` to `reference`, and whether no object is within CLEARANCE of it."""
+    """Return the objects in `relation` to `reference`, and whether all other objects are more than CLEARANCE away from
+    `reference` on the relation's axis.
+    """
     across, away = ground_axes(scene)
     axis, sign = {"left of": (across, -1), "right of": (across, 1), "in front of": (away, -1), "behind": (away, 1)}[
         relation

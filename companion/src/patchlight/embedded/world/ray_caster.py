@@ -292,7 +292,7 @@ def cast_image(table, basis, tan_half, light, sky, salt, tone, width, height):
     """Return an image [height, width, 3] uint8 and object ids [height, width] int8. Sides must be multiples of TILE.
 
     basis [4, 3]: eye, right, up, forward. sky [6]: the light's spread, key light, ambient light, ground colour (3).
-    tone [TONE_LEVELS]: 8-bit level per linear light value 0..2. salt: seeds the noise.
+    tone [TONE_LEVELS]: 8-bit sRGB levels for linear light from 0 to 2. salt: seed of the noise.
     """
     n = table.shape[0]
     linear = np.empty((height, width, 3))

@@ -13,7 +13,9 @@ _SHAPE_CODE = {"sphere": SPHERE, "cube": CUBE, "cylinder": CYLINDER}
 
 
 def _tone_curve() -> np.ndarray:
-    """Return the 8-bit sRGB level per linear light value 0..2, [TONE_LEVELS], with a soft shoulder above 0.8."""
+    """Return the tone curve [TONE_LEVELS]: 8-bit sRGB levels for linear light from 0 to 2, with a soft shoulder above
+    0.8.
+    """
     light = np.linspace(0, 2, TONE_LEVELS)
     light = np.where(light > 0.8, 0.8 + 0.2 * (1 - np.exp(-(light - 0.8) / 0.2 * 0.6)), light)
     return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055) * 255
@@ -53,7 +55,7 @@ def render_seed(seed: int) -> tuple[Scene, Rendered]:
 def render(scene: Scene, *, width: int = IMAGE_PX, height: int = IMAGE_PX) -> Rendered:
     """Render a scene, at the model's input size by default. The same scene always renders to the same bytes.
 
-    The field of view applies to the height, so the centre square of a wide image shows the same as a square image.
+    The field of view applies to the height, so the centre square of a wide image shows the same view as a square image.
     Raises ValueError if a side is not a multiple of 14 pixels.
     """
     if width % TILE or height % TILE:
