@@ -44,7 +44,7 @@ export async function startCompanion({
   const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(chosenPort)];
   const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...extra], {
     cwd: root,
-    // Use this checkout's package, not an installed one, and one thread, because the browser needs the other cores.
+    // Use this checkout's package instead of an installed one, and a single thread, because the browser needs the other cores.
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -307,8 +307,8 @@ export interface components {
          * Limits
          * @description Limits on requests, checked before any work is done.
          *
-         *     `imageFormats` are media types. `explainBytes` is the memory that one explanation may use, `unembeddingIds` the
-         *     maximum number of token ids per request for unembedding rows.
+         *     `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
+         *     `unembeddingIds` is the maximum number of token ids in one request for unembedding rows.
          */
         Limits: {
             /** Explainbytes */

@@ -25,7 +25,7 @@ export interface MethodFacts {
   readonly kind: 'exact' | 'estimate' | 'control';
   /** `probability`: 0..1, comparable between maps. `magnitude`: at least 0, no unit, meaningful only within one map. */
   readonly values: 'probability' | 'magnitude';
-  /** Whether the method also weighs the prompt's tokens and the earlier answer tokens. */
+  /** Whether the method also gives relevancy values to the prompt tokens and the earlier answer tokens. */
   readonly hasText: boolean;
   /** One sentence, shown on the page. */
   readonly description: string;

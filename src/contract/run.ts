@@ -20,7 +20,7 @@ interface SourceRect {
 
 export type FrameName = 'image' | 'detail' | 'overview';
 
-/** A part of the source image that the model read as one patch grid: `crop`, resized to model-image pixels. */
+/** A part of the source image (`crop`) that was resized and read by the model as one patch grid. */
 export interface Frame {
   readonly name: FrameName;
   /** May extend beyond the image if the preprocessing pads it. */

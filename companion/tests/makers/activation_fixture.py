@@ -88,8 +88,8 @@ def main() -> None:
     states = {"patchStates": numbers(patches), "promptStates": numbers(len(PROMPT_IDS))}
     queries, lm_head = numbers(len(ANSWER_IDS)), numbers(VOCABULARY)
     queries[0] = states["promptStates"][-1]
-    # Give all patches of the last frame the same state, opposite to one token's row: some windows have equal values,
-    # others only zeros.
+    # Give all patches of the last frame the same state, a negative multiple of one token's `lm_head` row, so that some
+    # windows contain only equal values and others only zeros.
     states["patchStates"][-4:] = -lm_head[4] * 2
     maps = [
         token_activation(states["patchStates"], states["promptStates"], queries, lm_head, t)

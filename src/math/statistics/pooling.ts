@@ -15,7 +15,7 @@ export const poolingNames: Readonly<Record<Pooling, string>> = {
 
 /**
  * Combines the token values of one answer into one value. NaNs are ignored; the result is NaN if no value remains. The
- * content poolings use all tokens if there is no content token with a value, or no `isContent`.
+ * content poolings use all tokens if `isContent` is undefined or no content token has a value.
  */
 export function poolTokens(
   values: ArrayLike<number>,

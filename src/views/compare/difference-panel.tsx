@@ -57,7 +57,7 @@ export function DifferencePanel(props: {
     <section className="panel difference" aria-label="Difference">
       <div className="panel-head">
         <MethodSelect
-          label="Subtract from"
+          label="Method to subtract from"
           method={first}
           offers={offers}
           among={panels}

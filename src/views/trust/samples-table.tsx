@@ -111,7 +111,7 @@ export const SamplesTable = memo(function SamplesTable(props: SamplesTableProps)
   return (
     <>
       <p className="samples-note" role="status" data-bad={refusal !== undefined || undefined}>
-        {refusal ?? `Open a row (click or Enter) to ask its question again and see its maps.`}
+        {refusal ?? `Click a row, or press Enter, to ask its question again and see its maps.`}
       </p>
       <Virtualizer layout={TableLayout} layoutOptions={isWide ? layouts.wide : layouts.narrow}>
         <Table

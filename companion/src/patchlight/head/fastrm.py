@@ -116,8 +116,8 @@ class FastRM(nn.Module):
     def logits(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
         """Return logits `[..., T, P]` as `u . x_j + c` with `u = W_k^T q` and `c = b_k . q`.
 
-        Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The gain and shift of the
-        norm are moved into `u` and `c`, so the backward pass of training has no gradient of size P d.
+        Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The norm's
+        scale and bias are folded into `u` and `c`, so training needs no gradient of size P d in the backward pass.
         """
         q = self.query(self.norm(query_states)) * self.hidden_size**-0.5
         u = q @ self.key.weight

@@ -204,7 +204,7 @@ def _device(name: str) -> torch.device:
 
 
 def write_latency_report(out: Path, measured: list[Measured], facts: dict[str, Any], command: str) -> None:
-    """Write the report `out`: figures by method and answer length, and facts about the model and the machine."""
+    """Write the report to `out`: figures by method and answer length, and facts about the model and the machine."""
     figures = []
     for method, tokens, cost in measured:
         figures += [

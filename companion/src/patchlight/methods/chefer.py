@@ -20,8 +20,8 @@ def chefer(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]
 
 
 def chefer_incremental(answer: Answer, passes: Passes) -> Generator[Logits | Pause | TokenRelevancy]:
-    """Compute incremental relevancy as lvlm-interpret does, with one cached forward pass and one backward pass for
-    every token up to the last requested one.
+    """Compute incremental relevancy as lvlm-interpret does: for every token up to the last requested one, one forward
+    pass with a key-value cache and one backward pass.
 
     Those passes yield the logits of the whole answer only at the end, so an additional pass with the same attention
     computes the logits first.

@@ -42,8 +42,8 @@ class Health(_Camel):
 class Limits(_Camel):
     """Limits on requests, checked before any work is done.
 
-    `imageFormats` are media types. `explainBytes` is the memory that one explanation may use, `unembeddingIds` the
-    maximum number of token ids per request for unembedding rows.
+    `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
+    `unembeddingIds` is the maximum number of token ids in one request for unembedding rows.
     """
 
     image_bytes: int

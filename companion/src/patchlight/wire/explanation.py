@@ -175,7 +175,7 @@ class ExplanationWriter(RowWriter):
 class Explanation(NamedTuple):
     """An explanation read from a stream.
 
-    places: the number of requests ahead in the queue, from the `queued` rows. check: is_same and largest_difference.
+    places: the number of requests ahead in the queue, one per `queued` row. check: (is_same, largest_difference).
     end: None if the stream was cut off.
     """
 

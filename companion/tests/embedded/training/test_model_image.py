@@ -1,4 +1,4 @@
-"""Checks the fixture for the page's image resizing. The fixture contains results from Pillow and the CLIP processor.
+"""Checks the fixture that the page's image resizing is tested against. The fixture contains results from Pillow and the CLIP processor.
 
 `python -m tests.embedded.training.test_model_image` rewrites the fixture.
 """

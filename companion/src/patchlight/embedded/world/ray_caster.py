@@ -229,7 +229,7 @@ def _trace_reflection(table, near, light, sky, px, py, pz, dx, dy, dz, out):
 
 @njit(cache=True, fastmath=True)
 def _trace(table, near, everything, light, sky, px, py, pz, dx, dy, dz, turn, mirror, out):
-    """Write to `out` the colour along a camera ray; return the object hit (-1 for ground, -2 for sky)."""
+    """Write the colour seen along a camera ray to `out`; return the index of the object hit (-1 ground, -2 sky)."""
     t, which, nx, ny, nz = _nearest(table, near, px, py, pz, dx, dy, dz)
     if which == -2:
         out[:] = _sky(dx, dy, dz, light, sky) * 0.62
@@ -275,7 +275,7 @@ def _influence(table, basis, tan_half, light, sky, width, height):
 
 @njit(cache=True, fastmath=True)
 def _ray_color(table, near, everything, basis, tan_half, light, sky, x, y, width, height, turn, mirror, out):
-    """Write to `out` the colour at pixel position (x, y); return the visible object, or -1."""
+    """Write the colour at pixel position (x, y) to `out`; return the index of the visible object, or -1."""
     u = (2.0 * x - width) / height * tan_half
     v = (1.0 - 2.0 * y / height) * tan_half
     dx = basis[3, 0] + u * basis[1, 0] + v * basis[2, 0]
