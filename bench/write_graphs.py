@@ -2,7 +2,7 @@
 
     python bench/write_graphs.py 192 4096 5120
 
-The graphs contain no weights. The benchmark page generates them as external data: `fastrm.bin` in the layout of
+The graphs contain no weights. The benchmark page generates the weights as external data: `fastrm.bin` in the layout of
 patchlight.head.folded, and `plain.bin` with W_q and W_k [d, d] fp16, then b_q and b_k [d] fp32.
 """
 
@@ -38,10 +38,10 @@ def save(path: Path, nodes: list[onnx.NodeProto], inputs: dict[str, list], outpu
 
 
 def write_plain(path: Path, d: int) -> None:
-    """Write the paper's snippet (figure 15): self-attention over the last layer's states so far, once per token.
+    """Write the graph of the paper's snippet (figure 15), which runs once per token over all states so far.
 
-    states [n, d]: the raw states of the prompt and of the answer up to the token. The output, probabilities [1, n], is
-    the last row only, but all queries and all keys are computed.
+    states [n, d]: the raw states of the prompt and of the answer up to the token. The graph computes self-attention
+    with all queries and all keys, but its output, probabilities [1, n], is only the last row.
     """
     node = helper.make_node
     constants = [
@@ -75,7 +75,7 @@ def write_plain(path: Path, d: int) -> None:
 
 
 def write_products(path: Path, d: int) -> None:
-    """Write only the two matrix products that the folded head needs, as a lower bound on its time."""
+    """Write a graph with only the folded head's two matrix products. Its time is a lower bound for the head."""
     m16 = weight_layout(d)[0]
     nodes = [
         helper.make_node("Cast", ["M16"], ["M"], to=TensorProto.FLOAT),

@@ -10,7 +10,7 @@ RESAMPLES = 2000
 
 
 class Ratio(NamedTuple):
-    """A statistic over n items: sum(over) / sum(under), each [n]. For a mean, `under` is 1 everywhere."""
+    """A statistic over n items: sum(over) / sum(under). Both arrays are [n]. For a mean, `under` is 1 everywhere."""
 
     over: np.ndarray
     under: np.ndarray
@@ -39,7 +39,9 @@ class Estimate(NamedTuple):
 
 
 class Bootstrap:
-    """Bootstrap over groups, because items in a group are not independent. All estimates share the same resamples."""
+    """Bootstrap that resamples groups, because the items within a group are not independent. All estimates share the
+    same resamples.
+    """
 
     def __init__(self, groups: np.ndarray, *, resamples: int = RESAMPLES, seed: int = 0):
         """Draw the resamples. groups [n]: the group of each item, such as the scene of each token."""

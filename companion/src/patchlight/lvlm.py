@@ -50,7 +50,7 @@ class LastHiddenStates(Sequence[torch.Tensor]):
 class Generated(NamedTuple):
     """An answer of T tokens, without the end token.
 
-    A map has P values: the patches of all frames, frame after frame, each in row-major order.
+    A map has P values, one per patch: frame after frame, and in row-major order within each frame.
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Measures how well a score separates right from wrong answers: thresholds, AUROC, densities with bands.
 
-The page computes the same values in src/math/statistics. Both test suites compare their results with
-src/math/statistics/fixtures/calibration.json.
+The page computes the same values in src/math/statistics. The tests of the package and of the page compare their results
+with src/math/statistics/fixtures/calibration.json.
 """
 
 import math
@@ -46,8 +46,7 @@ class Share(NamedTuple):
 
 
 class Auroc(NamedTuple):
-    """The share of pairs, each of a right and a wrong answer, whose values are in the expected order. Ties count as
-    half.
+    """Of all pairs of a right and a wrong answer, the share whose values are in the expected order. Ties count as half.
 
     low, high: 95 % percentile bootstrap interval; answers are resampled within each class.
     """

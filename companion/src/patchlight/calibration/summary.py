@@ -107,8 +107,8 @@ def combine_measures(rows: Sequence[Mapping[str, Any]]) -> Combination | None:
     """Measure what entropy adds to log-probability.
 
     Both are mean-pooled and combined by a logistic regression, which is fitted to one half and measured on the other.
-    Returns None if a half has no right or no wrong answers. Log-probabilities crowd near 0, so the regression uses the
-    logarithm of their magnitude; this does not change the AUROC of log-probability alone, which depends only on the
+    Returns None if a half has no right or no wrong answers. Log-probabilities cluster near 0, so the regression uses
+    the logarithm of their magnitude; this does not change the AUROC of log-probability alone, which depends only on the
     order of the values.
     """
     indices, values, is_right = [], [], []
@@ -144,8 +144,8 @@ def answer_lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
 
 
 def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -> dict[str, Any]:
-    """Return a report: `figures` and `tables` for display, the numbers behind the tables under `thresholds` and
-    `poolings`, and `answerLengths` by set.
+    """Return a report: `figures` and `tables` for display, `thresholds` and `poolings` with the numbers behind the
+    tables, and `answerLengths` by set.
     """
     names = [*sets, ""]
     separations = {

@@ -1,3 +1,3 @@
-"""The `patchlight` program. `main` parses the command line; each command is a module, which imports heavy packages only
-when it runs.
+"""The `patchlight` program. `main` parses the command line; each command is a module that imports heavy packages only
+when the command runs.
 """

@@ -164,8 +164,8 @@ def _calibration(
 ) -> "ServedCalibration | None":
     """Load the calibration file given by `--calibration` or found next to the head.
 
-    If the file cannot be used, raises ValueError for a given file, but only prints a message for a file found next to
-    the head.
+    Raises ValueError if the given file cannot be used. If a file found next to the head cannot be used, only prints a
+    message.
     """
     from ..server.calibration_files import default_calibration, serve_calibration
 

@@ -68,8 +68,8 @@ def ask_scenes(
 ) -> list[TokenizedQuestion]:
     """Return `per_scene` questions about each scene, without repetition.
 
-    description_share: share of description questions. kind: ask only questions of this kind, which can then repeat. The
-    same scenes and `seed` always give the same questions.
+    description_share: share of description questions. kind: ask only questions of this kind; the same question can then
+    occur more than once. The same scenes and `seed` always give the same questions.
     """
     pieces = prompt_pieces(tokenizer)
     questions: list[TokenizedQuestion] = []
@@ -137,8 +137,8 @@ def greedy_answers(
 ) -> list[GreedyAnswer]:
     """Answer questions greedily. All questions about a scene form a batch that shares the image's key-value cache.
 
-    scene_of: maps each scene to the scene whose image is shown instead, as a control: accuracy must then drop to
-    chance. limit: maximum answer length, in tokens.
+    scene_of: maps each scene to the scene whose image is shown instead. This is a control, in which accuracy must drop
+    to chance. limit: maximum answer length, in tokens.
     """
     pieces = prompt_pieces(tokenizer)
     by_scene: dict[int, list[int]] = {}

@@ -129,7 +129,8 @@ def exact_by_kind(
     batch_images: int = 8,
     device: str = "cpu",
 ) -> dict[str, float]:
-    """Return, per kind, the share of questions that greedy decoding answers exactly, from one forward pass per batch.
+    """Return, per kind, the share of questions that greedy decoding would answer exactly. Takes one forward pass per
+    batch instead of decoding.
 
     An answer is exact if every token of the reference is the model's most likely token. A description would fail on a
     single wrong token, so descriptions are scored by their share of matching tokens instead.
@@ -207,8 +208,8 @@ def _report_answers(
 def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, labelling_threshold: float) -> float:
     """Compare the head with its teacher, and both with the objects' patches. Returns the best threshold.
 
-    The threshold and the mean map are determined on every other scene. All figures are for the remaining scenes, with
-    intervals from resampling these scenes.
+    The threshold and the mean map are determined on the even-numbered scenes. All figures are for the odd-numbered
+    scenes, with intervals from resampling these scenes.
     """
     stored = HeadSamples(samples)
     data = stored.columns
@@ -274,7 +275,7 @@ class _ScoreRatios(NamedTuple):
 
 
 def _score_ratios(counts: HeadCounts, step: int) -> _ScoreRatios:
-    """Return the same scores as `curve_of`, at one threshold only, as ratios over maps."""
+    """Return the scores of `curve_of` at a single threshold, as ratios over maps."""
     tp, fp = (part[:, step].double().numpy() for part in counts[:2])
     positive, total = (part.double().numpy() for part in counts[2:])
     return _ScoreRatios(
@@ -293,7 +294,7 @@ def _report_objects(
     pool: ScenePool,
     report: Path,
 ) -> None:
-    """Report the pointing game and the mass on the object, for the maps of tokens that name an object.
+    """Report the pointing game, and the share of each map that lies on the object, for tokens that name an object.
 
     Words that are not in the question, which the model had to find in the image, are reported separately from words
     repeated from the question.

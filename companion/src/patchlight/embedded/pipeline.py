@@ -261,8 +261,7 @@ class Build:
     def card(self) -> None:
         """Write the model card, which states where this build falls short of a full build.
 
-        Includes `training/history.md` from the checkpoints' folder, if present, which describes manual changes to the
-        build.
+        Includes `training/history.md`, which describes manual changes to the build, if the working folder contains it.
         """
         self.weigh()
         training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]

@@ -38,8 +38,8 @@ def record_run(
 ) -> str:
     """Answer greedily, write the run and return the answer.
 
-    hf_folder: the model in the Hugging Face layout. name: by default, the model in the head's facts. revision: by
-    default, the revision of the loaded weights.
+    hf_folder: the model in the Hugging Face layout. name: defaults to the model's name in the head's facts. revision:
+    defaults to the revision of the loaded weights.
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")

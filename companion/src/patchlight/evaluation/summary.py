@@ -47,9 +47,9 @@ def summarise(table: Path, data: str, total: int, classification_threshold: floa
 def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
     """Format summaries as Markdown.
 
-    The first table is the paper's Table 1 (accuracy and F1 of the head's maps per dataset, at 0.5). It also has the
-    scores at the head's classification threshold, at each dataset's best threshold, and of constant maps, whose scores
-    are easily mistaken for good ones.
+    The first table extends the paper's Table 1 (accuracy and F1 of the head's maps per dataset, at 0.5). The added rows
+    are the scores at the head's classification threshold and at each dataset's best threshold, and the scores of
+    constant maps, which are easily mistaken for good ones.
     """
     lines = []
     if with_maps := [summary for summary in summaries if "maps" in summary]:

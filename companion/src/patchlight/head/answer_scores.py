@@ -35,8 +35,9 @@ _THOUSANDS = re.compile(r"\d,\d")
 def normalised(answer: str) -> str:
     """Normalise an answer as the VQA challenge does: lower case, no punctuation or articles, digits for small numbers.
 
-    A punctuation mark that occurs next to a space anywhere is removed throughout. All marks are removed if the answer
-    has a comma between digits (1,000). Other marks become spaces. A full stop before a digit is kept.
+    If a punctuation mark occurs next to a space anywhere in the answer, all its occurrences are removed. All marks are
+    removed if the answer has a comma between digits (1,000). Other marks become spaces. A full stop before a digit is
+    kept.
     """
     text = " ".join(answer.split())
     cleaned = text

@@ -95,8 +95,8 @@ def _vqav2(options: DataOptions) -> Iterator[Sample]:
 
 
 class _Answers:
-    """VQAv2's answers by question. The questions and answers files are in the same order, so only a few answers are in
-    memory at a time.
+    """VQAv2's answers by question. The questions file and the answers file are in the same order, so only a few answers
+    are in memory at a time.
     """
 
     def __init__(self, path: Path):

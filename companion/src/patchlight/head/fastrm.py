@@ -1,9 +1,9 @@
 """The FastRM head: predicts the relevancy of each image patch to an answer token from last hidden states alone.
 
-FastRM: An efficient and automatic explainability framework for multimodal generative models (arXiv 2412.01487),
-section 3: `x = LayerNorm(h); q = W_q x_p; k_j = W_k x_j; prob_j = sigmoid(q . k_j / sqrt(d))`, with no softmax before
-the sigmoid. This module has two equivalent forms: the paper's (`paper_logits`) and one with the products in a cheaper
-order (`FastRM.logits`). The browser runs a third, with one folded matrix (`folded.py`).
+FastRM: An efficient and automatic explainability framework for multimodal generative models (arXiv 2412.01487), section
+3: `x = LayerNorm(h); q = W_q x_p; k_j = W_k x_j; prob_j = sigmoid(q . k_j / sqrt(d))`, with no softmax before the
+sigmoid. This module has two equivalent forms: the paper's (`paper_logits`) and one with the products in a cheaper order
+(`FastRM.logits`). The browser runs a third form, with one folded matrix (`folded.py`).
 """
 
 import json

@@ -153,7 +153,7 @@ class JsonFile:
 
 
 class _NoMember(DataError, KeyError):
-    """A member is missing. This is also a KeyError, which distinguishes the case from malformed JSON."""
+    """Raised if a member is missing. It is also a KeyError, unlike the error for malformed JSON."""
 
     def __str__(self) -> str:
         return str(self.args[0])

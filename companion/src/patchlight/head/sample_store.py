@@ -188,8 +188,8 @@ class HeadSamples:
         return Padded(values, self._mask(images, width))
 
     def _padded(self, flat: torch.Tensor, starts: torch.Tensor, images: torch.Tensor) -> Padded:
-        """Gather the patches of each image into one output row: consecutive rows of `flat` that begin at the image's
-        start.
+        """Gather each image's patches, which are consecutive rows of `flat` from the image's start, into one output
+        row.
         """
         if self._uniform is not None:
             blocks = flat.view(-1, self._uniform, *flat.shape[1:])

@@ -70,5 +70,7 @@ def curve_of(counts: HeadCounts) -> HeadCurve:
 
 
 def best_threshold(curve: HeadCurve) -> float:
-    """Return the threshold with the highest F1, excluding 0 and 1, at which all patches or none would be relevant."""
+    """Return the threshold with the highest F1, excluding 0 and 1, at which all patches or no patches would be
+    relevant.
+    """
     return min(max(int(curve.f1.argmax()), 1), STEPS - 2) / (STEPS - 1)

@@ -48,7 +48,7 @@ class Rank:
 
 @dataclass(frozen=True)
 class ShardPlan:
-    """A split of `items` items into shards of `size`, stored as `<number>.<suffix>` in a folder."""
+    """A split of `items` items into shards of `size` items, each stored as `<number>.<suffix>` in a folder."""
 
     folder: Path
     suffix: str
@@ -80,7 +80,7 @@ class ShardPlan:
             temporary.unlink(missing_ok=True)
 
     def sweep(self, rank: Rank) -> None:
-        """Remove unfinished files of this rank's shards that killed processes left behind."""
+        """Remove temporary files that killed processes left behind for this rank's shards."""
         for shard in range(rank.rank, len(self), rank.ranks):
             for temporary in self.folder.glob(f".{shard:05d}.*"):
                 if not _is_running(int(temporary.suffix[1:])):

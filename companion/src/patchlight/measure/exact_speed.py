@@ -4,8 +4,8 @@
 
 For each token, the plain implementation runs a forward pass over the token's prefix with the library's eager attention,
 a `backward()` from the token's logit that keeps the gradients of all attention matrices, and the N x N recursion
-`R <- R + C_l R` over all layers. It uses one row of the result. As in those tools, the weights require gradients, so
-`backward()` also computes the weights' gradients, down through the vision tower. A lean variant without weight
+`R <- R + C_l R` over all layers. Only one row of the result is used. As in those tools, the weights require gradients,
+so `backward()` also computes the weights' gradients, down through the vision tower. A lean variant without weight
 gradients is also timed. This package runs one forward pass for the complete answer, a backward pass per token, and a
 recursion on a single row vector (`methods/relevancy.py`). All implementations run alternately in one process and must
 produce the same maps.

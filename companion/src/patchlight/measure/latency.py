@@ -1,4 +1,5 @@
-"""Measures the time and memory of maps at a model's full size. Uses random weights, which do not affect the time.
+"""Measures the time and memory that maps take at a model's full size. Uses random weights, which do not affect the
+time.
 
     python -m patchlight.measure.latency --shape llava-1.5-7b --tokens 1 10 30 100
 

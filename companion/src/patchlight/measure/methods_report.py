@@ -154,8 +154,8 @@ def _triple(estimate: Estimate) -> list[float] | None:
 
 
 def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost]) -> dict[str, dict[str, float]]:
-    """Return the costs per method. The numbers of passes are means per answer, explaining only the tokens that name an
-    object.
+    """Return the costs per method. The numbers of passes are means per answer, where only the tokens that name an
+    object are explained.
     """
     return {
         name: {

@@ -78,7 +78,7 @@ class Answer(NamedTuple):
         return decoder_call(model, family.decoder(model), extend(self.reading, self.ids[:-1]))
 
     def relevancy(self, token_index: int, columns: Tensor) -> TokenRelevancy:
-        """Build a token's map from one value per column, [p_t + 1] or longer."""
+        """Build a token's map from `columns`, an array of one value per column, with at least p_t + 1 values."""
         columns, start = columns.detach().float().cpu(), self.prompt_length
         return TokenRelevancy(
             token_index,

@@ -25,7 +25,7 @@ class DecoderState(NamedTuple):
     """The decoder after reading some positions.
 
     past: keys and values per layer, for all positions so far. states [n, d]: states of the positions read last. logits
-    [V]: at the last position.
+    [V]: the logits at the last position.
     """
 
     past: list[np.ndarray]
@@ -34,7 +34,9 @@ class DecoderState(NamedTuple):
 
 
 class BrowserModel:
-    """The answering graphs and the head in a model folder. threads: number of threads per session."""
+    """The graphs that answer questions, and the head, loaded from a model folder. threads: number of threads per
+    session.
+    """
 
     def __init__(self, folder: Path, *, threads: int = 2):
         self.manifest = json.loads((folder / "manifest.json").read_text())
@@ -77,7 +79,9 @@ class BrowserModel:
         return self._continue(self.read(embeds), limit)
 
     def answer_after(self, prefix: DecoderState, after: list[int], *, limit: int) -> BrowserAnswer:
-        """Decode greedily after a prefix that was read earlier, like the page, which reads each image only once."""
+        """Decode greedily after a prefix that was read earlier. The page does the same, so it reads each image only
+        once.
+        """
         return self._continue(self.read(self.embeddings(after), prefix.past), limit)
 
     def _continue(self, step: DecoderState, limit: int) -> BrowserAnswer:
@@ -110,7 +114,7 @@ def _log_softmax(logits: np.ndarray, token: int) -> float:
 
 
 class BrowserExplainer:
-    """The graphs for the gradient and attention methods in a model folder."""
+    """The graphs of the gradient and attention methods, loaded from a model folder."""
 
     def __init__(self, folder: Path, *, threads: int = 2):
         self.facts = json.loads((folder / "manifest.json").read_text())["explain"]
@@ -124,7 +128,7 @@ class BrowserExplainer:
         self._graphs = {name: session(path) for name, path in self.facts["graphs"].items()}
 
     def trace(self, embeds: np.ndarray) -> dict[str, np.ndarray]:
-        """Trace embeddings [n, d]; returns logits [n, V], states [n, d] and the methods' inputs, each by name."""
+        """Trace embeddings [n, d]; returns logits [n, V], states [n, d] and the methods' inputs by name."""
         names = [value.name for value in self._trace.get_outputs()]
         return {"x.0": embeds, **dict(zip(names, _run(self._trace, {"x.0": embeds}), strict=True))}
 

@@ -79,7 +79,7 @@ def export_explain_graphs(hf_folder: Path, out_folder: Path) -> None:
 
 
 def explain_section(decoder: ExplainedDecoder, folder: Path) -> dict[str, Any]:
-    """Return the manifest's section about these graphs."""
+    """Return the section of the manifest that describes the exported graphs."""
     files = {}
     for name in (TRACE, *METHOD_GRAPHS.values(), UNEMBEDDING):
         content = (folder / name).read_bytes()

@@ -85,7 +85,7 @@ def exported_maps(
 ) -> dict[str, list[np.ndarray]]:
     """Run the graphs as the page does.
 
-    Returns the values over columns per method and token; for DEX-AR, the gradients [L, h, n].
+    Returns, per method and token, one value per column; for DEX-AR, the gradients [L, h, n].
     """
     inputs = traced | {"rows": rows, "tokens": ids}
     rollout, attention = explainer.explain("attention", inputs)

@@ -80,7 +80,7 @@ def _explain_section(path: Path, decoder_sha256: str) -> dict[str, Any]:
 
 
 class _Vision(nn.Module):
-    """Encodes patches up to the configured layer, drops the class token and projects the rest."""
+    """Runs the vision tower up to the configured layer, drops the class token and projects the patch states."""
 
     def __init__(self, model: LlavaForConditionalGeneration):
         super().__init__()

@@ -105,9 +105,9 @@ def trace(decoder: ExplainedDecoder, embeds: Tensor) -> tuple[Tensor, Tensor, li
 def chefer(decoder: ExplainedDecoder, x: States, m: States, token: Tensor) -> Tensor:
     """Return the exact Chefer relevancy [n] of the token [1] that the last row predicts.
 
-    x: states of all layers; m: of all except the last. `C_l = mean_h max(0, dS/dA_l * A_l)`, and `r <- r + r C_l` from
-    the last layer to the first, starting with the one-hot vector of the row (Chefer et al. 2021, arXiv 2103.15679,
-    equations 5 and 6, in row-vector form).
+    x: states of all layers; m: states of all layers except the last. `C_l = mean_h max(0, dS/dA_l * A_l)`, and
+    `r <- r + r C_l` from the last layer to the first, starting with the one-hot vector of the row (Chefer et al. 2021,
+    arXiv 2103.15679, equations 5 and 6, in row-vector form).
     """
     layer = _last_row(decoder, x[-1], token)
     r = nn.functional.pad(torch.ones(1), (x[-1].shape[0] - 1, 0)) + (layer.a * layer.G).clamp(min=0).mean(0)[0]

@@ -1,6 +1,7 @@
 """Plain implementations of the gradient and attention methods, by autograd over complete attention matrices.
 
-They follow the formulas directly and are slow. The exported graphs are compared with them and share only the model.
+They follow the formulas directly and are slow. They serve as the reference for the exported graphs, with which they
+share only the model.
 """
 
 from collections.abc import Iterator

@@ -12,7 +12,7 @@ FORMAT_VERSION = 1
 
 
 def write_images(folder: Path, images: Mapping[str, bytes], media_type: str) -> PackedImages:
-    """Write the images back to back, in the given order, and the index.
+    """Write the index, and the images back to back in the given order.
 
     images: contents by name, as in the `image` column of the calibration.
     """

@@ -164,7 +164,7 @@ def model_inputs(processor: LlavaProcessor, image: Image.Image, question: str) -
 def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
     """Save in the standard Hugging Face layout: config, safetensors, tokenizer, processor.
 
-    Rounds the weights to fp16, the precision of LLaVA-1.5's weights, and rounds those of `model` in place as well, so
+    Rounds the weights to fp16, the precision of LLaVA-1.5's weights. The weights of `model` itself are also rounded, so
     that the browser's graphs store the same values.
     """
     model.half().save_pretrained(folder)
@@ -173,7 +173,7 @@ def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
 
 
 def load_model(folder: Path, *, attention: Literal["sdpa", "eager"] = "sdpa") -> LlavaForConditionalGeneration:
-    """Load a saved model on the CPU, for float32 arithmetic on the saved fp16 weights."""
+    """Load a saved model on the CPU and convert its fp16 weights to float32."""
     return LlavaForConditionalGeneration.from_pretrained(
         folder, dtype=torch.float32, attn_implementation=attention
     ).eval()

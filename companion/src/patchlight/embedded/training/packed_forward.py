@@ -75,7 +75,7 @@ def answer_loss(
 ) -> tuple[torch.Tensor, float]:
     """Return the cross entropy and the accuracy of the predicted answer tokens.
 
-    states [b, m, d]. The accuracy is over single tokens, so it hides the errors that matter.
+    states [b, m, d]. The accuracy is over single tokens, so it can be high even if many complete answers are wrong.
     """
     is_answer = batch.labels != IGNORED
     logits = model.lm_head(states[is_answer]).float()

@@ -209,8 +209,8 @@ def _multiplicity(patch_objects: np.ndarray, read_objects: np.ndarray) -> np.nda
 
     The read patches that show objects represent equal shares of all patches that show objects; the same holds for
     background patches. If the logarithm of this number is added to each read patch's attention scores, a softmax over
-    the read patches approximates the softmax over all patches. What the model learns about proportions of the image,
-    above all counting, then also holds for complete images.
+    the read patches approximates the softmax over all patches. What the model learns about proportions in the image,
+    especially for counting, then also holds for complete images.
     """
     multiplicity = np.ones(len(read_objects), np.float32)
     for every, read in ((patch_objects >= 0, read_objects >= 0), (patch_objects < 0, read_objects < 0)):

@@ -67,7 +67,7 @@ def token_id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
 def tokens_never_seen(tokenizer: PreTrainedTokenizerFast, *, scenes: int = 400) -> list[str]:
     """Return the tokens that no question or answer contains; training leaves their embeddings at their initial values.
 
-    Training uses questions as written and with a lower-case first letter. The rarest token that does occur appears
+    Training uses each question as written or with a lower-case first letter. The rarest token that does occur appears
     about 100 times in 400 scenes.
     """
     seen: set[str] = set(SPECIAL)

@@ -21,7 +21,7 @@ WORDING = {
 
 
 def matches(item: SceneObject, attributes: dict[str, str]) -> bool:
-    """Return whether the object has all of `attributes` (attribute name to value)."""
+    """Return whether the object has all of `attributes`, which maps attribute names to values."""
     return all(getattr(item, name) == value for name, value in attributes.items())
 
 
@@ -54,8 +54,8 @@ def plural(words: list[str]) -> list[str]:
 def refer(
     scene: Scene, target: int, rng: Random, avoid: str = "", among: list[int] | None = None
 ) -> dict[str, str] | None:
-    """Return the fewest attributes that identify `target`, or None if it cannot be identified. The objects to
-    distinguish it from are all objects, or the objects in `among` if given.
+    """Return the fewest attributes that identify `target`, or None if it cannot be identified. The attributes
+    distinguish `target` from all other objects, or from those in `among` if given.
     """
     names = [name for name in ATTRIBUTES if name != avoid]
     pool = range(len(scene.objects)) if among is None else among

@@ -80,7 +80,7 @@ class ScenePool:
         return min(SHARD_SCENES, self.count - shard * SHARD_SCENES)
 
     def _shard_folder(self, shard: int) -> Path:
-        """Return the folder of a shard with enough scenes for this pool, or else the folder to render it to."""
+        """Return the folder of an existing shard with enough scenes for this pool, or else the folder to render to."""
         needed = self._shard_size(shard)
         for folder in self.folder.glob(f"{shard:05d}*"):
             _, _, size = folder.name.partition("-first-")

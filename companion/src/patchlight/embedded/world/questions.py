@@ -32,7 +32,7 @@ class AnswerWord(NamedTuple):
 
 
 class Mention(NamedTuple):
-    """A phrase of the question and the indices of the objects that it fits."""
+    """A phrase in the question, and the indices of the objects that fit it."""
 
     text: str
     objects: tuple[int, ...]
@@ -96,7 +96,9 @@ def describe_scene(scene: Scene) -> list[int]:
 
 
 def ground_axes(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far each object is to the right and away from the camera: two arrays [n], in world units."""
+    """Return the objects' positions on the ground along the camera's right and forward directions, as two arrays [n] in
+    world units.
+    """
     centers = np.array([item.center for item in scene.objects])
     away = scene.camera.forward[:2] / np.linalg.norm(scene.camera.forward[:2])
     return centers @ scene.camera.right[:2], centers @ away

@@ -93,7 +93,7 @@ def _hit(table, i, px, py, pz, dx, dy, dz):
 
 @njit(cache=True, fastmath=True)
 def _nearest(table, near, px, py, pz, dx, dy, dz):
-    """Return (t, hit, nx, ny, nz) of the nearest hit along a ray. hit: object in `near`, -1 for ground, -2 for sky."""
+    """Return (t, hit, nx, ny, nz) of the nearest hit along a ray. hit: an object's index, -1 for ground, -2 for sky."""
     best, which, nx, ny, nz = _FAR, -2, 0.0, 0.0, 1.0
     if dz < -1e-6:
         best, which = -pz / dz, -1
@@ -158,7 +158,7 @@ def _sky(dx, dy, dz, light, sky):
 
 @njit(cache=True, fastmath=True)
 def _occlusion(table, near, px, py, pz, nx, ny, nz, skip):
-    """Return the share of ambient light, 0..1, that reaches a point past the bounding spheres of its neighbours."""
+    """Return the share of ambient light, 0..1, that the bounding spheres near a point do not block."""
     open_share = 1.0
     for i in near:
         if i == skip:
@@ -177,7 +177,7 @@ def _occlusion(table, near, px, py, pz, nx, ny, nz, skip):
 
 @njit(cache=True, fastmath=True)
 def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, dy, dz, turn, soft, mirror, out):
-    """Write to `out` the linear RGB colour of a point on object `which` (-1: ground), viewed along (dx, dy, dz).
+    """Write the linear RGB colour of a point on object `which` (-1: ground), seen along (dx, dy, dz), to `out`.
 
     `mirror` is the colour that a perfect mirror would show there; `soft` enables cast shadows.
     """
@@ -216,7 +216,7 @@ def _light_surface(table, near, light, sky, which, px, py, pz, nx, ny, nz, dx, d
 
 @njit(cache=True, fastmath=True)
 def _trace_reflection(table, near, light, sky, px, py, pz, dx, dy, dz, out):
-    """Write to `out` the colour of a reflected ray: one bounce, no cast shadows, metal reflects only the sky."""
+    """Write the colour of a reflected ray to `out`: one bounce, no cast shadows, metal reflects only the sky."""
     t, which, nx, ny, nz = _nearest(table, near, px, py, pz, dx, dy, dz)
     if which == -2:
         out[:] = _sky(dx, dy, dz, light, sky) * 0.62
