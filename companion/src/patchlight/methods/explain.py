@@ -57,7 +57,7 @@ class MethodMap(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The cost of an explanation that yielded `tokens` maps, including the check.
+    """The cost of an explanation that yielded `tokens` maps, including the cost of the check.
 
     Only passes through the decoder are counted; a backward pass through a single layer counts as one. peak_bytes is the
     peak memory above the memory in use before the explanation, as measured by `peak_memory`.
