@@ -44,7 +44,7 @@ class Installed(NamedTuple):
 
     @contextmanager
     def serving(self, *arguments: str) -> Iterator[httpx.Client]:
-        """Run `patchlight` with these arguments on a free port; yield a client of it."""
+        """Run `patchlight` with these arguments on a free port, and yield a client for it."""
         command = [str(self.bin / "patchlight"), *arguments, "--port", "0"]
         with subprocess.Popen(command, cwd=self.folder, env=clean(), stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None

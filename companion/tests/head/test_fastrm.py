@@ -1,4 +1,5 @@
-"""Compares the forms of the head: in the paper's order, in the cheap order, folded in float64, stored as fp16 ONNX.
+"""Compares the forms of the head: computed in the paper's order or in the cheaper order, folded in float64, and stored
+as fp16 ONNX.
 
 The tests compare probabilities, since those are the head's output. Query weights are scaled up so that logits have a
 standard deviation of about 2, where the sigmoid is neither saturated nor nearly linear.

@@ -93,7 +93,7 @@ def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = 
 
 
 def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
-    """Build one of KINDS. Its weights are large enough to make answers vary from token to token."""
+    """Build a model of one of KINDS. The weights are large enough to make answers vary from token to token."""
     torch.manual_seed(seed)
     model, processor = _MAKERS[kind]()
     model.eval()

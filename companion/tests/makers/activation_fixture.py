@@ -1,8 +1,8 @@
 """Writes src/math/methods/fixtures/token-activation.json: `python -m tests.makers.activation_fixture`.
 
-The fixture has token activation maps of random states, as a reference for the page's implementation. They are computed
-in float64 by a plain NumPy implementation of docs/methods.md, which forms the matrices that the page avoids: all logits
-at once, windows padded by `np.pad`, alpha from a general least-squares solver.
+The fixture contains token activation maps of random states, as a reference for the page's implementation. They are
+computed in float64 by a plain NumPy implementation of docs/methods.md, which forms the matrices that the page avoids:
+all logits at once, windows padded by `np.pad`, alpha from a general least-squares solver.
 """
 
 import json

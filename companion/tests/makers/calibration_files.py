@@ -1,8 +1,8 @@
 """Writes calibration fixtures for the page's tests to src/contract/fixtures.
 
-Run `python -m tests.makers.calibration_files`. The fixtures are forty made-up answers from two sets: as calibration
-files in Arrow and Parquet (docs/calibration.md), and as the table that `patchlight evaluate` writes. The maps are
-random, so their entropies are meaningless.
+Run `python -m tests.makers.calibration_files`. The fixtures hold forty made-up answers from two sets, both as
+calibration files in Arrow and Parquet (docs/calibration.md) and as the table that `patchlight evaluate` writes. The
+maps are random, so their entropies are meaningless.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Writes src/inference/fixtures/explained-run-1.json: `python -m tests.makers.explain_fixture`.
 
-The fixture has the maps that the page must compute for some tokens of the recorded run public/samples/run-1.run,
+The fixture contains the maps that the page must compute for some tokens of the recorded run public/samples/run-1.run,
 computed by autograd over complete attention matrices (`patchlight.embedded.browser.plain_methods`). There are two
 versions: with the run's image, for tests in a browser, and with the patches' embeddings replaced by reproducible noise,
 for tests that decode no image.

@@ -1,9 +1,9 @@
 """Writes a companion's responses to requests about src/contract/fixtures/random-weights.run.
 
 The files have exactly the bytes that a companion with the same random model sends. chefer.explanation,
-dex-ar.explanation and tam.explanation explain tokens 5 and 1 of the run's answer; vocabulary.rows has the vocabulary
-rows of its prompt and answer tokens. Run `python -m tests.makers.explanation_fixture` again whenever random-weights.run
-is rewritten.
+dex-ar.explanation and tam.explanation explain tokens 5 and 1 of the run's answer; vocabulary.rows holds the unembedding
+rows of the run's prompt and answer tokens. Run `python -m tests.makers.explanation_fixture` again whenever
+random-weights.run is rewritten.
 """
 
 import tempfile

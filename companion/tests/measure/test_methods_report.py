@@ -16,7 +16,7 @@ TOKENS, PATCHES = 400, 100
 
 
 def planted() -> Samples:
-    """Samples with random maps except for four methods.
+    """Samples with random maps for all but four methods.
 
     Raw attention is the object's mask, the teacher's maximum is on the object for half of the tokens, FastRM equals its
     teacher, and attention GradCAM is empty.

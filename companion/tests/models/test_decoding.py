@@ -142,7 +142,7 @@ def test_stop_ends_the_answer_before_the_next_forward_pass(llava: Tiny, after: i
 
 
 def test_closing_an_answer_frees_its_cache(llava: Tiny) -> None:
-    """The server relies on this to free memory when a client disconnects before the answer ends."""
+    """When a client disconnects before the answer ends, the server closes the answer to free its memory."""
     answer: Iterator[Prefill | Step] = decode(llava.model, ask(llava), Sampling(max_new_tokens=TOKENS))
     prefill = next(answer)
     assert isinstance(prefill, Prefill)

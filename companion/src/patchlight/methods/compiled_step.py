@@ -6,8 +6,8 @@ import numpy as np
 
 @numba.njit(cache=True, fastmath=True, nogil=True)
 def clamp_and_softmax_backward(a, g, r, relevancy):
-    """Process one row block of all heads [h, rows, n]: `relevancy += r max(0, g a)`; `g` becomes the gradient of the
-    scores.
+    """Process one row block of all heads [h, rows, n]: `relevancy += r max(0, g a)`, then overwrite `g` with the
+    gradient of the scores.
     """
     for h in range(a.shape[0]):
         for i in range(a.shape[1]):

@@ -2,14 +2,14 @@
 attend to the image.
 
 For each layer l >= l0, `s = lm_head(norm(h_l[p_t]))[y_t]` and `G = max(0, ds/dA_l)` at row p_t, not multiplied by A.
-Per head, `S_img` is the maximum of G over the patches, `S_txt` the maximum over the text columns up to p_t, and the
-head's weight is `w = max(0, S_img - S_txt)`. The token map is `sum_{l,h} w G`, with G min-max scaled over [T, layers,
-heads, patches] of the answer. The token weight is `delta_t = max(0, max_{l,h} S_img - max_{l,h} S_txt)`, and the
-sequence map `sum_t delta_t map_t`.
+For each head, `S_img` is the maximum of G over the patches, `S_txt` is its maximum over the text columns up to p_t, and
+the head's weight is `w = max(0, S_img - S_txt)`. The token map is `sum_{l,h} w G`, with G min-max scaled over [T,
+layers, heads, patches] of the answer. The token weight is `delta_t = max(0, max_{l,h} S_img - max_{l,h} S_txt)`, and
+the sequence map is `sum_t delta_t map_t`.
 
-Choices made here: l0 is the first layer. S_img, S_txt and delta use G before scaling. Columns that a row cannot see
-(later ones, and those outside a sliding window) have zero gradient. Image tokens that are not patches (line breaks,
-class token) count neither as image nor as text.
+Choices made here: l0 is the first layer. S_img, S_txt and delta are computed from G before scaling. Columns that a row
+cannot see (later ones, and those outside a sliding window) have zero gradient. Image tokens that are not patches (line
+breaks, class token) count neither as image nor as text.
 """
 
 from collections.abc import Generator, Sequence

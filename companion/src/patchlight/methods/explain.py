@@ -31,9 +31,9 @@ class Check(NamedTuple):
     """Whether the explained pass agrees with the streamed answer; src/contract/run.ts is the page's counterpart.
 
     is_same: at each position, the answer's token is either the most likely one or (in a sampled answer) as likely as it
-    was when streamed, within numerical precision. largest_difference: the maximum difference, in nats, over the
-    log-probabilities of the answer's tokens. The comparison uses the caller's log-probabilities if given, or else the
-    log-probabilities from the model's ordinary forward pass.
+    was when streamed, within numerical precision. largest_difference: the largest difference, in nats, between an
+    answer token's explained and streamed log-probabilities. If the caller gives no streamed log-probabilities, those
+    from the model's ordinary forward pass are used instead.
     """
 
     is_same: bool
@@ -44,8 +44,8 @@ class MethodMap(NamedTuple):
     """One token's map, float32 on the CPU. patches [P] is in the order of `Reading.patch_columns`.
 
     If the method also scores text, prompt [m] is in the order of `Reading.prompt_columns` and answer [token_index]
-    covers the answer's earlier tokens, both in the unit of `patches`. grounding: DEX-AR's token weight. ms: time spent
-    on this token, plus an equal share of the time common to all requested tokens.
+    covers the answer's earlier tokens, both in the same unit as `patches`. grounding: DEX-AR's token weight. ms: time
+    spent on this token, plus an equal share of the time common to all requested tokens.
     """
 
     token_index: int
@@ -57,10 +57,10 @@ class MethodMap(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The cost of an explanation that yielded `tokens` maps, including the check.
+    """The cost of an explanation that yielded `tokens` maps, including the cost of the check.
 
-    Passes are counted in the decoder; a backward pass through a single layer counts as one. peak_bytes is the peak
-    memory above the memory in use before the explanation, as measured by `peak_memory`.
+    Only passes through the decoder are counted; a backward pass through a single layer counts as one. peak_bytes is the
+    peak memory above the memory in use before the explanation, as measured by `peak_memory`.
     """
 
     tokens: int
@@ -217,7 +217,7 @@ def _check(answer: Answer, explained: Tensor, log_probs: Sequence[float] | None,
 
 
 def _log_prob_tolerance(dtype: torch.dtype) -> float:
-    """Return by how many nats a token's log-probability may change when the model sums in a different order.
+    """Return the largest change in a token's log-probability, in nats, that a different order of summation may cause.
 
     Logits between 16 and 32 are spaced 16 epsilons apart, and two rounded logits are compared. In float32, the rounding
     errors accumulated over many layers are larger than that, hence the minimum.

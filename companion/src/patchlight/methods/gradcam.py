@@ -40,7 +40,7 @@ def gradcam(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy
 
 def feature_gradcam(answer: Answer, passes: Passes, *, layer: int | None = None) -> Generator[Logits | TokenRelevancy]:
     """Compute GradCAM of a layer's features with one forward pass, then one backward pass per token from its logit down
-    to `layer`, by default layer L // 2 of L.
+    to `layer` (default: layer L // 2 of L).
 
     The model runs with its own attention, because no attention matrix is needed.
     """

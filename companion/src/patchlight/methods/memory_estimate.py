@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
 
     @property
     def N(self) -> int:
-        """Number of columns of prompt and answer, without the answer's last token."""
+        """Number of columns in the prompt and the answer, excluding the answer's last token."""
         return self.prompt + self.answer - 1
 
 

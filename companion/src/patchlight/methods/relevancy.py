@@ -65,7 +65,7 @@ class ObservedPass(NamedTuple):
 def observed_pass(
     call: DecoderCall, positions: torch.Tensor, *, autocast: torch.dtype | None = None, keeps_graph: bool = True
 ) -> ObservedPass:
-    """Run the forward pass that `exact_row` explains, over prompt and answer without a cache."""
+    """Run the forward pass that `exact_row` differentiates, over prompt and answer without a cache."""
     embeds = call.arguments["inputs_embeds"]
     attention, last_mlp = observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique())
     with attention, last_mlp, torch.set_grad_enabled(keeps_graph):
@@ -221,8 +221,8 @@ class _Contributions:
 
 @contextmanager
 def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
-    """Differentiate the last layer's MLP only at `rows`. After its attention the last layer works on each row
-    separately, and only those rows are explained.
+    """Differentiate the last layer's MLP only at `rows`. After attention, the last layer processes each row separately,
+    and only those rows are explained.
     """
     last = getattr(decoder.layers[-1], "mlp", None)
     if last is None:

@@ -10,7 +10,8 @@ their mean is not positive.
 
 Choices made here, as in the page (src/math/methods/token-activation.ts): each text column counts once, for one token. A
 prompt token uses its own column, and an answer token the column that predicted it. So the prompt's last column counts
-for the first answer token, and p_t itself is left out. At an edge the grid is mirrored about its outermost line.
+for the first answer token, and p_t itself is left out. At an edge, the grid is mirrored about its outermost row or
+column.
 """
 
 from collections.abc import Generator, Sequence

@@ -22,9 +22,9 @@ _WINDOW = 8
 class AnswerText:
     """The text of an answer so far; call `add` with each token in order.
 
-    Concatenated, the pieces are exactly the decoded answer, with one exception. If byte tokens that form no character
-    directly follow a character encoded as byte tokens, a sentencepiece tokenizer decodes that character as replacement
-    characters too; text that `add` has already returned does not change.
+    Concatenated, the pieces are exactly the decoded answer, with one exception. When invalid byte tokens directly
+    follow a character that is itself encoded as byte tokens, a sentencepiece tokenizer decodes that character as
+    replacement characters too, but text that `add` has already returned does not change.
     """
 
     def __init__(self, tokenizer: Any):
@@ -41,14 +41,14 @@ class AnswerText:
         self.answer = ""
 
     def text_of(self, token_id: int) -> str:
-        """Return the text this token would add next; for the end token, return its name."""
+        """Return the text that this token would add if it came next; for the end token, return its name."""
         if token_id == self._tokenizer.eos_token_id:
             return str(self._tokenizer.eos_token)
         text = self._new_text([*self._ids, token_id])
         return "" if text.endswith(_INCOMPLETE) else text
 
     def add(self, token_id: int) -> tuple[str, int]:
-        """Append the answer's next token and return its text and word number."""
+        """Append the answer's next token and return its text and the number of its word."""
         is_inside = self._complete_count() < len(self._ids)
         self._ids.append(token_id)
         text = self._new_text(self._ids)
@@ -62,7 +62,7 @@ class AnswerText:
         return text, self._word
 
     def rest(self) -> str:
-        """Return text held back while its last character is incomplete, as replacement characters. Usually empty."""
+        """Return any text withheld because it ends in an incomplete character, decoded to replacement characters."""
         return self._new_text(self._ids) if self._complete_count() < len(self._ids) else ""
 
     def _complete_count(self) -> int:

@@ -154,8 +154,9 @@ class _Chooser:
         """Choose a token from the ids so far [1, n], the states just computed [s, d] and the logits of the last state
         [1, V].
 
-        Returns the token [1, 1] and facts [3 + 2k] float32, which holds ids below 2^24 exactly: whether all states and
-        logits are finite, the token's id and log-probability, then the k most likely ids and their log-probabilities.
+        Returns the token [1, 1] and facts [3 + 2k]: whether all states and logits are finite, the token's id and
+        log-probability, then the k most likely ids and their log-probabilities. The facts are float32, which represents
+        ids below 2^24 exactly.
         """
         logits = logits.float()
         finite = states.isfinite().all().to(logits.device) & logits.isfinite().all()

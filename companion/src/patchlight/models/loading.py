@@ -151,7 +151,7 @@ def folder_revision(folder: Path) -> str:
 
 
 def _is_path(model: str) -> bool:
-    """Whether `model` can only be a folder: a Hub id is one name, or two names separated by a slash."""
+    """Whether `model` can only be a folder, since a Hub id is one name, or two names separated by a slash."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
 
 

@@ -1,4 +1,4 @@
-"""Image files: their format and size, and their pixels the right way up."""
+"""Read the format and size of image files, and decode their pixels the right way up."""
 
 import io
 from typing import NamedTuple

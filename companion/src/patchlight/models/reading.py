@@ -57,10 +57,10 @@ class Place(NamedTuple):
 class Reading(NamedTuple):
     """The model inputs for one question: N columns, of which P are patches and m are text tokens.
 
-    inputs: a batch of one on the CPU, as `model.forward` accepts it. patch_columns [P] int64 and places (P of them):
-    frames in order, each row-major; newline and class tokens are not patches. prompt_columns [m] int64: every column
-    that is neither an image token nor padding, special tokens included. preprocessing: a description of how the image
-    was prepared.
+    inputs: a batch of one on the CPU, as `model.forward` accepts it. patch_columns [P] int64 and places (one per
+    patch): frames in order, each row-major; newline and class tokens are not patches. prompt_columns [m] int64: every
+    column that is neither an image token nor padding, special tokens included. preprocessing: a description of how the
+    image was prepared.
     """
 
     inputs: BatchFeature

@@ -44,7 +44,7 @@ class Explainer:
         self.has_unembedding = has_unembedding(loaded.model)
 
     def check(self, request: ExplainRequest) -> None:
-        """Check the method and the token ids; this needs no image. Raises Refusal."""
+        """Check the method and the token ids, which does not require the image. Raises Refusal."""
         if request.method not in self.methods:
             offered = ", ".join(self.methods)
             raise Refusal(
@@ -61,7 +61,7 @@ class Explainer:
     def prepare(self, request: ExplainRequest, reading: Reading, stop: Callable[[], bool]) -> Explaining:
         """Prepare an explanation; `stop` is polled between tokens.
 
-        Raises BudgetExceeded if the explanation needs too much memory, ValueError if the method cannot explain the
+        Raises BudgetExceeded if the explanation needs too much memory, and ValueError if the method cannot explain the
         answer.
         """
         steps = explain(

@@ -31,7 +31,9 @@ _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]
 
 
 class Page(NamedTuple):
-    """A built page. html: the index, with the API's address if there is an API. policy: its content security policy."""
+    """A built page. html: the index, with the API's address if there is an API. policy: the page's content security
+    policy.
+    """
 
     folder: Path
     html: bytes
@@ -62,7 +64,7 @@ def load_page(folder: Path, *, has_api: bool) -> Page:
 
 
 class PageFiles(StaticFiles):
-    """Serves a page's folder. `/` and `/index.html` return the index of `Page`."""
+    """Serves a page's folder. `/` and `/index.html` return `Page.html`."""
 
     def __init__(self, page: Page):
         super().__init__(directory=page.folder)

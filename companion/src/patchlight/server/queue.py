@@ -32,7 +32,7 @@ class RunQueue:
         return ticket
 
     def ensure_room(self, *, also: int = 0) -> None:
-        """Raise QueueFull unless there is room for `also` tickets and one more."""
+        """Raise QueueFull unless there is room for one more ticket and `also` others."""
         waiting = len(self._tickets) - 1
         if waiting + max(also, 0) >= self._length:
             raise QueueFull(self._length, max(1, math.ceil(self._run_s)))

@@ -38,7 +38,9 @@ class UnknownWords(ValueError):
 
 
 class PromptTooLong(ValueError):
-    """The prompt exceeds the token limit or the model's positions. limit, found: in tokens or positions."""
+    """The prompt exceeds the token limit or the model's positions. limit, found: the maximum and the actual number, in
+    tokens or positions.
+    """
 
     def __init__(self, detail: str, *, limit: int, found: int):
         super().__init__(detail)
@@ -103,7 +105,7 @@ class ModelSession:
         )
 
     def check_length(self, question: str) -> None:
-        """Check the question before the image is decoded. Raises PromptTooLong if the question alone is too long."""
+        """Check the question's length before the image is decoded. Raises PromptTooLong."""
         tokens = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
         if tokens > (limit := self._settings.prompt_tokens):
             raise PromptTooLong(

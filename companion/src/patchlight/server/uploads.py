@@ -100,7 +100,7 @@ async def _parts(form: FormData, settings: ServeSettings, parse: Parse[RequestT]
 
 
 async def _text(part: str | UploadFile, limit: int) -> bytes:
-    """Return the JSON, which is sent as a field or, by browsers that send a Blob, as a file."""
+    """Return the JSON part: a field or, from browsers that send it as a Blob, a file."""
     if isinstance(part, str):
         return part.encode(errors="replace")
     if (part.size or 0) > limit:

@@ -1,1 +1,1 @@
-"""Runs, explanations and vocabulary rows as Arrow IPC streams, which the server sends and the page reads."""
+"""Runs, explanations and unembedding rows as Arrow IPC streams, which the server sends and the page reads."""

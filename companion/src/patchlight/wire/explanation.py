@@ -121,8 +121,8 @@ class ExplanationWriter(RowWriter):
     def check(self, is_same: bool, largest_difference: float) -> None:
         """Write how the explained pass compares with the streamed answer.
 
-        largest_difference: the maximum difference over the log-probabilities of the answer's tokens, in nats. Raises
-        NotFinite.
+        largest_difference: the largest difference, in nats, between an answer token's explained and streamed
+        log-probabilities. Raises NotFinite.
         """
         if not math.isfinite(largest_difference):
             raise NotFinite("the log-probabilities of the answer's tokens are not finite in the explained pass")

@@ -97,7 +97,7 @@ def open_rows(
 
 
 def _column(field: pa.Field, value: Any) -> pa.Array:
-    """A column of one cell. NumPy arrays are not converted to Python numbers: states have millions of values."""
+    """A column with one cell. NumPy arrays are not converted to Python numbers, as states have millions of values."""
     if isinstance(value, np.ndarray):
         return pa.ListArray.from_arrays(pa.array([0, len(value)], pa.int32()), pa.array(value))
     return pa.array([value], type=field.type)

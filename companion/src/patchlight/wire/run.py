@@ -66,9 +66,7 @@ class Alternative(NamedTuple):
 
 
 class Map(NamedTuple):
-    """FastRM probabilities [P], frames in order, each row-major, with the backend that computed them and the time it
-    took.
-    """
+    """FastRM probabilities [P], frames in order, each row-major; the backend that computed them; and the time taken."""
 
     values: np.ndarray
     backend: str
@@ -213,7 +211,7 @@ class Run(NamedTuple):
     """A run read from a stream. Parts that are missing from the stream, or lie beyond the point where it was cut off,
     are None.
 
-    places: the number of questions ahead in the queue, from the `queued` rows. picture: the bytes of the image file.
+    places: the number of questions ahead in the queue, one per `queued` row. picture: the bytes of the image file.
     states [P, d]: fp16, or float32 if a value is outside fp16's range.
     """
 

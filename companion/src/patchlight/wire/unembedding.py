@@ -1,4 +1,4 @@
-"""Rows of a model's vocabulary layer as an Arrow IPC stream, format version 1. The page reads it in
+"""Rows of a model's unembedding (`lm_head`) as an Arrow IPC stream, format version 1. The page reads it in
 `src/contract/unembedding.ts`; docs/protocol.md specifies the format.
 
 `row . state` is a token's logit for a last hidden state, so the rows of an answer's tokens are all the page needs to
@@ -22,7 +22,7 @@ UNEMBEDDING_VERSION = 1
 
 
 def has_unembedding(model: Any) -> bool:
-    """Whether the vocabulary layer is a single matrix in memory without a bias. Its rows then define all logits."""
+    """Whether the unembedding is a single matrix in memory, without a bias, so its rows define all logits."""
     layer = model.lm_head
     weight = getattr(layer, "weight", None)
     is_matrix = isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.is_meta

@@ -14,7 +14,7 @@ from .observe import observed_attention
 
 
 class DecoderCall(NamedTuple):
-    """A call to a language model for one sequence. decoder: the model without its vocabulary layer, which is lm_head.
+    """A call to a language model for one sequence. decoder: the language model without its LM head, which is `lm_head`.
 
     arguments: keyword arguments of the decoder's forward pass. They include `inputs_embeds` [1, n, d] with the image
     features in place.
@@ -26,7 +26,7 @@ class DecoderCall(NamedTuple):
 
 
 class _Captured(Exception):
-    """Raised to end the model's forward pass when it calls its decoder."""
+    """Raised when the model calls its decoder, to end the model's forward pass."""
 
     def __init__(self, arguments: dict[str, Any]):
         super().__init__()

@@ -1,7 +1,7 @@
 """Observe a decoder's attention during its backward pass.
 
 Implements softmax attention with a custom backward pass, which processes each layer's attention matrix in blocks of
-rows and passes each block's probabilities and gradients to a sink, so no N x N gradient is stored for any head. The
+rows and sends each block's probabilities and gradients to a sink, so no N x N gradient is stored for any head. The
 backward pass visits the layers from last to first.
 """
 
@@ -22,7 +22,7 @@ class Sink(Protocol):
     """Receives each layer's attention and its gradient, last layer first."""
 
     def begin(self, layer: int, a: torch.Tensor) -> None:
-        """Start a layer. a [heads, rows, columns]: its attention probabilities."""
+        """Start a layer. a [heads, rows, columns]: the layer's attention probabilities."""
         ...
 
     def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
@@ -47,7 +47,7 @@ _running = _Running()
 
 
 def observe(logit: torch.Tensor, x: torch.Tensor, sink: Sink, *, retain_graph: bool = False) -> None:
-    """Run the backward pass from one logit to the decoder's inputs `x`, passing each layer's attention to `sink`."""
+    """Run the backward pass from one logit to the decoder's inputs `x`, sending each layer's attention to `sink`."""
     _running.sink = sink
     try:
         torch.autograd.grad(logit, x, retain_graph=retain_graph)
@@ -56,7 +56,7 @@ def observe(logit: torch.Tensor, x: torch.Tensor, sink: Sink, *, retain_graph: b
 
 
 class _ObservedAttention(torch.autograd.Function):
-    """Softmax attention whose backward pass passes each block's probabilities and gradients to `_running.sink`."""
+    """Softmax attention whose backward pass sends each block's probabilities and gradients to `_running.sink`."""
 
     @staticmethod
     def forward(ctx, q, k, v, mask, scaling, layer):
@@ -104,12 +104,12 @@ class _ObservedAttention(torch.autograd.Function):
 
 
 def row_block(device: torch.device) -> int:
-    """Return how many rows a backward pass processes at a time."""
+    """Return the number of rows per block of the backward pass."""
     return _ROW_BLOCK if device.type == "cpu" else _GPU_ROW_BLOCK
 
 
 def _reach(mask: torch.Tensor) -> list[int]:
-    """The last column that each row sees: its own in a causal mask, or the image's last column within an image."""
+    """The last column that each row sees: its own under a causal mask, or the image's last within an image."""
     seen = mask[0, 0] > torch.finfo(mask.dtype).min / 2
     return (seen * torch.arange(mask.shape[-1], device=mask.device)).amax(-1).tolist()
 

@@ -1,5 +1,5 @@
-"""Pass a decoder's attention to a recorder while it is computed, layer by layer, for methods that need gradients within
-a single layer at most. A layer's matrix is not kept once the next layer runs.
+"""Pass a decoder's attention to a recorder while it is computed, layer by layer, for methods that need no gradients, or
+only gradients within a single layer. A layer's attention matrix is not kept once the next layer runs.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class LayerAttention(NamedTuple):
 
 
 class _Recording:
-    """Holds the recorder for the pass in progress, which returns the outputs that the layer continues with."""
+    """Holds the recorder for the pass in progress. The recorder returns the outputs with which the layer continues."""
 
     record: Callable[[LayerAttention], torch.Tensor]
 
@@ -97,8 +97,8 @@ def local_gradients(
     first_layer: int,
     on_layer: Callable[[LocalGradients], None],
 ) -> torch.Tensor:
-    """Run one forward pass; starting at `first_layer`, read and differentiate each layer separately, as if it were the
-    last.
+    """Run one forward pass; from `first_layer` on, score the tokens from each layer's output as if it were the last
+    layer's, and differentiate the scores within that layer.
 
     The score of token t is `s = lm_head(norm(h_l[p_t]))[y_t]`; in the last layer this is the token's logit. Within a
     layer, row p_t of `a` acts only through the heads' outputs at p_t, `o = sum_j a_j v_j`, so ds/da_j = ds/do . v_j,

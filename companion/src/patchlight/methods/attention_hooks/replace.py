@@ -62,7 +62,8 @@ def register_attention(name: str, attend: Callable[[AttentionInputs], torch.Tens
 
 @contextmanager
 def use_attention(decoder: nn.Module, name: str) -> Iterator[None]:
-    """Within this context, the decoder uses the attention registered as `name`, and its parameters need no gradient.
+    """Within this context, the decoder uses the attention registered as `name`, and the decoder's parameters need no
+    gradient.
 
     The vision tower keeps its own attention. The format of masks depends on the attention's name, so masks for this
     decoder must be built within the context too.

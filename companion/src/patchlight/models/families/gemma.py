@@ -65,7 +65,7 @@ class Gemma3:
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the vocabulary layer."""
+        """Return the language model up to and including its final norm, without the LM head."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

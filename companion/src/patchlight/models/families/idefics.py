@@ -76,7 +76,7 @@ class Idefics:
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the vocabulary layer."""
+        """Return the language model up to and including its final norm, without the LM head."""
         return model.model.text_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

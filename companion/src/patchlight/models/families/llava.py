@@ -40,7 +40,7 @@ class Llava:
         return Reading(inputs, (frame,), image_columns[extra:], prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the vocabulary layer."""
+        """Return the language model up to and including its final norm, without the LM head."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

@@ -85,7 +85,7 @@ class LlavaNext:
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the vocabulary layer."""
+        """Return the language model up to and including its final norm, without the LM head."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
@@ -114,6 +114,6 @@ def _padded(image: Image.Image, height: int, width: int) -> Trace:
 
 
 def _place(number: int, k: int, across: int) -> Place:
-    """Place of patch `number`, counted row-major over the joined tiles of k x k patches; tile 0 is the overview."""
+    """Place of patch `number`, counting row by row over the joined tiles of k x k patches; tile 0 is the overview."""
     row, col = divmod(number, across * k)
     return Place(0, 1 + row // k * across + col // k, row % k, col % k)

@@ -38,7 +38,7 @@ class QwenVl:
         return Reading(inputs, (trace.framed("image", rows, cols),), image_columns, prompt_columns, steps, places)
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the vocabulary layer."""
+        """Return the language model up to and including its final norm, without the LM head."""
         return model.model.language_model
 
     def layers(self, model: Lvlm) -> nn.ModuleList:

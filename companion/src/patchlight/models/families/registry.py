@@ -55,7 +55,7 @@ class Family(Protocol):
         ...
 
     def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the vocabulary layer."""
+        """Return the language model up to and including its final norm, without the LM head."""
         ...
 
     def layers(self, model: Lvlm) -> nn.ModuleList:
