@@ -1,5 +1,5 @@
 // @ts-check
-// Measures a real companion on this machine: the time from a token's row reaching the page until its map is on screen.
+// Measures a real companion on this machine: how long a token's map takes to appear after its row reaches the page.
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';

@@ -18,10 +18,10 @@ export function headFigures(times, { hiddenSize: d, patches: P, textTokens, answ
   const goal = (/** @type {'batch' | 'single' | 'overProducts'} */ name) =>
     d >= goals.minWidth ? { goal: goals[name] } : {};
   const answerPlainMs = T * times.plainTokenMs;
-  /** Memory bandwidth limits a vector-matrix product: the float32 matrix is read once. */
+  /** A vector-matrix product is limited by memory bandwidth; it reads the float32 matrix once. */
   const tokenGBps = (4 * d * d) / times.tokenMs / 1e6;
   const batchGflops = (2 * T * (d * d + P * d)) / times.batchMs / 1e6;
-  /** Counts the products for all queries and keys of the prompt and the image. */
+  /** Counts the query and key projections of every text token and patch. */
   const plainGflops = (4 * (P + textTokens) * d * d) / times.plainTokenMs / 1e6;
   const atBatchRate = times.plainTokenMs * (plainGflops / batchGflops);
   return [

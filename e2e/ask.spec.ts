@@ -51,7 +51,7 @@ test('Escape stops an answer and keeps the tokens so far', async ({ page }) => {
   await openPage(page);
   await questionBox(page).fill('Describe the image.');
   await questionBox(page).press('Enter');
-  // Check every frame: at a few milliseconds per token, polling every 100 ms would be too late.
+  // Check every frame: at a few milliseconds per token, polling every 100 ms would be too slow.
   await page.waitForFunction(
     () =>
       document.querySelector('.answer > .eyebrow')?.textContent === 'Answering' &&

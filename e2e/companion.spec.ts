@@ -7,10 +7,10 @@ import { shot, withGoldens } from './shot';
 
 const secret = 'for-this-test-only';
 
-// Tests that use the same kind of companion run in one worker, which starts it once.
+// Tests that use the same kind of companion run in one worker, which starts the companion once.
 plain.describe.configure({ mode: 'default' });
 
-/** Tests the page that a companion serves, opened at the address that it printed. */
+/** Tests a companion's page at the address that the companion printed. */
 const test = plain.extend<{ opened: Page }, { companion: Companion }>({
   companion: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright requires this form
@@ -29,7 +29,7 @@ const test = plain.extend<{ opened: Page }, { companion: Companion }>({
   },
 });
 
-/** The same with a slowed-down model, for tests that act mid-answer. */
+/** Like `test`, but with a slowed-down model, for tests that act mid-answer. */
 const slow = test.extend<object, { companion: Companion }>({
   companion: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright requires this form
@@ -42,7 +42,7 @@ const slow = test.extend<object, { companion: Companion }>({
   ],
 });
 
-/** Starts a companion for each test, which can kill it or have it serve another folder. */
+/** Starts a separate companion for each test, so that a test can kill it or serve another model folder. */
 const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; companion: Companion }>({
   isHeadless: [false, { option: true }],
   isSlow: [false, { option: true }],
@@ -74,9 +74,7 @@ async function ask(page: Page, question: string): Promise<void> {
   await idle(page);
 }
 
-/**
- * Freezes the companion mid-answer, after letting it run one animation frame at a time until `count` tokens are shown.
- */
+/** Lets the companion run one animation frame at a time until `count` tokens are shown, then freezes it mid-answer. */
 async function freezeInAnswer(page: Page, companion: Companion, count: number): Promise<void> {
   for (;;) {
     companion.freeze();
@@ -285,7 +283,7 @@ test.describe('failures', () => {
     await ask(page, 'How many objects are there?');
   });
 
-  /** Alters what the companion sends, as a faulty connection would. */
+  /** Alters the companion's response, as a faulty connection would. */
   async function damage(page: Page, change: (body: Buffer) => Buffer): Promise<void> {
     await page.route('**/v1/generate', async (route: Route) => {
       const response = await route.fetch();
@@ -304,7 +302,7 @@ test.describe('failures', () => {
   });
 
   test('a damaged stream leaves an interrupted, partial answer', async ({ opened: page }) => {
-    // Cuts 1,000 bytes out of the last tokens.
+    // Removes 1,000 bytes near the end of the stream.
     await damage(page, (body) =>
       Buffer.concat([body.subarray(0, body.length - 4000), body.subarray(body.length - 3000)]),
     );

@@ -11,7 +11,7 @@ import { root } from '../scripts/shell.mjs';
 const modelFolder = 'models/patchlight-scenes';
 
 export interface Companion {
-  /** URL of the page that it serves, including the token. */
+  /** URL of the companion's page, including the token. */
   readonly address: string;
   readonly origin: string;
   readonly port: number;
@@ -25,7 +25,7 @@ export interface Companion {
 interface Start {
   readonly model?: string;
   readonly port?: number;
-  /** Each token takes 80 ms longer, so that tests can act mid-answer on any machine. */
+  /** Delays each token by 80 ms, so that tests can act mid-answer on any machine. */
   readonly isSlow?: boolean;
   readonly arguments?: readonly string[];
 }
@@ -79,7 +79,7 @@ export async function startCompanion({
   };
 }
 
-/** Copies the embedded model's folder without its head. */
+/** Copies the embedded model's folder, leaving out the head. */
 export function headlessFolder(): string {
   const folder = path.join(mkdtempSync(path.join(tmpdir(), 'patchlight-no-head-')), 'patchlight-scenes');
   cpSync(path.join(root, modelFolder), folder, {

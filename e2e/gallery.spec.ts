@@ -10,7 +10,7 @@ import { withGoldens } from './shot';
 // One worker: the tests share the server and the page.
 test.describe.configure({ mode: 'default' });
 
-/** The themes in which each mark is compared: dark as well if the theme sets the colours of the data. */
+/** The themes in which each mark is compared. Dark is included only if the theme sets the data's colours. */
 const goldens: Readonly<Record<string, readonly ('light' | 'dark')[]>> = {
   heatmap: ['light'],
   outline: ['light'],

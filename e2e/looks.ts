@@ -36,7 +36,7 @@ export async function axeViolations(page: Page, { region, isColorOnly = false }:
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(' | ')}`);
 }
 
-/** Checks the open page at every size and in both colour schemes, and that it fits the narrowest phone. */
+/** Checks accessibility at every size and in both colour schemes, and that the page fits the narrowest phone. */
 export async function expectAccessible(page: Page, region?: string): Promise<void> {
   for (const [size, colorScheme] of looks) {
     await test.step(`axe: ${size}, ${colorScheme}`, async () => {

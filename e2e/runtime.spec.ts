@@ -1,4 +1,4 @@
-// Tests the inference code in a real browser: that both backends compute the same maps, that it recovers when one
+// Tests the inference code in a real browser: that both backends compute the same maps, that it recovers when a backend
 // fails, and that the complete path from an image to its maps matches results saved by Python.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -34,7 +34,7 @@ export async function shot(
   });
 }
 
-/** Replaces measured times, which differ between runs (masks would differ in width), and hides charts of times. */
+/** Replaces measured times, which differ between runs, and hides charts of times. Masks would vary in width. */
 function prepare(isGrey: boolean): void {
   for (const element of document.querySelectorAll('[data-volatile]:not(:has(*))')) element.textContent = '0 ms';
   const sheet = new CSSStyleSheet();

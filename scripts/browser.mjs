@@ -79,7 +79,7 @@ export async function ensureBrowser(kind = 'shell') {
   throw new Error('no Chromium was found or could be installed: install one, or set PATCHLIGHT_BROWSER to its path');
 }
 
-/** If its host is unreachable, a download hangs without output. */
+/** A download hangs without output if its host is unreachable. */
 const watched = { stallMs: 2 * 60_000, onOutput: (/** @type {string} */ text) => void process.stdout.write(text) };
 
 /** @param {string} name */

@@ -15,7 +15,7 @@ const folder = path.join(root, '.cache/extras');
 export const wheels = path.join(folder, 'wheel');
 const constraints = path.join(root, 'companion/constraints.txt');
 const bin = process.platform === 'win32' ? 'Scripts' : 'bin';
-/** Bytecode is not compiled: it takes longer than the installation, and most modules are never imported. */
+/** Does not compile bytecode: compiling takes longer than installing, and most modules are never imported. */
 const pipInstall = ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', '--no-compile', '-c', constraints];
 
 /** @typedef {keyof typeof requirements} Extra */

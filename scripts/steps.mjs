@@ -115,7 +115,8 @@ export const steps = [
 ];
 
 /**
- * Arguments for pytest-xdist. One worker would only add its start-up time; a file stays on one worker for its fixtures.
+ * Arguments for pytest-xdist. A single worker would only add its start-up time. The tests of a file share a worker and
+ * so its fixtures.
  * @param {number} workers
  */
 const distributed = (workers) => (workers === 1 ? [] : ['-n', String(workers), '--dist', 'loadfile']);

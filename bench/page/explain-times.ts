@@ -1,5 +1,4 @@
-// Measures the embedded model's explanations as the page computes them: of a recorded run, through the page's source
-// and worker.
+// Measures how fast the embedded model explains a recorded run, using the page's own source and worker.
 import type { MethodId } from '../../src/contract/methods';
 import type { AnswerToken, RunHeader } from '../../src/contract/run';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
@@ -35,7 +34,7 @@ export async function measureExplain({ modelUrl, runUrl, rounds }: ExplainJob): 
     if (event.type === 'map') firstMapMs = performance.now() - from;
 
   let requests = 0;
-  /** Milliseconds per token. Varies the answer's length, because the worker caches recently read answers. */
+  /** Returns milliseconds per token. Varies the answer's length, because the worker caches recently read answers. */
   async function perTokenMs(method: MethodId): Promise<number> {
     const part = tokens.slice(0, tokens.length - (requests++ % 4));
     const tokenIndices = part.map(({ index }) => index);

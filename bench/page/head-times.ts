@@ -13,7 +13,7 @@ export interface HeadJob {
   readonly graphsUrl: string;
   readonly hiddenSize: number;
   readonly patches: number;
-  /** Number of text tokens in the prompt. The paper's formulation attends over these in addition to the patches. */
+  /** Number of text tokens in the prompt. The paper's formulation attends to these as well as to the patches. */
   readonly textTokens: number;
   /** Number of tokens in one answer. */
   readonly answerTokens: number;

@@ -272,7 +272,8 @@ const tests = {
   },
 
   /**
-   * Asks one source about an image, about another (first cancelled, then completed), and about the first image again.
+   * Asks one source about one image, then twice about another (cancelling the first attempt), then about the first
+   * image again.
    */
   async askInTurns(imageUrls: readonly string[], question: string) {
     const source = createEmbeddedSource({ modelUrl, backend: 'wasm' });

@@ -23,7 +23,7 @@ const otherColumns = [
 const maxRows = 20_000_000;
 const knownColumns = new Set([...entropyColumns.map(([, name]) => name), ...otherColumns, ...evaluationColumns]);
 
-/** If the file is invalid, the error says what was expected and what the file contains. */
+/** Rejects if the file is invalid; the error says what was expected and what the file contains. */
 export async function readCalibrationFile(name: string, file: ArrayBuffer): Promise<CalibrationTable> {
   let details = formatBytes(file.byteLength);
   try {

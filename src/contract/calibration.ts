@@ -21,7 +21,7 @@ const facts = z.object({
     name: z.string(),
     /** In display order; the column `set` holds only these values. */
     sets: z.array(z.string()),
-    /** A sentence for the page: which questions were asked about which images. */
+    /** A sentence that the page shows: which questions were asked about which images. */
     about: z.nullish(z.string()),
   }),
   /** Number of answers, one per row. */
@@ -35,13 +35,13 @@ const facts = z.object({
   licence: z.string(),
   /** A sprite sheet of thumbnails, next to the calibration file, with `cols` square cells per row. */
   sprites: z.nullable(z.object({ file: z.string(), cols: count, cellPx: count })),
-  /** The file that holds all images, next to the calibration, and the index with the position of each image. */
+  /** The file that holds all images and the index of their positions in it; both are next to the calibration file. */
   images: z.nullish(z.object({ file: z.string(), index: z.string() })),
 });
 
 export type CalibrationFacts = z.infer<typeof facts>;
 
-/** If the version is not supported or fields are invalid, throws an error that names the versions or the fields. */
+/** Throws if the version is not supported or fields are invalid; the error names the versions or the fields. */
 export function parseCalibrationFacts(data: unknown): CalibrationFacts {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data).data?.formatVersion;
   if (version !== supportedCalibration)

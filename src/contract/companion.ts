@@ -55,7 +55,7 @@ export type CompanionProblem = Parsed<typeof problem, Schemas['Problem']>;
 export type GenerateRequest = Schemas['GenerateRequest'];
 export type ExplainBody = Schemas['ExplainRequest'];
 
-/** If the companion uses another version of the run format, throws an error that names both versions. */
+/** Throws if the companion uses another version of the run format; the error names both versions. */
 export function parseHealth(data: unknown): void {
   const result = health.safeParse(data);
   if (!result.success) throw new Error('the server at this address is not a companion');
@@ -65,7 +65,7 @@ export function parseHealth(data: unknown): void {
   }
 }
 
-/** If fields are invalid, throws an error that names them. */
+/** Throws an error that names the invalid fields, if any. */
 export function parseCompanionModel(data: unknown): CompanionModel {
   const result = model.safeParse(data);
   if (result.success) return result.data;

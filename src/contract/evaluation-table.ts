@@ -18,7 +18,7 @@ export function isEvaluation({ names }: RawTable): boolean {
   return ['sample', 'token', entropyColumns.sum].every((name) => names.includes(name));
 }
 
-/** If required columns are missing, throws an error that names them. */
+/** Throws an error that names the missing required columns, if any. */
 export function evaluationAnswers(raw: RawTable): CalibrationTable {
   const missing = requiredColumns.filter((name) => !raw.names.includes(name));
   if (missing.length > 0)

@@ -52,7 +52,7 @@ describe('an explanation stream', () => {
       expect([map.values.length, map.text?.prompt.length, map.text?.answer.length]).toEqual([16, 12, map.tokenIndex]);
       expect(map.grounding).toBeUndefined();
     }
-    // Chefer's value for the first patch of token 5; the tests in companion/tests read the same value.
+    // Chefer's relevancy of the first patch for token 5, as in the fixture.
     expect(maps[0]!.values[0]).toBeCloseTo(0.00022032, 7);
     expect(events.at(-1)).toMatchObject({
       reason: 'done',

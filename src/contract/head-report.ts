@@ -13,7 +13,7 @@ const report = z.object({
 /** How well a head imitates its teacher on held-out answers: figures, and a curve over classification thresholds. */
 export type HeadReport = z.infer<typeof report>;
 
-/** If fields are invalid, throws an error that names them. */
+/** Throws an error that names the invalid fields, if any. */
 export function parseHeadReport(data: unknown): HeadReport {
   const result = report.safeParse(data);
   if (!result.success) throw new Error(`the head's report is invalid: ${z.prettifyError(result.error)}`);

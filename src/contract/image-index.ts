@@ -18,7 +18,7 @@ const index = z.object({
 export type ImagePlace = z.infer<typeof place>;
 export type ImageIndex = z.infer<typeof index>;
 
-/** If fields are invalid, throws an error that names them. */
+/** Throws an error that names the invalid fields, if any. */
 export function parseImageIndex(data: unknown): ImageIndex {
   const result = index.safeParse(data);
   if (result.success) return result.data;

@@ -62,7 +62,7 @@ const layer = z.int().check(z.nonnegative());
 
 /** Graphs that explain answers by gradients and attention. Their files are loaded on first use. */
 const explain = z.object({
-  /** Runs one pass over prompt and answer; its outputs have the names of the other graphs' inputs. */
+  /** Runs one pass over prompt and answer; its outputs are named like the other graphs' inputs. */
   trace: relativePath,
   graphs: z.object({
     chefer: relativePath,
@@ -71,7 +71,7 @@ const explain = z.object({
     'dex-ar': relativePath,
     attention: relativePath,
   }),
-  /** The weights of all these graphs; one of the model's files. */
+  /** The weights shared by all these graphs. This file is listed in the model's `files`, not in `files` below. */
   weights: relativePath,
   /** lm_head's rows [V, d] in fp16. */
   unembedding: relativePath,
@@ -103,7 +103,7 @@ export type ExplainFacts = z.infer<typeof explain>;
 /** What a model's folder contains and how to use it; `files` lists every file loaded at the start, with its hash. */
 export type ModelManifest = z.infer<typeof manifest>;
 
-/** If fields are invalid or contradict each other, throws an error that names them. */
+/** Throws an error that names the invalid or contradictory fields, if any. */
 export function parseManifest(data: unknown): ModelManifest {
   const version = z.object({ formatVersion: z.unknown() }).safeParse(data);
   if (version.success && version.data.formatVersion !== supportedFormat)

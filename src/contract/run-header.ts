@@ -55,7 +55,7 @@ const header = z.object({
   recorded: z.boolean(),
 });
 
-/** If the version is not supported or fields are invalid, throws an error that names the versions or the fields. */
+/** Throws if the version is not supported or fields are invalid; the error names the versions or the fields. */
 export function parseStreamHeader(text: string): StreamHeader {
   const data = parseJson(text);
   const version = z.safeParse(z.object({ formatVersion: z.unknown() }), data).data?.formatVersion;

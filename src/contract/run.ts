@@ -59,7 +59,7 @@ export interface AnswerToken {
   readonly alternatives: readonly TokenAlternative[];
 }
 
-/** A text token of the prompt, including those of the template. */
+/** A text token of the prompt, which includes the template's tokens. */
 export interface PromptToken {
   readonly tokenId: number;
   readonly text: string;
@@ -90,7 +90,7 @@ export interface HeadFacts {
   readonly classificationThreshold: number;
 }
 
-/** Temperature 0 is greedy and ignores the seed. */
+/** At temperature 0, decoding is greedy and the seed has no effect. */
 interface Sampling {
   readonly maxNewTokens: number;
   readonly temperature: number;
@@ -108,7 +108,7 @@ export interface RelevancyMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
-  /** Relevancy of the text tokens in the unit of `values`, if the method weighs them. */
+  /** Relevancy of the text tokens in the unit of `values`, if the method provides it. */
   readonly text?: TextRelevancy;
   /**
    * DEX-AR's grounding weight: 0 for a token that attends only to text, and higher the more the token attends to the
@@ -117,7 +117,7 @@ export interface RelevancyMap {
   readonly grounding?: number;
 }
 
-/** prompt [m], one value per text token of the prompt; answer [t], one value per earlier answer token. */
+/** `prompt` [m] has one value per text token of the prompt; `answer` [t] has one value per earlier answer token. */
 export interface TextRelevancy {
   readonly prompt: Float32Array;
   readonly answer: Float32Array;

@@ -22,7 +22,7 @@ export type SamplesIndex = z.infer<typeof samplesIndex>;
 export type SampleRun = z.infer<typeof runEntry>;
 export type SampleImage = z.infer<typeof imageEntry>;
 
-/** If fields are invalid, throws an error that names them. */
+/** Throws an error that names the invalid fields, if any. */
 export function parseSamplesIndex(data: unknown): SamplesIndex {
   const result = samplesIndex.safeParse(data);
   if (result.success) return result.data;

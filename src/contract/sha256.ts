@@ -1,6 +1,6 @@
 /**
- * Returns the hash in hexadecimal. Uses Web Crypto if available; a page served over plain HTTP from another machine
- * lacks it.
+ * Returns the hash in hexadecimal. Uses Web Crypto if available; it is not available to a page served over plain HTTP
+ * from another machine.
  */
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = globalThis.crypto?.subtle

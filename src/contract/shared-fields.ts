@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 
 export const count = z.int().check(z.positive());
 export const share = z.number().check(z.gte(0), z.lte(1));
-/** Hidden states before or after the last normalisation. */
+/** Whether hidden states are taken before or after the final norm. */
 export const hiddenStateStage = z.enum(['post_norm', 'pre_norm']);
 export const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
 

@@ -35,7 +35,7 @@ const imageOf = ({ sourceWidthPx, sourceHeightPx }: Placement) => ({
 export const image = imageOf(placement);
 export const croppedImage = imageOf(croppedPlacement);
 
-/** Position and radius of a Gaussian bump, in patches, and its height. */
+/** A Gaussian bump, with its position and radius in patches. */
 type Bump = readonly [row: number, col: number, radius: number, height: number];
 
 export const map = mapOf([

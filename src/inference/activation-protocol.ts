@@ -6,7 +6,7 @@ export interface TimedActivationMap extends TokenActivationMap {
 }
 
 export interface ActivationProtocol {
-  /** `answer` identifies the input's answer, which replaces the previous one. */
+  /** `answer` identifies the answer that `input` describes; it replaces the previous answer. */
   open: { request: { readonly answer: number; readonly input: TokenActivationInput }; response: undefined };
   map: { request: { readonly answer: number; readonly tokenIndex: number }; response: TimedActivationMap };
 }

@@ -3,7 +3,8 @@
 // two passes is rounded to bytes.
 
 /**
- * Weights of output pixels `first .. first + count - 1` along one axis: output i sums `size[i]` inputs from `start[i]`.
+ * Weights of output pixels `first .. first + count - 1` along one axis: output i is a weighted sum of `size[i]` inputs,
+ * starting at `start[i]`.
  */
 export interface AxisWeights {
   readonly count: number;
@@ -57,7 +58,7 @@ export function bicubicWeights(inPx: number, outPx: number, first = 0, count = o
 
 const toByte = (sum: number) => Math.min(255, Math.max(0, sum >> fractionBits));
 
-/** Resizes RGBA rows of width `widthPx` to RGB rows of width `x.count`, written to `out` starting at row `outRow`. */
+/** Resizes RGBA rows of width `widthPx` to RGB rows of width `x.count`, and writes them to `out` from row `outRow`. */
 export function resizeRows(rgba: Uint8ClampedArray, widthPx: number, x: AxisWeights, out: Uint8Array, outRow: number) {
   const rows = rgba.length / (4 * widthPx);
   for (let row = 0; row < rows; row++) {
@@ -79,7 +80,7 @@ export function resizeRows(rgba: Uint8ClampedArray, widthPx: number, x: AxisWeig
   }
 }
 
-/** Resizes RGB rows, the first of which is row `firstRow` of the image, to `y.count` rows. */
+/** Resizes RGB rows to `y.count` rows. The first input row is row `firstRow` of the image. */
 export function resizeColumns(rgb: Uint8Array, firstRow: number, widthPx: number, y: AxisWeights): Uint8Array {
   const rowBytes = widthPx * 3;
   const out = new Uint8Array(y.count * rowBytes);

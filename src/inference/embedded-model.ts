@@ -16,7 +16,7 @@ import type { Backend, Runtime } from './runtime';
 
 const alternativeCount = 5;
 
-/** The events of an answer, in order: `seen`, `prompt`, then a `token` and its `map` in turn, then `end`. */
+/** The events of an answer, in order: `seen`, `prompt`, then each `token` followed by its `map`, then `end`. */
 export type AnswerEvent =
   | { readonly type: 'seen'; readonly geometry: ImageGeometry }
   | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }

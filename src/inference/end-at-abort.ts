@@ -1,10 +1,10 @@
 // Filters the events that the page receives after the user stops an answer. The worker notices the abort between two
-// tokens, but events that it sent earlier may still be queued, and a busy page may have several.
+// tokens, but events that it sent earlier may still be queued; on a busy page, there may be several of them.
 import type { AnswerEvent } from './embedded-model';
 
 /**
- * After the abort, drops all tokens but lets through the map of the last one; an answer that is cut short ends as
- * `cancelled`.
+ * After the abort, drops further tokens but still yields the map of the last yielded token; if tokens were dropped, the
+ * answer ends as `cancelled`.
  */
 export async function* endAtAbort(
   events: AsyncIterable<AnswerEvent>,

@@ -69,7 +69,7 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
     },
   });
 
-  /** Runs the graph once per token on the columns up to it: under the causal mask, no row sees later ones. */
+  /** Runs the graph once per token, on the columns up to the token's row: the causal mask hides later columns. */
   const oneByOne = (name: GraphName, hasText: boolean): ExplainMethod => ({
     backend: 'wasm',
     load: () => graphOf(name),

@@ -124,7 +124,7 @@ test('the check compares the pass with the streamed answer', async () => {
   };
   const same = await checkOf(request.tokens);
   expect(same.largestDifference).toBeLessThan(1e-4);
-  // The image is noise, so the recorded answer is not the model's most likely one, as with a sampled answer.
+  // The image is noise, so the recorded answer, like a sampled one, is not made up of the most likely tokens.
   expect(same.isSame).toBe(true);
   const other = await checkOf(request.tokens.map((token) => ({ ...token, logProb: token.logProb - 0.5 })));
   expect(other.largestDifference).toBeCloseTo(0.5, 3);

@@ -42,7 +42,7 @@ export interface ExplainerParts {
   readonly tokenizer: PromptTokenizer;
 }
 
-/** Several methods explain the same answer, and the user may compare two answers. */
+/** Number of traced answers to keep: several methods explain the same answer, and the user may compare two answers. */
 const maxAnswers = 2;
 
 /** All graphs run on WASM: for a model of this size, a WebGPU step spends more time on readback than on computation. */

@@ -21,7 +21,7 @@ export interface HeadReport {
   readonly note: string | undefined;
 }
 
-/** [T, P] probabilities, with the head's total time. */
+/** Probabilities [T, P], and the total time that the head took. */
 export interface HeadMaps extends HeadReport {
   readonly values: Float32Array;
   readonly tokens: number;
@@ -30,7 +30,7 @@ export interface HeadMaps extends HeadReport {
 
 export interface HeadProtocol {
   load: { request: HeadLoadRequest; events: LoadProgress; response: HeadReport };
-  /** `image` identifies the image of the patches, which replaces the previous one. */
+  /** `image` identifies the image that the patches belong to; it replaces the previous image. */
   image: { request: { readonly image: number; readonly patchStates: StateRows }; response: undefined };
   maps: { request: { readonly image: number; readonly queryStates: StateRows }; response: HeadMaps };
 }

@@ -15,7 +15,7 @@ export interface LoadedHead extends ChosenHead {
   readonly runtime: Pick<Runtime, 'deviceNote'>;
 }
 
-/** Tests pass their own `load` for Node's runtime. */
+/** Tests pass a `load` that uses Node's runtime. */
 export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadProtocol> {
   let loaded: LoadedHead | undefined;
   let image: number | undefined;

@@ -104,7 +104,7 @@ test("gives the paper's probabilities for a batch of tokens", async () => {
   expect(dims).toEqual([queryCount, patchCount]);
   const expected = paperProbabilities();
   expect(Math.max(...expected) - Math.min(...expected), 'the maps are not flat').toBeGreaterThan(0.9);
-  // M is rounded to fp16, a relative error of 2^-11 per entry; logits are about ten.
+  // Rounding M to fp16 causes a relative error of 2^-11 per entry; logits are around 10.
   for (const [i, value] of expected.entries()) expect(Math.abs(data[i]! - value)).toBeLessThan(2e-3);
 });
 

@@ -21,7 +21,7 @@ export interface Head {
 }
 
 export async function createHead(runtime: Runtime, files: HeadFiles, preferred: Backend): Promise<Head> {
-  // The norm stays on WASM: it runs once per image, and its result is needed there if the device fails.
+  // The norm stays on WASM: it runs once per image, and WASM needs its result if the device fails.
   const norm = await createGraph(runtime, files.norm, 'wasm');
   const head = await createGraph(runtime, files.head, preferred);
   let patches: FloatTensor | undefined;

@@ -50,7 +50,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
     async *explain(request, signal) {
       for await (const event of link.stream('explain', request, { signal })) {
         yield event;
-        // Do not wait for the response: it arrives only in a later turn of the model.
+        // Do not wait for the response: it arrives only at the model's next turn.
         if (event.type === 'end') return;
       }
     },

@@ -12,7 +12,7 @@ import type { LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime } from './runtime';
 
-/** Serve with `isConcurrent`: an explanation queues for the model itself, one map at a time. */
+/** Serve with `isConcurrent`: each explanation does its own queueing for the model, one map at a time. */
 export function createModelHandlers(): Handlers<ModelProtocol> {
   /**
    * Answers run one at a time; a new question aborts the previous answer and gets its turn within one token. An

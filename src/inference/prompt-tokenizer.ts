@@ -41,7 +41,8 @@ export function createPromptTokenizer(files: TokenizerFiles, prompt: PromptFacts
       const known = words.map((word) => [word, word.toLowerCase(), capitalised(word)].find(isKnown));
       const unknown = words.filter((_, i) => known[i] === undefined);
       if (unknown.length > 0) return { kind: 'unknown-words', words: [...new Set(unknown)] };
-      // Encode word by word, so that the text of a special token such as <image> is split and stays text.
+      // Encode word by word, so that a special token in the question, such as <image>, is split and treated as plain
+      // text.
       const question = known.flatMap((word) => encode(word!));
       if (question.length > prompt.maxQuestionTokens)
         return { kind: 'too-long', tokens: question.length, limit: prompt.maxQuestionTokens };

@@ -90,7 +90,10 @@ export function reproductionOf({ logits, answerIds }: TracedAnswer, logProbs: re
   return { isSame, largestDifference };
 }
 
-/** Splits per-column values into the map and the text relevancy. The values must reach at least to the token's row. */
+/**
+ * Splits per-column values into the map and the text relevancy. There must be a value for every column up to the
+ * token's row.
+ */
 export function columnParts(
   relevancy: Float32Array,
   columns: AnswerColumns,
@@ -102,7 +105,7 @@ export function columnParts(
   return { values: relevancy.slice(patches.from, patches.from + patches.count), text: { prompt, answer } };
 }
 
-/** Returns the rows [m, w] of the prompt's text from rows [n, w]. */
+/** Returns the rows [m, w] of the prompt's text tokens, selected from `rows` [n, w]. */
 export function textRows(rows: FloatTensor, { patches: { from, count }, promptLength }: AnswerColumns): FloatTensor {
   const [before, after] = [rowsOf(rows, 0, from), rowsOf(rows, from + count, promptLength)];
   const data = new Float32Array(before.data.length + after.data.length);

@@ -127,7 +127,7 @@ export function draggedRange(range: Range, part: BrushPart, delta: number, bound
   }
 }
 
-/** The range after a key press on a handle, which stops at the other handle. Undefined if the key does not move it. */
+/** The range after a key press on a handle. A handle stops at the other one. Undefined if the key does not move it. */
 export function keyedRange(
   range: Range,
   part: 'low' | 'high',

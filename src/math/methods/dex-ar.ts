@@ -22,8 +22,8 @@ export interface DexArMap {
 
 /**
  * Computes the maps of all tokens together, because G is min-max scaled over all of them. A map is `sum_{l,h} w G` over
- * layers from `firstLayer` on, with `w = max(0, S_img - S_txt)`: S_img is the head's largest G at a patch and S_txt the
- * largest at any other column, both before scaling.
+ * layers from `firstLayer` on, with `w = max(0, S_img - S_txt)`: S_img and S_txt are the head's largest G at a patch
+ * and at any other column, respectively, both before scaling.
  */
 export function dexArMaps(
   { data, dims }: LensGradients,

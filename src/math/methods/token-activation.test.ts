@@ -4,7 +4,7 @@ import { createTokenActivations, type TokenActivationInput } from './token-activ
 
 const tokenActivationMap = (input: TokenActivationInput, t: number) => createTokenActivations(input).mapOf(t);
 
-// Written by companion/tests/makers/activation_fixture.py, computed with NumPy in float64.
+// Computed by companion/tests/makers/activation_fixture.py with NumPy in float64.
 const fixture: {
   readonly hiddenSize: number;
   readonly grids: readonly { readonly rows: number; readonly cols: number }[];
