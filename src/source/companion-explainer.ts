@@ -1,4 +1,5 @@
-// Explains a companion's answers. The random control and token activation run in this page, other methods in the companion.
+// Explains a companion's answers. The random control and token activation run in this page; all other methods run in
+// the companion.
 //
 //   explain -> tam, if its states are held: vocabulary rows (HTTP, cached) -> maps from the worker
 //           -> otherwise: POST /v1/explain -> parseExplainStream
@@ -28,7 +29,7 @@ export interface CompanionExplainer {
   destroy(): void;
 }
 
-/** Maximum number of cached rows of the vocabulary layer: 130 MB at d = 4096. */
+/** Maximum number of cached rows of the unembedding matrix: 130 MB at d = 4096. */
 const maxRows = 8000;
 
 export function createCompanionExplainer({ http, states, model }: CompanionExplainerOptions): CompanionExplainer {

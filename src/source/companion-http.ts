@@ -27,7 +27,7 @@ export interface CompanionHttp {
   generate(question: Question, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
   /** Streams the explanation's bytes. To stop it, stop reading. */
   explain(request: ExplainRequest, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
-  /** Returns rows of the vocabulary layer, as bytes. */
+  /** Returns rows of the unembedding matrix, as bytes. */
   unembedding(ids: readonly number[], signal: AbortSignal): Promise<Uint8Array>;
 }
 

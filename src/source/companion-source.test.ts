@@ -416,7 +416,7 @@ describe('an interrupted answer', () => {
     });
     companionOf({
       generate({ signal }) {
-        // As with fetch, the abort breaks the body.
+        // As with fetch, reading the body fails after an abort.
         signal?.addEventListener('abort', () => reader?.(new DOMException('stopped', 'AbortError')));
         let reader: ((error: unknown) => void) | undefined;
         const body = new ReadableStream({

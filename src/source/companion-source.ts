@@ -85,7 +85,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
   }
 
-  /** Incremented by each connection attempt and each answer that begins; failures of earlier contacts are ignored. */
+  /** Incremented when a connection attempt or an answer begins, so that failures of earlier ones are ignored. */
   let contacts = 0;
 
   function setFailed(error: unknown, contact: number) {

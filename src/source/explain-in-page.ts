@@ -32,7 +32,8 @@ export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): A
 }
 
 /**
- * Why a run has no FastRM maps: they arrive with the answer and cannot be computed later. Undefined if it has a head.
+ * Why a run has no FastRM maps: they arrive with the answer and cannot be computed later. Undefined if the run has a
+ * head.
  */
 export function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
   if (head !== undefined) return undefined;

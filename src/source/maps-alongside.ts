@@ -29,7 +29,7 @@ type Arrival =
   | { readonly kind: 'maps'; readonly of: readonly Waiting[]; readonly maps: HeadMaps }
   | { readonly kind: 'no-maps'; readonly of: readonly Waiting[]; readonly reason: string };
 
-/** Yields the prompt, tokens, maps and one `end`; never throws. The caller handles the rows before the states. */
+/** Yields the prompt, tokens, maps and one `end`; never throws. The caller handles the rows that precede the states. */
 export async function* mapsAlongside(
   rows: AsyncIterator<RunRow>,
   { openImage, signal, askedAt, onMaps }: AlongsideOptions,
@@ -112,7 +112,7 @@ export async function* mapsAlongside(
   }
 }
 
-/** Never rejects, because it may still be pending when nothing awaits it. */
+/** Never rejects, because nothing may be awaiting it by the time it settles. */
 async function nextRow(rows: AsyncIterator<RunRow>): Promise<Arrival> {
   try {
     const { done, value } = await rows.next();

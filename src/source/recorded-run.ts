@@ -2,7 +2,10 @@ import type { RunEvent, RunHeader } from '../contract/run';
 import { parseRunStream } from '../contract/run-stream';
 import { sha256Hex } from '../contract/sha256';
 
-/** Reads a run file as the events of a live run. Throws if the bytes are not a run; an incomplete one ends as `truncated`. */
+/**
+ * Reads a run file as the events of a live run. Throws if the bytes are not a run; an incomplete run ends with the
+ * reason `truncated`.
+ */
 export async function* openRecorded(bytes: AsyncIterable<Uint8Array> | Uint8Array): AsyncGenerator<RunEvent> {
   for await (const event of parseRunStream(bytes)) {
     yield event.type === 'begin' ? { ...event, header: await recordedHeader(event.header) } : event;

@@ -30,9 +30,9 @@ export type SourceStatus =
   | { readonly phase: 'loading'; readonly loadedBytes: number; readonly totalBytes: number; readonly what: string }
   | {
       readonly phase: 'ready';
-      /** Where maps are computed; undefined if there are none. */
+      /** Where maps are computed; undefined if there are no maps. */
       readonly backend: 'webgpu' | 'wasm' | undefined;
-      /** What the model runs on, if not in this page: "cuda:0". */
+      /** The device that the model runs on, if it does not run in this page: "cuda:0". */
       readonly device?: string;
       readonly note?: string;
     }
@@ -48,7 +48,7 @@ interface AskingHints {
 /** Whether a method is available for a run. */
 export interface MethodOffer {
   readonly method: MethodId;
-  /** Why not, in a sentence; undefined if it is available. */
+  /** Why the method is not available, in a sentence; undefined if it is. */
   readonly refusal: string | undefined;
 }
 

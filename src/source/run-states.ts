@@ -14,7 +14,7 @@ export interface HeldStates {
 export interface RunStates {
   /** Passes the rows through and keeps their states. */
   watch(runId: string, rows: AsyncIterable<RunRow>): AsyncGenerator<RunRow>;
-  /** Undefined if they were never held or have been dropped. */
+  /** Undefined if the run's states were never held or have been dropped. */
   of(runId: string): HeldStates | undefined;
 }
 

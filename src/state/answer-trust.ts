@@ -17,7 +17,7 @@ export type Comparable =
   /** `isMakeable`: another calibration would help. */
   | { readonly kind: 'no'; readonly why: string; readonly isMakeable: boolean };
 
-/** Checks that depend on the answer only. */
+/** Applies the checks that depend only on the answer. */
 export function answerIsComparable(run: RunSnapshot): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: false }) as const;
   const { header, tokens, end } = run;

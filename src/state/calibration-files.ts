@@ -77,7 +77,7 @@ export function dropOwnCalibration(statistics: StatisticsClient): void {
   if (open) statistics.close(open.loaded.table);
 }
 
-/** Limits reloads: if loading itself crashes the worker, it would crash in an endless loop. */
+/** Limits reloads: a calibration that crashes the worker on loading would otherwise be reloaded in an endless loop. */
 const maxReloads = 3;
 let reloads = 0;
 

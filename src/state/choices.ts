@@ -12,7 +12,7 @@ export interface Choices {
   readonly pointedToken: number | undefined;
   readonly pointedPatch: Patch | undefined;
   readonly pickedPatch: Patch | undefined;
-  /** The run whose tokens DEX-AR weighs, even while DEX-AR's maps are not shown. */
+  /** The run for which DEX-AR's marks are computed even while its maps are not shown. */
   readonly weighedRun: string | undefined;
   showRun(runId: string): void;
   select(selection: TokenSelection): void;

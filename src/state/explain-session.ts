@@ -9,7 +9,7 @@ import { formatCount } from '../text/number-format';
 import { reasonOf } from '../text/reason-of';
 import type { RunRecord } from './run-record';
 
-/** A request for one method's maps of these tokens. */
+/** A request for one method's maps of some tokens. */
 export interface MapRequest {
   readonly method: MethodId;
   /** Token indices; `first` of every method is computed before `rest` of any. */

@@ -24,7 +24,7 @@ export interface ImageIntake {
   takeUrl(url: string, name: string, alt: string): void;
   /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
   drop(): void;
-  /** Resolves when no file is being read; to false if the last file could not be used. */
+  /** Resolves once no file is being read: to false if the last file could not be used, otherwise to true. */
   settled(): Promise<boolean>;
   /**
    * The image that a question would be about: the chosen image or, if there is none, the image of the run on screen.

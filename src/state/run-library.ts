@@ -17,7 +17,7 @@ export interface RunLibrary {
 const maxRuns = 40;
 
 export interface RunKeeping {
-  /** The run on screen is never dropped for its age. */
+  /** The run on screen is never dropped to make room for newer ones. */
   isOnScreen?(id: string): boolean;
   /** Called for each dropped run, so that state kept elsewhere can be dropped too. */
   onDrop?(id: string): void;

@@ -83,7 +83,7 @@ export function createRunRecord(
   };
 }
 
-/** Returns a lookup in a copy of the current maps. */
+/** Returns a function that looks up maps in a copy of the current ones. */
 function lookupOf(maps: ReadonlyMap<string, RelevancyMap>): RunSnapshot['mapOf'] {
   const now = new Map(maps);
   return (tokenIndex, method = 'fastrm') => now.get(keyOf(method, tokenIndex));

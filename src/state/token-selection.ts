@@ -68,8 +68,8 @@ export function resolveSelection(
 }
 
 /**
- * The token with the lowest probability, because it carries the most information; the last token is only the full stop.
- * Empty if there are no tokens.
+ * The token with the lowest probability, because it carries the most information, whereas the last token is only a full
+ * stop. Empty if there are no tokens.
  */
 export function leastCertain(tokens: readonly AnswerToken[]): readonly number[] {
   const [first, ...others] = tokens;

@@ -13,10 +13,13 @@ export const parseAsShare = createParser({
 /** Display settings are kept in the URL, so that a link shows what its sender saw. Defaults are left out. */
 const parsers = {
   colours: parseAsStringLiteral(colourMapNames).withDefault('cividis'),
-  /** `fixed`: the colours span 0..1 in every map; `own`: they span this map's minimum to maximum. */
+  /** With `fixed`, the colours span 0..1 in every map; with `own`, they span the range of each map's values. */
   scale: parseAsStringLiteral(['fixed', 'own'] as const).withDefault('fixed'),
   patches: parseAsStringLiteral(['nearest', 'smooth'] as const).withDefault('nearest'),
-  /** `faded`: the less relevant a patch, the more of the image shows through it; `even`: the same everywhere. */
+  /**
+   * With `faded`, more of the image shows through less relevant patches; with `even`, the map is equally opaque
+   * everywhere.
+   */
   layer: parseAsStringLiteral(['faded', 'even'] as const).withDefault('faded'),
   opacityPercent: parseAsInteger.withDefault(80),
   /** Null: the head's classification threshold. */

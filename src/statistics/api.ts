@@ -1,6 +1,6 @@
-// Requests and results of a calibration's statistics: the worker computes them, views draw them. All are plain data that
-// can be posted from the worker unchanged. To add a statistic, add a line to `TableStatistics` and a function in
-// calibration.ts.
+// Requests for a calibration's statistics and their results, which the worker computes and views draw. All are plain
+// data that can be posted between page and worker unchanged. To add a statistic, add a line to `TableStatistics` and a
+// function in calibration.ts.
 
 import type { CalibrationFacts } from '../contract/calibration';
 import type { TableEntropy } from '../contract/calibration-table';
@@ -79,7 +79,7 @@ export interface Distribution {
   /** [points] */
   readonly grid: Float64Array;
   readonly densities: ByClass<ClassDensity>;
-  /** Both over the same bins. */
+  /** Both histograms have the same bins. */
   readonly histograms: ByClass<Histogram>;
   /** Rows whose value is not a number or whose correctness is unknown. */
   readonly leftOut: number;
@@ -193,7 +193,7 @@ export interface RowsPage {
 
 interface PoolingRequest {
   readonly subset?: Subset;
-  /** Bootstrap resamples per interval; with 0 the bounds are NaN. 200 by default. */
+  /** Bootstrap resamples per interval, 200 by default; with 0, the bounds are NaN. */
   readonly resamples?: number;
   readonly seed?: number;
 }
@@ -254,7 +254,7 @@ export interface StatisticsClient {
     request: TableStatistics[Name]['request'],
     slot?: string,
   ): Promise<TableStatistics[Name]['response']>;
-  /** Computes the entropies of maps [tokens, patches] of probabilities; the maps are copied. */
+  /** Computes the entropies of `maps`, which are probabilities [tokens, patches]; copies the array. */
   entropies(maps: Float32Array, tokens: number): Promise<MapEntropies>;
   destroy(): void;
 }

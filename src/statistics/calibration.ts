@@ -39,7 +39,7 @@ const rightClass = 1;
 const unscoredClass = 2;
 
 export const resamplesOfAuroc = 500;
-/** Per value; there are about two dozen values. */
+/** For each value; there are about two dozen values. */
 const resamplesOfPoolings = 200;
 
 export function createCalibration(table: CalibrationTable): Calibration {

@@ -81,7 +81,8 @@ describe('the statistics worker', () => {
 
   it('ranks an entropy in the wrong direction last, however far its AUROC is from one half', async () => {
     const page = createPage();
-    // Every right answer has the higher sum-normalised entropy; the KDE entropy separates a little, in the expected direction.
+    // Every right answer has a higher sum-normalised entropy than every wrong one; the KDE entropy separates the two
+    // classes slightly, in the expected direction.
     const rows = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? `6,${3 + (i % 8)},1` : `2,${4 + (i % 8)},0`));
     const loaded = await page.loadText(`entropySum,entropyKde,correct\n${rows.join('\n')}`);
     const ranked = await page.compute('poolings', loaded.table, {});

@@ -7,7 +7,7 @@ import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } 
 /** The linked charts and search of one table. Keeps state between requests, so moving a brush costs only the change. */
 export interface TableFilter {
   apply(request: FilterRequest): Filtered;
-  /** Applies the filter, for `leaves`, without counting. */
+  /** Applies the filter without counting; `leaves` then uses it. */
   force(request: FilterRequest): void;
   /** Whether a row passes the last applied or forced filter; true for all rows before the first one. */
   leaves(row: number): boolean;

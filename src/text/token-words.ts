@@ -50,7 +50,7 @@ export function indicesOf(range: IndexRange): number[] {
   return Array.from({ length: range.last - range.first + 1 }, (_, i) => range.first + i);
 }
 
-/** The token that a key moves to from token `from`, by word if `byWord`; undefined for other keys. */
+/** The token that `key` moves to from token `from`, by whole words if `byWord`; undefined for keys that do not move. */
 export function tokenAfterKey(
   tokens: readonly WordToken[],
   from: number,

@@ -1,7 +1,7 @@
 import { interpolatePuOr } from 'd3-scale-chromatic';
 
 /**
- * The colour for a value in -1..1, passed as a share in 0..1: from purple through white to orange. Safe for
+ * The colour, from purple through white to orange, for a value in -1..1; `share` is the value mapped to 0..1. Safe for
  * colour-blind readers.
  */
 export function divergingColourAt(share: number): string {

@@ -1,7 +1,7 @@
 /** A small LRU cache. */
 export interface Recent<Value> {
   get(key: string): Value | undefined;
-  /** Returns `value`; may drop the least recently used one. */
+  /** Stores and returns `value`; may drop the least recently used value. */
   keep(key: string, value: Value): Value;
 }
 

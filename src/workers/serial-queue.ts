@@ -3,7 +3,7 @@ export interface SerialQueue {
   run<T>(task: () => Promise<T>): Promise<T>;
 }
 
-/** onnxruntime-web needs one: sessions created or run concurrently fail or deadlock on WebGPU. */
+/** onnxruntime-web needs a serial queue: sessions created or run concurrently fail or deadlock on WebGPU. */
 export function createSerialQueue(): SerialQueue {
   let last: Promise<unknown> = Promise.resolve();
   return {

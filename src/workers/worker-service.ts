@@ -25,7 +25,7 @@ type Handler<P extends Protocol<P>, Type extends TypeOf<P>> = (
 ) => P[Type]['response'] | Promise<P[Type]['response']>;
 
 export interface ServiceOptions {
-  /** Handle requests concurrently; by default they are handled one at a time, in order of arrival. */
+  /** Whether to handle requests concurrently; by default, they are handled one at a time, in order of arrival. */
   readonly isConcurrent?: boolean;
 }
 

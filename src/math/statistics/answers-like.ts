@@ -1,13 +1,13 @@
 import { type Share, shareOf } from './share';
 
-/** The answers whose values are nearest to a given one. */
+/** The answers whose values are nearest to a given value. */
 export interface NearestAnswers {
   /** The share of right answers. */
   readonly share: Share;
-  /** Range of their values. */
+  /** Range of these answers' values. */
   readonly from: number;
   readonly to: number;
-  /** Share of all answers whose value is at or below the given one. */
+  /** Share of all answers whose value is at or below the given value. */
   readonly rank: number;
 }
 

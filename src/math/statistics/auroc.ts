@@ -14,7 +14,7 @@ export interface AurocInterval {
   readonly wrong: number;
 }
 
-/** The Mann-Whitney U statistic of finite values, divided by n m; NaN if a class is empty. */
+/** The Mann-Whitney U statistic of finite values, divided by the number of pairs; NaN if a class is empty. */
 export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightSide: RightSide): number {
   return orderedShare(tieCells(right, wrong), rightSide);
 }
@@ -45,8 +45,8 @@ export function aurocInterval(
   for (let i = 0; i < resamples; i++) {
     resamplers.right.draw(drawn.right, random);
     resamplers.wrong.draw(drawn.wrong, random);
-    // Answers in one cell count as ties, which shifts every resample by about as much as the full set; correct for this
-    // shift.
+    // Answers in one cell count as ties. This shifts the AUROC of every resample by about as much as that of the full
+    // set; correct for this shift.
     values[i] = orderedShare(drawn, rightSide) - centre + value;
   }
   values.sort();

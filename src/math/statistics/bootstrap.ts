@@ -17,7 +17,7 @@ export interface Bands {
 /**
  * A kernel density with its pointwise 95 % percentile bootstrap interval at a fixed bandwidth. Values are binned into
  * fine cells; each resample is drawn from the counts and smoothed. For the same draws of 350 values, the result differs
- * from a bootstrap that smooths every value by at most 0.5 % of the peak, and by less for more values.
+ * by at most 0.5 % of the peak from a bootstrap that smooths every value; the difference shrinks with more values.
  */
 export function bootstrapBands(
   values: ArrayLike<number>,

@@ -44,7 +44,7 @@ export interface DensityOptions {
   readonly seed: number;
 }
 
-/** Estimates the density of finite values; `name` is the class's name in messages: "right answers". */
+/** Estimates the density of finite values; `name` is what messages call the class: "right answers". */
 export function classDensity(values: Float64Array, name: string, options: DensityOptions): ClassDensity {
   const n = values.length;
   const { grid, bandwidthFactor, resamples, seed } = options;

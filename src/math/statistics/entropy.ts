@@ -31,8 +31,8 @@ export function sumNormalisedNats(scores: ArrayLike<number>): number {
 }
 
 /**
- * Entropy of p_i = the Gaussian kernel density of the scores (Scott's bandwidth) at score i, normalised: up to log N.
- * Equal scores have no bandwidth; their density is the same everywhere, so the entropy is log N.
+ * Entropy of p, where p_i is the normalised Gaussian kernel density of the scores at score i, with Scott's bandwidth:
+ * at most log N. Equal scores have no bandwidth; they all have the same p_i, so the entropy is log N.
  */
 export function kernelDensityNats(scores: ArrayLike<number>): number {
   const n = scores.length;

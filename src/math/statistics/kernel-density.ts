@@ -58,7 +58,7 @@ export interface BinnedSamples {
   readonly counts: Uint32Array;
   /** [cells + 1], each value split between the two nearest cells. */
   readonly weights: Float64Array;
-  /** The density for other counts or weights of the same cells; `total` is the number of values they count. */
+  /** The density for other counts or weights of the same cells, which represent `total` values. */
   density(counts: ArrayLike<number>, total: number): Float64Array;
 }
 
@@ -107,7 +107,10 @@ export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth:
   };
 }
 
-/** Approximates `exactDensity` to within 5e-4 of its peak; the cost grows with the number of cells, not of values. */
+/**
+ * Approximates `exactDensity` to within 5e-4 of its peak; the cost grows with the number of cells, not the number of
+ * values.
+ */
 export function binnedDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): Float64Array {
   const binned = binSamples(values, grid, bandwidth);
   return binned.density(binned.weights, values.length);

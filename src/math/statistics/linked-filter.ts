@@ -20,7 +20,7 @@ export type LinkedColumn =
 interface LinkedCounts {
   /** One [bins * classes] array per column, with the classes of each bin adjacent; rows in no bin are not counted. */
   readonly byColumn: readonly Uint32Array[];
-  /** [classes], rows that all filters keep. */
+  /** [classes], the number of rows that all filters keep. */
   readonly left: Uint32Array;
 }
 
@@ -28,9 +28,9 @@ interface LinkedCounts {
 const maxColumns = 31;
 
 /**
- * `classOf` is [rows], with values below `classes`. Every row has a mask of the filters it fails; the row counts in a
- * chart if it fails no filter, or only the chart's own. Changing a filter takes one pass over the rows, and counting
- * takes another: about a millisecond each for 100,000 rows and six charts.
+ * `classOf` [rows] holds each row's class, below `classes`. Every row has a mask of the filters it fails; a chart
+ * counts the row if it fails no filter, or only the chart's own. Changing a filter takes one pass over the rows, and
+ * counting takes another: about a millisecond each for 100,000 rows and six charts.
  */
 export function createLinkedFilter(
   columns: readonly LinkedColumn[],

@@ -20,7 +20,7 @@ interface AnswerTokensProps {
   readonly unit: TokenUnit;
   /** Returns false for tokens to be marked as having no map. */
   hasMap(index: number): boolean;
-  /** Whether a token used the selected patch. */
+  /** Whether a token's map reaches the threshold at the picked patch. */
   isOnPatch(index: number): boolean;
   /** Image share and grounding weight per token, if known. */
   readonly marks?: readonly TokenMarks[];

@@ -63,7 +63,9 @@ export interface MarkedTokens {
   readonly marks: readonly TokenMarks[];
 }
 
-/** Token marks from the first method in `among` that has weighed this run's words during this visit. */
+/**
+ * Token marks from the first method in `among` that has computed the relevancy of this run's words during this visit.
+ */
 export function useTokenMarks({ run }: Pick<ShownRun, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {
     const method = among.find((one) => run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined));

@@ -7,7 +7,10 @@ interface ViewProps {
   readonly shown: ShownRun | undefined;
 }
 
-/** A view that loads after the first paint, as a query: the idle signal waits for it, and a failure can be retried. */
+/**
+ * A view that loads after the first paint. It loads as a query, so the idle signal waits for it and a failure can be
+ * retried.
+ */
 export function LazyView(props: ViewProps & { readonly name: PageViewId; load(): Promise<ComponentType<ViewProps>> }) {
   const { name, load, shown } = props;
   const view = useQuery({

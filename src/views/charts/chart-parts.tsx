@@ -3,7 +3,9 @@ import { memo } from 'react';
 import { type Tick, ticksOf } from '../../marks/axis';
 import type { Margins } from './chart-frame';
 
-/** Hatching marks wrong answers, in addition to colour. Each drawing defines its own, so saved files include it. */
+/**
+ * Hatching marks wrong answers, in addition to colour. Each drawing defines its own pattern, so saved files include it.
+ */
 export function ClassPattern({ id }: { readonly id: string }) {
   return (
     <defs>

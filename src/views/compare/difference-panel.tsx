@@ -20,7 +20,7 @@ const signedTicks: readonly LegendTick[] = [-1, -0.5, 0, 0.5, 1].map((value) => 
   at: (value + 1) / 2,
   text: value === 0 ? '0' : value > 0 ? `+${value}` : `−${-value}`,
 }));
-/** Patches with at least this absolute difference show a sign. */
+/** Patches with at least this absolute difference are marked with its sign. */
 const minSigned = 0.2;
 /** Opacity of the middle colour, so that the image shows through where both maps agree. */
 const fadedAlpha = 0.12;
@@ -113,7 +113,7 @@ export function DifferencePanel(props: {
 function SignedLegend() {
   const canvas = useRef<HTMLCanvasElement>(null);
   useLayoutEffect(() => {
-    // The bar's axis runs from 0 to 1, which represents -1 (left) to 1 (right).
+    // Positions 0 to 1 on the bar represent differences from -1 (left) to 1 (right).
     if (canvas.current) drawColourBar(canvas.current, [0, 1], createDivergingTable(divergingColourAt));
   }, []);
   return (

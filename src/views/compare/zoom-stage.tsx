@@ -64,7 +64,7 @@ function showPointed(placement: Placement): void {
   if (part) setZoom(zoomShowing(useZoom.getState().zoom, part));
 }
 
-/** Centre of the current patch (under the cursor, or else picked) or of the visible part, as shares of the box. */
+/** Centre of the patch under the cursor, else of the picked patch, else of the visible part, as shares of the box. */
 function pointedPoint(placement: Placement): { readonly x: number; readonly y: number } {
   const part = pointedPart(placement);
   if (part) return { x: part.left + part.width / 2, y: part.top + part.height / 2 };

@@ -11,7 +11,7 @@ export function FrameChoice({ shown }: { readonly shown: ShownRun }) {
   const { frame, setSettings } = shown;
   if (frame.all.length === 1) return null;
   const onChange = (name: FrameName) => {
-    // Frames have different grids, so the same row and column would be a different place.
+    // Frames have different grids, so the same row and column would mean a different place in each.
     useChoices.getState().pointPatch(undefined);
     useChoices.getState().pickPatch(undefined);
     void setSettings({ frame: name === frame.all[0]?.name ? null : name });

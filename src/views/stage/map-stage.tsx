@@ -49,7 +49,10 @@ export function MapStage({ image, placement, map, threshold, settings }: MapStag
   );
 }
 
-/** The image fitted to its box, with the unseen part veiled and `children` placed over the frame's crop. */
+/**
+ * The image fitted to its box. The part that the model does not see is veiled, and `children` lie over the frame's
+ * crop.
+ */
 export function StageFrame(props: {
   readonly image: StageImage;
   readonly placement: Placement;

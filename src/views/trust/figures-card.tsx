@@ -87,7 +87,7 @@ interface Figure {
   readonly a: FigureText | undefined;
   readonly b: FigureText | undefined;
   readonly paper?: string;
-  /** Whether this is the side where right answers are expected. */
+  /** For each column, whether right answers are expected on this row's side of the threshold. */
   readonly isTrusted?: { readonly a: boolean; readonly b: boolean };
 }
 

@@ -78,7 +78,10 @@ function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
-/** Describes the best of `offered` choices of entropy and pooling. Its AUROC is from the answers it was chosen on. */
+/**
+ * Describes the best of the `offered` choices of entropy and pooling. The AUROC is measured on the same answers that
+ * the choice was based on.
+ */
 export function bestSentence({ value }: AurocInterval, offered: number): string {
   const auroc = `AUROC ${value.toFixed(2)}`;
   if (offered === 1) return `It separates right from wrong answers (${auroc}).`;
