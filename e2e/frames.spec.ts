@@ -11,7 +11,7 @@ async function openTwoFrames(page: Page, path = '/'): Promise<void> {
   await token(page, 0).click();
 }
 
-const frames = (page: Page) => page.getByRole('radiogroup', { name: 'The model read the image as' });
+const frames = (page: Page) => page.getByRole('radiogroup', { name: 'Frame shown' });
 const peakText = ({ row, col }: { row: number; col: number }) => `peak 0.90 at r${row + 1} c${col + 1}`;
 
 test('a run with one frame offers no choice of frame', async ({ page }) => {

@@ -53,7 +53,7 @@ export interface RunRows {
   readonly rows: AsyncGenerator<RunRow>;
 }
 
-/** Throws if the bytes are not a run in a supported version. */
+/** Throws if the bytes are not a run, or if its format version is not supported. */
 export async function openRunRows(bytes: ArrowBytes): Promise<RunRows> {
   const reader = await openArrow(bytes, 'a run');
   const header = parseStreamHeader(headerText(reader, metadataKey, 'a run'));

@@ -85,7 +85,7 @@ export async function* mapsAlongside(
         } else if (row === undefined || row.kind === 'broken') {
           end = endHere('truncated', 'the connection to the companion was lost');
         } else if (row.kind === 'end') {
-          // This page did not cancel the answer, so the companion is shutting down.
+          // Not cancelled by this page, so the companion must be shutting down.
           end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended the answer') : row.end;
         } else if (row.kind === 'states') {
           image = openImage?.(row.states);

@@ -25,7 +25,7 @@ export interface OpenCalibration {
 export const fixed = {
   staleTime: Number.POSITIVE_INFINITY,
   structuralSharing: false,
-  /** A superseded request is needed again if the user moves back before it has finished. */
+  /** Retries an aborted request: the user may return to a value whose request was superseded. */
   retry: (failures: number, error: Error) => error.name === 'AbortError' && failures < 5,
   retryDelay: 0,
 } as const;

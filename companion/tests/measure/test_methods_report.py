@@ -1,4 +1,4 @@
-"""Tests the report on maps with known scores, and the complete command on two scenes."""
+"""Tests the report on maps with known scores, and runs the whole command on two scenes."""
 
 import json
 from pathlib import Path

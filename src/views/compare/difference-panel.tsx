@@ -95,7 +95,7 @@ export function DifferencePanel(props: {
         ) : (
           <p className="panel-none">
             {a?.kind === 'map' && b?.kind === 'map'
-              ? 'One method has no map for some of these tokens, so there is no difference yet'
+              ? 'One method has no map for some of these tokens, so the difference cannot be shown yet'
               : 'A difference needs both maps'}
           </p>
         )}

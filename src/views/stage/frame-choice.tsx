@@ -19,7 +19,7 @@ export function FrameChoice({ shown }: { readonly shown: ShownRun }) {
   return (
     <div className="frame-choice">
       <Choice
-        label="The model read the image as"
+        label="Frame shown"
         value={frame.name}
         onChange={onChange}
         options={frame.all.map(({ name, grid }) => ({

@@ -55,7 +55,7 @@ def render_seed(seed: int) -> tuple[Scene, Rendered]:
 def render(scene: Scene, *, width: int = IMAGE_PX, height: int = IMAGE_PX) -> Rendered:
     """Render a scene, at the model's input size by default. The same scene always renders to the same bytes.
 
-    The field of view applies to the height, so the centre square of a wide image shows the same view as a square image.
+    The field of view is vertical, so the centre square of a wide image shows the same view as a square image.
     Raises ValueError if a side is not a multiple of 14 pixels.
     """
     if width % TILE or height % TILE:
