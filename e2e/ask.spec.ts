@@ -2,6 +2,7 @@ import { diskPng, rotatedJpeg } from './images';
 import {
   answerText,
   ask,
+  chooseDisk,
   expect,
   idle,
   message,
@@ -106,11 +107,7 @@ test('a question asked while an image is being read is about that image', async 
     };
   });
   await openPage(page);
-  await page.locator('input[type="file"]').setInputFiles({
-    name: 'slow.png',
-    mimeType: 'image/png',
-    buffer: diskPng(336, 336, [30, 160, 60]),
-  });
+  await chooseDisk(page, 'slow.png', 336, 336);
   await questionBox(page).fill('What color is the sphere?');
   await questionBox(page).press('Enter');
   await expect(message(page)).toHaveText('Your question will be sent once the image has been read.');
@@ -124,11 +121,7 @@ test('the map of a wide image covers only the crop; the rest is dimmed and a not
   page,
 }) => {
   await openPage(page);
-  await page.locator('input[type="file"]').setInputFiles({
-    name: 'wide.png',
-    mimeType: 'image/png',
-    buffer: diskPng(900, 450, [200, 40, 30]),
-  });
+  await chooseDisk(page, 'wide.png', 900, 450);
   await expect(page.locator('.readout-title')).toHaveText('wide.png');
   await ask(page, 'What color is the sphere?');
   const image = await page.locator('.stage-image').boundingBox();
@@ -143,11 +136,7 @@ test('the map of a wide image covers only the crop; the rest is dimmed and a not
 
 test('a tall image is shown uncropped before a question, and stays in the tray afterwards', async ({ page }) => {
   await openPage(page);
-  await page.locator('input[type="file"]').setInputFiles({
-    name: 'tall.png',
-    mimeType: 'image/png',
-    buffer: diskPng(300, 1200, [200, 40, 30]),
-  });
+  await chooseDisk(page, 'tall.png', 300, 1200);
   await expect(page.locator('.readout-title')).toHaveText('tall.png');
   const still = await page.locator('.stage-still').boundingBox();
   const box = await page.locator('.stage-box').boundingBox();

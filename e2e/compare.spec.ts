@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
-import { ask, expect, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
+import { ask, expect, holdBack, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
 import { twoFramesRun } from './two-frames';
 
 /** FastRM and a method that costs almost nothing, for tests in which the method does not matter. */
@@ -296,14 +296,7 @@ test.describe('while a graph loads', () => {
   test.use({ isFresh: true });
 
   test('its method can be stopped and continued, and finished maps stay', async ({ page }) => {
-    let release = () => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await page.route('**/models/**/explain-gradcam.onnx', async (route) => {
-      await released;
-      await route.continue();
-    });
+    const release = await holdBack(page, '**/models/**/explain-gradcam.onnx');
     await page.goto('/?view=compare&methods=fastrm,gradcam');
     const gradcam = panel(page, 'GradCAM, attention');
     await expect(gradcam).toContainText('Explaining: 0 of', { timeout: 45_000 });

@@ -1,4 +1,5 @@
 import { expect, type Locator, type Page, test as plain } from '@playwright/test';
+import { diskPng } from './images';
 import { createSharedContexts, type SharedContexts } from './shared-context';
 
 /** Loading the model takes 2 s on an idle machine. */
@@ -79,17 +80,29 @@ export async function openWithoutModel(page: Page, path = '/'): Promise<void> {
 
 /** Opens the page with the example loaded and the model held back until the returned function is called. */
 export async function openBeforeModel(page: Page): Promise<() => void> {
-  let releaseModel = () => {};
-  const released = new Promise<void>((resolve) => {
-    releaseModel = resolve;
-  });
-  await page.route('**/models/**/*.onnx*', async (route) => {
-    await released;
-    await route.continue();
-  });
+  const releaseModel = await holdBack(page, '**/models/**/*.onnx*');
   await page.goto('/');
   await expect(tokens(page).first()).toBeVisible();
   return releaseModel;
+}
+
+/** Holds back requests that match `pattern` until the returned function is called. */
+export async function holdBack(page: Page, pattern: string): Promise<() => void> {
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route(pattern, async (route) => {
+    await released;
+    await route.continue();
+  });
+  return release;
+}
+
+/** Chooses an image of a coloured disk as the user's own. */
+export async function chooseDisk(page: Page, name: string, widthPx: number, heightPx: number): Promise<void> {
+  const file = { name, mimeType: 'image/png', buffer: diskPng(widthPx, heightPx, [200, 40, 30]) };
+  await page.locator('.ask input[type="file"]').setInputFiles(file);
 }
 
 /** Waits until the page is idle, apart from loading a model that is held back. */

@@ -1,6 +1,17 @@
 import type { Page } from '@playwright/test';
-import { diskPng } from './images';
-import { ask, expect, idle, message, openPage, openWithoutModel, patches, questionBox, test, token } from './page';
+import {
+  ask,
+  chooseDisk,
+  expect,
+  idle,
+  message,
+  openPage,
+  openWithoutModel,
+  patches,
+  questionBox,
+  test,
+  token,
+} from './page';
 import { shot, withGoldens } from './shot';
 import { twoFramesRun } from './two-frames';
 
@@ -52,11 +63,7 @@ test('several selected tokens and a picked patch', withGoldens, async ({ page })
 
 test('an uploaded wide image, and a question with unknown words', withGoldens, async ({ page }) => {
   await openPage(page);
-  await page.locator('input[type="file"]').setInputFiles({
-    name: 'wide.png',
-    mimeType: 'image/png',
-    buffer: diskPng(900, 450, [200, 40, 30]),
-  });
+  await chooseDisk(page, 'wide.png', 900, 450);
   await expect(page.locator('.readout-title')).toHaveText('wide.png');
   await ask(page, 'What color is the sphere?');
   await scrollToTop(page);

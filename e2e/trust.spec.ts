@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Download, Locator, Page } from '@playwright/test';
-import { diskPng } from './images';
 import { expectAccessible } from './looks';
-import { expect, idle, openPage, openWithoutModel, questionBox, test, token } from './page';
+import { chooseDisk, expect, idle, openPage, openWithoutModel, questionBox, test, token } from './page';
 
 const sentence = (page: Page): Locator => page.locator('.trust-sentence');
 const count = (page: Page): Locator => page.locator('.samples-count');
@@ -80,11 +79,7 @@ test('a selected token shows the entropy of its map', async ({ page }) => {
 
 test('for an uploaded image, the page gives no figures and says how to make a calibration', async ({ page }) => {
   await openPage(page);
-  await page.locator('.ask input[type="file"]').setInputFiles({
-    name: 'mine.png',
-    mimeType: 'image/png',
-    buffer: diskPng(336, 336, [200, 40, 30]),
-  });
+  await chooseDisk(page, 'mine.png', 336, 336);
   await questionBox(page).fill('What color is the sphere?');
   await questionBox(page).press('Enter');
   await expect(page.locator('.answer-question')).toHaveText('What color is the sphere?');
