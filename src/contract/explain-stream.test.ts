@@ -7,7 +7,7 @@ import type { ExplainEvent } from './run';
 import { parseUnembedding } from './unembedding';
 
 // Fixtures recorded from a companion's socket by companion/tests/makers/explanation_fixture.py;
-// companion/tests/server/test_explain.py compares them with the companion's current output.
+// companion/tests/wire/test_explanation.py compares them with the companion's current output.
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
 const chefer = fixture('chefer.explanation'); // queued 0, check, maps of tokens 5 and 1, end
 const expected: ExpectedExplanation = {

@@ -1,13 +1,9 @@
-"""Tests a companion on a real socket: what it streams, how it describes itself, and how it queues and stops runs."""
+"""Tests answers and descriptions of a companion on a real socket."""
 
 import hashlib
 import io
 import json
-import socket
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,28 +20,18 @@ from patchlight.server.app import create_app
 from patchlight.server.head_files import default_head_folder, serve_head
 from patchlight.server.session import ModelSession
 from patchlight.server.settings import ServeSettings
-from patchlight.wire.run import parse_run, read_run
+from patchlight.wire.run import read_run
 from tests.helpers.paths import EMBEDDED, OPENAPI, SAMPLES
 from tests.helpers.serving import (
     Served,
     WatchedSession,
     ask,
-    companion,
     form,
     loaded,
     noise_image,
-    open_run,
     serving,
-    wait_until,
 )
 from tests.helpers.tiny_models import KINDS, tiny
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[Served]:
-    """A tiny companion, shared by tests that do not change it."""
-    with companion() as served:
-        yield served
 
 
 @pytest.fixture(scope="module")
@@ -298,144 +284,3 @@ def test_the_committed_api_description_is_up_to_date(plain: Served):
 def test_health_has_the_version_of_the_run_format(plain: Served):
     with plain.client() as client:
         assert client.get("/v1/health").json() == {"status": "ready", "version": "0.1.0", "protocol": 2}
-
-
-# --- queueing and stopping ---
-
-
-def test_waiting_clients_get_their_position_and_are_served_in_order():
-    with companion(ServeSettings(queue_length=3)) as served, ExitStack() as stack:
-        gate = threading.Event()
-        served.session.before_answer = lambda: gate.wait(20)
-        runs = []
-        for number in range(4):
-            client = stack.enter_context(served.client())
-            runs.append(stack.enter_context(open_run(client, question=f"Number {number}?", maxNewTokens=2)))
-            assert runs[-1].until("queued")["place"] == number
-        full = stack.enter_context(served.client()).post("/v1/generate", **form())
-        assert full.status_code == 503
-        assert full.json()["type"] == "urn:patchlight:problem:queue-full"
-        assert int(full.headers["retry-after"]) >= 1
-        gate.set()
-        assert runs[0].until("end")["reason"] == "length"
-        # The last run moves up one position at a time.
-        assert [runs[3].until("queued")["place"] for _ in range(3)] == [2, 1, 0]
-        assert runs[3].until("end")["reason"] == "length"
-        assert served.session.answer_count == 4
-
-
-def test_running_and_waiting_runs_can_be_cancelled_by_id():
-    with companion() as served, ExitStack() as stack:
-        served.session.after_row = lambda: time.sleep(0.02)
-        first, second = (
-            stack.enter_context(open_run(stack.enter_context(served.client()), maxNewTokens=500)) for _ in range(2)
-        )
-        client = stack.enter_context(served.client())
-        assert second.until("queued")["place"] == 1
-        assert client.post(f"/v1/runs/{second.header['id']}/cancel").status_code == 204
-        assert second.until("end")["reason"] == "cancelled"
-        first.until("token")
-        assert client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 204
-        assert first.until("end")["reason"] == "cancelled"
-        assert served.session.row_count < 450
-        assert served.session.answer_count == 1
-        wait_until(lambda: client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 404, "run removed")
-
-
-def test_disconnecting_stops_the_answer_within_one_token():
-    row_counts: list[int] = []
-    was_stopped = threading.Event()
-
-    def hold_the_eighth_row() -> None:
-        if served.session.row_count == 8:
-            wait_until(served.session.stops[0], "the answer was told to stop")
-            was_stopped.set()
-
-    with companion() as served, served.client() as client:
-        served.session.after_row = hold_the_eighth_row
-        with open_run(client, maxNewTokens=400) as run:
-            for _ in range(4):
-                run.until("token")
-        served.session.before_answer = lambda: row_counts.append(served.session.row_count)
-        assert ask(client, maxNewTokens=1).end.reason == "length"
-        assert was_stopped.is_set() or row_counts[0] < 8
-        # At most the row in progress and the end row.
-        assert row_counts[0] <= 10
-
-
-def test_disconnecting_while_waiting_leaves_the_queue():
-    with companion() as served, served.client() as client, served.client() as other:
-        gate = threading.Event()
-        served.session.before_answer = lambda: gate.wait(20)
-        with open_run(client, maxNewTokens=2):
-            with open_run(other, maxNewTokens=2) as second:
-                assert second.until("queued")["place"] == 1
-            with served.client() as third, open_run(third, maxNewTokens=2) as run:
-                assert run.until("queued")["place"] in (1, 2)
-                gate.set()
-                assert run.until("end")["reason"] == "length"
-        assert served.session.answer_count == 2
-
-
-def test_a_stalled_client_is_disconnected_and_frees_the_model():
-    settings = ServeSettings(stall_s=0.5, buffer_bytes=1000)
-    with companion(settings) as served, served.client() as client:
-        body = httpx.Request("POST", served.url + "/v1/generate", **form(image=noise_image(1600, 1600), sendImage=True))
-        with socket.socket() as stalled:
-            stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            stalled.connect((served.host, served.port))
-            headers = f"POST /v1/generate HTTP/1.1\r\nHost: {served.host}\r\n"
-            headers += "".join(f"{name}: {body.headers[name]}\r\n" for name in ("content-type", "content-length"))
-            stalled.sendall(headers.encode() + b"\r\n" + body.read())
-            wait_until(lambda: served.session.read_count == 1, "the question was read")
-            # Without a free model, this would never return.
-            assert ask(client, maxNewTokens=3).end.reason == "length"
-
-
-def test_two_hundred_concurrent_requests_finish_or_are_refused_and_free_their_memory():
-    check_crowd(crowd=200, rounds=1)
-
-
-@pytest.mark.slow
-def test_ten_rounds_of_two_hundred_concurrent_requests_do_not_leak_memory():
-    check_crowd(crowd=200, rounds=10)
-
-
-def check_crowd(*, crowd: int, rounds: int) -> None:
-    import psutil
-
-    process = psutil.Process()
-    image = noise_image(200, 120)
-    with (
-        companion(ServeSettings(queue_length=24)) as served,
-        served.client(limits=httpx.Limits(max_keepalive_connections=0)) as client,
-    ):
-
-        def one(outcomes: list[str], number: int) -> None:
-            response = client.post("/v1/generate", **form(f"Number {number}?", image, maxNewTokens=4))
-            if response.status_code == 503 and int(response.headers["retry-after"]) >= 1:
-                outcomes.append("refused")
-            else:
-                outcomes.append(parse_run(response.content).end.reason)
-
-        def all_at_once() -> list[str]:
-            outcomes: list[str] = []
-            threads = [threading.Thread(target=one, args=(outcomes, number)) for number in range(crowd)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(60)
-            assert not any(thread.is_alive() for thread in threads), "a request hangs"
-            return outcomes
-
-        # The first round makes allocations that libraries never release: thread pools, parsers, arenas.
-        all_at_once()
-        before = process.memory_info().rss
-        for _ in range(rounds):
-            outcomes = all_at_once()
-            assert len(outcomes) == crowd
-            assert set(outcomes) <= {"length", "refused"}
-            assert outcomes.count("length") >= 25
-        grown_mib = (process.memory_info().rss - before) / 2**20
-        # 200 images and their states take about 30 MB; the allocator keeps some memory that threads have freed.
-        assert grown_mib < 32, f"memory grew by {grown_mib:.0f} MiB"

@@ -1,15 +1,13 @@
-"""Tests explanations on a real socket: what is streamed, which requests are refused, how work is queued and stopped."""
+"""Tests explanations on a real socket: what is streamed, and which requests are refused."""
 
 import io
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import httpx
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -20,7 +18,7 @@ from patchlight.models.loading import LoadOptions, load
 from patchlight.server.app import create_app
 from patchlight.server.session import ModelSession
 from patchlight.server.settings import ServeSettings
-from patchlight.wire.explanation import ExplanationWriter, TokenMap, parse_explanation
+from patchlight.wire.explanation import parse_explanation
 from patchlight.wire.run import Run, read_run
 from tests.helpers.paths import EMBEDDED, SAMPLES
 from tests.helpers.serving import (
@@ -34,14 +32,10 @@ from tests.helpers.serving import (
     loaded,
     noise_image,
     open_explanation,
-    open_run,
     refusal,
     serving,
-    wait_until,
 )
 from tests.helpers.tiny_models import KINDS, tiny
-from tests.makers.explanation_fixture import ROWS, sent_about
-from tests.makers.run_fixture import FIXTURE
 
 SMALL = ServeSettings(image_bytes=80_000, image_pixels=20_000, question_chars=300, prompt_tokens=200, new_tokens=40)
 
@@ -50,13 +44,6 @@ SMALL = ServeSettings(image_bytes=80_000, image_pixels=20_000, question_chars=30
 def small() -> Iterator[Served]:
     with companion(SMALL) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def run(small: Served) -> Run:
-    """An answer of eight tokens."""
-    with small.client() as client:
-        return ask(client, maxNewTokens=8)
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +173,15 @@ def test_each_map_is_sent_while_the_next_is_computed(small: Served, run: Run):
             assert explanation.until("end")["tokens"] == 6
     finally:
         small.session.after_row = lambda: None
+
+
+def test_a_truncated_stream_has_its_complete_maps_and_no_end(small: Served, run: Run):
+    with small.client() as client:
+        content = client.post("/v1/explain", **explain_form("chefer", run, range(4))).content
+    assert len(parse_explanation(content).maps) == 4
+    truncated = parse_explanation(content[: int(0.7 * len(content))])
+    assert 0 < len(truncated.maps) < 4
+    assert truncated.end is None
 
 
 # --- failures ---
@@ -331,199 +327,3 @@ def test_the_default_memory_limit_is_half_of_the_free_memory(small: Served):
 
     allowed = small.session.facts.limits.explain_bytes
     assert 0 < allowed <= 0.6 * psutil.virtual_memory().total
-
-
-# --- queueing and stopping ---
-
-
-def test_explanations_and_answers_share_one_queue(run: Run):
-    with companion() as served, ExitStack() as stack:
-        gate = threading.Event()
-        served.session.before_answer = lambda: gate.wait(20)
-        clients = [stack.enter_context(served.client()) for _ in range(3)]
-        first = stack.enter_context(open_run(clients[0], maxNewTokens=2))
-        assert first.until("queued")["place"] == 0
-        second = stack.enter_context(open_explanation(clients[1], "chefer", run, [0]))
-        assert second.until("queued")["place"] == 1
-        third = stack.enter_context(open_run(clients[2], maxNewTokens=2))
-        assert third.until("queued")["place"] == 2
-        gate.set()
-        assert first.until("end")["reason"] == "length"
-        assert second.until("end")["reason"] == "done"
-        assert third.until("end")["reason"] == "length"
-
-
-def test_an_explanation_is_refused_if_the_queue_is_full(run: Run):
-    with companion(ServeSettings(queue_length=0)) as served, ExitStack() as stack:
-        gate = threading.Event()
-        served.session.before_answer = lambda: gate.wait(20)
-        first = stack.enter_context(open_run(stack.enter_context(served.client()), maxNewTokens=2))
-        assert first.until("queued")["place"] == 0
-        full = stack.enter_context(served.client()).post("/v1/explain", **explain_form("chefer", run, [0]))
-        gate.set()
-        assert full.status_code == 503
-        assert int(full.headers["retry-after"]) >= 1
-
-
-def test_running_and_waiting_explanations_can_be_cancelled_by_id(run: Run):
-    def hold_the_first_map() -> None:
-        if served.session.row_count == 2:
-            wait_until(served.session.stops[0], "the first was told to stop")
-
-    with companion() as served, ExitStack() as stack:
-        served.session.after_row = hold_the_first_map
-        first, second = (
-            stack.enter_context(open_explanation(stack.enter_context(served.client()), "chefer", run, range(8)))
-            for _ in range(2)
-        )
-        client = stack.enter_context(served.client())
-        assert second.until("queued")["place"] == 1
-        assert client.post(f"/v1/runs/{second.header['id']}/cancel").status_code == 204
-        assert second.until("end")["reason"] == "cancelled"
-        assert first.until("map")["tokenIndex"] == 0
-        assert client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 204
-        rows = [first.next()]
-        while rows[-1]["kind"] != "end":
-            rows.append(first.next())
-        # The explanation stops within one token: at most the map in progress arrives before the end row.
-        assert len(rows) <= 3
-        assert rows[-1]["reason"] == "cancelled"
-        assert rows[-1]["tokens"] == len(rows)
-        assert rows[-1]["backwardPasses"] == len(rows)
-        assert served.session.explain_count == 1
-        wait_until(lambda: client.post(f"/v1/runs/{first.header['id']}/cancel").status_code == 404, "run removed")
-
-
-def test_disconnecting_stops_the_explanation_within_one_token(run: Run):
-    row_counts: list[int] = []
-    was_stopped = threading.Event()
-
-    def hold_the_first_map() -> None:
-        if served.session.row_count == 2:
-            wait_until(served.session.stops[0], "the explanation was told to stop")
-            was_stopped.set()
-
-    with companion() as served, served.client() as client:
-        served.session.after_row = hold_the_first_map
-        with open_explanation(client, "chefer", run, range(8)) as explanation:
-            explanation.until("map")
-        served.session.before_answer = lambda: row_counts.append(served.session.row_count)
-        assert ask(client, maxNewTokens=2).end.reason == "length"
-        assert was_stopped.is_set() or row_counts[0] < 2
-        # At most the map in progress and the end row.
-        assert row_counts[0] <= 4
-
-
-# --- unembedding rows ---
-
-
-def rows_of(response: httpx.Response) -> tuple[dict[str, Any], list[int], np.ndarray]:
-    assert response.status_code == 200, response.text
-    assert response.headers["content-type"] == "application/vnd.apache.arrow.stream"
-    with pa.ipc.open_stream(response.content) as stream:
-        table = stream.read_all()
-    header = json.loads((table.schema.metadata or {})[b"patchlight.unembedding"])
-    return header, table["tokenId"].to_pylist(), np.stack(table["row"].to_numpy(zero_copy_only=False))
-
-
-def test_unembedding_rows_times_a_state_give_the_logits(small: Served, run: Run):
-    weight = tiny("llava").model.lm_head.weight.detach().numpy()
-    with small.client() as client:
-        header, ids, rows = rows_of(client.get("/v1/unembedding", params={"ids": "7,0,41"}))
-        assert header == {"formatVersion": 1, "model": {"name": "tiny", "revision": "0" * 12}, "hiddenSize": 32}
-        assert ids == [7, 0, 41]
-        assert rows.dtype == np.float16
-        np.testing.assert_array_equal(rows, weight[[7, 0, 41]].astype(np.float16))
-        for token in run.tokens[:3]:
-            chosen, other = token.alternatives[:2]
-            _, _, pair = rows_of(client.get("/v1/unembedding", params={"ids": f"{chosen.token_id},{other.token_id}"}))
-            logits = pair.astype(np.float64) @ token.query_state.astype(np.float64)
-            # Rows and state are fp16: a relative error of about 1e-3 on logits of a few units.
-            assert abs((logits[0] - logits[1]) - (chosen.log_prob - other.log_prob)) < 0.02
-
-
-def test_rows_that_overflow_fp16_are_sent_as_float32():
-    made = tiny("llava")
-    settings = ServeSettings()
-    with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-        with torch.no_grad():
-            made.model.lm_head.weight[5] *= 2**30
-        _, _, rows = rows_of(client.get("/v1/unembedding", params={"ids": "5,4"}))
-    assert rows.dtype == np.float32
-    np.testing.assert_array_equal(rows, made.model.lm_head.weight.detach().numpy()[[5, 4]])
-
-
-def test_an_output_layer_with_a_bias_has_no_unembedding_rows():
-    made = tiny("llava")
-    made.model.lm_head.bias = torch.nn.Parameter(torch.ones(made.model.lm_head.weight.shape[0]))
-    settings = ServeSettings()
-    with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
-        assert not client.get("/v1/model").json()["unembedding"]
-        assert refusal(client.get("/v1/unembedding", params={"ids": "3"}))[:2] == (404, "no-unembedding")
-
-
-@pytest.mark.parametrize(
-    ("ids", "expected"),
-    [
-        (None, (422, "invalid-request", None, None)),
-        ("", (422, "invalid-request", None, None)),
-        ("1,", (422, "invalid-request", None, None)),
-        ("-1", (422, "invalid-request", None, None)),
-        ("1;2", (422, "invalid-request", None, None)),
-        ("9" * 30, (422, "invalid-request", None, None)),
-        ("999999999", (404, "no-such-token", None, None)),
-        (",".join(["1"] * 513), (422, "too-many-ids", 512, 513)),
-    ],
-)
-def test_invalid_ids_are_refused(ids: str | None, expected: tuple[int, str, int | None, int | None], small: Served):
-    with small.client() as client:
-        response = client.get("/v1/unembedding", params={} if ids is None else {"ids": ids})
-    assert refusal(response) == expected
-
-
-# --- the stream format ---
-
-
-MODEL: Any = {"name": "m", "revision": "0", "dtype": "float32", "device": "cpu"}
-
-
-@pytest.mark.parametrize(
-    ("token_index", "values", "reason"),
-    [
-        (0, [0, 0], "expected the map of token 1, got the map of token 0"),
-        (1, [0, 0, 0], r"expected values of token 1 of shape \(2,\), got \(3,\)"),
-        (1, [np.nan, 0], "the map of token 1 is not finite: 1 of 2 values"),
-    ],
-)
-def test_invalid_maps_are_not_written(token_index: int, values: list[float], reason: str):
-    writer = ExplanationWriter(
-        io.BytesIO(),
-        {"id": "a", "method": "chefer", "model": MODEL, "tokenIndices": [1, 0], "patches": 2, "promptTokens": 1},
-    )
-    with pytest.raises(ValueError, match=reason):
-        writer.map(TokenMap(token_index, np.array(values, np.float32), None, None, None, 1))
-
-
-def test_a_truncated_stream_has_its_complete_maps_and_no_end(small: Served, run: Run):
-    with small.client() as client:
-        content = client.post("/v1/explain", **explain_form("chefer", run, range(4))).content
-    assert len(parse_explanation(content).maps) == 4
-    truncated = parse_explanation(content[: int(0.7 * len(content))])
-    assert 0 < len(truncated.maps) < 4
-    assert truncated.end is None
-
-
-def test_the_committed_explanations_are_up_to_date():
-    for path, content in sent_about(read_run(FIXTURE)).items():
-        if path == ROWS:
-            assert path.read_bytes() == content
-            continue
-        committed, current = parse_explanation(path.read_bytes()), parse_explanation(content)
-        assert current.header["model"] == committed.header["model"]
-        assert current.header["tokenIndices"] == committed.header["tokenIndices"]
-        for expected, actual in zip(committed.maps, current.maps, strict=True):
-            # The order of float32 sums may differ on another machine.
-            np.testing.assert_allclose(actual.values, expected.values, rtol=1e-3, atol=1e-5)
-            assert (actual.prompt is None) == (expected.prompt is None)
