@@ -8,8 +8,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from patchlight.embedded.answering import GreedyAnswer, ask_scenes, greedy_answers
+from patchlight.embedded.build import NAME, revision
 from patchlight.embedded.evaluate import is_right
-from patchlight.embedded.pipeline import NAME, revision
 from patchlight.embedded.training.model import load_model
 from patchlight.embedded.world.phrases import ATTRIBUTES
 from patchlight.embedded.world.pool import PooledScene, patch_majority

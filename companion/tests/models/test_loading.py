@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import AutoConfig, Blip2Config, LlavaConfig, SmolVLMProcessor
 from transformers.models.smolvlm import processing_smolvlm
 
-from patchlight.embedded.pipeline import revision
+from patchlight.embedded.build import revision
 from patchlight.models import loading
 from patchlight.models.decoding import UnsupportedGeneration
 from patchlight.models.families.registry import UnsupportedFamily

@@ -21,7 +21,7 @@ from patchlight.embedded.browser.explain_export import METHOD_GRAPHS, TRACE, Sha
 from patchlight.embedded.browser.explain_parity import exported_maps, plain_maps, relative_error
 from patchlight.embedded.browser.export import GRAPHS, store_weights_in_fp16
 from patchlight.embedded.browser.plain_methods import PlainAnswer
-from patchlight.embedded.pipeline import NAME
+from patchlight.embedded.build import NAME
 from patchlight.embedded.training.llava_parts import language_model
 from patchlight.embedded.training.model import load_model
 from patchlight.methods.attention_hooks.decoder_call import DecoderCall

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, CLIPImageProcessorPil
 from patchlight.calibration.entropy import bernoulli, kernel_density, sum_normalised
 from patchlight.calibration.file import read_facts
 from patchlight.embedded.browser.browser_model import BrowserModel
+from patchlight.embedded.build import NAME, revision
 from patchlight.embedded.calibration.answer_scenes import (
     CalibrationSize,
     answer_scenes,
@@ -23,7 +24,6 @@ from patchlight.embedded.calibration.answer_scenes import (
 )
 from patchlight.embedded.calibration.folder import CELL_PX, SPRITE_COLS
 from patchlight.embedded.calibration.question_sets import SETS
-from patchlight.embedded.pipeline import NAME, revision
 from patchlight.embedded.training.packing import PATCHES, prompt_pieces
 from patchlight.embedded.world.questions import normalize_answer
 from patchlight.embedded.world.render import render_seed

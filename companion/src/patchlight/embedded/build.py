@@ -1,0 +1,335 @@
+"""A build of the page's model: its folders, and the steps from rendered scenes to recorded runs."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+
+import torch
+from transformers import AutoTokenizer, LlavaForConditionalGeneration
+
+from ..calibration.file import CalibrationFacts
+from ..head.fastrm import FastRM, HeadFacts
+from ..head.training import train_head
+from ..report import figure, write_report
+from .browser.browser_model import BrowserModel
+from .browser.explain_export import export_explain_graphs
+from .browser.explain_parity import check_explain_parity
+from .browser.export import export_browser_model
+from .browser.parity import check_parity
+from .build_size import Size
+from .calibration.answer_scenes import SPLIT, answer_scenes, read_scenes
+from .calibration.check import check_answers, check_figures
+from .calibration.folder import SUMMARY_FILE, calibration_rows, write_folder
+from .calibration.question_sets import SET_MEANINGS, SETS
+from .card import CARD_FILE, update_figures, write_card
+from .collect import CollectConfig, collect
+from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
+from .page_samples import write_samples
+from .training.llava_parts import text_config
+from .training.model import PROMPT, build_model, load_model, save_model
+from .training.packing import PATCHES
+from .training.stages import StageConfig, train_stage
+from .training.supervision import AlignmentHead
+from .training.vocabulary import build_tokenizer
+from .world.pool import ScenePool
+from .world.questions import KINDS, ask
+from .world.render import render_seed
+from .world.scenes import split_seed
+
+NAME = "patchlight-scenes"
+KNOWS = (
+    "This tiny model knows rendered spheres, cubes and cylinders only. For photographs, use your own model. It was "
+    "trained from scratch on scenes with eight colours, two sizes and two materials; it answers what, where, how many "
+    "and yes/no questions, and describes a scene."
+)
+STEPS = (
+    "scenes",
+    "align",
+    "easy",
+    "answer",
+    "whole",
+    "finish",
+    "model",
+    "answers",
+    "samples",
+    "head",
+    "head-report",
+    "export",
+    "explain",
+    "calibration",
+    "card",
+    "runs",
+)
+
+
+class Build:
+    """The folders and the ordered steps of one build; each step can also run alone."""
+
+    def __init__(self, work: Path, hf: Path, out: Path, samples: Path, dataset: Path, size: Size, workers: int):
+        self.work, self.hf, self.out, self.sample_folder, self.dataset = work, hf, out, samples, dataset
+        self.size, self.workers = size, workers
+        self.head_folder, self.report = hf / "fastrm", out / "report"
+        self.tokenizer = build_tokenizer()
+
+    def run(self, only: list[str] | None) -> None:
+        steps: dict[str, Callable[[], None]] = {
+            "scenes": self.scenes,
+            "align": lambda: self.train("align"),
+            "easy": lambda: self.train("easy"),
+            "answer": lambda: self.train("answer"),
+            "whole": lambda: self.train("whole"),
+            "finish": lambda: self.train("finish"),
+            "model": self.model,
+            "answers": self.answers,
+            "samples": self.samples,
+            "head": self.head,
+            "head-report": self.head_report,
+            "export": self.export,
+            "explain": self.explain,
+            "calibration": self.calibration,
+            "card": self.card,
+            "runs": self.runs,
+        }
+        for name in only or STEPS:
+            print(f"== {name}", flush=True)
+            started = time.perf_counter()
+            steps[name]()
+            print(f"   {name} took {time.perf_counter() - started:.1f} s", flush=True)
+
+    def pool(self, split: str) -> ScenePool:
+        counts = {
+            "train": self.size.train_scenes,
+            "validation": self.size.validation_scenes,
+            "test": self.size.test_scenes,
+        }
+        return ScenePool(self.work / "scenes", split, counts[split])
+
+    def untrained(self) -> LlavaForConditionalGeneration:
+        """Build a model of the configured size with random weights."""
+        return build_model(self.tokenizer, max_layers=self.size.model_layers)
+
+    def scenes(self) -> None:
+        for split in ("train", "validation", "test"):
+            self.pool(split).fill(workers=self.workers)
+
+    def train(self, name: str) -> None:
+        """Train one stage, starting from the previous stage's weights."""
+        model, head = self.untrained(), AlignmentHead(192, self.tokenizer)
+        names = [stage.name for stage in self.size.stages]
+        place = names.index(name)
+        if place:
+            before = torch.load(
+                self.work / "training" / f"{names[place - 1]}.pt", weights_only=True, map_location="cpu"
+            )
+            model.load_state_dict(before["model"])
+            head.load_state_dict(before["head"])
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        trained_now = train_stage(
+            model,
+            head,
+            self.tokenizer,
+            self.pool("train"),
+            self.size.stages[place],
+            self.work / "training",
+            device=device,
+        )
+        validation = self.work / "training" / f"{name}.validation.json"
+        if not trained_now and validation.exists():
+            return
+        trained = self.untrained()  # a copy, because the compiled model would be recompiled for other shapes
+        trained.load_state_dict(model.state_dict())
+        torch.nn.Module.to(trained, device)
+        exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)
+        print(exact)
+        validation.write_text(json.dumps(exact, indent=1))
+
+    def trained(self) -> tuple[StageConfig, ...]:
+        """Return the stages that were run. They differ from `self.size.stages` if the build was resumed with another
+        size.
+        """
+        files = [self.work / "training" / f"{stage.name}.config.json" for stage in self.size.stages]
+        return tuple(StageConfig(**json.loads(file.read_text())) for file in files)
+
+    def model(self) -> None:
+        """Save the last stage's weights in the standard Hugging Face layout."""
+        model = self.untrained()
+        last = torch.load(
+            self.work / "training" / f"{self.size.stages[-1].name}.pt", weights_only=True, map_location="cpu"
+        )
+        model.load_state_dict(last["model"])
+        save_model(model.eval(), self.hf)
+
+    def loaded(self) -> LlavaForConditionalGeneration:
+        return load_model(self.hf)
+
+    def answers(self) -> None:
+        result = evaluate_answers(
+            self.loaded(),
+            self.hf,
+            self.pool("test"),
+            self.report,
+            questions=self.size.questions,
+            descriptions=self.size.descriptions,
+        )
+        print(json.dumps(result, indent=1))
+
+    def samples(self) -> None:
+        """Collect training samples from the training scenes, and held-out samples from the test scenes."""
+        size = self.size
+        for folder, config in (
+            ("held-out", CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)),
+            ("samples", CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)),
+        ):
+            collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
+
+    def head(self) -> None:
+        facts = HeadFacts(
+            hidden_size=text_config(self.loaded()).hidden_size,
+            stage="post_norm",
+            teacher="Chefer relevancy, exact",
+            labelling_threshold=self.size.head.labelling_threshold,
+            classification_threshold=0.4,
+            model=NAME,
+            model_revision=revision(self.hf),
+        )
+        train_head(self.work / "samples", self.head_folder, facts, self.size.head)
+
+    def head_report(self) -> None:
+        head = FastRM.from_pretrained(self.head_folder)
+        facts = head.facts
+        best = evaluate_maps(head, self.work / "held-out", self.pool("test"), self.report, facts.labelling_threshold)
+        head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
+
+    def export(self) -> None:
+        training = {
+            stage.name: {"steps": stage.steps, "images": stage.steps * stage.batch_images} for stage in self.trained()
+        }
+        training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
+        export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
+        self.parity()
+
+    def explain(self) -> None:
+        """Export the gradient and attention methods and compare them with autograd on questions about unseen scenes."""
+        export_explain_graphs(self.hf, self.out)
+        samples = []
+        for k in range(self.size.explained_questions):
+            scene, rendered = render_seed(split_seed("test", k))
+            samples.append((rendered.image, ask(scene, Random(k), KINDS[k % len(KINDS)]).text))
+        print(check_explain_parity(self.hf, self.out, samples, limit=self.size.answer_tokens))
+        self.renew_card()
+
+    def parity(self) -> None:
+        """Compare the exported graphs with PyTorch on questions about unseen scenes."""
+        pool = self.pool("test")
+        samples = []
+        for k in range(self.size.parity_questions):
+            item, random = pool[k % len(pool)], Random(k)
+            kind = KINDS[k % len(KINDS)]
+            samples.append((item.image, ask(item.scene, random, kind).text))
+        parity = check_parity(self.hf, self.head_folder, self.out, samples)
+        print(parity)
+
+    def renew_card(self) -> None:
+        """Update the figures in an existing card from an earlier build. The `card` step writes a new card."""
+        if (self.out / CARD_FILE).exists():
+            update_figures(self.out, [self.dataset / SUMMARY_FILE])
+
+    def weigh(self) -> None:
+        """Report the total size of the files that the page can load."""
+        size = sum(f.stat().st_size for f in self.out.rglob("*") if f.is_file() and "report" not in f.parts)
+        write_report(
+            self.report,
+            "size",
+            "Size of the browser model's folder",
+            COMMAND.format(step="card"),
+            [figure("total size", size / 1e6, unit="MB", goal="<= 40")],
+        )
+
+    def card(self) -> None:
+        """Write the model card, which states where this build falls short of a full build.
+
+        Includes `training/history.md`, which describes manual changes to the build, if the working folder contains it.
+        """
+        self.weigh()
+        training: Mapping[str, Mapping[str, float]] = json.loads((self.out / "manifest.json").read_text())["training"]
+        history = self.work / "training" / "history.md"
+        run, whole = self.trained(), self.size.stages
+        short = [
+            f"{a.steps} of {b.steps} `{b.name}` steps" for a, b in zip(run, whole, strict=True) if a.steps < b.steps
+        ]
+        if training["head"]["tokens"] < 100_000:
+            short.append(f"{training['head']['tokens']} of 100000 explained tokens")
+        for name, label, expected in (
+            ("answers", "questions", self.size.questions),
+            ("parity", "questions", self.size.parity_questions),
+            ("explain", "questions", self.size.explained_questions),
+        ):
+            figures = json.loads((self.report / f"{name}.json").read_text())["figures"]
+            count = int(next(f["value"] for f in figures if f["label"] == label))
+            if count < expected:
+                short.append(f"{count} of {expected} questions for the {name} table")
+        write_card(
+            self.out,
+            self.hf,
+            further_reports=[self.dataset / SUMMARY_FILE],
+            name=NAME,
+            knows=KNOWS,
+            revision=revision(self.hf),
+            prompt=PROMPT,
+            stages=run,
+            notes=(f"**Interim build**, smaller than a full build: {', '.join(short)}.\n\n" if short else "")
+            + (f"{history.read_text().strip()}\n\n" if history.exists() else "")
+            + (
+                f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
+                "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3), and "
+                "the FastRM head was trained on them: Adam, batch size 128, "
+                f"{training['head']['steps']} steps, learning rate {training['head']['learning_rate']} (the paper's "
+                "2e-5 is for d = 4096), cosine decay. The classification threshold was chosen on half of the held-out "
+                "scenes and evaluated on the other half. The questions of the page's recorded examples were chosen "
+                "before the model answered them; the example that opens the page was chosen for a map that is easy to "
+                "read."
+            ),
+        )
+
+    def calibration(self) -> None:
+        """Write the calibration: answers about unseen scenes, the entropies of their maps, and the images."""
+        size, tokenizer = self.size.calibration, AutoTokenizer.from_pretrained(self.hf)
+        browser = BrowserModel(self.out, threads=1)
+        head = browser.manifest["head"]
+        scenes = read_scenes(answer_scenes(browser, tokenizer, self.work / "calibration", size))
+        checked = check_answers(self.hf, self.head_folder, scenes, size.checked_answers, limit=size.answer_tokens)
+        print(checked)
+        facts: CalibrationFacts = {
+            "model": {"name": NAME, "revision": browser.manifest["revision"], "sameAs": [revision(self.hf)]},
+            "head": {"name": head["name"], "revision": head["revision"]},
+            "data": {
+                "name": f"{NAME}, split {SPLIT}",
+                "sets": list(SETS),
+                "about": f"Questions about {len(scenes)} rendered scenes that neither the model nor the head has seen: "
+                + "; ".join(f"{name} ({meaning})" for name, meaning in SET_MEANINGS.items())
+                + ". An answer counts as right only if it matches the reference exactly.",
+            },
+            "command": COMMAND.format(step="calibration"),
+            "patches": PATCHES,
+            "seed": size.seed,
+            "licence": browser.manifest["licence"],
+            "sprites": None,
+            "images": None,
+        }
+        rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
+        write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
+        self.renew_card()
+
+    def runs(self) -> None:
+        """Record the example runs with the Hugging Face model, labelled with the revision of the page's graphs."""
+        shipped = json.loads((self.out / "manifest.json").read_text())["revision"]
+        write_samples(self.hf, self.head_folder, self.sample_folder, name=NAME, revision=shipped, knows=KNOWS)
+
+
+def revision(folder: Path) -> str:
+    """Return the first 12 hex digits of the SHA-256 of the folder's weights."""
+    return sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
