@@ -1,4 +1,4 @@
-"""Arguments that `collect` and `evaluate` share: model, dataset and answer options."""
+"""Arguments that commands share: model options (`serve`, `collect`, `evaluate`), dataset and answer options."""
 
 import argparse
 from pathlib import Path
@@ -22,8 +22,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--dtype",
         default="auto",
-        choices=("auto", "float32", "bfloat16", "float16"),
-        help="number format of the weights (default: %(default)s)",
+        help="number format of the weights: auto, float32, bfloat16 or float16 (default: %(default)s)",
     )
     group.add_argument("--device-map", help="spread the model over several GPUs: auto, balanced or sequential")
 
@@ -49,13 +48,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def model_options(arguments: argparse.Namespace, rank: "Rank") -> "LoadOptions":
-    """Return the model options, with the device for this rank."""
+def model_options(arguments: argparse.Namespace, rank: "Rank | None" = None) -> "LoadOptions":
+    """Return the model options, with the device for `rank` if there are several processes."""
     from ..models.loading import LoadOptions
 
     return LoadOptions(
         model=arguments.model,
-        device=rank.device(arguments.device),
+        device=arguments.device if rank is None else rank.device(arguments.device),
         dtype=arguments.dtype,
         revision=arguments.revision,
         device_map=arguments.device_map,

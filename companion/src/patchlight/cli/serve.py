@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .data_arguments import add_model_arguments, model_options
 from .http_server import add_server_arguments, listen, run_server, say, token, warn_of_short_token
 
 if TYPE_CHECKING:
@@ -25,17 +26,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Load a vision-language model, and serve the page and an HTTP API that answers questions about "
         "images.",
     )
-    parser.add_argument("--model", required=True, help="Hugging Face model id, or a folder with a model")
-    parser.add_argument("--revision", help="branch, tag or commit of the model")
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, mps, cuda, or one GPU such as cuda:1 (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--dtype",
-        default="auto",
-        help="number format of the weights: auto, float32, bfloat16 or float16 (default: %(default)s)",
-    )
-    parser.add_argument("--device-map", help="spread the model over several GPUs: auto, balanced or sequential")
+    add_model_arguments(parser)
     parser.add_argument(
         "--head", type=Path, help="folder of a trained FastRM head (default: fastrm/ in the model's folder)"
     )
@@ -79,7 +70,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..models.loading import LoadOptions
     from ..server.page import load_page, packaged_page
     from ..server.settings import GIB, MIB, ServeSettings
 
@@ -95,13 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         new_tokens=arguments.max_new_tokens,
         explain_bytes=None if arguments.explain_memory is None else int(arguments.explain_memory * GIB),
     )
-    options = LoadOptions(
-        model=arguments.model,
-        device=arguments.device,
-        dtype=arguments.dtype,
-        revision=arguments.revision,
-        device_map=arguments.device_map,
-    )
+    options = model_options(arguments)
     page_folder = arguments.page or packaged_page()
     page = None if page_folder is None else load_page(page_folder, has_api=True)
     # Bind first, so that a port in use is reported before the model loads, which may take minutes.
