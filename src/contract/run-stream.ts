@@ -1,3 +1,4 @@
+import { formatCount } from '../text/number-format';
 import { type ArrowBytes, isAbort } from './arrow-rows';
 import type { RunEnd, RunEvent, RunHeader } from './run';
 import type { StreamHeader } from './run-header';
@@ -54,6 +55,6 @@ function runHeader(header: StreamHeader, picture: Uint8Array): RunHeader {
 
 /** The times are unknown, so they are 0. */
 function truncated(tokens: number, why: string): RunEnd {
-  const message = `The run was cut off after ${tokens} tokens: ${why}`;
+  const message = `The run was cut off after ${formatCount(tokens, 'token', 'tokens')}: ${why}`;
   return { reason: 'truncated', answerMs: 0, firstTokenMs: 0, message };
 }

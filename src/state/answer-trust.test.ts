@@ -60,7 +60,7 @@ describe('whether an answer can be compared', () => {
     expect(answerIsComparable(run('cancelled'))).toMatchObject({ kind: 'no', isMakeable: false });
     expect(answerIsComparable(run('stop', { head: undefined })).kind).toBe('no');
     expect(answerIsComparable({ ...run('stop'), mapOf: (index) => (index < 3 ? map() : undefined) })).toMatchObject({
-      why: '2 of 5 tokens have no map, so the answer’s entropy is unknown.',
+      why: 'There is no map for 2 of 5 tokens, so the answer’s entropy is unknown.',
     });
   });
 

@@ -26,7 +26,8 @@ export function answerIsComparable(run: RunSnapshot): Comparable {
   if (isCut(end) || tokens.length === 0)
     return no('This answer is incomplete and cannot be compared with complete answers.');
   const missing = tokens.filter(({ index }) => run.mapOf(index) === undefined).length;
-  if (missing > 0) return no(`${missing} of ${tokens.length} tokens have no map, so the answer’s entropy is unknown.`);
+  if (missing > 0)
+    return no(`There is no map for ${missing} of ${tokens.length} tokens, so the answer’s entropy is unknown.`);
   return { kind: 'yes' };
 }
 

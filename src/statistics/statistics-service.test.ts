@@ -125,7 +125,7 @@ describe('the statistics worker', () => {
     const { table: number } = await page.loadText(`entropy,correct\n${'4.5,1\n4.6,1\n'.repeat(40)}`);
     const { figures, auroc, why } = await page.compute('threshold', number, { value });
     expect([figures, auroc]).toEqual([undefined, undefined]);
-    expect(why).toContain('There are 0 wrong answers');
+    expect(why).toContain('at least 10 wrong answers, found 0');
     const { densities } = await page.compute('distribution', number, { value });
     expect(densities.wrong).toEqual({ state: 'none', n: 0, why: 'There are no wrong answers.' });
     expect(densities.right.state).toBe('banded');

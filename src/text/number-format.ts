@@ -28,9 +28,9 @@ export function formatPercent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-/** "1 patch", "12 patches". */
+/** "1 patch", "1,152 patches". */
 export function formatCount(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`;
+  return `${formatWhole(count)} ${count === 1 ? one : many}`;
 }
 
 /** "12,345". */

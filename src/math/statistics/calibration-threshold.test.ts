@@ -47,7 +47,7 @@ describe('calibrating a threshold', () => {
     );
     expect(actual).toMatchObject({
       state: 'refused',
-      why: expect.stringContaining('There are 0 wrong answers in the half used to set'),
+      why: expect.stringContaining('The half used to set the threshold needs at least 10 wrong answers, found 0.'),
     });
   });
 

@@ -60,7 +60,7 @@ export function calibrateThreshold(
         const purpose = half === 'set' ? 'set' : 'check';
         return {
           state: 'refused',
-          why: `There are ${n} ${side} answers in the half used to ${purpose} the threshold; at least ${minPerClass} are needed.`,
+          why: `The half used to ${purpose} the threshold needs at least ${minPerClass} ${side} answers, found ${n}.`,
         };
       }
   const { set, checked } = halves;

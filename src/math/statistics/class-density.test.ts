@@ -24,7 +24,7 @@ describe('the density of a class', () => {
 
   it('has no bands below the minimum number of values', () => {
     const actual = classDensity(values.slice(0, minForBands - 1), 'right answers', options);
-    expect(actual).toMatchObject({ state: 'bare', why: 'There are 29 right answers; bands need at least 30.' });
+    expect(actual).toMatchObject({ state: 'bare', why: 'Bands need at least 30 right answers, found 29.' });
     expect(classDensity(values.slice(0, minForBands), 'right answers', options).state).toBe('banded');
   });
 
@@ -34,7 +34,7 @@ describe('the density of a class', () => {
       return actual.state === 'none' ? actual.why : actual.state;
     };
     expect(why(new Float64Array())).toBe('There are no wrong answers.');
-    expect(why(values.slice(0, 3))).toBe('There are 3 wrong answers; a density needs at least 5.');
+    expect(why(values.slice(0, 3))).toBe('A density needs at least 5 wrong answers, found 3.');
     expect(why(new Float64Array(60).fill(1 / 3))).toBe('All 60 wrong answers have the same value, 0.3333.');
   });
 

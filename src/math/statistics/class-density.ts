@@ -50,13 +50,13 @@ export function classDensity(values: Float64Array, name: string, options: Densit
   const { grid, bandwidthFactor, resamples, seed } = options;
   if (n === 0) return { state: 'none', n, why: `There are no ${name}.` };
   if (n < minForDensity)
-    return { state: 'none', n, why: `There are ${n} ${name}; a density needs at least ${minForDensity}.` };
+    return { state: 'none', n, why: `A density needs at least ${minForDensity} ${name}, found ${n}.` };
   const bandwidth = options.bandwidth ?? scottBandwidth(values) * bandwidthFactor;
   if (!(bandwidth > 0))
     return { state: 'none', n, why: `All ${n} ${name} have the same value, ${Number(values[0]!.toPrecision(4))}.` };
   const why =
     n < minForBands
-      ? `There are ${n} ${name}; bands need at least ${minForBands}.`
+      ? `Bands need at least ${minForBands} ${name}, found ${n}.`
       : resamples === 0
         ? 'Bands were not requested.'
         : undefined;

@@ -5,7 +5,7 @@ import { barsPathData, binAt, maxCounts } from '../../marks/histogram';
 import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
 import type { AnswerValue, Distribution } from '../../statistics/api';
-import { formatWhole } from '../../text/number-format';
+import { formatCount, formatWhole } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
@@ -197,9 +197,11 @@ function densityFacts({ densities, leftOut }: Distribution): string[] {
   const facts = classes.map((name) => {
     const estimate = densities[name];
     const bandwidth = estimate.state === 'none' ? '' : `, bandwidth ${Number(estimate.bandwidth.toPrecision(4))}`;
-    return `${name}: ${estimate.n} answers${bandwidth}${estimate.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
+    return `${name}: ${formatCount(estimate.n, 'answer', 'answers')}${bandwidth}${estimate.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
   });
-  return leftOut > 0 ? [...facts, `${leftOut} answers without a value or score are left out`] : facts;
+  return leftOut > 0
+    ? [...facts, `left out: ${formatCount(leftOut, 'answer', 'answers')} without a value or score`]
+    : facts;
 }
 
 function densityTable({ grid, densities }: Distribution, unit: string): ChartTable {

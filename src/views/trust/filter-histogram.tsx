@@ -4,7 +4,7 @@ import { countTicks } from '../../marks/axis';
 import type { Range } from '../../marks/brush';
 import { barsPathData, binAt, maxCounts, stepsPathData } from '../../marks/histogram';
 import type { AnswerValue, ChartCounts } from '../../statistics/api';
-import { formatWhole } from '../../text/number-format';
+import { formatCount, formatWhole } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
@@ -70,7 +70,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
             </button>
           </>
         ) : counts.leftOut > 0 ? (
-          `Drag to filter. Not shown: ${formatWhole(counts.leftOut)} ${counts.leftOut === 1 ? 'answer' : 'answers'} without this value.`
+          `Drag to filter. Not shown: ${formatCount(counts.leftOut, 'answer', 'answers')} without this value.`
         ) : (
           'Drag to filter.'
         )

@@ -70,7 +70,7 @@ export function nearestOf(rows: number): number {
 export function likeSentence({ share, from, to }: AnswersLike, name: string): string {
   const span = `${name} ${formatNats(from)} to ${formatNats(to)} nats`;
   if (share.n < minNeighbours)
-    return `Only ${formatWhole(share.n)} answers in the calibration are similar to this one (${span}): too few to estimate how many are right.`;
+    return `Only ${formatCount(share.n, 'answer', 'answers')} in the calibration to compare this one with (${span}): too few to estimate how many are right.`;
   return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
 }
 
