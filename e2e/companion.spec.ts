@@ -369,7 +369,6 @@ test.describe('failures', () => {
     await changeHead(page, { hiddenSize: 4096 });
     await page.setViewportSize(sizes.desktop);
     await ask(page, 'How many objects are there?');
-    await page.evaluate(() => window.scrollTo(0, 0));
     await shot(page, 'without-maps', ['desktop', 'light'], { region: page.locator('main') });
     await shot(page, 'without-maps', ['phone', 'light'], { region: page.locator('main') });
   });

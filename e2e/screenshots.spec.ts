@@ -17,8 +17,6 @@ import { twoFramesRun } from './two-frames';
 
 const region = (page: Page, name: string) => page.getByRole('region', { name, exact: true });
 
-const scrollToTop = (page: Page) => page.evaluate(() => window.scrollTo(0, 0));
-
 test('the page with its example', withGoldens, async ({ page }) => {
   await openPage(page);
   await shot(page, 'whole-page', ['desktop', 'light'], { isFullPage: true });
@@ -66,7 +64,6 @@ test('an uploaded wide image, and a question with unknown words', withGoldens, a
   await chooseDisk(page, 'wide.png', 900, 450);
   await expect(page.locator('.readout-title')).toHaveText('wide.png');
   await ask(page, 'What color is the sphere?');
-  await scrollToTop(page);
   const options = { images: 'real' } as const;
   await shot(page, 'oblong', ['desktop', 'light'], { ...options, region: page.locator('.explain-figure') });
   await shot(page, 'oblong', ['phone', 'light'], options);
@@ -84,7 +81,6 @@ test('a run with two frames', withGoldens, async ({ page }) => {
   const file = { name: 'colleague.run', mimeType: 'application/octet-stream', buffer: twoFramesRun() };
   await page.locator('input[type="file"]').setInputFiles(file);
   await page.getByRole('radio', { name: /Overview/ }).click();
-  await scrollToTop(page);
   const stage = page.locator('.explain-left');
   await shot(page, 'two-frames', ['desktop', 'light'], { region: stage, images: 'real' });
   await shot(page, 'two-frames', ['phone', 'light'], { images: 'real' });
