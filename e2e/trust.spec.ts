@@ -258,7 +258,7 @@ test('an empty class and too few answers are reported, and no figures are invent
   await filePicker(page).setInputFiles(csvFile('few.csv', entropyCsv(12, 8)));
   await expect(page.locator('.source-facts')).toContainText('12 right and 8 wrong');
   await idle(page);
-  await expect(page.locator('.trust-hero .chart-note').first()).toContainText('bands need at least 30');
+  await expect(page.locator('.trust-hero .chart-note').first()).toContainText('Bands need at least 30');
   await expect(page.locator('.trust-hero .density-band[d=""]')).toHaveCount(2);
 });
 
