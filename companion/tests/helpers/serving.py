@@ -117,10 +117,10 @@ def serving(app: Any) -> Iterator[int]:
 
 
 @contextmanager
-def companion(settings: ServeSettings | None = None, **more: Any) -> Iterator[Served]:
-    """Serve a companion with a tiny random model."""
+def companion(settings: ServeSettings | None = None, made: Tiny | None = None, **more: Any) -> Iterator[Served]:
+    """Serve a companion with a given tiny model, or with one whose answers all have the maximum length."""
     settings = settings or ServeSettings()
-    session = tiny_session(settings)
+    session = tiny_session(settings) if made is None else WatchedSession(loaded(made), settings)
     with serving(create_app(settings, session, **more)) as port:
         yield Served(session, "127.0.0.1", port)
 

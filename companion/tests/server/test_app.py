@@ -24,10 +24,9 @@ from patchlight.wire.run import read_run
 from tests.helpers.paths import EMBEDDED, OPENAPI, SAMPLES
 from tests.helpers.serving import (
     Served,
-    WatchedSession,
     ask,
+    companion,
     form,
-    loaded,
     noise_image,
     serving,
 )
@@ -116,9 +115,8 @@ def test_a_cached_head_file_is_revalidated_but_not_sent_again(embedded: httpx.Cl
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_family_streams_one_state_per_patch_of_its_frames(kind: str):
-    settings = ServeSettings(new_tokens=6)
-    with serving(create_app(settings, WatchedSession(loaded(tiny(kind)), settings))) as port:
-        run = ask(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60), image=noise_image(300, 130))
+    with companion(ServeSettings(new_tokens=6), tiny(kind)) as served, served.client() as client:
+        run = ask(client, image=noise_image(300, 130))
     geometry = run.header["geometry"]
     assert (geometry["sourceWidthPx"], geometry["sourceHeightPx"]) == (300, 130)
     patches = sum(frame["grid"]["rows"] * frame["grid"]["cols"] for frame in geometry["frames"])
@@ -185,10 +183,7 @@ def test_exif_orientation_is_applied_before_the_model_reads_the_image(plain: Ser
 def test_states_that_overflow_fp16_are_sent_as_float32(dtype: torch.dtype):
     made = tiny("llava")
     cast(Any, made.model).to(dtype)
-    settings = ServeSettings()
-    session = WatchedSession(loaded(made), settings)
-    with serving(create_app(settings, session)) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+    with companion(made=made) as served, served.client() as client:
         plain = ask(client, maxNewTokens=2)
         assert plain.header["model"]["dtype"] == str(dtype).removeprefix("torch.")
         with torch.no_grad():
@@ -209,9 +204,7 @@ def test_states_that_overflow_fp16_are_sent_as_float32(dtype: torch.dtype):
 
 def test_a_model_that_returns_nan_ends_the_run_as_failed():
     made = tiny("llava")
-    settings = ServeSettings()
-    with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+    with companion(made=made) as served, served.client() as client:
         with torch.no_grad():
             made.model.model.language_model.norm.weight[3] = torch.nan
         run = ask(client)

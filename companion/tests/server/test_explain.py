@@ -23,7 +23,6 @@ from patchlight.wire.run import Run, read_run
 from tests.helpers.paths import EMBEDDED, SAMPLES
 from tests.helpers.serving import (
     Served,
-    WatchedSession,
     ask,
     ask_explanation,
     companion,
@@ -101,9 +100,7 @@ def test_each_method_streams_the_results_of_a_direct_call(method: Any, small: Se
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_explanations_cover_all_frames_of_every_family(kind: str):
-    settings = ServeSettings(new_tokens=4)
-    with serving(create_app(settings, WatchedSession(loaded(tiny(kind)), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60)
+    with companion(ServeSettings(new_tokens=4), tiny(kind)) as served, served.client() as client:
         image = noise_image(300, 130)
         answer = ask(client, image=image)
         explanation = ask_explanation(client, "chefer", answer, [len(answer.tokens) - 1], image)
@@ -189,9 +186,7 @@ def test_a_truncated_stream_has_its_complete_maps_and_no_end(small: Served, run:
 
 def test_a_model_that_returns_nan_ends_the_explanation_as_failed():
     made = tiny("llava")
-    settings = ServeSettings()
-    with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+    with companion(made=made) as served, served.client() as client:
         answer = ask(client, maxNewTokens=3)
         with torch.no_grad():
             made.model.model.language_model.norm.weight[3] = torch.nan

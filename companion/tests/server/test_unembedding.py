@@ -9,10 +9,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from patchlight.server.app import create_app
-from patchlight.server.settings import ServeSettings
 from patchlight.wire.run import Run
-from tests.helpers.serving import Served, WatchedSession, loaded, refusal, serving
+from tests.helpers.serving import Served, companion, refusal
 from tests.helpers.tiny_models import tiny
 
 
@@ -43,9 +41,7 @@ def test_unembedding_rows_times_a_state_give_the_logits(plain: Served, run: Run)
 
 def test_rows_that_overflow_fp16_are_sent_as_float32():
     made = tiny("llava")
-    settings = ServeSettings()
-    with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+    with companion(made=made) as served, served.client() as client:
         with torch.no_grad():
             made.model.lm_head.weight[5] *= 2**30
         _, _, rows = rows_of(client.get("/v1/unembedding", params={"ids": "5,4"}))
@@ -56,9 +52,7 @@ def test_rows_that_overflow_fp16_are_sent_as_float32():
 def test_an_output_layer_with_a_bias_has_no_unembedding_rows():
     made = tiny("llava")
     made.model.lm_head.bias = torch.nn.Parameter(torch.ones(made.model.lm_head.weight.shape[0]))
-    settings = ServeSettings()
-    with serving(create_app(settings, WatchedSession(loaded(made), settings))) as port:
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+    with companion(made=made) as served, served.client() as client:
         assert not client.get("/v1/model").json()["unembedding"]
         assert refusal(client.get("/v1/unembedding", params={"ids": "3"}))[:2] == (404, "no-unembedding")
 
