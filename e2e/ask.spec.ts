@@ -2,6 +2,7 @@ import { diskPng, rotatedJpeg } from './images';
 import {
   answerText,
   ask,
+  boxOf,
   chooseDisk,
   expect,
   idle,
@@ -124,9 +125,8 @@ test('the map of a wide image covers only the crop; the rest is dimmed and a not
   await chooseDisk(page, 'wide.png', 900, 450);
   await expect(page.locator('.readout-title')).toHaveText('wide.png');
   await ask(page, 'What color is the sphere?');
-  const image = await page.locator('.stage-image').boundingBox();
-  const map = await patches(page).boundingBox();
-  if (image === null || map === null) throw new Error('image or map is not on screen');
+  const image = await boxOf(page.locator('.stage-image'));
+  const map = await boxOf(patches(page));
   expect(image.width / image.height).toBeCloseTo(2, 1);
   expect(map.width / map.height).toBeCloseTo(1, 1);
   expect(Math.abs(map.x + map.width / 2 - (image.x + image.width / 2))).toBeLessThan(2);
@@ -138,8 +138,8 @@ test('a tall image is shown uncropped before a question, and stays in the tray a
   await openPage(page);
   await chooseDisk(page, 'tall.png', 300, 1200);
   await expect(page.locator('.readout-title')).toHaveText('tall.png');
-  const still = await page.locator('.stage-still').boundingBox();
-  const box = await page.locator('.stage-box').boundingBox();
+  const still = await boxOf(page.locator('.stage-still'));
+  const box = await boxOf(page.locator('.stage-box'));
   expect(still).toEqual(box);
   await ask(page, 'What color is the sphere?');
   const tray = page.getByRole('group', { name: 'Image to ask about' });
@@ -154,9 +154,8 @@ test.describe('on a phone', () => {
     await ask(page, 'Describe the image.');
     await expect(page.locator('.answer-question')).toBeInViewport({ ratio: 1 });
     await expect(token(page, 0)).toBeInViewport({ ratio: 1 });
-    const map = await page.locator('.explain-figure').boundingBox();
-    const question = await page.locator('.answer-question').boundingBox();
-    if (map === null || question === null) throw new Error('map or question is not on screen');
+    const map = await boxOf(page.locator('.explain-figure'));
+    const question = await boxOf(page.locator('.answer-question'));
     expect(question.y, 'the map covers the question').toBeGreaterThan(map.y + map.height);
     await expect(questionBox(page)).not.toBeFocused();
   });
@@ -174,9 +173,8 @@ test('a photograph with EXIF rotation is shown and read upright', async ({ page 
   await page.locator('input[type="file"]').setInputFiles({ name: 'upright.jpg', mimeType: 'image/jpeg', buffer });
   await expect(page.locator('.readout-numbers')).toHaveText('400 × 600 px');
   await ask(page, 'What color is the sphere?');
-  const image = await page.locator('.stage-image').boundingBox();
-  const map = await patches(page).boundingBox();
-  if (image === null || map === null) throw new Error('image or map is not on screen');
+  const image = await boxOf(page.locator('.stage-image'));
+  const map = await boxOf(patches(page));
   expect(image.width / image.height).toBeCloseTo(2 / 3, 1);
   expect(map.width, 'the map is as wide as the image').toBeCloseTo(image.width, 0);
 });

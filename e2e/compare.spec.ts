@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
-import { ask, expect, holdBack, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
+import { ask, boxOf, expect, holdBack, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
 import { twoFramesRun } from './two-frames';
 
 /** FastRM and a method that costs almost nothing, for tests in which the method does not matter. */
@@ -70,8 +70,7 @@ test('FastRM and its teacher are side by side, and pointing at a patch shows its
   await expect.poll(() => panelNames(page)).toEqual(['FastRM', 'Chefer, exact']);
   await expect(panel(page, 'Chefer, exact')).toContainText('6 tokens done');
   await expect(panel(page, 'Chefer, exact')).toContainText(/\d+ forward, \d+ backward/);
-  const box = await gridOf(page, 'Chefer, exact').boundingBox();
-  if (box === null) throw new Error('the map is not on screen');
+  const box = await boxOf(gridOf(page, 'Chefer, exact'));
   await page.mouse.move(box.x + (4.5 / 24) * box.width, box.y + (2.5 / 24) * box.height);
   await expect(readoutOf(page, 'FastRM')).toContainText(/r3 c5 0\.\d\d\s*rank \d+ of 576/);
   await expect(readoutOf(page, 'Chefer, exact')).toContainText(/r3 c5 0\.\d\d of max\s*rank \d+ of 576/);
@@ -206,8 +205,7 @@ test('all panels zoom and pan together by keyboard, Ctrl with the wheel, or drag
   await page.keyboard.press('0');
   await expect.poll(async () => new Set(await widths())).toEqual(new Set([fitted]));
 
-  const box = await panel(page, 'Random').locator('.zoom-stage').boundingBox();
-  if (box === null) throw new Error('the panel is not on screen');
+  const box = await boxOf(panel(page, 'Random').locator('.zoom-stage'));
   await page.mouse.move(box.x + 40, box.y + 40);
   const scrolledPx = () => page.evaluate(() => window.scrollY);
   await page.mouse.wheel(0, 100);

@@ -1,5 +1,5 @@
 import type { Page } from '@playwright/test';
-import { expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
+import { boxOf, expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
 import { peaks, twoFramesRun } from './two-frames';
 
 /** Opens a run file of a model that reads an image as a detail frame and an overview frame. */
@@ -24,8 +24,8 @@ test('the detail frame is shown first, and the overview has its own grid, positi
   await expect(readout(page)).toHaveText(peakText(peaks.detail));
   await expect(page.locator('.legend-count')).toContainText('of 288 patches');
   await expect.poll(() => mapPixels(page)).toHaveLength(12 * 24 * 4);
-  const box = await patches(page).boundingBox();
-  expect(box!.width / box!.height).toBeCloseTo(2, 1);
+  const box = await boxOf(patches(page));
+  expect(box.width / box.height).toBeCloseTo(2, 1);
 
   await patches(page).click({ position: { x: 5, y: 5 } });
   await expect(page.locator('.readout-note')).toContainText('r1 c1');
@@ -35,20 +35,20 @@ test('the detail frame is shown first, and the overview has its own grid, positi
   await expect(readout(page)).toHaveText(peakText(peaks.overview));
   await expect(page.locator('.legend-count')).toContainText('of 36 patches');
   await expect.poll(() => mapPixels(page)).toHaveLength(6 * 6 * 4);
-  const square = await patches(page).boundingBox();
-  expect(square!.width / square!.height).toBeCloseTo(1, 1);
+  const square = await boxOf(patches(page));
+  expect(square.width / square.height).toBeCloseTo(1, 1);
   // The overview includes the padding above and below the image, and the stage makes room for it.
-  const image = await page.locator('.stage-image').boundingBox();
-  expect(square!.height).toBeCloseTo(image!.height * 2, 0);
-  expect(image!.y - square!.y).toBeCloseTo(image!.height / 2, 0);
+  const image = await boxOf(page.locator('.stage-image'));
+  expect(square.height).toBeCloseTo(image.height * 2, 0);
+  expect(image.y - square.y).toBeCloseTo(image.height / 2, 0);
 });
 
 test('picking a patch of the overview lists the tokens that rest on it', async ({ page }) => {
   await openTwoFrames(page, '/?frame=overview');
-  const box = await patches(page).boundingBox();
+  const box = await boxOf(patches(page));
   const at = (index: number) => (index + 0.5) / 6;
   await patches(page).click({
-    position: { x: at(peaks.overview.col) * box!.width, y: at(peaks.overview.row) * box!.height },
+    position: { x: at(peaks.overview.col) * box.width, y: at(peaks.overview.row) * box.height },
   });
   const { row, col } = peaks.overview;
   await expect(page.locator('.readout-note')).toContainText(

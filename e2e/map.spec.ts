@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
+import { boxOf, expect, mapPixels, openWithoutModel, patches, readout, test, token } from './page';
 
 test('colours, scale, smoothing and opacity can be changed, and the address keeps them', async ({ page }) => {
   await openWithoutModel(page);
@@ -50,8 +50,7 @@ test('pointing at a patch shows its value and rank, and picking it marks the tok
   await expect(readout(page)).toContainText('peak');
   const peak = /r(\d+) c(\d+)/.exec(await readout(page).innerText());
   const [row, col] = [Number(peak?.[1]), Number(peak?.[2])];
-  const box = await patches(page).boundingBox();
-  if (box === null) throw new Error('the map is not on screen');
+  const box = await boxOf(patches(page));
   const x = box.x + ((col - 0.5) / 24) * box.width;
   const y = box.y + ((row - 0.5) / 24) * box.height;
   await page.mouse.move(x, y);

@@ -119,6 +119,15 @@ export const questionBox = (page: Page): Locator => page.getByRole('textbox', { 
 export const message = (page: Page): Locator => page.locator('.ask-message');
 export const patches = (page: Page): Locator => page.getByRole('grid');
 
+type Box = NonNullable<Awaited<ReturnType<Locator['boundingBox']>>>;
+
+/** Returns where an element is, in CSS pixels. Throws if it is not displayed. */
+export async function boxOf(locator: Locator): Promise<Box> {
+  const box = await locator.boundingBox();
+  if (box === null) throw new Error(`${locator} is not displayed`);
+  return box;
+}
+
 export async function selectedTokens(page: Page): Promise<number[]> {
   const selected = page.locator('[role="option"][aria-selected="true"]');
   return selected.evaluateAll((options) => options.map((option) => Number((option as HTMLElement).dataset.token)));

@@ -29,9 +29,12 @@ export async function shot(
     await setLook(page, size, scheme);
     await page.mouse.move(0, 0);
     await page.evaluate(prepare, images === 'grey');
-    if (region === undefined) await page.evaluate(() => window.scrollTo(0, 0));
-    if (region === undefined) await expect.soft(page).toHaveScreenshot(name, { fullPage: isFullPage });
-    else await expect.soft(region).toHaveScreenshot(name);
+    if (region !== undefined) {
+      await expect.soft(region).toHaveScreenshot(name);
+      return;
+    }
+    await page.evaluate(() => window.scrollTo(0, 0));
+    await expect.soft(page).toHaveScreenshot(name, { fullPage: isFullPage });
   });
 }
 

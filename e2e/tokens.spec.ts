@@ -1,4 +1,4 @@
-import { expect, mapPixels, openWithoutModel, selectedTokens, stageTitle, test, token, tokens } from './page';
+import { boxOf, expect, mapPixels, openWithoutModel, selectedTokens, stageTitle, test, token, tokens } from './page';
 
 test.beforeEach(async ({ page }) => {
   await openWithoutModel(page);
@@ -42,9 +42,8 @@ test('Shift-click, Shift with arrows and dragging select several tokens and aver
   await page.keyboard.press('Shift+ArrowRight');
   await expect.poll(() => selectedTokens(page)).toEqual([2, 3]);
 
-  const from = await token(page, 3).boundingBox();
-  const to = await token(page, 1).boundingBox();
-  if (from === null || to === null) throw new Error('the tokens are not on screen');
+  const from = await boxOf(token(page, 3));
+  const to = await boxOf(token(page, 1));
   await page.mouse.move(from.x + from.width / 2, from.y + 10);
   await page.mouse.down();
   await page.mouse.move(to.x + to.width / 2, to.y + 10, { steps: 5 });

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Download, Locator, Page } from '@playwright/test';
 import { expectAccessible } from './looks';
-import { chooseDisk, expect, idle, openPage, openWithoutModel, questionBox, test, token } from './page';
+import { boxOf, chooseDisk, expect, idle, openPage, openWithoutModel, questionBox, test, token } from './page';
 
 const sentence = (page: Page): Locator => page.locator('.trust-sentence');
 const count = (page: Page): Locator => page.locator('.samples-count');
@@ -114,8 +114,7 @@ test('a brush filters the other charts and the table, by pointer and by keyboard
   const firstRow = page.locator('.samples-row').first();
   await chart(page, 'entropy').scrollIntoViewIfNeeded();
   const readSlider = chart(page, 'entropy').getByRole('slider', { name: 'Read Entropy at' });
-  const box = await readSlider.boundingBox();
-  if (box === null) throw new Error('the chart has no place');
+  const box = await boxOf(readSlider);
   await page.mouse.move(box.x + box.width * 0.2, box.y + 30);
   await page.mouse.down();
   await page.mouse.move(box.x + box.width * 0.5, box.y + 30, { steps: 4 });

@@ -25,13 +25,9 @@ export function PageError({ error, onRetry }: PageErrorProps) {
           </a>
         </p>
         <p className="page-error-reason">
-          What went wrong: <span className="mono">{reasonOf(error)}</span>
+          What went wrong: <span className="mono">{String(error)}</span>
         </p>
       </div>
     </main>
   );
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
