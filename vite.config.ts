@@ -91,7 +91,18 @@ export default defineConfig({
       'Referrer-Policy': 'no-referrer',
     },
   },
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    rolldownOptions: {
+      // Keeps each worker's entry down to an import, because lazily imported chunks share code with it. If they imported
+      // the entry itself, WebKit would run it a second time, and two services would answer each message.
+      output: {
+        codeSplitting: {
+          groups: [{ name: 'worker-code', tags: ['$initial'], test: (id) => !/\.worker\.ts$/.test(id) }],
+        },
+      },
+    },
+  },
   // onnxruntime-web loads its wasm and mjs files by relative URL, which pre-bundling would break.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   // Use the builds without embedded glue code: threads start from a separate glue file.
