@@ -3,13 +3,7 @@ import { appendFileSync, copyFileSync, readFileSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import { defaultClientConditions, type Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
-
-/** Headers for cross-origin isolation: without them, onnxruntime-web runs on a single thread. */
-const isolationHeaders = {
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-};
+import { pageHeaders } from './scripts/page-headers.mjs';
 
 /**
  * Exact text of the two <style> elements that react-aria adds at run time. If it changes, e2e tests see a console
@@ -80,17 +74,7 @@ function licences(): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [react(), contentSecurityPolicy(), licences()],
-  server: { headers: isolationHeaders },
-  preview: {
-    headers: {
-      ...isolationHeaders,
-      // frame-ancestors works only in a header, and workers take their policy from their own response.
-      'Content-Security-Policy': [...policy, "frame-ancestors 'none'"].join('; '),
-      'X-Content-Type-Options': 'nosniff',
-      'Referrer-Policy': 'no-referrer',
-    },
-  },
+  plugins: [react(), pageHeaders(policy), contentSecurityPolicy(), licences()],
   worker: {
     format: 'es',
     rolldownOptions: {

@@ -15,8 +15,7 @@ function oneThread(): Plugin {
       middlewares.use((request, response, next) => {
         const file = /^\/(assets\/[\w.-]+\.worker-[\w-]+\.js)$/.exec(request.url ?? '')?.[1];
         if (file === undefined) return next();
-        const headers = { ...config.preview.headers, 'Content-Type': 'text/javascript' };
-        for (const [name, value] of Object.entries(headers)) if (value !== undefined) response.setHeader(name, value);
+        response.setHeader('Content-Type', 'text/javascript');
         response.end(prefix + readFileSync(path.resolve(config.root, config.build.outDir, file), 'utf8'));
       });
     },

@@ -1,10 +1,12 @@
 // @ts-check
 // Checks the gzipped size of the JavaScript needed for the first paint: the entry module and all its static imports.
+// Checks also that no chunk imports a worker's entry.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import { gzipSync } from 'node:zlib';
 import { root } from './shell.mjs';
+import { entryImports } from './worker-entries.mjs';
 
 const budgetBytes = 300_000;
 const dist = path.join(root, 'dist');
@@ -46,6 +48,7 @@ const licences = readFileSync(path.join(dist, 'licences.md'), 'utf8');
 const redistributed = ['react', 'onnxruntime-web', '@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'];
 
 const problems = [
+  ...entryImports(path.join(dist, 'assets')),
   ...redistributed.flatMap((name) =>
     licences.includes(`## ${name} - `) ? [] : [`dist/licences.md does not list ${name}`],
   ),

@@ -18,7 +18,7 @@ from tests.helpers.paths import ROOT
 from tests.helpers.serving import form, serving, tiny_session
 
 TOKEN = "correct-horse-battery-staple"
-VITE_CONFIG = ROOT / "vite.config.ts"
+PAGE_HEADERS = ROOT / "scripts" / "page-headers.mjs"
 POLICY = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'"
 INDEX = (
     f'<!doctype html><html><head><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -231,22 +231,36 @@ def test_no_response_has_cors_headers(local_server: Server):
 
 
 def test_headers_match_the_preview_server(local_server: Server):
-    """The page is developed and tested with vite.config.ts, so a header that is missing there would be untested."""
-    config = VITE_CONFIG.read_text()
+    """The page is developed and tested with these headers, so one that is missing there would be untested."""
+    source = PAGE_HEADERS.read_text()
     for name, value in (ISOLATION_HEADERS | OTHER_HEADERS).items():
-        assert f"'{name}': '{value}'" in config
-    isolation = re.search(r"const isolationHeaders = \{(.*?)\};", config, re.DOTALL)
+        assert f"'{name}': '{value}'" in source
+    isolation = re.search(r"const isolationHeaders = \{(.*?)\};", source, re.DOTALL)
     assert isolation is not None
     assert set(re.findall(r"'([\w-]+)': '", isolation[1])) == set(ISOLATION_HEADERS)
-    preview = re.search(r"preview: \{\s*headers: \{(.*?)\n    \},", config, re.DOTALL)
+    preview = re.search(r"const previewHeaders = \{\s*\.\.\.isolationHeaders,(.*?)\};", source, re.DOTALL)
     assert preview is not None
     assert set(re.findall(r"'([A-Z][\w-]+)':", preview[1])) == {*OTHER_HEADERS, "Content-Security-Policy"}
     assert "[...policy, \"frame-ancestors 'none'\"].join('; ')" in preview[1]
     for path in ("/", "/assets/app-1a2b.js", "/favicon.svg", "/v1/health"):
-        headers = httpx.get(local_server.url + path).headers
-        assert headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'none'"
-        for name, value in (ISOLATION_HEADERS | OTHER_HEADERS).items():
-            assert headers[name] == value
+        assert_has_page_headers(httpx.get(local_server.url + path))
+
+
+def test_an_unmodified_file_has_all_headers_too(local_server: Server):
+    """WebKit takes a cached worker's policy from the 304, and starts no worker without it."""
+    with httpx.Client(base_url=local_server.url) as client:
+        for path in ("/", "/assets/app-1a2b.js", "/favicon.svg"):
+            first = client.get(path)
+            again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+            assert again.status_code == 304
+            assert_has_page_headers(again)
+            assert again.headers["cache-control"] == first.headers["cache-control"]
+
+
+def assert_has_page_headers(response: httpx.Response) -> None:
+    assert response.headers["content-security-policy"] == f"{POLICY}; frame-ancestors 'none'"
+    for name, value in (ISOLATION_HEADERS | OTHER_HEADERS).items():
+        assert response.headers[name] == value
 
 
 def test_the_index_has_the_api_s_address_and_can_be_revalidated(local_server: Server):
