@@ -33,6 +33,34 @@ test.describe('on a first visit', () => {
     await expect(page.locator('.status')).toContainText('ready');
   });
 
+  test('a start on several threads that hangs is repeated on one thread, which the page says', async ({ page }) => {
+    await page.route('**/embedded.worker*.js', async (route) => {
+      const response = await route.fetch();
+      // The tests' server shows workers a single core: see vite.config.ts.
+      await route.fulfill({ response, body: (await response.text()).replace('value: 1', 'value: 2') });
+    });
+    await page.route('**/ort-wasm-simd-threaded-*.mjs', async (route) => {
+      const response = await route.fetch();
+      const body = await response.text();
+      // Hold the promise that resolves when a thread has loaded.
+      const hanging = body.replace(/("loaded"===\w+\)[^;]*),\w+\(\w+\);/, '$1;');
+      expect(hanging).not.toBe(body);
+      await route.fulfill({ response, body: hanging });
+    });
+    await page.clock.install();
+    await page.goto('/');
+    const status = page.locator('.status');
+    await expect(status).toContainText('into memory');
+    await expect
+      .poll(async () => {
+        await page.clock.runFor(31_000);
+        return status.getAttribute('data-phase');
+      })
+      .toBe('ready');
+    await expect(status).toContainText('WASM, 1 thread');
+    await expect(status).toHaveAttribute('title', /stalled/);
+  });
+
   for (const [device, viewport] of [
     ['a desktop', { width: 1280, height: 720 }],
     ['a phone', { width: 390, height: 844 }],

@@ -34,7 +34,7 @@ afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** @param {import('vite').UserConfig['worker']} worker */
 async function builtAssets(worker) {
-  await build({ root, configFile: false, logLevel: 'silent', worker });
+  await build({ root, configFile: false, logLevel: 'silent', ...(worker && { worker }) });
   return path.join(root, 'dist/assets');
 }
 

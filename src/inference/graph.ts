@@ -82,7 +82,7 @@ interface Session {
 }
 
 function createSession(runtime: Runtime, files: GraphFiles, backend: Backend): Promise<Session> {
-  const { ort, queue, device } = runtime;
+  const { ort, queue, device, onSession } = runtime;
   return queue.run(async () => {
     const gpu = backend === 'webgpu' ? device : undefined;
     const options = {
@@ -93,6 +93,7 @@ function createSession(runtime: Runtime, files: GraphFiles, backend: Backend): P
       extra: { optimization: { disable_specified_optimizers: 'MatMulScaleFusion' } },
     };
     const session = await ort.InferenceSession.create(files.graph, options);
+    onSession();
     return { backend: gpu ? 'webgpu' : 'wasm', session, lost: gpu && rejectWhenLost(gpu) };
   });
 }

@@ -3,13 +3,19 @@ import type { StateRows } from '../contract/run-rows';
 import { createWorkerLink } from '../workers/worker-link';
 import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
 import type { LoadProgress } from './load-progress';
+import { watchLoad } from './watched-load';
 
 export type { HeadMaps, HeadReport } from './head-protocol';
 export type { LoadProgress } from './load-progress';
 export type { BackendChoice } from './runtime';
 
+export interface LoadedHead extends HeadReport {
+  /** Whether starting several threads stalled, so that the head runs on one. */
+  readonly isRestarted: boolean;
+}
+
 export interface HeadClient {
-  load(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<HeadReport>;
+  load(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedHead>;
   /** Sets the image's patch states [P, d], replacing the previous image. Copies the states, as does `maps`. */
   openImage(patchStates: StateRows): HeadImage;
   destroy(): void;
@@ -28,7 +34,14 @@ export function createHeadClient(onDeath: (reason: string) => void): HeadClient 
   let images = 0;
   return {
     load: (request, onProgress) =>
-      link.disconnectOnFailure(() => link.request('load', request, { onEvent: onProgress })),
+      link.disconnectOnFailure(async () => {
+        const { loaded, isRestarted } = await watchLoad(
+          (maxThreads, onEvent) => link.request('load', { ...request, ...(maxThreads && { maxThreads }) }, { onEvent }),
+          link.disconnect,
+          onProgress,
+        );
+        return { ...loaded, isRestarted };
+      }),
     openImage(states) {
       images += 1;
       const image = images;

@@ -12,6 +12,8 @@ export interface HeadLoadRequest {
   readonly weights: ModelFile;
   readonly hiddenSize: number;
   readonly backend: BackendChoice;
+  /** Fewer threads than the browser allows. */
+  readonly maxThreads?: number;
 }
 
 /** Where maps are computed. */

@@ -68,18 +68,19 @@ function tensorOf({ values, rows, cols }: StateRows): FloatTensor {
 }
 
 async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedHead> {
-  const { baseUrl, graph, normGraph, weights, hiddenSize, backend } = request;
-  const plan = await planRuntime(backend);
+  const { baseUrl, graph, normGraph, weights, hiddenSize, backend, maxThreads } = request;
+  const plan = await planRuntime(backend, maxThreads);
   const entries = [graph, normGraph, weights];
   const totalBytes = plan.bundle.bytes + entries.reduce((sum, { bytes }) => sum + bytes, 0);
   const report = createLoadReport(totalBytes, onProgress);
-  const runtime = await loadRuntime(plan, report.onBytes);
+  const runtime = await loadRuntime(plan, report.onBytes, report.show);
   const files = await loadModelFiles(
     baseUrl,
     { files: Object.fromEntries(entries.map(({ path, sha256, bytes }) => [path, { sha256, bytes }])) },
     report.onBytes,
     () => report.name('the FastRM head'),
   );
+  report.start('the FastRM head, into memory', runtime.threads);
   // The graph refers to the weights by file name only.
   const weightsName = new URL(weights.path, baseUrl).pathname.split('/').at(-1) ?? '';
   const external = [{ path: weightsName, data: files(weights.path) }];

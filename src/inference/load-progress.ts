@@ -5,12 +5,16 @@ export interface LoadProgress {
   readonly totalBytes: number;
   /** What is being loaded. */
   readonly what: string;
+  /** Once all bytes have arrived: the number of threads that the runtime starts. */
+  readonly startingThreads?: number;
 }
 
 export interface LoadReport {
   readonly onBytes: OnBytes;
   /** Sets the name of what loads next; it is shown when the next bytes arrive, or immediately by `show`. */
   name(what: string): void;
+  /** All bytes have arrived; from now on, each `show` is a step of the start. */
+  start(what: string, threads: number): void;
   show(): void;
 }
 
@@ -18,7 +22,8 @@ export interface LoadReport {
 export function createLoadReport(totalBytes: number, onProgress: (progress: LoadProgress) => void): LoadReport {
   let loadedBytes = 0;
   let what = 'the runtime';
-  const show = () => onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what });
+  let starting: Pick<LoadProgress, 'startingThreads'> = {};
+  const show = () => onProgress({ loadedBytes: Math.min(loadedBytes, totalBytes), totalBytes, what, ...starting });
   return {
     onBytes(bytes) {
       loadedBytes += bytes;
@@ -26,6 +31,11 @@ export function createLoadReport(totalBytes: number, onProgress: (progress: Load
     },
     name(next) {
       what = next;
+    },
+    start(next, threads) {
+      what = next;
+      starting = { startingThreads: threads };
+      show();
     },
     show,
   };

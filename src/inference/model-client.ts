@@ -7,14 +7,18 @@ import type { AnswerToExplain } from './explainer';
 import type { LoadProgress } from './load-progress';
 import type { BackendReport, LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
 import type { PromptTokenizer } from './prompt-tokenizer';
+import { watchLoad } from './watched-load';
 
 export { type ExplainerMethod, explainerMethods } from './explainer-method';
 export type { HashedImage } from './image-embedder';
+export type { BackendReport } from './model-protocol';
 
 export type { BackendChoice } from './runtime';
 
 export interface ReadyModel extends LoadedModel {
   readonly promptTokenizer: PromptTokenizer;
+  /** Whether starting several threads stalled, so that the model runs on one. */
+  readonly isRestarted: boolean;
 }
 
 export interface ModelClient {
@@ -41,10 +45,15 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
   return {
     load: (request, onProgress) =>
       link.disconnectOnFailure(async () => {
-        const loaded = await link.request('load', request, { onEvent: onProgress });
+        const { loaded, isRestarted } = await watchLoad(
+          (maxThreads, onEvent) => link.request('load', { ...request, ...(maxThreads && { maxThreads }) }, { onEvent }),
+          link.disconnect,
+          onProgress,
+        );
         // Imported late, so the first paint does not wait for it.
         const { createPromptTokenizer } = await import('./prompt-tokenizer');
-        return { ...loaded, promptTokenizer: createPromptTokenizer(loaded.tokenizer, loaded.manifest.prompt) };
+        const promptTokenizer = createPromptTokenizer(loaded.tokenizer, loaded.manifest.prompt);
+        return { ...loaded, isRestarted, promptTokenizer };
       }),
     ask: (question, signal, onBackend) => endAtAbort(askWorker(question, signal, onBackend), signal),
     async *explain(request, signal) {

@@ -10,6 +10,8 @@ import type { Backend, BackendChoice } from './runtime';
 export interface LoadRequest {
   readonly modelUrl: string;
   readonly backend: BackendChoice;
+  /** Fewer threads than the browser allows. */
+  readonly maxThreads?: number;
 }
 
 export interface LoadedModel {

@@ -62,19 +62,18 @@ function buffersOf(event: AnswerEvent | ExplainEvent): Transferable[] {
 }
 
 async function loadModel(
-  { modelUrl, backend }: LoadRequest,
+  { modelUrl, backend, maxThreads }: LoadRequest,
   onProgress: (progress: LoadProgress) => void,
 ): Promise<{ readonly embedded: EmbeddedModel; readonly loaded: LoadedModel }> {
-  const [plan, manifest] = await Promise.all([planRuntime(backend), fetchManifest(modelUrl)]);
+  const [plan, manifest] = await Promise.all([planRuntime(backend, maxThreads), fetchManifest(modelUrl)]);
   const fileBytes = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
   const report = createLoadReport(fileBytes + plan.bundle.bytes, onProgress);
   report.show();
-  const runtime = await loadRuntime(plan, report.onBytes);
+  const runtime = await loadRuntime(plan, report.onBytes, report.show);
   const files = await loadModelFiles(modelUrl, manifest, report.onBytes, (path) =>
     report.name(path.startsWith('head/') ? 'the FastRM head' : 'the model'),
   );
-  report.name('the model, into memory');
-  report.show();
+  report.start('the model, into memory', runtime.threads);
   const tokenizerFiles = readTokenizer(files, manifest.tokenizer);
   const tokenizer = createPromptTokenizer(tokenizerFiles, manifest.prompt);
   const embedded = await createEmbeddedModel(runtime, { manifest, files, tokenizer });

@@ -5,6 +5,7 @@ import { createSerialQueue, type SerialQueue } from '../workers/serial-queue';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 import { findGpuAdapter, requestGpuDevice } from './gpu-adapter';
 import { chooseOrtBundle, type Ort, type OrtBundle } from './ort-bundle';
+import { threadCount } from './thread-count';
 
 export type Backend = 'webgpu' | 'wasm';
 /** `auto`: WebGPU if a hardware adapter matches WASM's numbers, otherwise WASM. `webgpu` also accepts a software adapter. */
@@ -20,6 +21,8 @@ export interface Runtime {
   /** Why `device` is undefined although WebGPU was an option. */
   readonly deviceNote: string | undefined;
   abandonDevice(reason: string): void;
+  /** Called after each session is created. */
+  readonly onSession: () => void;
 }
 
 /** Decisions made before anything is downloaded. */
@@ -27,27 +30,33 @@ export interface RuntimePlan {
   readonly bundle: OrtBundle;
   readonly adapter: GPUAdapter | undefined;
   readonly note: string | undefined;
+  readonly threads: number;
 }
 
-export async function planRuntime(choice: BackendChoice): Promise<RuntimePlan> {
+export async function planRuntime(choice: BackendChoice, maxThreads?: number): Promise<RuntimePlan> {
   const adapter = choice === 'wasm' ? undefined : await findGpuAdapter(choice === 'webgpu');
   const note = choice === 'webgpu' && adapter === undefined ? 'no WebGPU adapter' : undefined;
   const suspending = 'Suspending' in WebAssembly;
-  return { bundle: chooseOrtBundle({ webgpu: adapter !== undefined, suspending }), adapter, note };
+  const bundle = chooseOrtBundle({ webgpu: adapter !== undefined, suspending });
+  return { bundle, adapter, note, threads: threadCount(globalThis, maxThreads) };
 }
 
-export async function loadRuntime({ bundle, adapter, note }: RuntimePlan, onBytes: OnBytes): Promise<Runtime> {
+export async function loadRuntime(
+  { bundle, adapter, note, threads }: RuntimePlan,
+  onBytes: OnBytes,
+  onSession = () => {},
+): Promise<Runtime> {
   const [ort, binary] = await Promise.all([bundle.importOrt(), fetchBytes(bundle.binaryUrl, onBytes)]);
-  const threads = crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 4) : 1;
   ort.env.wasm.wasmPaths = { mjs: new URL(bundle.glueUrl, import.meta.url).href };
   ort.env.wasm.wasmBinary = binary;
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = 'error';
-  if (adapter === undefined) return createRuntime(ort, { threads, note });
+  const parts = { threads, note, onSession };
+  if (adapter === undefined) return createRuntime(ort, parts);
   try {
-    return createRuntime(ort, { threads, note, device: await requestGpuDevice(adapter) });
+    return createRuntime(ort, { ...parts, device: await requestGpuDevice(adapter) });
   } catch (error) {
-    return createRuntime(ort, { threads, note: `no WebGPU device: ${reasonOf(error)}` });
+    return createRuntime(ort, { ...parts, note: `no WebGPU device: ${reasonOf(error)}` });
   }
 }
 
@@ -55,6 +64,7 @@ interface RuntimeParts {
   readonly threads: number;
   readonly note?: string | undefined;
   readonly device?: GPUDevice;
+  readonly onSession?: () => void;
 }
 
 /** Creates a runtime from a loaded library; tests pass the library for Node. */
@@ -76,5 +86,6 @@ export function createRuntime(ort: Ort, parts: RuntimeParts): Runtime {
       return note;
     },
     abandonDevice,
+    onSession: parts.onSession ?? (() => {}),
   };
 }

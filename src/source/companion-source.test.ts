@@ -96,7 +96,7 @@ function companionOf(change: Partial<Companion> = {}): Companion {
 }
 
 /** A head that fills each map with the first value of its query state; `delayMs` lets tokens queue up. */
-function headOf(delayMs = 0) {
+function headOf({ delayMs = 0, isRestarted = false } = {}) {
   const batches: number[] = [];
   const seen: StateRows[] = [];
   let die = (_reason: string) => {};
@@ -106,7 +106,7 @@ function headOf(delayMs = 0) {
     return {
       load: async (_request, onProgress) => {
         onProgress({ loadedBytes: 1, totalBytes: 2, what: 'the FastRM head' });
-        return { backend: 'wasm', note: undefined };
+        return { backend: 'wasm', note: undefined, isRestarted };
       },
       openImage(patchStates) {
         seen.push(patchStates);
@@ -178,6 +178,13 @@ describe('connecting', () => {
     expect(source.model).toMatchObject({ name: 'random-weights', hiddenSize: 32, knows: 'Nothing.' });
   });
 
+  it('reports that the head runs on one thread because a start on several stalled', async () => {
+    companionOf();
+    const { source } = sourceOf(headOf({ isRestarted: true }));
+    await source.load();
+    expect(source.status).toMatchObject({ phase: 'ready', backend: 'wasm', isRestarted: true });
+  });
+
   it.each([
     [
       'the companion does not respond',
@@ -238,7 +245,7 @@ describe('an answer', () => {
 
   it('computes the maps of queued tokens in one batch', async () => {
     companionOf();
-    const { source, head } = sourceOf(headOf(5));
+    const { source, head } = sourceOf(headOf({ delayMs: 5 }));
     const events = await eventsOf(source.ask(question, never));
     expect(head.batches.reduce((sum, rows) => sum + rows, 0)).toBe(6);
     expect(head.batches.length).toBeLessThan(6);
@@ -496,7 +503,7 @@ describe('answers without maps', () => {
 
   it('state from which token the head failed, and keep the answer', async () => {
     companionOf();
-    const failing = headOf(2);
+    const failing = headOf({ delayMs: 2 });
     const { source } = sourceOf(failing);
     const events = await eventsOf(source.ask(question, never), ({ type }) => {
       if (type === 'map') failing.fail('the head holds NaN');

@@ -6,6 +6,7 @@ import {
   createHeadClient,
   type HeadClient,
   type HeadReport,
+  type LoadedHead,
   type LoadProgress,
 } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
@@ -39,7 +40,7 @@ interface Companion {
 
 /** The head loaded in this page, or why there are no maps. */
 type Maps =
-  | { readonly kind: 'made'; readonly head: CompanionHead; readonly report: HeadReport }
+  | { readonly kind: 'made'; readonly head: CompanionHead; readonly report: LoadedHead }
   | { readonly kind: 'none'; readonly why: NoMaps };
 
 /** `companion` is the last known state; it is kept while reconnecting and after a failure. */
@@ -127,7 +128,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     }
   }
 
-  function loadHead({ files, hiddenSize }: CompanionHead): Promise<HeadReport> {
+  function loadHead({ files, hiddenSize }: CompanionHead): Promise<LoadedHead> {
     const request = { baseUrl: http.apiUrl, ...files, hiddenSize, backend: options.backend };
     return head.load(request, (progress) => {
       if (connection.phase === 'connecting') setConnection({ ...connection, progress });
@@ -155,7 +156,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     if (connection.phase !== 'connected') return;
     const { companion } = connection;
     if (companion.maps.kind !== 'made' || companion.maps.report.backend === backend) return;
-    const maps = { ...companion.maps, report: { backend, note } };
+    const maps = { ...companion.maps, report: { ...companion.maps.report, backend, note } };
     setConnection({ ...connection, companion: { ...companion, maps } });
   }
 
@@ -266,7 +267,13 @@ function statusOf(connection: Connection): SourceStatus {
       const { model, maps } = connection.companion;
       const report = maps.kind === 'made' ? maps.report : undefined;
       const note = maps.kind === 'none' ? maps.why.reason : report?.note;
-      return { phase: 'ready', backend: report?.backend, device: model.device, ...(note !== undefined && { note }) };
+      return {
+        phase: 'ready',
+        backend: report?.backend,
+        device: model.device,
+        ...(note !== undefined && { note }),
+        ...(report?.isRestarted && { isRestarted: true }),
+      };
     }
   }
 }

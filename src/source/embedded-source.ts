@@ -1,7 +1,13 @@
 import type { ModelManifest } from '../contract/manifest';
 import { methods } from '../contract/methods';
 import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
-import { type BackendChoice, createModelClient, type HashedImage, type ReadyModel } from '../inference/model-client';
+import {
+  type BackendChoice,
+  type BackendReport,
+  createModelClient,
+  type HashedImage,
+  type ReadyModel,
+} from '../inference/model-client';
 import { reasonOf } from '../text/reason-of';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
 import { explainAtRandom } from './explain-in-page';
@@ -39,7 +45,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     try {
       const url = new URL(modelUrl, document.baseURI).href;
       ready = await client.load({ modelUrl: url, backend }, (progress) => setStatus({ phase: 'loading', ...progress }));
-      setStatus(readyStatus(ready));
+      setStatus(readyStatus(ready, ready));
     } catch (error) {
       loading = undefined;
       setStatus({ phase: 'failed', reason: reasonOf(error) });
@@ -85,7 +91,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
           question: question.text,
           maxNewTokens: question.maxNewTokens,
         };
-        const events = client.ask(request, signal, (report) => setStatus(readyStatus(report)));
+        const events = client.ask(request, signal, (report) => setStatus(readyStatus(report, ready!)));
         for await (const event of events) {
           begun = true;
           if (event.type !== 'seen') yield event;
@@ -115,8 +121,8 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
   };
 }
 
-function readyStatus({ backend, note }: { backend: 'webgpu' | 'wasm'; note: string | undefined }): SourceStatus {
-  return { phase: 'ready', backend, ...(note !== undefined && { note }) };
+function readyStatus({ backend, note }: BackendReport, { isRestarted }: ReadyModel): SourceStatus {
+  return { phase: 'ready', backend, ...(note !== undefined && { note }), ...(isRestarted && { isRestarted }) };
 }
 
 function headerOf(

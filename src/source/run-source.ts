@@ -35,6 +35,8 @@ export type SourceStatus =
       /** The device that the model runs on, if it does not run in this page: "cuda:0". */
       readonly device?: string;
       readonly note?: string;
+      /** Whether starting several threads stalled in this browser, so that maps are computed on one. */
+      readonly isRestarted?: boolean;
     }
   | { readonly phase: 'failed'; readonly reason: string };
 

@@ -43,6 +43,9 @@ function Glyph() {
 
 const backends = { webgpu: 'WebGPU', wasm: 'WASM' } as const;
 
+const restartNote =
+  'Starting on several threads stalled in this browser, so maps are computed on one thread, which takes longer. Reload the page to try again.';
+
 /** The same size in every phase, so that nothing moves when the model is ready. */
 function ModelStatus() {
   const { source } = useServices();
@@ -76,11 +79,14 @@ function ModelStatus() {
     }
     case 'ready':
       return (
-        <p className={className} data-phase="ready" title={status.note}>
+        <p className={className} data-phase="ready" title={status.isRestarted ? restartNote : status.note}>
           <span className="status-line">
             <span className="status-what">{isRemote ? name : `${name} is ready on this page`}</span>
             {isRemote && <span className="status-where">on the companion</span>}
-            <span className="mono">{status.device ?? (status.backend && backends[status.backend])}</span>
+            <span className="mono">
+              {status.device ?? (status.backend && backends[status.backend])}
+              {status.isRestarted && ', 1 thread'}
+            </span>
           </span>
           <span className="status-bar" />
         </p>
