@@ -1,13 +1,14 @@
 import { defineConfig } from '@playwright/test';
 import { browserArguments } from './e2e/browser-arguments';
 import { findBrowser } from './scripts/browser.mjs';
+import { freePort } from './scripts/free-port.mjs';
 
 const browser = await findBrowser();
 if (browser === undefined) throw new Error('no Chromium was found: install one, or set PATCHLIGHT_BROWSER to its path');
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
 
-/** Set PATCHLIGHT_E2E_PORT to test two checkouts at the same time. */
-const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187);
+/** The page's port: chosen once, and passed on to the workers, which read this file too. */
+process.env.PATCHLIGHT_E2E_PORT ??= String(await freePort());
 
 /**
  * Changing a word changed at least 77 pixels in twelve trials, which is well above the tolerance. `npm run goldens`
@@ -31,7 +32,7 @@ export default defineConfig({
   reporter: [['list']],
   snapshotPathTemplate: 'e2e/goldens/{arg}{ext}',
   use: {
-    baseURL: `http://localhost:${port}`,
+    baseURL: `http://localhost:${process.env.PATCHLIGHT_E2E_PORT}`,
     launchOptions: { executablePath: browser, args: browserArguments },
     contextOptions: { reducedMotion: 'reduce' },
     viewport: { width: 1440, height: 900 },
@@ -41,12 +42,7 @@ export default defineConfig({
   projects: [
     // The same page served by a real companion, which these tests start and kill.
     { name: 'companion', testMatch: 'companion.spec.ts' },
-    { name: 'page', testIgnore: 'companion.spec.ts' },
+    { name: 'page', testIgnore: ['companion.spec.ts', 'engines/**'] },
   ],
-  webServer: {
-    command: `npx vite preview --config e2e/vite.config.ts --port ${port} --strictPort`,
-    url: `http://localhost:${port}`,
-    reuseExistingServer: false,
-    timeout: 120_000,
-  },
+  globalSetup: './e2e/serve-page.ts',
 });

@@ -3,7 +3,8 @@
 import { spawn } from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
-import { venvBin } from '../scripts/python.mjs';
+import { freePort } from '../scripts/free-port.mjs';
+import { installedPython } from '../scripts/python.mjs';
 import { root } from '../scripts/shell.mjs';
 import { median } from './page-times.mjs';
 
@@ -13,20 +14,23 @@ import { median } from './page-times.mjs';
  * @param {string} modelFolder
  * @returns {Promise<{ address: string, stop: () => void }>}
  */
-export function startCompanion(pageFolder, modelFolder) {
-  const serve = ['-m', 'patchlight', 'serve', '--model', modelFolder, '--page', pageFolder, '--port', '4192'];
-  const child = spawn(venvBin('python'), serve, {
+export async function startCompanion(pageFolder, modelFolder) {
+  const serve = ['-m', 'patchlight', 'serve', '--model', modelFolder, '--page', pageFolder];
+  const child = spawn(installedPython(), [...serve, '--port', String(await freePort())], {
     cwd: root,
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  const stop = () => child.kill();
+  process.once('exit', stop);
   return new Promise((resolve, reject) => {
     let log = '';
+    child.once('error', (error) => reject(new Error(`the companion did not start: ${error.message}`)));
     child.once('exit', (code) => reject(new Error(`the companion exited with code ${code}: ${log}`)));
     child.stderr.on('data', (text) => {
       log += text;
       const address = /Patchlight is at (\S+)/.exec(log)?.[1];
-      if (address) resolve({ address, stop: () => child.kill() });
+      if (address) resolve({ address, stop });
     });
   });
 }

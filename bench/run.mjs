@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { chromium } from '@playwright/test';
 import { build, preview } from 'vite';
 import { ensureBrowser, isHeadlessShell } from '../scripts/browser.mjs';
+import { installedPython } from '../scripts/python.mjs';
 import { root } from '../scripts/shell.mjs';
 import { measureArrival, startCompanion } from './companion-times.mjs';
 import { headFigures } from './head-figures.mjs';
@@ -36,6 +37,9 @@ const questions = ['What color is the large sphere?', 'Describe the image.', 'Ho
 
 /** @typedef {import('../scripts/figures.mjs').Figure} Figure */
 /** @typedef {{ title: string, command: string, measuredOn: string, figures: Figure[] }} Report */
+
+// The companion starts last: a missing installation must not waste the measurements before it.
+if (options.only === undefined || options.only === 'arrival') installedPython();
 
 const executablePath = await ensureBrowser('full');
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
@@ -76,9 +80,9 @@ const builds = {
  */
 async function withServer(config, use) {
   await build({ ...config, logLevel: 'warn' });
-  const server = await preview({ ...config, preview: { port: 4191, strictPort: true } });
+  const server = await preview({ ...config, preview: { port: 0 } });
   try {
-    return await use('http://localhost:4191/');
+    return await use(server.resolvedUrls?.local[0] ?? '');
   } finally {
     await server.close();
   }

@@ -2,9 +2,10 @@
 // built page. Each is a process that the test may freeze and kill.
 import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { freePort } from '../scripts/free-port.mjs';
+import { installedPython } from '../scripts/python.mjs';
 import { root } from '../scripts/shell.mjs';
 
 /** Relative to the repository's root, where companions are started. */
@@ -39,10 +40,9 @@ export async function startCompanion({
   arguments: extra = [],
 }: Start = {}): Promise<Companion> {
   const chosenPort = port ?? (await freePort());
-  const python = path.join(root, '.venv', process.platform === 'win32' ? 'Scripts' : 'bin', 'python');
   const entry = isSlow ? ['e2e/slow_companion.py'] : ['-m', 'patchlight'];
   const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(chosenPort)];
-  const child = spawn(python, [...command, '--page', path.join(root, 'dist'), ...extra], {
+  const child = spawn(installedPython(), [...command, '--page', path.join(root, 'dist'), ...extra], {
     cwd: root,
     // Use this checkout's package instead of an installed one, and a single thread, because the browser needs the other cores.
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
@@ -90,15 +90,3 @@ export function headlessFolder(): string {
 }
 
 /** Returns a free port, so that a test can later start another companion on the same port. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('found no free port')),
-      );
-    });
-  });
-}

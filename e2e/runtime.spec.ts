@@ -20,8 +20,6 @@ const softwareGpu = [
 ];
 
 const configFile = path.resolve(import.meta.dirname, 'runtime/vite.config.ts');
-const port = Number(process.env.PATCHLIGHT_E2E_PORT ?? 4187) + 100;
-const url = `http://localhost:${port}/`;
 
 /** Tests the page in `runtime/`, which the test worker builds and serves. */
 const test = plain.extend<{ opened: undefined }, { server: PreviewServer }>({
@@ -29,13 +27,13 @@ const test = plain.extend<{ opened: undefined }, { server: PreviewServer }>({
     // biome-ignore lint/correctness/noEmptyPattern: Playwright requires this form
     async ({}, use) => {
       await build({ configFile, logLevel: 'error' });
-      const server = await preview({ configFile, logLevel: 'error', preview: { port, strictPort: true } });
+      const server = await preview({ configFile, logLevel: 'error', preview: { port: 0 } });
       await use(server);
       await server.close();
     },
     { scope: 'worker', auto: true, timeout: 180_000 },
   ],
-  baseURL: url.slice(0, -1),
+  baseURL: async ({ server }, use) => use(server.resolvedUrls?.local[0]?.replace(/\/$/, '')),
   opened: [
     async ({ page }, use) => {
       await open(page);
@@ -53,7 +51,7 @@ test.use({
 test.describe.configure({ mode: 'default' });
 
 async function open(page: Page): Promise<void> {
-  await page.goto(url);
+  await page.goto('/');
   await page.waitForFunction(() => window.runtimeTests !== undefined);
 }
 
@@ -73,7 +71,7 @@ function call<Name extends keyof RuntimeTests>(
 const question = 'Describe the image.';
 
 async function firstImage(page: Page): Promise<string> {
-  const index = await (await page.request.get(`${url}samples/index.json`)).json();
+  const index = await (await page.request.get('/samples/index.json')).json();
   return `samples/${index.images[0].file}`;
 }
 
@@ -113,7 +111,7 @@ for (const backend of ['webgpu', 'wasm'] as const) {
 
 test('without cross-origin isolation, inference runs on one thread', async ({ page }) => {
   expect((await call(page, 'choose', 'wasm')).threads).toBeGreaterThan(1);
-  await page.route(url, async (route) => {
+  await page.route('/', async (route) => {
     const response = await route.fetch();
     const headers = Object.entries(response.headers()).filter(([name]) => !name.startsWith('cross-origin'));
     await route.fulfill({ response, headers: Object.fromEntries(headers) });
@@ -165,7 +163,7 @@ test('stopping a long answer ends it after the current token, in the worker too'
 });
 
 test('earlier questions do not affect an answer', async ({ page }) => {
-  const index = await (await page.request.get(`${url}samples/index.json`)).json();
+  const index = await (await page.request.get('/samples/index.json')).json();
   const images = index.images.map(({ file }: { file: string }) => `samples/${file}`);
   const { stoppedEnd, ends, counts, sameImageDifference, otherImageDifference } = await call(
     page,
@@ -188,7 +186,7 @@ test('the worker, too, computes maps with WebGPU on request', async ({ page }) =
 });
 
 test('answers and maps match those saved by Python', async ({ page }) => {
-  const index = await (await page.request.get(`${url}samples/index.json`)).json();
+  const index = await (await page.request.get('/samples/index.json')).json();
   expect(index.runs.length).toBeGreaterThan(0);
   const files = index.runs.map(({ file }: { file: string }) => `samples/${file}`);
   for (const [i, result] of (await call(page, 'compareWithRuns', files)).entries()) {

@@ -14,7 +14,7 @@ const macPaths = [
 ];
 
 /** @param {string} file */
-function isExecutable(file) {
+export function isExecutable(file) {
   try {
     accessSync(file, constants.X_OK);
     return true;
@@ -24,7 +24,7 @@ function isExecutable(file) {
 }
 
 /** @param {readonly string[]} names */
-function findOnPath(names) {
+export function findOnPath(names) {
   const folders = (process.env.PATH ?? '').split(path.delimiter).filter(Boolean);
   return names.flatMap((name) => folders.map((folder) => path.join(folder, name))).find(isExecutable);
 }

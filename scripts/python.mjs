@@ -18,6 +18,15 @@ const bin = path.join(venv, process.platform === 'win32' ? 'Scripts' : 'bin');
  */
 export const venvBin = (name) => path.join(bin, name);
 
+/**
+ * Path of the virtual environment's Python; throws if there is none.
+ * @param {string} [python]
+ */
+export function installedPython(python = venvBin('python')) {
+  if (existsSync(python)) return python;
+  throw new Error(`${path.relative(root, python)} is missing; to install it: node scripts/install.mjs node python`);
+}
+
 export function findPython() {
   const candidates = [process.env.PATCHLIGHT_PYTHON, 'python3', 'python3.13', 'python3.12', 'python3.11', 'python'];
   for (const candidate of candidates) {

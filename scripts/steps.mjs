@@ -50,6 +50,12 @@ export const steps = [
     run: ({ run, workers }) => run(npmBin('playwright'), ['test', `--workers=${workers}`]),
   },
   {
+    name: 'engines',
+    needs: ['node', 'browser'],
+    after: ['build'],
+    run: ({ run }) => run(node, ['scripts/engines.mjs']),
+  },
+  {
     name: 'pyright',
     needs: ['python'],
     check: true,

@@ -36,7 +36,7 @@ function createLoad({ stepMs = 1, steps = 4, hangAfter = Number.POSITIVE_INFINIT
 }
 
 test('loads once if the start makes progress, however long it takes', async () => {
-  const { loaded, maxThreads } = createLoad({ stepMs: 29_000 });
+  const { loaded, maxThreads } = createLoad({ stepMs: 19_000 });
   await vi.advanceTimersByTimeAsync(200_000);
   expect(await loaded).toEqual({ loaded: 'loaded on 2', isRestarted: false });
   expect(maxThreads).toEqual([undefined]);
@@ -44,7 +44,7 @@ test('loads once if the start makes progress, however long it takes', async () =
 
 test.each([0, 2])('starts over on one thread if the start stalls after %i steps', async (hangAfter) => {
   const { loaded, maxThreads, shown } = createLoad({ hangAfter });
-  await vi.advanceTimersByTimeAsync(29_000);
+  await vi.advanceTimersByTimeAsync(19_000);
   expect(maxThreads).toEqual([undefined]);
   await vi.advanceTimersByTimeAsync(2_000);
   expect(await loaded).toEqual({ loaded: 'loaded on 1', isRestarted: true });

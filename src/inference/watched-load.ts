@@ -1,9 +1,9 @@
-// Loads in a worker, and starts over on one thread if starting several threads makes no progress. In Firefox, a few loads
-// in a hundred never finish starting, without an error.
+// Loads in a worker, and starts over on one thread if starting several threads makes no progress. In Firefox, about one
+// load in a hundred never finishes starting its threads, without an error.
 import type { LoadProgress } from './load-progress';
 
 /** Each step of a start takes less than a second on an idle laptop. */
-const patienceTicks = 30;
+const patienceTicks = 20;
 const tickMs = 1000;
 
 /** What a worker's load may do: events are its progress. */
