@@ -1,5 +1,5 @@
 // @ts-check
-// The HTTP headers that the page needs from whoever serves it; docs/architecture.md lists them for other hosts.
+// The HTTP headers that the page needs from its server; docs/architecture.md lists them for other hosts.
 import { statSync } from 'node:fs';
 import path from 'node:path';
 

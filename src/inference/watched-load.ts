@@ -1,5 +1,6 @@
-// Loads in a worker, and starts over on one thread if starting several threads makes no progress. In Firefox, about one
-// load in a hundred never finishes starting its threads, without an error.
+// Loads in a worker, and starts over on one thread if starting several threads makes no progress. In Firefox (seen in 153,
+// in about one load in a hundred), `new Worker` called by a worker never returns: the worker is blocked, without an error,
+// and can only be terminated.
 import type { LoadProgress } from './load-progress';
 
 /** Each step of a start takes less than a second on an idle laptop. */

@@ -1,5 +1,7 @@
 import { reasonOf } from '../../text/reason-of';
 
+const revokeAfterMs = 60_000;
+
 /** Downloads `content` as a file. */
 export function saveFile(content: BlobPart, type: string, name: string): void {
   const url = URL.createObjectURL(new Blob([content], { type }));
@@ -7,7 +9,8 @@ export function saveFile(content: BlobPart, type: string, name: string): void {
   link.href = url;
   link.download = name;
   link.click();
-  URL.revokeObjectURL(url);
+  // Safari starts to read the content after the click has returned.
+  setTimeout(() => URL.revokeObjectURL(url), revokeAfterMs);
 }
 
 /** The message to show if saving `what` fails. */
