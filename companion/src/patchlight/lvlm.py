@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, overload
 import torch
 from PIL import Image, ImageOps
 
+from .models.answer_pieces import answer_text
 from .models.decoding import Prefill, decode
 from .models.loading import Loaded, LoadOptions, load
 from .models.reading import Frame
@@ -88,5 +89,5 @@ class LVLM:
                 queries.append(event.query_state.float())
                 ids.append(event.token_id)
         stacked = torch.stack(queries) if queries else patches[:0]
-        text = str(self.loaded.processor.tokenizer.decode(ids, skip_special_tokens=True)).strip()
+        text = answer_text(self.loaded.processor.tokenizer, ids)
         return Generated(text, ids, LastHiddenStates(patches, stacked), reading.frames)

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple, cast
 
 import pytest
 import torch
@@ -15,12 +16,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from patchlight.cli.main import main
+from patchlight.embedded.training.vocabulary import build_tokenizer
+from patchlight.head import answer_sample
 from patchlight.head.answer_sample import open_image
 from patchlight.head.answer_scores import SCORES
 from patchlight.head.datasets import DataOptions, read_samples
 from patchlight.head.labels import label_answer
 from patchlight.head.sample_store import HeadSamples, shard_questions, token_rows
-from patchlight.models.decoding import Prefill, decode
+from patchlight.models.decoding import Prefill, Step, decode
 from patchlight.models.loading import LoadOptions, load
 from patchlight.models.sampling import Sampling
 from tests.helpers.question_files import pope, vqa, write, write_questions
@@ -259,6 +262,25 @@ def test_every_published_dataset_format_can_be_collected(tmp_path: Path):
         if data.kind == "pope":
             # A random answer contains neither "no" nor "not", so it counts as yes.
             assert [entry["score"] for entry in entries] == [1, 0]
+
+
+def test_an_answer_is_scored_by_the_text_that_the_page_shows(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = "There are two objects: a small sphere, a large cube."
+    tokenizer = build_tokenizer()
+    loaded = load(LoadOptions(model=str(job.model), device="cpu"))
+    loaded.processor.tokenizer = tokenizer
+    ids = list(tokenizer(text, add_special_tokens=False).input_ids)
+    state = torch.zeros(32)
+    steps = [Step(k, token, 0.0, [], state, False) for k, token in enumerate(ids)]
+    family = SimpleNamespace(read=lambda *_: SimpleNamespace(frames=()))
+    monkeypatch.setattr(answer_sample, "decode", lambda *_: [Prefill(state[None], state[None]), *steps])
+    sample = next(read_samples(DataOptions(kind="jsonl", questions=job.questions)))
+    answer = answer_sample.answer_sample(
+        loaded._replace(family=cast(Any, family)), sample, answer_sample.AnswerOptions(method="none")
+    )
+    assert "objects :" in tokenizer.decode(ids)
+    assert answer.text == text
+    assert SCORES["jsonl"](answer.text, [text]) == 1
 
 
 def test_answers_are_scored_by_the_rule_of_their_dataset(job: Job, tmp_path: Path):

@@ -236,6 +236,7 @@ def test_the_challenge_server_s_accuracy_is_the_mean_over_nine_of_ten_people(agr
 
 def test_gqa_requires_an_exact_match():
     assert exact_match(" Dark. ", ["dark"]) == 1
+    assert exact_match("Dark .", ["dark"]) == exact_match("light  blue.", ["light blue"]) == 1
     assert exact_match("dark blue", ["dark"]) == 0
 
 

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from patchlight.embedded.training.vocabulary import build_tokenizer, token_id
-from patchlight.models.answer_pieces import AnswerText, token_texts
+from patchlight.models.answer_pieces import AnswerText, answer_text, token_texts
 
 CORPUS = [
     "The large metallic sphere is behind the small red cube, isn't it?",
@@ -127,6 +127,23 @@ def test_joined_pieces_of_any_byte_level_tokens_equal_the_decoded_text(data: st.
     texts, words, rest = pieces(tokenizer, ids)
     assert "".join(texts) + rest == decoded(tokenizer, ids)
     assert all(later - earlier in (0, 1) for earlier, later in pairwise(words))
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("kind", [*TOKENIZERS, "wordpiece"])
+def test_the_scored_text_of_any_tokens_is_the_joined_pieces(kind: str, data: st.DataObject) -> None:
+    tokenizer = build_tokenizer() if kind == "wordpiece" else TOKENIZERS[kind]()
+    ids = data.draw(st.lists(st.integers(0, len(tokenizer) - 1), max_size=40))
+    texts, _, rest = pieces(tokenizer, ids)
+    assert answer_text(tokenizer, ids) == ("".join(texts) + rest).strip()
+
+
+@pytest.mark.parametrize("kind", [*TOKENIZERS, "wordpiece"])
+def test_the_scored_text_has_no_space_before_punctuation(kind: str) -> None:
+    tokenizer = build_tokenizer() if kind == "wordpiece" else TOKENIZERS[kind]()
+    text = "There are two objects: a sphere, a cube."
+    assert answer_text(tokenizer, ids_of(tokenizer, text)) == text
 
 
 @settings(max_examples=150, deadline=None)

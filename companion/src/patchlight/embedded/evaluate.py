@@ -18,6 +18,7 @@ from ..head.fastrm import FastRM
 from ..head.sample_store import HeadSamples
 from ..head.scores import THRESHOLDS, HeadCounts, best_threshold, count, curve_of
 from ..head.training import predict
+from ..models.answer_pieces import answer_text as shown_text
 from ..report import figure, write_report
 from .answering import GreedyAnswer, TokenizedQuestion, ask_scenes, greedy_answers
 from .training.packed_forward import encode_patches, text_states
@@ -78,7 +79,7 @@ def evaluate_answers(
     scenes = range(min(len(pool), questions // per_scene))
     items = ask_scenes(pool, scenes, tokenizer, per_scene=per_scene, seed=seed)
     answers = greedy_answers(model, pool, items, tokenizer)
-    texts = [tokenizer.decode(a.ids) for a in answers]
+    texts = [shown_text(tokenizer, a.ids) for a in answers]
     right = [is_right(q, text) for q, text in zip(items, texts, strict=True)]
     groups: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for q, ok in zip(items, right, strict=True):
@@ -88,7 +89,7 @@ def evaluate_answers(
         pool, range(min(len(pool), descriptions)), tokenizer, per_scene=1, seed=seed, kind="description"
     )
     counts = [
-        score_description(pool[q.scene].scene, tokenizer.decode(a.ids))
+        score_description(pool[q.scene].scene, shown_text(tokenizer, a.ids))
         for q, a in zip(described, greedy_answers(model, pool, described, tokenizer), strict=True)
     ]
     described_right, mentioned = np.array(counts, np.float64).T
@@ -99,7 +100,7 @@ def evaluate_answers(
     other = greedy_answers(model, pool, colors, tokenizer, scene_of=swapped)
     swapped_right: dict[str, list[tuple[int, bool]]] = defaultdict(list)
     for q, a in zip(colors, other, strict=True):
-        swapped_right[q.question.variety].append((q.scene, is_right(q, tokenizer.decode(a.ids))))
+        swapped_right[q.question.variety].append((q.scene, is_right(q, shown_text(tokenizer, a.ids))))
     estimates = {
         "overall": _share_right([(q.scene, ok) for q, ok in zip(items, right, strict=True)]),
         PRECISION: by_description.estimate(Ratio(described_right, mentioned)),

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..models.answer_pieces import answer_text
 from ..models.decoding import Prefill, Step, decode
 from ..models.loading import Loaded
 from ..models.reading import Frame
@@ -76,7 +77,7 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
     if options.method != "none":
         labels = label_answer(model, loaded.family, reading, ids, method=options.method)
     return SampleAnswer(
-        str(loaded.processor.tokenizer.decode(ids, skip_special_tokens=True)).strip(),
+        answer_text(loaded.processor.tokenizer, ids),
         ids,
         [step.log_prob for step in steps],
         patches,

@@ -97,7 +97,7 @@ SCORES: dict[DataKind, Callable[[str, Sequence[str]], float]] = {
 
 
 def _plain(answer: str) -> str:
-    return answer.strip().rstrip(".").lower()
+    return " ".join(answer.split()).rstrip(". ").lower()
 
 
 def _agree(answer: str, answers: Sequence[str]) -> int:

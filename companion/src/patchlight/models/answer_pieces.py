@@ -94,6 +94,18 @@ class AnswerText:
         return text.replace(" :", ":").replace(" ;", ";") if self._strips_before_colons else str(text)
 
 
+def answer_text(tokenizer: Any, ids: Iterable[int]) -> str:
+    """Return an answer as the page shows it, without surrounding spaces: the texts of its tokens, joined.
+
+    Answers are scored by this text. `tokenizer.decode` with its default options can differ from it in spaces, and drops
+    special tokens.
+    """
+    pieces = AnswerText(tokenizer)
+    for token in ids:
+        pieces.add(token)
+    return (pieces.answer + pieces.rest()).strip()
+
+
 def token_texts(tokenizer: Any, ids: Iterable[int]) -> list[str]:
     """Return the text of each prompt token as it appears after the tokens before it."""
     pieces = AnswerText(tokenizer)
