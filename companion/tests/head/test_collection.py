@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -171,6 +173,80 @@ def test_a_folder_collected_with_other_options_is_refused(
 ):
     assert main(job.command_line(collected, "--method", "incremental")) == 2
     assert "'Chefer relevancy, exact', now 'Chefer relevancy, incremental'" in capsys.readouterr().err
+
+
+def test_another_questions_file_in_a_finished_folder_is_refused(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    questions, out = write_questions(tmp_path, 2), tmp_path / "samples"
+    assert main(Job(job.model, questions).command_line(out)) == 0
+    before = (out / "00000.safetensors").read_bytes()
+    questions.write_text(questions.read_text().replace("What is 1?", "What is not 1?"))
+    capsys.readouterr()
+    assert main(Job(job.model, questions).command_line(out)) == 2
+    error = capsys.readouterr().err
+    assert re.search(r"SHA-256 of the questions: [0-9a-f]{12}, now [0-9a-f]{12}", error)
+    assert "to start again, use another folder" in error
+    assert (out / "00000.safetensors").read_bytes() == before
+
+
+def test_resuming_with_a_changed_image_is_refused_and_deleting_its_shard_helps(
+    job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    again, out = Job(job.model, write_questions(tmp_path, 4)), tmp_path / "samples"
+    assert main(again.command_line(out)) == 0
+    Image.new("RGB", (84, 84), "red").save(tmp_path / "1.png")
+    capsys.readouterr()
+    assert main(again.command_line(out)) == 2
+    error = capsys.readouterr().err
+    assert "1.png has changed since" in error
+    assert "(sample q2; SHA-256 then: " in error
+    assert "delete 00001.safetensors to make it again" in error
+    (out / "00001.safetensors").unlink()
+    assert main(again.command_line(out)) == 0
+
+
+def test_a_damaged_shard_is_named(job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    again, out = Job(job.model, write_questions(tmp_path, 4)), tmp_path / "samples"
+    assert main(again.command_line(out)) == 0
+    shard = out / "00001.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-100])
+    capsys.readouterr()
+    for command_line in (again.command_line(out), ["train", "--samples", str(out), "--out", str(tmp_path / "head")]):
+        assert main(command_line) == 2
+        assert "00001.safetensors is incomplete or damaged" in capsys.readouterr().err
+
+
+def test_training_on_an_incomplete_collection_names_the_missing_shards(
+    collected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    incomplete = tmp_path / "samples"
+    shutil.copytree(collected, incomplete)
+    for shard in (0, 5):
+        (incomplete / f"{shard:05d}.safetensors").unlink()
+    words = ["train", "--samples", str(incomplete), "--out", str(tmp_path / "head"), "--device", "cpu", "--steps", "1"]
+    assert main(words) == 2
+    assert "lacks 2 of 6 shards (00000.safetensors, 00005.safetensors)" in capsys.readouterr().err
+    assert main([*words, "--allow-missing", "--keep-failed"]) == 0
+    assert "training without 2 missing shards: 00000.safetensors, 00005.safetensors" in capsys.readouterr().out
+    report = json.loads((tmp_path / "head" / "head-report.json").read_text())
+    assert report["samples"]["missingShards"] == ["00000.safetensors", "00005.safetensors"]
+    shutil.copy(collected / "00001.safetensors", incomplete / "00077.safetensors")
+    with pytest.raises(ValueError, match=r"00077\.safetensors, which its manifest\.json does not describe"):
+        HeadSamples(incomplete, allow_missing=True)
+
+
+def test_a_folder_with_shards_but_without_a_manifest_is_refused(
+    job: Job, collected: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(collected, tmp_path / "samples")
+    manifest = tmp_path / "samples" / "manifest.json"
+    manifest.write_text(manifest.read_text()[:50])
+    assert main(job.command_line(tmp_path / "samples")) == 2
+    assert "manifest.json is damaged" in capsys.readouterr().err
+    manifest.unlink()
+    assert main(job.command_line(tmp_path / "samples")) == 2
+    assert "holds 6 shards but no manifest.json" in capsys.readouterr().err
 
 
 def test_a_killed_collection_resumes_without_losing_or_repeating_samples(job: Job, collected: Path, tmp_path: Path):

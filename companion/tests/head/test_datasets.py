@@ -12,12 +12,13 @@ from patchlight.head.answer_scores import (
     any_match,
     exact_match,
     normalised,
+    says_neither,
     says_yes,
     vqa_accuracy,
     vqa_accuracy_of_nine,
     yes_or_no,
 )
-from patchlight.head.datasets import DataOptions, Sample, count_samples, read_samples
+from patchlight.head.datasets import DataOptions, Groups, Sample, count_samples, read_samples
 from patchlight.head.json_entries import DataError, JsonFile
 from tests.helpers.question_files import TEN, pope, vqa, vqa_questions, write
 
@@ -29,6 +30,7 @@ def test_vqav2_has_coco_image_names_and_ten_answers_per_question(tmp_path: Path)
         tmp_path / "val2014" / "COCO_val2014_000000458753.jpg",
         "What is 1?",
         tuple(f"{word}1" for word in TEN),
+        Groups(answer_type="other"),
     )
     assert len(samples) == 3
 
@@ -65,21 +67,23 @@ def test_gqa_is_read_from_a_file_or_a_folder_of_files(tmp_path: Path):
             "isBalanced": True,
             "groups": {"global": None, "local": "06-sky_dark"},
             "answer": "yes",
-            "types": {"structural": "verify"},
+            "types": {"detailed": "verifyAttr", "semantic": "attr", "structural": "verify"},
             "fullAnswer": "Yes, the sky is dark.",
         }
 
     one = write(tmp_path / "val_balanced_questions.json", {"201307251": entry(1), "201640614": entry(2)}, indent=1)
     images = tmp_path / "images"
     samples = list(read_samples(DataOptions(kind="gqa", questions=one, images=images)))
-    assert samples[1] == Sample("201640614", images / "n2.jpg", "Is the sky 2?", ("yes",))
+    groups = Groups(structural_type="verify", semantic_type="attr")
+    assert samples[1] == Sample("201640614", images / "n2.jpg", "Is the sky 2?", ("yes",), groups)
     withheld = entry(3)
-    for name in ("answer", "fullAnswer", "semantic"):
+    for name in ("answer", "fullAnswer", "semantic", "types"):
         del withheld[name]
     write(tmp_path / "all" / "train_all_questions_1.json", {"c": withheld})
     write(tmp_path / "all" / "train_all_questions_0.json", {"a": entry(1), "b": entry(2)})
     samples = list(read_samples(DataOptions(kind="gqa", questions=tmp_path / "all", images=images)))
     assert [(sample.id, sample.answers) for sample in samples] == [("a", ("yes",)), ("b", ("yes",)), ("c", ())]
+    assert samples[2].groups == Groups()
 
 
 def test_pope_is_read_from_one_split_or_a_folder_of_three(tmp_path: Path):
@@ -90,9 +94,27 @@ def test_pope_is_read_from_one_split_or_a_folder_of_three(tmp_path: Path):
         "random/1", "random/2", "popular/1", "popular/2", "adversarial/1", "adversarial/2",
     ]  # fmt: skip
     image = tmp_path / "COCO_val2014_000000310196.jpg"
-    assert samples[3] == Sample("popular/2", image, "Is there a popular?", ("no",))
+    assert samples[3] == Sample("popular/2", image, "Is there a popular?", ("no",), Groups("popular"))
     alone = DataOptions(kind="pope", questions=tmp_path / "coco_pope_popular.json", images=tmp_path)
     assert [sample.id for sample in read_samples(alone)] == ["popular/1", "popular/2"]
+
+
+def test_pope_s_split_comes_from_the_field_category_or_else_from_the_file_s_name(tmp_path: Path):
+    lines = [
+        {"question_id": k, "image": "a.jpg", "text": "Is there?", "label": "no", "category": split}
+        for k, split in enumerate(("random", "adversarial", "unheard of"))
+    ]
+    (tmp_path / "pope.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    samples = list(read_samples(DataOptions(kind="pope", questions=tmp_path / "pope.json", images=tmp_path)))
+    assert [sample.id for sample in samples] == ["random/0", "adversarial/1", "pope/2"]
+    assert [sample.groups.split for sample in samples] == ["random", "adversarial", "pope"]
+
+
+def test_a_folder_may_hold_pope_s_splits_of_several_image_sets(tmp_path: Path):
+    for name in ("aokvqa_pope_seem_random", "coco_pope_popular", "coco_pope_random"):
+        pope(tmp_path, "random", ["yes"]).rename(tmp_path / f"{name}.json")
+    samples = list(read_samples(DataOptions(kind="pope", questions=tmp_path, images=tmp_path)))
+    assert [sample.id for sample in samples] == ["aokvqa_pope_seem_random/1", "coco_pope_random/1", "popular/1"]
 
 
 def test_jsonl_image_paths_are_relative_to_the_questions_file(tmp_path: Path):
@@ -245,5 +267,7 @@ def test_pope_finds_yes_or_no_in_a_sentence():
     assert not says_yes("No.")
     assert not says_yes("There is not a dog, I think. Yes.")
     assert says_yes("There is nothing like it")
+    unclear = ["Yes, a dog.", "NO!", "not here", "A dog. No.", "", "Yesterday"]
+    assert [says_neither(answer) for answer in unclear] == [False, False, False, True, True, True]
     assert yes_or_no("No, there is no dog.", ["no"]) == 1
     assert yes_or_no("There is a dog.", ["no"]) == 0

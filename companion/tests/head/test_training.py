@@ -20,11 +20,12 @@ from patchlight.cli.main import main
 from patchlight.cli.serve import train_command
 from patchlight.head import training
 from patchlight.head.answer_sample import SampleAnswer
-from patchlight.head.fastrm import FastRM, HeadFacts
+from patchlight.head.fastrm import FastRM, HeadFacts, training_failure
 from patchlight.head.labels import Labels
-from patchlight.head.sample_store import HeadSamples, ShardContent
+from patchlight.head.sample_store import HeadSamples, ShardContent, left_out
 from patchlight.head.scores import best_threshold, count, curve_of, labels_of
 from patchlight.head.training import HeadConfig, count_tokens, predict, split_tokens, train_head
+from patchlight.head.verdict import TrainingFailed, judge, suggested_learning_rate
 
 D = 24
 FACTS = HeadFacts(hidden_size=D, stage="post_norm", teacher="a planted head", model="none", model_revision="0")
@@ -63,19 +64,21 @@ def write_samples(folder: Path, *, questions: int = 40, ragged: bool = True) -> 
         }
         save_file(tensors, folder / f"{shard:05d}.safetensors")
     manifest = {"hiddenSize": D, "stage": "post_norm", "teacher": "a planted head", "model": "m", "modelRevision": "r"}
+    manifest |= {"samples": questions, "shardSamples": questions // 2}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return HeadSamples(folder)
 
 
 def rows(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "head-curve.jsonl").read_text().splitlines()]
+    lines = (folder / "head-curve.jsonl").read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 @pytest.mark.parametrize("ragged", [True, False])
 def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     samples = write_samples(tmp_path / "samples", questions=240, ragged=ragged)
     config = HeadConfig(steps=300, batch=64, learning_rate=1e-2, schedule="cosine", validation_share=0.2)
-    head = train_head(samples, tmp_path / "head", FACTS, config, choose_threshold=True)
+    head, verdict = train_head(samples, tmp_path / "head", FACTS, config, choose_threshold=True)
     held = split_tokens(samples, config).held
     assert len(held) > 100
     trained = curve_of(count_tokens(head, samples, held, 0.3))
@@ -84,12 +87,13 @@ def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     assert trained.f1.max() > 0.9 > untrained.f1.max() + 0.2
     saved = FastRM.from_pretrained(tmp_path / "head")
     assert saved.facts.classification_threshold == best_threshold(trained)
-    assert not (tmp_path / "head" / "checkpoint.pt").exists()
+    assert verdict.status == "passed"
+    assert not (tmp_path / "head" / "training").exists()
 
 
 def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
-    uninterrupted = train_head(samples, tmp_path / "uninterrupted", FACTS, SMALL)
+    uninterrupted = train_head(samples, tmp_path / "uninterrupted", FACTS, SMALL, keep_failed=True).head
     steps = 0
     step = torch.optim.Adam.step
 
@@ -104,9 +108,11 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypa
     monkeypatch.setattr(training, "MEASURE_STEPS", 4)
     with pytest.raises(KeyboardInterrupt):
         train_head(samples, tmp_path / "killed", FACTS, SMALL)
-    assert [row["step"] for row in rows(tmp_path / "killed")] == [4, 8, 12, 16]
+    with (tmp_path / "killed" / "training" / "head-curve.jsonl").open("a") as curve:
+        curve.write('{"step": 2')  # killed while writing a line
+    assert [row["step"] for row in rows(tmp_path / "killed" / "training")] == [4, 8, 12, 16]
     steps = 100
-    resumed = train_head(samples, tmp_path / "killed", FACTS, SMALL)
+    resumed = train_head(samples, tmp_path / "killed", FACTS, SMALL, keep_failed=True).head
     assert steps == 120  # it resumed after step 10
     for actual, expected in zip(resumed.parameters(), uninterrupted.parameters(), strict=True):
         assert torch.equal(actual, expected)
@@ -157,7 +163,7 @@ def test_states_that_overflow_fp16_keep_the_model_s_dtype(tmp_path: Path, size: 
     states = (torch.randn(9, D) * size).bfloat16()
     labels = Labels(torch.rand(2, 9), torch.rand(2), torch.tensor([3, 4]), torch.zeros(2))
     content = ShardContent()
-    content.add("one", SampleAnswer("", [3, 4], [0.0, 0.0], states, states[:2], (), labels, True, 0, 0), None)
+    content.add("one", "00ff", SampleAnswer("", [3, 4], [0.0, 0.0], states, states[:2], (), labels, True, 0, 0), None)
     content.write(tmp_path / "00000.safetensors")
     samples = HeadSamples(tmp_path)
     stored = samples.patch_states(torch.tensor([1])).values[0]
@@ -220,7 +226,8 @@ def test_counts_at_each_threshold_equal_plain_comparison():
 def test_the_command_uses_the_paper_s_recipe_by_default(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     write_samples(tmp_path / "samples")
     words = ["train", "--samples", str(tmp_path / "samples"), "--out", str(tmp_path / "head")]
-    assert main([*words, "--steps", "3", "--batch", "4", "--device", "cpu", "--labelling-threshold", "0.2"]) == 0
+    small = ["--steps", "3", "--batch", "4", "--device", "cpu", "--labelling-threshold", "0.2", "--keep-failed"]
+    assert main([*words, *small]) == 0
     config = json.loads((tmp_path / "head" / "head-config.json").read_text())
     assert (config["learning_rate"], config["schedule"], config["steps"]) == (2e-5, "constant", 3)
     facts = FastRM.from_pretrained(tmp_path / "head").facts
@@ -230,6 +237,141 @@ def test_the_command_uses_the_paper_s_recipe_by_default(tmp_path: Path, capsys: 
     (tmp_path / "samples" / "manifest.json").write_text('{"hiddenSize": 24}')
     assert main(words) == 2
     assert "manifest.json has no stage: pass a folder that `patchlight collect` wrote" in capsys.readouterr().err
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("rate", "reason"),
+    [
+        ("1e-7", "Try a higher learning rate: --learning-rate 0.04 suits hidden size 24, this run had 1e-07"),
+        ("3", "Try a lower learning rate: --learning-rate 0.04 suits hidden size 24, this run had 3"),
+        ("1e30", "Try a lower learning rate"),
+    ],
+)
+def test_a_wrong_learning_rate_fails_and_leaves_an_earlier_head(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: str, reason: str
+):
+    write_samples(tmp_path / "samples", questions=80)
+    words = ["train", "--samples", str(tmp_path / "samples"), "--out", str(tmp_path / "head"), "--device", "cpu"]
+    words += ["--steps", "100", "--batch", "32", "--validation-share", "0.25"]
+    wrong = [*words, "--learning-rate", rate]
+    assert main(wrong) == 2
+    error = capsys.readouterr().err
+    assert "training failed: " in error
+    assert reason in error
+    with pytest.raises(ValueError, match=r"has no head: its training failed\. "):
+        FastRM.from_pretrained(tmp_path / "head")
+    assert main([*words, "--learning-rate", "1e-2"]) == 0
+    good = files(tmp_path / "head")
+    assert json.loads(good["head-report.json"])["status"] == "passed"
+    assert main(wrong) == 2
+    assert "holds a finished head (fastrm): use another folder, or replace the head" in capsys.readouterr().err
+    assert main([*wrong, "--overwrite"]) == 2
+    after = files(tmp_path / "head")
+    assert {name: after[name] for name in good} == good
+    assert training_failure(tmp_path / "head") is None
+    assert main([*words, "--learning-rate", "2e-2", "--overwrite"]) == 0
+    assert files(tmp_path / "head").keys() == good.keys()
+    kept = main([*wrong, "--overwrite", "--keep-failed"])
+    if rate == "1e30":
+        assert kept == 2  # its numbers are not finite
+    else:
+        assert kept == 0
+        assert "constant map" in (training_failure(tmp_path / "head") or "")
+
+
+def test_a_head_that_gives_every_patch_a_probability_of_0_fails(tmp_path: Path):
+    samples, head = write_samples(tmp_path / "samples"), planted_head()
+    split = split_tokens(samples, SMALL)
+    with torch.no_grad():
+        head.query.weight.zero_()
+        head.query.bias.fill_(-100)
+        head.key.weight.zero_()
+        head.key.bias.fill_(100)
+    verdict = judge(head, samples, split.training, split.held, 0.3)
+    assert verdict.status == "failed"
+    assert "nearly 0 everywhere (at most 0.0e+00), so its maps are empty" in verdict.reason
+    with torch.no_grad():
+        head.key.bias.zero_()
+    verdict = judge(head, samples, split.training, split.held, 0.3)
+    assert verdict.status == "failed"
+    assert "same probability at every patch" in verdict.reason
+
+
+def test_the_control_is_the_mean_map_of_the_training_labels(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples")
+    split = split_tokens(samples, SMALL)
+    verdict = judge(planted_head(), samples, split.training, split.held, 0.3)
+    sizes = samples.patches[samples.columns["image"]]
+    best = []
+    relevancy = {int(token): samples.relevancy(token[None]).values[0] for token in torch.cat(split)}
+    labels = {token: row >= 0.3 * row.max() for token, row in relevancy.items()}
+    tested = split.held if verdict.figures["areHeldOut"] else split.training
+    for threshold in range(1, 101):
+        right = wrong = positive = 0
+        for token in tested.tolist():
+            same = [labels[k] for k in split.training.tolist() if sizes[k] == sizes[token]]
+            predicted = torch.stack(same).double().mean(0).float() * 100 >= threshold
+            right += int((predicted & labels[token]).sum())
+            wrong += int((predicted & ~labels[token]).sum())
+            positive += int(labels[token].sum())
+        best.append(2 * right / (right + wrong + positive))
+    assert verdict.figures["constantMapF1"] == pytest.approx(max(best), abs=2e-3)
+
+
+def test_too_few_held_out_questions_are_said(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples")
+    config = HeadConfig(steps=100, batch=32, learning_rate=1e-2)
+    verdict = train_head(samples, tmp_path / "head", FACTS, config).verdict
+    assert verdict.status == "untested"
+    assert "Only 2 questions are held out, too few" in verdict.reason
+
+
+def test_labels_without_any_difference_are_nothing_to_learn(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples")
+    samples._relevancy.fill_(1)
+    with pytest.raises(TrainingFailed, match="All tokens have the same labels, so there is nothing to learn"):
+        train_head(samples, tmp_path / "head", FACTS, SMALL)
+
+
+def test_states_that_are_not_finite_are_refused(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples")
+    samples.columns["query_states"][3, 0] = torch.nan
+    with pytest.raises(ValueError, match="hidden states of 1 of 120 tokens are not finite"):
+        train_head(samples, tmp_path / "head", FACTS, SMALL)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_impossible_learning_rate_is_refused(rate: float):
+    with pytest.raises(ValueError, match="learning_rate is"):
+        HeadConfig(learning_rate=rate)
+
+
+def test_the_suggested_learning_rate_is_the_paper_s_for_its_width():
+    assert [suggested_learning_rate(d) for d in (5120, 4096, 192)] == [2e-5, 2e-5, 2e-3]
+
+
+def test_left_out_tokens_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    samples = write_samples(tmp_path / "samples")
+    samples.columns["peak"][5], samples.columns["peak"][6] = 0, torch.inf
+    samples.columns["reproduced"][7] = False
+    assert list(left_out(samples).values()) == [2, 1]
+
+
+def test_a_checkpoint_of_other_samples_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    samples = write_samples(tmp_path / "samples")
+    with monkeypatch.context() as patch:
+        patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 12))
+        with pytest.raises(KeyboardInterrupt):
+            train_head(samples, tmp_path / "head", FACTS, SMALL)
+    with pytest.raises(ValueError, match="its training is not finished"):
+        FastRM.from_pretrained(tmp_path / "head")
+    samples.columns["token"][3] += 1
+    with pytest.raises(ValueError, match=r"other options or samples \(samples \(SHA-256\): "):
+        train_head(samples, tmp_path / "head", FACTS, SMALL)
 
 
 def test_the_training_command_that_the_server_suggests_is_valid():

@@ -36,6 +36,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> None:
     from ..head.collection import CollectOptions, collect_samples
+    from ..head.sample_store import shard_questions
     from ..head.shards import Rank
 
     rank = Rank.of(os.environ)
@@ -47,5 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
         skip_bad=arguments.skip_bad,
     )
     tokens = collect_samples(options, arguments.out, rank)
-    done = len(list(arguments.out.glob("[0-9]*.safetensors")))
-    print(f"labelled {tokens} tokens; {arguments.out} now has {done} shards")
+    shards = sorted(arguments.out.glob("[0-9]*.safetensors"))
+    skipped = [entry for shard in shards for entry in shard_questions(shard) if "skipped" in entry]
+    print(f"labelled {tokens} tokens; {arguments.out} now has {len(shards)} shards")
+    if skipped:
+        print(f"{len(skipped)} samples were skipped; the first, {skipped[0]['id']}: {skipped[0]['skipped']}")

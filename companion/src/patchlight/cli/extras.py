@@ -5,6 +5,7 @@ OPTIONAL = frozenset(
     {
         "PIL",
         "accelerate",
+        "filelock",
         "multipart",
         "numba",
         "onnx",

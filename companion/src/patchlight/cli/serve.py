@@ -101,6 +101,7 @@ def _serve(
     listener: socket.socket,
     scratch: Path,
 ) -> None:
+    from ..head.fastrm import training_failure
     from ..models.loading import load
     from ..server.app import create_app
     from ..server.head_files import default_head_folder, serve_head
@@ -125,6 +126,8 @@ def _serve(
         say(f"no head, so no FastRM maps; to train one, run\n  {facts.train_command}")
     else:
         say(f"head {head.facts.name} {head.facts.revision}, teacher: {head.facts.teacher}")
+        if head_folder is not None and (failure := training_failure(head_folder)) is not None:
+            say(f"warning: the training of this head failed, so its maps are of no use. {failure}")
         if head.trained_on != facts.name:
             say(f"warning: this head was trained on {head.trained_on}, so its maps of {facts.name} are meaningless")
     if calibration is not None:

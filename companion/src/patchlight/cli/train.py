@@ -13,7 +13,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="train a head on collected samples",
         description="Train a FastRM head on samples from `patchlight collect`.",
         epilog="The defaults are the FastRM paper's recipe. To resume from the last checkpoint after a stop or a "
-        "crash, run the same command again.",
+        "crash, run the same command again. A head that is no better than a constant map is not written, and the "
+        "command fails.",
     )
 
     def add(name: str, description: str, **options: Any) -> None:
@@ -42,6 +43,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--checkpoint-steps", "steps between checkpoints", type=int, default=500)
     add("--device", "auto, cpu, mps, cuda, or one GPU such as cuda:1", default="auto")
     add("--name", "name of the head", default="fastrm")
+    parser.add_argument("--overwrite", action="store_true", help="replace a finished head in --out")
+    parser.add_argument(
+        "--allow-missing", action="store_true", help="train although some shards of the samples are missing"
+    )
+    parser.add_argument(
+        "--keep-failed",
+        action="store_true",
+        help="write the head even if it is no better than a constant map; its report says so",
+    )
     parser.set_defaults(run=run, extra="train")
 
 
@@ -49,14 +59,16 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from ..head.fastrm import HeadFacts
-    from ..head.shards import MANIFEST_FILE, Rank, read_manifest
+    from ..head.sample_store import HeadSamples, left_out
+    from ..head.shards import Rank
     from ..head.training import HeadConfig, train_head
+    from ..head.work_folder import MANIFEST_FILE, read_manifest
 
     rank = Rank.of(os.environ)
     if rank.ranks > 1:
         raise ValueError(f"started with {rank.ranks} processes: train the head in one, without torchrun or accelerate")
     manifest = read_manifest(arguments.samples)
-    for name in ("hiddenSize", "stage", "teacher", "model", "modelRevision"):
+    for name in ("hiddenSize", "stage", "teacher", "model", "modelRevision", "samples", "shardSamples"):
         if name not in manifest:
             place = arguments.samples / MANIFEST_FILE
             raise ValueError(f"{place} has no {name}: pass a folder that `patchlight collect` wrote")
@@ -76,7 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
         stage=manifest["stage"],
         teacher=manifest["teacher"],
         labelling_threshold=config.labelling_threshold,
-        classification_threshold=arguments.classification_threshold or 0.4,
+        classification_threshold=0.4
+        if arguments.classification_threshold is None
+        else arguments.classification_threshold,
         model=manifest["model"],
         model_revision=manifest["modelRevision"],
         name=arguments.name,
@@ -84,14 +98,25 @@ def run(arguments: argparse.Namespace) -> None:
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    head = train_head(
-        arguments.samples,
+    samples = HeadSamples(arguments.samples, allow_missing=arguments.allow_missing)
+    if samples.missing:
+        print(f"training without {len(samples.missing)} missing shards: {', '.join(samples.missing)}")
+    for reason, tokens in left_out(samples).items():
+        if tokens:
+            print(f"leaving out {tokens} of {len(samples)} tokens: {reason}")
+    head, verdict = train_head(
+        samples,
         arguments.out,
         facts,
         config,
         device=device,
         choose_threshold=arguments.classification_threshold is None,
+        overwrite=arguments.overwrite,
+        keep_failed=arguments.keep_failed,
     )
+    print(verdict.reason)
+    if verdict.status == "failed":
+        print("warning: this head is no better than a constant map; it is written because of --keep-failed")
     print(
         f"trained {head.facts.name} for {head.facts.model}, classification threshold "
         f"{head.facts.classification_threshold}: {arguments.out}"

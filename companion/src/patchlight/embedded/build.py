@@ -196,7 +196,14 @@ class Build:
             model=NAME,
             model_revision=revision(self.hf),
         )
-        train_head(self.work / "samples", self.head_folder, facts, self.size.head)
+        train_head(
+            self.work / "samples",
+            self.head_folder,
+            facts,
+            self.size.head,
+            overwrite=True,
+            keep_failed=self.size.head_may_fail,
+        )
 
     def head_report(self) -> None:
         head = FastRM.from_pretrained(self.head_folder)

@@ -25,6 +25,8 @@ class Size:
     questions: int
     descriptions: int
     head: HeadConfig
+    head_may_fail: bool
+    """Whether to keep a head that is no better than a constant map."""
     parity_questions: int
     calibration: CalibrationSize
     explained_questions: int
@@ -77,6 +79,7 @@ FULL = Size(
     questions=2_400,
     descriptions=200,
     head=_HEAD,
+    head_may_fail=False,
     parity_questions=200,
     calibration=CalibrationSize(scenes=850),
     explained_questions=40,
@@ -103,6 +106,7 @@ SMOKE = Size(
     questions=16,
     descriptions=2,
     head=replace(_HEAD, steps=20, batch=8),
+    head_may_fail=True,
     parity_questions=4,
     calibration=CalibrationSize(scenes=3, answer_tokens=10, checked_answers=2, shard_scenes=2),
     explained_questions=2,

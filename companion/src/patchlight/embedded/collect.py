@@ -18,9 +18,12 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
-from ..head.shards import Rank, ShardPlan, claim
+from ..head.sample_store import shard_questions
+from ..head.shards import Rank, ShardPlan
+from ..head.work_folder import claimed
 from ..methods.attention_hooks.decoder_call import DecoderCall
 from ..methods.relevancy import explain_tokens
+from ..models.loading import folder_revision
 from .answering import TokenizedQuestion, ask_scenes, embed_images, prompt_embeds
 from .training.llava_parts import language_model, word_embeddings
 from .training.model import load_model
@@ -122,11 +125,27 @@ def explain_answer(
 def collect(model_folder: Path, pool_folder: Path, out: Path, config: CollectConfig, *, workers: int) -> None:
     """Collect the missing shards into `out`, showing progress by shard.
 
-    Raises ValueError if `out` was started with another config.
+    Raises ValueError if `out` was started with another config or model, is in use, or holds a damaged shard.
     """
-    claim(out, {**asdict(config), "shard_scenes": SHARD_SCENES, "method": "chefer-exact", "stage": "post_norm"})
-    plan = ShardPlan(out, "safetensors", config.scenes, SHARD_SCENES)
-    plan.sweep(Rank())
+    manifest = {
+        **asdict(config),
+        "samples": config.scenes,
+        "shardSamples": SHARD_SCENES,
+        "modelRevision": folder_revision(model_folder),
+        "method": "chefer-exact",
+        "stage": "post_norm",
+    }
+    with claimed(out, manifest):
+        plan = ShardPlan.of(out, "safetensors", manifest)
+        plan.sweep(Rank())
+        for shard in plan.finished(Rank()):
+            shard_questions(plan.path(shard))  # raises if it is damaged
+        _collect_missing(plan, model_folder, pool_folder, config, workers)
+
+
+def _collect_missing(
+    plan: ShardPlan, model_folder: Path, pool_folder: Path, config: CollectConfig, workers: int
+) -> None:
     missing = plan.missing(Rank())
     if not missing:
         return

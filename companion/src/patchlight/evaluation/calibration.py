@@ -20,6 +20,7 @@ _COLUMNS = {"logProbs": "logProb", "entropySum": "entropySumNats", "entropyKde":
     "entropyBernoulli": "entropyBernoulliNats"
 }
 _READ = [
+    *("split", "answerType", "structuralType", "semanticType"),
     *("sample", "imagePath", "question", "rightAnswers", "answer", "score", "token", "text", "word", "patches"),
     *_COLUMNS.values(),
 ]
@@ -44,8 +45,8 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
             {
                 "id": first["sample"] if occurrence == 1 else f"{first['sample']} ({occurrence})",
                 "set": name,
-                "kind": "",
-                "variety": "",
+                "kind": first["split"] or first["answerType"] or first["structuralType"] or "",
+                "variety": first["semanticType"] or "",
                 "question": first["question"],
                 "answer": first["answer"],
                 "reference": _most_common(first["rightAnswers"]),

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,28 +11,37 @@ import torch
 
 from ..head.answer_scores import vqa_accuracy_of_nine
 from ..head.scores import THRESHOLDS, HeadCounts, HeadCurve, best_threshold, curve_of
+from .benchmarks import benchmark, benchmark_lines
 
 RIGHT = 0.5
 """Answers with at least this score count as right."""
 
 
-def summarise(table: Path, data: str, total: int, classification_threshold: float) -> dict[str, Any]:
-    """Summarise one dataset's table. Map scores cover only the tokens that the teacher's differentiated pass
-    reproduced.
+class Skipped(NamedTuple):
+    """A sample that could not be read or explained."""
 
-    total: number of samples in the evaluation; those missing from the table were skipped.
+    sample: str
+    reason: str
+
+
+def summarise(table: Path, data: str, skipped: Sequence[Skipped], classification_threshold: float) -> dict[str, Any]:
+    """Summarise one dataset's table. Map scores cover only the tokens that the teacher's differentiated pass
+    reproduced; `mapsLeftOut` counts the others.
     """
     rows = pq.read_table(table)
     index = _floats(rows, "token")
     first = rows.filter(pa.array(~(index > 0)))
     rows = rows.filter(pa.array(np.isfinite(index)))
     score = _floats(rows, "score")
+    scored = first.filter(pa.array(np.isfinite(_floats(first, "score"))))
     summary: dict[str, Any] = {
         "data": data,
         "samples": len(first),
-        "passedOver": total - len(first),
+        "passedOver": len(skipped),
+        "skipped": [sample._asdict() for sample in skipped],
+        "withoutRightAnswer": len(first) - len(scored),
         "tokens": len(rows),
-        "answers": _answers(first.filter(pa.array(np.isfinite(_floats(first, "score")))), data),
+        "answers": _answers(scored, data),
         "entropyNats": {
             kind.lower(): _split(_floats(rows, f"entropy{kind}Nats"), score) for kind in ("Sum", "Kde", "Bernoulli")
         },
@@ -41,6 +50,9 @@ def summarise(table: Path, data: str, total: int, classification_threshold: floa
     if rows["positive"].null_count < len(rows):
         used = (_floats(rows, "peak") > 0) & rows["reproduced"].to_numpy(zero_copy_only=False).astype(bool)
         summary["maps"] = _maps(rows.filter(pa.array(used)), classification_threshold)
+        summary["mapsLeftOut"] = int((~used).sum())
+    if (figures := benchmark(scored, data)) is not None:
+        summary["benchmark"] = figures
     return summary
 
 
@@ -72,7 +84,9 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
         times = ["" if ms[kind] is None else f"{ms[kind]:.3g}" for kind in ("decode", "head", "baseline")]
         share = "unknown" if right is None else f"{right:.3f}"
         lines += [_row([summary["data"], str(summary["samples"]), str(summary["tokens"]), share, *times])]
+    lines += benchmark_lines(summaries)
     lines += _entropy_lines(summaries)
+    lines += _left_out_lines(summaries)
     return "\n".join(lines) + "\n"
 
 
@@ -101,6 +115,28 @@ def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
         values = [*shares, entropy["auroc"]["value"], log_prob["auroc"]["value"]]
         rows += [_row([summary["data"], *("" if value is None else f"{value:.3f}" for value in values)])]
     return ["", _row(columns), _rule(len(columns)), *rows] if rows else []
+
+
+def _left_out_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    """Say what the figures leave out."""
+    lines = []
+    for summary in summaries:
+        skipped, unknown = summary["skipped"], summary["withoutRightAnswer"]
+        total = summary["samples"] + len(skipped)
+        parts = []
+        if skipped:
+            parts += [f"{len(skipped)} of {total} samples were skipped (the first, {skipped[0]['sample']}: "
+                      f"{skipped[0]['reason']})"]  # fmt: skip
+        if unknown:
+            parts += [f"{unknown} of {total} samples have no right answer, so their answers are not scored"]
+        if left_out := summary.get("mapsLeftOut", 0):
+            parts += [
+                f"{left_out} of {summary['tokens']} tokens are not in the map scores, because the teacher's map is "
+                "empty or explains another token"
+            ]
+        if parts:
+            lines += [f"{summary['data']}: {'; '.join(parts)}."]
+    return ["", *lines] if lines else []
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -78,6 +78,13 @@ def says_yes(answer: str) -> bool:
     return not {"no", "not"} & set(words)
 
 
+def says_neither(answer: str) -> bool:
+    """Whether the first sentence of an answer contains none of the words "yes", "no" and "not". `says_yes` then returns
+    True, which says little.
+    """
+    return not {"yes", "no", "not"} & set(re.findall(r"\w+", answer.split(".")[0].lower()))
+
+
 def yes_or_no(answer: str, answers: Sequence[str]) -> float:
     """POPE's rule: 1 if `says_yes` agrees with the label, else 0."""
     return float(says_yes(answer) == (answers[0] == "yes"))

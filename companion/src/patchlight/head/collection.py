@@ -1,6 +1,6 @@
 """Collects training samples for a FastRM head: a model's greedy answers to a dataset, labelled token by token."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ from tqdm import tqdm
 from ..models.loading import Loaded, LoadOptions, load
 from .answer_sample import AnswerOptions, answer_sample
 from .answer_scores import SCORES
-from .datasets import DataOptions, Sample, count_samples, read_samples
+from .datasets import DataOptions, Sample, count_samples, question_files, read_samples
+from .input_hashes import file_sha256, files_sha256, image_sha256
 from .labels import TEACHERS
-from .sample_store import ShardContent
-from .shards import Rank, ShardPlan, claim
+from .sample_store import ShardContent, shard_questions
+from .shards import Rank, ShardPlan
+from .work_folder import claimed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,16 +42,21 @@ class CollectOptions:
 def collect_samples(options: CollectOptions, out: Path, rank: Rank, *, loaded: Loaded | None = None) -> int:
     """Write this rank's missing shards to `out` and return the number of tokens labelled in this call.
 
-    Pass `loaded` to reuse a model in memory. Raises ValueError if `out` was collected with other options or the dataset
-    is empty.
+    Pass `loaded` to reuse a model in memory. Raises ValueError if `out` was collected with other inputs or options, is
+    in use by another process, or holds a damaged shard, or if the dataset is empty.
     """
     total = count_samples(options.data)
     if total == 0:
         raise ValueError(f"{options.data.questions} contains no samples")
     loaded = loaded or load(options.model)
-    claim(out, collect_manifest(options, loaded, total))
-    plan = ShardPlan(out, "safetensors", total, options.shard_samples)
-    plan.sweep(rank)
+    with claimed(out, collect_manifest(options, loaded, total), rank):
+        plan = ShardPlan(out, "safetensors", total, options.shard_samples)
+        plan.sweep(rank)
+        check_finished(plan, rank, options.data, shard_questions)
+        return _collect_missing(plan, rank, options, loaded)
+
+
+def _collect_missing(plan: ShardPlan, rank: Rank, options: CollectOptions, loaded: Loaded) -> int:
     missing = plan.missing(rank)
     tokens = 0
     with tqdm(
@@ -69,6 +76,29 @@ def collect_samples(options: CollectOptions, out: Path, rank: Rank, *, loaded: L
     return tokens
 
 
+def check_finished(
+    plan: ShardPlan, rank: Rank, data: DataOptions, questions_of: Callable[[Path], list[dict[str, Any]]]
+) -> None:
+    """Check that this rank's finished shards can be read and were made from the images that are there now.
+
+    questions_of: reads the questions of a shard, each with `id` and `imageSha256`. Raises ValueError if a shard is
+    damaged or an image has changed.
+    """
+    for shard, samples in in_shards(plan, plan.finished(rank), data):
+        path = plan.path(shard)
+        for entry, sample in zip(questions_of(path), samples, strict=True):
+            then, now = entry["imageSha256"], image_sha256(sample.image)
+            if then != now:
+                raise ValueError(
+                    f"{sample.image} has changed since {path} was made from it (sample {sample.id}; SHA-256 then: "
+                    f"{_digits(then)}, now: {_digits(now)}): restore the image, or delete {path.name} to make it again"
+                )
+
+
+def _digits(sha256: str | None) -> str:
+    return "unreadable" if sha256 is None else sha256[:12]
+
+
 def in_shards(plan: ShardPlan, shards: list[int], data: DataOptions) -> Iterator[tuple[int, list[Sample]]]:
     """Yield each shard with its samples, reading the dataset once."""
     stream, position = read_samples(data), 0
@@ -85,7 +115,7 @@ def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dic
     method = options.answers.method
     assert method != "none"
     return {
-        "formatVersion": 1,
+        "formatVersion": 2,
         **model_facts(loaded),
         "stage": "post_norm",
         "teacher": TEACHERS[method],
@@ -110,25 +140,28 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
 
 
 def data_facts(data: DataOptions, total: int) -> dict[str, Any]:
-    """Return the manifest fields that describe a dataset. Files are recorded by name, without their folders, so that
-    they can be moved.
+    """Return the manifest fields that describe a dataset. Files are recorded by name and content, without their
+    folders, so that they can be moved. Shards record the contents of the images.
     """
     return {
         "data": data.kind,
         "questions": data.questions.name,
+        "questionsSha256": files_sha256(question_files(data)),
         "annotations": data.annotations.name if data.annotations else None,
+        "annotationsSha256": file_sha256(data.annotations) if data.annotations else None,
         "samples": total,
         "seed": data.seed,
     }
 
 
 def _add(content: ShardContent, loaded: Loaded, sample: Sample, options: CollectOptions) -> None:
+    image = image_sha256(sample.image)
     try:
         answer = answer_sample(loaded, sample, options.answers)
     except ValueError as reason:
         if not options.skip_bad:
             raise
-        content.skip(sample.id, str(reason))
+        content.skip(sample.id, image, str(reason))
         return
     score = SCORES[options.data.kind](answer.text, sample.answers) if sample.answers else None
-    content.add(sample.id, answer, score)
+    content.add(sample.id, image, answer, score)

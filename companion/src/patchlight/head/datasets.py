@@ -8,12 +8,24 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .answer_scores import DataKind
 from .json_entries import DataError, Entry, JsonFile, json_lines
 
 POPE_SPLITS = ("random", "popular", "adversarial")
+
+
+class Groups(NamedTuple):
+    """The groups by which a benchmark reports its figures; None if the files do not say.
+
+    split: of POPE. answer_type: of VQAv2 (yes/no, number, other). structural_type and semantic_type: of GQA.
+    """
+
+    split: str | None = None
+    answer_type: str | None = None
+    structural_type: str | None = None
+    semantic_type: str | None = None
 
 
 class Sample(NamedTuple):
@@ -23,6 +35,7 @@ class Sample(NamedTuple):
     image: Path
     question: str
     answers: tuple[str, ...]
+    groups: Groups = Groups()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +85,17 @@ def count_samples(options: DataOptions) -> int:
     return total if options.samples is None else min(options.samples, total)
 
 
+def question_files(options: DataOptions) -> list[Path]:
+    """Return the questions file, or the files of the folder that are read, in order."""
+    patterns = [f"*pope_*{split}.json*" for split in POPE_SPLITS] if options.kind == "pope" else ["*.json"]
+    if options.kind not in ("gqa", "pope") or not options.questions.is_dir():
+        return [options.questions]
+    files = [file for pattern in patterns for file in sorted(options.questions.glob(pattern))]
+    if not files:
+        raise DataError(f"{options.questions}: no file named {' or '.join(patterns)} in this folder")
+    return files
+
+
 def _count_all(options: DataOptions) -> int:
     return sum(1 for _ in _READERS[options.kind](replace(options, annotations=None)))
 
@@ -86,12 +110,9 @@ def _vqav2(options: DataOptions) -> Iterator[Sample]:
     for entry in file.entries("questions"):
         number = entry.get("question_id", int)
         image = f"COCO_{split}_{entry.get('image_id', int):012d}.jpg"
-        yield Sample(
-            str(number),
-            _folder(options) / image,
-            entry.get("question", str),
-            answers.of(number, entry) if answers else (),
-        )
+        right, answer_type = answers.of(number, entry) if answers else ((), None)
+        text = entry.get("question", str)
+        yield Sample(str(number), _folder(options) / image, text, right, Groups(answer_type=answer_type))
 
 
 class _Answers:
@@ -102,36 +123,46 @@ class _Answers:
     def __init__(self, path: Path):
         self._path = path
         self._unread = JsonFile(path).entries("annotations")
-        self._read: dict[int, tuple[str, ...]] = {}
+        self._read: dict[int, tuple[tuple[str, ...], str | None]] = {}
 
-    def of(self, question_id: int, question: Entry) -> tuple[str, ...]:
+    def of(self, question_id: int, question: Entry) -> tuple[tuple[str, ...], str | None]:
+        """Return the answers to a question and their type."""
         while question_id not in self._read:
             entry = next(self._unread, None)
             if entry is None:
                 raise DataError(f"{question.place}: question {question_id} has no answers in {self._path}")
             answers = [Entry(entry.key, answer, entry.locate) for answer in entry.get("answers", list)]
-            self._read[entry.get("question_id", int)] = tuple(answer.get("answer", str) for answer in answers)
+            right = tuple(answer.get("answer", str) for answer in answers)
+            self._read[entry.get("question_id", int)] = right, _text_of(entry.value, "answer_type")
         return self._read.pop(question_id)
 
 
 def _gqa(options: DataOptions) -> Iterator[Sample]:
-    for path in _files(options.questions):
+    for path in question_files(options):
         for entry in JsonFile(path).entries():
             image = _folder(options) / f"{entry.get('imageId', str)}.jpg"
             has_answer = isinstance(entry.value, dict) and "answer" in entry.value
             answers = (entry.get("answer", str),) if has_answer else ()
-            yield Sample(entry.key, image, entry.get("question", str), answers)
+            types = entry.value.get("types") if isinstance(entry.value, dict) else None
+            groups = Groups(structural_type=_text_of(types, "structural"), semantic_type=_text_of(types, "semantic"))
+            yield Sample(entry.key, image, entry.get("question", str), answers, groups)
 
 
 def _pope(options: DataOptions) -> Iterator[Sample]:
-    for path in _files(options.questions, *(f"*pope_{split}.json*" for split in POPE_SPLITS)):
-        split = next((name for name in POPE_SPLITS if path.stem.endswith(name)), path.stem)
+    paths = question_files(options)
+    splits = [next((name for name in POPE_SPLITS if path.stem.endswith(name)), path.stem) for path in paths]
+    for path, split in zip(paths, splits, strict=True):
+        # A folder may hold the splits of several image sets (COCO, A-OKVQA, GQA).
+        of_file = split if splits.count(split) == 1 else path.stem
         for entry in json_lines(path):
             label = entry.get("label", str)
             if label not in ("yes", "no"):
                 raise DataError(f"{entry.place}: 'label' is {label!r}, expected yes or no")
             number, image = entry.get("question_id", int), _folder(options) / entry.get("image", str)
-            yield Sample(f"{split}/{number}", image, entry.get("text", str), (label,))
+            # Files that hold all three splits name the split of each question in this field.
+            own = _text_of(entry.value, "category")
+            group = own if own in POPE_SPLITS else of_file
+            yield Sample(f"{group}/{number}", image, entry.get("text", str), (label,), Groups(split=group))
 
 
 def _jsonl(options: DataOptions) -> Iterator[Sample]:
@@ -157,11 +188,7 @@ def _folder(options: DataOptions) -> Path:
     return options.images
 
 
-def _files(path: Path, *patterns: str) -> list[Path]:
-    """Return `path` itself if it is a file, or else the folder's matching files in the order of the patterns."""
-    if not path.is_dir():
-        return [path]
-    files = [file for pattern in patterns or ("*.json",) for file in sorted(path.glob(pattern))]
-    if not files:
-        raise DataError(f"{path}: no file named {' or '.join(patterns or ('*.json',))} in this folder")
-    return files
+def _text_of(value: Any, name: str) -> str | None:
+    """Return a member of an object if it is a string, else None."""
+    member = value.get(name) if isinstance(value, dict) else None
+    return member if isinstance(member, str) else None

@@ -16,10 +16,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from .whole_files import write_text, write_whole
+
 Stage = Literal["post_norm", "pre_norm"]
 
 LAYER_NORM_EPSILON = 1e-5
 WEIGHTS_FILE, FACTS_FILE = "head.safetensors", "head.json"
+# What `patchlight train` writes next to a head, or, if training has failed or is not finished, in the subfolder.
+REPORT_FILE, RUN_FOLDER = "head-report.json", "training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +137,9 @@ class FastRM(nn.Module):
         self._facts = facts
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: value.detach().contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS_FILE
-        )
-        (folder / FACTS_FILE).write_text(json.dumps(asdict(facts), indent=2) + "\n")
+        weights = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
+        write_whole(folder / WEIGHTS_FILE, lambda path: save_file(weights, path))
+        write_text(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
 
     @classmethod
     def from_pretrained(
@@ -144,10 +147,11 @@ class FastRM(nn.Module):
     ) -> "FastRM":
         """Load a saved head and its `facts`, on the CPU in float32.
 
-        Raises ValueError if the head was trained for a different `hidden_size` or `stage`, and OSError if `folder` has
-        no head.
+        Raises ValueError if the head was trained for a different `hidden_size` or `stage`, or if `folder` has no head.
         """
         folder = Path(folder)
+        if not (folder / FACTS_FILE).is_file():
+            raise ValueError(f"{folder} has no head: {_why_no_head(folder)}")
         facts = HeadFacts(**json.loads((folder / FACTS_FILE).read_text()))
         if hidden_size is not None and hidden_size != facts.hidden_size:
             raise ValueError(
@@ -162,6 +166,26 @@ class FastRM(nn.Module):
         head = cls(facts.hidden_size, facts)
         head.load_state_dict(load_file(folder / WEIGHTS_FILE))
         return head.eval()
+
+
+def training_failure(folder: Path) -> str | None:
+    """Return why the head in a folder failed when it was trained, or None if it did not or has no report."""
+    return _failure(folder / REPORT_FILE)
+
+
+def _why_no_head(folder: Path) -> str:
+    if (reason := _failure(folder / RUN_FOLDER / REPORT_FILE)) is not None:
+        return f"its training failed. {reason}"
+    if (folder / RUN_FOLDER).is_dir():
+        return "its training is not finished. To resume, run `patchlight train` again with the same options"
+    return "pass a folder that `patchlight train` wrote"
+
+
+def _failure(report: Path) -> str | None:
+    if not report.is_file():
+        return None
+    content = json.loads(report.read_text())
+    return content["reason"] if content["status"] in ("failed", "broken") else None
 
 
 def paper_logits(head: FastRM, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:

@@ -14,20 +14,26 @@ A collection may have further columns [t]. Block form requires the same number P
 stored in fp16, or, if a value would overflow, in the model's dtype.
 """
 
+import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from .answer_sample import SampleAnswer
+from .shards import ShardPlan
+from .work_folder import MANIFEST_FILE, read_manifest
 
 _FLAT = ("image_states", "relevancy")
 _WHOLE = (*_FLAT, "patches", "question_count")
 _OPEN_SHARDS = 256
+_NAMED = 5  # file names in an error message
 
 
 class Padded(NamedTuple):
@@ -51,11 +57,11 @@ class ShardContent:
         """Number of tokens added so far."""
         return sum(len(part) for part in self._columns.get("token", []))
 
-    def add(self, sample_id: str, answer: SampleAnswer, score: float | None) -> None:
+    def add(self, sample_id: str, image_sha256: str | None, answer: SampleAnswer, score: float | None) -> None:
         """Add an answered and labelled sample. score: how correct the answer is, 0 to 1; None if unknown."""
         labels, t = answer.labels, len(answer.ids)
         assert labels is not None
-        self._questions.append({"id": sample_id, "answer": answer.text, "score": score})
+        self._questions.append({"id": sample_id, "imageSha256": image_sha256, "answer": answer.text, "score": score})
         if t == 0:
             return
         # Consecutive questions are often about one image, whose states rarely depend on the question, because it
@@ -78,12 +84,14 @@ class ShardContent:
             self._columns.setdefault(name, []).append(value)
         self._relevancy.append((labels.relevancy / peak.clamp(min=1e-30)[:, None]).half().flatten())
 
-    def skip(self, sample_id: str, reason: str) -> None:
-        """Record a sample that could not be answered or explained."""
-        self._questions.append({"id": sample_id, "skipped": reason})
+    def skip(self, sample_id: str, image_sha256: str | None, reason: str) -> None:
+        """Record a sample that could not be answered or explained. image_sha256: None if the image cannot be read."""
+        self._questions.append({"id": sample_id, "imageSha256": image_sha256, "skipped": reason})
 
     def write(self, path: Path) -> None:
-        """Write the shard. Its metadata lists the questions in order: id, answer and score, or why it was skipped."""
+        """Write the shard. Its metadata lists the questions in order: id and image, and answer and score or why the
+        sample was skipped.
+        """
         metadata = {"questions": json.dumps(self._questions, ensure_ascii=False)}
         tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
         if tensors:
@@ -96,9 +104,59 @@ class ShardContent:
 
 
 def shard_questions(path: Path) -> list[dict[str, Any]]:
-    """Read the list of questions that `ShardContent.write` stored in a shard's metadata."""
-    with safe_open(path, "pt") as file:
+    """Read the list of questions that `ShardContent.write` stored in a shard's metadata.
+
+    Raises ValueError if the file is damaged.
+    """
+    with _opened(path) as file:
         return json.loads((file.metadata() or {}).get("questions", "[]"))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a shard. Raises ValueError if its header is damaged or its length is not what the header says."""
+    try:
+        file = safe_open(path, "pt")
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is incomplete or damaged ({error}): delete it, and collect again to make it anew"
+        ) from None
+    with file as opened:
+        yield opened
+
+
+def _shard_paths(folder: Path, allow_missing: bool) -> tuple[list[Path], list[str]]:
+    """Return the shards of a folder in order, and the names of those that are missing.
+
+    Raises ValueError if the folder has no shards or others than its manifest describes, or if some are missing and that
+    is not allowed.
+    """
+    paths = sorted(folder.glob("[0-9]*.safetensors"))
+    if not paths:
+        raise ValueError(f"{folder} has no sample shards: pass a folder that `patchlight collect` wrote")
+    manifest = read_manifest(folder) if (folder / MANIFEST_FILE).exists() else {}
+    if {"samples", "shardSamples"} <= manifest.keys():
+        plan = ShardPlan.of(folder, "safetensors", manifest)
+    else:
+        plan = ShardPlan(folder, "safetensors", int(paths[-1].stem) + 1, 1)
+    expected = [plan.path(shard) for shard in range(len(plan))]
+    missing = [path.name for path in expected if path not in set(paths)]
+    if strangers := sorted(set(paths) - set(expected)):
+        raise ValueError(
+            f"{folder} holds {_named([path.name for path in strangers])}, which its {MANIFEST_FILE} does not describe "
+            f"(it describes {len(plan)} shards): remove what does not belong there"
+        )
+    if missing and not allow_missing:
+        raise ValueError(
+            f"{folder} lacks {len(missing)} of {len(plan)} shards ({_named(missing)}): run `patchlight collect` again "
+            "to make them, or train without them with --allow-missing"
+        )
+    return paths, missing
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 class _Images(NamedTuple):
@@ -113,21 +171,20 @@ class HeadSamples:
     shards.
 
     columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
-    otherwise read from the shards on demand; `hold` overrides that choice. Raises ValueError if the folder has no
-    shards or no answer tokens.
+    otherwise read from the shards on demand; `hold` overrides that choice. `missing` names the shards that are not
+    there, if `allow_missing` permits any. Raises ValueError if the folder has no shards, lacks some, or has a damaged
+    one, or if it has no answer tokens.
     """
 
     HOLD_BYTES = 8 << 30
 
-    def __init__(self, folder: Path, *, hold: bool | None = None):
-        paths = sorted(folder.glob("[0-9]*.safetensors"))
-        if not paths:
-            raise ValueError(f"{folder} has no sample shards: pass a folder that `patchlight collect` wrote")
+    def __init__(self, folder: Path, *, hold: bool | None = None, allow_missing: bool = False):
+        paths, self.missing = _shard_paths(folder, allow_missing)
         columns: dict[str, list[torch.Tensor]] = {}
         counts, relevancy, self._sources = [], [], []
         images = questions = size = 0
         for path in paths:
-            with safe_open(path, "pt") as file:
+            with _opened(path) as file:
                 names = set(file.keys())
                 count = int(file.get_tensor("question_count"))
                 if "token" not in names:
@@ -165,6 +222,14 @@ class HeadSamples:
 
     def __len__(self) -> int:
         return len(self.columns["token"])
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over the columns and the maps of all tokens: the same for the same samples only."""
+        digest = hashlib.sha256()
+        for name, column in [*sorted(self.columns.items()), ("patches", self.patches), ("relevancy", self._relevancy)]:
+            digest.update(f"{name} {column.dtype} {list(column.shape)}\n".encode())
+            digest.update(column.contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def relevancy(self, tokens: torch.Tensor) -> Padded:
         """Return relevancy `[b, P]` of the token rows `[b]`: float32, 0 on padding."""
@@ -230,7 +295,20 @@ def _storable(states: torch.Tensor) -> torch.Tensor:
 
 
 def token_rows(samples: HeadSamples) -> torch.Tensor:
-    """Return the token rows to train on. A row is included if its map is not all zeros and explains the token that the
-    model produced.
+    """Return the token rows to train on. A row is included if its map is finite and not all zeros, and explains the
+    token that the model produced.
     """
-    return ((samples.columns["peak"] > 0) & samples.columns["reproduced"]).nonzero()[:, 0]
+    return (_has_map(samples) & samples.columns["reproduced"]).nonzero()[:, 0]
+
+
+def left_out(samples: HeadSamples) -> dict[str, int]:
+    """Return the number of tokens that `token_rows` leaves out, by reason."""
+    has_map, reproduced = _has_map(samples), samples.columns["reproduced"]
+    return {
+        "all values of the map are zero, or some are not finite": int((~has_map).sum()),
+        "the map explains another token than the answer's": int((has_map & ~reproduced).sum()),
+    }
+
+
+def _has_map(samples: HeadSamples) -> torch.Tensor:
+    return (samples.columns["peak"] > 0) & samples.columns["peak"].isfinite()

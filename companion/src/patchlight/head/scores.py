@@ -8,6 +8,10 @@ STEPS = 101
 THRESHOLDS = torch.linspace(0, 1, STEPS)
 
 
+class NotFinite(ValueError):
+    """A prediction is NaN."""
+
+
 class HeadCounts(NamedTuple):
     """Patch counts of t maps, int64.
 
@@ -46,8 +50,10 @@ def count(
 ) -> HeadCounts:
     """Compare predictions `[t, p]`, from 0 to 1, with the labels of `relevancy` `[t, p]`, and count the patches.
 
-    mask `[t, p]` is False on padding.
+    mask `[t, p]` is False on padding. Raises NotFinite if a prediction is NaN.
     """
+    if predicted.isnan().any():
+        raise NotFinite("the head's probabilities are not finite")
     labels = labels_of(relevancy, labelling_threshold).bool()
     mask = torch.ones_like(labels) if mask is None else mask
     step = (predicted.clamp(0, 1) * (STEPS - 1)).floor().long()

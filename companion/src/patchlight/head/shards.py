@@ -5,14 +5,12 @@ A killed process loses only its current shard, and a later run, with any number 
 Processes that share a folder divide the shards by rank, as set by accelerate and torchrun.
 """
 
-import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MANIFEST_FILE = "manifest.json"
+from .whole_files import write_whole
 
 
 @dataclass(frozen=True)
@@ -55,6 +53,11 @@ class ShardPlan:
     items: int
     size: int
 
+    @classmethod
+    def of(cls, folder: Path, suffix: str, manifest: Mapping[str, Any]) -> "ShardPlan":
+        """Return the plan that a collection's manifest describes."""
+        return cls(folder, suffix, manifest["samples"], manifest["shardSamples"])
+
     def __len__(self) -> int:
         return -(-self.items // self.size)
 
@@ -66,65 +69,23 @@ class ShardPlan:
 
     def missing(self, rank: Rank) -> list[int]:
         """Return this rank's shards that are not written yet."""
-        return [shard for shard in range(rank.rank, len(self), rank.ranks) if not self.path(shard).exists()]
+        return [shard for shard in self.of_rank(rank) if not self.path(shard).exists()]
+
+    def finished(self, rank: Rank) -> list[int]:
+        """Return this rank's shards that are written."""
+        return [shard for shard in self.of_rank(rank) if self.path(shard).exists()]
+
+    def of_rank(self, rank: Rank) -> range:
+        return range(rank.rank, len(self), rank.ranks)
 
     def write(self, shard: int, write: Callable[[Path], None]) -> None:
-        """Write a shard atomically: `write` fills a temporary file, which is then renamed."""
-        temporary = self.folder / f".{shard:05d}.{os.getpid()}"
-        try:
-            write(temporary)
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
-            temporary.rename(self.path(shard))
-        finally:
-            temporary.unlink(missing_ok=True)
+        """Write a shard atomically; `write` fills a temporary file."""
+        write_whole(self.path(shard), write)
 
     def sweep(self, rank: Rank) -> None:
-        """Remove temporary files that killed processes left behind for this rank's shards."""
-        for shard in range(rank.rank, len(self), rank.ranks):
+        """Remove temporary files that killed processes left behind for this rank's shards. The folder must be locked:
+        otherwise they could belong to a process that is still writing.
+        """
+        for shard in self.of_rank(rank):
             for temporary in self.folder.glob(f".{shard:05d}.*"):
-                if not _is_running(int(temporary.suffix[1:])):
-                    temporary.unlink(missing_ok=True)
-
-
-def claim(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Claim a folder for this work by writing its manifest, or check that an existing manifest is the same.
-
-    Raises ValueError, naming the first fields that differ, if the folder belongs to other work. Processes may call this
-    at the same time, since they write the same bytes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / MANIFEST_FILE
-    if path.exists():
-        existing = json.loads(path.read_text())
-        expected = json.loads(json.dumps(manifest))
-        names = [name for name in {**existing, **expected} if existing.get(name) != expected.get(name)]
-        if names:
-            shown = "; ".join(f"{name}: {existing.get(name)!r}, now {expected.get(name)!r}" for name in names[:3])
-            raise ValueError(
-                f"{folder} was started with other options ({shown}): use the same options or another folder"
-            )
-        return
-    temporary = folder / f".{MANIFEST_FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
-    temporary.rename(path)
-
-
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """Read a folder's manifest. Raises ValueError if there is none."""
-    path = folder / MANIFEST_FILE
-    if not path.exists():
-        raise ValueError(
-            f"{folder} has no {MANIFEST_FILE}: pass a folder written by `patchlight collect` or `patchlight evaluate`"
-        )
-    return json.loads(path.read_text())
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+                temporary.unlink(missing_ok=True)

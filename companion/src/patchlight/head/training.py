@@ -1,17 +1,26 @@
-"""Trains a FastRM head on stored samples (FastRM paper, section 3), with checkpoints to resume from."""
+"""Trains a FastRM head on stored samples (FastRM paper, section 3), with checkpoints to resume from.
+
+Until it is finished, a run keeps its files in the subfolder `training` of its output folder. A head is written only if
+it is better than a constant map (`verdict.py`); so a failed run leaves an earlier head as it was.
+"""
 
 import json
+import math
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from .fastrm import FastRM, HeadFacts
-from .sample_store import HeadSamples, token_rows
-from .scores import HeadCounts, best_threshold, count, curve_of, labels_of
+from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
+from .sample_store import HeadSamples, left_out, token_rows
+from .scores import HeadCounts, NotFinite, best_threshold, count, curve_of, labels_of
+from .verdict import TrainingFailed, Verdict, advice, judge
+from .whole_files import write_json, write_whole
+from .work_folder import locked
 
 CHECKPOINT_FILE, CURVE_FILE, CONFIG_FILE = "checkpoint.pt", "head-curve.jsonl", "head-config.json"
 MEASURE_STEPS, MEASURE_TOKENS = 100, 1500
@@ -49,6 +58,10 @@ class HeadConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
         if self.schedule not in ("constant", "cosine"):
             raise ValueError(f"unknown schedule {self.schedule!r}: use constant or cosine")
+        if not 0 < self.learning_rate < math.inf:
+            raise ValueError(f"learning_rate is {self.learning_rate}: it must be above 0 and finite")
+        if not 0 < self.labelling_threshold < 1:
+            raise ValueError(f"labelling_threshold is {self.labelling_threshold}: it must be above 0 and below 1")
         if not 0 <= self.validation_share < 1:
             raise ValueError(f"validation_share is {self.validation_share}: it must be at least 0 and below 1")
         if self.samples is not None and self.samples < 1:
@@ -80,6 +93,13 @@ def split_tokens(samples: HeadSamples, config: HeadConfig) -> Split:
     return Split(training, held)
 
 
+class Trained(NamedTuple):
+    """A head that was trained and written, and how it compares with a constant map."""
+
+    head: FastRM
+    verdict: Verdict
+
+
 def train_head(
     samples: Path | HeadSamples,
     out: Path,
@@ -88,55 +108,103 @@ def train_head(
     *,
     device: str = "cpu",
     choose_threshold: bool = False,
-) -> FastRM:
-    """Train a head on all shards of `samples` and save it, its config and its learning curve to `out`.
+    overwrite: bool = False,
+    keep_failed: bool = False,
+) -> Trained:
+    """Train a head on all shards of `samples` and save it, its config, its learning curve and a report to `out`.
 
     Resumes from a checkpoint in `out`. With `choose_threshold`, the saved classification threshold is the value with
-    the best F1 on the held-out tokens. Raises ValueError if the samples do not match `facts`, or if the checkpoint was
-    made with another config.
+    the best F1 on the held-out tokens. With `overwrite`, replaces a head in `out` once the new one is finished. With
+    `keep_failed`, writes the head even if it is no better than a constant map; its report says so. A head whose numbers
+    are not finite is never written.
+
+    Raises ValueError if the samples do not match `facts`, `out` holds a head or is in use, or the checkpoint was made
+    with another config or other samples. Raises TrainingFailed if the loss is not finite, or if the head is no better
+    than a constant map.
     """
     samples = samples if isinstance(samples, HeadSamples) else HeadSamples(samples)
     if samples.hidden_size != facts.hidden_size:
         raise ValueError(f"the samples have hidden size {samples.hidden_size}, the facts have {facts.hidden_size}")
-    split = split_tokens(samples, config)
-    out.mkdir(parents=True, exist_ok=True)
-    run = _Run(out, config, split, facts.hidden_size, device)
+    with locked(out):
+        if (out / FACTS_FILE).exists() and not overwrite:
+            raise ValueError(
+                f"{out} holds a finished head ({FastRM.from_pretrained(out).facts.name}): use another folder, or "
+                "replace the head with --overwrite"
+            )
+        split = split_tokens(samples, config)
+        _check_states(samples, torch.cat(split))
+        run = _Run(out / RUN_FOLDER, config, split, samples, device)
+        verdict = _train(run, samples, split, config)
+        if verdict.status == "broken" or (verdict.status == "failed" and not keep_failed):
+            run.fail(verdict)
+        head = run.head.cpu().eval()
+        if choose_threshold and len(split.held):
+            counts = count_tokens(head, samples, split.held, config.labelling_threshold)
+            facts = replace(facts, classification_threshold=best_threshold(curve_of(counts)))
+        # A folder without facts holds no head. They are removed first and written last, so that weights, report and
+        # facts always belong together.
+        (out / FACTS_FILE).unlink(missing_ok=True)
+        run.report(out / REPORT_FILE, verdict)
+        write_json(out / CONFIG_FILE, {**asdict(config), "tokens": len(split.training), "questions": samples.questions})
+        shutil.copyfile(out / RUN_FOLDER / CURVE_FILE, out / CURVE_FILE)
+        head.save_pretrained(out, facts)
+        shutil.rmtree(out / RUN_FOLDER)
+        return Trained(head, verdict)
+
+
+def _train(run: "_Run", samples: HeadSamples, split: Split, config: HeadConfig) -> Verdict:
     held_out = split.held[:MEASURE_TOKENS]
     bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, desc="head", unit="step")
-    for step in bar:
-        run.advance(_loss(run.head, samples, run.pick(split.training), config.labelling_threshold))
-        if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
-            row = run.record(count_tokens(run.head, samples, held_out, config.labelling_threshold))
-            bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
-        if run.step % config.checkpoint_steps == 0 and run.step < config.steps:
-            run.save()
-    head = run.head.cpu().eval()
-    if choose_threshold and len(split.held):
-        counts = count_tokens(head, samples, split.held, config.labelling_threshold)
-        facts = replace(facts, classification_threshold=best_threshold(curve_of(counts)))
-    head.save_pretrained(out, facts)
-    saved = {**asdict(config), "tokens": len(split.training), "questions": samples.questions}
-    (out / CONFIG_FILE).write_text(json.dumps(saved, indent=1))
-    (out / CHECKPOINT_FILE).unlink(missing_ok=True)
-    return head
+    try:
+        for step in bar:
+            run.advance(_loss(run.head, samples, run.pick(split.training), config.labelling_threshold))
+            if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
+                row = run.record(count_tokens(run.head, samples, held_out, config.labelling_threshold))
+                bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
+            if run.step % config.checkpoint_steps == 0 and run.step < config.steps:
+                run.save()
+        return judge(run.head, samples, split.training, split.held, config.labelling_threshold)
+    except NotFinite as reason:
+        return Verdict("broken", f"At step {run.step} of {config.steps}, {reason}.", {"step": run.step})
+
+
+def _check_states(samples: HeadSamples, tokens: torch.Tensor) -> None:
+    broken = int((~samples.columns["query_states"][tokens].isfinite().all(1)).sum())
+    if broken:
+        raise ValueError(
+            f"the hidden states of {broken} of {len(tokens)} tokens are not finite: collect the samples again in "
+            "another number format, such as --dtype float32"
+        )
 
 
 class _Run:
     """The state of a training run: everything that a checkpoint stores."""
 
-    def __init__(self, out: Path, config: HeadConfig, split: Split, hidden_size: int, device: str):
+    def __init__(self, folder: Path, config: HeadConfig, split: Split, samples: HeadSamples, device: str):
         torch.manual_seed(config.seed)
-        self._path, self._curve, self._config = out / CHECKPOINT_FILE, out / CURVE_FILE, config
-        self._options = {**asdict(config), "tokens": len(split.training), "held": len(split.held)}
-        self.head = FastRM(hidden_size).to(device)
+        folder.mkdir(exist_ok=True)
+        self._folder, self._path, self._curve = folder, folder / CHECKPOINT_FILE, folder / CURVE_FILE
+        self._config = config
+        self._samples = {
+            "sha256": samples.fingerprint(),
+            "questions": samples.questions,
+            "tokens": len(split.training),
+            "heldOutTokens": len(split.held),
+            "leftOutTokens": left_out(samples),
+            "missingShards": samples.missing,
+        }
+        self._options = {**asdict(config), "samples (SHA-256)": self._samples["sha256"]}
+        self.head = FastRM(samples.hidden_size).to(device)
         self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate)
         lowest = config.learning_rate / 50 if config.schedule == "cosine" else config.learning_rate
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, config.steps, lowest)
         self._random = torch.Generator().manual_seed(config.seed)
-        self.step, self._loss = 0, float("nan")
+        self.step, self._loss, self._first_loss = 0, float("nan"), float("nan")
         if self._path.exists():
             self._restore()
-        rows = self._curve.read_text().splitlines() if self._curve.exists() else []
+        # The last line may be incomplete if the process was killed. It is later than the checkpoint then.
+        lines = self._curve.read_text().splitlines(keepends=True) if self._curve.exists() else []
+        rows = [line.rstrip("\n") for line in lines if line.endswith("\n")]
         kept = [row for row in rows if self.step and json.loads(row)["step"] <= self.step]
         self._curve.write_text("".join(f"{row}\n" for row in kept))
 
@@ -144,11 +212,16 @@ class _Run:
         return training[torch.randint(len(training), (self._config.batch,), generator=self._random)]
 
     def advance(self, loss: torch.Tensor) -> None:
+        """Take a step. Raises NotFinite if the loss is NaN or infinite."""
+        if not loss.isfinite():
+            raise NotFinite(f"the loss is {loss.item()}")
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self._schedule.step()
         self.step, self._loss = self.step + 1, loss.item()
+        if self.step == 1:
+            self._first_loss = self._loss
 
     def record(self, counts: HeadCounts) -> dict[str, float]:
         """Append a row to the learning curve and return it."""
@@ -170,26 +243,44 @@ class _Run:
         state = {
             "options": self._options,
             "step": self.step,
+            "first_loss": self._first_loss,
             "head": self.head.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "random": self._random.get_state(),
         }
-        temporary = self._path.with_suffix(".part")
-        torch.save(state, temporary)
-        temporary.rename(self._path)
+        write_whole(self._path, lambda path: torch.save(state, path))
+
+    def report(self, path: Path, verdict: Verdict) -> None:
+        """Write what the head was trained on, and the verdict."""
+        losses = {"firstLoss": self._first_loss, "lastLoss": self._loss}
+        content = {**verdict._asdict(), **losses, "samples": self._samples, "options": asdict(self._config)}
+        write_json(path, content)
+
+    def fail(self, verdict: Verdict) -> NoReturn:
+        """End the run without a head: keep its curve and a report, and raise TrainingFailed."""
+        self.report(self._folder / REPORT_FILE, verdict)
+        self._path.unlink(missing_ok=True)
+        what = advice(self._config.learning_rate, self.head.hidden_size, (self._first_loss, self._loss))
+        raise TrainingFailed(
+            f"training failed: {verdict.reason} {what} No head was written; {self._folder} has the learning curve and "
+            "a report."
+        )
 
     def _restore(self) -> None:
-        state: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
+        try:
+            state: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
+        except Exception as error:  # torch raises several unrelated types for damaged files
+            raise ValueError(f"{self._path} is damaged ({error}): delete it to train from the start") from None
         old, new = state["options"], self._options
         if old != new:
             shown = "; ".join(
                 f"{name}: {old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]
             )
             raise ValueError(
-                f"{self._path} has other options ({shown}): use the same, delete it, or use another folder"
+                f"{self._path} has other options or samples ({shown}): use the same, delete it, or use another folder"
             )
-        self.step = state["step"]
+        self.step, self._first_loss = state["step"], state["first_loss"]
         self.head.load_state_dict(state["head"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])

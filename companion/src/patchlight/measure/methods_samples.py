@@ -29,7 +29,8 @@ from ..embedded.world.render import render_seed
 from ..embedded.world.scenes import split_seed
 from ..head.export import head_revision
 from ..head.fastrm import FastRM
-from ..head.shards import Rank, ShardPlan, claim
+from ..head.shards import Rank, ShardPlan
+from ..head.work_folder import claimed
 from ..methods.explain import Check, MethodMap, explain
 from ..methods.names import METHODS, Method
 from ..models.decoding import Prefill, decode
@@ -100,17 +101,18 @@ class ExplainableAnswer(NamedTuple):
 def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesConfig) -> Samples:
     """Collect the missing shards into `out`, showing progress by shard, and read all shards.
 
-    Raises ValueError if `out` contains maps from another model, head or config.
+    Raises ValueError if `out` contains maps from another model, head or config, or is in use.
     """
     made_by = {"model": folder_revision(model_folder), "head": head_revision(model_folder / "fastrm")}
-    claim(out, {**made_by, **asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES, "format": 2})
-    plan = ShardPlan(out, "safetensors", config.scenes, _SHARD_SCENES)
-    plan.sweep(Rank())
-    missing = plan.missing(Rank())
-    if missing:
-        loaded, head = load_both(model_folder)
-        for shard in tqdm(missing, desc="explain test scenes", unit="shard"):
-            _collect_shard(loaded, head, plan, config, shard)
+    facts = {**made_by, **asdict(config), "shard_scenes": _SHARD_SCENES, "methods": NAMES, "format": 2}
+    with claimed(out, facts):
+        plan = ShardPlan(out, "safetensors", config.scenes, _SHARD_SCENES)
+        plan.sweep(Rank())
+        missing = plan.missing(Rank())
+        if missing:
+            loaded, head = load_both(model_folder)
+            for shard in tqdm(missing, desc="explain test scenes", unit="shard"):
+                _collect_shard(loaded, head, plan, config, shard)
     parts = [load_file(plan.path(shard)) for shard in range(len(plan))]
     # A shard in which no answer can be explained has no columns.
     names = {name: None for part in parts for name, column in part.items() if column.ndim}

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from transformers import PreTrainedTokenizerFast
 
 from ...calibration.entropy import bernoulli, kernel_density, sum_normalised
-from ...head.shards import Rank, ShardPlan, claim
+from ...head.shards import Rank, ShardPlan
+from ...head.work_folder import claimed
 from ...models.answer_pieces import AnswerText
 from ...models.pictures import open_upright
 from ..browser.browser_model import BrowserModel, DecoderState
@@ -87,24 +88,24 @@ def answer_scenes(
 ) -> ShardPlan:
     """Answer the questions about all scenes that are missing from `work`. Returns the shards for `read_scenes`.
 
-    Raises ValueError if `work` contains answers from another model, head or size.
+    Raises ValueError if `work` contains answers from another model, head or size, or is in use.
     """
     facts = browser.manifest
     config = {"model": facts["revision"], "head": facts["head"]["revision"], **asdict(size)}
     del config["checked_answers"]  # does not affect the stored answers
-    claim(work, config)
-    (work / "parts").mkdir(exist_ok=True)
-    plan = ShardPlan(work / "parts", "parquet", size.scenes, size.shard_scenes)
-    plan.sweep(Rank())
-    missing = plan.missing(Rank())
-    with tqdm(total=sum(len(plan.items_of(shard)) for shard in missing), desc="calibrate", unit="scene") as bar:
-        for shard in missing:
-            rows: list[dict[str, Any]] = []
-            for number in plan.items_of(shard):
-                rows.append(_answer_scene(browser, tokenizer, number, size)._asdict())
-                bar.update()
-            part = pa.Table.from_pylist(rows, schema=_PART)
-            plan.write(shard, lambda path, part=part: pq.write_table(part, path))
+    with claimed(work, config):
+        (work / "parts").mkdir(exist_ok=True)
+        plan = ShardPlan(work / "parts", "parquet", size.scenes, size.shard_scenes)
+        plan.sweep(Rank())
+        missing = plan.missing(Rank())
+        with tqdm(total=sum(len(plan.items_of(shard)) for shard in missing), desc="calibrate", unit="scene") as bar:
+            for shard in missing:
+                rows: list[dict[str, Any]] = []
+                for number in plan.items_of(shard):
+                    rows.append(_answer_scene(browser, tokenizer, number, size)._asdict())
+                    bar.update()
+                part = pa.Table.from_pylist(rows, schema=_PART)
+                plan.write(shard, lambda path, part=part: pq.write_table(part, path))
     return plan
 
 

@@ -1,0 +1,174 @@
+"""Judges a trained head: it must imitate its teacher better than a constant map does.
+
+The constant map is the strongest control that reads nothing: per patch, the share of training tokens for which the
+patch is labelled relevant. Images of different sizes have a map per number of patches. Control and head are each scored
+at their own best threshold. An untrained head is about as good as the control, so the head must be better by more than
+chance explains: the 95 % interval of the difference in F1 must be above 0.
+"""
+
+import math
+from typing import Any, Literal, NamedTuple
+
+import torch
+
+from ..bootstrap import Bootstrap, Ratio
+from .fastrm import FastRM
+from .sample_store import HeadSamples
+from .scores import HeadCounts, count, curve_of, labels_of
+
+MIN_HELD_QUESTIONS = 10
+"""With fewer held-out questions, chance decides whether a head beats the control."""
+_MAX_TOKENS = 5000
+_ROWS = 256
+_PAPER_RATE, _PAPER_WIDTH = 2e-5, 4096
+
+
+class TrainingFailed(ValueError):
+    """Training has not produced a head that is worth using; the message says why, and what to try."""
+
+
+class Verdict(NamedTuple):
+    """status: failed if the head is no better than the control; broken if its numbers are not finite; untested if it is
+    better on the tokens that it was trained on, but there are too few held-out questions to tell whether it
+    generalises.
+
+    reason: a sentence. figures: what it is based on.
+    """
+
+    status: Literal["passed", "untested", "failed", "broken"]
+    reason: str
+    figures: dict[str, Any]
+
+
+def suggested_learning_rate(hidden_size: int) -> float:
+    """Return a learning rate for this width, rounded to one digit: the paper's 2e-5 for d = 4096 and more.
+
+    A step of Adam changes every weight by the learning rate, and so a logit by about d ** 1.5 times that. With this
+    rule, d = 192 gets 2e-3; 1e-3 and 3e-3 gave the best heads for it.
+    """
+    return float(f"{_PAPER_RATE * max(1, _PAPER_WIDTH / hidden_size) ** 1.5:.0e}")
+
+
+def judge(
+    head: FastRM, samples: HeadSamples, training: torch.Tensor, held: torch.Tensor, labelling_threshold: float
+) -> Verdict:
+    """Compare a head with the constant map of the `training` token rows, on the `held` rows if there are enough, else
+    on the training rows. Raises NotFinite if a probability is NaN.
+    """
+    questions = len(samples.columns["question"][held].unique())
+    is_held_out = questions >= MIN_HELD_QUESTIONS
+    tokens = _some(held if is_held_out else training)
+    control = _ConstantMaps(samples, training, labelling_threshold)
+    of_head, of_control = [], []
+    spread, largest = 0.0, 0.0
+    for rows in tokens.split(_ROWS):
+        maps, relevancy, mask = _maps(head, samples, rows), *samples.relevancy(rows)
+        low, high = maps.where(mask, torch.inf).amin(1), maps.where(mask, -torch.inf).amax(1)
+        spread, largest = max(spread, float((high - low).max())), max(largest, float(high.max()))
+        of_head.append(count(maps, relevancy, labelling_threshold, mask))
+        of_control.append(count(control.maps(rows), relevancy, labelling_threshold, mask))
+    bootstrap = Bootstrap(samples.columns["question"][tokens].numpy())
+    f1, control_f1 = (bootstrap.estimate(_best_f1(counts)) for counts in (of_head, of_control))
+    difference = f1.minus(control_f1)
+    where = "held-out" if is_held_out else "training"
+    figures = {
+        "tokens": len(tokens),
+        "areHeldOut": is_held_out,
+        "heldOutQuestions": questions,
+        "f1": f1.value,
+        "constantMapF1": control_f1.value,
+        "difference": {"value": difference.value, "low": difference.low, "high": difference.high},
+        "largestProbability": largest,
+        "largestSpreadInAMap": spread,
+    }
+    compared = (
+        f"On {len(tokens)} {where} tokens, the head's F1 is {f1.value:.3f} at its best threshold; a constant map, the "
+        f"mean of the training labels, has {control_f1.value:.3f} (difference {difference.value:.3f}, 95 % interval "
+        f"{difference.low:.3f} to {difference.high:.3f})."
+    )
+    if control_f1.value >= 1:
+        return Verdict("failed", f"{compared} All tokens have the same labels, so there is nothing to learn.", figures)
+    if largest < 0.01:
+        why = f"The head's probabilities are nearly 0 everywhere (at most {largest:.1e}), so its maps are empty."
+        return Verdict("failed", f"{why} {compared}", figures)
+    if spread < 1e-6:
+        return Verdict("failed", f"The head's maps have the same probability at every patch. {compared}", figures)
+    if difference.low <= 0:
+        return Verdict("failed", f"The head is not better than a constant map. {compared}", figures)
+    if is_held_out:
+        return Verdict("passed", compared, figures)
+    few = (
+        f"Only {questions} questions are held out, too few to tell whether the head is better than a constant map on "
+        f"new questions ({MIN_HELD_QUESTIONS} are needed): collect more, or raise --validation-share."
+    )
+    return Verdict("untested", f"{compared} {few}", figures)
+
+
+def advice(learning_rate: float, hidden_size: int, losses: tuple[float, float]) -> str:
+    """Return what to try after a failure. losses: the training loss at the start and at the end."""
+    suggested = suggested_learning_rate(hidden_size)
+    first, last = losses
+    is_finite = math.isfinite(first) and math.isfinite(last)
+    parts = [f"The loss went from {first:.3f} to {last:.3f}."] if is_finite else []
+    if not suggested / 4 <= learning_rate <= suggested * 4:
+        direction = "lower" if learning_rate > suggested else "higher"
+        parts += [
+            f"Try a {direction} learning rate: --learning-rate {suggested:g} suits hidden size {hidden_size}, this run "
+            f"had {learning_rate:g}."
+        ]
+    elif is_finite:
+        parts += ["Try more --steps, or collect more samples."]
+    else:
+        parts += [f"Try a lower learning rate; this run had {learning_rate:g}."]
+    return " ".join(parts)
+
+
+@torch.no_grad()
+def _maps(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Tensor:
+    device = head.query.weight.device
+    query = samples.columns["query_states"][rows].to(device).float()[:, None]
+    return head.logits(query, samples.patch_states(rows).values.to(device).float())[:, 0].sigmoid().cpu()
+
+
+def _best_f1(parts: list[HeadCounts]) -> Ratio:
+    """Return F1, as a ratio over the maps, at the best threshold except 0. At 0, every patch is relevant whatever the
+    map says.
+    """
+    counts = HeadCounts(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    best = 1 + int(curve_of(counts).f1[1:].argmax())
+    tp, fp = counts.true_positive[:, best].numpy(), counts.false_positive[:, best].numpy()
+    return Ratio(2 * tp, tp + fp + counts.positive.numpy())
+
+
+def _some(tokens: torch.Tensor) -> torch.Tensor:
+    """Return at most `_MAX_TOKENS` token rows, evenly spaced."""
+    return tokens[:: -(-len(tokens) // _MAX_TOKENS)] if len(tokens) else tokens
+
+
+class _ConstantMaps:
+    """The mean label per patch over the training tokens, for each number of patches. For numbers that do not occur in
+    training, the share of all patches that are labelled relevant.
+    """
+
+    def __init__(self, samples: HeadSamples, training: torch.Tensor, labelling_threshold: float):
+        self._patches = samples.patches[samples.columns["image"]]
+        sums: dict[int, torch.Tensor] = {}
+        counts: dict[int, int] = {}
+        for size in self._patches[training].unique().tolist():
+            of_size = training[self._patches[training] == size]
+            for rows in of_size.split(_ROWS):
+                labels = labels_of(samples.relevancy(rows).values, labelling_threshold).double()
+                sums[size] = sums.get(size, torch.zeros(size, dtype=torch.float64)) + labels.sum(0)
+            counts[size] = len(of_size)
+        total = sum(size * counts[size] for size in counts)
+        self._share = sum(float(part.sum()) for part in sums.values()) / total
+        self._means = {size: part / counts[size] for size, part in sums.items()}
+
+    def maps(self, rows: torch.Tensor) -> torch.Tensor:
+        """Return the control's map for each token row, `[b, P]`; 0 on padding."""
+        sizes = self._patches[rows].tolist()
+        maps = torch.zeros(len(rows), max(sizes))
+        for row, size in zip(maps, sizes, strict=True):
+            mean = self._means.get(size)
+            row[:size] = self._share if mean is None else mean
+        return maps
