@@ -1,7 +1,9 @@
 """Parses the `patchlight` command line and runs the command. Each command is a module that adds its own arguments."""
 
 import argparse
+import errno
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -10,6 +12,8 @@ from .extras import what_to_install
 
 COMMANDS = ("page", "serve", "collect", "train", "evaluate", "export")
 DEFAULT_COMMAND = "page"
+# The disk is full, the user's quota is used up, or a file would exceed the limit on the size of files.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,11 +29,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except (ValueError, OSError, MemoryError) as error:
         # These are errors that the user can fix. Any other exception is a bug and keeps its traceback.
-        print(f"patchlight: {error}", file=sys.stderr)
+        print(f"patchlight: {_reason(error, parsed)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _reason(error: Exception, arguments: argparse.Namespace) -> str:
+    """Return an error's message. A full disk is reported without the number that the system uses for it."""
+    if not isinstance(error, OSError) or error.errno not in _NO_SPACE:
+        return str(error)
+    place = error.filename or getattr(arguments, "out", None)
+    where = "on the disk of the temporary folder or the Hub's cache" if place is None else f"to write {place}"
+    return (
+        f"there is no space left {where} ({os.strerror(error.errno)}): free some space or use another disk, then run "
+        "the same command again"
+    )
 
 
 def with_command(arguments: Sequence[str]) -> list[str]:

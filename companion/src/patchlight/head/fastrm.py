@@ -7,16 +7,18 @@ sigmoid. This module has two equivalent forms: the paper's (`paper_logits`) and 
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
-from .whole_files import write_text, write_whole
+from ..models.checkpoint import check_finite
+from ..models.model_files import check_safetensors, read_json, shown
+from .whole_files import write_bytes, write_text
 
 Stage = Literal["post_norm", "pre_norm"]
 
@@ -138,7 +140,7 @@ class FastRM(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
-        write_whole(folder / WEIGHTS_FILE, lambda path: save_file(weights, path))
+        write_bytes(folder / WEIGHTS_FILE, save(weights))
         write_text(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
 
     @classmethod
@@ -147,12 +149,11 @@ class FastRM(nn.Module):
     ) -> "FastRM":
         """Load a saved head and its `facts`, on the CPU in float32.
 
-        Raises ValueError if the head was trained for a different `hidden_size` or `stage`, or if `folder` has no head.
+        Raises ValueError if the head was trained for a different `hidden_size` or `stage`, or its weights are not those
+        of a head, and OSError if `folder` has no head or its files are incomplete.
         """
         folder = Path(folder)
-        if not (folder / FACTS_FILE).is_file():
-            raise ValueError(f"{folder} has no head: {_why_no_head(folder)}")
-        facts = HeadFacts(**json.loads((folder / FACTS_FILE).read_text()))
+        facts = read_head_facts(folder)
         if hidden_size is not None and hidden_size != facts.hidden_size:
             raise ValueError(
                 f"head {facts.name} expects hidden size {facts.hidden_size}, the model has {hidden_size}: use a head "
@@ -164,13 +165,42 @@ class FastRM(nn.Module):
                 "was trained on those"
             )
         head = cls(facts.hidden_size, facts)
-        head.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        check_safetensors(folder / WEIGHTS_FILE)
+        weights, expected = load_file(folder / WEIGHTS_FILE), head.state_dict()
+        wrong = [f"{name} is missing" for name in expected if name not in weights]
+        wrong += [f"{name} is unexpected" for name in weights if name not in expected]
+        wrong += [
+            f"{name} has shape {list(weights[name].shape)} instead of {list(value.shape)}"
+            for name, value in expected.items()
+            if name in weights and weights[name].shape != value.shape
+        ]
+        if wrong:
+            raise ValueError(
+                f"{folder / WEIGHTS_FILE} does not fit {FACTS_FILE}: {shown(wrong)}: pass a folder that `patchlight "
+                "train` wrote"
+            )
+        head.load_state_dict(weights)
+        check_finite(str(folder / WEIGHTS_FILE), head)
         return head.eval()
 
 
 def training_failure(folder: Path) -> str | None:
     """Return why the head in a folder failed when it was trained, or None if it did not or has no report."""
     return _failure(folder / REPORT_FILE)
+
+
+def read_head_facts(folder: Path) -> HeadFacts:
+    """Read the facts of a saved head. Raises OSError if there are none, and ValueError if they are invalid."""
+    path = folder / FACTS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no head: {_why_no_head(folder)}")
+    content = read_json(path)
+    known = {field.name: field.default is MISSING for field in fields(HeadFacts)}
+    wrong = [f"{name} is missing" for name, required in known.items() if required and name not in content]
+    wrong += [f"{name} is unknown" for name in content if name not in known]
+    if wrong:
+        raise ValueError(f"{path} does not describe a head: {shown(wrong)}")
+    return HeadFacts(**content)
 
 
 def _why_no_head(folder: Path) -> str:

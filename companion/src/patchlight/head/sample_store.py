@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from .answer_sample import SampleAnswer
 from .shards import ShardPlan
@@ -100,7 +100,8 @@ class ShardContent:
             tensors["relevancy"] = torch.cat(self._relevancy)
             tensors["patches"] = torch.tensor([len(states) for states in self._states])
         tensors["question_count"] = torch.tensor(len(self._questions))
-        save_file(tensors, path, metadata)
+        # `save_file` would report a full disk as an error of its own instead of an OSError.
+        path.write_bytes(save(tensors, metadata))
 
 
 def shard_questions(path: Path) -> list[dict[str, Any]]:

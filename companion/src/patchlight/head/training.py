@@ -4,6 +4,7 @@ Until it is finished, a run keeps its files in the subfolder `training` of its o
 it is better than a constant map (`verdict.py`); so a failed run leaves an earlier head as it was.
 """
 
+import io
 import json
 import math
 import shutil
@@ -19,7 +20,7 @@ from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
 from .sample_store import HeadSamples, left_out, token_rows
 from .scores import HeadCounts, NotFinite, best_threshold, count, curve_of, labels_of
 from .verdict import TrainingFailed, Verdict, advice, judge
-from .whole_files import write_json, write_whole
+from .whole_files import write_bytes, write_json
 from .work_folder import locked
 
 CHECKPOINT_FILE, CURVE_FILE, CONFIG_FILE = "checkpoint.pt", "head-curve.jsonl", "head-config.json"
@@ -249,7 +250,9 @@ class _Run:
             "schedule": self._schedule.state_dict(),
             "random": self._random.get_state(),
         }
-        write_whole(self._path, lambda path: torch.save(state, path))
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_bytes(self._path, content.getbuffer())
 
     def report(self, path: Path, verdict: Verdict) -> None:
         """Write what the head was trained on, and the verdict."""

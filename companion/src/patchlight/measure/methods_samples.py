@@ -34,7 +34,8 @@ from ..head.work_folder import claimed
 from ..methods.explain import Check, MethodMap, explain
 from ..methods.names import METHODS, Method
 from ..models.decoding import Prefill, decode
-from ..models.loading import Loaded, LoadOptions, folder_revision, load
+from ..models.loading import Loaded, LoadOptions, load
+from ..models.model_files import folder_revision
 from ..models.reading import Reading
 from ..models.sampling import Sampling
 

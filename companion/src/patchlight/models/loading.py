@@ -1,23 +1,41 @@
 """Load a model and its processor from the Hugging Face Hub or a folder.
 
-A model that is unsupported or too large is rejected before its weights are read. Only safetensors weights are loaded,
-and code in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision's
+A model that is unsupported, incomplete or too large is rejected before its weights are read, and one whose weights are
+not those of its config afterwards. Only safetensors weights are loaded, and code in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision's
 resizing gives different pixel values, and the page and the recorded maps use Pillow's.
 """
 
-import hashlib
 import os
 from copy import deepcopy
 from dataclasses import dataclass
+from logging import getLogger
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from huggingface_hub import try_to_load_from_cache
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText
+from transformers.configuration_utils import PreTrainedConfig
+from transformers.utils import logging
 
+from .checkpoint import check_checkpoint, check_finite, check_layout
 from .decoding import check_generation
 from .families.registry import Family, Lvlm, family_of
+from .model_files import (
+    CONFIG_FILE,
+    DOWNLOAD_AGAIN,
+    IncompleteFiles,
+    check_files,
+    check_weight_files,
+    folder_revision,
+    shown,
+    weight_files,
+    weights_identity,
+)
 from .processors import load_processor
+
+_log = getLogger("patchlight.models")
 
 CACHE_POSITIONS = 4096
 """Size of the key-value cache, in positions, that must fit in memory together with the weights."""
@@ -48,7 +66,12 @@ class LoadOptions:
 
 
 class Loaded(NamedTuple):
-    """A model ready to answer. revision: the Hub commit, or 12 hexadecimal digits of the weights' SHA-256."""
+    """A model ready to answer.
+
+    revision: the Hub commit, or 12 hexadecimal digits of the weights' SHA-256. weights: identity of the weights
+    (`model_files.weights_identity`), or None if unknown. folder: where its files are. unused: names of tensors in the
+    checkpoint that the model does not have.
+    """
 
     model: Lvlm
     processor: Any
@@ -58,6 +81,9 @@ class Loaded(NamedTuple):
     hidden_size: int
     dtype: torch.dtype
     device: torch.device
+    weights: str | None = None
+    folder: Path | None = None
+    unused: tuple[str, ...] = ()
 
 
 class RequiredBytes(NamedTuple):
@@ -82,39 +108,57 @@ _DTYPES = {
 def load(options: LoadOptions) -> Loaded:
     """Load a model and its processor.
 
-    Before any weights are read, raises UnsupportedFamily, NotEnoughMemory, or ValueError for a device that this machine
-    does not have. Raises OSError if files are missing, and UnsupportedGeneration as `check_generation` does.
+    Before any weights are read, raises UnsupportedFamily, IncompleteFiles, NotEnoughMemory, or ValueError for a device
+    that this machine does not have. Raises WrongWeights if the weights are not those of the model, or not finite, and
+    UnsupportedGeneration as `check_generation` does.
     """
     source: dict[str, Any] = {"trust_remote_code": False, "revision": options.revision}
-    if _is_path(options.model) and not Path(options.model).is_dir():
+    folder = Path(options.model) if Path(options.model).is_dir() else None
+    if folder is None and _is_path(options.model):
         # The Hub client would report a malformed id instead.
         raise FileNotFoundError(f"there is no folder {options.model}")
+    if folder is not None:
+        check_files(folder)
+    check_layout(options.model, PreTrainedConfig.get_config_dict(options.model, **source)[0])
     config = AutoConfig.from_pretrained(options.model, **source)
     family = family_of(config)
     device = _device(options)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
     _check_room(config, dtype, device, options)
-    processor = load_processor(options.model, config, **source)
-    model: Any = AutoModelForImageTextToText.from_pretrained(
-        options.model,
-        config=config,
-        dtype=dtype,
-        use_safetensors=True,
-        # Loads each shard straight onto the GPU; not needed on the CPU.
-        device_map=options.device_map or (None if device.type == "cpu" else str(device)),
-        **source,
-    )
+    if folder is not None:
+        check_weight_files(folder)
+    try:
+        processor = _load_processor(options.model, config, source)
+        model, report = _load_weights(options, config, dtype, device, source)
+    except (OSError, ValueError):
+        # Files of a folder have been checked. Those of the Hub can only be once they are downloaded.
+        if folder is None and (downloaded := _snapshot(options)) is not None:
+            check_files(downloaded)
+            check_weight_files(downloaded)
+        raise
+    if unused := check_checkpoint(options.model, model, report):
+        _log.warning(
+            "%s: the config has no part for %d tensors of the checkpoint, so they are not used (%s)",
+            options.model,
+            len(unused),
+            shown(unused),
+        )
     model.eval()
+    check_finite(options.model, model)
     check_generation(model)
+    files = folder or _snapshot(options)
     return Loaded(
         model,
         processor,
         family,
-        Path(options.model).resolve().name if Path(options.model).is_dir() else options.model,
-        getattr(config, "_commit_hash", None) or folder_revision(Path(options.model)),
+        options.model if folder is None else folder.resolve().name,
+        _revision(folder, files),
         config.get_text_config().hidden_size,
         dtype,
         model.device,
+        weights=None if files is None else weights_identity(weight_files(files)),
+        folder=files,
+        unused=tuple(unused),
     )
 
 
@@ -140,19 +184,67 @@ def free_bytes(device: torch.device) -> int | None:
     return _free_main_bytes()
 
 
-def folder_revision(folder: Path) -> str:
-    """First 12 hexadecimal digits of the SHA-256 of the folder's weight files, sorted by name."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        with path.open("rb") as weights:
-            while block := weights.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest()[:12]
-
-
 def _is_path(model: str) -> bool:
     """Whether `model` can only be a folder, since a Hub id is one name, or two names separated by a slash."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
+
+
+def _load_processor(model: str, config: Any, source: dict[str, Any]) -> Any:
+    """Load the processor. Raises ValueError if files are missing or do not fit."""
+    try:
+        return load_processor(model, config, **source)
+    except Exception as error:  # The tokenizers' own errors have no common base class.
+        raise ValueError(
+            f"the tokenizer or image processor of {model} cannot be loaded, because files are missing or damaged "
+            f"({_first_line(error)}): {DOWNLOAD_AGAIN}"
+        ) from error
+
+
+def _load_weights(
+    options: LoadOptions, config: Any, dtype: torch.dtype, device: torch.device, source: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Load the weights, and return the model with transformers' report of missing, unexpected and mismatched ones."""
+    # With output_loading_info, it returns a pair, which its type does not say.
+    loader: Any = AutoModelForImageTextToText
+    level = logging.get_verbosity()
+    # check_checkpoint says what transformers would log as a table.
+    logging.set_verbosity_error()
+    try:
+        return loader.from_pretrained(
+            options.model,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            # Loads each shard straight onto the GPU; not needed on the CPU.
+            device_map=options.device_map or (None if device.type == "cpu" else str(device)),
+            # Tensors of other shapes are in the report instead of an error without names.
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **source,
+        )
+    except SafetensorError as error:
+        raise IncompleteFiles(f"the weights of {options.model} cannot be read ({error}): {DOWNLOAD_AGAIN}") from error
+    finally:
+        logging.set_verbosity(level)
+
+
+def _snapshot(options: LoadOptions) -> Path | None:
+    """Return the folder in the Hub's cache with the files of a model, or None if they are elsewhere."""
+    config = try_to_load_from_cache(options.model, CONFIG_FILE, revision=options.revision)
+    return Path(config).parent if isinstance(config, str) else None
+
+
+def _revision(folder: Path | None, files: Path | None) -> str:
+    """Return the hash of a folder's weights, or the commit of a model from the Hub, after which its cache names the
+    folder of the model's files.
+    """
+    if folder is not None:
+        return folder_revision(folder)
+    return "unknown" if files is None else files.name
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _check_room(config: Any, dtype: torch.dtype, device: torch.device, options: LoadOptions) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -18,6 +18,7 @@ from transformers import (
 )
 from transformers.models.clip.modeling_clip import CLIPAttention, CLIPEncoderLayer
 
+from ...models.checkpoint import check_checkpoint
 from ..world.scenes import IMAGE_PX, PATCH_PX
 from .llava_parts import image_px, patch_px, vision_tower, word_embeddings
 from .vocabulary import BOS, EOS, IMAGE, PAD, build_tokenizer, token_id
@@ -173,7 +174,11 @@ def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
 
 
 def load_model(folder: Path, *, attention: Literal["sdpa", "eager"] = "sdpa") -> LlavaForConditionalGeneration:
-    """Load a saved model on the CPU and convert its fp16 weights to float32."""
-    return LlavaForConditionalGeneration.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation=attention
-    ).eval()
+    """Load a saved model on the CPU and convert its fp16 weights to float32. Raises WrongWeights."""
+    # With output_loading_info, it returns a pair, which its type does not say.
+    loader: Any = LlavaForConditionalGeneration
+    model, report = loader.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation=attention, output_loading_info=True
+    )
+    check_checkpoint(str(folder), model, report)
+    return model.eval()
