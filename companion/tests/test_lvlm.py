@@ -1,5 +1,6 @@
 """Runs the paper's five-line example on a tiny random model."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.head.labels import label_answer
 from patchlight.lvlm import LVLM
+from patchlight.models.model_files import weight_files, weights_identity
 from tests.helpers.tiny_models import save, tiny
 
 FACTS = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model="tiny", model_revision="0")
@@ -18,11 +20,12 @@ FACTS = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model="tiny
 def test_the_paper_s_snippet_returns_one_map_per_token(kind: str, tmp_path: Path):
     made = tiny(kind, seed=1)
     save(made, tmp_path / "model")
-    FastRM(32).save_pretrained(tmp_path / "head", FACTS)
+    weights = weights_identity(weight_files(tmp_path / "model"))
+    FastRM(32).save_pretrained(tmp_path / "head", replace(FACTS, model_weights=weights))
     image, maps = Image.effect_noise((120, 80), 90), []
 
     model = LVLM.from_pretrained(tmp_path / "model", device="cpu")
-    proxy = FastRM.from_pretrained(tmp_path / "head")
+    proxy = FastRM.from_pretrained(tmp_path / "head", model=model.loaded)
     with torch.no_grad():
         out = model.generate(image, "What is it?", max_new_tokens=5)
         for lhs in out.last_hidden_states:

@@ -1,7 +1,7 @@
 """A vision-language model to use from Python, as in the paper's usage snippet (FastRM v2, Figure 15):
 
 model = LVLM.from_pretrained("llava-hf/llava-1.5-7b-hf")
-proxy = FastRM.from_pretrained("heads/llava-1.5-7b")
+proxy = FastRM.from_pretrained("heads/llava-1.5-7b", model=model.loaded)
 
 out = model.generate(image, "What is on the table?")
 for lhs in out.last_hidden_states:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from patchlight.head.datasets import DataOptions, read_samples
 from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.head.labels import label_answer
 from patchlight.models.loading import LoadOptions, load
+from patchlight.models.model_files import weight_files, weights_identity
 from tests.helpers.question_files import write_questions
 from tests.helpers.tiny_models import save, tiny
 
@@ -64,7 +66,8 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     head = FastRM(32)
     with torch.no_grad():
         head.query.weight *= 8
-    head.save_pretrained(folder / "head", FACTS)
+    weights = weights_identity(weight_files(folder / "model"))
+    head.save_pretrained(folder / "head", replace(FACTS, model_weights=weights))
     questions = write_questions(folder, SAMPLES)
     loaded = load(LoadOptions(model=str(folder / "model"), device="cpu"))
     second = list(read_samples(DataOptions(kind="jsonl", questions=questions)))[1]
@@ -221,7 +224,7 @@ def test_an_answer_without_tokens_counts_as_an_answer(evaluation: Evaluation, tm
     made.model.generation_config.eos_token_id = 0  # greedy decoding picks id 0 if all logits are equal
     save(made, tmp_path / "silent")
     silent = evaluation._replace(model=tmp_path / "silent")
-    assert main(silent.command_line(tmp_path / "out")) == 0
+    assert main(silent.command_line(tmp_path / "out", "--force-head")) == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert (summary["samples"], summary["tokens"]) == (SAMPLES, 0)
     assert summary["answers"]["accuracy"] == 0
@@ -235,6 +238,23 @@ def test_a_head_for_another_hidden_size_is_refused(
     wrong = evaluation._replace(head=tmp_path / "head")
     assert main(wrong.command_line(tmp_path / "out")) == 2
     assert "expects hidden size 16, the model has 32" in capsys.readouterr().err
+
+
+def test_a_head_of_other_weights_is_refused_unless_it_is_forced(
+    evaluation: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    save(tiny("qwen2.5-vl", seed=3), tmp_path / "model")
+    other = evaluation._replace(model=tmp_path / "model")
+    assert main(other.command_line(tmp_path / "out")) == 2
+    error = capsys.readouterr().err
+    assert "head fastrm was trained on tiny (0), not on model (" in error
+    assert "--force-head" in error
+    assert not (tmp_path / "out").exists()
+    assert main(other.command_line(tmp_path / "out", "--force-head")) == 0
+    assert "warning: head fastrm was trained on tiny (0), not on model (" in capsys.readouterr().err
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["head"]["match"] == "other"
+    assert manifest["head"]["trainedOn"] == {"name": "tiny", "revision": "0"}
 
 
 @pytest.mark.slow

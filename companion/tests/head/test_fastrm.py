@@ -5,6 +5,9 @@ The tests compare probabilities, since those are the head's output. Query weight
 standard deviation of about 2, where the sigmoid is neither saturated nor nearly linear.
 """
 
+import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +15,13 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from patchlight.head.fastrm import FastRM, HeadFacts, paper_logits
+from patchlight.head.fastrm import FastRM, HeadFacts, WrongHead, paper_logits
 from patchlight.head.folded import fold, round_folded, write_head_graph, write_head_weights
+from patchlight.models.identity import Identity
+from patchlight.models.loading import LoadOptions, load
+from tests.helpers.paths import EMBEDDED
 
 FACTS = HeadFacts(
     hidden_size=192, stage="post_norm", teacher="none, random weights", model="random", model_revision="0"
@@ -171,3 +178,84 @@ def test_states_of_the_wrong_shape_are_refused():
         head(torch.randn(192))
     with pytest.raises(ValueError, match="an untrained head has no facts"):
         _ = head.facts
+
+
+def save_head(folder: Path) -> dict[str, torch.Tensor]:
+    make_case(192).head.save_pretrained(folder, FACTS)
+    return load_file(folder / "head.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("missing", r"key\.bias is missing"),
+        ("unexpected", r"more is unexpected"),
+        ("shape", r"query\.weight has shape \[192, 100\] instead of \[192, 192\]"),
+        ("nan", r"NaN or infinite, in 1 tensor \(norm\.weight\)"),
+    ],
+)
+def test_weights_that_are_not_a_head_s_are_refused_by_name(change: str, message: str, tmp_path: Path):
+    weights = save_head(tmp_path)
+    if change == "missing":
+        del weights["key.bias"]
+    elif change == "unexpected":
+        weights["more"] = torch.zeros(1)
+    elif change == "shape":
+        weights["query.weight"] = weights["query.weight"][:, :100].contiguous()
+    else:
+        weights["norm.weight"][7] = float("nan")
+    save_file(weights, tmp_path / "head.safetensors")
+    with pytest.raises(ValueError, match=message):
+        FastRM.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "expected an object"),
+        ('{"hidden_size": 192}', "stage is missing, teacher is missing"),
+        (json.dumps({**asdict(FACTS), "tempo": 3}), "tempo is unknown"),
+        ("version https://git-lfs.github.com/spec/v1\nsize 9\n", "Git LFS pointer"),
+    ],
+)
+def test_an_invalid_description_of_a_head_is_refused(content: str, message: str, tmp_path: Path):
+    save_head(tmp_path)
+    (tmp_path / "head.json").write_text(content)
+    with pytest.raises((ValueError, OSError), match=message):
+        FastRM.from_pretrained(tmp_path)
+
+
+def test_a_head_s_incomplete_files_are_named(tmp_path: Path):
+    save_head(tmp_path)
+    weights = tmp_path / "head.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(OSError, match=r"head\.safetensors is incomplete"):
+        FastRM.from_pretrained(tmp_path)
+    with pytest.raises(OSError, match=r"there is no .*head\.json: pass a folder that `patchlight train` wrote"):
+        FastRM.from_pretrained(tmp_path / "nowhere")
+
+
+def test_a_description_written_before_weights_had_an_identity_is_read(tmp_path: Path):
+    save_head(tmp_path)
+    stored = json.loads((tmp_path / "head.json").read_text())
+    del stored["model_weights"]
+    (tmp_path / "head.json").write_text(json.dumps(stored))
+    assert FastRM.from_pretrained(tmp_path).facts.trained_on == Identity("random", "0", None)
+
+
+def test_the_embedded_model_s_head_was_trained_on_it():
+    loaded = load(LoadOptions(model=str(EMBEDDED), device="cpu"))
+    assert FastRM.from_pretrained(EMBEDDED / "fastrm", model=loaded).match == "same"
+
+
+def test_a_head_of_other_weights_under_the_same_name_is_refused_unless_forced(tmp_path: Path):
+    folder = tmp_path / EMBEDDED.name
+    shutil.copytree(EMBEDDED, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["language_model.lm_head.weight"] *= 2
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    loaded = load(LoadOptions(model=str(folder), device="cpu"))
+    with pytest.raises(WrongHead, match=r"trained on other weights of the same name, patchlight-scenes \(6cbd97bf7205"):
+        FastRM.from_pretrained(folder / "fastrm", model=loaded)
+    assert FastRM.from_pretrained(folder / "fastrm", model=loaded, force=True).match == "other"

@@ -17,6 +17,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGener
 from patchlight.embedded.record import record_run
 from patchlight.embedded.training.model import build_processor, llava_config
 from patchlight.head.fastrm import FastRM, HeadFacts
+from patchlight.models.model_files import weight_files, weights_identity
 from patchlight.wire.run import Alternative, End, PromptToken, RunWriter, Token
 from patchlight.wire.run_header import Header
 from tests.helpers.paths import ROOT
@@ -67,6 +68,7 @@ def save_tiny_model(hf_folder: Path, head_folder: Path) -> None:
         teacher="none: random weights",
         model="random-weights",
         model_revision="seed 37",
+        model_weights=weights_identity(weight_files(hf_folder)),
         name="random-weights-head",
     )
     head.save_pretrained(head_folder, facts)

@@ -27,6 +27,7 @@ from tests.helpers.serving import (
     ask,
     companion,
     form,
+    loaded,
     noise_image,
     serving,
 )
@@ -39,7 +40,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]
     model = load(LoadOptions(model=str(EMBEDDED), device="cpu"))
     folder = default_head_folder(str(EMBEDDED))
     assert folder is not None
-    head = serve_head(folder, tmp_path_factory.mktemp("head"), hidden_size=model.hidden_size)
+    head = serve_head(folder, tmp_path_factory.mktemp("head"), model)
     settings = ServeSettings()
     session = ModelSession(model, settings, head=head.facts, knows="Scenes.", train_command="patchlight train")
     with serving(create_app(settings, session, head_files=head.files)) as port:
@@ -260,7 +261,7 @@ def test_a_head_for_other_hidden_states_is_refused(stage: Any, hidden_size: int,
     FastRM(hidden_size).save_pretrained(tmp_path / "fastrm", facts)
     assert default_head_folder(str(tmp_path)) == tmp_path / "fastrm"
     with pytest.raises(ValueError, match=message):
-        serve_head(tmp_path / "fastrm", tmp_path / "out", hidden_size=32)
+        serve_head(tmp_path / "fastrm", tmp_path / "out", loaded(tiny("llava")))
 
 
 def test_a_model_folder_without_a_head_has_no_default_head(tmp_path: Path):

@@ -15,7 +15,7 @@ import pytest
 from patchlight.cli.serve import _calibration
 from patchlight.server.app import create_app
 from patchlight.server.calibration_files import default_calibration, serve_calibration
-from patchlight.server.schemas import HeadFacts, HeadFile, HeadFiles
+from patchlight.server.schemas import HeadFacts, HeadFile, HeadFiles, TrainedOn
 from patchlight.server.session import ModelSession
 from patchlight.server.settings import ServeSettings
 from tests.helpers.serving import loaded, serving, tiny_session
@@ -31,6 +31,8 @@ HEAD = HeadFacts(
     labelling_threshold=0.3,
     classification_threshold=0.4,
     hidden_size=32,
+    trained_on=TrainedOn(name="made-up", revision="0011"),
+    match="same",
     files=HeadFiles(graph=FILE, norm_graph=FILE, weights=FILE),
 )
 MODEL_AND_HEAD: dict[str, Any] = {"model": "made-up", "revision": "0011", "head": HEAD}

@@ -27,6 +27,15 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--device-map", help="spread the model over several GPUs: auto, balanced or sequential")
 
 
+def add_force_head(parser: argparse.ArgumentParser) -> None:
+    """Add the option to use a head that was trained on another model."""
+    parser.add_argument(
+        "--force-head",
+        action="store_true",
+        help="use the head even if it was trained on another model or on other weights (default: refuse it)",
+    )
+
+
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that select questions and limit the length of answers."""
     group = parser.add_argument_group("dataset")

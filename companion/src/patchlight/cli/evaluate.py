@@ -4,7 +4,14 @@ import argparse
 import os
 from pathlib import Path
 
-from .data_arguments import add_data_arguments, add_model_arguments, answer_options, data_options, model_options
+from .data_arguments import (
+    add_data_arguments,
+    add_force_head,
+    add_model_arguments,
+    answer_options,
+    data_options,
+    model_options,
+)
 
 EPILOG = """Writes table.parquet (one row per answer token), calibration.arrow (one row per answer, for
 `patchlight serve --calibration`), summary.json and summary.md. To resume after a stop or a crash, run the
@@ -22,6 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_model_arguments(parser)
     add_data_arguments(parser)
     parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
+    add_force_head(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the results; finished parts are kept")
     parser.add_argument(
         "--method",
@@ -45,12 +53,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..evaluation.evaluate import EvaluateOptions, differs_from_training, evaluate_head, read_summary
+    from ..evaluation.evaluate import EvaluateOptions, evaluate_head, read_summary
     from ..evaluation.summary import table_of
     from ..head.fastrm import FastRM
     from ..head.labels import TEACHERS
     from ..head.shards import Rank
-    from ..models.loading import load
 
     beside = [read_summary(folder) for folder in arguments.beside]
     facts = FastRM.from_pretrained(arguments.head).facts
@@ -66,15 +73,13 @@ def run(arguments: argparse.Namespace) -> None:
     options = EvaluateOptions(
         model=model_options(arguments, rank),
         head=arguments.head,
+        force_head=arguments.force_head,
         data=data_options(arguments),
         answers=answer_options(arguments),
         shard_samples=arguments.shard_samples,
         skip_bad=arguments.skip_bad,
     )
-    loaded = load(options.model)
-    if warning := differs_from_training(options, loaded):
-        print(f"warning: {warning}")
-    summary = evaluate_head(options, arguments.out, rank, loaded=loaded)
+    summary = evaluate_head(options, arguments.out, rank)
     if summary is None:
         print(f"this process is done; the last process to finish writes the table to {arguments.out}")
         return

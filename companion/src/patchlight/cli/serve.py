@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .data_arguments import add_model_arguments, model_options
+from .data_arguments import add_force_head, add_model_arguments, model_options
 from .http_server import add_server_arguments, listen, run_server, say, token, warn_of_short_token
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--head", type=Path, help="folder of a trained FastRM head (default: fastrm/ in the model's folder)"
     )
+    add_force_head(parser)
     parser.add_argument(
         "--calibration",
         type=Path,
@@ -110,7 +111,7 @@ def _serve(
     say(f"loading {options.model}")
     loaded = load(options)
     head_folder = arguments.head or default_head_folder(options.model)
-    head = None if head_folder is None else serve_head(head_folder, scratch, hidden_size=loaded.hidden_size)
+    head = None if head_folder is None else serve_head(head_folder, scratch, loaded, force=arguments.force_head)
     calibration = _calibration(arguments, loaded, head_folder, None if head is None else head.facts)
     session = ModelSession(
         loaded,
@@ -128,8 +129,10 @@ def _serve(
         say(f"head {head.facts.name} {head.facts.revision}, teacher: {head.facts.teacher}")
         if head_folder is not None and (failure := training_failure(head_folder)) is not None:
             say(f"warning: the training of this head failed, so its maps are of no use. {failure}")
-        if head.trained_on != facts.name:
-            say(f"warning: this head was trained on {head.trained_on}, so its maps of {facts.name} are meaningless")
+        if head.facts.match == "other":
+            say(f"warning: {head.training}, so its maps are meaningless; the page says so next to every map")
+        elif head.facts.match == "unverified":
+            say(f"warning: {head.training}; the page says so next to every map")
     if calibration is not None:
         say(f"calibration {calibration.path}, {calibration.facts.n} answers")
     if page is None:

@@ -93,6 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
         else arguments.classification_threshold,
         model=manifest["model"],
         model_revision=manifest["modelRevision"],
+        model_weights=manifest.get("modelWeights"),
         name=arguments.name,
     )
     device = arguments.device

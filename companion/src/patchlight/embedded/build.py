@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration
 from ..calibration.file import CalibrationFacts
 from ..head.fastrm import FastRM, HeadFacts
 from ..head.training import train_head
+from ..models.model_files import weight_files, weights_identity
 from ..report import figure, write_report
 from .browser.browser_model import BrowserModel
 from .browser.explain_export import export_explain_graphs
@@ -195,6 +196,7 @@ class Build:
             classification_threshold=0.4,
             model=NAME,
             model_revision=revision(self.hf),
+            model_weights=weights_identity(weight_files(self.hf)),
         )
         train_head(
             self.work / "samples",

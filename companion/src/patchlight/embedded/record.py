@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..head.export import head_revision
-from ..head.fastrm import FastRM, HeadFacts
+from ..head.fastrm import FastRM
 from ..models.loading import LoadOptions, load
 from ..models.pictures import open_upright, read_image_info
 from ..models.sampling import Sampling
@@ -42,7 +42,7 @@ def record_run(
     defaults to the revision of the loaded weights.
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
-    head = FastRM.from_pretrained(head_folder, hidden_size=loaded.hidden_size, stage="post_norm")
+    head = FastRM.from_pretrained(head_folder, model=loaded)
     content = image_path.read_bytes()
     image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
@@ -64,13 +64,14 @@ def record_run(
         model={
             "name": name or head.facts.model,
             "revision": revision,
+            "weights": loaded.weights,
             "hiddenSize": loaded.hidden_size,
             "stage": "post_norm",
             "knows": knows,
             "family": loaded.family.name,
             "dtype": "float32",
         },
-        head=_head_facts(head.facts, digest),
+        head=_head_facts(head, digest),
         sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
         recorded=True,
     )
@@ -94,7 +95,9 @@ def _map(head: FastRM, query_state: Tensor, patch_states: Tensor) -> Map:
     return Map(values, "python", ms_since(start))
 
 
-def _head_facts(facts: HeadFacts, revision: str) -> Head:
+def _head_facts(head: FastRM, revision: str) -> Head:
+    facts, match = head.facts, head.match
+    assert match is not None
     return {
         "name": facts.name,
         "revision": revision,
@@ -102,6 +105,8 @@ def _head_facts(facts: HeadFacts, revision: str) -> Head:
         "teacher": facts.teacher,
         "labellingThreshold": facts.labelling_threshold,
         "classificationThreshold": facts.classification_threshold,
+        "trainedOn": {"name": facts.model, "revision": facts.model_revision},
+        "match": match,
     }
 
 

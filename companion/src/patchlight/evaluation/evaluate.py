@@ -3,6 +3,7 @@ teacher's.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from ..head.answer_scores import SCORES
 from ..head.collection import check_finished, data_facts, in_shards, model_facts
 from ..head.datasets import DataOptions, Sample, count_samples
 from ..head.export import head_facts, head_revision
-from ..head.fastrm import FastRM
+from ..head.fastrm import FastRM, describe_match
 from ..head.input_hashes import image_sha256
 from ..head.shards import Rank, ShardPlan
 from ..head.whole_files import write_json, write_whole
@@ -39,6 +40,8 @@ class EvaluateOptions:
     model: LoadOptions
     head: Path
     """Folder that `patchlight train` wrote."""
+    force_head: bool = False
+    """Use the head even if it was trained on another model."""
     data: DataOptions
     answers: AnswerOptions = field(default_factory=AnswerOptions)
     """Method "none" skips the teacher's maps, and with them accuracy and F1."""
@@ -55,13 +58,16 @@ def evaluate_head(
     summary.
 
     Returns the summary, or None if other ranks are still working. Raises ValueError if `out` holds another evaluation,
-    is in use or has a damaged part, if the dataset is empty, or if the head was trained for other hidden states.
+    is in use or has a damaged part, if the dataset is empty, or if the head was trained for other hidden states or,
+    unless it is forced, on another model.
     """
     total = count_samples(options.data)
     if total == 0:
         raise ValueError(f"{options.data.questions} contains no samples")
     loaded = loaded or load(options.model)
-    head = FastRM.from_pretrained(options.head, hidden_size=loaded.hidden_size, stage="post_norm").to(loaded.device)
+    head = FastRM.from_pretrained(options.head, model=loaded, force=options.force_head).to(loaded.device)
+    if head.match is not None and head.match != "same":
+        tqdm.write(f"warning: {describe_match(head.facts, head.match, loaded)}", file=sys.stderr)
     with claimed(out, _manifest(options, loaded, head, total), rank):
         (out / PARTS).mkdir(exist_ok=True)
         plan = ShardPlan(out / PARTS, "parquet", total, options.shard_samples)
@@ -112,17 +118,6 @@ def _finish(plan: ShardPlan, out: Path, data: DataOptions, head: FastRM) -> dict
     summary["calibration"] = write_evaluation_calibration(out / TABLE_FILE, out / CALIBRATION_FILE, read_manifest(out))
     write_json(out / SUMMARY_FILE, summary)
     return summary
-
-
-def differs_from_training(options: EvaluateOptions, loaded: Loaded) -> str | None:
-    """Return a warning if the head was trained on another model, else None."""
-    facts = FastRM.from_pretrained(options.head).facts
-    if facts.model_revision == loaded.revision:
-        return None
-    return (
-        f"the head was trained on {facts.model} {facts.model_revision}, but this model is {loaded.name} "
-        f"{loaded.revision}: its maps may be meaningless"
-    )
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -133,6 +133,7 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
     return {
         "model": loaded.name,
         "modelRevision": loaded.revision,
+        "modelWeights": loaded.weights,
         "family": loaded.family.name,
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "hiddenSize": loaded.hidden_size,

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .fastrm import WEIGHTS_FILE, FastRM
+from .fastrm import WEIGHTS_FILE, FastRM, HeadFacts
 from .folded import BLOB_FILE, GRAPH_FILE, NORM_GRAPH_FILE, fold, write_head_graph, write_head_weights
 
 MANIFEST_FILE = "manifest.json"
@@ -21,6 +21,11 @@ BROWSER_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": B
 def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
     """Export a trained head to `out` and return its manifest. Paths in the manifest's `files` are relative to `out`."""
     head = FastRM.from_pretrained(head_folder)
+    return write_head(head, head_folder, out)
+
+
+def write_head(head: FastRM, head_folder: Path, out: Path) -> dict[str, Any]:
+    """Export a head loaded from `head_folder`, as `export_head` does."""
     write_head_graph(out, head.hidden_size)
     write_head_weights(out, fold(head))
     files = {}
@@ -31,6 +36,7 @@ def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
         **head_facts(head, head_revision(head_folder)),
         "model": head.facts.model,
         "modelRevision": head.facts.model_revision,
+        **({"modelWeights": head.facts.model_weights} if head.facts.model_weights else {}),
         "files": files,
     }
     (out / MANIFEST_FILE).write_text(json.dumps({"formatVersion": 1, **manifest}, indent=2, ensure_ascii=False) + "\n")
@@ -38,8 +44,12 @@ def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
 
 
 def head_facts(head: FastRM, revision: str) -> dict[str, Any]:
-    """Return the facts that the page shows about a head and checks before running it."""
+    """Return the facts that the page shows about a head and checks before running it.
+
+    `trainedOn` and `match` are only present if the head was loaded for a model.
+    """
     facts = head.facts
+    loaded = {} if head.match is None else {"trainedOn": trained_on(facts), "match": head.match}
     return {
         "name": facts.name,
         "revision": revision,
@@ -48,7 +58,13 @@ def head_facts(head: FastRM, revision: str) -> dict[str, Any]:
         "labellingThreshold": facts.labelling_threshold,
         "classificationThreshold": facts.classification_threshold,
         "hiddenSize": facts.hidden_size,
+        **loaded,
     }
+
+
+def trained_on(facts: HeadFacts) -> dict[str, str]:
+    """Return the name and the revision of the model that the head was trained on."""
+    return {"name": facts.model, "revision": facts.model_revision}
 
 
 def head_revision(head_folder: Path) -> str:

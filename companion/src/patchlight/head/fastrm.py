@@ -9,7 +9,7 @@ sigmoid. This module has two equivalent forms: the paper's (`paper_logits`) and 
 import json
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,12 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from ..models.checkpoint import check_finite
+from ..models.identity import Identity, Match, match_model
 from ..models.model_files import check_safetensors, read_json, shown
 from .whole_files import write_bytes, write_text
+
+if TYPE_CHECKING:
+    from ..models.loading import Loaded
 
 Stage = Literal["post_norm", "pre_norm"]
 
@@ -47,8 +51,15 @@ class HeadFacts:
     """Name of the model that produced the hidden states."""
     model_revision: str
     """Revision of that model."""
+    model_weights: str | None = None
+    """Identity of that model's weights (`weights_identity`); None if unknown, as in heads of version 0.1.0."""
     name: str = "fastrm"
     """Name of the head."""
+
+    @property
+    def trained_on(self) -> Identity:
+        """The model that produced the hidden states."""
+        return Identity(self.model, self.model_revision, self.model_weights)
 
     def __post_init__(self) -> None:
         if self.stage not in ("post_norm", "pre_norm"):
@@ -58,10 +69,15 @@ class HeadFacts:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be above 0 and below 1")
 
 
+class WrongHead(ValueError):
+    """The head was trained on another model, or on other weights of the same name."""
+
+
 class FastRM(nn.Module):
     """A head of width `hidden_size`: LayerNorm, W_q and W_k, and the sigmoid of the scaled product of query and key.
 
-    `facts` describes the training of a head that was loaded or saved; an untrained head has none.
+    `facts` describes the training of a head that was loaded or saved; an untrained head has none. match: whether it was
+    trained on the model that it was loaded for; None if it was loaded for none.
     """
 
     def __init__(self, hidden_size: int, facts: HeadFacts | None = None):
@@ -73,6 +89,7 @@ class FastRM(nn.Module):
         self.query = nn.Linear(d, d)
         self.key = nn.Linear(d, d)
         self._facts = facts
+        self.match: Match | None = None
 
     @property
     def facts(self) -> HeadFacts:
@@ -145,15 +162,25 @@ class FastRM(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, folder: Path | str, *, hidden_size: int | None = None, stage: Stage | None = None
+        cls,
+        folder: Path | str,
+        *,
+        hidden_size: int | None = None,
+        stage: Stage | None = None,
+        model: "Loaded | None" = None,
+        force: bool = False,
     ) -> "FastRM":
         """Load a saved head and its `facts`, on the CPU in float32.
 
-        Raises ValueError if the head was trained for a different `hidden_size` or `stage`, or its weights are not those
-        of a head, and OSError if `folder` has no head or its files are incomplete.
+        `model` is the loaded model whose hidden states the head will read. Raises WrongHead if the head was trained on
+        another model or on other weights, unless `force` is set. Raises ValueError if it was trained for a different
+        `hidden_size` or `stage` (those of `model` by default), or if its weights are not those of a head, and OSError
+        if `folder` has no head or its files are incomplete.
         """
         folder = Path(folder)
         facts = read_head_facts(folder)
+        if model is not None:
+            hidden_size, stage = hidden_size or model.hidden_size, stage or "post_norm"
         if hidden_size is not None and hidden_size != facts.hidden_size:
             raise ValueError(
                 f"head {facts.name} expects hidden size {facts.hidden_size}, the model has {hidden_size}: use a head "
@@ -163,6 +190,12 @@ class FastRM(nn.Module):
             raise ValueError(
                 f"head {facts.name} expects {facts.stage} hidden states, the model returns {stage}: use a head that "
                 "was trained on those"
+            )
+        match = None if model is None else match_model(facts.trained_on, model)
+        if model is not None and match == "other" and not force:
+            raise WrongHead(
+                f"{folder}: {describe_match(facts, match, model)}, so its maps would be meaningless: use a head that "
+                "was trained on this model, or pass --force-head (in Python, force=True) to use it nevertheless"
             )
         head = cls(facts.hidden_size, facts)
         check_safetensors(folder / WEIGHTS_FILE)
@@ -181,12 +214,24 @@ class FastRM(nn.Module):
             )
         head.load_state_dict(weights)
         check_finite(str(folder / WEIGHTS_FILE), head)
+        head.match = match
         return head.eval()
 
 
 def training_failure(folder: Path) -> str | None:
     """Return why the head in a folder failed when it was trained, or None if it did not or has no report."""
     return _failure(folder / REPORT_FILE)
+
+
+def describe_match(facts: HeadFacts, match: Match, model: "Loaded") -> str:
+    """Say on which model the head was trained, and how that compares with a loaded model."""
+    trained, loaded = facts.trained_on, Identity(model.name, model.revision, model.weights)
+    if match == "same":
+        return f"head {facts.name} was trained on {trained}"
+    if match == "unverified":
+        return f"head {facts.name} was trained on {trained}; whether {loaded} has the same weights is unknown"
+    other = "other weights of the same name, " if trained.name == loaded.name else ""
+    return f"head {facts.name} was trained on {other}{trained}, not on {loaded}"
 
 
 def read_head_facts(folder: Path) -> HeadFacts:

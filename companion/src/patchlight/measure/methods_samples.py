@@ -124,7 +124,7 @@ def collect_method_samples(model_folder: Path, out: Path, config: MethodSamplesC
 def load_both(model_folder: Path) -> tuple[Loaded, FastRM]:
     """Load the model and its head on the CPU."""
     loaded = load(LoadOptions(model=str(model_folder), device="cpu"))
-    return loaded, FastRM.from_pretrained(model_folder / "fastrm", hidden_size=loaded.hidden_size, stage="post_norm")
+    return loaded, FastRM.from_pretrained(model_folder / "fastrm", model=loaded)
 
 
 def _collect_shard(loaded: Loaded, head: FastRM, plan: ShardPlan, config: MethodSamplesConfig, shard: int) -> None:

@@ -3,20 +3,21 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from ..head.export import export_head
-from ..head.fastrm import FACTS_FILE, FastRM
-from .schemas import HeadFacts, HeadFile, HeadFiles
+from ..head.export import write_head
+from ..head.fastrm import FACTS_FILE, FastRM, describe_match
+from ..models.loading import Loaded
+from .schemas import HeadFacts, HeadFile, HeadFiles, TrainedOn
 
 
 class ServedHead(NamedTuple):
     """An exported head.
 
-    facts: the head's description in the API. trained_on: name of the model whose hidden states the head was trained on.
-    files: path and SHA-256 by file name.
+    facts: the head's description in the API. training: a sentence that compares the model that the head was trained on
+    with the loaded one. files: path and SHA-256 by file name.
     """
 
     facts: HeadFacts
-    trained_on: str
+    training: str
     files: dict[str, tuple[Path, str]]
 
 
@@ -26,13 +27,15 @@ def default_head_folder(model: str) -> Path | None:
     return folder if (folder / FACTS_FILE).is_file() else None
 
 
-def serve_head(head_folder: Path, out: Path, *, hidden_size: int) -> ServedHead:
+def serve_head(head_folder: Path, out: Path, model: Loaded, *, force: bool = False) -> ServedHead:
     """Export a head to `out` and describe it for the API.
 
-    Raises ValueError if the head was trained for another hidden size or stage.
+    Raises ValueError if the head was trained for another hidden size or stage, or, unless `force` is set, on another
+    model.
     """
-    FastRM.from_pretrained(head_folder, hidden_size=hidden_size, stage="post_norm")
-    manifest = export_head(head_folder, out)
+    head = FastRM.from_pretrained(head_folder, model=model, force=force)
+    assert head.match is not None
+    manifest = write_head(head, head_folder, out)
     exported = {role: HeadFile(**file) for role, file in manifest["files"].items()}
     # The URL contains the hash, so a cached file of another head is never used for this one.
     addressed = {
@@ -47,6 +50,9 @@ def serve_head(head_folder: Path, out: Path, *, hidden_size: int) -> ServedHead:
         labelling_threshold=manifest["labellingThreshold"],
         classification_threshold=manifest["classificationThreshold"],
         hidden_size=manifest["hiddenSize"],
+        trained_on=TrainedOn(**manifest["trainedOn"]),
+        match=head.match,
         files=HeadFiles(graph=addressed["graph"], norm_graph=addressed["normGraph"], weights=addressed["weights"]),
     )
-    return ServedHead(facts, manifest["model"], {f.path: (out / f.path, f.sha256) for f in exported.values()})
+    training = describe_match(head.facts, head.match, model)
+    return ServedHead(facts, training, {f.path: (out / f.path, f.sha256) for f in exported.values()})

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from pydantic.alias_generators import to_camel
 
 from ..methods.names import Method
+from ..models.identity import Match
 from ..models.sampling import MIN_TEMPERATURE
 
 PROBLEM_JSON = "application/problem+json"
@@ -71,8 +72,19 @@ class HeadFiles(_Camel):
     weights: HeadFile
 
 
+class TrainedOn(_Camel):
+    """The model that a head was trained on."""
+
+    name: str
+    revision: str
+
+
 class HeadFacts(_Camel):
-    """The FastRM head, which the page applies to the hidden states of a run."""
+    """The FastRM head, which the page applies to the hidden states of a run.
+
+    `match` says whether it was trained on this model: `same`, `unverified` if the head's description has nothing to
+    compare, or `other` if the companion was told to use it nevertheless. Its maps of another model are meaningless.
+    """
 
     name: str
     revision: str
@@ -81,6 +93,8 @@ class HeadFacts(_Camel):
     labelling_threshold: float
     classification_threshold: float
     hidden_size: int
+    trained_on: TrainedOn
+    match: Match
     files: HeadFiles
 
 
@@ -99,12 +113,14 @@ class CalibrationFile(_Camel):
 class ModelFacts(_Camel):
     """The loaded model and the requests that it accepts.
 
-    `maxPromptTokens` counts text tokens, including those of the chat template. `methods` lists the methods that can
+    `weights` identifies the weights, whatever the names of their files and folder; null if unknown. `maxPromptTokens`
+    counts text tokens, including those of the chat template. `methods` lists the methods that can
     explain the model's answers: `fastrm` with the head, the others with `explain`.
     """
 
     name: str
     revision: str
+    weights: str | None
     family: str
     hidden_size: int
     stage: Literal["post_norm"] = "post_norm"

@@ -81,6 +81,7 @@ class ModelSession:
         self.facts = ModelFacts(
             name=loaded.name,
             revision=loaded.revision,
+            weights=loaded.weights,
             family=loaded.family.name,
             hidden_size=loaded.hidden_size,
             dtype=str(loaded.dtype).removeprefix("torch."),
@@ -156,6 +157,7 @@ class ModelSession:
             "model": {
                 "name": facts.name,
                 "revision": facts.revision,
+                "weights": facts.weights,
                 "hiddenSize": facts.hidden_size,
                 "stage": facts.stage,
                 "knows": facts.knows,
@@ -238,4 +240,6 @@ def _head(facts: HeadFacts | None) -> Head | None:
         "teacher": facts.teacher,
         "labellingThreshold": facts.labelling_threshold,
         "classificationThreshold": facts.classification_threshold,
+        "trainedOn": {"name": facts.trained_on.name, "revision": facts.trained_on.revision},
+        "match": facts.match,
     }

@@ -1,6 +1,6 @@
 """The header of a run, stored as JSON in the metadata of its stream. `src/contract/run-header.ts` parses it."""
 
-from typing import TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 
 class ImageFacts(TypedDict):
@@ -49,8 +49,11 @@ class Geometry(TypedDict):
 
 
 class Model(TypedDict):
+    """The model that answered. `weights` identifies its weights, whatever the names of their files and folder."""
+
     name: str
     revision: str
+    weights: NotRequired[str | None]
     hiddenSize: int
     stage: str
     knows: str
@@ -58,13 +61,24 @@ class Model(TypedDict):
     dtype: str
 
 
+class TrainedOn(TypedDict):
+    name: str
+    revision: str
+
+
 class Head(TypedDict):
+    """The head that makes the maps. `match` says whether it was trained on the model that answered, or on another;
+    headers written before the fields existed have neither it nor `trainedOn`.
+    """
+
     name: str
     revision: str
     stage: str
     teacher: str
     labellingThreshold: float
     classificationThreshold: float
+    trainedOn: NotRequired[TrainedOn]
+    match: NotRequired[Literal["same", "unverified", "other"]]
 
 
 class Sampling(TypedDict):
