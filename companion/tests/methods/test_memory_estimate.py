@@ -141,3 +141,28 @@ def test_a_7b_model_s_exact_maps_are_estimated_from_its_shape_alone():
     big = loaded._replace(model=model, dtype=torch.bfloat16)
     estimate = estimated_bytes("chefer", sizes_of(Answer(big, reading, tuple([5] * 81), (0,))))
     assert 2.0e9 + 1e9 < estimate < 8e9
+
+
+@pytest.mark.parametrize("listed", [list, tuple], ids=str)
+@pytest.mark.parametrize("kind", ["llava", "llava-siglip-gemma", "qwen2.5-vl", "idefics3", "gemma3"])
+def test_a_config_may_give_sizes_as_height_and_width(kind: str, listed: Callable[[Any], Any]):
+    loaded, reading = tiny_reading(kind)
+    answer = Answer(loaded, reading, tuple(ANSWER), (3, 1))
+    expected = sizes_of(answer)
+    vision = loaded.model.config.vision_config
+    for name in ("patch_size", "image_size"):
+        if hasattr(vision, name):
+            setattr(vision, name, listed([getattr(vision, name)] * 2))
+    assert sizes_of(answer) == expected
+
+
+def test_patches_need_not_be_square():
+    loaded, reading = tiny_reading("llava")
+    answer = Answer(loaded, reading, tuple(ANSWER), (3, 1))
+    vision = loaded.model.config.vision_config
+    vision.patch_size = [14, 7]
+    halves = sizes_of(answer).vision
+    vision.patch_size = [7, 14]
+    assert sizes_of(answer).vision == halves
+    vision.patch_size = 14
+    assert halves > sizes_of(answer).vision

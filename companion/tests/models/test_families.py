@@ -1,5 +1,6 @@
 """Determine from the models themselves which pixels each image token depends on, and compare with the readings."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from transformers import AutoProcessor, Blip2Config, InternVLConfig, LlavaConfig, LlavaNextConfig, SiglipVisionConfig
+from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
+from transformers.image_utils import ChannelDimension
 
 from patchlight.embedded.training.model import PROMPT, load_model, model_inputs
-from patchlight.models.families.registry import FAMILIES, Frame, Place, Reading, UnsupportedFamily, extend, family_of
+from patchlight.models.families.llava import trace_square
+from patchlight.models.families.llava_next import _padded
+from patchlight.models.families.registry import (
+    FAMILIES,
+    Frame,
+    Place,
+    Reading,
+    Trace,
+    UnsupportedFamily,
+    extend,
+    family_of,
+)
+from patchlight.models.sizes import height_width
 from tests.helpers.paths import EMBEDDED
 from tests.helpers.tiny_models import KINDS, TILE_PX, Tiny, tiny
 
@@ -326,3 +341,90 @@ def test_an_unsupported_family_is_rejected_with_the_list_of_supported_ones(confi
 def test_a_known_model_type_with_an_unsupported_part_is_rejected_by_that_part(config: Any, name: str) -> None:
     with pytest.raises(UnsupportedFamily, match=name):
         family_of(config)
+
+
+class Recoloured:
+    """An image whose pixels hold their own positions: the column in red, the row in green, and 255 in blue."""
+
+    def __init__(self, width: int, height: int):
+        rows, cols = np.mgrid[0:height, 0:width]
+        self.image = Image.fromarray(np.stack([cols, rows, np.full_like(rows, 255)], axis=-1).astype(np.uint8))
+
+
+def processed(processor: Any, image: Image.Image, **options: Any) -> np.ndarray:
+    """Return the pixels [3, h, w] of an image processor that only moves pixels."""
+    still: dict[str, Any] = {"do_resize": False, "do_normalize": False, "do_rescale": False, "return_tensors": "np"}
+    return processor(images=[image], **still, **options)["pixel_values"][0]
+
+
+def assert_moves_pixels_as_traced(trace: Trace, pixels: np.ndarray) -> None:
+    """Compare each pixel that comes from the image with the traced rectangle, exactly."""
+    assert pixels.shape[1:] == (trace.height, trace.width)
+    assert (trace.covers.width, trace.covers.height) == (trace.width, trace.height)
+    from_image = pixels[2] == 255
+    assert from_image.any()
+    rows, cols = np.nonzero(from_image)
+    assert (pixels[0][from_image] == cols + trace.covers.x).all()
+    assert (pixels[1][from_image] == rows + trace.covers.y).all()
+
+
+sides = st.integers(1, 200)
+
+
+@settings(max_examples=60, deadline=None)
+@given(width=sides, height=sides)
+def test_padding_to_a_square_moves_every_pixel_as_traced(width: int, height: int) -> None:
+    processor = local("llava-padded-qwen2").processor.image_processor
+    image = Recoloured(width, height).image
+    steps = SimpleNamespace(do_pad=True, do_resize=False, do_center_crop=False)
+    trace, _ = trace_square(steps, Trace.of(image))
+    assert_moves_pixels_as_traced(trace, processed(processor, image, do_pad=True, do_center_crop=False))
+
+
+@settings(max_examples=60, deadline=None)
+@given(width=sides, height=sides, crop_width=sides, crop_height=sides, pad=st.booleans())
+def test_centre_crops_move_every_pixel_as_traced(
+    width: int, height: int, crop_width: int, crop_height: int, pad: bool
+) -> None:
+    processor = local("llava-padded-qwen2").processor.image_processor
+    image, size = Recoloured(width, height).image, {"width": crop_width, "height": crop_height}
+    steps = SimpleNamespace(do_pad=pad, do_resize=False, do_center_crop=True, crop_size=size)
+    trace, _ = trace_square(steps, Trace.of(image))
+    pixels = processed(processor, image, do_pad=pad, do_center_crop=True, crop_size=size)
+    if (pixels[2] == 255).any():
+        assert_moves_pixels_as_traced(trace, pixels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(width=st.integers(1, 400), height=st.integers(1, 400))
+def test_padding_of_tiles_is_where_the_processor_puts_it(width: int, height: int) -> None:
+    resizer = local("llava-next").processor.image_processor
+    target = select_best_resolution((height, width), resizer.image_grid_pinpoints)
+    image = Image.new("RGB", (width, height))
+    trace = _padded(image, *target)
+    fitted = get_patch_output_size(np.zeros((3, height, width), np.uint8), target, ChannelDimension.FIRST)
+    placed = resizer._pad_for_patching(np.ones((3, *fitted), np.uint8), target)[0]
+    assert placed.shape == (trace.height, trace.width)
+    rows, cols = np.nonzero(placed)
+    across, down = trace.covers.width / trace.width, trace.covers.height / trace.height
+    assert trace.covers.x == pytest.approx(-cols.min() * across)
+    assert trace.covers.y == pytest.approx(-rows.min() * down)
+    assert cols.max() + 1 - cols.min() == pytest.approx(width / across)
+    assert rows.max() + 1 - rows.min() == pytest.approx(height / down)
+
+
+@pytest.mark.parametrize(("width", "height"), [(113, 112), (112, 113), (57, 50), (50, 57)])
+def test_an_odd_difference_is_padded_by_whole_pixels(width: int, height: int) -> None:
+    [frame] = read(local("llava-padded-qwen2"), noise(width, height)).frames
+    assert (frame.crop.x, frame.crop.y) == (-(max(0, height - width) // 2), -(max(0, width - height) // 2))
+
+
+@pytest.mark.parametrize("size", [14, [14, 14], (14,), {"height": 14, "width": 14}], ids=str)
+def test_a_patch_size_may_be_a_number_or_a_height_and_a_width(size: Any) -> None:
+    assert height_width(size) == (14, 14)
+
+
+@pytest.mark.parametrize("size", [None, True, "14", [1, 2, 3], {"shortest_edge": 3}], ids=str)
+def test_what_is_not_a_size_is_refused(size: Any) -> None:
+    with pytest.raises(ValueError, match="expected a number, or a height and a width"):
+        height_width(size)

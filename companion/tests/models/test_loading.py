@@ -250,3 +250,90 @@ def test_a_missing_device_is_rejected_by_name(
     LlavaConfig().save_pretrained(tmp_path)
     with pytest.raises(ValueError, match=next(iter(options.values())).split(":")[0]):
         load(LoadOptions(model=str(tmp_path), **options))
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava-siglip-gemma", "llava-next", "idefics3", "gemma3"])
+def test_a_config_with_lists_as_sizes_loads_like_one_with_numbers(kind: str, tmp_path: Path) -> None:
+    """As InternVL's configs have them. transformers' towers can only compute with numbers."""
+    lvlm = saved(kind, tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    for name in ("patch_size", "image_size"):
+        stored["vision_config"][name] = [stored["vision_config"][name]] * 2
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    if "patch_size" in (processor := json.loads((tmp_path / "processor_config.json").read_text())):
+        edit(tmp_path / "processor_config.json", patch_size=[processor["patch_size"]] * 2)
+    loaded = load_folder(tmp_path)
+    assert_same_inputs(lvlm, loaded.processor)
+    assert loaded.model.config.vision_config.patch_size == lvlm.model.config.vision_config.patch_size
+
+
+def test_patches_that_are_not_square_are_refused_by_name(tmp_path: Path) -> None:
+    saved("llava", tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    stored["vision_config"]["patch_size"] = [14, 28]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match="patch_size of the vision tower is 14 x 28, but only squares are supported"):
+        load_folder(tmp_path)
+
+
+def with_quantisation(**facts: Any) -> LlavaConfig:
+    config: Any = LlavaConfig()
+    config.quantization_config = facts
+    return config
+
+
+@pytest.mark.parametrize(
+    ("facts", "gigabytes"),
+    [
+        # Of 7.06 billion weights, 6.78 are in linear layers, 0.13 in the output layer, 0.13 in the embeddings.
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, 4.4),
+        ({"load_in_4bit": True, "bnb_4bit_use_double_quant": True}, 4.1),
+        ({"quant_method": "bitsandbytes", "load_in_8bit": True}, 7.4),
+        ({"quant_method": "awq", "bits": 4, "group_size": 128}, 4.1),
+        ({"quant_method": "gptq", "bits": 4, "group_size": 128}, 4.6),
+        ({"quant_method": "gptq", "bits": 8, "group_size": -1}, 7.7),
+        ({"quant_method": "fp8"}, 7.4),
+        (
+            {
+                "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 4}}},
+                "ignore": ["lm_head", "re:.*vision_tower.*"],
+            },
+            4.7,
+        ),
+        ({"quant_method": "unheard-of"}, 14.1),
+    ],
+    ids=str,
+)
+def test_a_quantised_model_is_estimated_by_its_bits(facts: dict[str, Any], gigabytes: float) -> None:
+    assert required_bytes(with_quantisation(**facts), torch.float16).weights == pytest.approx(gigabytes * 1e9, rel=0.03)
+
+
+def test_layers_that_are_left_out_of_the_quantisation_count_in_full() -> None:
+    facts = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    whole = required_bytes(with_quantisation(**facts), torch.float16).weights
+    partly = with_quantisation(**facts, llm_int8_skip_modules=["vision_tower", "lm_head"])
+    assert required_bytes(partly, torch.float16).weights > whole + 0.3e9
+
+
+def test_a_4_bit_model_is_not_refused_where_it_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_quantisation(quant_method="bitsandbytes", load_in_4bit=True).save_pretrained(tmp_path)
+    monkeypatch.setattr(loading, "free_bytes", lambda _device: 8_000_000_000)
+    # It fits, so the missing weights are what is reported.
+    with pytest.raises(OSError, match="has no weights"):
+        load_folder(tmp_path, dtype="float16")
+    monkeypatch.setattr(loading, "free_bytes", lambda _device: 4_000_000_000)
+    with pytest.raises(NotEnoughMemory, match=r"float16 and bitsandbytes with 4\.5 bits per weight needs 6\.\d+ GB"):
+        load_folder(tmp_path, dtype="float16")
+
+
+def test_a_missing_package_for_quantised_weights_is_named(tmp_path: Path) -> None:
+    saved("llava", tmp_path)
+    edit(tmp_path / "config.json", quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True})
+    with pytest.raises(ValueError, match=r"cannot be loaded without another package: .*bitsandbytes"):
+        load_folder(tmp_path)
+
+
+def test_grouped_queries_need_a_smaller_cache() -> None:
+    config = LlavaConfig(text_config={"model_type": "llama", "num_key_value_heads": 8})
+    assert required_bytes(config, torch.float16).cache == required_bytes(LlavaConfig(), torch.float16).cache // 4

@@ -7,6 +7,7 @@ a method keeps, the logits, and the vision tower. It does not count the weights,
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..models.sizes import height_width
 from .answer import Answer
 from .attention_hooks.observe import row_block
 
@@ -135,14 +136,17 @@ def _vision_bytes(config: Any, inputs: Mapping[str, Any], item: int) -> int:
     """
     vision = config.vision_config
     values = sum(value.numel() for name, value in inputs.items() if name.startswith("pixel_values"))
-    patch = vision.patch_size
-    tokens = -(-values // (3 * patch * patch * getattr(vision, "temporal_patch_size", 1)))
+    patch_height, patch_width = height_width(vision.patch_size)
+    times, _ = height_width(getattr(vision, "temporal_patch_size", 1))
+    tokens = -(-values // (3 * patch_height * patch_width * times))
     width = getattr(vision, "embed_dim", None) or vision.hidden_size
     inner = getattr(vision, "intermediate_size", None) or int(width * getattr(vision, "mlp_ratio", 4))
     layers = getattr(vision, "num_hidden_layers", None) or vision.depth
     heads = getattr(vision, "num_attention_heads", None) or vision.num_heads
-    side = getattr(vision, "image_size", None)
-    together = min(tokens, (side // patch) ** 2 + 1) if isinstance(side, int) else tokens
+    together = tokens
+    if (size := getattr(vision, "image_size", None)) is not None:
+        height, width_px = height_width(size)
+        together = min(tokens, (height // patch_height) * (width_px // patch_width) + 1)
     # one class token per tile
     tokens += -(-tokens // together)
     kept = (layers + 2) * tokens * width * item

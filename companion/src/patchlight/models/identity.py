@@ -1,13 +1,10 @@
 """Whether a loaded model is the one that something, such as a head, was made for."""
 
 import re
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from pathlib import Path, PurePath
+from typing import Literal, NamedTuple, Protocol
 
 from .model_files import folder_revision
-
-if TYPE_CHECKING:
-    from .loading import Loaded
 
 _FOLDER, _COMMIT = re.compile(r"[0-9a-f]{12}"), re.compile(r"[0-9a-f]{40}")
 
@@ -25,7 +22,20 @@ class Identity(NamedTuple):
         return f"{self.name} ({self.revision})"
 
 
-def match_model(recorded: Identity, loaded: "Loaded") -> Match:
+class Identified(Protocol):
+    """The fields of a loaded model (`loading.Loaded`) that identify it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+    @property
+    def weights(self) -> str | None: ...
+    @property
+    def folder(self) -> Path | None: ...
+
+
+def match_model(recorded: Identity, loaded: Identified) -> Match:
     """Compare a recorded identity with a loaded model.
 
     Weights are compared if both identities have them, whatever the names: a folder may be a copy of a model on the Hub.

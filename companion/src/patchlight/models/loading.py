@@ -34,6 +34,8 @@ from .model_files import (
     weights_identity,
 )
 from .processors import load_processor
+from .quantisation import quantisation_of
+from .sizes import simplify_sizes
 
 _log = getLogger("patchlight.models")
 
@@ -122,6 +124,7 @@ def load(options: LoadOptions) -> Loaded:
     check_layout(options.model, PreTrainedConfig.get_config_dict(options.model, **source)[0])
     config = AutoConfig.from_pretrained(options.model, **source)
     family = family_of(config)
+    simplify_sizes(config)
     device = _device(options)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
     _check_room(config, dtype, device, options)
@@ -163,16 +166,24 @@ def load(options: LoadOptions) -> Loaded:
 
 
 def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
-    """Compute how much memory a model with this config needs in this dtype, without allocating it."""
+    """Compute how much memory a model with this config needs in this dtype, without allocating it.
+
+    The linear layers of a quantised model count with the bits of its quantisation.
+    """
     with torch.device("meta"):
         # Copied because transformers writes the dtype into the config it receives.
         model = AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
     tensors = [*model.parameters(), *model.buffers()]
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    if quantisation := quantisation_of(config):
+        covered = [module.weight for name, module in model.named_modules() if quantisation.covers(name, module)]
+        stored = sum(weight.numel() for weight in covered)
+        weights += int(stored * (quantisation.bits / 8 - dtype.itemsize))
     text = config.get_text_config()
     heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * heads * width * CACHE_POSITIONS * dtype.itemsize
-    return RequiredBytes(sum(tensor.numel() * tensor.element_size() for tensor in tensors), cache)
+    return RequiredBytes(weights, cache)
 
 
 def free_bytes(device: torch.device) -> int | None:
@@ -224,6 +235,8 @@ def _load_weights(
         )
     except SafetensorError as error:
         raise IncompleteFiles(f"the weights of {options.model} cannot be read ({error}): {DOWNLOAD_AGAIN}") from error
+    except ImportError as error:
+        raise ValueError(f"{options.model} cannot be loaded without another package: {_first_line(error)}") from error
     finally:
         logging.set_verbosity(level)
 
@@ -255,8 +268,10 @@ def _check_room(config: Any, dtype: torch.dtype, device: torch.device, options: 
         cards = range(torch.cuda.device_count())
         free, where = sum(torch.cuda.mem_get_info(card)[0] for card in cards), f"{len(cards)} GPUs"
     if free is not None and sum(required) > free:
+        quantisation = quantisation_of(config)
+        form = str(dtype).removeprefix("torch.") + (f" and {quantisation}" if quantisation else "")
         raise NotEnoughMemory(
-            f"{options.model} in {str(dtype).removeprefix('torch.')} needs {_gb(sum(required))} "
+            f"{options.model} in {form} needs {_gb(sum(required))} "
             f"({_gb(required.weights)} for weights, {_gb(required.cache)} for a cache of {CACHE_POSITIONS} positions); "
             f"{where} has {_gb(free)} free"
         )

@@ -9,6 +9,7 @@ from typing import Any
 from transformers import AutoImageProcessor, AutoProcessor, Idefics3Processor, ProcessorMixin, Qwen2_5_VLProcessor
 
 from .families.llava import CLIP
+from .sizes import side
 
 
 class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
@@ -40,4 +41,6 @@ def load_processor(model: str, config: Any, **source: Any) -> Any:
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = getattr(config, "vision_feature_select_strategy", "default")
         processor.num_additional_image_tokens = int(config.vision_config.model_type == CLIP)
+    elif not isinstance(getattr(processor, "patch_size", 0), int):
+        processor.patch_size = side(processor.patch_size, "patch_size of the processor")
     return processor

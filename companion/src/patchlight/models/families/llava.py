@@ -6,6 +6,7 @@ from PIL import Image
 from torch import nn
 
 from ..reading import Lvlm, Reading, Trace, check_token_count, columns_of, encode_question, grid_places, resampling_name
+from ..sizes import height_width
 
 PROMPT = "USER: <image>\n{question} ASSISTANT:"
 CLIP, SIGLIP = "clip_vision_model", "siglip_vision_model"
@@ -28,11 +29,11 @@ class Llava:
         inputs = encode_question(processor, image, question, image_token=processor.image_token, fallback_prompt=PROMPT)
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         trace, steps = trace_square(processor.image_processor, Trace.of(image))
-        patch = processor.patch_size
-        rows, cols = trace.height // patch, trace.width // patch
+        patch_height, patch_width = height_width(processor.patch_size)
+        rows, cols = trace.height // patch_height, trace.width // patch_width
         # If a side is not a multiple of the patch size (SigLIP: 384 = 27 x 14 + 6), the encoder drops the remainder on
         # the right and at the bottom.
-        frame = trace.cropped(0, 0, cols * patch, rows * patch).framed("image", rows, cols)
+        frame = trace.cropped(0, 0, cols * patch_width, rows * patch_height).framed("image", rows, cols)
         # With the "full" strategy, CLIP's class token comes first: it is an image token, but not a patch.
         extra = int(_keeps_first(model.config) and model.config.vision_config.model_type == CLIP)
         check_token_count(len(image_columns), rows * cols + extra, f"an image of {rows} x {cols} patches")
@@ -70,16 +71,23 @@ def trace_square(processor: Any, trace: Trace) -> tuple[Trace, str]:
     steps = []
     if getattr(processor, "do_pad", False):
         side = max(trace.width, trace.height)
-        trace = trace.cropped((trace.width - side) // 2, (trace.height - side) // 2, side, side)
+        # The processor halves the padding and rounds down, so the offset is not (width - side) // 2, which rounds the
+        # negative number down.
+        trace = trace.cropped(-((side - trace.width) // 2), -((side - trace.height) // 2), side, side)
         steps.append("padded to a square")
     if processor.do_resize:
         filter_name, size = resampling_name(processor.resample), processor.size
-        if size.get("shortest_edge"):
+        if size.get("shortest_edge") and not size.get("longest_edge"):
             edge, short, long = size["shortest_edge"], *sorted((trace.width, trace.height))
             other = int(edge * long / short)
             wide = trace.width > trace.height
             trace = trace.resized(other, edge) if wide else trace.resized(edge, other)
             steps.append(f"shorter side to {edge} px ({filter_name})")
+        elif size.get("longest_edge") or not (size.get("width") and size.get("height")):
+            raise ValueError(
+                f"the processor resizes to {dict(size)}, which is not supported: expected shortest_edge, or height and "
+                "width"
+            )
         else:
             trace = trace.resized(size["width"], size["height"])
             steps.append(f"stretched to {size['width']} x {size['height']} px ({filter_name})")

@@ -24,6 +24,7 @@ from ..reading import (
     grid_places,
     resampling_name,
 )
+from ..sizes import side as side_of
 from .llava import PROMPT, unsupported_tower
 
 
@@ -49,7 +50,7 @@ class LlavaNext:
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         resizer = processor.image_processor
         side = _tile_px(resizer)
-        k = side // processor.patch_size
+        k = side // side_of(processor.patch_size, "patch_size of the processor")
         height, width = select_best_resolution((image.height, image.width), resizer.image_grid_pinpoints)
         down, across = height // side, width // side
 
