@@ -241,6 +241,9 @@ export interface components {
         /**
          * HeadFacts
          * @description The FastRM head, which the page applies to the hidden states of a run.
+         *
+         *     `match` says whether it was trained on this model: `same`, `unverified` if the head's description has nothing to
+         *     compare, or `other` if the companion was told to use it nevertheless. Its maps of another model are meaningless.
          */
         HeadFacts: {
             /** Classificationthreshold */
@@ -250,6 +253,11 @@ export interface components {
             hiddenSize: number;
             /** Labellingthreshold */
             labellingThreshold: number;
+            /**
+             * Match
+             * @enum {string}
+             */
+            match: "same" | "unverified" | "other";
             /** Name */
             name: string;
             /** Revision */
@@ -261,6 +269,7 @@ export interface components {
             stage: "post_norm" | "pre_norm";
             /** Teacher */
             teacher: string;
+            trainedOn: components["schemas"]["TrainedOn"];
         };
         /**
          * HeadFile
@@ -330,7 +339,8 @@ export interface components {
          * ModelFacts
          * @description The loaded model and the requests that it accepts.
          *
-         *     `maxPromptTokens` counts text tokens, including those of the chat template. `methods` lists the methods that can
+         *     `weights` identifies the weights, whatever the names of their files and folder; null if unknown. `maxPromptTokens`
+         *     counts text tokens, including those of the chat template. `methods` lists the methods that can
          *     explain the model's answers: `fastrm` with the head, the others with `explain`.
          */
         ModelFacts: {
@@ -367,6 +377,8 @@ export interface components {
             trainCommand: string;
             /** Unembedding */
             unembedding: boolean;
+            /** Weights */
+            weights: string | null;
         };
         /**
          * Problem
@@ -391,6 +403,16 @@ export interface components {
             title: string;
             /** Type */
             type: string;
+        };
+        /**
+         * TrainedOn
+         * @description The model that a head was trained on.
+         */
+        TrainedOn: {
+            /** Name */
+            name: string;
+            /** Revision */
+            revision: string;
         };
     };
     responses: never;

@@ -18,7 +18,7 @@ const frame = z.object({
   modelHeightPx: count,
 });
 
-const header = z.object({
+const fields = z.object({
   id: z.string(),
   createdAt: z.string(),
   question: z.string(),
@@ -54,6 +54,13 @@ const header = z.object({
   }),
   recorded: z.boolean(),
 });
+
+const header = fields.check(
+  z.refine(
+    ({ head, model }) => head === null || head.stage === model.stage,
+    "the head must read hidden states of the model's stage",
+  ),
+);
 
 /** Throws if the version is not supported or fields are invalid; the error names the versions or the fields. */
 export function parseStreamHeader(text: string): StreamHeader {

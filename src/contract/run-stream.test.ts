@@ -163,6 +163,17 @@ describe('bytes that are not a valid run', () => {
     await expect(collect(invalid)).rejects.toThrow(/header cannot be read[\s\S]*question/);
   });
 
+  it('are rejected if the head reads states of another stage than the model sends', async () => {
+    const mixed = withHeader((header) => ({ ...header, head: { ...(header.head as object), stage: 'pre_norm' } }));
+    await expect(collect(mixed)).rejects.toThrow("the head must read hidden states of the model's stage");
+  });
+
+  it('keep what the header says about the model that the head was trained on', async () => {
+    const facts = { trainedOn: { name: 'other', revision: 'r9' }, match: 'other' };
+    const forced = withHeader((header) => ({ ...header, head: { ...(header.head as object), ...facts } }));
+    expect((await collect(forced))[0]).toMatchObject({ header: { head: facts } });
+  });
+
   it('are rejected with both numbers if a row contradicts the header', async () => {
     const wide = withHeader((header) => ({ ...header, model: { ...(header.model as object), hiddenSize: 64 } }));
     await expect(collect(wide)).rejects.toThrow('Image states: expected 1024 values as in the header, got 512');

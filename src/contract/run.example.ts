@@ -1,4 +1,14 @@
-import type { RunHeader } from './run';
+import type { HeadFacts, RunHeader } from './run';
+
+/** A head for tests that does not say which model it was trained on. */
+export const exampleHead: HeadFacts = {
+  name: 'fastrm',
+  revision: 'h1',
+  stage: 'post_norm',
+  teacher: 'Chefer relevancy, exact',
+  labellingThreshold: 0.3,
+  classificationThreshold: 0.4,
+};
 
 /** A header for tests: one frame of 2 x 3 patches, no head. */
 export const exampleHeader: RunHeader = {

@@ -88,6 +88,13 @@ export interface HeadFacts {
   readonly labellingThreshold: number;
   /** Default threshold for the head's probabilities. */
   readonly classificationThreshold: number;
+  /** The model whose hidden states the head was trained on. */
+  readonly trainedOn?: { readonly name: string; readonly revision: string } | undefined;
+  /**
+   * Whether that is the model that answered: `other` if the head is used nevertheless, `unverified` if it cannot be
+   * known. Undefined if the run does not say.
+   */
+  readonly match?: 'same' | 'unverified' | 'other' | undefined;
 }
 
 /** At temperature 0, decoding is greedy and the seed has no effect. */

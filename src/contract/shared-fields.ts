@@ -15,4 +15,7 @@ export const headFields = {
   teacher: z.string(),
   labellingThreshold: share,
   classificationThreshold: share,
+  // Missing in runs from before companions compared heads with models.
+  trainedOn: z.optional(z.object({ name: z.string(), revision: z.string() })),
+  match: z.optional(z.enum(['same', 'unverified', 'other'])),
 } as const;

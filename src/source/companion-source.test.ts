@@ -527,6 +527,24 @@ describe('answers without maps', () => {
     expect(mapsOf(second)).toHaveLength(6);
   });
 
+  it.each([
+    ['hiddenSize', { hiddenSize: 64 }, { hiddenSize: 64 }],
+    ['stage', { stage: 'pre_norm' }, { stage: 'pre_norm' }],
+    ['name', { name: 'another-head' }, {}],
+  ])('are absent if the answer was computed for a head with another %s', async (field, ofHead, ofModel) => {
+    const companion = companionOf();
+    const { source } = sourceOf();
+    await source.load();
+    const { files: _, hiddenSize: __, ...inHeader } = { ...head, ...ofHead };
+    const { model: recordedModel } = JSON.parse(recorded.schema.metadata.get('patchlight.run') ?? '');
+    const changes = { head: inHeader, model: { ...recordedModel, ...ofModel } };
+    companion.generate = () => new Response(streamOf([answerRows.at(-1)], changes) as BodyInit);
+    companion.model = () => json({ ...model, ...ofModel, head: { ...head, ...ofHead } });
+    const reason = headerOf(await eventsOf(source.ask(question, never))).noMaps?.reason;
+    expect(reason).toMatch(/restarted since this page connected/);
+    expect(reason).toContain(String(Object.values(field === 'name' ? ofHead : ofModel)[0]));
+  });
+
   it("stop once the head's dead worker has been restarted", async () => {
     companionOf();
     const dying = headOf();

@@ -299,14 +299,18 @@ function unusableHead(problem: string): Maps {
   return { kind: 'none', why: { reason } };
 }
 
-function isOf(header: StreamHeader, { name, revision, head }: CompanionModel): boolean {
-  const isSameModel = header.model.name === name && header.model.revision === revision;
-  return isSameModel && header.head?.revision === head?.revision;
+/** Whether an answer's states are those that the loaded head reads. */
+function isOf(header: StreamHeader, { name, revision, hiddenSize, stage, head }: CompanionModel): boolean {
+  const { model } = header;
+  const isSameModel = model.name === name && model.revision === revision;
+  const hasSameStates = model.hiddenSize === hiddenSize && model.stage === stage;
+  return isSameModel && hasSameStates && header.head?.name === head?.name && header.head?.revision === head?.revision;
 }
 
 /** A restarted companion may have another head, or one that reads other states. */
 function restarted({ model, head }: StreamHeader): Maps {
-  const now = `${model.name} ${model.revision}, ${head ? `head ${head.name} ${head.revision}` : 'without a head'}`;
+  const states = `${model.stage} states of size ${model.hiddenSize}`;
+  const now = `${model.name} ${model.revision}, ${states}, ${head ? `head ${head.name} ${head.revision}` : 'without a head'}`;
   const reason = `The companion was restarted since this page connected (${now}).`;
   return {
     kind: 'none',

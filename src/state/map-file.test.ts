@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { exampleHeader } from '../contract/run.example';
+import { exampleHead, exampleHeader } from '../contract/run.example';
 import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from './map-file';
 import type { RunSnapshot } from './run-record';
 import { selectFrame } from './shown-frame';
@@ -57,6 +57,18 @@ describe('an exported map', () => {
   it('has a caption with the word, question, method and model', () => {
     const caption = mapCaption(exported, map).join('\n');
     for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
+  });
+
+  it('says in every form if the head was trained on another model', () => {
+    const head = { ...exampleHead, trainedOn: { name: 'other/model', revision: 'r9' }, match: 'other' } as const;
+    const forced = { ...exported, run: { ...run, header: { ...header, head } } };
+    const warning = 'Head trained on other/model (r9), not on m (r1): its maps are meaningless.';
+    expect(JSON.parse(mapAsJson(forced, map))).toMatchObject({ warning, head: { match: 'other' } });
+    expect(mapAsCsv(forced, map)).toContain(`# warning: "${warning}"`);
+    expect(mapCaption(forced, map)).toContain(warning);
+    const chefer: ExportedMap = { ...map, method: 'chefer' };
+    expect(mapCaption(forced, chefer)).not.toContain(warning);
+    expect(mapAsJson(forced, chefer)).not.toContain(warning);
   });
 
   it('of another method records the method, unit, pooling and reproduction check', () => {

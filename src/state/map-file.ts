@@ -2,6 +2,7 @@ import { type MethodId, methods } from '../contract/methods';
 import type { RelevancyMap, ReproductionCheck } from '../contract/run';
 import { ranksDescending } from '../math/maps/map-values';
 import type { Pool } from './compare-settings';
+import { headWarning } from './head-warning';
 import type { RunSnapshot } from './run-record';
 import type { ShownFrame } from './shown-frame';
 
@@ -28,6 +29,7 @@ const poolWords: Record<Pool, string> = { mean: 'mean', max: 'maximum', grounded
 /** Records how the exported numbers were made. */
 function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
   const { header, tokens } = run;
+  const warning = headWarning(header);
   return {
     question: header.question,
     answer: tokens.map((token) => token.text).join(''),
@@ -38,7 +40,7 @@ function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
     methodKind: methods[map.method].kind,
     unit: methods[map.method].values === 'probability' ? 'probability' : 'share of the map’s maximum',
     model: header.model,
-    ...(map.method === 'fastrm' && { head: header.head }),
+    ...(map.method === 'fastrm' && { head: header.head, ...(warning !== undefined && { warning }) }),
     ...(map.check && { reproduction: map.check }),
     backend: map.backend,
     computeMs: map.computeMs,
@@ -72,11 +74,12 @@ export function mapAsCsv(exported: Exported, map: ExportedMap): string {
   return `${[...notes, 'row,col,relevancy,rank,at_or_above_threshold', ...lines].join('\n')}\n`;
 }
 
-/** Three caption lines to put below an image. */
+/** Three caption lines to put below an image, and a fourth if the head was not trained on the model. */
 export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap): string[] {
   const { header, tokens } = run;
   const words = map.tokenIndices.map((index) => tokens[index]?.text ?? '').join('');
   const { model, head } = header;
+  const warning = headWarning(header);
   const isHead = map.method === 'fastrm' && head !== undefined;
   const facts = [
     `${methods[map.method].name}${isHead ? ` by ${head.name} ${head.revision}` : ''}`,
@@ -88,5 +91,6 @@ export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap
     `“${words.trim()}”  in answer to  ${header.question}`,
     facts.join(', '),
     `${model.name} ${model.revision}, ${head?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
+    ...(isHead && warning !== undefined ? [warning] : []),
   ];
 }

@@ -6,6 +6,7 @@ import { signPathData } from '../../marks/signs';
 import { differenceOf } from '../../math/maps/map-scales';
 import { areOfSameTokens, comparableValues, type PanelDrawings } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
+import { HeadWarning } from '../stage/head-warning';
 import { LegendAxis, type LegendTick } from '../stage/legend-axis';
 import { MapCanvas, type StageImage } from '../stage/map-stage';
 import { PatchGrid } from '../stage/patch-grid';
@@ -102,6 +103,7 @@ export function DifferencePanel(props: {
       </ZoomStage>
       <PanelReadout values={values} grid={placement.grid} formatPatch={formatSigned} />
       <SignedLegend />
+      {values && pair.includes('fastrm') && <HeadWarning header={shown.run.header} />}
       <p className="panel-text">
         + and {divergingNames.positive}: {methods[first].name} is higher. − and {divergingNames.negative}:{' '}
         {methods[second].name} is higher. In {unit}; signs mark differences of at least {minSigned}.

@@ -4,6 +4,7 @@ import { type Explaining, type MethodTrack, trackOf, useExplaining } from '../..
 import type { PanelMap } from '../../state/panel-map';
 import { formatBytes, formatCount, formatMs } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
+import { HeadWarning } from '../stage/head-warning';
 import type { ShownComparison } from './use-shown-comparison';
 
 const selectRunning = ({ running }: Explaining) => running;
@@ -20,6 +21,7 @@ export function PanelStatus(props: {
   return (
     <div className="panel-status">
       <Progress shown={shown} method={method} track={track} />
+      {map && method === 'fastrm' && <HeadWarning header={shown.run.header} />}
       {map && <MissingMaps map={map} />}
       <Cost shown={shown} method={method} map={map} track={track} />
       {track.check && <ReproductionWarning check={track.check} />}

@@ -12,6 +12,7 @@ import { readValues } from '../../state/panel-map';
 import { extendSelection, pickToken } from '../../state/token-selection';
 import { formatCount } from '../../text/number-format';
 import { tokenAfterKey } from '../../text/token-words';
+import { HeadWarning } from '../stage/head-warning';
 import { layerTable, placed, type StageImage } from '../stage/map-stage';
 import { MethodSelect } from './method-select';
 import { Progress } from './panel-status';
@@ -61,6 +62,7 @@ export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; 
           <Progress shown={shown} method={method} track={track} />
         </div>
       </div>
+      {method === 'fastrm' && <HeadWarning header={run.header} />}
       <div
         ref={list}
         className="strip"

@@ -7,6 +7,7 @@ import { useMediaQuery } from '../shared/use-media-query';
 import { useOpeningExample } from '../shared/use-opening-example';
 import type { ShownRun } from '../shared/use-shown-run';
 import { FrameChoice } from '../stage/frame-choice';
+import { HeadWarning } from '../stage/head-warning';
 import { Legend } from '../stage/legend';
 import { MapControls } from '../stage/map-controls';
 import { MapExport } from '../stage/map-export';
@@ -89,6 +90,7 @@ function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
         threshold={shown.threshold}
         settings={shown.settings}
       />
+      {shown.map && <HeadWarning header={shown.run.header} />}
       <MapReadout shown={shown} />
     </figure>
   );
