@@ -1,5 +1,6 @@
 """The `patchlight` program: its commands, invalid arguments, and `serve` in a separate process."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from patchlight.cli.main import COMMANDS, build_parser, main
 from patchlight.cli.serve import train_command
 from patchlight.server.settings import ServeSettings
 from tests.helpers.paths import COMPANION
+from tests.helpers.question_files import write_questions
 from tests.helpers.serving import ask, open_run
 from tests.helpers.tiny_models import save, tiny
 
@@ -48,6 +50,43 @@ def test_serve_refuses_invalid_arguments_before_loading_a_model(
     error = capsys.readouterr().err
     assert error.startswith("patchlight: ")
     assert reason in error
+
+
+def test_a_full_disk_is_reported_in_a_sentence_with_the_folder(tmp_path: Path):
+    """A limit on the size of files stands in for a full disk; both fail in the middle of a write."""
+    save(tiny("llava"), tmp_path / "model")
+    questions, out = write_questions(tmp_path, 2), tmp_path / "out"
+    program = (
+        "import resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "from patchlight.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    command = ["collect", "--model", str(tmp_path / "model"), "--data", "jsonl", "--questions", str(questions)]
+    command += ["--max-new-tokens", "3", "--device", "cpu", "--out", str(out)]
+    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, *command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"patchlight: there is no space left to write {out} (" in done.stderr
+    assert not list(out.glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_every_kind_of_missing_space_is_reported_alike(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def fill(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("patchlight.cli.page.run", fill)
+    assert main(["page"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("patchlight: there is no space left on the disk of the temporary folder")
+    assert "Errno" not in error
 
 
 def test_the_error_for_a_port_in_use_names_the_port(capsys: pytest.CaptureFixture[str]):

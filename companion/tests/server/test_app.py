@@ -264,6 +264,35 @@ def test_a_head_for_other_hidden_states_is_refused(stage: Any, hidden_size: int,
         serve_head(tmp_path / "fastrm", tmp_path / "out", loaded(tiny("llava")))
 
 
+def test_the_embedded_model_s_own_head_matches(embedded: httpx.Client):
+    assert embedded.get("/v1/model").json()["head"]["match"] == "same"
+    recorded = read_run(SAMPLES / "run-1.run")
+    header = ask(embedded, recorded.header["question"], recorded.picture, maxNewTokens=1).header
+    assert header["head"]["match"] == "same"
+    assert header["head"]["trainedOn"]["name"] == header["model"]["name"] == "patchlight-scenes"
+
+
+@pytest.mark.parametrize(("trained_on", "match"), [("tiny", "unverified"), ("another", "other")])
+def test_a_forced_head_says_so_in_the_model_facts_and_in_every_run(trained_on: str, match: str, tmp_path: Path):
+    """Neither the head's description nor the model has a revision to compare."""
+    facts = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model=trained_on, model_revision="r1")
+    FastRM(32).save_pretrained(tmp_path / "fastrm", facts)
+    model = loaded(tiny("llava"))
+    if match == "other":
+        with pytest.raises(ValueError, match=r"trained on another \(r1\), not on tiny \(0+\).*--force-head"):
+            serve_head(tmp_path / "fastrm", tmp_path / "out", model)
+    head = serve_head(tmp_path / "fastrm", tmp_path / "out", model, force=match == "other")
+    assert f"trained on {trained_on} (r1)" in head.training
+    session = ModelSession(model, ServeSettings(), head=head.facts, knows="", train_command="")
+    with (
+        serving(create_app(ServeSettings(), session, head_files=head.files)) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
+    ):
+        for described in (client.get("/v1/model").json()["head"], ask(client, maxNewTokens=1).header["head"]):
+            assert described["match"] == match
+            assert described["trainedOn"] == {"name": trained_on, "revision": "r1"}
+
+
 def test_a_model_folder_without_a_head_has_no_default_head(tmp_path: Path):
     assert default_head_folder(str(tmp_path)) is None
     assert default_head_folder("org/some-model") is None
