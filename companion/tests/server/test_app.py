@@ -268,8 +268,9 @@ def test_the_embedded_model_s_own_head_matches(embedded: httpx.Client):
     assert embedded.get("/v1/model").json()["head"]["match"] == "same"
     recorded = read_run(SAMPLES / "run-1.run")
     header = ask(embedded, recorded.header["question"], recorded.picture, maxNewTokens=1).header
-    assert header["head"]["match"] == "same"
-    assert header["head"]["trainedOn"]["name"] == header["model"]["name"] == "patchlight-scenes"
+    head: Any = header["head"]
+    assert head["match"] == "same"
+    assert head["trainedOn"]["name"] == header["model"]["name"] == "patchlight-scenes"
 
 
 @pytest.mark.parametrize(("trained_on", "match"), [("tiny", "unverified"), ("another", "other")])
@@ -288,7 +289,8 @@ def test_a_forced_head_says_so_in_the_model_facts_and_in_every_run(trained_on: s
         serving(create_app(ServeSettings(), session, head_files=head.files)) as port,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
     ):
-        for described in (client.get("/v1/model").json()["head"], ask(client, maxNewTokens=1).header["head"]):
+        heads: list[Any] = [client.get("/v1/model").json()["head"], ask(client, maxNewTokens=1).header["head"]]
+        for described in heads:
             assert described["match"] == match
             assert described["trainedOn"] == {"name": trained_on, "revision": "r1"}
 
