@@ -238,7 +238,7 @@ def read_head_facts(folder: Path) -> HeadFacts:
     """Read the facts of a saved head. Raises OSError if there are none, and ValueError if they are invalid."""
     path = folder / FACTS_FILE
     if not path.is_file():
-        raise FileNotFoundError(f"{folder} has no head: {_why_no_head(folder)}")
+        raise FileNotFoundError(f"there is no {path}: {_why_no_head(folder)}")
     content = read_json(path)
     known = {field.name: field.default is MISSING for field in fields(HeadFacts)}
     wrong = [f"{name} is missing" for name, required in known.items() if required and name not in content]
