@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -23,7 +24,7 @@ from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.head.labels import label_answer
 from patchlight.models.loading import LoadOptions, load
 from patchlight.models.model_files import weight_files, weights_identity
-from tests.helpers.question_files import write_questions
+from tests.helpers.question_files import pope, write_questions
 from tests.helpers.tiny_models import save, tiny
 
 SAMPLES, TOKENS = 6, 3
@@ -187,6 +188,58 @@ def test_the_calibration_has_the_table_s_values_with_one_row_per_answer(evaluati
         assert answer["reference"] in own_rows[0]["rightAnswers"]
         for name, source in columns.items():
             assert answer[name] == [row[source] for row in own_rows]
+
+
+def test_what_is_left_out_is_counted_and_printed(
+    evaluation: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    questions = write_questions(tmp_path, 6)
+    (tmp_path / "1.png").write_bytes(b"not an image")
+    lines = [json.loads(line) for line in questions.read_text().splitlines()]
+    lines[5]["answers"] = []
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    broken = evaluation._replace(questions=questions)
+    assert main(broken.command_line(tmp_path / "out", "--skip-bad", "--method", "none")) == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (summary["samples"], summary["passedOver"], summary["withoutRightAnswer"]) == (4, 2, 1)
+    assert [entry["sample"] for entry in summary["skipped"]] == ["q2", "q3"]
+    printed = capsys.readouterr().out
+    assert "jsonl: 2 of 6 samples were skipped (the first, q2: " in printed
+    assert "1 of 6 samples have no right answer, so their answers are not scored." in printed
+
+
+def test_pope_s_own_figures_are_printed_and_its_splits_are_kinds(
+    evaluation: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_questions(tmp_path, 1)
+    for split in ("random", "popular"):
+        path = pope(tmp_path, split, ["yes", "no"])
+        path.write_text(path.read_text().replace("COCO_val2014_000000310196.jpg", "0.png"))
+    command = ["evaluate", "--model", str(evaluation.model), "--head", str(evaluation.head), "--device", "cpu"]
+    command += ["--data", "pope", "--questions", str(tmp_path), "--images", str(tmp_path), "--max-new-tokens", "2"]
+    assert main([*command, "--method", "none", "--out", str(tmp_path / "out")]) == 0
+    # The random model says neither yes nor no, which POPE's code takes for yes.
+    printed = capsys.readouterr().out
+    assert "| split: random | 2 | 0.500 | 0.500 | 1.000 | 0.667 | 1.000 | 2 |" in printed
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [row["neitherYesNorNo"] for row in summary["benchmark"]["groups"]] == [4, 2, 2]
+    with pyarrow.ipc.open_file(tmp_path / "out" / "calibration.arrow") as file:
+        assert [row["kind"] for row in file.read_all().to_pylist()] == ["random", "random", "popular", "popular"]
+
+
+def test_another_questions_file_or_a_damaged_part_is_refused(
+    evaluation: Evaluation, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    shutil.copytree(evaluation.out, tmp_path / "out")
+    other = tmp_path / "questions.jsonl"
+    other.write_text(evaluation.questions.read_text().replace("What is 5?", "What is 6?"))
+    changed = evaluation._replace(questions=other)
+    assert main(changed.command_line(tmp_path / "out")) == 2
+    assert "SHA-256 of the questions" in capsys.readouterr().err
+    part = tmp_path / "out" / "parts" / "00001.parquet"
+    part.write_bytes(part.read_bytes()[:-9])
+    assert main(evaluation.command_line(tmp_path / "out")) == 2
+    assert "00001.parquet is incomplete or damaged" in capsys.readouterr().err
 
 
 def test_a_second_run_fills_in_what_is_missing(evaluation: Evaluation, tmp_path: Path):

@@ -2,9 +2,7 @@
 correctly after being interrupted, and counts true and false positives correctly at each threshold.
 """
 
-import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,16 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-from patchlight.cli import collect as collect_command
-from patchlight.cli import train as train_command_module
 from patchlight.cli.main import main
-from patchlight.cli.serve import train_command
 from patchlight.head import training
 from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.fastrm import FastRM, HeadFacts, training_failure
 from patchlight.head.labels import Labels
+from patchlight.head.learning_rate import suggested_learning_rate
 from patchlight.head.sample_store import HeadSamples, ShardContent, left_out
 from patchlight.head.scores import best_threshold, count, curve_of, labels_of
 from patchlight.head.training import HeadConfig, count_tokens, predict, split_tokens, train_head
-from patchlight.head.verdict import TrainingFailed, judge, suggested_learning_rate
+from patchlight.head.verdict import TrainingFailed, judge
 
 D = 24
 FACTS = HeadFacts(hidden_size=D, stage="post_norm", teacher="a planted head", model="none", model_revision="0")
@@ -372,12 +368,3 @@ def test_a_checkpoint_of_other_samples_is_refused(tmp_path: Path, monkeypatch: p
     samples.columns["token"][3] += 1
     with pytest.raises(ValueError, match=r"other options or samples \(samples \(SHA-256\): "):
         train_head(samples, tmp_path / "head", FACTS, SMALL)
-
-
-def test_the_training_command_that_the_server_suggests_is_valid():
-    collect, train = (shlex.split(part) for part in train_command("a/model").split("&&"))
-    for module, words in ((collect_command, collect), (train_command_module, train)):
-        parser = argparse.ArgumentParser()
-        module.add_parser(parser.add_subparsers(required=True))
-        assert words[0] == "patchlight"
-        parser.parse_args(words[1:])

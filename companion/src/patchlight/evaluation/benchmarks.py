@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ..bootstrap import RESAMPLES, Bootstrap, Ratio
+from ..bootstrap import RESAMPLES, Bootstrap, Estimate, Ratio
 from ..head.answer_scores import says_neither, says_yes, vqa_accuracy_of_nine
 
 _DRAWS = 40_000_000  # resamples times images, which bounds memory to 0.6 GB
@@ -22,7 +22,8 @@ def benchmark(scored: pa.Table, data: str) -> dict[str, Any] | None:
     """Return a benchmark's own figures, or None for a dataset without any.
 
     scored: one row per scored answer. Images are resampled for the intervals, because questions about one image are not
-    independent. A figure that is undefined, such as the precision if no answer says yes, is None.
+    independent; there is no interval for a single image. A figure that is undefined, such as the precision if no answer
+    says yes, is None.
     """
     if data not in _BENCHMARKS or len(scored) == 0:
         return None
@@ -33,7 +34,8 @@ def benchmark(scored: pa.Table, data: str) -> dict[str, Any] | None:
     neither = np.array([says_neither(answer) for answer in scored["answer"].to_pylist()])
 
     def group(by: str, name: str, rows: np.ndarray) -> dict[str, Any]:
-        figures = {label: _figure(bootstrap, ratio, rows) for label, ratio in ratios.items()}
+        has_interval = len(np.unique(images[rows])) > 1
+        figures = {label: _figure(bootstrap.estimate(ratio, rows), has_interval) for label, ratio in ratios.items()}
         unclear = {"neitherYesNorNo": int((neither & rows).sum())} if data == "pope" else {}
         return {"by": by, "group": name, "answers": int(rows.sum()), **unclear, "figures": figures}
 
@@ -108,9 +110,9 @@ _BENCHMARKS: dict[str, tuple[str, Callable[[pa.Table], Ratios], dict[str, str]]]
 }
 
 
-def _figure(bootstrap: Bootstrap, ratio: Ratio, rows: np.ndarray) -> dict[str, float | None]:
-    estimate = bootstrap.estimate(ratio, rows)
-    values = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+def _figure(estimate: Estimate, has_interval: bool) -> dict[str, float | None]:
+    low, high = estimate.interval if has_interval else (np.nan, np.nan)
+    values = {"value": estimate.value, "low": low, "high": high}
     return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
 
 

@@ -37,8 +37,7 @@ class HeadConfig:
     batch: int = 128
     """Tokens per step."""
     learning_rate: float = 2e-5
-    """The default suits d = 4096. Narrower heads need a higher rate: a logit is a sum of d terms, and at d = 192 this
-    rate barely moves it."""
+    """The default suits d = 4096. Narrower heads need a higher rate (`suggested_learning_rate`)."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate schedule; cosine decays to 1/50 of the rate."""
     labelling_threshold: float = 0.3

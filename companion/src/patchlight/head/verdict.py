@@ -13,6 +13,7 @@ import torch
 
 from ..bootstrap import Bootstrap, Ratio
 from .fastrm import FastRM
+from .learning_rate import suggested_learning_rate
 from .sample_store import HeadSamples
 from .scores import HeadCounts, count, curve_of, labels_of
 
@@ -20,7 +21,6 @@ MIN_HELD_QUESTIONS = 10
 """With fewer held-out questions, chance decides whether a head beats the control."""
 _MAX_TOKENS = 5000
 _ROWS = 256
-_PAPER_RATE, _PAPER_WIDTH = 2e-5, 4096
 
 
 class TrainingFailed(ValueError):
@@ -38,15 +38,6 @@ class Verdict(NamedTuple):
     status: Literal["passed", "untested", "failed", "broken"]
     reason: str
     figures: dict[str, Any]
-
-
-def suggested_learning_rate(hidden_size: int) -> float:
-    """Return a learning rate for this width, rounded to one digit: the paper's 2e-5 for d = 4096 and more.
-
-    A step of Adam changes every weight by the learning rate, and so a logit by about d ** 1.5 times that. With this
-    rule, d = 192 gets 2e-3; 1e-3 and 3e-3 gave the best heads for it.
-    """
-    return float(f"{_PAPER_RATE * max(1, _PAPER_WIDTH / hidden_size) ** 1.5:.0e}")
 
 
 def judge(
