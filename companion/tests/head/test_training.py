@@ -258,7 +258,7 @@ def test_a_wrong_learning_rate_fails_and_leaves_an_earlier_head(
     error = capsys.readouterr().err
     assert "training failed: " in error
     assert reason in error
-    with pytest.raises(ValueError, match=r"has no head: its training failed\. "):
+    with pytest.raises(FileNotFoundError, match=r"head\.json: its training failed\. "):
         FastRM.from_pretrained(tmp_path / "head")
     assert main([*words, "--learning-rate", "1e-2"]) == 0
     good = files(tmp_path / "head")
@@ -363,7 +363,7 @@ def test_a_checkpoint_of_other_samples_is_refused(tmp_path: Path, monkeypatch: p
         patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 12))
         with pytest.raises(KeyboardInterrupt):
             train_head(samples, tmp_path / "head", FACTS, SMALL)
-    with pytest.raises(ValueError, match="its training is not finished"):
+    with pytest.raises(FileNotFoundError, match="its training is not finished"):
         FastRM.from_pretrained(tmp_path / "head")
     samples.columns["token"][3] += 1
     with pytest.raises(ValueError, match=r"other options or samples \(samples \(SHA-256\): "):
