@@ -11,6 +11,9 @@ export interface GraphFiles {
   readonly external?: readonly { readonly path: string; readonly data: Uint8Array }[];
 }
 
+/** An output that is missing, not finite or all zero, also on WASM. */
+export class InvalidOutput extends Error {}
+
 export interface Graph {
   readonly backend: Backend;
   readonly inputs: readonly string[];
@@ -125,7 +128,7 @@ async function runOnce(
   }
   for (const key of checked) {
     const problem = outputs[key] ? invalidValues(outputs[key].data) : 'is missing';
-    if (problem !== undefined) throw new Error(`${name}: output ${key} ${problem}`);
+    if (problem !== undefined) throw new InvalidOutput(`${name}: output ${key} ${problem}`);
   }
   return outputs;
 }

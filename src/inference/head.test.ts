@@ -56,7 +56,7 @@ function paperProbabilities(): number[] {
 }
 
 /** fastrm.bin: M [d, d] in fp16, then v, w, scale, s in fp32; folded in float64 and rounded once. */
-function foldedWeights(): Uint8Array {
+function foldedWeights(change = (rest: Float32Array) => rest): Uint8Array {
   const c_q = W_q.map((row, i) => dot(row, shift) + b_q[i]!);
   const c_k = W_k.map((row, i) => dot(row, shift) + b_k[i]!);
   const scaled = (W: Matrix, by: number) => W.map((row) => row.map((value, j) => value * gain[j]! * by));
@@ -72,7 +72,7 @@ function foldedWeights(): Uint8Array {
   const w = Array.from({ length: d }, (_, j) => dot(Float64Array.from(c_k), column(Q, j)));
   const s = c_q.reduce((sum, c, i) => sum + c * c_k[i]! * root, 0);
   const scale = 2 ** -10;
-  const rest = Float32Array.from([...v, ...w, scale, s]);
+  const rest = change(Float32Array.from([...v, ...w, scale, s]));
   const bytes = new Uint8Array(d * d * 2 + rest.byteLength);
   bytes.set(new Uint8Array(Float16Array.from(M, (m) => m / scale).buffer));
   bytes.set(new Uint8Array(rest.buffer), d * d * 2);
@@ -84,14 +84,18 @@ const graph = (file: string) => new Uint8Array(readFileSync(new URL(`fixtures/he
 
 let head: Head;
 
-beforeAll(async () => {
-  ort.env.wasm.numThreads = 1;
-  const external = [{ path: 'fastrm.bin', data: foldedWeights() }];
+function headOf(weights: Uint8Array): Promise<Head> {
+  const external = [{ path: 'fastrm.bin', data: weights }];
   const files = {
     norm: { name: 'norm', graph: graph('fastrm-norm.onnx') },
     head: { name: 'head', graph: graph('fastrm.onnx'), external },
   };
-  head = await createHead(createRuntime(ort, { threads: 1 }), files, 'wasm');
+  return createHead(createRuntime(ort, { threads: 1 }), files, 'wasm');
+}
+
+beforeAll(async () => {
+  ort.env.wasm.numThreads = 1;
+  head = await headOf(foldedWeights());
 });
 
 test('refuses a token before an image is set', async () => {
@@ -122,4 +126,14 @@ test('uses the most recently set image', async () => {
   await head.setImage(flat([...patches].reverse()));
   const second = await head.maps(flat(queries));
   expect(second.data[0]).toBeCloseTo(first.data[patchCount - 1]!, 5);
+});
+
+test.for([
+  ['0 everywhere', -1e6, 'holds 200 zeros'],
+  ['not finite', Number.NaN, 'holds NaN'],
+] as const)('says why there is no map if the probabilities are %s', async ([, lastValue, problem]) => {
+  const broken = await headOf(foldedWeights((rest) => rest.fill(lastValue, -1)));
+  await broken.setImage(flat(patches));
+  await expect(broken.maps(flat(queries))).rejects.toThrow(/Its training has probably failed.*another head.*holds/s);
+  await expect(broken.maps(flat(queries))).rejects.toThrow(problem);
 });

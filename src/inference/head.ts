@@ -1,6 +1,6 @@
 // The FastRM head in its folded form: one d x d matrix; the image's states need only a LayerNorm.
 import { createRandom } from '../math/random';
-import { createGraph, type GraphFiles } from './graph';
+import { createGraph, type GraphFiles, InvalidOutput } from './graph';
 import type { Backend, Runtime } from './runtime';
 import type { FloatTensor } from './tensor';
 
@@ -20,6 +20,10 @@ export interface Head {
   destroy(): Promise<void>;
 }
 
+const untrained =
+  'The head’s probabilities are 0 everywhere or not finite, so there is no map. Its training has probably failed: ' +
+  'train it again with another learning rate, or serve another head';
+
 export async function createHead(runtime: Runtime, files: HeadFiles, preferred: Backend): Promise<Head> {
   // The norm stays on WASM: it runs once per image, and WASM needs its result if the device fails.
   const norm = await createGraph(runtime, files.norm, 'wasm');
@@ -35,7 +39,10 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
     },
     async maps(queryStates) {
       if (patches === undefined) throw new Error('the head has no image yet');
-      const { probabilities } = await head.run({ query_states: queryStates, patch_states: patches }, ['probabilities']);
+      const feeds = { query_states: queryStates, patch_states: patches };
+      const { probabilities } = await head.run(feeds, ['probabilities']).catch((error) => {
+        throw error instanceof InvalidOutput ? new Error(`${untrained} (${error.message})`) : error;
+      });
       return probabilities!;
     },
     async destroy() {

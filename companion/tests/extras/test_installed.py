@@ -148,7 +148,7 @@ def test_the_train_extra_trains_a_head(tmp_path: Path):
             file.write(json.dumps(question) + "\n")
     data = ["--data", "jsonl", "--questions", "questions.jsonl", "--max-new-tokens", "3"]
     train.succeed("patchlight", "collect", "--model", str(EMBEDDED), *data, "--device", "cpu", "--out", "samples")
-    small = ["--steps", "2", "--batch", "2", "--validation-share", "0.25", "--device", "cpu"]
+    small = ["--steps", "2", "--batch", "2", "--validation-share", "0.25", "--device", "cpu", "--keep-failed"]
     train.succeed("patchlight", "train", "--samples", "samples", "--out", "head", *small)
     load = "from patchlight import FastRM; print(FastRM.from_pretrained('head').facts.model)"
     assert train.succeed("python", "-c", load) == "patchlight-scenes\n"

@@ -10,7 +10,10 @@ export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
       <p>{reason}</p>
       {trainCommand !== undefined && (
         <>
-          <p>To train a head, run this on the companion’s machine:</p>
+          <p>
+            To train a head on example questions, run this on the companion’s machine. A useful head needs thousands of
+            questions about images like yours: replace the examples with them.
+          </p>
           <Command key={trainCommand} text={trainCommand} />
         </>
       )}

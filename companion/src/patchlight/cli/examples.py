@@ -15,7 +15,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the images and questions.jsonl")
     parser.add_argument(
-        "--images", type=int, default=40, help="number of images, with four questions each (default: %(default)s)"
+        "--images", type=int, default=25, help="number of images, with four questions each (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of images and questions (default: %(default)s)")
     parser.set_defaults(run=run, extra="train")
