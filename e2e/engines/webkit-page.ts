@@ -1,9 +1,11 @@
 // WebKit by WebDriver: WebKitGTK's test browser on a display of its own.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { expect } from '@playwright/test';
 import { Builder, By, Capabilities, Key, type WebDriver } from 'selenium-webdriver';
@@ -46,9 +48,11 @@ export async function openWebKit(programs: NonNullable<Engines['webkit']>): Prom
   };
 }
 
+/** Leaves the pipe open: Xvfb ends if it is closed. */
 async function firstLine({ stdio }: ChildProcess): Promise<string> {
-  for await (const text of stdio[3] as Readable) return String(text).trim();
-  throw new Error('Xvfb did not start');
+  const lines = createInterface(stdio[3] as Readable);
+  const [line] = await once(lines, 'line');
+  return line;
 }
 
 async function connect(port: number, browser: string): Promise<WebDriver> {
