@@ -1,5 +1,6 @@
 """Tests reading small files in the published dataset formats, and the rules that score answers."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,71 @@ def test_contradictory_options_are_refused(tmp_path: Path):
         DataOptions(kind="pope", questions=tmp_path, images=tmp_path, annotations=tmp_path)
     with pytest.raises(ValueError, match="seed 1 has no effect without a number of samples"):
         DataOptions(kind="jsonl", questions=tmp_path, seed=1)
+
+
+JSON_LINES = b'{"image": "a.png", "question": "Caf\xc3\xa9?", "answers": []}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"own\.jsonl: the file is empty"),
+        (b"\n \n", r"own\.jsonl: the file has no entries, expected one JSON object per line"),
+        (JSON_LINES.decode().encode("utf-16"), r"own\.jsonl: the text is not UTF-8: save the file as UTF-8"),
+        (JSON_LINES.decode().encode("utf-16-le"), r"own\.jsonl: the text is not UTF-8"),
+        (JSON_LINES * 400 + JSON_LINES.decode().encode("cp1252"), r"own\.jsonl:401: the text is not UTF-8"),
+        (JSON_LINES * 2 + JSON_LINES[:30], r"own\.jsonl:3, column \d+: .*; expected one JSON object per line"),
+        (JSON_LINES + b'{"image": "a", "image": "b"}', r"own\.jsonl:2: an object has two members named 'image'"),
+        (JSON_LINES + b'{"image": ' + b"9" * 5000 + b"}", r"own\.jsonl:2: Exceeds the limit"),
+        (JSON_LINES + b"[" * 100_000, r"own\.jsonl:2: "),
+        (b"[" + JSON_LINES + b"]" + JSON_LINES, r"own\.jsonl:2, column 2: expected the end of the file"),
+        (b'{"image": NaN, "question": "", "answers": []}', r"own\.jsonl:1: 'image' is NaN, expected a string"),
+        (b"PK\x03\x04", r"own\.jsonl: this is a ZIP archive: unpack it"),
+        (b"version https://git-lfs.github.com/spec/v1", r"own\.jsonl: this is a Git LFS pointer"),
+        (b"<!doctype html>", r"own\.jsonl: this is a web page or XML"),
+        (gzip.compress(JSON_LINES)[:-9], r"own\.jsonl: the gzip data is damaged or incomplete"),
+    ],
+)
+def test_a_file_that_is_not_json_lines_is_refused_with_a_remedy(tmp_path: Path, content: bytes, message: str):
+    path = tmp_path / "own.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        list(read_samples(DataOptions(kind="jsonl", questions=path)))
+
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    questions=st.lists(st.tuples(_text, st.lists(_text, max_size=3)), min_size=1, max_size=8),
+    has_mark=st.booleans(),
+    line_end=st.sampled_from(["\n", "\r\n", "\r", "\n\n", "\r\n \r\n"]),
+    is_ascii=st.booleans(),
+    is_ended=st.booleans(),
+    is_array=st.booleans(),
+    is_zipped=st.booleans(),
+)
+def test_questions_in_any_dialect_of_json_lines_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    questions: list[tuple[str, list[str]]],
+    has_mark: bool,
+    line_end: str,
+    is_ascii: bool,
+    is_ended: bool,
+    is_array: bool,
+    is_zipped: bool,
+):
+    lines = [
+        json.dumps({"image": "a.png", "question": question, "answers": answers}, ensure_ascii=is_ascii)
+        for question, answers in questions
+    ]
+    text = f"[{line_end}{f',{line_end}'.join(lines)}{line_end}]" if is_array else line_end.join(lines)
+    content = (text + line_end * is_ended).encode("utf-8-sig" if has_mark else "utf-8")
+    path = tmp_path_factory.getbasetemp() / "dialect.jsonl"
+    path.write_bytes(gzip.compress(content) if is_zipped else content)
+    samples = read_samples(DataOptions(kind="jsonl", questions=path))
+    assert [(sample.question, list(sample.answers)) for sample in samples] == questions
 
 
 values = st.recursive(

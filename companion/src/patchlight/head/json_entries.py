@@ -4,17 +4,46 @@ A dataset file is one array or object of up to a million entries, often on a sin
 times its size in memory. This module keeps only the text in memory and parses each entry on demand.
 """
 
+import codecs
+import gzip
 import json
 import re
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _CLOSING = {"[": "]", "{": "}"}
 _JSON_TYPES: dict[type, str] = {str: "a string", int: "an integer", list: "a list"}
-_decoder = json.JSONDecoder()
+_LINE_ENDS = re.compile(r"\r\n?|\n")
+_NOT_UTF8 = "the text is not UTF-8: save the file as UTF-8"
+# First bytes of other files that are passed by mistake, and what to do.
+_FOREIGN = {
+    b"PK\x03\x04": "this is a ZIP archive: unpack it and pass the file inside",
+    b"version https://git-lfs": "this is a Git LFS pointer, not the file itself: run git lfs pull",
+    b"<": "this is a web page or XML, perhaps an error page that was saved instead: download the file again",
+    b"PAR1": "this is a Parquet file: convert it, for example with pandas.DataFrame.to_json(orient='records', lines=True)",
+}
+
+
+class _DuplicateNameError(ValueError):
+    """An object has two members of the same name."""
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members as a dict. Python's parser would keep the last of two equal names."""
+    result = dict(members)
+    if len(result) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _DuplicateNameError(f"an object has two members named {twice!r}: remove one")
+    return result
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object)
 
 
 class DataError(ValueError):
@@ -62,7 +91,9 @@ class JsonFile:
         start = self._blank(0)
         if name is not None:
             start = self._member(start, name)
-        yield from self._walk(start)
+        end = yield from self._walk(start)
+        if name is None and self._blank(end) < len(self._text):
+            raise self._error(self._blank(end), "expected the end of the file")
 
     def value(self, name: str) -> Any:
         """Return the value of a small member of the top-level object, or None if the member is missing."""
@@ -81,7 +112,8 @@ class JsonFile:
             at = self._after(self._skip(at), "}")
         raise _NoMember(f"{self.path}: the top-level object has no {name!r}")
 
-    def _walk(self, start: int) -> Iterator[Entry]:
+    def _walk(self, start: int) -> Generator[Entry, None, int]:
+        """Yield the entries of the container at `start`; return the position after it."""
         opening = self._text[start : start + 1]
         if opening not in _CLOSING:
             raise self._error(start, "expected an array or an object")
@@ -93,6 +125,7 @@ class JsonFile:
             value, end = self._decode(at)
             yield Entry(key, value, partial(self._entry_place, at, key))
             at, number = self._after(end, _CLOSING[opening]), number + 1
+        return at + 1
 
     def _skip(self, at: int) -> int:
         if self._text[at : at + 1] not in _CLOSING:
@@ -135,6 +168,8 @@ class JsonFile:
             return _decoder.raw_decode(self._text, at)
         except json.JSONDecodeError as error:
             raise self._error(error.pos, error.msg) from None
+        except (ValueError, RecursionError) as error:
+            raise self._error(at, str(error)) from None
 
     def _blank(self, at: int) -> int:
         match = _BLANK.match(self._text, at)
@@ -144,10 +179,10 @@ class JsonFile:
         return f"{self._place(at)}, entry {key}"
 
     def _place(self, at: int) -> str:
-        return f"{self.path}:{self._text.count(chr(10), 0, at) + 1}"
+        return f"{self.path}:{len(_LINE_ENDS.findall(self._text, 0, at)) + 1}"
 
     def _error(self, at: int, reason: str) -> DataError:
-        column = at - self._text.rfind("\n", 0, at)
+        column = at - max(self._text.rfind(end, 0, at) for end in "\r\n")
         end = "unexpected end of file: " if at >= len(self._text) else ""
         return DataError(f"{self._place(at)}, column {column}: {end}{reason}")
 
@@ -160,38 +195,81 @@ class _NoMember(DataError, KeyError):
 
 
 def json_lines(path: Path) -> Iterator[Entry]:
-    """Yield one entry per line, with line numbers from 1 as keys; blank lines are skipped.
+    """Yield one entry per line, with line numbers from 1 as keys; blank lines are skipped. A file that holds one JSON
+    array instead yields the array's entries, with indices as keys.
 
-    Raises DataError on malformed JSON or text that is not UTF-8.
+    Raises DataError on malformed JSON, text that is not UTF-8, or if there are no entries.
     """
-    with open_text(path) as lines:
-        number = 0
+    is_first = True
+    for number, line in _filled_lines(path):
+        if is_first and _is_array_start(line):
+            yield from JsonFile(path).entries()
+            return
+        is_first = False
+        place = f"{path}:{number}"
         try:
-            for line in lines:
-                number += 1
-                if line.strip():
-                    yield Entry(str(number), json.loads(line.rstrip()), partial("{}:{}".format, path, number))
+            value = _decoder.decode(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}, column {error.colno}: {error.msg}") from None
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path}:{number + 1}: invalid UTF-8 ({error.reason})") from None
+            raise DataError(f"{place}, column {error.colno}: {error.msg}; expected one JSON object per line") from None
+        except (ValueError, RecursionError) as error:
+            raise DataError(f"{place}: {error}") from None
+        yield Entry(str(number), value, partial(str, place))
+    if is_first:
+        raise DataError(f"{path}: the file has no entries, expected one JSON object per line")
 
 
-def open_text(path: Path) -> TextIO:
-    """Open a UTF-8 file for reading. Raises DataError if it cannot be opened."""
+def _filled_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines that are not blank, with their numbers. Decodes line by line, so that errors name the line."""
+    number = 0
+    with _open(path) as file:
+        try:
+            for raw in file:
+                try:
+                    lines = _LINE_ENDS.split(raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8"))
+                except UnicodeDecodeError as error:
+                    raise DataError(f"{path}:{number + 1}: {_NOT_UTF8} ({error.reason})") from None
+                for line in lines:
+                    number += 1
+                    text = line.removeprefix("\ufeff") if number == 1 else line
+                    if text.strip():
+                        yield number, text
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{path}: the gzip data is damaged or incomplete ({error}): download it again") from None
+
+
+def _is_array_start(line: str) -> bool:
+    """Whether a line starts an array of objects."""
+    return re.match(r"\s*\[\s*(\{|$)", line) is not None
+
+
+def _open(path: Path) -> BufferedIOBase:
+    """Open a file, unpacking gzip. Raises DataError if it cannot be opened, is empty, or is of another kind."""
     try:
-        return path.open(encoding="utf-8")
+        with path.open("rb") as file:
+            start = file.read(64)
+        if not start:
+            raise DataError(f"{path}: the file is empty: check that it was copied or downloaded completely")
+        if reason := next((reason for magic, reason in _FOREIGN.items() if start.startswith(magic)), None):
+            raise DataError(f"{path}: {reason}")
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or (b"\0" in start and start[:1] != b"\x1f"):
+            raise DataError(f"{path}: {_NOT_UTF8}")
+        return gzip.open(path) if start.startswith(b"\x1f\x8b") else path.open("rb")
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file. Raises DataError if it cannot be opened or decoded."""
-    with open_text(path) as file:
+    """Read a UTF-8 file, with or without a byte order mark, unpacking gzip.
+
+    Raises DataError if it cannot be opened or decoded.
+    """
+    with _open(path) as file:
         try:
-            return file.read()
+            return file.read().decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}: invalid UTF-8 at byte {error.start} ({error.reason})") from None
+            raise DataError(f"{path}: {_NOT_UTF8} (byte {error.start}: {error.reason})") from None
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise DataError(f"{path}: the gzip data is damaged or incomplete ({error}): download it again") from None
 
 
 def _shown(value: Any) -> str:
