@@ -46,7 +46,14 @@ function contentSecurityPolicy(): Plugin {
 }
 
 /** Packages that only workers import: the generated list of licences covers only the page's modules. */
-const workerPackages = ['onnxruntime-web', 'onnxruntime-common'];
+const workerPackages = [
+  'onnxruntime-web',
+  'onnxruntime-common',
+  'hyparquet',
+  'hyparquet-compressors',
+  'hysnappy',
+  'fzstd',
+];
 
 /** Copies the page's licence into its folder, and adds the workers' packages to the list of licences. */
 function licences(): Plugin {
@@ -59,14 +66,13 @@ function licences(): Plugin {
     },
     writeBundle() {
       copyFileSync('LICENSE', `${folder}/LICENSE`);
-      // These packages ship without a licence text, so the standard MIT text is used.
+      // onnxruntime's packages ship without a licence text, so the standard MIT text is used.
       const permission = readFileSync('node_modules/react/LICENSE', 'utf8').split('\n\n').slice(2).join('\n\n');
+      const microsoft = `Copyright (c) Microsoft Corporation\n\n${permission}`;
       for (const name of workerPackages) {
         const { version, license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'));
-        appendFileSync(
-          `${folder}/licences.md`,
-          `\n## ${name} - ${version} (${license})\n\nCopyright (c) Microsoft Corporation\n\n${permission}`,
-        );
+        const text = name.startsWith('onnx') ? microsoft : readFileSync(`node_modules/${name}/LICENSE`, 'utf8');
+        appendFileSync(`${folder}/licences.md`, `\n## ${name} - ${version} (${license})\n\n${text}`);
       }
     },
   };

@@ -229,6 +229,34 @@ test('a table replaces the model calibration, and closing it restores that', asy
   await expect.poll(() => remainingRows(page)).toBeGreaterThan(10_000);
 });
 
+test('tables are read as other programs write them', async ({ page }) => {
+  await openWithoutModel(page, '/?view=trust');
+  const facts = page.locator('.source-facts');
+  // Decompression in the worker, under the page's security policy.
+  for (const name of [
+    'lz4.arrow',
+    'zstd.arrows',
+    'gzip-pages-2.parquet',
+    'brotli-pages-1.parquet',
+    'gzipped.arrow.gz',
+  ]) {
+    await filePicker(page).setInputFiles(`src/contract/fixtures/tables/${name}`);
+    await expect(facts).toContainText(name);
+  }
+  const text = ['sep=;', 'entropy;correct;question', '4,5;ja;"Où, là ?"', '5,25;nein;'].join('\r\n');
+  await filePicker(page).setInputFiles({
+    name: 'excel.csv',
+    mimeType: 'text/csv',
+    buffer: Buffer.from(text, 'latin1'),
+  });
+  await expect(message(page)).toContainText('line 3 has "ja"');
+  const buffer = Buffer.from(text.replace('ja', 'yes').replace('nein', 'no'), 'latin1');
+  await filePicker(page).setInputFiles({ name: 'excel.csv', mimeType: 'text/csv', buffer });
+  await expect(facts).toContainText('excel.csv: 2 answers, 1 right and 1 wrong');
+  await expect(facts).toContainText('read as Windows-1252');
+  await expect(facts).toContainText('decimal comma');
+});
+
 test('a file that is not a calibration is rejected, whether dropped or chosen, and nothing else changes', async ({
   page,
 }) => {

@@ -45,7 +45,10 @@ console.log(
 );
 
 const licences = readFileSync(path.join(dist, 'licences.md'), 'utf8');
-const redistributed = ['react', 'onnxruntime-web', '@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'];
+const redistributed = [
+  ...['react', 'onnxruntime-web', 'hyparquet', 'fzstd'],
+  ...['@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'],
+];
 
 const problems = [
   ...entryImports(path.join(dist, 'assets')),

@@ -52,7 +52,7 @@ export const packages = [
   },
   { names: ['zustand'], folders: ['state'] },
   { names: ['onnxruntime-web'], folders: ['inference'] },
-  { names: ['apache-arrow', 'flatbuffers', 'hyparquet', 'd3-dsv', '@noble/hashes'], folders: ['contract'] },
+  { names: ['apache-arrow', 'flatbuffers', 'fzstd', 'hyparquet[a-z-]*', '@noble/hashes'], folders: ['contract'] },
   { names: ['zod'], folders: ['contract', 'main'] },
 ];
 

@@ -1,13 +1,15 @@
 // Reads a calibration file, in a worker. Accepts an Arrow or Parquet file as described in docs/calibration.md, the table
-// that `patchlight evaluate` writes (one row per token), or a CSV with one row per answer.
+// that `patchlight evaluate` writes (one row per token), or a table with one row per answer, such as a CSV.
 //
 //   readRawTable -> a table of unknown columns -> readAnswers or evaluationAnswers -> CalibrationTable
 import { formatBytes } from '../text/number-format';
 import { reasonOf } from '../text/reason-of';
+import { checkedEntropies, checkedLogProbs, countsOf, listOfOnes, scoresOf } from './answer-columns';
 import { type CalibrationFacts, calibrationKey, parseCalibrationFacts } from './calibration';
 import type { CalibrationTable, CategoryColumn, TableEntropy, TextColumn } from './calibration-table';
 import { evaluationAnswers, evaluationColumns, isEvaluation } from './evaluation-table';
 import type { RawTable } from './raw-table';
+import { readRawTable } from './table-file';
 
 /** In display order. */
 const entropyColumns: readonly (readonly [TableEntropy, string])[] = [
@@ -22,49 +24,31 @@ const otherColumns = [
 ];
 const maxRows = 20_000_000;
 const knownColumns = new Set([...entropyColumns.map(([, name]) => name), ...otherColumns, ...evaluationColumns]);
+const numberColumns = new Set([
+  ...entropyColumns.map(([, name]) => name),
+  ...['correct', 'length', 'logProb', 'logProbs', 'thumbnail'],
+]);
 
 /** Rejects if the file is invalid; the error says what was expected and what the file contains. */
 export async function readCalibrationFile(name: string, file: ArrayBuffer): Promise<CalibrationTable> {
   let details = formatBytes(file.byteLength);
   try {
-    const raw = await readRawTable(file);
+    const raw = await readRawTable(file, { knownColumns, numberColumns });
     details = `${raw.format}, ${details}`;
-    if (raw.rows > maxRows) throw new Error(`it has ${raw.rows} rows; the limit is ${maxRows}`);
     const run = raw.metadata.get('patchlight.run');
     if (run !== undefined) throw new Error('it is a run file (one answer with its maps); open it as a run instead');
+    checkShape(raw);
     return isEvaluation(raw) ? evaluationAnswers(raw) : readAnswers(raw);
   } catch (error) {
     throw new Error(`${name} (${details}) is not a valid calibration file: ${reasonOf(error)}.`);
   }
 }
 
-async function readRawTable(file: ArrayBuffer): Promise<RawTable> {
-  const bytes = new Uint8Array(file);
-  if (bytes.length === 0) throw new Error('it is empty');
-  const starts = (text: string) => [...text].every((letter, i) => bytes[i] === letter.charCodeAt(0));
-  // An Arrow file starts with the magic bytes `ARROW1`; an Arrow stream starts with four 0xff bytes.
-  if (starts('ARROW1') || bytes.subarray(0, 4).every((byte) => byte === 0xff)) {
-    const { readArrowTable } = await import('./arrow-table');
-    return readArrowTable(bytes);
-  }
-  if (starts('PAR1')) {
-    const { readParquetTable } = await import('./parquet-table');
-    return readParquetTable(file, knownColumns);
-  }
-  const text = decodeText(bytes);
-  if (text === undefined)
-    throw new Error('expected an Arrow file, a Parquet file or CSV text, but its first bytes match none of them');
-  const { readCsvTable } = await import('./csv-table');
-  return readCsvTable(text);
-}
-
-function decodeText(bytes: Uint8Array): string | undefined {
-  if (bytes.subarray(0, 4096).includes(0)) return undefined;
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+function checkShape({ names, rows }: RawTable): void {
+  const twice = names.find((name, i) => knownColumns.has(name) && names.indexOf(name) !== i);
+  if (twice !== undefined)
+    throw new Error(`two of its columns are named ${twice}. Rename or remove the one that does not belong`);
+  if (rows > maxRows) throw new Error(`it has ${rows} rows; the limit is ${maxRows}. Load a part of it`);
 }
 
 function readAnswers(raw: RawTable): CalibrationTable {
@@ -74,11 +58,11 @@ function readAnswers(raw: RawTable): CalibrationTable {
   const facts = factsOf(raw);
   if (facts !== undefined && facts.n !== raw.rows)
     throw new Error(`its metadata declares ${facts.n} answers, but it has ${raw.rows} rows`);
-  const correct = scoresOf(raw.numbers('correct'));
+  if (raw.rows === 0) throw new Error('it has no rows: export at least one answer');
   const shared = {
     facts,
     rows: raw.rows,
-    correct,
+    correct: scoresOf(raw, 'correct'),
     set: orderedAs(facts?.data.sets ?? [], categoriesIn(raw, 'set')),
     kind: categoriesIn(raw, 'kind'),
     variety: categoriesIn(raw, 'variety'),
@@ -88,7 +72,7 @@ function readAnswers(raw: RawTable): CalibrationTable {
     reference: textsIn(raw, 'reference'),
     image: textsIn(raw, 'image'),
     thumbnail: has('thumbnail')
-      ? Int32Array.from(raw.numbers('thumbnail'), (cell) => (Number.isNaN(cell) ? -1 : cell))
+      ? Int32Array.from(raw.numbers('thumbnail'), (cell) => (cell >= 0 ? cell : -1))
       : new Int32Array(raw.rows).fill(-1),
     tokensAt: has('tokens') && raw.isList('tokens') ? raw.textLists('tokens') : () => [],
   };
@@ -96,42 +80,56 @@ function readAnswers(raw: RawTable): CalibrationTable {
   return { ...shared, isPooled, ...(isPooled ? pooledColumns(raw, present) : tokenColumns(raw, present)) };
 }
 
-type ValueColumns = Pick<CalibrationTable, 'length' | 'starts' | 'logProbs' | 'isContent' | 'entropies'>;
+type ValueColumns = Pick<CalibrationTable, 'length' | 'starts' | 'logProbs' | 'isContent' | 'entropies' | 'notes'>;
 
 /** Treats each answer as a single token, because the file has one value per answer. */
 function pooledColumns(raw: RawTable, present: typeof entropyColumns): ValueColumns {
-  const floats = (name: string) => Float32Array.from(raw.numbers(name));
+  const notes = [...raw.notes];
+  const values = (name: string) => listOfOnes(raw.numbers(name));
   const logProb = ['logProb', 'logProbs'].find((name) => raw.names.includes(name));
+  const entropies = present.map(([kind, name]) => [kind, checkedEntropies(name, values(name), notes)]);
   return {
-    length: raw.names.includes('length') ? floats('length') : new Float32Array(raw.rows).fill(Number.NaN),
+    length: raw.names.includes('length') ? countsOf(raw, 'length') : new Float32Array(raw.rows).fill(Number.NaN),
     starts: Uint32Array.from({ length: raw.rows + 1 }, (_, row) => row),
-    logProbs: logProb === undefined ? undefined : floats(logProb),
+    logProbs: logProb === undefined ? undefined : checkedLogProbs(raw, logProb, values(logProb), notes),
     isContent: undefined,
-    entropies: Object.fromEntries(present.map(([kind, name]) => [kind, floats(name)])),
+    entropies: Object.fromEntries(entropies),
+    notes,
   };
 }
 
 function tokenColumns(raw: RawTable, present: typeof entropyColumns): ValueColumns {
-  const [, firstName] = present[0]!;
+  const notes = [...raw.notes];
+  const [, firstName] = present.find(([, name]) => raw.isList(name))!;
   const { starts } = raw.lists(firstName);
-  const values = (name: string) => {
-    const lists = raw.lists(name);
-    const row = lists.starts.findIndex((start, i) => start !== starts[i]);
+  const lists = (name: string, kind: 'number' | 'truth' = 'number') => {
+    const column = raw.lists(name, kind);
+    const row = column.starts.findIndex((start, i) => start !== starts[i]);
     if (row > 0) {
-      const [count, firstCount] = [lists.starts, starts].map((of) => of[row]! - of[row - 1]!);
-      throw new Error(`row ${row - 1} has ${firstCount} tokens in ${firstName} but ${count} in ${name}`);
+      const [count, firstCount] = [column.starts, starts].map((of) => of[row]! - of[row - 1]!);
+      throw new Error(`${raw.place(row - 1)} has ${firstCount} tokens in ${firstName} but ${count} in ${name}`);
     }
-    return lists.values;
+    return column;
   };
   const hasList = (name: string) => raw.names.includes(name) && raw.isList(name);
+  const perAnswer = [...present.map(([, name]) => name), 'logProb', 'logProbs', 'isContent'].filter(
+    (name) => raw.names.includes(name) && !raw.isList(name),
+  );
+  if (perAnswer.length > 0)
+    notes.push(`Not used, because ${firstName} has one value per token: ${perAnswer.join(', ')}.`);
+  const logProb = ['logProbs', 'logProb'].find(hasList);
+  const entropies = present
+    .filter(([, name]) => hasList(name))
+    .map(([kind, name]) => [kind, checkedEntropies(name, lists(name), notes)]);
   return {
     length: Float32Array.from({ length: raw.rows }, (_, row) => starts[row + 1]! - starts[row]!),
     starts,
-    logProbs: hasList('logProbs') ? values('logProbs') : undefined,
-    isContent: hasList('isContent') ? Uint8Array.from(values('isContent'), (flag) => (flag > 0 ? 1 : 0)) : undefined,
-    entropies: Object.fromEntries(
-      present.filter(([, name]) => hasList(name)).map(([kind, name]) => [kind, values(name)]),
-    ),
+    logProbs: logProb === undefined ? undefined : checkedLogProbs(raw, logProb, lists(logProb), notes),
+    isContent: hasList('isContent')
+      ? Uint8Array.from(lists('isContent', 'truth').values, (flag) => (flag > 0 ? 1 : 0))
+      : undefined,
+    entropies: Object.fromEntries(entropies),
+    notes,
   };
 }
 
@@ -145,12 +143,6 @@ function factsOf(raw: RawTable): CalibrationFacts | undefined {
     throw new Error(`its metadata under ${calibrationKey} is not valid JSON`);
   }
   return parseCalibrationFacts(data);
-}
-
-function scoresOf(correct: Float64Array): Float32Array {
-  const row = correct.findIndex((score) => score < 0 || score > 1);
-  if (row >= 0) throw new Error(`column correct must hold values from 0 to 1, but row ${row} has ${correct[row]}`);
-  return Float32Array.from(correct);
 }
 
 function textsIn(raw: RawTable, name: string): TextColumn {

@@ -53,6 +53,8 @@ export interface CalibrationTable {
   readonly image: TextColumn;
   /** [rows], index of the cell in the sprite sheet; -1 if there is none. */
   readonly thumbnail: Int32Array;
+  /** Assumptions made in reading the file and values that could not be used, as sentences for the user. */
+  readonly notes: readonly string[];
   /** The text of each token in a row; empty if the file has none. */
   tokensAt(row: number): readonly string[];
 }

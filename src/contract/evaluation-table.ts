@@ -2,6 +2,7 @@
 // per token of each sample, and groups the rows into answers.
 import * as z from 'zod/mini';
 import { contentTokens } from '../math/statistics/content-tokens';
+import { checkedEntropies, checkedLogProbs, listOfOnes, scoresOf } from './answer-columns';
 import { type CalibrationFacts, parseCalibrationFacts, supportedCalibration } from './calibration';
 import type { CalibrationTable, TextColumn } from './calibration-table';
 import { categoriesOf, type RawTable } from './raw-table';
@@ -23,7 +24,9 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
   const missing = requiredColumns.filter((name) => !raw.names.includes(name));
   if (missing.length > 0)
     throw new Error(`it looks like an evaluation table, but is missing columns: ${missing.join(', ')}`);
+  if (raw.rows === 0) throw new Error('it has no rows: evaluate at least one answer');
   const token = raw.numbers('token');
+  checkOrder(raw, token);
   // Each answer starts at token 0; an answer without tokens is a single row whose token is missing.
   const firstRows = Uint32Array.from(Array.from(token.keys()).filter((row) => !(token[row]! > 0)));
   const rows = firstRows.length;
@@ -33,10 +36,13 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
     const end = row + 1 < rows ? firstRows[row + 1]! : raw.rows;
     starts[row + 1] = starts[row]! + (Number.isNaN(token[firstRows[row]!]!) ? 0 : end - firstRows[row]!);
   }
-  const tokenNumbers = (name: string) => {
-    const values = raw.numbers(name);
-    return Float32Array.from(tokenRows, (row) => values[row]!);
-  };
+  const notes = [...raw.notes];
+  const ofTokens = (values: Float32Array) => Float32Array.from(tokenRows, (row) => values[row]!);
+  const columnOf = (name: string) => listOfOnes(raw.numbers(name));
+  const entropies = Object.entries(entropyColumns).map(([kind, name]) => [
+    kind,
+    ofTokens(checkedEntropies(name, columnOf(name), notes)),
+  ]);
   const answerTexts = (name: string): TextColumn => {
     if (!raw.names.includes(name)) return { at: () => undefined };
     const column = raw.texts(name);
@@ -45,7 +51,7 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
   const texts = raw.texts('text');
   const tokensAt = (row: number) =>
     Array.from(tokenRows.subarray(starts[row]!, starts[row + 1]!), (tokenRow) => texts.at(tokenRow) ?? '');
-  const score = raw.numbers('score');
+  const score = scoresOf(raw, 'score');
   const references = raw.names.includes('rightAnswers') ? raw.textLists('rightAnswers') : () => [];
   const none = { names: [''], codes: new Uint16Array(rows) };
   return {
@@ -55,9 +61,10 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
     correct: Float32Array.from(firstRows, (row) => score[row]!),
     length: Float32Array.from({ length: rows }, (_, row) => starts[row + 1]! - starts[row]!),
     starts,
-    logProbs: tokenNumbers('logProb'),
-    isContent: contentOf(tokenNumbers('word'), starts, tokensAt),
-    entropies: Object.fromEntries(Object.entries(entropyColumns).map(([kind, name]) => [kind, tokenNumbers(name)])),
+    logProbs: ofTokens(checkedLogProbs(raw, 'logProb', columnOf('logProb'), notes)),
+    isContent: contentOf(ofTokens(columnOf('word').values), starts, tokensAt),
+    entropies: Object.fromEntries(entropies),
+    notes,
     set: categoriesOf(rows, answerTexts('data').at, 'data'),
     kind: none,
     variety: none,
@@ -69,6 +76,18 @@ export function evaluationAnswers(raw: RawTable): CalibrationTable {
     thumbnail: new Int32Array(rows).fill(-1),
     tokensAt,
   };
+}
+
+/** The tokens of an answer are consecutive rows, from token 0; sorting the table by another column would mix answers. */
+function checkOrder(raw: RawTable, token: Float64Array): void {
+  const sample = raw.texts('sample');
+  const row = token.findIndex(
+    (index, i) => index > 0 && !(i > 0 && token[i - 1] === index - 1 && sample.at(i - 1) === sample.at(i)),
+  );
+  if (row >= 0)
+    throw new Error(
+      `${raw.place(row)} has token ${token[row]} of sample ${sample.at(row)}, but the row before it does not have token ${token[row]! - 1}. Sort the table as patchlight evaluate wrote it`,
+    );
 }
 
 function contentOf(words: Float32Array, starts: Uint32Array, tokensAt: (row: number) => string[]): Uint8Array {

@@ -36,6 +36,8 @@ export interface LoadedCalibration {
   readonly unscored: number;
   readonly right: number;
   readonly wrong: number;
+  /** How the file was read, and which values could not be used, as sentences. */
+  readonly notes: readonly string[];
 }
 
 /** One number per answer. */

@@ -184,6 +184,7 @@ function summaryOf(table: CalibrationTable, classOf: Uint8Array): Omit<LoadedCal
     unscored: countOf(unscoredClass),
     right: countOf(rightClass),
     wrong: countOf(wrongClass),
+    notes: table.notes,
   };
 }
 

@@ -18,7 +18,7 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
       <p className="source-facts">{calibration ? <Facts calibration={calibration} /> : ' '}</p>
       <p className="source-tools">
         <FileTrigger
-          acceptedFileTypes={['.arrow', '.parquet', '.csv', '.feather']}
+          acceptedFileTypes={['.arrow', '.arrows', '.ipc', '.feather', '.parquet', '.csv', '.tsv', '.txt', '.gz']}
           onSelect={(files) => {
             const file = files?.[0];
             if (file) void takeCalibrationFile(statistics, file);
@@ -45,7 +45,7 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
 
 function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
   const { loaded, name } = calibration;
-  const { facts, rows, right, wrong, unscored } = loaded;
+  const { facts, rows, right, wrong, unscored, notes } = loaded;
   return (
     <>
       <strong>{name}</strong>: {formatWhole(rows)} answers, {formatWhole(right)} right and {formatWhole(wrong)} wrong
@@ -58,6 +58,7 @@ function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
       ) : (
         'The file does not name its model.'
       )}
+      {notes.map((note) => ` ${note}`)}
     </>
   );
 }
