@@ -113,10 +113,10 @@ def test_a_calibration_of_another_model_or_head_is_refused(change: dict[str, Any
 
 def test_other_files_are_refused(tmp_path: Path):
     other = tmp_path / "other.arrow"
-    with pytest.raises(ValueError, match=r"other.arrow is not a calibration file: expected Arrow or Parquet"):
+    with pytest.raises(ValueError, match=r"other.arrow cannot be read: No such file"):
         serve_calibration(other, **MODEL_AND_HEAD)
     other.write_text("entropy,correct\n")
-    with pytest.raises(ValueError, match="expected Arrow or Parquet"):
+    with pytest.raises(ValueError, match=r"other.arrow is not a calibration file: expected Arrow or Parquet"):
         serve_calibration(other, **MODEL_AND_HEAD)
     pq.write_table(pa.table({"a": [1]}), other)
     with pytest.raises(ValueError, match=r"metadata has no patchlight\.calibration"):

@@ -1,4 +1,4 @@
-"""Writes and reads calibration files: scored answers with the entropies of their maps (docs/calibration.md)."""
+"""Writes calibration files: scored answers with the entropies of their maps (docs/calibration.md)."""
 
 import json
 import os
@@ -9,10 +9,9 @@ from typing import Any, TypedDict
 
 import pyarrow as pa
 import pyarrow.ipc
-import pyarrow.parquet as pq
 
-KEY = "patchlight.calibration"
-FORMAT_VERSION = 1
+from .facts import FORMAT_VERSION, KEY
+
 CALIBRATION_FILE = "calibration.arrow"
 
 _category = pa.dictionary(pa.int32(), pa.string())
@@ -116,31 +115,6 @@ def write_calibration(path: Path, rows: Sequence[Mapping[str, Any]], facts: Cali
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def read_facts(path: Path) -> dict[str, Any]:
-    """Read the metadata of a calibration file, Arrow or Parquet.
-
-    Raises ValueError if it is not a calibration file or has another format version.
-    """
-    try:
-        with path.open("rb") as file:
-            is_parquet = file.read(4) == b"PAR1"
-        schema = pq.read_schema(path) if is_parquet else _arrow_schema(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ValueError(f"{path} is not a calibration file: expected Arrow or Parquet ({error})") from None
-    text = (schema.metadata or {}).get(KEY.encode())
-    if text is None:
-        raise ValueError(f"{path} is not a calibration file: its metadata has no {KEY}")
-    facts = json.loads(text)
-    if (version := facts.get("formatVersion")) != FORMAT_VERSION:
-        raise ValueError(f"{path} has format version {version}, this program reads version {FORMAT_VERSION}")
-    return facts
-
-
-def _arrow_schema(path: Path) -> pa.Schema:
-    with pa.ipc.open_file(path) as file:
-        return file.schema
 
 
 def _check(rows: Sequence[Mapping[str, Any]], sets: list[str]) -> None:

@@ -4,7 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..calibration.file import CALIBRATION_FILE, read_facts
+from ..calibration.file import CALIBRATION_FILE
+from ..calibration.reader import read_calibration
 from .schemas import CalibrationFile, HeadFacts
 
 
@@ -25,9 +26,9 @@ def default_calibration(head_folder: Path) -> Path | None:
 def serve_calibration(path: Path, *, model: str, revision: str, head: HeadFacts | None) -> ServedCalibration:
     """Check a calibration file and describe it for the API.
 
-    Raises ValueError if it is not a calibration file (docs/calibration.md) or belongs to another model or head.
+    Raises ValueError if the page could not read it (docs/calibration.md) or if it belongs to another model or head.
     """
-    calibration = read_facts(path)
+    calibration = read_calibration(path).facts
     its_model, its_head = calibration["model"], calibration["head"]
     revisions = {its_model["revision"], *its_model.get("sameAs", [])}
     if its_model["name"] != model or revision not in revisions:

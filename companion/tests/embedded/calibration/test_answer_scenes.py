@@ -13,7 +13,7 @@ from PIL import Image
 from transformers import AutoTokenizer, CLIPImageProcessorPil
 
 from patchlight.calibration.entropy import bernoulli, kernel_density, sum_normalised
-from patchlight.calibration.file import read_facts
+from patchlight.calibration.reader import read_calibration
 from patchlight.embedded.browser.browser_model import BrowserModel
 from patchlight.embedded.build import NAME, revision
 from patchlight.embedded.calibration.answer_scenes import (
@@ -101,7 +101,10 @@ def test_it_has_ten_thousand_answers_in_three_sets_scored_by_exact_match(table: 
 
 
 def test_it_belongs_to_the_shipped_model_and_head():
-    manifest, facts = json.loads((BROWSER / "manifest.json").read_text()), read_facts(DATA / "calibration.arrow")
+    manifest, facts = (
+        json.loads((BROWSER / "manifest.json").read_text()),
+        read_calibration(DATA / "calibration.arrow").facts,
+    )
     model = {"name": manifest["name"], "revision": manifest["revision"], "sameAs": [revision(HF)]}
     assert facts["model"] == model
     assert facts["head"] == {name: manifest["head"][name] for name in ("name", "revision")}
@@ -109,7 +112,7 @@ def test_it_belongs_to_the_shipped_model_and_head():
 
 def test_thumbnails_show_the_images_in_order(table: Any):
     sheet = Image.open(DATA / "sprites.webp").convert("RGB")
-    facts = read_facts(DATA / "calibration.arrow")
+    facts = read_calibration(DATA / "calibration.arrow").facts
     assert facts["sprites"] == {"file": "sprites.webp", "cols": SPRITE_COLS, "cellPx": CELL_PX}
     rows = table.select(["image", "thumbnail"]).to_pylist()
     for image, cell in {(row["image"], row["thumbnail"]) for row in rows[::1_500]}:
