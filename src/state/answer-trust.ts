@@ -91,7 +91,7 @@ export function comparisonProblem(
   if (error) return `The comparison failed: ${error.message.replace(/\.$/, '')}.`;
   if (kind === 'given')
     return 'The calibration does not say how its entropy was computed, so this answer cannot be compared with it.';
-  if (entropyNats !== undefined && !Number.isFinite(entropyNats))
+  if (entropyNats !== undefined && Number.isNaN(entropyNats))
     return 'The entropy of this answer’s maps is not a number, so it cannot be compared.';
   return undefined;
 }

@@ -4,7 +4,7 @@ export interface ChartTable {
   readonly rows: readonly (readonly (string | number)[])[];
 }
 
-/** Notes come first, one per line, each starting with `#`. */
+/** Notes come first, one per line, each starting with `#`. NaN is an empty cell; infinite values are `inf` and `-inf`. */
 export function tableAsCsv({ columns, rows }: ChartTable, notes: readonly string[]): string {
   const lines = [
     ...notes.map((note) => `# ${note.replaceAll('\n', ' ')}`),
@@ -14,6 +14,9 @@ export function tableAsCsv({ columns, rows }: ChartTable, notes: readonly string
 }
 
 function cellOf(value: string | number): string {
-  if (typeof value === 'number') return Number.isFinite(value) ? String(value) : '';
+  if (typeof value === 'number') {
+    if (Number.isNaN(value)) return '';
+    return Number.isFinite(value) ? String(value) : value < 0 ? '-inf' : 'inf';
+  }
   return /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
 }

@@ -1,10 +1,11 @@
-import { infiniteQueryOptions, keepPreviousData, queryOptions, skipToken } from '@tanstack/react-query';
+import { infiniteQueryOptions, queryOptions, skipToken } from '@tanstack/react-query';
 import type {
   AnswerValue,
   ChartCounts,
   DistributionRequest,
   Filtered,
   FilterRequest,
+  KindsRequest,
   LoadedCalibration,
   RowsPage,
   RowsRequest,
@@ -29,8 +30,20 @@ export const fixed = {
   retry: (failures: number, error: Error) => error.name === 'AbortError' && failures < 5,
   retryDelay: 0,
 } as const;
-/** For requests made while dragging: the result is not kept. */
-const passing = { ...fixed, gcTime: 0, placeholderData: keepPreviousData } as const;
+/**
+ * For requests made while dragging: the result is not kept, but is shown until the next one arrives. Query keys have the
+ * table in second place: a result of one table is never shown for another, or for none.
+ */
+function passingFor(table: number | undefined) {
+  return {
+    ...fixed,
+    gcTime: 0,
+    placeholderData: <Result>(
+      previous: Result | undefined,
+      query: { readonly queryKey: readonly unknown[] } | undefined,
+    ) => (table !== undefined && query?.queryKey[1] === table ? previous : undefined),
+  };
+}
 
 /** A request supersedes an earlier one in the same `slot`. */
 export function distributionQuery(
@@ -40,9 +53,9 @@ export function distributionQuery(
   slot: string,
 ) {
   return queryOptions({
-    queryKey: ['distribution', slot, table, request],
+    queryKey: ['distribution', table, slot, request],
     queryFn: () => statistics.compute('distribution', table, request, slot),
-    ...passing,
+    ...passingFor(table),
   });
 }
 
@@ -54,12 +67,29 @@ export function thresholdQuery(
   slot: string,
 ) {
   return queryOptions({
-    queryKey: ['threshold', slot, table, request],
+    queryKey: ['threshold', table, slot, request],
     queryFn:
       table === undefined || request === undefined
         ? skipToken
         : () => statistics.compute('threshold', table, request, slot),
-    ...passing,
+    ...passingFor(table),
+  });
+}
+
+/** The AUROC within kinds of question. A request supersedes an earlier one in the same `slot`. */
+export function kindsQuery(
+  statistics: StatisticsClient,
+  table: number | undefined,
+  request: KindsRequest | undefined,
+  slot: string,
+) {
+  return queryOptions({
+    queryKey: ['kinds', table, slot, request],
+    queryFn:
+      table === undefined || request === undefined
+        ? skipToken
+        : () => statistics.compute('kinds', table, request, slot),
+    ...passingFor(table),
   });
 }
 
@@ -81,7 +111,7 @@ export function filterQuery(statistics: StatisticsClient, table: number, request
       });
       return { filtered: await statistics.compute('filter', table, request), whole };
     },
-    ...passing,
+    ...passingFor(table),
   });
 }
 
@@ -135,6 +165,6 @@ export function rowsQuery(
       const loaded = pages.length * pageRows;
       return loaded < total ? loaded : undefined;
     },
-    ...passing,
+    ...passingFor(table),
   });
 }

@@ -8,6 +8,7 @@ import type { NearestAnswers } from '../math/statistics/answers-like';
 import type { AurocInterval } from '../math/statistics/auroc';
 import type { RightSide, ThresholdFigures } from '../math/statistics/calibration-threshold';
 import type { ClassDensity } from '../math/statistics/class-density';
+import type { GroupedAuroc } from '../math/statistics/grouped-auroc';
 import type { Histogram } from '../math/statistics/histogram';
 import type { Pooling } from '../math/statistics/pooling';
 
@@ -32,6 +33,8 @@ export interface LoadedCalibration {
   readonly sets: readonly string[];
   readonly kinds: readonly string[];
   readonly varieties: readonly string[];
+  /** What the AUROC within kinds groups answers by. */
+  readonly kindsBy: 'kind' | 'set' | 'none';
   /** Rows whose `correct` is unknown; excluded when right and wrong answers are compared. */
   readonly unscored: number;
   readonly right: number;
@@ -83,7 +86,9 @@ export interface Distribution {
   readonly densities: ByClass<ClassDensity>;
   /** Both histograms have the same bins. */
   readonly histograms: ByClass<Histogram>;
-  /** Rows whose value is not a number or whose correctness is unknown. */
+  /** Answers whose value is infinite: they are in neither the densities nor the bins. */
+  readonly infinite: ByClass<{ readonly low: number; readonly high: number }>;
+  /** Rows without a value or whose correctness is unknown. */
   readonly leftOut: number;
   readonly computeMs: number;
 }
@@ -104,7 +109,18 @@ export interface LikeRequest {
   readonly nearest?: number;
 }
 
-export type AnswersLike = NearestAnswers;
+export interface AnswersLike extends NearestAnswers {
+  /** The most common kinds of question among these answers, most common first; undefined if the table has no kinds. */
+  readonly kinds: readonly KindCount[] | undefined;
+}
+
+export interface KindCount {
+  readonly name: string;
+  /** Number of these answers of this kind. */
+  readonly n: number;
+  /** Share of this kind among all answers that were considered. */
+  readonly ofAll: number;
+}
 
 /** One of several linked charts that filter each other. */
 export type FilterChart =
@@ -117,8 +133,8 @@ export type FilterChart =
   | { readonly id: string; readonly category: 'set' | 'kind' | 'variety' | 'correct' };
 
 /**
- * What a chart's filter keeps: a range of values [from, to), including `to` at the end of the extent, or categories by
- * name.
+ * What a chart's filter keeps: categories by name, or a range of values [from, to). A range that reaches an end of the
+ * extent includes that end and all values beyond it, infinite ones too.
  */
 export type FilterChoice = { readonly range: readonly [number, number] } | { readonly names: readonly string[] };
 
@@ -140,8 +156,17 @@ export interface ChartCounts {
   readonly right: Uint32Array;
   readonly wrong: Uint32Array;
   readonly unscored: Uint32Array;
-  /** Rows whose value is not a number: they are in no bin, and the chart's own filter excludes them. */
+  /** Rows below the first edge and above the last; only infinite values are, unless the chart has an extent. */
+  readonly below: ClassCounts;
+  readonly above: ClassCounts;
+  /** Rows without a value: they are in no bin, and the chart's own filter excludes them. */
   readonly leftOut: number;
+}
+
+export interface ClassCounts {
+  readonly right: number;
+  readonly wrong: number;
+  readonly unscored: number;
 }
 
 export interface Filtered {
@@ -222,6 +247,26 @@ export interface ThresholdReport {
   readonly leftOut: number;
 }
 
+export interface KindsRequest {
+  readonly values: readonly AnswerValue[];
+  readonly subset?: Subset;
+  /** Bootstrap resamples per interval; 200 by default. */
+  readonly resamples?: number;
+  readonly seed?: number;
+}
+
+/** How well values separate right from wrong answers to the same kind of question. */
+export type KindsReport =
+  | { readonly by: 'none' }
+  | {
+      /** Whether kinds are kinds of question, or datasets because the table names no kinds. */
+      readonly by: 'kind' | 'set';
+      /** In the request's order; undefined if no kind has both right and wrong answers. */
+      readonly within: readonly (GroupedAuroc | undefined)[];
+      /** The AUROC that the kind alone has, rated on one half of the answers and checked on the other. */
+      readonly alone: GroupedAuroc | undefined;
+    };
+
 /** Entropies of the tokens' maps: [tokens] each, in nats. */
 export interface MapEntropies {
   readonly sum: Float64Array;
@@ -233,6 +278,7 @@ export interface MapEntropies {
 export interface TableStatistics {
   distribution: { request: DistributionRequest; response: Distribution };
   threshold: { request: ThresholdRequest; response: ThresholdReport };
+  kinds: { request: KindsRequest; response: KindsReport };
   poolings: { request: PoolingRequest; response: PoolingTable };
   like: { request: LikeRequest; response: AnswersLike };
   filter: { request: FilterRequest; response: Filtered };

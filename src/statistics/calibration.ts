@@ -4,6 +4,7 @@ import { answersLike } from '../math/statistics/answers-like';
 import { aurocInterval } from '../math/statistics/auroc';
 import { calibrateThreshold, type RightSide } from '../math/statistics/calibration-threshold';
 import { classDensity } from '../math/statistics/class-density';
+import { groupAloneAuroc, groupedAuroc } from '../math/statistics/grouped-auroc';
 import { countValues, evenEdges } from '../math/statistics/histogram';
 import { gridPoints, scottBandwidth } from '../math/statistics/kernel-density';
 import { poolings } from '../math/statistics/pooling';
@@ -11,12 +12,14 @@ import { createAnswerValues, keyOf } from './answer-values';
 import type {
   AnswerValue,
   ByClass,
+  KindCount,
   LoadedCalibration,
   PoolingRow,
   StatisticName,
   Subset,
   TableStatistics,
 } from './api';
+import { type QuestionKinds, questionKindsOf } from './question-kinds';
 import { createTableFilter, extentOf } from './table-filter';
 import { createTableRows } from './table-rows';
 
@@ -47,6 +50,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
     Number.isNaN(score) ? unscoredClass : score >= minRightScore ? rightClass : wrongClass,
   );
   const values = createAnswerValues(table);
+  const kinds = questionKindsOf(table);
   const filter = createTableFilter(table, classOf, values);
   const rows = createTableRows(table, values, filter);
   const selected = createSelection(table, filter.leaves);
@@ -90,6 +94,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
           wrong: classDensity(wrong, 'wrong answers', { ...options, seed: seed + 1 }),
         },
         histograms: { right: countValues(right, edges), wrong: countValues(wrong, edges) },
+        infinite: { right: infiniteOf(right), wrong: infiniteOf(wrong) },
         leftOut,
         computeMs: performance.now() - from,
       };
@@ -115,6 +120,38 @@ export function createCalibration(table: CalibrationTable): Calibration {
       };
     },
 
+    async kinds({ values: requested, subset, seed = 0, resamples = resamplesOfPoolings }, pause) {
+      if (kinds === undefined) return { by: 'none' };
+      const options = { resamples, seed };
+      const within = [];
+      for (const value of requested) {
+        await pause();
+        const { known } = gather(value, subset);
+        const V = values.of(value);
+        within.push(
+          groupedAuroc(
+            {
+              values: Float64Array.from(known, (row) => V[row]!),
+              isRight: Uint8Array.from(known, (row) => classOf[row]!),
+              groups: Int32Array.from(known, (row) => kinds.codes[row]!),
+            },
+            rightSideOf(value),
+            options,
+          ),
+        );
+      }
+      await pause();
+      if (subset?.filter) filter.force(subset.filter);
+      const scored = scoredRows(classOf, selected(subset));
+      const alone = groupAloneAuroc(
+        Uint8Array.from(scored, (row) => classOf[row]!),
+        Int32Array.from(scored, (row) => kinds.codes[row]!),
+        scored,
+        options,
+      );
+      return { by: kinds.by, within, alone };
+    },
+
     async poolings({ subset, seed = 0, resamples = resamplesOfPoolings }, pause) {
       const poolingRows: PoolingRow[] = [];
       let maxLeftOut = 0;
@@ -132,12 +169,18 @@ export function createCalibration(table: CalibrationTable): Calibration {
     },
 
     like({ value, subset, at, nearest = 200 }) {
-      const { right, wrong } = gather(value, subset).byClass;
-      const { sorted, isRight } = merged(right.toSorted(), wrong.toSorted());
+      const { known, byClass } = gather(value, subset);
+      const { sorted, isRight } = merged(byClass.right.toSorted(), byClass.wrong.toSorted());
       const like = answersLike(sorted, isRight, at, nearest);
-      if (like !== undefined) return like;
+      if (like !== undefined) {
+        const V = values.of(value);
+        const near = known.filter((row) => V[row]! >= like.from && V[row]! <= like.to);
+        return { ...like, kinds: kinds && commonKinds(kinds, near, known) };
+      }
       throw new Error(
-        Number.isNaN(at) ? 'This answer does not have this value.' : 'There are no answers to compare this one with.',
+        Number.isNaN(at)
+          ? 'This answer does not have this value.'
+          : 'No scored answer has a value that this one can be compared with.',
       );
     },
 
@@ -145,7 +188,7 @@ export function createCalibration(table: CalibrationTable): Calibration {
     rows: (request) => rows.page(request),
   };
 
-  return { summary: summaryOf(table, classOf), computations };
+  return { summary: summaryOf(table, classOf, kinds), computations };
 }
 
 /** Right answers are expected to have low entropies and high log-probabilities, and to be short. */
@@ -168,7 +211,11 @@ function offeredValues(table: CalibrationTable): PooledValue[] {
 const offeredEntropies = ({ entropies }: CalibrationTable) =>
   tableEntropies.filter((kind) => entropies[kind] !== undefined);
 
-function summaryOf(table: CalibrationTable, classOf: Uint8Array): Omit<LoadedCalibration, 'table'> {
+function summaryOf(
+  table: CalibrationTable,
+  classOf: Uint8Array,
+  kinds: QuestionKinds | undefined,
+): Omit<LoadedCalibration, 'table'> {
   const countOf = (target: number) => classOf.reduce((sum, cls) => sum + (cls === target ? 1 : 0), 0);
   return {
     facts: table.facts,
@@ -181,6 +228,7 @@ function summaryOf(table: CalibrationTable, classOf: Uint8Array): Omit<LoadedCal
     sets: table.set.names,
     kinds: table.kind.names,
     varieties: table.variety.names,
+    kindsBy: kinds?.by ?? 'none',
     unscored: countOf(unscoredClass),
     right: countOf(rightClass),
     wrong: countOf(wrongClass),
@@ -204,9 +252,40 @@ function roomyExtent(
   factor: number,
 ): readonly [number, number] {
   const [low, high] = extentOf([right, wrong]);
-  const scott = (values: Float64Array) => scottBandwidth(values) * factor || 0;
+  const scott = (values: Float64Array) => scottBandwidth(values.filter(Number.isFinite)) * factor || 0;
   const room = 3 * (bandwidth ?? Math.max(scott(right), scott(wrong)));
-  return [low - room, high + room];
+  return [Math.max(-Number.MAX_VALUE, low - room), Math.min(Number.MAX_VALUE, high + room)];
+}
+
+function infiniteOf(values: Float64Array): { readonly low: number; readonly high: number } {
+  let low = 0;
+  let high = 0;
+  for (const value of values) {
+    if (value === Number.NEGATIVE_INFINITY) low++;
+    if (value === Number.POSITIVE_INFINITY) high++;
+  }
+  return { low, high };
+}
+
+const maxCommonKinds = 3;
+
+function commonKinds({ names, codes }: QuestionKinds, near: Uint32Array, all: Uint32Array): KindCount[] {
+  const countsIn = (rows: Uint32Array) => {
+    const counts = new Uint32Array(names.length);
+    for (const row of rows) if (codes[row]! >= 0) counts[codes[row]!] = counts[codes[row]!]! + 1;
+    return counts;
+  };
+  const counts = countsIn(near);
+  const allCounts = countsIn(all);
+  return names
+    .map((name, i) => ({ name, n: counts[i]!, ofAll: allCounts[i]! / all.length }))
+    .filter(({ n }) => n > 0)
+    .toSorted((a, b) => b.n - a.n)
+    .slice(0, maxCommonKinds);
+}
+
+function scoredRows(classOf: Uint8Array, isIn: (row: number) => boolean): Uint32Array {
+  return Uint32Array.from(classOf.keys()).filter((row) => classOf[row] !== unscoredClass && isIn(row));
 }
 
 function merged(right: Float64Array, wrong: Float64Array): { sorted: Float64Array; isRight: Uint8Array } {
@@ -222,11 +301,11 @@ function merged(right: Float64Array, wrong: Float64Array): { sorted: Float64Arra
 }
 
 interface Gathered {
-  /** Rows that have a finite value and a class. */
+  /** Rows that have a value and a class. Values may be infinite. */
   readonly known: Uint32Array;
   /** Their values. */
   readonly byClass: ByClass<Float64Array>;
-  /** Rows without a finite value or a class. */
+  /** Rows without a value or a class. */
   readonly leftOut: number;
 }
 
@@ -240,7 +319,7 @@ function gatherRows(V: Float64Array, classOf: Uint8Array, isIn: (row: number) =>
   for (let row = 0; row < V.length; row++) {
     if (!isIn(row)) continue;
     const value = V[row]!;
-    if (classOf[row] === unscoredClass || !Number.isFinite(value)) {
+    if (classOf[row] === unscoredClass || Number.isNaN(value)) {
       leftOut++;
       continue;
     }

@@ -2,7 +2,7 @@ import type { CalibrationTable, CategoryColumn } from '../contract/calibration-t
 import { evenEdges, wholeEdges } from '../math/statistics/histogram';
 import { createLinkedFilter, type LinkedColumn, type LinkedFilter } from '../math/statistics/linked-filter';
 import type { AnswerValues } from './answer-values';
-import type { ChartCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from './api';
+import type { ChartCounts, ClassCounts, FilterChart, FilterChoice, Filtered, FilterRequest } from './api';
 
 /** The linked charts and search of one table. Keeps state between requests, so moving a brush costs only the change. */
 export interface TableFilter {
@@ -84,9 +84,13 @@ export function createTableFilter(table: CalibrationTable, classOf: Uint8Array, 
       const from = performance.now();
       const { charts } = request;
       const now = applyFilter(request);
-      const { byColumn, left } = now.linked.counts();
+      const { byColumn, outside, left } = now.linked.counts();
       return {
-        charts: charts.map((chart, column) => chartCounts(chart, now.shown, column, byColumn[column]!, categoryOf)),
+        charts: charts.map((chart, column) => ({
+          ...chartCounts(chart, now.shown, column, byColumn[column]!, categoryOf),
+          below: byClassOf(outside[column]!.below),
+          above: byClassOf(outside[column]!.above),
+        })),
         rows: left.reduce((sum, count) => sum + count, 0),
         wrong: left[0]!,
         right: left[1]!,
@@ -116,9 +120,13 @@ function choose(
   if (choice === undefined) linked.keepAll(column);
   else if ('range' in choice) {
     const [from, to] = choice.range;
-    // The last bin includes the maximum.
-    const end = 'edges' in source ? source.edges.at(-1)! : Number.POSITIVE_INFINITY;
-    linked.keepRange(column, from, to >= end ? Number.POSITIVE_INFINITY : to);
+    const edges = 'edges' in source ? source.edges : [];
+    const [start = Number.NEGATIVE_INFINITY, end = Number.POSITIVE_INFINITY] = [edges.at(0), edges.at(-1)];
+    linked.keepRange(
+      column,
+      from <= start ? Number.NEGATIVE_INFINITY : from,
+      to >= end ? Number.POSITIVE_INFINITY : to,
+    );
   } else
     linked.keepCodes(
       column,
@@ -132,7 +140,7 @@ function chartCounts(
   column: number,
   counts: Uint32Array,
   categoryOf: (category: 'set' | 'kind' | 'variety' | 'correct') => Pick<CategoryColumn, 'names'>,
-): ChartCounts {
+): Omit<ChartCounts, 'below' | 'above'> {
   const source = columns[column]!;
   const ofClass = (cls: number) => counts.filter((_, slot) => slot % classes === cls);
   return {
@@ -144,6 +152,11 @@ function chartCounts(
     unscored: ofClass(2),
     leftOut: leftOut[column]!,
   };
+}
+
+/** The classes in the order of `classNames`. */
+function byClassOf([wrong = 0, right = 0, unscored = 0]: Uint32Array): ClassCounts {
+  return { wrong, right, unscored };
 }
 
 function leftOutOf(column: LinkedColumn): number {
@@ -163,5 +176,8 @@ export function extentOf(columns: readonly Float64Array[]): readonly [number, nu
       if (value > high && value !== Number.POSITIVE_INFINITY) high = value;
     }
   if (low > high) return [0, 1];
-  return low < high ? [low, high] : [low - 0.5, high + 0.5];
+  if (low < high) return [low, high];
+  // Half a unit is less than the rounding error of a large value.
+  const room = Math.max(0.5, Math.abs(low) * 1e-6);
+  return [Math.max(-Number.MAX_VALUE, low - room), Math.min(Number.MAX_VALUE, high + room)];
 }

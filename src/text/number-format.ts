@@ -33,6 +33,12 @@ export function formatCount(count: number, one: string, many: string): string {
   return `${formatWhole(count)} ${count === 1 ? one : many}`;
 }
 
+/** "a", "a and b", "a, b and c". */
+export function listOf(parts: readonly string[]): string {
+  if (parts.length < 2) return parts.join();
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}
+
 /** "12,345". */
 export function formatWhole(count: number): string {
   return count.toLocaleString('en');

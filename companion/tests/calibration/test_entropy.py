@@ -30,6 +30,23 @@ def test_a_flat_map_has_the_largest_entropy():
     np.testing.assert_allclose(kernel_density(flat), np.log(40), rtol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1, 2.0**-1000, 2.0**1000])
+def test_entropies_do_not_depend_on_the_scale_of_the_scores(maps: torch.Tensor, scale: float):
+    np.testing.assert_allclose(sum_normalised(maps * scale), sum_normalised(maps), rtol=1e-12)
+    np.testing.assert_allclose(kernel_density(maps * scale), kernel_density(maps), rtol=1e-12)
+
+
+def test_kernel_density_entropy_of_nearly_equal_scores_is_that_of_their_differences():
+    """The scores differ in their last bits only, so their differences are exact and have a density of their own."""
+    steps = torch.from_numpy(np.random.default_rng(1).integers(0, 9, (2, 40))).double()
+    np.testing.assert_allclose(kernel_density(1 + steps * 2**-52), kernel_density(steps), rtol=1e-12)
+
+
+def test_a_map_without_scores_has_no_entropy():
+    assert all(torch.isnan(entropy(torch.zeros(2, 0))).all() for entropy in (sum_normalised, kernel_density, bernoulli))
+    assert torch.isnan(sum_normalised(torch.zeros(1, 4))).all()
+
+
 def test_bernoulli_entropy_is_the_mean_over_patches(maps: torch.Tensor):
     expected = stats.entropy(np.stack([maps.numpy(), 1 - maps.numpy()]), axis=0).mean(1)
     np.testing.assert_allclose(bernoulli(maps), expected, rtol=1e-12)
@@ -37,5 +54,5 @@ def test_bernoulli_entropy_is_the_mean_over_patches(maps: torch.Tensor):
 
 
 def test_a_map_with_nan_has_no_entropy():
-    maps = torch.tensor([[0.1, float("nan"), 0.3]])
+    maps = torch.tensor([[0.1, float("nan"), 0.3], [0.1, float("inf"), 0.3]])
     assert all(torch.isnan(entropy(maps)).all() for entropy in (sum_normalised, kernel_density, bernoulli))

@@ -2,9 +2,13 @@
 
 import json
 import math
+from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from patchlight.calibration.content_tokens import content_tokens
@@ -17,6 +21,8 @@ from patchlight.calibration.statistics import (
     bands,
     calibrate_threshold,
     density,
+    group_alone_auroc,
+    grouped_auroc,
     is_set_half,
     pool,
     scott_bandwidth,
@@ -45,6 +51,32 @@ def test_density_equals_scipy_s(right: np.ndarray):
 def test_equal_values_have_no_bandwidth():
     assert math.isnan(scott_bandwidth(np.full(50, 0.1)))
     assert math.isnan(scott_bandwidth(np.array([1.0])))
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=8))
+def test_the_bandwidth_of_extreme_values_is_exact_to_rounding(values: list[float]):
+    """Compares with rational numbers, which neither round nor overflow."""
+    exact = [Fraction(value) for value in values]
+    mean = sum(exact, Fraction()) / len(exact)
+    variance = sum(((value - mean) ** 2 for value in exact), Fraction()) / (len(exact) - 1)
+    # The square root of a variance that is not a float: scale it by an even power of two.
+    shift = variance.numerator.bit_length() - variance.denominator.bit_length()
+    shift -= shift % 2
+    root = math.sqrt(variance / Fraction(2) ** shift)
+    actual = scott_bandwidth(np.array(values))
+    if variance == 0:
+        assert math.isnan(actual)
+    elif root * len(values) ** -0.2 * Fraction(2) ** (shift // 2) > Fraction(2) ** -1000:
+        expected = Fraction(root * len(values) ** -0.2) * Fraction(2) ** (shift // 2)
+        assert actual == (math.inf if expected > Fraction(np.finfo(float).max) else pytest.approx(float(expected)))
+    else:  # too small to compare relative to its rounding error
+        assert math.isnan(actual) or actual > 0
+
+
+def test_a_bandwidth_needs_finite_values():
+    assert math.isnan(scott_bandwidth(np.array([1.0, math.inf])))
+    assert math.isnan(scott_bandwidth(np.array([1.0, math.nan, 2.0])))
+    assert math.isnan(scott_bandwidth(np.array([])))
 
 
 def test_bands_have_the_width_of_the_density_s_standard_error(right: np.ndarray):
@@ -104,6 +136,91 @@ def test_an_empty_class_has_no_auroc(right: np.ndarray):
     assert auroc_interval(right, np.array([]), "below") is None
 
 
+_ranked = st.lists(st.sampled_from([-math.inf, -1e308, -2.0, -1.0, 5e-324, 1.0, math.inf]), min_size=1, max_size=12)
+
+
+@given(_ranked, _ranked)
+def test_infinite_values_rank_first_or_last(right: list[float], wrong: list[float]):
+    pairs = [1.0 if r < w else 0.5 if r == w else 0.0 for r, w in product(right, wrong)]
+    assert auroc(np.array(right), np.array(wrong), "below") == pytest.approx(sum(pairs) / len(pairs))
+
+
+def test_values_that_are_not_numbers_are_refused(right: np.ndarray, wrong: np.ndarray):
+    right[:2] = math.nan
+    with pytest.raises(ValueError, match="2 of 420 values are NaN: leave them out first"):
+        auroc(right, wrong, "below")
+    is_right = np.arange(420) < 300
+    with pytest.raises(ValueError, match="2 of 420 values are NaN"):
+        calibrate_threshold(np.concatenate([right, wrong]), is_right, np.arange(420), "below")
+
+
+def within_groups(values: np.ndarray, is_right: np.ndarray, groups: np.ndarray) -> tuple[float, int, int, int]:
+    """The reference: weighs SciPy's U of each group by the group's pairs. Returns AUROC above, pairs, groups, left out."""
+    ordered, pairs, count, used = 0.0, 0, 0, 0
+    for group in set(groups[groups >= 0].tolist()):
+        right, wrong = values[(groups == group) & is_right], values[(groups == group) & ~is_right]
+        if len(right) and len(wrong):
+            ordered += stats.mannwhitneyu(right, wrong).statistic
+            pairs, count, used = pairs + len(right) * len(wrong), count + 1, used + len(right) + len(wrong)
+    return ordered / pairs if pairs else math.nan, pairs, count, len(values) - used
+
+
+@pytest.mark.parametrize("digits", [10, 0])
+def test_auroc_within_groups_compares_only_pairs_of_one_group(digits: int):
+    random = np.random.default_rng(5)
+    groups = random.integers(-1, 9, 800)
+    is_right = random.random(800) < np.clip(groups, 0, 8) / 8
+    values = np.round(groups + random.normal(is_right * 0.5, 1), digits)
+    values[::50] = -math.inf
+    result = grouped_auroc(values, is_right, groups, "above")
+    expected = within_groups(values, is_right, groups)
+    assert result is not None
+    assert (result.value, result.pairs, result.groups, result.left_out) == pytest.approx(expected, rel=1e-12)
+    assert result.low < result.value < result.high
+    below = grouped_auroc(values, is_right, groups, "below")
+    assert below is not None
+    assert below.value == pytest.approx(1 - expected[0], rel=1e-12)
+    # The groups themselves separate the answers, which the AUROC of all pairs includes.
+    assert auroc(values[is_right], values[~is_right], "above") > result.value + 0.1
+
+
+def test_one_group_has_the_auroc_of_all_pairs(right: np.ndarray, wrong: np.ndarray):
+    values, is_right = np.concatenate([right, wrong]), np.arange(420) < 300
+    result = grouped_auroc(values, is_right, np.zeros(420, int), "below")
+    expected = auroc_interval(right, wrong, "below")
+    assert result is not None
+    assert expected is not None
+    assert result.value == pytest.approx(expected.value, rel=1e-12)
+    assert result.low == pytest.approx(expected.low, abs=0.01)
+    assert result.high == pytest.approx(expected.high, abs=0.01)
+
+
+def test_groups_of_a_single_class_have_no_pairs():
+    assert grouped_auroc(np.arange(4.0), np.array([True, True, False, False]), np.array([0, 0, 1, -1]), "above") is None
+
+
+def test_the_groups_alone_are_rated_on_one_half_and_compared_on_the_other():
+    random = np.random.default_rng(6)
+    groups, rows = random.integers(-1, 12, 900), random.permutation(2000)[:900]
+    is_right = random.random(900) < (groups + 1) / 14
+    on = is_set_half(rows, 3)
+    rates = np.zeros(900)
+    for k in np.flatnonzero(groups >= 0):
+        rates[k] = np.mean([is_right[j] for j in range(900) if on[j] != on[k] and groups[j] == groups[k]])
+    expected = within_groups(rates, is_right, np.where(groups < 0, -1, on.astype(int)))
+    result = group_alone_auroc(is_right, groups, rows, seed=3)
+    assert result is not None
+    assert (result.value, result.pairs, result.groups, result.left_out) == pytest.approx(expected, rel=1e-12)
+
+
+def test_groups_that_say_nothing_have_an_auroc_of_one_half():
+    random = np.random.default_rng(7)
+    # 300 groups of about four answers: shares measured on the same answers would give 0.75.
+    result = group_alone_auroc(random.random(1200) < 0.6, random.integers(0, 300, 1200), np.arange(1200))
+    assert result is not None
+    assert result.low < 0.5 < result.high
+
+
 @pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (3, 7), (841, 1000)])
 def test_shares_have_the_wilson_interval(hits: int, n: int):
     expected = stats.binomtest(hits, n).proportion_ci(method="wilson")
@@ -137,6 +254,27 @@ def test_a_threshold_is_set_on_one_half_and_checked_on_the_other(right: np.ndarr
 def test_a_threshold_for_a_single_class_is_refused(right: np.ndarray):
     with pytest.raises(ValueError, match=f"has 0 wrong answers; it needs at least {MIN_FOR_THRESHOLD}"):
         calibrate_threshold(right, np.ones(300, dtype=bool), np.arange(300), "below")
+
+
+def test_infinite_values_are_not_averaged_but_counted_below_the_threshold(right: np.ndarray, wrong: np.ndarray):
+    values, is_right, rows = -np.concatenate([right, wrong]), np.arange(420) < 300, np.arange(420)
+    values[::20] = -math.inf
+    result = calibrate_threshold(values, is_right, rows, "above", seed=1)
+    half, finite = is_set_half(rows, 1), np.isfinite(values)
+    means = values[half & finite & is_right].mean(), values[half & finite & ~is_right].mean()
+    assert result.threshold == pytest.approx(sum(means) / 2)
+    assert result.not_averaged == (half & ~finite).sum() > 0
+    assert result.share_below.hits == (values[~half] < result.threshold).sum()
+    assert result.share_below.n == (~half).sum()
+    with pytest.raises(ValueError, match="0 wrong answers with a finite value"):
+        calibrate_threshold(np.where(is_right, values, -math.inf), is_right, rows, "above", seed=1)
+
+
+def test_the_means_of_the_largest_values_do_not_overflow():
+    values, is_right = np.full(200, 1.7e308), np.arange(200) % 2 == 0
+    assert calibrate_threshold(values, is_right, np.arange(200), "below").threshold == pytest.approx(1.7e308)
+    assert pool([1.7e308, 1.7e308], None, "mean") == pytest.approx(1.7e308)
+    assert pool([-math.inf, -1.0], None, "mean") == -math.inf
 
 
 def test_halves_are_equal_in_size_and_depend_on_the_seed():

@@ -113,7 +113,65 @@ def fixture() -> dict[str, Any]:
             {"texts": texts, "words": words, "isContent": content_tokens(texts, words)} for texts, words in ANSWERS
         ],
         "functionWords": sorted(FUNCTION_WORDS),
+        "extremes": _extremes(),
+        "infinite": _infinite(right, wrong, rows),
+        "grouped": _grouped(values, is_right, rows),
     }
+
+
+def _extremes() -> dict[str, Any]:
+    """Return maps and samples of extreme values: nearly equal, near the largest double, and denormal."""
+    random = np.random.default_rng(21)
+    maps = np.empty((6, 24))
+    maps[0] = np.where(random.random(24) < 0.3, np.nextafter(0.3, 1), 0.3)
+    maps[1] = 0.3 + random.integers(0, 9, 24) * 2**-54
+    maps[2] = random.random(24) * 1.7e308
+    maps[3] = random.integers(0, 30, 24) * 5e-324
+    maps[4] = 0.1
+    maps[5] = [1e308, *[0.0] * 23]
+    tensor = torch.from_numpy(maps)
+    samples = [*maps.tolist(), [-1.7e308, 1.7e308, 0.0], [5e-324, 0.0], [1e154, 3e154, 2e154], [1.0, math.inf], [2.0]]
+    return {
+        "maps": maps.tolist(),
+        "sum": entropy.sum_normalised(tensor).tolist(),
+        "kde": entropy.kernel_density(tensor).tolist(),
+        "samples": [
+            {"values": values, "bandwidth": statistics.scott_bandwidth(np.array(values))} for values in samples
+        ],
+    }
+
+
+def _infinite(right: np.ndarray, wrong: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """Return log-probabilities of which some are -inf, as after underflow, and their AUROC and threshold."""
+    right, wrong = -right.copy(), -wrong.copy()
+    right[::40], wrong[::9], wrong[4] = -math.inf, -math.inf, math.inf
+    values, is_right = np.concatenate([right, wrong]), np.arange(len(right) + len(wrong)) < len(right)
+    threshold = statistics.calibrate_threshold(values, is_right, rows, "above", seed=7)
+    return {
+        "right": right.tolist(),
+        "wrong": wrong.tolist(),
+        "auroc": stats.mannwhitneyu(right, wrong).statistic / (len(right) * len(wrong)),
+        "threshold": _plain(threshold),
+    }
+
+
+def _grouped(values: np.ndarray, is_right: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """Return groups of the answers, and the AUROC within groups and of the groups alone."""
+    random = np.random.default_rng(22)
+    groups = np.where(is_right, random.integers(-1, 5, len(values)), random.integers(0, 7, len(values)))
+    groups[is_right & (groups == 4)] = 7
+    tied = np.round(values, 1)
+    return {
+        "groups": groups.tolist(),
+        "within": _camel(statistics.grouped_auroc(values, is_right, groups, "below", seed=1)),
+        "tied": _camel(statistics.grouped_auroc(tied, is_right, groups, "below", seed=1)),
+        "alone": _camel(statistics.group_alone_auroc(is_right, groups, rows, seed=7)),
+    }
+
+
+def _camel(area: statistics.GroupedAuroc | None) -> dict[str, Any]:
+    assert area is not None
+    return {"leftOut" if name == "left_out" else name: value for name, value in area._asdict().items()}
 
 
 def _interval(interval: Any) -> dict[str, float]:
@@ -128,9 +186,9 @@ def _plain(threshold: statistics.Threshold) -> dict[str, Any]:
 
 
 def without_nan(value: Any) -> Any:
-    """Replace NaN with None, since JSON has no NaN."""
+    """Replace NaN with None and infinities with the strings that JavaScript reads, since JSON has neither."""
     if isinstance(value, float):
-        return None if math.isnan(value) else value
+        return None if math.isnan(value) else {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, value)
     if isinstance(value, dict):
         return {name: without_nan(each) for name, each in value.items()}
     return [without_nan(each) for each in value] if isinstance(value, list | tuple) else value

@@ -27,4 +27,15 @@ describe('answers like this one', () => {
   it('are undefined if there are no answers', () => {
     expect(answersLike(new Float64Array(), new Uint8Array(), 1, 10)).toBeUndefined();
   });
+
+  it('at an infinite value are the answers with that value only', () => {
+    const sorted = Float64Array.of(-Infinity, -Infinity, -3, -2, -1, Infinity);
+    const isRight = Uint8Array.of(0, 1, 0, 1, 1, 0);
+    const low = answersLike(sorted, isRight, -Infinity, 4)!;
+    expect(low.share).toMatchObject({ hits: 1, n: 2 });
+    expect([low.from, low.to, low.rank]).toEqual([-Infinity, -Infinity, 2 / 6]);
+    const finite = answersLike(sorted, isRight, -2, 5)!;
+    expect([finite.from, finite.to, finite.share.n]).toEqual([-3, -1, 3]);
+    expect(answersLike(sorted.subarray(2, 5), isRight, -Infinity, 4)).toBeUndefined();
+  });
 });

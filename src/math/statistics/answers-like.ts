@@ -13,8 +13,8 @@ export interface NearestAnswers {
 
 /**
  * Finds the answers closest to the value `at`: `nearest` of them, plus any that are as close as the farthest of these.
- * `sorted` holds finite values in ascending order; `isRight` holds the classes of the same answers. Undefined if there
- * are no answers.
+ * `sorted` holds values in ascending order; `isRight` holds the classes of the same answers. An infinite value is close
+ * to itself only. Undefined if there are no such answers.
  */
 export function answersLike(
   sorted: Float64Array,
@@ -26,8 +26,9 @@ export function answersLike(
   const atOrBelow = countAtOrBelow(sorted, at);
   let from = atOrBelow;
   let to = atOrBelow;
-  const distanceBefore = () => (from > 0 ? at - sorted[from - 1]! : Number.POSITIVE_INFINITY);
-  const distanceAfter = () => (to < sorted.length ? sorted[to]! - at : Number.POSITIVE_INFINITY);
+  const distanceTo = (value: number) => (value === at ? 0 : Math.abs(value - at));
+  const distanceBefore = () => (from > 0 ? distanceTo(sorted[from - 1]!) : Number.POSITIVE_INFINITY);
+  const distanceAfter = () => (to < sorted.length ? distanceTo(sorted[to]!) : Number.POSITIVE_INFINITY);
   let distance = 0;
   for (;;) {
     const next = Math.min(distanceBefore(), distanceAfter());
@@ -36,6 +37,7 @@ export function answersLike(
     else to++;
     distance = next;
   }
+  if (from === to) return undefined;
   let hits = 0;
   for (let i = from; i < to; i++) hits += isRight[i]!;
   return { share: shareOf(hits, to - from), from: sorted[from]!, to: sorted[to - 1]!, rank: atOrBelow / sorted.length };

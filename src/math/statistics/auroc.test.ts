@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRandom } from '../random';
 import { auroc, aurocInterval } from './auroc';
@@ -19,6 +20,33 @@ describe('AUROC', () => {
     const pairs = right.flatMap((r) => wrong.map((w) => (r < w ? 1 : r === w ? 0.5 : 0) as number));
     const expected = pairs.reduce((sum, pair) => sum + pair, 0) / pairs.length;
     expect(auroc(right, wrong, 'below')).toBeCloseTo(expected, 12);
+  });
+
+  it('ranks infinite values first or last, as SciPy does', () => {
+    const numbers = (values: readonly (number | string)[]) => values.map(Number);
+    const { infinite } = fixture;
+    const actual = auroc(numbers(infinite.right), numbers(infinite.wrong), 'above');
+    expect(actual).toBeCloseTo(infinite.auroc, 12);
+  });
+
+  it('of any values but NaN matches counting the pairs, and ends', () => {
+    const value = fc.oneof(fc.constantFrom(-Infinity, Infinity, 0, -0, 1), fc.double({ noNaN: true }));
+    const values = fc.array(value, { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(values, values, (rights, wrongs) => {
+        const pairs = rights.flatMap((r) => wrongs.map((w) => (r < w ? 1 : r === w ? 0.5 : 0) as number));
+        expect(auroc(rights, wrongs, 'below')).toBeCloseTo(pairs.reduce((a, b) => a + b) / pairs.length, 12);
+        const interval = aurocInterval(rights, wrongs, 'below', { resamples: 5, seed: 1 })!;
+        expect(interval.low).toBeLessThanOrEqual(interval.high);
+      }),
+    );
+  });
+
+  it('refuses NaN and says how many there are', () => {
+    expect(() => auroc([1, Number.NaN], [2], 'below')).toThrow(
+      '1 of 2 right answers’ values are NaN; leave them out first and count them.',
+    );
+    expect(() => aurocInterval([1], [Number.NaN], 'below', { resamples: 9, seed: 0 })).toThrow('1 of 1 wrong answers’');
   });
 
   it('is 0.5 if all values are equal', () => {

@@ -1,5 +1,6 @@
 import { createRandom } from '../random';
 import type { RightSide } from './calibration-threshold';
+import { refuseNaN } from './numbers';
 import { createResampler, sortedPercentile } from './resample';
 
 /**
@@ -14,7 +15,10 @@ export interface AurocInterval {
   readonly wrong: number;
 }
 
-/** The Mann-Whitney U statistic of finite values, divided by the number of pairs; NaN if a class is empty. */
+/**
+ * The Mann-Whitney U statistic divided by the number of pairs; NaN if a class is empty. Infinite values rank first or
+ * last. Throws if a value is NaN.
+ */
 export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightSide: RightSide): number {
   return orderedShare(tieCells(right, wrong), rightSide);
 }
@@ -24,7 +28,7 @@ export function auroc(right: ArrayLike<number>, wrong: ArrayLike<number>, rightS
  */
 const maxCells = 1024;
 
-/** AUROC with its interval, which is NaN without resamples. Undefined if a class is empty. */
+/** AUROC with its interval, which is NaN without resamples. Undefined if a class is empty. Throws if a value is NaN. */
 export function aurocInterval(
   right: ArrayLike<number>,
   wrong: ArrayLike<number>,
@@ -36,7 +40,7 @@ export function aurocInterval(
   const value = orderedShare(exact, rightSide);
   const n = { right: right.length, wrong: wrong.length };
   if (resamples === 0) return { value, low: Number.NaN, high: Number.NaN, ...n };
-  const cells = exact.right.length > maxCells ? coarsen(exact, right.length + wrong.length) : exact;
+  const cells = exact.right.length > maxCells ? coarsen(exact, maxCells) : exact;
   const centre = orderedShare(cells, rightSide);
   const random = createRandom(seed);
   const resamplers = { right: createResampler(cells.right), wrong: createResampler(cells.wrong) };
@@ -59,12 +63,14 @@ export function aurocInterval(
 }
 
 /** The number of right and wrong answers for each value, in ascending order of value. */
-interface Cells {
+export interface Cells {
   readonly right: Float64Array;
   readonly wrong: Float64Array;
 }
 
-function tieCells(right: ArrayLike<number>, wrong: ArrayLike<number>): Cells {
+export function tieCells(right: ArrayLike<number>, wrong: ArrayLike<number>): Cells {
+  refuseNaN(right, 'right answers’ values');
+  refuseNaN(wrong, 'wrong answers’ values');
   const R = Float64Array.from(right).sort();
   const W = Float64Array.from(wrong).sort();
   const counts = { right: new Float64Array(R.length + W.length), wrong: new Float64Array(R.length + W.length) };
@@ -80,10 +86,12 @@ function tieCells(right: ArrayLike<number>, wrong: ArrayLike<number>): Cells {
   return { right: counts.right.subarray(0, cells), wrong: counts.wrong.subarray(0, cells) };
 }
 
-function coarsen({ right, wrong }: Cells, total: number): Cells {
-  const merged = { right: new Float64Array(maxCells), wrong: new Float64Array(maxCells) };
+/** Merges neighbouring cells into at most `cells` with about the same number of answers each. */
+export function coarsen({ right, wrong }: Cells, cells: number): Cells {
+  const total = sumOf(right) + sumOf(wrong);
+  const merged = { right: new Float64Array(cells), wrong: new Float64Array(cells) };
   for (let cell = 0, before = 0; cell < right.length; cell++) {
-    const into = Math.min(maxCells - 1, Math.floor((before / total) * maxCells));
+    const into = Math.min(cells - 1, Math.floor((before / total) * cells));
     merged.right[into] = merged.right[into]! + right[cell]!;
     merged.wrong[into] = merged.wrong[into]! + wrong[cell]!;
     before += right[cell]! + wrong[cell]!;
@@ -91,17 +99,26 @@ function coarsen({ right, wrong }: Cells, total: number): Cells {
   return merged;
 }
 
-function orderedShare({ right, wrong }: Cells, rightSide: RightSide): number {
-  let pairs = 0;
+/** The number of pairs whose right answer has the lower value, ties counting half, and the number of all pairs. */
+export function countPairs({ right, wrong }: Cells): { readonly below: number; readonly all: number } {
+  let below = 0;
   let rights = 0;
   let wrongs = 0;
   for (let cell = 0; cell < right.length; cell++) {
     const [r, w] = [right[cell]!, wrong[cell]!];
     // Count right answers below this cell's wrong ones, and half of those in the same cell.
-    pairs += w * (rights + r / 2);
+    below += w * (rights + r / 2);
     rights += r;
     wrongs += w;
   }
-  const below = pairs / (rights * wrongs);
-  return rightSide === 'below' ? below : 1 - below;
+  return { below, all: rights * wrongs };
+}
+
+function orderedShare(cells: Cells, rightSide: RightSide): number {
+  const { below, all } = countPairs(cells);
+  return rightSide === 'below' ? below / all : 1 - below / all;
+}
+
+function sumOf(counts: Float64Array): number {
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -33,6 +33,43 @@ describe('calibrating a threshold', () => {
     for (const [share, reference] of shares) expect([share.hits, share.n]).toEqual([reference.hits, reference.n]);
   });
 
+  it('leaves infinite values out of the means, but counts them on their side, as Python does', () => {
+    const { infinite } = fixture;
+    const signed = [...infinite.right, ...infinite.wrong].map(Number);
+    const actual = calibrateThreshold(signed, isRight, threshold.rows, 'above', threshold.seed);
+    if (actual.state === 'refused') throw new Error(actual.why);
+    const expected = infinite.threshold;
+    expect(actual.figures.threshold).toBeCloseTo(expected.threshold, 12);
+    expect(actual.figures).toMatchObject({ setOn: expected.set_on, notAveraged: expected.not_averaged });
+    expect(actual.figures.notAveraged).toBeGreaterThan(0);
+    expect(actual.figures.shareBelow).toMatchObject({ hits: expected.share_below.hits, n: expected.share_below.n });
+    expect(actual.figures.rightBelow).toMatchObject({ hits: expected.right_below.hits, n: expected.right_below.n });
+  });
+
+  it('says that a class has too few finite values', () => {
+    const lowest = values.map((value, i) => (i < right.length ? value : Number.NEGATIVE_INFINITY));
+    expect(calibrateThreshold(lowest, isRight, threshold.rows, 'above', 7)).toMatchObject({
+      why: 'The half used to set the threshold needs at least 10 wrong answers with a finite value, found 0.',
+    });
+  });
+
+  it('refuses NaN', () => {
+    const holed = [...values.slice(1), Number.NaN];
+    expect(() => calibrateThreshold(holed, isRight, threshold.rows, 'below', 7)).toThrow('1 of 350 values are NaN');
+  });
+
+  it('of the largest values does not overflow', () => {
+    const huge = new Float64Array(200).fill(1.7e308);
+    const actual = calibrateThreshold(
+      huge,
+      huge.map((_, i) => i % 2),
+      huge.map((_, i) => i),
+      'below',
+      0,
+    );
+    expect(actual).toMatchObject({ figures: { threshold: expect.closeTo(1.7e308, -300) } });
+  });
+
   it.each(fixture.halves)('splits rows as Python does, seed $seed', ({ seed, isSet }) => {
     expect(isSet.map((_, row) => isSetHalf(row, seed))).toEqual(isSet);
   });

@@ -1,4 +1,5 @@
 import { mixBits } from '../random';
+import { meanOf, midpointOf, refuseNaN } from './numbers';
 import { type Share, shareOf } from './share';
 
 /** The side of the threshold where right answers are expected. */
@@ -13,6 +14,8 @@ export interface ThresholdFigures {
   readonly meanWrong: number;
   /** Number of answers that the threshold was set on. */
   readonly setOn: number;
+  /** Answers in the same half that have an infinite value, which the means cannot include. */
+  readonly notAveraged: number;
   /** This and the following shares are measured on the other half. A value at the threshold counts as above it. */
   readonly shareBelow: Share;
   readonly rightBelow: Share;
@@ -27,7 +30,7 @@ export type ThresholdResult =
   | { readonly state: 'figures'; readonly figures: ThresholdFigures }
   | { readonly state: 'refused'; readonly why: string };
 
-/** Minimum number of right answers, and of wrong ones, in each half. */
+/** Minimum number of right answers, and of wrong ones, in each half; where the threshold is set, of finite values. */
 const minPerClass = 10;
 
 /**
@@ -38,7 +41,11 @@ export function isSetHalf(row: number, seed: number): boolean {
   return mixBits(row + Math.imul(seed, 0x9e3779b9)) < 0x80000000;
 }
 
-/** values, isRight and rows: [n], for answers with a known value and class; `rows` are their positions in the file. */
+/**
+ * values, isRight and rows: [n], for answers with a known value and class; `rows` are their positions in the file. An
+ * infinite value is not in a class mean; it is below or above the threshold like any other value. Throws if a value is
+ * NaN.
+ */
 export function calibrateThreshold(
   values: ArrayLike<number>,
   isRight: ArrayLike<number>,
@@ -46,27 +53,30 @@ export function calibrateThreshold(
   rightSide: RightSide,
   seed: number,
 ): ThresholdResult {
+  refuseNaN(values, 'values');
   const isSet = Uint8Array.from(rows, (row) => (isSetHalf(row, seed) ? 1 : 0));
-  const halves = { set: { right: 0, wrong: 0 }, checked: { right: 0, wrong: 0 } };
-  const sums = { right: 0, wrong: 0 };
+  const averaged: { readonly right: number[]; readonly wrong: number[] } = { right: [], wrong: [] };
+  const checked = { right: 0, wrong: 0 };
+  let notAveraged = 0;
   for (let i = 0; i < values.length; i++) {
     const side = isRight[i]! ? 'right' : 'wrong';
-    if (isSet[i]) sums[side] += values[i]!;
-    halves[isSet[i] ? 'set' : 'checked'][side] += 1;
+    if (!isSet[i]) checked[side] += 1;
+    else if (Number.isFinite(values[i])) averaged[side].push(values[i]!);
+    else notAveraged++;
   }
-  for (const [half, counts] of Object.entries(halves))
+  const halves = { set: { right: averaged.right.length, wrong: averaged.wrong.length }, check: checked };
+  for (const [purpose, counts] of Object.entries(halves))
     for (const [side, n] of Object.entries(counts))
       if (n < minPerClass) {
-        const purpose = half === 'set' ? 'set' : 'check';
+        const which = purpose === 'set' && notAveraged > 0 ? `${side} answers with a finite value` : `${side} answers`;
         return {
           state: 'refused',
-          why: `The half used to ${purpose} the threshold needs at least ${minPerClass} ${side} answers, found ${n}.`,
+          why: `The half used to ${purpose} the threshold needs at least ${minPerClass} ${which}, found ${n}.`,
         };
       }
-  const { set, checked } = halves;
-  const meanRight = sums.right / set.right;
-  const meanWrong = sums.wrong / set.wrong;
-  const threshold = (meanRight + meanWrong) / 2;
+  const meanRight = meanOf(averaged.right);
+  const meanWrong = meanOf(averaged.wrong);
+  const threshold = midpointOf(meanRight, meanWrong);
   const below = { right: 0, wrong: 0 };
   for (let i = 0; i < values.length; i++)
     if (!isSet[i] && values[i]! < threshold) below[isRight[i]! ? 'right' : 'wrong'] += 1;
@@ -79,7 +89,8 @@ export function calibrateThreshold(
       threshold,
       meanRight,
       meanWrong,
-      setOn: set.right + set.wrong,
+      setOn: halves.set.right + halves.set.wrong,
+      notAveraged,
       shareBelow: shareOf(below.right + below.wrong, checked.right + checked.wrong),
       rightBelow: shareOf(below.right, below.right + below.wrong),
       rightAbove: shareOf(above.right, above.right + above.wrong),

@@ -1,5 +1,6 @@
 import { bootstrapBands } from './bootstrap';
 import { binnedDensity, type EvenGrid, exactDensity, scottBandwidth } from './kernel-density';
+import { refuseNaN } from './numbers';
 
 /** The density of one class on a grid, if it can be estimated. */
 export type ClassDensity =
@@ -31,6 +32,12 @@ export const minForBands = 30;
 /** Minimum values in a class for a density. */
 const minForDensity = 5;
 
+/** A narrower bandwidth, relative to the grid's values, is not much more than their rounding error. */
+const minResolution = 1e-12;
+
+/** Maximum bandwidth, in widths of the grid. */
+const maxBandwidths = 100;
+
 /** Up to this many kernel evaluations, the density is computed exactly. */
 const maxExactTerms = 1 << 19;
 
@@ -44,16 +51,31 @@ export interface DensityOptions {
   readonly seed: number;
 }
 
-/** Estimates the density of finite values; `name` is what messages call the class: "right answers". */
-export function classDensity(values: Float64Array, name: string, options: DensityOptions): ClassDensity {
+/**
+ * Estimates the density of the finite values; infinite ones have no density. `name` is what messages call the class:
+ * "right answers". Throws if a value is NaN.
+ */
+export function classDensity(all: Float64Array, name: string, options: DensityOptions): ClassDensity {
+  refuseNaN(all, `values of ${name}`);
+  const values = all.every(Number.isFinite) ? all : all.filter(Number.isFinite);
   const n = values.length;
   const { grid, bandwidthFactor, resamples, seed } = options;
-  if (n === 0) return { state: 'none', n, why: `There are no ${name}.` };
+  const none = (why: string): ClassDensity => ({ state: 'none', n, why });
+  if (all.length === 0) return none(`There are no ${name}.`);
   if (n < minForDensity)
-    return { state: 'none', n, why: `A density needs at least ${minForDensity} ${name}, found ${n}.` };
+    return none(
+      `A density needs at least ${minForDensity} ${name}${n < all.length ? ' with a finite value' : ''}, found ${n}.`,
+    );
   const bandwidth = options.bandwidth ?? scottBandwidth(values) * bandwidthFactor;
-  if (!(bandwidth > 0))
-    return { state: 'none', n, why: `All ${n} ${name} have the same value, ${Number(values[0]!.toPrecision(4))}.` };
+  if (Number.isNaN(bandwidth) && values.every((value) => value === values[0]))
+    return none(`All ${n} ${name} have the same value, ${shown(values[0]!)}.`);
+  const { from, to } = grid;
+  if (!(bandwidth > minResolution * Math.max(Math.abs(from), Math.abs(to)) && to - from > 0))
+    return none(`The values of the ${n} ${name} differ too little for a density: all are about ${shown(values[0]!)}.`);
+  if (!(Number.isFinite(bandwidth) && Number.isFinite(to - from)))
+    return none(`The values of the ${n} ${name} differ too much for a density.`);
+  if (bandwidth > maxBandwidths * (to - from))
+    return none(`A bandwidth of ${shown(bandwidth)} is too wide for a chart from ${shown(from)} to ${shown(to)}.`);
   const why =
     n < minForBands
       ? `Bands need at least ${minForBands} ${name}, found ${n}.`
@@ -65,3 +87,5 @@ export function classDensity(values: Float64Array, name: string, options: Densit
   const densityOf = n * grid.points <= maxExactTerms ? exactDensity : binnedDensity;
   return { state: 'bare', n, bandwidth, density: densityOf(values, grid, bandwidth), why };
 }
+
+const shown = (value: number) => String(Number(value.toPrecision(4)));

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bernoulliNats, entropyKinds, entropyOf, kernelDensityNats, sumNormalisedNats } from './entropy';
 import fixture from './fixtures/calibration.json';
@@ -23,5 +24,26 @@ describe('entropies of maps', () => {
     for (const kind of entropyKinds) expect(entropyOf(kind, [0.1, Number.NaN, 0.3])).toBeNaN();
     expect(sumNormalisedNats([0, 0])).toBeNaN();
     expect(kernelDensityNats([0, 0])).toBe(Math.LN2);
+  });
+
+  it.each(['sum', 'kde'] as const)('%s of nearly constant, huge and denormal maps matches Python', (kind) => {
+    fixture.extremes.maps.forEach((map, i) => {
+      expect(entropyOf(kind, map)).toBeCloseTo(fixture.extremes[kind][i]!, 11);
+    });
+  });
+
+  it('is between 0 and the entropy of a flat map for any scores, or NaN', () => {
+    const score = fc.oneof(fc.double({ min: 0 }), fc.constantFrom(0, 5e-324, 1e-310, 1e308, 0.3, 0.3 + 2 ** -54));
+    fc.assert(
+      fc.property(fc.array(score, { maxLength: 30 }), (map) => {
+        const isDefined = map.length > 0 && map.every(Number.isFinite);
+        const max = Math.log(map.length) + 1e-9;
+        const [sum, kde] = [sumNormalisedNats(map), kernelDensityNats(map)];
+        if (isDefined && map.some((x) => x > 0)) expect(sum >= 0 && sum <= max).toBe(true);
+        else expect(sum).toBeNaN();
+        if (isDefined) expect(kde >= 0 && kde <= max).toBe(true);
+        else expect(kde).toBeNaN();
+      }),
+    );
   });
 });

@@ -1,5 +1,6 @@
 // Three kinds of entropy of a relevancy map, in nats. The values match companion/src/patchlight/calibration/entropy.py.
-import { scottBandwidth } from './kernel-density';
+import { scaledBandwidth } from './kernel-density';
+import { offsetsOf } from './numbers';
 
 /** In display order. Each kind defines `p` in the paper's H = -sum p log p differently. */
 export const entropyKinds = ['sum', 'kde', 'bernoulli'] as const;
@@ -17,12 +18,17 @@ export function entropyOf(kind: EntropyKind, map: ArrayLike<number>): number {
   }
 }
 
-/** Entropy of p_i = x_i / sum x for non-negative scores: 0 to log N. NaN if all are 0. */
+/** Entropy of p_i = x_i / sum x for non-negative scores: 0 to log N. NaN if all are 0, or if there are none. */
 export function sumNormalisedNats(scores: ArrayLike<number>): number {
+  let max = 0;
+  for (let i = 0; i < scores.length; i++) max = Math.max(max, scores[i]!);
+  // Extreme scores are scaled, so that their sum neither overflows nor loses digits.
+  if (!(max > 0 && max < Number.POSITIVE_INFINITY)) return Number.NaN;
+  const unit = max > 1e290 || max < 1e-290 ? max : 1;
   let sum = 0;
   let weighted = 0;
   for (let i = 0; i < scores.length; i++) {
-    const x = scores[i]!;
+    const x = scores[i]! / unit;
     sum += x;
     weighted += xLog(x);
   }
@@ -32,14 +38,16 @@ export function sumNormalisedNats(scores: ArrayLike<number>): number {
 
 /**
  * Entropy of p, where p_i is the normalised Gaussian kernel density of the scores at score i, with Scott's bandwidth:
- * at most log N. Equal scores have no bandwidth; they all have the same p_i, so the entropy is log N.
+ * at most log N. Equal scores have no bandwidth; they all have the same p_i, so the entropy is log N. NaN if a score is
+ * not finite, or if there are none.
  */
 export function kernelDensityNats(scores: ArrayLike<number>): number {
   const n = scores.length;
-  const bandwidth = scottBandwidth(scores);
-  if (!(bandwidth > 0)) return hasNaN(scores) ? Number.NaN : Math.log(n);
-  const perBandwidth = Math.SQRT1_2 / bandwidth;
-  const scaled = Float64Array.from(scores, (score) => score * perBandwidth);
+  if (n === 0 || !areFinite(scores)) return Number.NaN;
+  const spread = offsetsOf(scores);
+  if (spread === undefined) return Math.log(n);
+  const perBandwidth = Math.SQRT1_2 / scaledBandwidth(spread.offsets);
+  const scaled = spread.offsets.map((offset) => offset * perBandwidth);
   // Computes each pair once. The initial 1 is each score's kernel at itself.
   const density = new Float64Array(n).fill(1);
   for (let i = 0; i < n; i++) {
@@ -65,7 +73,7 @@ export function bernoulliNats(probabilities: ArrayLike<number>): number {
 
 const xLog = (x: number) => (x === 0 ? 0 : x * Math.log(x));
 
-function hasNaN(values: ArrayLike<number>): boolean {
-  for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) return true;
-  return false;
+function areFinite(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }

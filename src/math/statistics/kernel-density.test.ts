@@ -54,6 +54,12 @@ describe('kernel densities', () => {
     expect(scottBandwidth([])).toBeNaN();
   });
 
+  it.each(fixture.extremes.samples)('have Python’s bandwidth, $bandwidth, for extreme values', (sample) => {
+    const actual = scottBandwidth(sample.values.map(Number));
+    if (sample.bandwidth === null) expect(actual).toBeNaN();
+    else expect(actual / sample.bandwidth).toBeCloseTo(1, 12);
+  });
+
   it('reads each value once, however many points the grid has', () => {
     let reads = 0;
     const values = new Proxy(humps(1000, 4), {

@@ -1,3 +1,5 @@
+import { between, offsetsOf } from './numbers';
+
 /** Evenly spaced points from `from` to `to`, both included. */
 export interface EvenGrid {
   readonly from: number;
@@ -6,37 +8,41 @@ export interface EvenGrid {
 }
 
 export function gridPoints({ from, to, points }: EvenGrid): Float64Array {
-  return Float64Array.from({ length: points }, (_, i) => from + ((to - from) * i) / (points - 1));
+  return Float64Array.from({ length: points }, (_, i) => between(from, to, points === 1 ? 0 : i / (points - 1)));
 }
 
 /**
  * Scott's bandwidth (1992), as in SciPy's `gaussian_kde`: the sample standard deviation (n - 1) times n^(-1/5). NaN for
- * fewer than two values and for equal values.
+ * fewer than two values, for equal values and if a value is not finite.
  */
 export function scottBandwidth(values: ArrayLike<number>): number {
-  const n = values.length;
-  if (n < 2) return Number.NaN;
+  const spread = offsetsOf(values);
+  if (spread === undefined) return Number.NaN;
+  const bandwidth = scaledBandwidth(spread.offsets) / spread.scale[1] / spread.scale[0];
+  return bandwidth > 0 ? bandwidth : Number.NaN;
+}
+
+/** Scott's bandwidth of offsets, in their own unit. */
+export function scaledBandwidth(offsets: Float64Array): number {
+  const n = offsets.length;
   let mean = 0;
   let squares = 0;
   for (let i = 0; i < n; i++) {
-    const difference = values[i]! - mean;
+    const difference = offsets[i]! - mean;
     mean += difference / (i + 1);
-    squares += difference * (values[i]! - mean);
+    squares += difference * (offsets[i]! - mean);
   }
-  const deviation = Math.sqrt(squares / (n - 1));
-  // Ignore rounding noise when all values are equal.
-  return deviation > Math.abs(mean) * 1e-12 ? deviation * n ** (-1 / 5) : Number.NaN;
+  return Math.sqrt(squares / (n - 1)) * n ** (-1 / 5);
 }
 
 /** The Gaussian kernel density at each grid point, summed over all values. */
 export function exactDensity(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): Float64Array {
-  const scale = 1 / (values.length * bandwidth * Math.sqrt(2 * Math.PI));
-  const perBandwidth = Math.SQRT1_2 / bandwidth;
+  const scale = 1 / (values.length * Math.sqrt(2 * Math.PI)) / bandwidth;
   return gridPoints(grid).map((point) => {
     let sum = 0;
     for (let i = 0; i < values.length; i++) {
-      const distance = (values[i]! - point) * perBandwidth;
-      sum += Math.exp(-distance * distance);
+      const distance = (values[i]! - point) / bandwidth;
+      sum += Math.exp(-0.5 * distance * distance);
     }
     return sum * scale;
   });
@@ -47,6 +53,8 @@ const cellsPerBandwidth = 16;
 const maxCellsPerStep = 64;
 /** Distance at which the kernel is cut off, in bandwidths. */
 const kernelReach = 5;
+/** In cells. */
+const maxReach = 1 << 20;
 
 /**
  * Values binned into fine cells around a grid's points. The density is the convolution of the counts with the kernel,
@@ -64,10 +72,12 @@ export interface BinnedSamples {
 
 export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth: number): BinnedSamples {
   const { from, to, points } = grid;
-  const step = (to - from) / (points - 1);
-  const perStep = Math.min(maxCellsPerStep, Math.max(1, Math.ceil((step * cellsPerBandwidth) / bandwidth)));
+  const step = to / (points - 1) - from / (points - 1);
+  const perStep = Math.min(maxCellsPerStep, Math.max(1, Math.ceil((step / bandwidth) * cellsPerBandwidth)));
   const width = step / perStep;
-  const reach = Math.max(1, Math.ceil((kernelReach * bandwidth) / width));
+  const reach = Math.max(1, Math.ceil((bandwidth / width) * kernelReach));
+  if (!(reach <= maxReach))
+    throw new RangeError(`a bandwidth of ${bandwidth} is too wide for a grid from ${from} to ${to}`);
   const cells = (points - 1) * perStep + 1 + 2 * reach;
   const counts = new Uint32Array(cells + 1);
   const weights = new Float64Array(cells + 1);
@@ -88,7 +98,7 @@ export function binSamples(values: ArrayLike<number>, grid: EvenGrid, bandwidth:
   }
   const kernel = Float64Array.from({ length: 2 * reach + 1 }, (_, i) => {
     const distance = ((i - reach) * width) / bandwidth;
-    return Math.exp(-0.5 * distance * distance) / (bandwidth * Math.sqrt(2 * Math.PI));
+    return Math.exp(-0.5 * distance * distance) / bandwidth / Math.sqrt(2 * Math.PI);
   });
   return {
     counts,

@@ -88,4 +88,41 @@ describe('charts that filter each other', () => {
   it('are rejected if there are more than a mask has bits', () => {
     expect(() => createLinkedFilter(new Array(32).fill(columns[0]), classOf, 3)).toThrow('32 charts');
   });
+
+  it('count rows in no bin: below, above and without a value', () => {
+    const values = [-Infinity, -1, 0, 0.5, 1, 1.5, Infinity, Number.NaN];
+    const classes = Uint8Array.of(0, 1, 0, 1, 0, 1, 1, 0);
+    const filter = createLinkedFilter(
+      [
+        { values, edges: evenEdges(0, 1, 2) },
+        { codes: [0, 0, 0, 0, 1, 1, 1, 1], bins: 1 },
+      ],
+      classes,
+      2,
+    );
+    const outside = () =>
+      filter.counts().outside.map(({ below, above, missing }) => [below, above, missing].map((of) => [...of]));
+    expect(outside()).toEqual([
+      [
+        [1, 1],
+        [0, 2],
+        [1, 0],
+      ],
+      [
+        [0, 0],
+        [0, 0],
+        [2, 2],
+      ],
+    ]);
+    filter.keepCodes(1, [1]);
+    expect(outside()[0]).toEqual([
+      [1, 1],
+      [0, 0],
+      [0, 0],
+    ]);
+    // A range that reaches beyond the edges keeps the infinite values on that side.
+    filter.keepAll(1);
+    filter.keepRange(0, -Infinity, 0.5);
+    expect([...filter.counts().left]).toEqual([2, 1]);
+  });
 });

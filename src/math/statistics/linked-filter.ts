@@ -1,6 +1,11 @@
+import { binFinder } from './histogram';
+
 /** Linked charts over the same rows: each chart shows the rows that the filters of all other charts keep. */
 export interface LinkedFilter {
-  /** Keeps rows with a value in [low, high), or in [low, high] if `high` is the last edge. Drops rows without a value. */
+  /**
+   * Keeps rows with a value in [low, high), or in [low, high] if `high` is the last edge or above it. Drops rows without
+   * a value.
+   */
   keepRange(column: number, low: number, high: number): void;
   /** Keeps a row if `isKept` is 1 for its code. */
   keepCodes(column: number, isKept: ArrayLike<number>): void;
@@ -18,10 +23,19 @@ export type LinkedColumn =
   | { readonly codes: ArrayLike<number>; readonly bins: number };
 
 interface LinkedCounts {
-  /** One [bins * classes] array per column, with the classes of each bin adjacent; rows in no bin are not counted. */
+  /** One [bins * classes] array per column, with the classes of each bin adjacent. */
   readonly byColumn: readonly Uint32Array[];
+  /** The rows in no bin, by column and class: [classes] each. */
+  readonly outside: readonly OutsideCounts[];
   /** [classes], the number of rows that all filters keep. */
   readonly left: Uint32Array;
+}
+
+interface OutsideCounts {
+  readonly below: Uint32Array;
+  readonly above: Uint32Array;
+  /** Without a value. */
+  readonly missing: Uint32Array;
 }
 
 /** A row's mask has one bit for each column and one for `keepRows`. */
@@ -41,8 +55,8 @@ export function createLinkedFilter(
   const rows = classOf.length;
   const failed = new Int32Array(rows);
   const binCounts = columns.map((column) => ('codes' in column ? column.bins : column.edges.length - 1));
-  // Rows in no bin go into an extra last slot, which is dropped.
-  const slots = columns.map((column, i) => slotsOf(column, classOf, classes, binCounts[i]! * classes));
+  // Three slots follow the bins: below, above and without a value.
+  const slots = columns.map((column, i) => slotsOf(column, classOf, classes, binCounts[i]!));
 
   const mark = (column: number, keeps: (row: number) => boolean) => {
     const bit = 1 << column;
@@ -72,7 +86,7 @@ export function createLinkedFilter(
     keepRows: (isKept) => mark(maxColumns, isKept === undefined ? () => true : (row) => isKept[row] === 1),
     keeps: (row) => failed[row] === 0,
     counts() {
-      const counted = binCounts.map((bins) => new Uint32Array(bins * classes + 1));
+      const counted = binCounts.map((bins) => new Uint32Array((bins + 3) * classes));
       const left = new Uint32Array(classes);
       for (let row = 0; row < rows; row++) {
         const mask = failed[row]!;
@@ -90,23 +104,34 @@ export function createLinkedFilter(
           counts[slot] = counts[slot]! + 1;
         }
       }
-      return { byColumn: counted.map((counts) => counts.subarray(0, -1)), left };
+      const slot = (column: number, i: number) => {
+        const from = (binCounts[column]! + i) * classes;
+        return counted[column]!.subarray(from, from + classes);
+      };
+      return {
+        byColumn: counted.map((counts, column) => counts.subarray(0, binCounts[column]! * classes)),
+        outside: counted.map((_, column) => ({
+          below: slot(column, 0),
+          above: slot(column, 1),
+          missing: slot(column, 2),
+        })),
+        left,
+      };
     },
   };
 }
 
-function slotsOf(column: LinkedColumn, classOf: Uint8Array, classes: number, none: number): Uint32Array {
+function slotsOf(column: LinkedColumn, classOf: Uint8Array, classes: number, bins: number): Uint32Array {
+  const [below, above, missing] = [bins, bins + 1, bins + 2];
   if ('codes' in column) {
-    const { codes, bins } = column;
-    return Uint32Array.from(classOf, (cls, row) => (codes[row]! < bins ? codes[row]! * classes + cls : none));
+    const { codes } = column;
+    return Uint32Array.from(classOf, (cls, row) => (codes[row]! < bins ? codes[row]! : missing) * classes + cls);
   }
   const { values, edges } = column;
-  const bins = edges.length - 1;
-  const [from, to] = [edges[0]!, edges[bins]!];
-  const perUnit = bins / (to - from);
+  const binOf = binFinder(edges);
   return Uint32Array.from(classOf, (cls, row) => {
-    const value = values[row]!;
-    if (!(value >= from && value <= to)) return none;
-    return Math.min(bins - 1, Math.floor((value - from) * perUnit)) * classes + cls;
+    const bin = binOf(values[row]!);
+    const slot = Number.isNaN(bin) ? missing : bin < 0 ? below : bin >= bins ? above : bin;
+    return slot * classes + cls;
   });
 }

@@ -21,4 +21,10 @@ describe('pooling', () => {
     expect([...poolAnswers(values, starts, isContent, 'content-mean')]).toEqual([3, Number.NaN, 2]);
     expect([...poolAnswers(values, starts, isContent, 'max')]).toEqual([3, Number.NaN, 7]);
   });
+
+  it('is at -Infinity if a token is, and does not overflow otherwise', () => {
+    expect(poolTokens([-1, -Infinity, Number.NaN], undefined, 'mean')).toBe(-Infinity);
+    expect(poolTokens([-1, -Infinity, -3], [true, false, true], 'content-mean')).toBe(-2);
+    expect(poolTokens([1.7e308, 1.7e308, Number.NaN], undefined, 'mean') / 1.7e308).toBeCloseTo(1, 12);
+  });
 });

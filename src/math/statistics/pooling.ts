@@ -1,3 +1,5 @@
+import { meanOf } from './numbers';
+
 /** How an answer's token values are combined into one value; in display order. */
 export const poolings = ['mean', 'content-mean', 'max', 'min', 'first-content', 'last-content'] as const;
 
@@ -14,8 +16,8 @@ export const poolingNames: Readonly<Record<Pooling, string>> = {
 };
 
 /**
- * Combines the token values of one answer into one value. NaNs are ignored; the result is NaN if no value remains. The
- * content poolings use all tokens if `isContent` is undefined or no content token has a value.
+ * Combines the token values of one answer into one value. NaNs are ignored; the result is NaN if no value remains. A
+ * token at -Infinity puts the mean there too. The content poolings use all tokens if `isContent` is undefined or no content token has a value.
  */
 export function poolTokens(
   values: ArrayLike<number>,
@@ -82,7 +84,10 @@ function reduce(
   switch (pooling) {
     case 'mean':
     case 'content-mean':
-      return n === 0 ? Number.NaN : sum / n;
+      if (n === 0) return Number.NaN;
+      if (Number.isFinite(sum) || !Number.isFinite(min) || !Number.isFinite(max)) return sum / n;
+      // The sum of finite values overflowed.
+      return meanOf(included(values, isIncluded, from, to));
     case 'max':
       return max;
     case 'min':
@@ -92,4 +97,15 @@ function reduce(
     case 'last-content':
       return last;
   }
+}
+
+function included(
+  values: ArrayLike<number>,
+  isIncluded: ArrayLike<number | boolean> | undefined,
+  from: number,
+  to: number,
+): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i)
+    .filter((token) => !Number.isNaN(values[token]) && (isIncluded === undefined || Boolean(isIncluded[token])))
+    .map((token) => values[token]!);
 }

@@ -13,10 +13,11 @@ export interface Resampler {
  */
 export const maxExactDraws = 20_000;
 
-export function createResampler(counts: ArrayLike<number>): Resampler {
+/** `all` is the number of values that are resampled together, if `counts` holds only some of them. */
+export function createResampler(counts: ArrayLike<number>, all = 0): Resampler {
   let total = 0;
   for (let cell = 0; cell < counts.length; cell++) total += counts[cell]!;
-  if (total > maxExactDraws) return { draw: (into, random) => drawCells(counts, into, random) };
+  if (Math.max(total, all) > maxExactDraws) return { draw: (into, random) => drawCells(counts, into, random) };
   const cellOf = new Uint32Array(total);
   for (let cell = 0, next = 0; cell < counts.length; cell++) {
     cellOf.fill(cell, next, next + counts[cell]!);

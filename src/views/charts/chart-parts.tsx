@@ -163,3 +163,24 @@ export function UprightMark(props: {
     </g>
   );
 }
+
+/** Marks values beyond an end of the axis, such as -∞, with their number: an arrow at the end of the plot. */
+export function EdgeMark(props: {
+  readonly side: 'low' | 'high';
+  readonly atPx: number;
+  readonly yPx: number;
+  readonly label: string;
+}) {
+  const { side, atPx, yPx, label } = props;
+  const inwards = side === 'low' ? 1 : -1;
+  const text = { x: 12 * inwards, dy: '0.32em', textAnchor: side === 'low' ? 'start' : 'end' } as const;
+  return (
+    <g className="edge-mark" transform={`translate(${atPx} ${yPx})`}>
+      <path d={`M0 0l${8 * inwards} -5v10Z`} />
+      <text className="upright-casing" {...text}>
+        {label}
+      </text>
+      <text {...text}>{label}</text>
+    </g>
+  );
+}

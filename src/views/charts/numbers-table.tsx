@@ -40,6 +40,7 @@ export function NumbersTable(props: {
 }
 
 function formatCell(value: number): string {
-  if (!Number.isFinite(value)) return '';
+  if (Number.isNaN(value)) return '';
+  if (!Number.isFinite(value)) return value < 0 ? '-∞' : '∞';
   return Number.isInteger(value) ? value.toLocaleString('en') : String(Number(value.toPrecision(4)));
 }

@@ -1,7 +1,7 @@
 import { Button, FileTrigger } from 'react-aria-components';
 import { dropOwnCalibration, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
 import type { OpenCalibration } from '../../state/statistics-queries';
-import { formatWhole } from '../../text/number-format';
+import { formatCount, formatWhole } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 
 interface CalibrationSourceProps {
@@ -48,7 +48,8 @@ function Facts({ calibration }: { readonly calibration: OpenCalibration }) {
   const { facts, rows, right, wrong, unscored, notes } = loaded;
   return (
     <>
-      <strong>{name}</strong>: {formatWhole(rows)} answers, {formatWhole(right)} right and {formatWhole(wrong)} wrong
+      <strong>{name}</strong>: {formatCount(rows, 'answer', 'answers')}, {formatWhole(right)} right and{' '}
+      {formatWhole(wrong)} wrong
       {unscored > 0 && `, ${formatWhole(unscored)} not scored`}.{' '}
       {facts ? (
         <>

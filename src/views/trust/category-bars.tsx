@@ -71,7 +71,7 @@ export function CategoryBars(props: CategoryBarsProps) {
       <ClassPattern id={patternId} />
       {rows.map(({ name, right, wrong, unscored, all }, i) => {
         const isChosen = chosen.includes(name);
-        const text = `${nameOf(name)}: ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`;
+        const text = `${nameOf(name)}: ${formatWhole(right)} right, ${formatWhole(wrong)} wrong${unscored > 0 ? `, ${formatWhole(unscored)} not scored` : ''}`;
         return (
           // biome-ignore lint/a11y/useSemanticElements: an SVG cannot contain an input
           <g

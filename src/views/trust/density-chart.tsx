@@ -5,13 +5,16 @@ import { barsPathData, binAt, maxCounts } from '../../marks/histogram';
 import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
 import type { AnswerValue, Distribution } from '../../statistics/api';
-import { formatCount, formatWhole } from '../../text/number-format';
+import { formatCount, formatWhole, listOf } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
-import { BottomAxis, ClassKey, ClassPattern, patternFill, UprightMark } from '../charts/chart-parts';
+import { BottomAxis, ClassKey, ClassPattern, EdgeMark, patternFill, UprightMark } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
 import { formatOf, valueUnit } from './trust-words';
 
 const classes = ['right', 'wrong'] as const;
+
+/** Height of the threshold's label, which the curves must not cross. */
+const labelRoomPx = 18;
 
 interface DensityChartProps {
   readonly title: string;
@@ -47,7 +50,10 @@ export function DensityChart(props: DensityChartProps) {
       [margins.left, Math.max(margins.left, widthPx - margins.right)],
     );
     const columns = { right: densityColumns(grid, densities.right), wrong: densityColumns(grid, densities.wrong) };
-    const y = scaleLinear([0, maxDensity([columns.right, columns.wrong]) || 1], [stripTopPx - 6, margins.top + 4]);
+    const y = scaleLinear(
+      [0, maxDensity([columns.right, columns.wrong]) || 1],
+      [stripTopPx - 6, margins.top + labelRoomPx],
+    );
     const { right, wrong } = histograms;
     const max = maxCounts({ right: right.counts, wrong: wrong.counts });
     // A shared square-root scale, because there may be far fewer wrong answers than right ones.
@@ -75,6 +81,7 @@ export function DensityChart(props: DensityChartProps) {
     margins.bottom,
   ]);
   const { x, paths, bars, basePx, midPx } = drawing;
+  const ends = infiniteEnds(distribution);
   const isAnswerHigh = answer !== undefined && threshold !== undefined && answer > threshold;
   const step = (domain[1] - domain[0]) / 100;
   const textAt = (at: number) => {
@@ -99,7 +106,7 @@ export function DensityChart(props: DensityChartProps) {
   return (
     <ChartFrame
       title={title}
-      note={note ?? densityNote(distribution) ?? wholeNote}
+      note={[note ?? densityNote(distribution) ?? wholeNote, ...leftOutSentences(distribution)].join(' ')}
       level={level}
       heightPx={heightPx}
       widthPx={widthPx}
@@ -155,7 +162,16 @@ export function DensityChart(props: DensityChartProps) {
           side={isAnswerHigh ? 'left' : 'right'}
         />
       )}
-      {answer !== undefined && Number.isFinite(answer) && (
+      {ends.map(({ side, n, place }) => (
+        <EdgeMark
+          key={side}
+          side={side}
+          atPx={side === 'low' ? margins.left : widthPx - margins.right}
+          yPx={midPx - 10}
+          label={`${formatCount(n, 'answer', 'answers')} at ${place}`}
+        />
+      ))}
+      {answer !== undefined && !Number.isNaN(answer) && (
         <UprightMark
           kind="answer"
           atPx={x(Math.min(domain[1], Math.max(domain[0], answer)))}
@@ -193,15 +209,39 @@ export function densityNote({ densities }: Distribution): string | undefined {
   return reasons.length > 0 ? [...new Set(reasons)].join(' ') : undefined;
 }
 
-function densityFacts({ densities, leftOut }: Distribution): string[] {
+/** The ends of the axis beyond which there are answers, with their number. */
+function infiniteEnds({ infinite: { right, wrong } }: Distribution) {
+  const ends = [
+    { side: 'low', place: '-∞', right: right.low, wrong: wrong.low },
+    { side: 'high', place: '∞', right: right.high, wrong: wrong.high },
+  ] as const;
+  return ends.map((end) => ({ ...end, n: end.right + end.wrong })).filter(({ n }) => n > 0);
+}
+
+/** Which answers the curves and bars leave out, and how many. */
+export function leftOutSentences(distribution: Distribution): string[] {
+  const { leftOut } = distribution;
+  const beyond = infiniteEnds(distribution).map(({ place, right, wrong }) => {
+    const counts = [
+      ...(right > 0 ? [`${formatWhole(right)} right`] : []),
+      ...(wrong > 0 ? [`${formatWhole(wrong)} wrong`] : []),
+    ];
+    return `${listOf(counts)} ${right + wrong === 1 ? 'answer' : 'answers'} at ${place}`;
+  });
+  return [
+    ...(beyond.length > 0 ? [`At the edge, and not in the curves: ${listOf(beyond)}.`] : []),
+    ...(leftOut > 0 ? [`Left out: ${formatCount(leftOut, 'answer', 'answers')} without a value or score.`] : []),
+  ];
+}
+
+function densityFacts(distribution: Distribution): string[] {
+  const { densities } = distribution;
   const facts = classes.map((name) => {
     const estimate = densities[name];
     const bandwidth = estimate.state === 'none' ? '' : `, bandwidth ${Number(estimate.bandwidth.toPrecision(4))}`;
     return `${name}: ${formatCount(estimate.n, 'answer', 'answers')}${bandwidth}${estimate.state === 'banded' ? ', pointwise 95 % bootstrap bands' : ''}`;
   });
-  return leftOut > 0
-    ? [...facts, `left out: ${formatCount(leftOut, 'answer', 'answers')} without a value or score`]
-    : facts;
+  return [...facts, ...leftOutSentences(distribution)];
 }
 
 function densityTable({ grid, densities }: Distribution, unit: string): ChartTable {

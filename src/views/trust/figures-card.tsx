@@ -1,11 +1,13 @@
+import type { AurocInterval } from '../../math/statistics/auroc';
 import type { Share } from '../../math/statistics/share';
-import type { ThresholdReport } from '../../statistics/api';
-import { formatPercent, formatWhole } from '../../text/number-format';
-import { formatNats } from './trust-words';
+import type { KindsReport, ThresholdReport } from '../../statistics/api';
+import { formatCount, formatPercent, formatWhole, listOf } from '../../text/number-format';
+import { formatNats, kindsSentence } from './trust-words';
 
 interface FiguresCardProps {
   readonly entropy: ThresholdReport;
   readonly logProb: ThresholdReport | undefined;
+  readonly kinds: KindsReport | undefined;
   readonly entropyName: string;
 }
 
@@ -17,7 +19,7 @@ const paper = {
 };
 
 /** The threshold and its performance, for entropy and for log-probability, next to the paper's figures. */
-export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps) {
+export function FiguresCard({ entropy, logProb, kinds, entropyName }: FiguresCardProps) {
   const [a, b] = [entropy.figures, logProb?.figures];
   const why = [entropy.why, logProb?.why].filter((reason) => reason !== undefined);
   const rows: readonly Figure[] = [
@@ -40,8 +42,10 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
     },
     { name: 'True positive rate', a: share(a?.truePositives), b: share(b?.truePositives) },
     { name: 'False positive rate', a: share(a?.falsePositives), b: share(b?.falsePositives) },
-    { name: 'AUROC', a: auroc(entropy), b: auroc(logProb) },
+    { name: 'AUROC', a: auroc(entropy.auroc), b: auroc(logProb?.auroc) },
+    ...withinRow(kinds, logProb !== undefined),
   ];
+  const uncounted = uncountedSentence(entropy, logProb);
   const checked = a?.shareBelow.n;
   return (
     <section className="figures" aria-labelledby="figures-title">
@@ -50,7 +54,7 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
       </h3>
       <p className="chart-note">
         {a && checked !== undefined
-          ? `The threshold is the mean of the two class means, set on ${formatWhole(a.setOn)} answers and checked on ${formatWhole(checked)} others. In brackets: 95 % intervals.`
+          ? `The threshold is the mean of the two class means, set on ${formatCount(a.setOn, 'answer', 'answers')} and checked on ${formatWhole(checked)} others. In brackets: 95 % intervals.`
           : why.join(' ')}
       </p>
       <table>
@@ -78,6 +82,8 @@ export function FiguresCard({ entropy, logProb, entropyName }: FiguresCardProps)
         </tbody>
       </table>
       {a && why.length > 0 && <p className="chart-note">{why.join(' ')}</p>}
+      <p className="chart-note">{kindsSentence(kinds, entropy.auroc)}</p>
+      {uncounted !== '' && <p className="chart-note">{uncounted}</p>}
     </section>
   );
 }
@@ -120,8 +126,36 @@ function share(of: Share | undefined): FigureText | undefined {
   return { value: formatPercent(of.value), interval: `(${(of.low * 100).toFixed(0)}–${(of.high * 100).toFixed(0)})` };
 }
 
-function auroc(report: ThresholdReport | undefined): FigureText | undefined {
-  if (report?.auroc === undefined) return undefined;
-  const { value, low, high } = report.auroc;
+function auroc(area: AurocInterval | undefined): FigureText | undefined {
+  if (area === undefined) return undefined;
+  const { value, low, high } = area;
   return { value: value.toFixed(2), interval: `(${low.toFixed(2)}–${high.toFixed(2)})` };
+}
+
+function withinRow(kinds: KindsReport | undefined, hasLogProb: boolean): Figure[] {
+  if (kinds === undefined || kinds.by === 'none') return [];
+  const [a, b] = kinds.within;
+  const name = kinds.by === 'kind' ? 'AUROC within one kind of question' : 'AUROC within one dataset';
+  return [{ name, a: auroc(a), b: hasLogProb ? auroc(b) : undefined }];
+}
+
+/** Says which answers the figures leave out, and which ones the threshold's means do. Empty if all are included. */
+export function uncountedSentence(entropy: ThresholdReport, logProb: ThresholdReport | undefined): string {
+  const of = (name: string, report: ThresholdReport | undefined) => {
+    const { leftOut = 0, figures } = report ?? {};
+    const infinite = figures?.notAveraged ?? 0;
+    return {
+      leftOut: leftOut > 0 ? [`${formatCount(leftOut, 'answer', 'answers')} for ${name}`] : [],
+      infinite: infinite > 0 ? [`${formatCount(infinite, 'answer', 'answers')} for ${name}`] : [],
+    };
+  };
+  const [a, b] = [of('entropy', entropy), of('log-probability', logProb)];
+  const leftOut = [...a.leftOut, ...b.leftOut];
+  const infinite = [...a.infinite, ...b.infinite];
+  return [
+    ...(leftOut.length > 0 ? [`Without a value or score, and not counted: ${listOf(leftOut)}.`] : []),
+    ...(infinite.length > 0
+      ? [`With an infinite value, and counted everywhere except in the class means: ${listOf(infinite)}.`]
+      : []),
+  ].join(' ');
 }

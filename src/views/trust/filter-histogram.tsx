@@ -3,10 +3,10 @@ import { useId, useMemo } from 'react';
 import { countTicks } from '../../marks/axis';
 import type { Range } from '../../marks/brush';
 import { barsPathData, binAt, maxCounts, stepsPathData } from '../../marks/histogram';
-import type { AnswerValue, ChartCounts } from '../../statistics/api';
-import { formatCount, formatWhole } from '../../text/number-format';
+import type { AnswerValue, ChartCounts, ClassCounts } from '../../statistics/api';
+import { formatCount, formatWhole, listOf } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
-import { BottomAxis, ClassPattern, LeftAxis, patternFill } from '../charts/chart-parts';
+import { BottomAxis, ClassPattern, EdgeMark, LeftAxis, patternFill } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
 import { formatOf, spanText, valueUnit } from './trust-words';
 
@@ -51,12 +51,17 @@ export function FilterHistogram(props: FilterHistogramProps) {
     [edges, whole, x, y],
   );
   const ticks = countTicks(y, 34).map((tick) => ({ ...tick, label: tick.label.replace('-', '') }));
+  const lowText = beyondText(counts.below, '-∞');
+  const highText = beyondText(counts.above, '∞');
+  const hidden = hiddenText(counts);
   const textAt = (at: number) => {
     const bin = binAt(edges, at);
     if (bin === undefined) return `${format(at)} ${unit}`;
     const [right, wrong] = [counts.right[bin]!, counts.wrong[bin]!];
     const share = right + wrong === 0 ? '' : ` · ${((100 * right) / (right + wrong)).toFixed(0)} % right`;
-    return `${spanText(value, edges[bin]!, edges[bin + 1]!)} · ${formatWhole(right)} right, ${formatWhole(wrong)} wrong${share}`;
+    const beyond = [...(bin === 0 ? [lowText] : []), ...(bin === bins - 1 ? [highText] : [])];
+    const more = beyond.filter((text) => text !== '').map((text) => ` · ${text}`);
+    return `${spanText(value, edges[bin]!, edges[bin + 1]!)} · ${formatWhole(right)} right, ${formatWhole(wrong)} wrong${share}${more.join('')}`;
   };
   return (
     <ChartFrame
@@ -68,11 +73,10 @@ export function FilterHistogram(props: FilterHistogramProps) {
             <button type="button" className="link-button" onClick={() => onBrush(undefined)}>
               Clear
             </button>
+            {hidden}
           </>
-        ) : counts.leftOut > 0 ? (
-          `Drag to filter. Not shown: ${formatCount(counts.leftOut, 'answer', 'answers')} without this value.`
         ) : (
-          'Drag to filter.'
+          `Drag to filter.${hidden}`
         )
       }
       heightPx={heightPx}
@@ -91,17 +95,22 @@ export function FilterHistogram(props: FilterHistogramProps) {
       }}
       brushing={{ range, onBrush }}
       table={() => ({
-        columns: [`from (${unit})`, `to (${unit})`, 'right', 'wrong', 'all right', 'all wrong'],
-        rows: Array.from({ length: bins }, (_, bin) => [
-          edges[bin]!,
-          edges[bin + 1]!,
-          counts.right[bin]!,
-          counts.wrong[bin]!,
-          whole.right[bin]!,
-          whole.wrong[bin]!,
-        ]),
+        columns: [`from (${unit})`, `to (${unit})`, 'right', 'wrong', 'not scored', 'all right', 'all wrong'],
+        rows: [
+          ...beyondRow(Number.NEGATIVE_INFINITY, counts.below, whole.below),
+          ...Array.from({ length: bins }, (_, bin) => [
+            edges[bin]!,
+            edges[bin + 1]!,
+            counts.right[bin]!,
+            counts.wrong[bin]!,
+            counts.unscored[bin]!,
+            whole.right[bin]!,
+            whole.wrong[bin]!,
+          ]),
+          ...beyondRow(Number.POSITIVE_INFINITY, counts.above, whole.above),
+        ],
       })}
-      provenance={provenance}
+      provenance={hidden === '' ? provenance : [...provenance, hidden.trim()]}
       fileName={fileName}
     >
       <ClassPattern id={patternId} />
@@ -116,6 +125,33 @@ export function FilterHistogram(props: FilterHistogramProps) {
       />
       <line className="axis-line" x1={margins.left} x2={widthPx - margins.right} y1={y(0)} y2={y(0)} />
       <BottomAxis x={x} widthPx={widthPx} heightPx={heightPx} margins={margins} label={unit} spacingPx={70} />
+      {lowText !== '' && <EdgeMark side="low" atPx={margins.left} yPx={margins.top + 6} label={lowText} />}
+      {highText !== '' && (
+        <EdgeMark side="high" atPx={widthPx - margins.right} yPx={margins.top + 6} label={highText} />
+      )}
     </ChartFrame>
   );
+}
+
+const totalOf = ({ right, wrong, unscored }: ClassCounts) => right + wrong + unscored;
+
+/** "12 answers at -∞"; empty if there are none. */
+function beyondText(counts: ClassCounts, place: string): string {
+  const n = totalOf(counts);
+  return n === 0 ? '' : `${formatCount(n, 'answer', 'answers')} at ${place}`;
+}
+
+function beyondRow(place: number, counts: ClassCounts, whole: ClassCounts): number[][] {
+  if (totalOf(whole) === 0) return [];
+  return [[place, place, counts.right, counts.wrong, counts.unscored, whole.right, whole.wrong]];
+}
+
+/** The answers that the bars leave out, as a sentence; empty if there are none. */
+function hiddenText({ leftOut, unscored, below, above }: ChartCounts): string {
+  const withoutScore = unscored.reduce((sum, count) => sum + count, 0) + below.unscored + above.unscored;
+  const parts = [
+    ...(leftOut > 0 ? [`${formatCount(leftOut, 'answer', 'answers')} without this value`] : []),
+    ...(withoutScore > 0 ? [`${formatCount(withoutScore, 'answer', 'answers')} without a score`] : []),
+  ];
+  return parts.length === 0 ? '' : ` Not shown: ${listOf(parts)}.`;
 }

@@ -11,6 +11,8 @@ const margins: Margins = { top: 26, right: 12, bottom: 38, left: 34 };
 const heightPx = 260;
 const notNumber = (values: readonly (number | null)[]) => values.map((value) => value ?? Number.NaN);
 
+const digitsOf = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(3));
+
 interface HeadCurveProps {
   readonly report: HeadReport;
   /** Name of the model that the head belongs to. */
@@ -30,7 +32,7 @@ export function HeadCurve({ report, model, own }: HeadCurveProps) {
   const peak = peakIndex(f1);
   const textAt = (at: number) => {
     const i = nearestIndex(threshold, at) ?? 0;
-    return `threshold ${formatValue(threshold[i]!)} · accuracy ${accuracy[i]!.toFixed(3)} · F1 ${f1[i]!.toFixed(3)}`;
+    return `threshold ${formatValue(threshold[i]!)} · accuracy ${digitsOf(accuracy[i]!)} · F1 ${digitsOf(f1[i]!)}`;
   };
   return (
     <ChartFrame

@@ -1,12 +1,12 @@
 import type { OpenCalibration } from '../../state/statistics-queries';
-import { formatWhole } from '../../text/number-format';
+import { formatCount, formatWhole } from '../../text/number-format';
 
 /** Provenance lines for a saved chart: what was counted, and how the calibration was made. */
 export function calibrationProvenance({ loaded, name }: OpenCalibration, what: readonly string[]): string[] {
   const { facts, rows, right, wrong } = loaded;
   return [
     what.join(' · '),
-    `${name}: ${formatWhole(rows)} answers, ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`,
+    `${name}: ${formatCount(rows, 'answer', 'answers')}, ${formatWhole(right)} right, ${formatWhole(wrong)} wrong`,
     ...(facts
       ? [
           `model ${facts.model.name} ${facts.model.revision}, head ${facts.head.name} ${facts.head.revision}`,

@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { formatShortCount } from '../../marks/axis';
 import { barsPathData, binAt } from '../../marks/histogram';
 import { countValues, evenEdges } from '../../math/statistics/histogram';
-import { formatPercent, formatValue, formatWhole } from '../../text/number-format';
+import { formatCount, formatPercent, formatValue } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, LeftAxis, UprightMark } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
@@ -33,6 +33,7 @@ export function ScoreHistogram({
     }
     return { counts, patches, above };
   }, [maps, threshold]);
+  const outside = patches - counts.reduce((sum, count) => sum + count, 0);
   const most = Math.max(1, ...counts);
   const x = scaleLinear([0, 1], [margins.left, Math.max(margins.left, widthPx - margins.right)]);
   // A log-like scale, because nearly all patches are in the first bins.
@@ -41,7 +42,7 @@ export function ScoreHistogram({
   return (
     <ChartFrame
       title="Map values"
-      note={`${formatWhole(patches)} patches in ${formatWhole(maps.length)} FastRM maps from this tab, log scale.${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
+      note={`${formatCount(patches, 'patch', 'patches')} in ${formatCount(maps.length, 'FastRM map', 'FastRM maps')} from this tab, log scale.${outside > 0 ? ` Not shown: ${formatCount(outside, 'patch', 'patches')} outside 0 to 1.` : ''}${threshold === undefined || patches === 0 ? '' : ` ${formatPercent(above / patches)} reach ${formatValue(threshold)}.`}`}
       heightPx={heightPx}
       widthPx={widthPx}
       margins={margins}
@@ -53,7 +54,7 @@ export function ScoreHistogram({
         step: 1 / bins,
         textAt: (at) => {
           const bin = binAt(edges, at) ?? 0;
-          return `${formatValue(edges[bin]!)} to ${formatValue(edges[bin + 1]!)} · ${formatWhole(counts[bin]!)} patches`;
+          return `${formatValue(edges[bin]!)} to ${formatValue(edges[bin + 1]!)} · ${formatCount(counts[bin]!, 'patch', 'patches')}`;
         },
         format: formatValue,
         xOf: x,
@@ -63,7 +64,7 @@ export function ScoreHistogram({
         columns: ['from', 'to', 'patches'],
         rows: Array.from(counts, (count, bin) => [edges[bin]!, edges[bin + 1]!, count]),
       })}
-      provenance={[`${maps.length} FastRM maps of the answers in this tab`, 'Patchlight']}
+      provenance={[`${formatCount(maps.length, 'FastRM map', 'FastRM maps')} of the answers in this tab`, 'Patchlight']}
       fileName="scores"
     >
       <LeftAxis

@@ -5,14 +5,22 @@ import { usePageView, viewHref } from '../../state/page-view';
 import { distributionQuery, type OpenCalibration } from '../../state/statistics-queries';
 import { type EntropyValue, meanLogProb } from '../../state/trust-choices';
 import type { AnswerValue, MapEntropies } from '../../statistics/api';
-import { formatWhole, unbroken } from '../../text/number-format';
+import { formatCount, unbroken } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import type { ShownRun } from '../shared/use-shown-run';
 import { DensityChart, densityNote } from './density-chart';
 import { calibrationProvenance } from './provenance';
-import { comparisonSentence, formatNats, likeSentence, nearestOf, valueName } from './trust-words';
+import {
+  commonKindsSentence,
+  comparisonSentence,
+  formatNats,
+  kindsSentence,
+  likeSentence,
+  nearestOf,
+  valueName,
+} from './trust-words';
 import type { AnswerTrust } from './use-answer-trust';
-import { useThreshold } from './use-threshold';
+import { useKinds, useThreshold } from './use-threshold';
 import { EntropyChoices } from './value-choices';
 import './trust-evidence.css';
 
@@ -25,6 +33,7 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
     meanLogProb,
     'panel logProb',
   );
+  const kinds = useKinds(calibration?.loaded, choice?.value, 'panel');
   if (calibration === undefined || choice === undefined || entropyNats === undefined) return null;
   const { loaded, name } = calibration;
   return (
@@ -61,13 +70,22 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
           {unbroken(lowerFirst(likeSentence(like.logProb, 'mean log-probability')))}
         </p>
       )}
-      <p>{comparisonSentence(entropyReport, logProbReport)}</p>
+      <p>
+        {unbroken(
+          [
+            comparisonSentence(entropyReport, logProbReport),
+            kindsSentence(kinds, entropyReport?.auroc),
+            like && commonKindsSentence(like.entropy, loaded.kindsBy),
+          ].join(' '),
+        )}
+      </p>
       {entropies && <TokenEntropies shown={shown} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">
-        “Answers like this one” are the {formatWhole(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong))}{' '}
-        answers in {name} with the nearest values; the 95 % interval of the share that is right is in brackets. A rate
-        among similar answers is not a guarantee for this one. <DataSetLink />
+        “Answers like this one” are the{' '}
+        {formatCount(Math.min(nearestOf(loaded.rows), loaded.right + loaded.wrong), 'answer', 'answers')} in {name} with
+        the nearest values; the 95 % interval of the share that is right is in brackets. A rate among similar answers is
+        not a guarantee for this one. <DataSetLink />
       </p>
     </div>
   );

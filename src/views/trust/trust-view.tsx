@@ -4,7 +4,7 @@ import { headReportQuery } from '../../state/sample-queries';
 import { distributionQuery, filterCharts, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
 import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
-import { formatPercent, formatWhole, unbroken } from '../../text/number-format';
+import { formatCount, formatPercent, unbroken } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshots, useSourceStatus } from '../shared/use-run';
 import type { ShownRun } from '../shared/use-shown-run';
@@ -16,10 +16,10 @@ import { LinkedCharts } from './linked-charts';
 import { calibrationProvenance } from './provenance';
 import { ScoreHistogram } from './score-histogram';
 import { TableOne } from './table-one';
-import { comparisonSentence, formatNats, valueName } from './trust-words';
+import { comparisonSentence, formatNats, kindsSentence, valueName } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
 import { useSettledFilter } from './use-settled';
-import { useThreshold } from './use-threshold';
+import { useKinds, useThreshold } from './use-threshold';
 import { DrawingChoices, EntropyChoices } from './value-choices';
 import './trust.css';
 
@@ -51,7 +51,10 @@ export function TrustView({ shown }: { readonly shown: ShownRun | undefined }) {
       ) : (
         state.phase !== 'failed' && state.phase !== 'none' && <div className="trust-room" />
       )}
-      <PaperFigures shown={shown} />
+      <PaperFigures
+        shown={shown}
+        ownTable={state.phase === 'open' && state.isOwn ? state.calibration.name : undefined}
+      />
     </main>
   );
 }
@@ -78,12 +81,18 @@ function Headline({ state, choice }: { readonly state: CalibrationState; readonl
   const loaded = state.phase === 'open' ? state.calibration.loaded : undefined;
   const entropy = useThreshold(loaded?.table, choice?.value, 'headline entropy');
   const logProb = useThreshold(loaded?.hasLogProbs ? loaded.table : undefined, meanLogProb, 'headline log-prob');
+  const kinds = useKinds(loaded, choice?.value, 'headline');
   const comparison = comparisonSentence(entropy, logProb);
   return (
     <div className="trust-lead">
       <h1>How far can you trust an answer?</h1>
       <p className="trust-finding">{entropy && <FindingText report={entropy} />}</p>
-      <p>{comparison}</p>
+      <p>
+        {[
+          loaded && !loaded.hasLogProbs ? 'The file has no log-probabilities to compare entropy with.' : comparison,
+          kindsSentence(kinds, entropy?.auroc),
+        ].join(' ')}
+      </p>
     </div>
   );
 }
@@ -96,7 +105,7 @@ function FindingText({ report }: { readonly report: ThresholdReport }) {
   const share = rightSide === 'below' ? shareBelow.value : 1 - shareBelow.value;
   return (
     <>
-      {unbroken(formatPercent(share))} of {formatWhole(shareBelow.n)} answers are {rightSide} an entropy of{' '}
+      {unbroken(formatPercent(share))} of {formatCount(shareBelow.n, 'answer', 'answers')} are {rightSide} an entropy of{' '}
       {formatNats(threshold)} nats. <strong>{unbroken(formatPercent(trusted.value))} of those are right</strong>, and{' '}
       {unbroken(formatPercent(other.value))} of the others.
     </>
@@ -131,6 +140,7 @@ function Exploration({
   });
   const entropy = useThreshold(loaded.table, choice.value, 'entropy', subset);
   const logProb = useThreshold(loaded.hasLogProbs ? loaded.table : undefined, meanLogProb, 'log-prob', subset);
+  const kinds = useKinds(loaded, choice.value, 'figures', subset);
   const provenance = useMemo(
     () => calibrationProvenance(calibration, [valueName(choice.value, loaded.isPooled), subsetName(chosen)]),
     [calibration, choice.value, loaded.isPooled, chosen],
@@ -159,7 +169,7 @@ function Exploration({
           />
         </div>
         <div className="trust-hero-figures">
-          {entropy && <FiguresCard entropy={entropy} logProb={logProb} entropyName="Entropy" />}
+          {entropy && <FiguresCard entropy={entropy} logProb={logProb} kinds={kinds} entropyName="Entropy" />}
           {loaded.hasLogProbs && (
             <Densities
               title="Mean log-probability"
@@ -219,8 +229,17 @@ function subsetName(chosen: TrustSubset): string {
 /** Name of the embedded model, whose head the shipped report describes. */
 const embeddedModel = 'patchlight-scenes';
 
-/** Our versions of the figures in the paper that assess maps rather than answers. */
-function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
+/**
+ * Our versions of the figures in the paper that assess maps rather than answers. `ownTable` is the name of the user's
+ * table, which these figures do not describe.
+ */
+function PaperFigures({
+  shown,
+  ownTable,
+}: {
+  readonly shown: ShownRun | undefined;
+  readonly ownTable: string | undefined;
+}) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
   const runs = useRunSnapshots();
@@ -240,6 +259,12 @@ function PaperFigures({ shown }: { readonly shown: ShownRun | undefined }) {
   return (
     <section className="trust-paper" aria-labelledby="paper-title">
       <h2 id="paper-title">The maps, evaluated as in the paper</h2>
+      {ownTable !== undefined && (
+        <p className="linked-key">
+          These figures describe the maps of {embeddedModel} and of the answers in this tab. They do not come from{' '}
+          {ownTable}.
+        </p>
+      )}
       <div className="trust-pair">
         {report ? (
           <HeadCurve report={report} model={embeddedModel} own={reportThreshold} />

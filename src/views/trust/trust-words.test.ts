@@ -7,14 +7,14 @@ const report = (of: ReturnType<typeof auroc>) => ({ figures: undefined, why: und
 
 describe('trust sentences', () => {
   it('states the number of answers, their range, the share and its interval', () => {
-    const like = { share: shareOf(1000, 1234), from: 4.9, to: 5.1, rank: 0.4 };
+    const like = { share: shareOf(1000, 1234), from: 4.9, to: 5.1, rank: 0.4, kinds: undefined };
     expect(likeSentence(like, 'entropy')).toBe(
       'Of 1,234 answers like this one (entropy 4.90 to 5.10 nats), 81 % (79–83 %) were right.',
     );
   });
 
   it('gives no share for too few answers', () => {
-    const like = { share: shareOf(9, 12), from: 4.9, to: 5.1, rank: 0.4 };
+    const like = { share: shareOf(9, 12), from: 4.9, to: 5.1, rank: 0.4, kinds: undefined };
     expect(likeSentence(like, 'entropy')).toContain('Only 12 answers in the calibration');
     expect(likeSentence(like, 'entropy')).not.toContain('75 %');
   });

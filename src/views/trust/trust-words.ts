@@ -1,8 +1,8 @@
 import type { TableEntropy } from '../../contract/calibration-table';
 import type { AurocInterval } from '../../math/statistics/auroc';
 import { poolingNames } from '../../math/statistics/pooling';
-import type { AnswersLike, AnswerValue, ThresholdReport } from '../../statistics/api';
-import { formatCount, formatShare, formatWhole } from '../../text/number-format';
+import type { AnswersLike, AnswerValue, KindsReport, LoadedCalibration, ThresholdReport } from '../../statistics/api';
+import { formatCount, formatPercent, formatShare } from '../../text/number-format';
 
 /** Display names. */
 export const entropyNames: Readonly<Record<TableEntropy, string>> = {
@@ -40,7 +40,8 @@ export function valueUnit(value: AnswerValue): string {
 
 /** Two to four decimals, more for small values: a confident answer's log-probability may be thousandths of a nat. */
 export function formatNats(value: number): string {
-  if (!Number.isFinite(value)) return '–';
+  if (Number.isNaN(value)) return '–';
+  if (!Number.isFinite(value)) return value < 0 ? '-∞' : '∞';
   const size = Math.abs(value);
   return value.toFixed(size >= 1 ? 2 : size >= 0.1 ? 3 : 4);
 }
@@ -53,7 +54,7 @@ export function formatOf(value: AnswerValue): (number: number) => string {
 export function spanText(value: AnswerValue, from: number, to: number): string {
   const [min, max] = [Math.ceil(from), Math.floor(to)];
   if (value.of === 'length' && min === max) return formatCount(min, 'token', 'tokens');
-  if (value.of === 'length' && min < max) return `${min} to ${max} tokens`;
+  if (value.of === 'length' && min < max) return `${min} to ${formatCount(max, 'token', 'tokens')}`;
   const format = formatOf(value);
   return `${format(from)} to ${format(to)} ${valueUnit(value)}`;
 }
@@ -68,13 +69,51 @@ export function nearestOf(rows: number): number {
 
 /** "Of 500 answers like this one (entropy 4.90 to 5.10 nats), 81 % (79–83 %) were right." */
 export function likeSentence({ share, from, to }: AnswersLike, name: string): string {
-  const span = `${name} ${formatNats(from)} to ${formatNats(to)} nats`;
+  const span = Number.isFinite(from)
+    ? `${name} ${formatNats(from)} to ${formatNats(to)} nats`
+    : `${name} ${formatNats(from)}`;
   if (share.n < minNeighbours)
     return `Only ${formatCount(share.n, 'answer', 'answers')} in the calibration to compare this one with (${span}): too few to estimate how many are right.`;
-  return `Of ${formatWhole(share.n)} answers like this one (${span}), ${formatShare(share)} were right.`;
+  return `Of ${formatCount(share.n, 'answer', 'answers')} like this one (${span}), ${formatShare(share)} were right.`;
 }
 
-function formatAuroc({ value, low, high }: AurocInterval): string {
+/** What the nearest answers have in common besides their value: their kinds of question. Empty if the table has none. */
+export function commonKindsSentence({ share, kinds = [] }: AnswersLike, by: LoadedCalibration['kindsBy']): string {
+  if (by === 'none' || kinds.length === 0) return '';
+  const ofThese = kinds.reduce((sum, { n }) => sum + n, 0) / share.n;
+  const ofAll = kinds.reduce((sum, kind) => sum + kind.ofAll, 0);
+  const noun = by === 'kind' ? 'kind of question' : 'dataset';
+  const nouns = by === 'kind' ? 'kinds of question' : 'datasets';
+  const list = kinds.map(
+    ({ name, n, ofAll }) => `${name} ${formatPercent(n / share.n)} (${formatPercent(ofAll)} of all)`,
+  );
+  const lead =
+    ofThese >= 0.5 && ofThese > ofAll
+      ? `Most of them belong to ${kinds.length === 1 ? `one ${noun}` : `${kinds.length} ${nouns}`}`
+      : `The most common ${nouns} among them`;
+  return `${lead}: ${list.join('; ')}. Part of their share of right answers is due to the ${noun}.`;
+}
+
+/**
+ * The AUROC within kinds of question, of entropy and then of log-probability if the table has it, and the AUROC of the
+ * kinds alone. `entropy` is the AUROC over all pairs. Empty while the report is pending.
+ */
+export function kindsSentence(report: KindsReport | undefined, entropy: AurocInterval | undefined): string {
+  if (report === undefined) return '';
+  if (report.by === 'none')
+    return 'The file tells no kinds of question apart (columns kind, variety and set), so part of these figures may be due to the mix of questions.';
+  const noun = report.by === 'kind' ? 'kind of question' : 'dataset';
+  const among = report.by === 'kind' ? `answers to the same ${noun}` : `answers of the same ${noun}`;
+  const [a, b] = report.within;
+  if (a === undefined) return `No ${noun} has both right and wrong answers, so they cannot be compared within one.`;
+  const within = `Among ${among}, AUROC is ${formatAuroc(a)} for entropy${b ? ` and ${formatAuroc(b)} for mean log-probability` : ''}`;
+  const alone = report.alone ? `; the ${noun} alone has ${formatAuroc(report.alone)}` : '';
+  const isMix = entropy !== undefined && entropy.value > 0.5 && a.value - 0.5 < (entropy.value - 0.5) / 2;
+  return `${isMix ? `Entropy mostly tells one ${noun} from another. ` : ''}${within}${alone}.`;
+}
+
+/** "0.61 (0.58–0.64)". */
+export function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 

@@ -74,15 +74,13 @@ export function useAnswerTrust({ run }: Pick<ShownRun, 'run'>): AnswerTrust {
     : withoutCalibration(state);
   const comparable = answerComparable.kind === 'yes' ? calibrationComparable : answerComparable;
   const nearest = nearestOf(loaded?.rows ?? 0);
-  const isEntropyKnown = choice !== undefined && entropyNats !== undefined && Number.isFinite(entropyNats);
+  const isEntropyKnown = choice !== undefined && entropyNats !== undefined && !Number.isNaN(entropyNats);
   const { data: like, error: likeError } = useQuery(
     likeBothQuery(
       statistics,
       loaded?.table,
       isEntropyKnown && answerComparable.kind === 'yes' ? { value: choice.value, at: entropyNats, nearest } : undefined,
-      loaded?.hasLogProbs && Number.isFinite(logProbNats)
-        ? { value: meanLogProb, at: logProbNats, nearest }
-        : undefined,
+      loaded?.hasLogProbs && !Number.isNaN(logProbNats) ? { value: meanLogProb, at: logProbNats, nearest } : undefined,
     ),
   );
   const error = choiceError ?? entropiesError ?? likeError;

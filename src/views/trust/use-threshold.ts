@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
-import { thresholdQuery } from '../../state/statistics-queries';
-import type { AnswerValue, Subset, ThresholdReport } from '../../statistics/api';
+import { kindsQuery, thresholdQuery } from '../../state/statistics-queries';
+import { meanLogProb } from '../../state/trust-choices';
+import type { AnswerValue, KindsReport, LoadedCalibration, Subset, ThresholdReport } from '../../statistics/api';
 import { useServices } from '../shared/services-context';
 
 const wholeTable: Subset = {};
@@ -15,4 +16,20 @@ export function useThreshold(
   const { statistics } = useServices();
   const request = value && { value, subset, seed: 0 };
   return useQuery(thresholdQuery(statistics, table, request, slot)).data;
+}
+
+/**
+ * How well entropy, and log-probability if the table has it, separate right from wrong answers to the same kind of
+ * question; undefined until computed.
+ */
+export function useKinds(
+  loaded: LoadedCalibration | undefined,
+  entropy: AnswerValue | undefined,
+  slot: string,
+  subset: Subset = wholeTable,
+): KindsReport | undefined {
+  const { statistics } = useServices();
+  const request = loaded &&
+    entropy && { values: loaded.hasLogProbs ? [entropy, meanLogProb] : [entropy], subset, seed: 0 };
+  return useQuery(kindsQuery(statistics, loaded?.table, request, slot)).data;
 }

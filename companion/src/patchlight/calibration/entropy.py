@@ -7,13 +7,20 @@ import math
 
 import torch
 
+from .statistics import offsets_of
+
 
 def sum_normalised(maps: torch.Tensor) -> torch.Tensor:
     """Return the entropy `[t]` of maps `[t, N]` with `p_i = x_i / sum x`, between 0 and log N.
 
-    Scores must not be negative. The entropy is NaN if all scores are 0.
+    Scores must not be negative. The entropy is NaN if all scores are 0, or if there are none.
     """
     maps = maps.double()
+    if maps.shape[-1] == 0:
+        return maps.new_full(maps.shape[:-1], math.nan)
+    # Extreme scores are scaled, so that their sum neither overflows nor loses digits.
+    peak = maps.amax(-1, keepdim=True)
+    maps = torch.where((peak > 1e290) | (peak < 1e-290), maps / peak, maps)
     return _entropy(maps / maps.sum(-1, keepdim=True))
 
 
@@ -21,18 +28,23 @@ def kernel_density(maps: torch.Tensor) -> torch.Tensor:
     """Return the entropy `[t]` of maps `[t, N]`, where `p` is the Gaussian kernel density of a map's scores (Scott's
     bandwidth), evaluated at each score and renormalised.
 
-    If all scores are equal, the bandwidth is 0; the density then counts as uniform, so H is log N.
+    If all scores are equal, the bandwidth is 0; the density then counts as uniform, so H is log N. The entropy is NaN
+    if a score is not finite, or if there are none.
     """
     maps = maps.double()
     n = maps.shape[-1]
-    entropies = torch.full((len(maps),), math.log(n), dtype=torch.float64)
+    entropies = torch.full((len(maps),), math.nan, dtype=torch.float64)
     for row, scores in enumerate(maps):
-        width = scores.std() * n ** (-1 / 5) if n > 1 else scores.new_zeros(())
-        if torch.isnan(width):
-            entropies[row] = math.nan
-        elif width > 0:
-            density = torch.exp(-0.5 * ((scores[:, None] - scores) / width) ** 2).sum(1)
-            entropies[row] = _entropy(density / density.sum())
+        if n == 0 or not torch.isfinite(scores).all():
+            continue
+        if scores.min() == scores.max():
+            entropies[row] = math.log(n)
+            continue
+        # Exact distances: the standard deviation of nearly equal scores would otherwise be rounding error.
+        offsets = torch.from_numpy(offsets_of(scores.cpu().numpy())[0])
+        width = offsets.std() * n ** (-1 / 5)
+        density = torch.exp(-0.5 * ((offsets[:, None] - offsets) / width) ** 2).sum(1)
+        entropies[row] = _entropy(density / density.sum())
     return entropies
 
 
