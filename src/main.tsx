@@ -3,7 +3,7 @@ import { readImage } from './inference/read-image';
 import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
 import { createAskSession } from './state/ask-session';
-import { forgetCalibrations } from './state/calibration-files';
+import { forgetCalibrations, restoreCalibrationFile } from './state/calibration-files';
 import { useChoices } from './state/choices';
 import { createExplainSession, forgetTracks } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
@@ -54,6 +54,9 @@ const explaining = createExplainSession(source);
 /** Queries also run offline, because workers and the page's own files still respond. */
 const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'always' } } });
 
+const statistics = createStatisticsClient(() => forgetCalibrations(queries));
+void restoreCalibrationFile(statistics);
+
 renderPage(
   root,
   {
@@ -64,7 +67,7 @@ renderPage(
     explaining,
     samplesUrl: './samples/',
     modelUrl,
-    statistics: createStatisticsClient(() => forgetCalibrations(queries)),
+    statistics,
     recordedCalibrationUrl: calibrationUrl,
   },
   queries,

@@ -3,6 +3,7 @@ import { create } from 'zustand';
 import type { StatisticsClient } from '../statistics/api';
 import { reasonOf } from '../text/reason-of';
 import { fetchOk } from './fetch-ok';
+import { forgetFile, keepFile, keptFile, keptName, tabStorage } from './kept-file';
 import type { OpenCalibration } from './statistics-queries';
 import { useTrustChoices } from './trust-choices';
 
@@ -33,6 +34,8 @@ async function loadCalibration(
 export interface OwnCalibration {
   /** The table in use; kept while another file is being read, and if reading that file fails. */
   readonly open: OpenCalibration | undefined;
+  /** Whether reloading the page loses the table in use, because it is too large to keep. */
+  readonly isUnkept: boolean;
   readonly file: ChosenFile;
 }
 
@@ -45,34 +48,72 @@ type ChosenFile =
 
 const noFile: ChosenFile = { phase: 'none' };
 
-export const useOwnCalibration = create<OwnCalibration>(() => ({ open: undefined, file: noFile }));
+export const useOwnCalibration = create<OwnCalibration>(() => ({ open: undefined, isUnkept: false, file: noFile }));
 
 let turn = 0;
 
-/** Loads a calibration file. If several are chosen, the last one wins. */
-export async function takeCalibrationFile(statistics: StatisticsClient, file: File): Promise<void> {
+/** Loads a calibration file and keeps it for this visit. If several are chosen, the last one wins. */
+export async function takeCalibrationFile(
+  statistics: StatisticsClient,
+  file: File,
+  storage = tabStorage(),
+): Promise<void> {
+  const ownTurn = await openFile(statistics, file, 'was not loaded');
+  if (ownTurn !== turn) return;
+  const isKept = await keepFile(storage, file).catch(() => false);
+  // A later choice or return to the model's calibration decides what is kept.
+  if (ownTurn === turn) useOwnCalibration.setState({ isUnkept: !isKept });
+  else if (useOwnCalibration.getState().open === undefined) forgetFile(storage);
+}
+
+/** Opens the table that this visit kept before the page was reloaded, if there is one. */
+export async function restoreCalibrationFile(statistics: StatisticsClient, storage = tabStorage()): Promise<void> {
+  const name = keptName(storage);
+  if (name === undefined) return;
+  useOwnCalibration.setState({ file: { phase: 'reading', name } });
+  try {
+    const file = await keptFile(storage);
+    if (file === undefined || turn > 0) return;
+    await openFile(statistics, file, 'could not be opened again');
+  } catch (error) {
+    forgetFile(storage);
+    useOwnCalibration.setState({
+      file: { phase: 'failed', reason: `${name} could not be opened again. ${reasonOf(error)} Load it again.` },
+    });
+  }
+}
+
+/** Returns the turn in which the file was opened; undefined if it was not. */
+async function openFile(statistics: StatisticsClient, file: File, failure: string): Promise<number | undefined> {
   turn += 1;
   const ownTurn = turn;
   useOwnCalibration.setState({ file: { phase: 'reading', name: file.name } });
   try {
     const loaded = await statistics.load({ name: file.name, bytes: await file.arrayBuffer() });
-    if (ownTurn !== turn) return statistics.close(loaded.table);
+    if (ownTurn !== turn) {
+      statistics.close(loaded.table);
+      return undefined;
+    }
     const previous = useOwnCalibration.getState().open;
-    useOwnCalibration.setState({ open: { loaded, name: file.name, folderUrl: undefined }, file: noFile });
+    const open = { loaded, name: file.name, folderUrl: undefined };
+    useOwnCalibration.setState({ open, isUnkept: false, file: noFile });
     useTrustChoices.getState().startOver();
     if (previous) statistics.close(previous.loaded.table);
+    return ownTurn;
   } catch (error) {
-    if (ownTurn !== turn) return;
-    const reason = `${file.name} was not loaded. ${reasonOf(error)}`;
+    if (ownTurn !== turn) return undefined;
+    const reason = `${file.name} ${failure}. ${reasonOf(error)}`;
     useOwnCalibration.setState({ file: { phase: 'failed', reason } });
+    return undefined;
   }
 }
 
 /** Returns to the calibration that ships with the model. */
-export function dropOwnCalibration(statistics: StatisticsClient): void {
+export function dropOwnCalibration(statistics: StatisticsClient, storage = tabStorage()): void {
   turn += 1;
+  forgetFile(storage);
   const { open } = useOwnCalibration.getState();
-  useOwnCalibration.setState({ open: undefined, file: noFile });
+  useOwnCalibration.setState({ open: undefined, isUnkept: false, file: noFile });
   useTrustChoices.getState().startOver();
   if (open) statistics.close(open.loaded.table);
 }
@@ -85,11 +126,13 @@ let reloads = 0;
  * Call this after the statistics worker has died and lost all its tables. Reloads the model's calibration; the user
  * must choose their own file again.
  */
-export function forgetCalibrations(queries: QueryClient): void {
+export function forgetCalibrations(queries: QueryClient, storage = tabStorage()): void {
+  // The file may be what the worker died of.
+  forgetFile(storage);
   const { open } = useOwnCalibration.getState();
   if (open) {
     const reason = `${open.name} was lost when the statistics worker failed. Load it again.`;
-    useOwnCalibration.setState({ open: undefined, file: { phase: 'failed', reason } });
+    useOwnCalibration.setState({ open: undefined, isUnkept: false, file: { phase: 'failed', reason } });
     useTrustChoices.getState().startOver();
   }
   reloads += 1;

@@ -84,7 +84,7 @@ export function kindsQuery(
   slot: string,
 ) {
   return queryOptions({
-    queryKey: ['kinds', table, slot, request],
+    queryKey: ['kinds', table, request],
     queryFn:
       table === undefined || request === undefined
         ? skipToken

@@ -12,7 +12,7 @@ interface CalibrationSourceProps {
 /** Names the open calibration, and lets the user open another. */
 export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps) {
   const { statistics, source } = useServices();
-  const { file } = useOwnCalibration();
+  const { file, isUnkept } = useOwnCalibration();
   return (
     <section className="source" aria-label="Table of answers">
       <p className="source-facts">{calibration ? <Facts calibration={calibration} /> : ' '}</p>
@@ -38,6 +38,7 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
       <p className="source-message" role="status" data-bad={file.phase === 'failed' || undefined}>
         {file.phase === 'failed' && file.reason}
         {file.phase === 'reading' && `Reading ${file.name}…`}
+        {file.phase === 'none' && isOwn && isUnkept && 'This table is too large to keep: reloading the page loses it.'}
       </p>
     </section>
   );
