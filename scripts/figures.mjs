@@ -115,6 +115,21 @@ const readmeFigures = [
     text: 'Entropy of the maps separates them, AUROC',
   },
   {
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
+    label: 'AUROC of the kind of question alone',
+    text: 'The kind of question alone separates them, AUROC',
+  },
+  {
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
+    label: 'AUROC of entropy (sum-normalised, mean) within one kind of question',
+    text: 'Entropy among answers to the same kind of question, AUROC',
+  },
+  {
+    report: 'Entropy and log-probability as predictors of right answers (10188 answers)',
+    label: 'AUROC of log-probability (mean) within one kind of question',
+    text: 'Log-probability among answers to the same kind of question, AUROC',
+  },
+  {
     report: 'The page with its embedded model',
     label: 'map drawn after a click on a token',
     text: 'From a click on a token to its map on screen',

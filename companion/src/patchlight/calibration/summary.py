@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -10,12 +10,15 @@ from ..report import figure
 from .statistics import (
     POOLINGS,
     Auroc,
+    GroupedAuroc,
     Pooling,
     RightSide,
     Share,
     Threshold,
     auroc_interval,
     calibrate_threshold,
+    group_alone_auroc,
+    grouped_auroc,
     is_set_half,
     pool,
 )
@@ -61,9 +64,13 @@ POOLING_NAMES: dict[Pooling, str] = {
 
 
 class Combination(NamedTuple):
-    """AUROCs on the half not used for fitting: for each measure alone, and for both combined by logistic regression."""
+    """AUROCs on the half not used for fitting: for each measure alone, and for both combined by logistic regression.
+
+    left_out: number of answers of both halves without a value or a score.
+    """
 
     answers: int
+    left_out: int
     entropy: Auroc
     log_prob: Auroc
     both: Auroc
@@ -72,13 +79,16 @@ class Combination(NamedTuple):
 class Separation(NamedTuple):
     """How well one value per answer separates right from wrong answers.
 
-    answers: number of answers with a value. right: how many of them are right. left_out: number of answers without a
-    value. auroc: None if a class is empty. threshold: None if there are too few answers; `why` then gives the reason.
+    answers: number of scored answers with a value. right: how many of them are right. left_out: number of scored
+    answers without a value. unscored: number of answers without a score. infinite: how many of `answers` have an
+    infinite value; they rank first or last. auroc: None if a class is empty. threshold: None if there are too few answers; `why` then gives the reason.
     """
 
     answers: int
     right: int
     left_out: int
+    unscored: int
+    infinite: int
     auroc: Auroc | None
     threshold: Threshold | None
     why: str
@@ -89,10 +99,11 @@ def separate(rows: Sequence[Mapping[str, Any]], measure: Measure, pooling: Pooli
 
     rows: all rows of a calibration file in order, because an answer's index determines which half it belongs to.
     """
-    chosen = [k for k, row in enumerate(rows) if row["correct"] is not None and set_name in ("", row["set"])]
+    in_set = [k for k, row in enumerate(rows) if set_name in ("", row["set"])]
+    chosen = [k for k in in_set if rows[k]["correct"] is not None]
     values = np.array([pool(rows[k][measure.column], rows[k]["isContent"], pooling) for k in chosen])
     is_right = np.array([rows[k]["correct"] >= RIGHT for k in chosen], dtype=bool)
-    known = np.isfinite(values)
+    known = ~np.isnan(values)
     used, right = values[known], is_right[known]
     interval = auroc_interval(used[right], used[~right], measure.right_side, seed=SEED)
     try:
@@ -100,7 +111,64 @@ def separate(rows: Sequence[Mapping[str, Any]], measure: Measure, pooling: Pooli
         why = ""
     except ValueError as reason:
         threshold, why = None, str(reason)
-    return Separation(len(used), int(right.sum()), int((~known).sum()), interval, threshold, why)
+    return Separation(
+        len(used),
+        int(right.sum()),
+        int((~known).sum()),
+        len(in_set) - len(chosen),
+        int(np.isinf(used).sum()),
+        interval,
+        threshold,
+        why,
+    )
+
+
+class Kinds(NamedTuple):
+    """How well the measures separate right from wrong answers to the same kind of question.
+
+    kinds_by: what tells the kinds apart: "kind" (the columns kind, variety and set) or "set". within: the AUROC within
+    kinds, by the column of the measure; None if no kind has both right and wrong answers. alone: the AUROC of the kinds
+    themselves, each rated by its share of right answers in the other half of the answers.
+    """
+
+    kinds_by: Literal["kind", "set"]
+    within: dict[str, GroupedAuroc | None]
+    alone: GroupedAuroc | None
+
+
+def separate_within_kinds(rows: Sequence[Mapping[str, Any]]) -> Kinds | None:
+    """Measure entropy and log-probability, both mean-pooled, within kinds of question.
+
+    Returns None if the rows have a single kind and a single set.
+    """
+    kinds_by, keys = _kind_keys(rows)
+    if kinds_by is None:
+        return None
+    names = sorted({key for key in keys if key is not None})
+    codes = np.array([-1 if key is None else names.index(key) for key in keys], dtype=np.int64)
+    scored = np.array([row["correct"] is not None for row in rows], dtype=bool)
+    is_right = np.array([(row["correct"] or 0) >= RIGHT for row in rows], dtype=bool)
+    within = {}
+    for measure in (ENTROPY_SUM, LOG_PROB):
+        values = np.array([pool(row[measure.column], row["isContent"], "mean") for row in rows])
+        use = scored & ~np.isnan(values)
+        within[measure.column] = grouped_auroc(values[use], is_right[use], codes[use], measure.right_side, seed=SEED)
+    alone = group_alone_auroc(is_right[scored], codes[scored], np.flatnonzero(scored), seed=SEED)
+    return Kinds(kinds_by, within, alone)
+
+
+def _kind_keys(
+    rows: Sequence[Mapping[str, Any]],
+) -> tuple[Literal["kind", "set"] | None, list[tuple[str, ...] | None]]:
+    """Return what tells the kinds apart, and each row's kind, or None for a row without one.
+
+    The page uses the same rule, in src/statistics/question-kinds.ts.
+    """
+    by_kind = [(row["set"], row["kind"], row["variety"]) if row["kind"] or row["variety"] else None for row in rows]
+    if len({key for key in by_kind if key}) > 1:
+        return "kind", by_kind
+    by_set = [(row["set"],) if row["set"] else None for row in rows]
+    return ("set" if len({key for key in by_set if key}) > 1 else None), by_set
 
 
 def combine_measures(rows: Sequence[Mapping[str, Any]]) -> Combination | None:
@@ -109,28 +177,37 @@ def combine_measures(rows: Sequence[Mapping[str, Any]]) -> Combination | None:
     Both are mean-pooled and combined by a logistic regression, which is fitted to one half and measured on the other.
     Returns None if a half has no right or no wrong answers. Log-probabilities cluster near 0, so the regression uses
     the logarithm of their magnitude; this does not change the AUROC of log-probability alone, which depends only on the
-    order of the values.
+    order of the values. The regression takes an infinite value as the most extreme finite one.
     """
     indices, values, is_right = [], [], []
     for k, row in enumerate(rows):
         pair = [pool(row[measure.column], row["isContent"], "mean") for measure in (ENTROPY_SUM, LOG_PROB)]
-        if row["correct"] is not None and np.isfinite(pair).all():
+        if row["correct"] is not None and not np.isnan(pair).any():
             indices.append(k)
             values.append([-pair[0], -math.log(max(-pair[1], 1e-9))])
             is_right.append(row["correct"] >= RIGHT)
     on, right = is_set_half(np.array(indices, dtype=np.int64), SEED), np.array(is_right, dtype=bool)
     if min((half & side).sum() for half in (on, ~on) for side in (right, ~right)) == 0:
         return None
-    columns = np.array(values)
+    ranked = np.array(values)
+    columns = _without_infinities(ranked)
     columns = (columns - columns[on].mean(0)) / np.maximum(columns[on].std(0), 1e-12)
     score = columns @ _logistic(columns[on], right[on])
 
     entropy, log_prob, both = (
-        auroc_interval(column[~on & right], column[~on & ~right], "above", seed=SEED) for column in (*columns.T, score)
+        auroc_interval(column[~on & right], column[~on & ~right], "above", seed=SEED) for column in (*ranked.T, score)
     )
     if entropy is None or log_prob is None or both is None:
         return None
-    return Combination(int((~on).sum()), entropy, log_prob, both)
+    return Combination(int((~on).sum()), len(rows) - len(indices), entropy, log_prob, both)
+
+
+def _without_infinities(columns: np.ndarray) -> np.ndarray:
+    """Replace infinite values by the smallest or largest finite value of their column `[n, k]`; 0 if it has none."""
+    finite = np.where(np.isfinite(columns), columns, np.nan)
+    if np.isnan(finite).all(0).any():
+        return np.nan_to_num(columns, posinf=0, neginf=0)
+    return np.clip(columns, np.nanmin(finite, 0), np.nanmax(finite, 0))
 
 
 def answer_lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
@@ -144,10 +221,11 @@ def answer_lengths(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
 
 
 def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -> dict[str, Any]:
-    """Return a report: `figures` and `tables` for display, `thresholds` and `poolings` with the numbers behind the
-    tables, and `answerLengths` by set.
+    """Return a report: `figures` and `tables` for display, `thresholds`, `kinds` and `poolings` with the numbers behind
+    them, and `answerLengths` by set.
     """
     names = [*sets, ""]
+    kinds, combination = separate_within_kinds(rows), combine_measures(rows)
     separations = {
         measure.column: {name: separate(rows, measure, "mean", name) for name in names}
         for measure in (ENTROPY_SUM, LOG_PROB)
@@ -156,7 +234,7 @@ def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -
         measure.column: {pooling: separate(rows, measure, pooling) for pooling in POOLINGS} for measure in MEASURES
     }
     return {
-        "figures": _figures(combine_measures(rows)),
+        "figures": [*_figures(combination), *_kind_figures(kinds)],
         "tables": [
             *(_threshold_table(measure, separations[measure.column]) for measure in (ENTROPY_SUM, LOG_PROB)),
             _pooling_table(poolings),
@@ -165,6 +243,8 @@ def calibration_report(rows: Sequence[Mapping[str, Any]], sets: Sequence[str]) -
             column: {name or "all": _plain(separation) for name, separation in by_set.items()}
             for column, by_set in separations.items()
         },
+        "kinds": _plain(kinds),
+        "combination": _plain(combination),
         "poolings": {
             column: {pooling: _plain(separation) for pooling, separation in by_pooling.items()}
             for column, by_pooling in poolings.items()
@@ -199,6 +279,18 @@ def _figures(combination: Combination | None) -> list[dict[str, object]]:
         ("AUROC of both, combined by a logistic regression fitted to the other half", combination.both),
     ]
     return [figure(label, area.value, interval=(area.low, area.high)) for label, area in labelled]
+
+
+def _kind_figures(kinds: Kinds | None) -> list[dict[str, object]]:
+    if kinds is None:
+        return []
+    noun = "kind of question" if kinds.kinds_by == "kind" else "set"
+    labelled = [
+        (f"AUROC of entropy (sum-normalised, mean) within one {noun}", kinds.within[ENTROPY_SUM.column]),
+        (f"AUROC of log-probability (mean) within one {noun}", kinds.within[LOG_PROB.column]),
+        (f"AUROC of the {noun} alone", kinds.alone),
+    ]
+    return [figure(label, area.value, interval=(area.low, area.high)) for label, area in labelled if area is not None]
 
 
 def _threshold_table(measure: Measure, by_set: dict[str, Separation]) -> dict[str, Any]:
@@ -263,8 +355,10 @@ def _interval(area: Auroc | None) -> str:
 
 def _plain(value: Any) -> Any:
     """Convert to JSON: NamedTuples become objects with camelCase names, NaN becomes null."""
-    if isinstance(value, (Separation, Threshold, Share, Auroc)):
+    if isinstance(value, (Separation, Threshold, Share, Auroc, GroupedAuroc, Kinds, Combination)):
         return {_camel(name): _plain(each) for name, each in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, float):
         return None if math.isnan(value) else round(value, 6)
     return value

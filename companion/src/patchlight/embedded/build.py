@@ -24,7 +24,7 @@ from .browser.parity import check_parity
 from .build_size import Size
 from .calibration.answer_scenes import SPLIT, answer_scenes, read_scenes
 from .calibration.check import check_answers, check_figures
-from .calibration.folder import SUMMARY_FILE, calibration_rows, write_folder
+from .calibration.folder import SUMMARY_FILE, calibration_rows, renew_summary, write_folder
 from .calibration.question_sets import SET_MEANINGS, SETS
 from .card import CARD_FILE, update_figures, write_card
 from .collect import CollectConfig, collect
@@ -62,6 +62,7 @@ STEPS = (
     "export",
     "explain",
     "calibration",
+    "calibration-report",
     "card",
     "runs",
 )
@@ -92,6 +93,7 @@ class Build:
             "export": self.export,
             "explain": self.explain,
             "calibration": self.calibration,
+            "calibration-report": self.calibration_report,
             "card": self.card,
             "runs": self.runs,
         }
@@ -331,6 +333,11 @@ class Build:
         }
         rows, curve = calibration_rows(scenes), json.loads((self.report / "head.json").read_text())
         write_folder(self.dataset, scenes, rows, facts, check_figures(checked), headCurve=curve)
+        self.renew_card()
+
+    def calibration_report(self) -> None:
+        """Summarise the calibration again, from its table. Needs no model."""
+        renew_summary(self.dataset)
         self.renew_card()
 
     def runs(self) -> None:

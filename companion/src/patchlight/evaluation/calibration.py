@@ -27,7 +27,8 @@ _READ = [
 
 
 def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a calibration file from an evaluation's table and return its thresholds, poolings and answer lengths.
+    """Write a calibration file from an evaluation's table and return its thresholds, kinds of question,
+    poolings and answer lengths.
 
     evaluation: the evaluation's manifest. Images are not copied; the calibration file stores their paths relative to
     its own folder.
@@ -73,7 +74,7 @@ def write_evaluation_calibration(table: Path, out: Path, evaluation: Mapping[str
     }
     write_calibration(out, answers, facts)
     report = calibration_report(answers, [])
-    return {name: report[name] for name in ("thresholds", "poolings", "answerLengths")}
+    return {name: report[name] for name in ("thresholds", "kinds", "poolings", "answerLengths")}
 
 
 def _answers(rows: pa.Table) -> Iterator[list[dict[str, Any]]]:

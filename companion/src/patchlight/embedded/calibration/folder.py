@@ -13,14 +13,16 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.ipc
 from PIL import Image
 
 from ...calibration.content_tokens import content_tokens
-from ...calibration.file import CALIBRATION_FILE, CalibrationFacts, Sprites, write_calibration
+from ...calibration.file import CALIBRATION_FILE, CalibrationFacts, Sprites, read_facts, write_calibration
 from ...calibration.summary import calibration_report
 from ...models.pictures import open_upright
 from ...report import figure, write_report
@@ -30,6 +32,8 @@ from .packed_images import IMAGES_FILE, write_images
 SPRITES_FILE, SUMMARY_FILE, MANIFEST_FILE = "sprites.webp", "summary.json", "manifest.json"
 SPRITE_COLS, CELL_PX = 32, 48
 _SPRITE_QUALITY = 72
+# The figures that the table does not determine come before the first of these.
+_FIRST_DERIVED = ("AUROC", "images")
 
 
 def calibration_rows(scenes: Sequence[AnsweredScene]) -> list[dict[str, Any]]:
@@ -80,21 +84,44 @@ def write_folder(
         (temporary / SPRITES_FILE).write_bytes(sprite_sheet([scene.webp for scene in scenes]))
         sprites: Sprites = {"file": SPRITES_FILE, "cols": SPRITE_COLS, "cellPx": CELL_PX}
         write_calibration(temporary / CALIBRATION_FILE, rows, {**facts, "sprites": sprites, "images": images})
-        report = calibration_report(rows, facts["data"]["sets"])
-        sizes = [
-            figure("images", (temporary / IMAGES_FILE).stat().st_size / 1e6, unit="MB"),
-            figure("all files read by the page", _bytes(temporary) / 1e6, unit="MB", goal="<= 10"),
-        ]
-        title = f"Entropy and log-probability as predictors of right answers ({len(rows)} answers)"
-        overall = report.pop("figures")
-        write_report(
-            temporary, Path(SUMMARY_FILE).stem, title, facts["command"], [*figures, *overall, *sizes], **report, **more
-        )
-        (temporary / MANIFEST_FILE).write_text(_manifest(temporary, facts))
+        _write_summary(temporary, rows, facts, figures, **more)
         shutil.rmtree(out, ignore_errors=True)
         temporary.rename(out)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def renew_summary(folder: Path) -> None:
+    """Summarise the calibration in `folder` again, from its own table.
+
+    Figures that the table does not determine, such as the comparison with PyTorch, are kept from the old summary.
+    """
+    with pyarrow.ipc.open_file(folder / CALIBRATION_FILE) as file:
+        rows = file.read_all().to_pylist()
+    facts = read_facts(folder / CALIBRATION_FILE)
+    old = json.loads((folder / SUMMARY_FILE).read_text())
+    kept = list(takewhile(lambda row: not row["label"].startswith(_FIRST_DERIVED), old["figures"]))
+    _write_summary(folder, rows, facts, kept, headCurve=old["headCurve"])
+
+
+def _write_summary(
+    folder: Path,
+    rows: Sequence[dict[str, Any]],
+    facts: Mapping[str, Any],
+    figures: list[dict[str, object]],
+    **more: object,
+) -> None:
+    """Write the summary of a folder's calibration, and then the folder's manifest."""
+    report = calibration_report(rows, facts["data"]["sets"])
+    sizes = [
+        figure("images", (folder / IMAGES_FILE).stat().st_size / 1e6, unit="MB"),
+        figure("all files read by the page", _bytes(folder) / 1e6, unit="MB", goal="<= 10"),
+    ]
+    title = f"Entropy and log-probability as predictors of right answers ({len(rows)} answers)"
+    derived = [*report.pop("figures"), *sizes]
+    name = Path(SUMMARY_FILE).stem
+    write_report(folder, name, title, facts["command"], [*figures, *derived], **report, **more)
+    (folder / MANIFEST_FILE).write_text(_manifest(folder, facts))
 
 
 def sprite_sheet(images: Sequence[bytes]) -> bytes:
@@ -110,13 +137,15 @@ def sprite_sheet(images: Sequence[bytes]) -> bytes:
 
 
 def _bytes(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    """Return the size of the files that the page reads."""
+    others = (folder / SUMMARY_FILE, folder / MANIFEST_FILE)
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file() and file not in others)
 
 
-def _manifest(folder: Path, facts: CalibrationFacts) -> str:
+def _manifest(folder: Path, facts: Mapping[str, Any]) -> str:
     """Return the manifest with one line per file, so that diffs show which files changed."""
     files = {}
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_FILE):
         content = file.read_bytes()
         files[file.relative_to(folder).as_posix()] = {
             "sha256": hashlib.sha256(content).hexdigest(),
