@@ -1,6 +1,7 @@
 """Calibration summaries, compared with SciPy and plain counting, and the validation of calibration files."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from patchlight.calibration.summary import (
     calibration_report,
     combine_measures,
     separate,
+    separate_within_kinds,
 )
 
 FACTS: CalibrationFacts = {
@@ -127,7 +129,76 @@ def test_answers_of_unknown_correctness_or_without_tokens_are_left_out():
     silent = {**rows[0], "correct": 1.0, "tokens": []} | {measure.column: [] for measure in MEASURES}
     after = separate([*rows, {**rows[0], "correct": None}, {**silent, "isContent": []}], ENTROPY_SUM, "mean")
     assert after[:2] == before[:2]
-    assert after.left_out == 1
+    assert (after.left_out, after.unscored) == (1, 1)
+    combination, combination_before = combine_measures([*rows, {**rows[0], "correct": None}]), combine_measures(rows)
+    assert combination is not None
+    assert combination_before is not None
+    assert (combination.left_out, combination.answers) == (1, combination_before.answers)
+
+
+def in_kinds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give most rows a kind: wrong answers are often of the kind "hard"."""
+    random = np.random.default_rng(9)
+    kinds = [
+        "" if k % 20 == 0 else "hard" if random.random() < (0.2 if row["correct"] else 0.7) else "easy"
+        for k, row in enumerate(rows)
+    ]
+    return [
+        {**row, "kind": kind, "variety": kind and "xy"[k % 2]}
+        for k, (row, kind) in enumerate(zip(rows, kinds, strict=True))
+    ]
+
+
+def test_within_kinds_only_answers_of_the_same_set_kind_and_variety_are_compared():
+    rows = in_kinds(answers(900))
+    result = separate_within_kinds(rows)
+    assert result is not None
+    values, right = means(rows, "entropySum"), is_right(rows)
+    keys = [(row["set"], row["kind"], row["variety"]) for row in rows]
+    below, pairs = 0.0, 0
+    for key in {key for key in keys if key[1]}:
+        use = np.array([each == key for each in keys])
+        u = stats.mannwhitneyu(values[use & ~right], values[use & right]).statistic
+        below, pairs = below + u, pairs + (use & right).sum() * (use & ~right).sum()
+    area = result.within["entropySum"]
+    assert area is not None
+    assert (area.value, area.pairs, area.left_out) == pytest.approx((below / pairs, pairs, 45))
+    assert result.kinds_by == "kind"
+    assert result.alone is not None
+    assert result.alone.low > 0.6
+
+
+def test_without_kinds_the_sets_are_the_kinds_and_a_single_set_has_none():
+    rows = answers()
+    result = separate_within_kinds(rows)
+    assert result is not None
+    assert result.kinds_by == "set"
+    assert separate_within_kinds([{**row, "set": "a"} for row in rows]) is None
+    report = calibration_report(in_kinds(rows), ["a", "b"])
+    labels = [row["label"] for row in report["figures"]]
+    assert "AUROC of entropy (sum-normalised, mean) within one kind of question" in labels
+    assert report["kinds"]["within"]["logProbs"]["value"] > 0.5
+    json.dumps(report, allow_nan=False)
+
+
+def test_answers_at_minus_infinity_are_counted_and_rank_lowest():
+    rows = answers()
+    for row in rows[::15]:
+        row["logProbs"] = [-math.inf] * len(row["tokens"])
+    result = separate(rows, LOG_PROB, "mean")
+    values, right = means(rows, "logProbs"), is_right(rows)
+    assert (result.answers, result.infinite, result.left_out) == (len(rows), len(rows[::15]), 0)
+    expected = stats.mannwhitneyu(values[right], values[~right]).statistic / (right.sum() * (~right).sum())
+    assert result.auroc is not None
+    assert result.auroc.value == pytest.approx(expected)
+    combination = combine_measures(rows)
+    assert combination is not None
+    assert combination.left_out == 0
+    on = is_set_half(np.arange(len(rows)), 0)
+    u = stats.mannwhitneyu(values[~on & right], values[~on & ~right]).statistic
+    assert combination.log_prob.value == pytest.approx(u / ((~on & right).sum() * (~on & ~right).sum()))
+    assert combination.both.value > 0.5
+    json.dumps(calibration_report(rows, ["a", "b"]), allow_nan=False)
 
 
 def test_the_report_of_a_single_class_has_no_thresholds():

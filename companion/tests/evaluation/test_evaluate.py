@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
@@ -17,7 +18,7 @@ import torch
 from scipy import stats
 
 from patchlight.cli.main import main
-from patchlight.evaluation.summary import table_of
+from patchlight.evaluation.summary import summarise, table_of
 from patchlight.head.answer_sample import AnswerOptions, answer_sample, open_image
 from patchlight.head.datasets import DataOptions, read_samples
 from patchlight.head.fastrm import FastRM, HeadFacts
@@ -159,6 +160,31 @@ def test_the_printed_table_has_entropy_if_there_are_enough_answers(evaluation: E
     thresholds = {"entropySum": {"all": known}, "logProbs": {"all": {**known, "auroc": {"value": 0.8}}}}
     table = table_of([{**summary, "calibration": {"thresholds": thresholds}}], "fastrm")
     assert "| jsonl | 0.630 | 0.840 | 0.590 | 0.700 | 0.800 |" in table
+    kinds = {
+        "kindsBy": "kind",
+        "within": {"entropySum": {"value": 0.54, "leftOut": 3}, "logProbs": {"value": 0.86, "leftOut": 3}},
+        "alone": {"value": 0.73},
+    }
+    table = table_of([{**summary, "calibration": {"thresholds": thresholds, "kinds": kinds}}], "fastrm")
+    assert "| jsonl | 0.540 | 0.860 | 0.730 | 3 |" in table
+
+
+def test_the_printed_table_says_why_there_is_no_threshold(evaluation: Evaluation):
+    text = (evaluation.out / "summary.md").read_text()
+    assert "jsonl: no threshold, because the half that the threshold is set on has" in text
+
+
+def test_what_the_figures_leave_out_is_counted(evaluation: Evaluation, tmp_path: Path):
+    table = pq.read_table(evaluation.out / "table.parquet")
+    rows = table.to_pylist()
+    rows[0]["entropySumNats"], rows[1]["peak"], rows[2]["reproduced"] = float("nan"), 0.0, False
+    for row in rows[TOKENS : 2 * TOKENS]:
+        row["score"] = None
+    pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), tmp_path / "table.parquet")
+    summary = summarise(tmp_path / "table.parquet", "jsonl", [], 0.45)
+    assert (summary["withoutRightAnswer"], summary["answers"]["scored"]) == (1, SAMPLES - 1)
+    assert summary["entropyNats"]["sum"]["leftOut"] == 1
+    assert (summary["maps"]["tokens"], summary["mapsLeftOut"]) == (SAMPLES * TOKENS - 2, 2)
 
 
 def test_the_table_s_metadata_describe_the_evaluation_and_each_column(evaluation: Evaluation):
@@ -279,7 +305,7 @@ def test_an_answer_without_tokens_counts_as_an_answer(evaluation: Evaluation, tm
     silent = evaluation._replace(model=tmp_path / "silent")
     assert main(silent.command_line(tmp_path / "out", "--force-head")) == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert (summary["samples"], summary["tokens"]) == (SAMPLES, 0)
+    assert (summary["samples"], summary["tokens"], summary["withoutTokens"]) == (SAMPLES, 0, SAMPLES)
     assert summary["answers"]["accuracy"] == 0
 
 

@@ -40,6 +40,7 @@ def summarise(table: Path, data: str, skipped: Sequence[Skipped], classification
         "passedOver": len(skipped),
         "skipped": [sample._asdict() for sample in skipped],
         "withoutRightAnswer": len(first) - len(scored),
+        "withoutTokens": int(np.isnan(_floats(first, "token")).sum()),
         "tokens": len(rows),
         "answers": _answers(scored, data),
         "entropyNats": {
@@ -91,9 +92,10 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
 
 
 def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
-    """Format a table of how well entropy (sum-normalised, mean) and log-probability separate right from wrong answers.
+    """Format tables of how well entropy (sum-normalised, mean) and log-probability separate right from wrong answers:
+    all of them, and answers to the same kind of question, if the dataset names kinds.
 
-    Leaves out datasets with too few right or wrong answers, and returns no lines if none remain.
+    For datasets with too few right or wrong answers, a sentence gives the reason.
     """
     columns = [
         "dataset",
@@ -103,17 +105,41 @@ def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
         "AUROC of entropy",
         "AUROC of log-probability",
     ]
-    rows = []
+    rows, refused = [], []
     for summary in summaries:
         entropy, log_prob = (
             summary.get("calibration", {}).get("thresholds", {}).get(column, {}).get("all")
             for column in ("entropySum", "logProbs")
         )
-        if entropy is None or log_prob is None or entropy["threshold"] is None:
+        if entropy is None or log_prob is None:
+            continue
+        if entropy["threshold"] is None:
+            refused += [f"{summary['data']}: no threshold, because {entropy['why']}."]
             continue
         shares = (entropy["threshold"][name]["value"] for name in ("shareBelow", "rightBelow", "rightAbove"))
         values = [*shares, entropy["auroc"]["value"], log_prob["auroc"]["value"]]
         rows += [_row([summary["data"], *("" if value is None else f"{value:.3f}" for value in values)])]
+    lines = ["", _row(columns), _rule(len(columns)), *rows] if rows else []
+    return [*lines, *_kind_lines(summaries), *(["", *refused] if refused else [])]
+
+
+def _kind_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
+    columns = [
+        "dataset",
+        "AUROC of entropy within one kind of question",
+        "AUROC of log-probability within one kind",
+        "AUROC of the kind alone",
+        "answers in no pair",
+    ]
+    rows = []
+    for summary in summaries:
+        kinds = summary.get("calibration", {}).get("kinds")
+        if kinds is None:
+            continue
+        areas = [*kinds["within"].values(), kinds["alone"]]
+        values = ["" if area is None else f"{area['value']:.3f}" for area in areas]
+        entropy = areas[0]
+        rows += [_row([summary["data"], *values, "all" if entropy is None else str(entropy["leftOut"])])]
     return ["", _row(columns), _rule(len(columns)), *rows] if rows else []
 
 
@@ -158,9 +184,16 @@ def _answers(first: pa.Table, data: str) -> dict[str, Any]:
     return summary
 
 
-def _split(values: np.ndarray, score: np.ndarray) -> dict[str, float | None]:
-    """Return the mean over all tokens, and the means over the tokens of right and of wrong answers."""
-    return {"mean": _mean(values), "right": _mean(values[score >= RIGHT]), "wrong": _mean(values[score < RIGHT])}
+def _split(values: np.ndarray, score: np.ndarray) -> dict[str, float | int | None]:
+    """Return the mean over all tokens, the means over the tokens of right and of wrong answers, and the number of
+    tokens that they leave out because the value is not finite.
+    """
+    return {
+        "mean": _mean(values),
+        "right": _mean(values[score >= RIGHT]),
+        "wrong": _mean(values[score < RIGHT]),
+        "leftOut": int((~np.isfinite(values)).sum()),
+    }
 
 
 def _maps(used: pa.Table, classification_threshold: float) -> dict[str, Any]:
