@@ -15,4 +15,8 @@ describe("a chart's numbers as CSV", () => {
     );
     expect(text).toBe('# one\n# two three\n"kind, of question",n\n"a ""b""",3\nc,\n');
   });
+
+  it('writes infinite values as pandas does', () => {
+    expect(tableAsCsv({ columns: ['a', 'b'], rows: [[-Infinity, Infinity]] }, [])).toBe('a,b\n-inf,inf\n');
+  });
 });

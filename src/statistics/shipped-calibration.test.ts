@@ -76,6 +76,23 @@ describe('the shipped calibration', () => {
     }
   });
 
+  it('gives the AUROC within kinds of question of its summary', async () => {
+    const { computations } = createCalibration(table);
+    const values = [columns.entropySum!('mean'), columns.logProbs!('mean')];
+    const report = await computations.kinds({ values }, pause);
+    if (report.by === 'none') throw new Error('no kinds');
+    const { kindsBy, within, alone } = summary.kinds;
+    expect(report.by).toBe(kindsBy);
+    for (const [i, expected] of [within.entropySum, within.logProbs].entries()) {
+      const { value, low, high, ...counts } = report.within[i]!;
+      expect(counts).toMatchObject({ pairs: expected.pairs, groups: expected.groups, leftOut: 0 });
+      expect(value).toBeCloseTo(expected.value, 5);
+      expect(low).toBeCloseTo(expected.low, 1);
+      expect(high).toBeCloseTo(expected.high, 1);
+    }
+    expect(report.alone!.value).toBeCloseTo(alone.value, 5);
+  });
+
   it('defaults to the sum-normalised entropy of the content tokens', async () => {
     const { rows } = await createCalibration(table).computations.poolings({ resamples: 0 }, pause);
     const best = rows.find(({ value }) => value.of === 'entropy')!.value;

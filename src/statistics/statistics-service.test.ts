@@ -176,6 +176,87 @@ describe('the statistics worker', () => {
     expect((await list(0)).total).toBe(expected.length);
   });
 
+  it('ranks, counts and keeps answers at -Infinity', async () => {
+    const page = createPage();
+    // Five wrong answers and one right answer underflowed; the others have their rank as log-probability.
+    const lines = Array.from({ length: 60 }, (_, row) => {
+      const isInfinite = row % 10 === 0;
+      return `4.${row},${isInfinite ? Number(row === 0) : Number(row % 3 > 0)},${isInfinite ? '-Infinity' : -row}`;
+    });
+    const { table: number } = await page.loadText(
+      `entropy,correct,logProb\n4.5,1,\n4.5,,-Infinity\n${lines.join('\n')}`,
+    );
+    const logProb = { of: 'logProb', pooling: 'mean' } as const;
+    const answers = lines.map((line) => line.split(',').map(Number));
+    const [right, wrong] = [1, 0].map((cls) => answers.filter((cells) => cells[1] === cls).map((cells) => cells[2]!));
+    const pairs = right!.flatMap((r) => wrong!.map((w) => (r > w ? 1 : r === w ? 0.5 : 0) as number));
+    const { auroc, leftOut } = await page.compute('threshold', number, { value: logProb });
+    expect(auroc!.value).toBeCloseTo(pairs.reduce((sum, pair) => sum + pair) / pairs.length, 12);
+    expect([auroc!.right, auroc!.wrong, leftOut]).toEqual([right!.length, wrong!.length, 2]);
+    const { densities, infinite, histograms } = await page.compute('distribution', number, { value: logProb });
+    expect(infinite).toEqual({ right: { low: 1, high: 0 }, wrong: { low: 5, high: 0 } });
+    expect([densities.right.n, densities.wrong.n]).toEqual([right!.length - 1, wrong!.length - 5]);
+    expect(histograms.right.counts.reduce((a, b) => a + b)).toBe(right!.length - 1);
+    const charts = [{ id: 'logProb', value: logProb, bins: 10 }] as const;
+    const filter = (range: readonly [number, number]) =>
+      page.compute('filter', number, { charts, choices: { logProb: { range } } });
+    const all = await page.compute('filter', number, { charts, choices: {} });
+    expect(all.charts[0]).toMatchObject({ below: { right: 1, wrong: 5, unscored: 1 }, leftOut: 1 });
+    const edges = all.charts[0]!.edges!;
+    expect([edges[0], edges.at(-1)]).toEqual([-59, -1]);
+    // A brush that reaches the edge keeps the answers beyond it; one that does not leaves them out.
+    expect((await filter([-59, -50])).rows).toBe(answers.filter((cells) => cells[2]! < -50).length + 1);
+    expect((await filter([-58, -50])).rows).toBe(answers.filter((cells) => cells[2]! >= -58 && cells[2]! < -50).length);
+    const { rows } = await page.compute('rows', number, {
+      order: { by: logProb, descending: false },
+      offset: 0,
+      limit: 100,
+      values: [logProb],
+    });
+    expect(rows.map((row) => row.values[0]).slice(0, 8)).toEqual([...new Array(7).fill(-Infinity), -59]);
+    expect(rows.at(-1)!.values[0]).toBeNaN();
+    const like = await page.compute('like', number, { value: logProb, at: -Infinity });
+    expect(like.share).toMatchObject({ hits: 1, n: 6 });
+  });
+
+  it('compares answers to the same kind of question only, and counts kinds among similar answers', async () => {
+    const page = createPage();
+    // Entropy tells the kinds apart, but not right from wrong answers of one kind.
+    const random = createRandom(12);
+    const lines = Array.from({ length: 1200 }, (_, row) => {
+      const isHard = row % 2 === 0;
+      const entropy = (isHard ? 5 : 4) + 0.2 * random.normal();
+      return `${entropy.toFixed(4)},${Number(random.unit() < (isHard ? 0.3 : 0.8))},${isHard ? 'count' : 'colour'}`;
+    });
+    const { table: number, kindsBy } = await page.loadText(`entropy,correct,kind\n${lines.join('\n')}`);
+    expect(kindsBy).toBe('kind');
+    const { auroc } = await page.compute('threshold', number, { value });
+    const kinds = await page.compute('kinds', number, { values: [value], resamples: 100 });
+    if (kinds.by === 'none') throw new Error('no kinds');
+    expect(auroc!.value).toBeGreaterThan(0.7);
+    expect(kinds.within[0]!.low).toBeLessThan(0.5);
+    expect(kinds.within[0]!.high).toBeGreaterThan(0.5);
+    expect(kinds.alone!.low).toBeGreaterThan(0.7);
+    const like = await page.compute('like', number, { value, at: 5, nearest: 100 });
+    expect(like.kinds).toEqual([{ name: 'count', n: 100, ofAll: 0.5 }]);
+    // Only the rows of one kind remain: there is nothing to compare within.
+    const one = await page.compute('kinds', number, { values: [value], subset: { kinds: ['count'] }, resamples: 0 });
+    expect(one).toMatchObject({ by: 'kind', alone: { value: 0.5 } });
+  });
+
+  it('groups by dataset if there are no kinds, and by nothing in a table of one kind', async () => {
+    const page = createPage();
+    const load = (head: string, cells: string) =>
+      page.loadText(
+        `entropy,correct,${head}\n${[0, 1, 0, 1].map((cls, row) => `4.${row},${cls},${cells.split(' ')[row % 2]}`).join('\n')}`,
+      );
+    expect((await load('set', 'vqa gqa')).kindsBy).toBe('set');
+    expect((await load('kind', 'count count')).kindsBy).toBe('none');
+    expect((await load('variety', 'shape colour')).kindsBy).toBe('kind');
+    const { table: number } = await load('answer', 'yes no');
+    expect(await page.compute('kinds', number, { values: [value] })).toEqual({ by: 'none' });
+  });
+
   it('centres one bin on lengths that are all the same', async () => {
     const page = createPage();
     const { table: number } = await page.loadText(`entropy,correct,length\n${'4.5,1,5\n'.repeat(20)}`);

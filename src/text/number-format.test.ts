@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatBytes, formatCount, formatMs, formatProbability } from './number-format';
+import { formatBytes, formatCount, formatMs, formatProbability, listOf } from './number-format';
 
 describe('number formats', () => {
   it('shows an extra digit for probabilities near 0 % and 100 %', () => {
@@ -22,5 +22,14 @@ describe('number formats', () => {
   it('counts with the singular or plural noun', () => {
     expect(formatCount(1, 'patch', 'patches')).toBe('1 patch');
     expect(formatCount(0, 'patch', 'patches')).toBe('0 patches');
+  });
+
+  it('lists parts with commas and “and”', () => {
+    expect([listOf([]), listOf(['a']), listOf(['a', 'b']), listOf(['a', 'b', 'c'])]).toEqual([
+      '',
+      'a',
+      'a and b',
+      'a, b and c',
+    ]);
   });
 });

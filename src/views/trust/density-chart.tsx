@@ -5,10 +5,11 @@ import { barsPathData, binAt, maxCounts } from '../../marks/histogram';
 import type { ClassDensity } from '../../math/statistics/class-density';
 import type { ChartTable } from '../../state/chart-table';
 import type { AnswerValue, Distribution } from '../../statistics/api';
-import { formatCount, formatWhole, listOf } from '../../text/number-format';
+import { formatCount, formatWhole } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, ClassKey, ClassPattern, EdgeMark, patternFill, UprightMark } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
+import { infiniteEnds, leftOutSentences } from './left-out-words';
 import { formatOf, valueUnit } from './trust-words';
 
 const classes = ['right', 'wrong'] as const;
@@ -207,31 +208,6 @@ export function densityNote({ densities }: Distribution): string | undefined {
     .map((name) => densities[name])
     .flatMap((estimate) => (estimate.state === 'banded' ? [] : [estimate.why]));
   return reasons.length > 0 ? [...new Set(reasons)].join(' ') : undefined;
-}
-
-/** The ends of the axis beyond which there are answers, with their number. */
-function infiniteEnds({ infinite: { right, wrong } }: Distribution) {
-  const ends = [
-    { side: 'low', place: '-∞', right: right.low, wrong: wrong.low },
-    { side: 'high', place: '∞', right: right.high, wrong: wrong.high },
-  ] as const;
-  return ends.map((end) => ({ ...end, n: end.right + end.wrong })).filter(({ n }) => n > 0);
-}
-
-/** Which answers the curves and bars leave out, and how many. */
-export function leftOutSentences(distribution: Distribution): string[] {
-  const { leftOut } = distribution;
-  const beyond = infiniteEnds(distribution).map(({ place, right, wrong }) => {
-    const counts = [
-      ...(right > 0 ? [`${formatWhole(right)} right`] : []),
-      ...(wrong > 0 ? [`${formatWhole(wrong)} wrong`] : []),
-    ];
-    return `${listOf(counts)} ${right + wrong === 1 ? 'answer' : 'answers'} at ${place}`;
-  });
-  return [
-    ...(beyond.length > 0 ? [`At the edge, and not in the curves: ${listOf(beyond)}.`] : []),
-    ...(leftOut > 0 ? [`Left out: ${formatCount(leftOut, 'answer', 'answers')} without a value or score.`] : []),
-  ];
 }
 
 function densityFacts(distribution: Distribution): string[] {

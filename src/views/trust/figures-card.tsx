@@ -1,7 +1,8 @@
 import type { AurocInterval } from '../../math/statistics/auroc';
 import type { Share } from '../../math/statistics/share';
 import type { KindsReport, ThresholdReport } from '../../statistics/api';
-import { formatCount, formatPercent, formatWhole, listOf } from '../../text/number-format';
+import { formatCount, formatPercent, formatWhole } from '../../text/number-format';
+import { uncountedSentence } from './left-out-words';
 import { formatNats, kindsSentence } from './trust-words';
 
 interface FiguresCardProps {
@@ -137,25 +138,4 @@ function withinRow(kinds: KindsReport | undefined, hasLogProb: boolean): Figure[
   const [a, b] = kinds.within;
   const name = kinds.by === 'kind' ? 'AUROC within one kind of question' : 'AUROC within one dataset';
   return [{ name, a: auroc(a), b: hasLogProb ? auroc(b) : undefined }];
-}
-
-/** Says which answers the figures leave out, and which ones the threshold's means do. Empty if all are included. */
-export function uncountedSentence(entropy: ThresholdReport, logProb: ThresholdReport | undefined): string {
-  const of = (name: string, report: ThresholdReport | undefined) => {
-    const { leftOut = 0, figures } = report ?? {};
-    const infinite = figures?.notAveraged ?? 0;
-    return {
-      leftOut: leftOut > 0 ? [`${formatCount(leftOut, 'answer', 'answers')} for ${name}`] : [],
-      infinite: infinite > 0 ? [`${formatCount(infinite, 'answer', 'answers')} for ${name}`] : [],
-    };
-  };
-  const [a, b] = [of('entropy', entropy), of('log-probability', logProb)];
-  const leftOut = [...a.leftOut, ...b.leftOut];
-  const infinite = [...a.infinite, ...b.infinite];
-  return [
-    ...(leftOut.length > 0 ? [`Without a value or score, and not counted: ${listOf(leftOut)}.`] : []),
-    ...(infinite.length > 0
-      ? [`With an infinite value, and counted everywhere except in the class means: ${listOf(infinite)}.`]
-      : []),
-  ].join(' ');
 }

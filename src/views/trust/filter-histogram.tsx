@@ -4,10 +4,11 @@ import { countTicks } from '../../marks/axis';
 import type { Range } from '../../marks/brush';
 import { barsPathData, binAt, maxCounts, stepsPathData } from '../../marks/histogram';
 import type { AnswerValue, ChartCounts, ClassCounts } from '../../statistics/api';
-import { formatCount, formatWhole, listOf } from '../../text/number-format';
+import { formatWhole } from '../../text/number-format';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { BottomAxis, ClassPattern, EdgeMark, LeftAxis, patternFill } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
+import { beyondText, hiddenText, totalOf } from './left-out-words';
 import { formatOf, spanText, valueUnit } from './trust-words';
 
 interface FilterHistogramProps {
@@ -133,25 +134,7 @@ export function FilterHistogram(props: FilterHistogramProps) {
   );
 }
 
-const totalOf = ({ right, wrong, unscored }: ClassCounts) => right + wrong + unscored;
-
-/** "12 answers at -∞"; empty if there are none. */
-function beyondText(counts: ClassCounts, place: string): string {
-  const n = totalOf(counts);
-  return n === 0 ? '' : `${formatCount(n, 'answer', 'answers')} at ${place}`;
-}
-
 function beyondRow(place: number, counts: ClassCounts, whole: ClassCounts): number[][] {
   if (totalOf(whole) === 0) return [];
   return [[place, place, counts.right, counts.wrong, counts.unscored, whole.right, whole.wrong]];
-}
-
-/** The answers that the bars leave out, as a sentence; empty if there are none. */
-function hiddenText({ leftOut, unscored, below, above }: ChartCounts): string {
-  const withoutScore = unscored.reduce((sum, count) => sum + count, 0) + below.unscored + above.unscored;
-  const parts = [
-    ...(leftOut > 0 ? [`${formatCount(leftOut, 'answer', 'answers')} without this value`] : []),
-    ...(withoutScore > 0 ? [`${formatCount(withoutScore, 'answer', 'answers')} without a score`] : []),
-  ];
-  return parts.length === 0 ? '' : ` Not shown: ${listOf(parts)}.`;
 }
