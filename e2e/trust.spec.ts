@@ -53,6 +53,8 @@ test('next to the answer, the page says how many answers like it were right, and
   await expect(figureOf(page, 'Mean log-probability')).toBeVisible();
   await expect(page.locator('.evidence')).toContainText('Judged by the model’s certainty instead: of ');
   await expect(page.locator('.evidence')).toContainText(/AUROC 0\.\d\d \(0\.\d\d–0\.\d\d\) against 0\.\d\d/);
+  await expect(page.locator('.evidence')).toContainText('the kind of question alone has 0.73');
+  await expect(page.locator('.evidence')).toContainText('Answers like this one are mostly answers to the same kinds');
   await expect(page.locator('.evidence')).toContainText('Best of 18 choices on these answers');
   const tokens = page.locator('.token-entropies li');
   await expect(tokens.first()).toHaveText(/^There \d\.\d\d$/);
@@ -255,6 +257,79 @@ test('tables are read as other programs write them', async ({ page }) => {
   await expect(facts).toContainText('excel.csv: 2 answers, 1 right and 1 wrong');
   await expect(facts).toContainText('read as Windows-1252');
   await expect(facts).toContainText('decimal comma');
+});
+
+test('nothing of the model calibration is shown as the figures of a table that lacks the values', async ({ page }) => {
+  await openWithoutModel(page, '/?view=trust');
+  await expect(page.locator('.trust-lead')).toContainText('mean log-probability separates right from wrong answers');
+  await expect(page.locator('.trust-lead')).toContainText('Among answers to the same kind of question, AUROC is 0.55');
+  await filePicker(page).setInputFiles(csvFile('plain.csv', entropyCsv(700, 300)));
+  await expect(page.locator('.source-facts')).toContainText('plain.csv: 1,000 answers');
+  await idle(page);
+  await expect(page.locator('.trust-lead')).toContainText('The file has no log-probabilities');
+  await expect(page.locator('.trust-lead')).toContainText('tells no kinds of question apart');
+  await expect(page.locator('.trust-lead')).not.toContainText('0.88');
+  await expect(page.locator('.trust-hero')).not.toContainText('0.88');
+  await expect(page.locator('.figures').first()).not.toContainText('Mean log-probability');
+  await expect(page.locator('.trust-paper')).toContainText('They do not come from plain.csv.');
+  await page.getByRole('button', { name: 'Back to the model’s calibration' }).click();
+  await idle(page);
+  await expect(page.locator('.trust-lead')).toContainText('mean log-probability separates right from wrong answers');
+});
+
+test('a table stays open over the views, in the history and on reload, until it is closed', async ({ page }) => {
+  const facts = page.locator('.source-facts');
+  await openWithoutModel(page, '/?view=trust');
+  await filePicker(page).setInputFiles(csvFile('mine.csv', entropyCsv(1, 0)));
+  await expect(facts).toContainText('mine.csv: 1 answer, 1 right and 0 wrong');
+  for (const view of ['Explain', 'Compare']) {
+    await page.getByRole('link', { name: view }).click();
+    await expect(facts).toBeHidden();
+    await page.getByRole('link', { name: 'Trust' }).click();
+    await expect(facts).toContainText('mine.csv');
+  }
+  await page.goBack();
+  await expect(facts).toBeHidden();
+  await page.goForward();
+  await expect(facts).toContainText('mine.csv');
+  await page.reload();
+  await expect(facts).toContainText('mine.csv: 1 answer');
+  await page.getByRole('button', { name: 'Back to the model’s calibration' }).click();
+  await expect(facts).toContainText('10,188 answers');
+  await page.reload();
+  await expect(facts).toContainText('10,188 answers');
+});
+
+test('answers at -Infinity are ranked, counted and marked at the edge of every chart', async ({ page }) => {
+  const lines = Array.from({ length: 400 }, (_, i) => {
+    const logProb = i % 40 === 0 ? '-Infinity' : (-0.1 - (i % 97) / 100).toFixed(3);
+    return `${(4 + (i % 89) / 100).toFixed(2)},${i % 40 === 0 || i % 4 === 1 ? 0 : 1},${logProb}`;
+  });
+  await openWithoutModel(page, '/?view=trust');
+  await filePicker(page).setInputFiles(csvFile('underflow.csv', ['entropy,correct,logProb', ...lines]));
+  await expect(page.locator('.source-facts')).toContainText('underflow.csv: 400 answers');
+  await idle(page);
+  await expect(chart(page, 'logProb').locator('.edge-mark')).toContainText('10 answers at -∞');
+  const density = page.locator('.trust-hero-figures').getByRole('figure', { name: 'Mean log-probability' });
+  await expect(density.locator('.edge-mark')).toContainText('10 answers at -∞');
+  await expect(density).toContainText('not in the curves: 10 wrong answers at -∞');
+  await page.getByRole('columnheader', { name: 'Log-prob.' }).click();
+  await idle(page);
+  await expect(cells(page, 'logProb').first()).toHaveText('-∞');
+  await chart(page, 'logProb')
+    .getByRole('button', { name: /as a table$/ })
+    .click();
+  await expect(chart(page, 'logProb').getByRole('row').nth(1)).toContainText('-∞');
+});
+
+test('the choice of the entropy does not move its own controls', async ({ page }) => {
+  await openWithoutModel(page, '/?view=trust');
+  const choices = page.locator('.trust-hero .choices').first();
+  const before = { kde: await boxOf(page.getByRole('radio', { name: 'KDE' })), all: await boxOf(choices) };
+  await page.getByRole('radio', { name: 'KDE' }).click();
+  await idle(page);
+  expect(await boxOf(page.getByRole('radio', { name: 'KDE' }))).toEqual(before.kde);
+  expect(await boxOf(choices)).toEqual(before.all);
 });
 
 test('a file that is not a calibration is rejected, whether dropped or chosen, and nothing else changes', async ({

@@ -72,13 +72,10 @@ export function TrustEvidence({ shown, trust }: { readonly shown: ShownRun; read
       )}
       <p>
         {unbroken(
-          [
-            comparisonSentence(entropyReport, logProbReport),
-            kindsSentence(kinds, entropyReport?.auroc),
-            like && commonKindsSentence(like.entropy, loaded.kindsBy),
-          ].join(' '),
+          [comparisonSentence(entropyReport, logProbReport), kindsSentence(kinds, entropyReport?.auroc)].join(' '),
         )}
       </p>
+      {like && loaded.kindsBy !== 'none' && <p>{unbroken(commonKindsSentence(like.entropy, loaded.kindsBy))}</p>}
       {entropies && <TokenEntropies shown={shown} entropies={entropies} value={choice.value} />}
       <EntropyChoices choice={choice} loaded={loaded} />
       <p className="evidence-note">

@@ -105,7 +105,7 @@ describe('trust sentences', () => {
       { name: 'existence', n: 20, ofAll: 0.2 },
     ];
     expect(commonKindsSentence({ ...like, kinds }, 'kind')).toBe(
-      'Most of them belong to 2 kinds of question: count, shape 45 % (3 % of all); existence 20 % (20 % of all). Part of their share of right answers is due to the kind of question.',
+      'Answers like this one are mostly answers to the same kinds of question: count, shape 45 % (3 % of all); existence 20 % (20 % of all). Part of their share of right answers is due to the kind of question.',
     );
     expect(commonKindsSentence({ ...like, kinds: kinds.slice(1) }, 'set')).toContain('The most common datasets among');
     expect(commonKindsSentence({ ...like, kinds: undefined }, 'none')).toBe('');

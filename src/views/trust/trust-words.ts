@@ -89,8 +89,8 @@ export function commonKindsSentence({ share, kinds = [] }: AnswersLike, by: Load
   );
   const lead =
     ofThese >= 0.5 && ofThese > ofAll
-      ? `Most of them belong to ${kinds.length === 1 ? `one ${noun}` : `${kinds.length} ${nouns}`}`
-      : `The most common ${nouns} among them`;
+      ? `Answers like this one are mostly answers ${by === 'kind' ? 'to' : 'of'} the same ${kinds.length === 1 ? noun : nouns}`
+      : `The most common ${nouns} among answers like this one`;
   return `${lead}: ${list.join('; ')}. Part of their share of right answers is due to the ${noun}.`;
 }
 
