@@ -11,9 +11,21 @@ from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.head.labels import label_answer
 from patchlight.lvlm import LVLM
 from patchlight.models.model_files import weight_files, weights_identity
+from tests.helpers.serving import loaded
 from tests.helpers.tiny_models import save, tiny
 
 FACTS = HeadFacts(hidden_size=32, stage="post_norm", teacher="none", model="tiny", model_revision="0")
+
+
+def test_a_transparent_image_is_read_on_white(tmp_path: Path):
+    model = LVLM(loaded(tiny("llava", seed=1)))
+    hidden = Image.effect_noise((120, 80), 90).convert("RGBA")
+    hidden.putalpha(0)
+    hidden.save(tmp_path / "hidden.png")
+    white = model.generate(Image.new("RGB", (120, 80), "white"), "What is it?", max_new_tokens=2)
+    for image in (hidden, tmp_path / "hidden.png"):
+        states = model.generate(image, "What is it?", max_new_tokens=2).last_hidden_states
+        assert torch.equal(states.patch_states, white.last_hidden_states.patch_states)
 
 
 @pytest.mark.parametrize("kind", ["llava", "llava-next"])

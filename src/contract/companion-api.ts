@@ -186,7 +186,7 @@ export interface components {
          * @description The `request` part of an explanation.
          *
          *     `answerIds` are the token ids of the complete answer without its end token, `logProbs` their log-probabilities as
-         *     streamed, and `tokenIndices` the indices of the tokens to explain.
+         *     streamed, and `tokenIndices` the indices of the tokens to explain. `pixels` is as in `GenerateRequest`.
          */
         ExplainRequest: {
             /** Answerids */
@@ -198,6 +198,8 @@ export interface components {
             logProbs?: number[] | null;
             /** Method */
             method: string;
+            /** @default null */
+            pixels?: components["schemas"]["Pixels"] | null;
             /** Question */
             question: string;
             /** Tokenindices */
@@ -207,7 +209,8 @@ export interface components {
          * GenerateRequest
          * @description The `request` part of a question.
          *
-         *     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header.
+         *     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header. With
+         *     `pixels`, the image must decode to exactly these.
          */
         GenerateRequest: {
             /**
@@ -215,6 +218,8 @@ export interface components {
              * @default null
              */
             maxNewTokens?: number | null;
+            /** @default null */
+            pixels?: components["schemas"]["Pixels"] | null;
             /** Question */
             question: string;
             /**
@@ -379,6 +384,18 @@ export interface components {
             unembedding: boolean;
             /** Weights */
             weights: string | null;
+        };
+        /**
+         * Pixels
+         * @description The pixels that the client shows: the upright size, and the SHA-256 of the RGB bytes, row by row.
+         */
+        Pixels: {
+            /** Heightpx */
+            heightPx: number;
+            /** Sha256 */
+            sha256: string;
+            /** Widthpx */
+            widthPx: number;
         };
         /**
          * Problem

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from .models.answer_pieces import answer_text
 from .models.decoding import Prefill, decode
 from .models.loading import Loaded, LoadOptions, load
+from .models.pictures import read_pixels
 from .models.reading import Frame
 from .models.sampling import Sampling
 
@@ -75,12 +76,11 @@ class LVLM:
         """Answer a question about an image, greedily by default.
 
         `options` are the fields of `Sampling`. The returned states are float32 on the model's device. Raises OSError if
-        `image` is a path that cannot be opened.
+        `image` is a path that cannot be opened, and ValueError if its samples have no defined range (modes I and F).
         """
         if not isinstance(image, Image.Image):
             image = Image.open(image)
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        reading = self.loaded.family.read(self.loaded.model, self.loaded.processor, upright, question)
+        reading = self.loaded.family.read(self.loaded.model, self.loaded.processor, read_pixels(image), question)
         patches, queries, ids = torch.empty(0), [], []
         for event in decode(self.loaded.model, reading, Sampling(**options)):
             if isinstance(event, Prefill):

@@ -22,7 +22,8 @@ from patchlight.embedded.training.vocabulary import build_tokenizer
 from patchlight.head import answer_sample
 from patchlight.head.answer_sample import open_image
 from patchlight.head.answer_scores import SCORES
-from patchlight.head.datasets import DataOptions, read_samples
+from patchlight.head.datasets import DataOptions, Sample, read_samples
+from patchlight.head.json_entries import DataError
 from patchlight.head.labels import label_answer
 from patchlight.head.sample_store import HeadSamples, shard_questions, token_rows
 from patchlight.models.decoding import Prefill, Step, decode
@@ -304,6 +305,18 @@ def test_an_unreadable_image_is_an_error_unless_skipping_is_requested(
     assert [entry["id"] for entry in shard_questions(good)] == ["q0", "q1"]
     assert ["cannot read this image" in entry["skipped"] for entry in shard_questions(skipped)] == [True, True]
     assert len(HeadSamples(tmp_path / "lenient")) == 2 * TOKENS
+
+
+def test_a_sample_s_image_is_read_on_white_and_without_a_range_it_is_refused(tmp_path: Path):
+    sample = Sample("q0", tmp_path / "hidden.png", "What is it?", ())
+    hidden = Image.effect_noise((8, 8), 90).convert("RGBA")
+    hidden.putalpha(0)
+    hidden.save(sample.image)
+    assert set(open_image(sample).tobytes()) == {255}
+    floats = Sample("q1", tmp_path / "depth.tiff", "What is it?", ())
+    Image.new("F", (8, 8)).save(floats.image)
+    with pytest.raises(DataError, match=r"depth.tiff: cannot read this image \(sample q1\): .*range is not defined"):
+        open_image(floats)
 
 
 def test_every_published_dataset_format_can_be_collected(tmp_path: Path):

@@ -241,12 +241,25 @@ def test_a_prompt_starts_with_exactly_one_start_token(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_grey_and_transparent_images_are_converted_to_rgb(kind: str) -> None:
+def test_grey_and_transparent_images_are_read_on_white(kind: str) -> None:
     lvlm = local(kind)
-    for mode in ("L", "RGBA", "P"):
-        image = Image.fromarray(noise(70, 50)).convert(mode)
-        actual, expected = read(lvlm, image), read(lvlm, image.convert("RGB"))
-        assert torch.equal(actual.inputs["pixel_values"], expected.inputs["pixel_values"])
+    transparent = Image.fromarray(noise(70, 50)).convert("RGBA")
+    transparent.putalpha(0)
+    cases = {"L": Image.fromarray(noise(70, 50)).convert("L"), "P": Image.fromarray(noise(70, 50)).convert("P")}
+    expected = {mode: image.convert("RGB") for mode, image in cases.items()}
+    cases["RGBA"], expected["RGBA"] = transparent, Image.new("RGB", (70, 50), "white")
+    for mode, image in cases.items():
+        actual = read(lvlm, image).inputs["pixel_values"]
+        assert torch.equal(actual, read(lvlm, expected[mode]).inputs["pixel_values"])
+
+
+def test_an_image_that_is_not_upright_is_refused() -> None:
+    image = Image.fromarray(noise(70, 50))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.info["exif"] = exif.tobytes()
+    with pytest.raises(ValueError, match="not upright"):
+        read(local("llava"), image)
 
 
 @pytest.mark.parametrize(

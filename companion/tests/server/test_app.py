@@ -180,6 +180,19 @@ def test_exif_orientation_is_applied_before_the_model_reads_the_image(plain: Ser
     np.testing.assert_array_equal(actual.states, expected.states)
 
 
+def test_a_transparent_image_is_answered_as_it_looks_on_white(plain: Served):
+    hidden, white = Image.open(io.BytesIO(noise_image(80, 40))).convert("RGBA"), Image.new("RGB", (80, 40), "white")
+    hidden.putalpha(0)
+    files = [io.BytesIO(), io.BytesIO()]
+    hidden.save(files[0], "PNG")
+    white.save(files[1], "PNG")
+    with plain.client() as client:
+        actual, expected = [ask(client, image=file.getvalue(), maxNewTokens=2) for file in files]
+    assert actual.states is not None
+    assert expected.states is not None
+    np.testing.assert_array_equal(actual.states, expected.states)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_states_that_overflow_fp16_are_sent_as_float32(dtype: torch.dtype):
     made = tiny("llava")

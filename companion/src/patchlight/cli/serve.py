@@ -50,7 +50,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="maximum prompt length in text tokens (default: %(default)s)",
     )
     limits.add_argument(
-        "--max-image-mib", type=float, default=20, help="maximum size of an image file in MiB (default: %(default)s)"
+        "--max-image-mib", type=float, default=64, help="maximum size of an image file in MiB (default: %(default)s)"
     )
     limits.add_argument(
         "--max-image-megapixels",

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ..head.export import head_revision
 from ..head.fastrm import FastRM
+from ..models.image_header import read_image_info
 from ..models.loading import LoadOptions, load
-from ..models.pictures import open_upright, read_image_info
+from ..models.pictures import open_upright
 from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header

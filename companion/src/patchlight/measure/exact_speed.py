@@ -30,6 +30,7 @@ from ..methods.peak_memory import peak_memory
 from ..models.decoding import Step, decode
 from ..models.families.registry import extend
 from ..models.loading import Loaded, LoadOptions, load
+from ..models.pictures import read_pixels
 from ..models.reading import Reading
 from ..models.sampling import Sampling
 from ..report import figure, write_report
@@ -176,7 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     loaded = load(LoadOptions(model=args.model))
     plain = eager_twin(loaded)
     with Image.open(args.image) as image:
-        reading = loaded.family.read(loaded.model, loaded.processor, image.convert("RGB"), QUESTION)
+        reading = loaded.family.read(loaded.model, loaded.processor, read_pixels(image), QUESTION)
     compare(loaded, plain, reading, tokens=1, rounds=1)  # warm-up
     figures = [figure("prompt columns", reading.inputs["input_ids"].shape[1])]
     for tokens in args.tokens:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from ..models.decoding import Step, decode
 from ..models.loading import Loaded, LoadOptions, load
+from ..models.pictures import read_pixels
 from ..models.reading import Reading
 from ..models.sampling import Sampling
 from ..report import figure, write_report
@@ -139,7 +140,7 @@ def main() -> None:
     args = parser.parse_args()
     loaded = load(LoadOptions(model=args.model))
     with Image.open(args.image) as image:
-        reading = loaded.family.read(loaded.model, loaded.processor, image.convert("RGB"), QUESTION)
+        reading = loaded.family.read(loaded.model, loaded.processor, read_pixels(image), QUESTION)
     times = measure_decoding(loaded, reading, tokens=args.tokens, rounds=args.rounds)
     before, each = row_bytes(WIDE, 576)
     figures = [

@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 from transformers import BatchFeature
 
+from .pictures import read_pixels
+
 FrameName = Literal["image", "detail", "overview"]
 
 
@@ -123,8 +125,8 @@ def encode_question(
     """Encode one image and one question with the processor, using its chat template.
 
     `fallback_prompt`, which contains `{question}`, is for processors without a template. Raises ValueError if there is
-    neither, or if the question is empty or contains the image placeholder, for which the processor would expect a
-    second image.
+    neither, if the question is empty or contains the image placeholder, for which the processor would expect a second
+    image, or if the image is not upright: its geometry would be wrong.
     """
     if not question.strip():
         raise ValueError("the question is empty")
@@ -137,11 +139,14 @@ def encode_question(
         prompt = fallback_prompt.format(question=question)
     else:
         raise ValueError(f"{type(processor).__name__} has no chat template, so the prompt format is unknown")
+    upright = read_pixels(image)
+    if upright.size != image.size:
+        raise ValueError("the image is not upright: pass what patchlight.models.pictures.read_pixels returns")
     # Some templates already include the start token; the tokenizer must not add a second one.
     bos = processor.tokenizer.bos_token
     has_bos = bool(bos) and prompt.startswith(bos)
     return processor(
-        images=[image.convert("RGB")],
+        images=[upright],
         text=[prompt],
         images_kwargs={"return_tensors": "pt"},
         text_kwargs={"return_tensors": "pt", "add_special_tokens": not has_bos},

@@ -20,7 +20,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
 from ..methods.explain import BudgetExceeded
-from ..models.pictures import UnreadableImage, open_upright
+from ..models.image_header import UnreadableImage
 from ..wire.explanation import ExplanationWriter
 from ..wire.run import RunWriter
 from ..wire.run_header import ImageFacts
@@ -36,6 +36,7 @@ from .description import (
 from .explaining import UNEMBEDDING_IDS
 from .live_run import Job, LiveRun, RunStream
 from .page import CHECKED, FOREVER, Page, PageFiles, is_fresh
+from .pixel_check import open_checked
 from .problems import Refusal, add_problem_handlers
 from .queue import QueueFull, RunQueue
 from .request_parsing import parse_explain, parse_generate
@@ -67,6 +68,7 @@ def create_app(
     """
     # Refuse images that Pillow would only warn about; uploads.py enforces the configured limit first.
     warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, settings.image_pixels)
     runs = _RunManager(settings, session)
     app = FastAPI(
         title="Patchlight companion",
@@ -265,7 +267,7 @@ class _RunManager:
         with _refusals():
             session.check_length(request.question)
             session.check_words(request.question)
-            question = session.read(request, open_upright(upload.image))
+            question = session.read(request, open_checked(upload.image, request.pixels))
         digest = hashlib.sha256(upload.image).hexdigest()
         facts: ImageFacts = {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
         header = session.header(question, run_id=run.id, text=request.question, image=facts)
@@ -283,7 +285,8 @@ class _RunManager:
         with _refusals():
             session.explainer.check(request)
             session.check_length(request.question)
-            explaining = session.read_explanation(request, open_upright(upload.image), lambda: run.is_stopped)
+            image = open_checked(upload.image, request.pixels)
+            explaining = session.read_explanation(request, image, lambda: run.is_stopped)
         header = session.explainer.header(explaining, run.id)
 
         def work(rows: ExplanationWriter, _: Callable[[], bool], wait_for_room: Callable[[], None]) -> None:

@@ -137,10 +137,19 @@ class ModelFacts(_Camel):
     train_command: str
 
 
+class Pixels(_Camel):
+    """The pixels that the client shows: the upright size, and the SHA-256 of the RGB bytes, row by row."""
+
+    width_px: int = Field(ge=1)
+    height_px: int = Field(ge=1)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
 class GenerateRequest(_Camel):
     """The `request` part of a question.
 
-    Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header.
+    Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header. With
+    `pixels`, the image must decode to exactly these.
     """
 
     # Not validated here, because an empty question has its own problem type.
@@ -150,6 +159,7 @@ class GenerateRequest(_Camel):
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     send_image: bool = False
+    pixels: Pixels | None = None
 
     @field_validator("temperature")
     @classmethod
@@ -163,7 +173,7 @@ class ExplainRequest(_Camel):
     """The `request` part of an explanation.
 
     `answerIds` are the token ids of the complete answer without its end token, `logProbs` their log-probabilities as
-    streamed, and `tokenIndices` the indices of the tokens to explain.
+    streamed, and `tokenIndices` the indices of the tokens to explain. `pixels` is as in `GenerateRequest`.
     """
 
     question: str = Field(json_schema_extra={"minLength": 1})
@@ -172,6 +182,7 @@ class ExplainRequest(_Camel):
     answer_ids: list[TokenId] = Field(min_length=1)
     log_probs: list[float] | None = None
     token_indices: list[TokenId] = Field(min_length=1)
+    pixels: Pixels | None = None
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

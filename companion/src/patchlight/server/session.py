@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ..models.image_header import MEDIA_TYPES
 from ..models.loading import Loaded
-from ..models.pictures import MEDIA_TYPES
 from ..models.reading import Reading
 from ..models.sampling import Sampling
 from ..wire.explanation import ExplanationWriter

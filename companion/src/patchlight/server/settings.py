@@ -29,8 +29,8 @@ class ServeSettings:
     """Folder of the built page; None serves the API only."""
     queue_length: int = 16
     """Maximum number of questions waiting for the model, not counting the current one."""
-    image_bytes: int = 20 * MIB
-    """Maximum size of the image file."""
+    image_bytes: int = 64 * MIB
+    """Maximum size of the image file. The page sends pixels as PNG: about 1.5 bytes per pixel of a photo."""
     image_pixels: int = 50_000_000
     """Maximum image size in pixels (width times height), checked before decoding."""
     question_chars: int = 8000

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from fastapi import Request
-from PIL import Image
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.types import Message
 
-from ..models.pictures import ImageInfo, UnreadableImage, read_image_info
+from ..models.image_header import DamagedImage, ImageInfo, UnreadableImage, read_image_info
 from .problems import Refusal
 from .settings import ServeSettings
 
@@ -111,9 +110,8 @@ async def _text(part: str | UploadFile, limit: int) -> bytes:
 def _check_image(image: bytes, max_pixels: int) -> ImageInfo:
     try:
         facts = read_image_info(image)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        detail = f"the image has too many pixels, the limit is {max_pixels}"
-        raise Refusal(413, "image-too-many-pixels", detail, limit=max_pixels) from None
+    except DamagedImage as error:
+        raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
     except UnreadableImage as error:
         raise Refusal(415, "image-format", f"the image cannot be read: {error}") from None
     if (pixels := facts.width * facts.height) > max_pixels:
@@ -129,6 +127,8 @@ def _check_image(image: bytes, max_pixels: int) -> ImageInfo:
         # Some models resize the shorter side to a fixed length, which would turn a line of pixels into gigabytes.
         detail = f"the image is {facts.width} x {facts.height}, the limit is an aspect ratio of {MAX_ASPECT_RATIO}:1"
         raise Refusal(413, "image-too-many-pixels", detail)
+    if facts.missing is not None:
+        raise Refusal(422, "image-damaged", f"the image cannot be read: {facts.missing}")
     return facts
 
 
