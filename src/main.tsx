@@ -1,4 +1,5 @@
 import { QueryClient } from '@tanstack/react-query';
+import { createPictureClient } from './inference/picture-client';
 import { readImage } from './inference/read-image';
 import { createCompanionSource } from './source/companion-source';
 import { createEmbeddedSource } from './source/embedded-source';
@@ -33,18 +34,20 @@ function companionUrl(): string | undefined {
 const modelUrl = './models/patchlight-scenes/';
 const calibrationUrl = './datasets/patchlight-scenes/calibration.arrow';
 const apiUrl = companionUrl();
+const pictures = createPictureClient();
 const source =
   apiUrl === undefined
     ? createEmbeddedSource({ modelUrl, calibrationUrl, backend: chosenBackend() })
-    : createCompanionSource({ apiUrl, backend: chosenBackend() });
+    : createCompanionSource({ apiUrl, backend: chosenBackend(), encodePicture: pictures.encode });
 const files = {
   library: createRunLibrary({ isOnScreen: (id) => useChoices.getState().runId === id, onDrop: forgetTracks }),
   shelf: createImageShelf(),
-  readImage,
+  readImage: (file: Blob, name: string) => readImage(pictures, file, name),
+  checkImage: source.checkImage,
   // Imported on demand: the Arrow reader adds 40 kB that the first paint does not need.
   async *openRecorded(bytes: Uint8Array<ArrayBuffer>) {
     const { openRecorded } = await import('./source/recorded-run');
-    yield* openRecorded(bytes);
+    yield* openRecorded(bytes, pictures.read);
   },
 };
 const { library } = files;

@@ -1,6 +1,7 @@
 // Measures how fast the embedded model explains a recorded run, using the page's own source and worker.
 import type { MethodId } from '../../src/contract/methods';
 import type { AnswerToken, RunHeader } from '../../src/contract/run';
+import { createPictureClient } from '../../src/inference/picture-client';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
 import { openRecorded } from '../../src/source/recorded-run';
 
@@ -65,7 +66,8 @@ export async function measureExplain({ modelUrl, runUrl, rounds }: ExplainJob): 
 async function readRun(url: string): Promise<{ readonly header: RunHeader; readonly tokens: readonly AnswerToken[] }> {
   const tokens: AnswerToken[] = [];
   let header: RunHeader | undefined;
-  for await (const event of openRecorded(new Uint8Array(await (await fetch(url)).arrayBuffer()))) {
+  const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
+  for await (const event of openRecorded(bytes, createPictureClient().read)) {
     if (event.type === 'begin') header = event.header;
     if (event.type === 'token') tokens.push(event.token);
   }

@@ -14,6 +14,7 @@ import { chooseHead, createHead, type HeadFiles, largestDifference } from '../..
 import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
 import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../../src/inference/runtime';
 import type { FloatTensor } from '../../src/inference/tensor';
+import { createPictureClient } from '../../src/inference/picture-client';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
 import { openRecorded } from '../../src/source/recorded-run';
 import type { RunSource } from '../../src/source/run-source';
@@ -58,7 +59,8 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
 
 async function fetchImage(url: string): Promise<RunImage> {
   const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
-  return { bytes, mediaType: 'image/png', name: url, sha256: await sha256Hex(bytes) };
+  const picture = await createPictureClient().read(bytes, url);
+  return { bytes, mediaType: 'image/png', name: url, sha256: await sha256Hex(bytes), picture };
 }
 
 async function collect(events: AsyncIterable<RunEvent>) {
@@ -88,7 +90,7 @@ async function collect(events: AsyncIterable<RunEvent>) {
 }
 
 async function openRun(runUrl: string) {
-  return collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer())));
+  return collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer()), createPictureClient().read));
 }
 
 async function readAll<T>(events: AsyncIterable<T>): Promise<T[]> {

@@ -2,7 +2,6 @@ import type { RunImage } from './run';
 
 /** The result of checking whether a file is an image that the user can ask about. */
 export type CheckedImage =
-  /** Sizes as displayed, with the camera's rotation applied. */
-  | { readonly kind: 'image'; readonly image: RunImage; readonly widthPx: number; readonly heightPx: number }
+  | { readonly kind: 'image'; readonly image: RunImage }
   /** `reason` is a complete sentence for the user. */
   | { readonly kind: 'refused'; readonly reason: string };

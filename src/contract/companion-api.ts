@@ -321,12 +321,14 @@ export interface components {
          * Limits
          * @description Limits on requests, checked before any work is done.
          *
-         *     `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
+         *     `imageAspectRatio` is how many times longer the longer side may be. `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
          *     `unembeddingIds` is the maximum number of token ids in one request for unembedding rows.
          */
         Limits: {
             /** Explainbytes */
             explainBytes: number;
+            /** Imageaspectratio */
+            imageAspectRatio: number;
             /** Imagebytes */
             imageBytes: number;
             /** Imageformats */

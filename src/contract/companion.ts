@@ -33,7 +33,7 @@ const model = z.object({
   /** The PyTorch device: "cpu", "cuda:0". */
   device: z.string(),
   knows: z.string(),
-  limits: z.object({ imageBytes: count, imageFormats: z.array(z.string()), unembeddingIds: count }),
+  limits: z.object({ imageBytes: count, imagePixels: count, imageAspectRatio: count, unembeddingIds: count }),
   /** Methods that can explain the model's answers; the page ignores unknown names. */
   methods: z.array(z.string()),
   /** Whether the companion can send rows of the model's unembedding (lm_head). */

@@ -1,12 +1,12 @@
 import * as z from 'zod/mini';
-import type { RunHeader, RunImage } from './run';
+import type { ImageGeometry, Picture, RunHeader, StoredImage } from './run';
 import { count, headFields, hiddenStateStage, share } from './shared-fields';
 
 /** Version of the run stream and of the companion protocol that carries it. */
 export const supportedFormat = 2;
 
 /** The header stored in the stream's metadata: everything except the image's bytes. */
-export type StreamHeader = Omit<RunHeader, 'image' | 'noMaps'> & { readonly image: Omit<RunImage, 'bytes'> };
+export type StreamHeader = Omit<RunHeader, 'image' | 'noMaps'> & { readonly image: Omit<StoredImage, 'bytes'> };
 
 const length = z.number().check(z.positive());
 
@@ -77,6 +77,14 @@ export function parseStreamHeader(text: string): StreamHeader {
 /** P: the number of patches in all frames. */
 export function patchCount({ geometry }: Pick<RunHeader, 'geometry'>): number {
   return geometry.frames.reduce((sum, { grid }) => sum + grid.rows * grid.cols, 0);
+}
+
+/** Throws if the maps are for an image of another size than the one that is shown. */
+export function ensureSameSize({ sourceWidthPx, sourceHeightPx }: ImageGeometry, { widthPx, heightPx }: Picture): void {
+  if (sourceWidthPx === widthPx && sourceHeightPx === heightPx) return;
+  throw new Error(
+    `the maps are for an image of ${sourceWidthPx} × ${sourceHeightPx} pixels, but the image has ${widthPx} × ${heightPx}`,
+  );
 }
 
 function parseJson(text: string): unknown {

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Schema, Table, tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import type { RunEvent } from './run';
+import type { StoredRunEvent } from './run';
 import { parseRunStream } from './run-stream';
 
 // Written by companion/tests/makers/run_fixture.py; companion/tests/wire/test_run.py reads the same numbers from it.
 const fixture = new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', 'random-weights.run')));
 
-async function collect(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<RunEvent[]> {
-  const events: RunEvent[] = [];
+async function collect(bytes: AsyncIterable<Uint8Array> | Uint8Array): Promise<StoredRunEvent[]> {
+  const events: StoredRunEvent[] = [];
   for await (const event of parseRunStream(bytes)) events.push(event);
   return events;
 }
@@ -18,11 +18,11 @@ async function* inChunks(bytes: Uint8Array, size: number) {
   for (let at = 0; at < bytes.length; at += size) yield bytes.slice(at, at + size);
 }
 
-function tokens(events: readonly RunEvent[]) {
+function tokens(events: readonly StoredRunEvent[]) {
   return events.flatMap((event) => (event.type === 'token' ? [event.token] : []));
 }
 
-function maps(events: readonly RunEvent[]) {
+function maps(events: readonly StoredRunEvent[]) {
   return events.flatMap((event) => (event.type === 'map' ? [event.map] : []));
 }
 

@@ -1,6 +1,6 @@
 import { formatCount } from '../text/number-format';
 import { type ArrowBytes, isAbort } from './arrow-rows';
-import type { RunEnd, RunEvent, RunHeader } from './run';
+import type { RunEnd, StoredRunEvent, StoredRunHeader } from './run';
 import type { StreamHeader } from './run-header';
 import { openRunRows } from './run-rows';
 
@@ -9,7 +9,7 @@ import { openRunRows } from './run-rows';
  * row after that ends the run as `failed`. If the bytes merely end early, the run keeps its tokens and ends as
  * `truncated`.
  */
-export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEvent> {
+export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<StoredRunEvent> {
   const { header, rows } = await openRunRows(bytes);
   let hasImage = false;
   let tokens = 0;
@@ -48,7 +48,7 @@ export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<RunEven
   }
 }
 
-function runHeader(header: StreamHeader, picture: Uint8Array): RunHeader {
+function runHeader(header: StreamHeader, picture: Uint8Array): StoredRunHeader {
   // Copy the bytes: the batch's buffer holds more than the image.
   return { ...header, image: { ...header.image, bytes: new Uint8Array(picture) } };
 }

@@ -16,7 +16,13 @@ export const exampleHeader: RunHeader = {
   id: 'run 1',
   createdAt: '2026-11-21T00:00:00Z',
   question: 'What color is the "large" cube?',
-  image: { bytes: new Uint8Array(1), mediaType: 'image/png', name: 'scene.png', sha256: '' },
+  image: {
+    bytes: new Uint8Array(1),
+    mediaType: 'image/png',
+    name: 'scene.png',
+    sha256: '',
+    picture: { blob: new Blob(), widthPx: 30, heightPx: 20 },
+  },
   geometry: {
     sourceWidthPx: 30,
     sourceHeightPx: 20,

@@ -152,12 +152,27 @@ export interface ReproductionCheck {
   readonly largestDifference: number;
 }
 
-export interface RunImage {
+/** An image file as it was chosen or recorded. */
+export interface StoredImage {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly mediaType: string;
   readonly name: string;
   /** Hash of `bytes`, in hexadecimal. */
   readonly sha256: string;
+}
+
+/**
+ * What the page shows of an image file and the model reads: opaque, upright, still. `blob` is a file that every browser
+ * decodes to the same pixels; the original file is never shown.
+ */
+export interface Picture {
+  readonly blob: Blob;
+  readonly widthPx: number;
+  readonly heightPx: number;
+}
+
+export interface RunImage extends StoredImage {
+  readonly picture: Picture;
 }
 
 /** `reason`: why answers have no maps, as a sentence. `trainCommand`: the command that trains a missing head. */
@@ -180,6 +195,11 @@ export interface RunHeader {
   readonly sampling: Sampling;
   /** True if the run was read from a file, false if it is live. */
   readonly recorded: boolean;
+}
+
+/** A run's header as its file has it, without the picture made of the image. */
+export interface StoredRunHeader extends Omit<RunHeader, 'image'> {
+  readonly image: StoredImage;
 }
 
 type RunEndReason = 'stop' | 'length' | 'cancelled' | 'failed' | 'truncated';
@@ -209,6 +229,11 @@ export type RunEvent =
   | { readonly type: 'token'; readonly token: AnswerToken }
   | { readonly type: 'map'; readonly map: RelevancyMap }
   | { readonly type: 'end'; readonly end: RunEnd };
+
+/** The events of a run file. */
+export type StoredRunEvent =
+  | { readonly type: 'begin'; readonly header: StoredRunHeader }
+  | Exclude<RunEvent, { readonly type: 'begin' }>;
 
 /**
  * The events of an explanation, in order: `queued` while other requests are ahead, one `check` if the method runs the

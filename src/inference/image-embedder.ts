@@ -16,7 +16,7 @@ interface EmbeddedImage {
   readonly prefix: FloatTensor;
 }
 
-/** `sha256` is the hash of the bytes, used as the cache key. */
+/** `blob` is a picture; `sha256`, the hash of the file that it was made of, is the cache key. */
 export interface HashedImage {
   readonly blob: Blob;
   readonly sha256: string;

@@ -5,10 +5,11 @@ import { parseExplainStream } from '../contract/explain-stream';
 import { type MethodId, methodIds } from '../contract/methods';
 import type { AnswerToken, ExplainEvent, RelevancyMap, RunHeader } from '../contract/run';
 import { openRunRows } from '../contract/run-rows';
-import { parseRunStream } from '../contract/run-stream';
 import { ActivationWorkerHere } from '../inference/activation-client.example';
 import { createCompanionExplainer } from './companion-explainer';
 import { createCompanionHttp } from './companion-http';
+import { encodeAs, pictureOfHeader } from './picture.example';
+import { openRecorded } from './recorded-run';
 import { createRunStates } from './run-states';
 
 // Responses recorded from a companion that serves the model of random-weights.run.
@@ -19,10 +20,12 @@ const run = fixture('random-weights.run');
 const model = {
   name: 'random-weights',
   revision: '94c0b4d387c2',
-  limits: { imageBytes: 10_000, imageFormats: ['image/png'], unembeddingIds: 4 },
+  limits: { imageBytes: 200_000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 4 },
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam', 'a-method-of-next-year'],
   unembedding: true,
 } as unknown as CompanionModel;
+
+const encodePicture = encodeAs('5'.repeat(64));
 
 interface Answer {
   readonly header: RunHeader;
@@ -32,7 +35,7 @@ interface Answer {
 async function answerOf(): Promise<Answer> {
   let header: RunHeader | undefined;
   const tokens: AnswerToken[] = [];
-  for await (const event of parseRunStream(run)) {
+  for await (const event of openRecorded(run, pictureOfHeader)) {
     if (event.type === 'begin') header = event.header;
     if (event.type === 'token') tokens.push(event.token);
   }
@@ -59,9 +62,10 @@ function companionOf(explain: (signal: AbortSignal) => Response = () => new Resp
 function explainerOf(connected: CompanionModel | undefined = model, heldBytes = 10 ** 6) {
   const states = createRunStates(heldBytes);
   const explainer = createCompanionExplainer({
-    http: createCompanionHttp('http://box/v1/'),
+    http: createCompanionHttp('http://box/v1/', encodePicture),
     states,
     model: () => connected,
+    encodePicture,
   });
   const hold = async ({ header }: Answer) => {
     for await (const _ of states.watch(header.id, (await openRunRows(run)).rows));
@@ -209,6 +213,7 @@ describe('explanations by the companion', () => {
           answerIds: [38, 34, 134, 109, 29, 79],
           logProbs: answer.tokens.map(({ logProb }) => logProb),
           tokenIndices: [5, 1],
+          pixels: { widthPx: 40, heightPx: 24, sha256: '7'.repeat(64) },
         },
       },
     ]);
@@ -268,9 +273,9 @@ describe('explanations by the companion', () => {
     companionOf(() => new Response(JSON.stringify({ detail }), { status: 413 }));
     const request = { method: 'chefer', ...(await answerOf()), tokenIndices: [5, 1] } as const;
     await expect(eventsOf(explainerOf().explain(request, never))).rejects.toThrow(detail);
-    const gif = { ...request.header, image: { ...request.header.image, mediaType: 'image/gif' } };
-    await expect(eventsOf(explainerOf().explain({ ...request, header: gif }, never))).rejects.toThrow(
-      'gradient.png is image/gif; the companion accepts image/png',
+    const strict = { ...model, limits: { ...model.limits, imagePixels: 100 } };
+    await expect(eventsOf(explainerOf(strict).explain(request, never))).rejects.toThrow(
+      /gradient.png has \d+ pixels \(\d+ × \d+\); the companion accepts at most 100/,
     );
   });
 

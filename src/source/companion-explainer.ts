@@ -11,7 +11,7 @@ import type { ExplainEvent, RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
-import { type CompanionHttp, ensureAccepted } from './companion-http';
+import { type CompanionHttp, type EncodePicture, ensureAccepted } from './companion-http';
 import { explainAtRandom, explainInPage, fastrmRefusal } from './explain-in-page';
 import type { ExplainRequest, MethodOffer } from './run-source';
 import type { HeldStates, RunStates } from './run-states';
@@ -21,6 +21,7 @@ export interface CompanionExplainerOptions {
   readonly states: RunStates;
   /** Undefined while no companion is connected. */
   model(): CompanionModel | undefined;
+  readonly encodePicture: EncodePicture;
 }
 
 export interface CompanionExplainer {
@@ -32,7 +33,12 @@ export interface CompanionExplainer {
 /** Maximum number of cached rows of the unembedding matrix: 130 MB at d = 4096. */
 const maxRows = 8000;
 
-export function createCompanionExplainer({ http, states, model }: CompanionExplainerOptions): CompanionExplainer {
+export function createCompanionExplainer({
+  http,
+  states,
+  model,
+  encodePicture,
+}: CompanionExplainerOptions): CompanionExplainer {
   /** The answer opened in the worker. */
   let open: { readonly key: string; readonly maps: OpenActivations } | undefined;
   const activations = createActivationClient(() => {
@@ -114,7 +120,7 @@ export function createCompanionExplainer({ http, states, model }: CompanionExpla
     const expected: ExpectedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
     // Loaded lazily: the Arrow reader is 40 kB that the first paint does not need.
     const { parseExplainStream } = await import('../contract/explain-stream');
-    ensureAccepted(header.image, model()!);
+    await ensureAccepted(header.image, model()!, encodePicture);
     // Also aborts the request if the reader stops early.
     const left = new AbortController();
     try {

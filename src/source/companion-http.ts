@@ -7,7 +7,8 @@ import {
   parseHealth,
   parseProblem,
 } from '../contract/companion';
-import type { RunImage } from '../contract/run';
+import type { Picture, RunImage } from '../contract/run';
+import type { EncodedPicture } from '../inference/picture-client';
 import { type ExplainRequest, type Question, QuestionRefused } from './run-source';
 
 /** The companion does not respond, or the connection was lost. */
@@ -31,32 +32,63 @@ export interface CompanionHttp {
   unembedding(ids: readonly number[], signal: AbortSignal): Promise<Uint8Array>;
 }
 
-/** Checks the image before sending: a body rejected midway is indistinguishable from a lost connection. */
-export function ensureAccepted(image: RunImage, { limits }: CompanionModel): void {
-  const { length } = image.bytes;
-  if (length > limits.imageBytes) {
-    throw new QuestionRefused(`${image.name} has ${length} bytes; the companion accepts at most ${limits.imageBytes}`);
+/** Encodes pictures for sending. */
+export type EncodePicture = (picture: Picture) => Promise<EncodedPicture>;
+
+/** A PNG of this many bytes per pixel, and some more, is larger than any that holds RGB pixels. */
+const maxBytesPerPixel = 3.1;
+const maxExtraBytes = 65_536;
+
+/**
+ * Returns why the companion would refuse an image, or undefined. It is checked before sending, because a body that is
+ * rejected midway is indistinguishable from a lost connection.
+ */
+export async function imageRefusal(
+  { name, picture }: RunImage,
+  { limits }: CompanionModel,
+  encode: EncodePicture,
+): Promise<string | undefined> {
+  const { widthPx, heightPx } = picture;
+  const pixels = widthPx * heightPx;
+  if (pixels > limits.imagePixels) {
+    return `${name} has ${pixels} pixels (${widthPx} × ${heightPx}); the companion accepts at most ${limits.imagePixels}. Make it smaller first`;
   }
-  if (!limits.imageFormats.includes(image.mediaType)) {
-    throw new QuestionRefused(
-      `${image.name} is ${image.mediaType}; the companion accepts ${limits.imageFormats.join(', ')}`,
-    );
+  if (Math.max(widthPx, heightPx) > limits.imageAspectRatio * Math.min(widthPx, heightPx)) {
+    return `${name} is ${widthPx} × ${heightPx} pixels; the companion accepts sides up to ${limits.imageAspectRatio}:1. Crop it first`;
   }
+  // A photo takes a second to encode, so it is not waited for unless its size decides.
+  const encoding = encode(picture);
+  if (pixels * maxBytesPerPixel + maxExtraBytes <= limits.imageBytes) {
+    encoding.catch(() => {}); // sending it reports the error
+    return undefined;
+  }
+  const { size } = (await encoding).png;
+  if (size <= limits.imageBytes) return undefined;
+  return `${name} has ${size} bytes as the PNG that is sent; the companion accepts at most ${limits.imageBytes}. Make it smaller first`;
+}
+
+/** Throws if the companion would refuse the image. */
+export async function ensureAccepted(image: RunImage, model: CompanionModel, encode: EncodePicture): Promise<void> {
+  const refusal = await imageRefusal(image, model, encode);
+  if (refusal !== undefined) throw new QuestionRefused(refusal);
 }
 
 const factsTimeoutMs = 5000;
 
-export function createCompanionHttp(apiUrl: string): CompanionHttp {
+export function createCompanionHttp(apiUrl: string, encode: EncodePicture): CompanionHttp {
   const get = async (path: string, signal?: AbortSignal): Promise<unknown> => {
     const response = await reach(new URL(path, apiUrl), { cache: 'no-store', ...(signal && { signal }) });
     if (!response.ok) throw await refusalOf(response);
     return response.json().catch(() => undefined);
   };
-  /** Sends a request with its image and streams the bytes of the response. */
+  /** Sends a request with its picture and streams the bytes of the response. */
   const post = async (path: string, request: GenerateRequest | ExplainBody, image: RunImage, signal: AbortSignal) => {
+    const { png, pixelsSha256 } = await encode(image.picture);
+    const { widthPx, heightPx } = image.picture;
+    const checked = { ...request, pixels: { widthPx, heightPx, sha256: pixelsSha256 } };
     const body = new FormData();
-    body.set('request', new Blob([JSON.stringify(request)], { type: 'application/json' }));
-    body.set('image', new Blob([image.bytes], { type: image.mediaType }), image.name);
+    body.set('request', new Blob([JSON.stringify(checked)], { type: 'application/json' }));
+    body.set('image', png, `${image.name}.png`);
     const response = await reach(new URL(path, apiUrl), { method: 'POST', body, signal });
     if (!response.ok) throw await refusalOf(response);
     if (response.body === null) throw new Error('the companion sent no response');

@@ -6,6 +6,7 @@ import type { RunEvent, RunHeader } from '../contract/run';
 import type { StateRows } from '../contract/run-rows';
 import type { HeadClient } from '../inference/head-client';
 import { createCompanionSource } from './companion-source';
+import { encodeAs } from './picture.example';
 import { QuestionRefused, type SourceStatus } from './run-source';
 
 const fixture = (name: string) =>
@@ -15,7 +16,10 @@ const [, states, prompt, ...answerRows] = recorded.batches as RecordBatch[];
 const queued = fixture('live-stream').batches.slice(0, 3); // places 2, 1, 0
 
 const sha256 = '5'.repeat(64);
-const image = { bytes: new Uint8Array([1, 2, 3]), mediaType: 'image/png', name: 'one.png', sha256 };
+const pixelsSha256 = '7'.repeat(64);
+/** Of the size that the recorded run is about. */
+const picture = { blob: new Blob([new Uint8Array([1, 2, 3])], { type: 'image/png' }), widthPx: 40, heightPx: 24 };
+const image = { bytes: new Uint8Array([1, 2, 3]), mediaType: 'image/webp', name: 'one.webp', sha256: 'f', picture };
 const question = { image, text: 'What color is the large sphere?' };
 const P = 16;
 
@@ -39,7 +43,7 @@ const model: CompanionModel = {
   dtype: 'float32',
   device: 'cuda:0',
   knows: 'Nothing.',
-  limits: { imageBytes: 1000, imageFormats: ['image/png'], unembeddingIds: 4 },
+  limits: { imageBytes: 1000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 4 },
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam'],
   unembedding: true,
   head,
@@ -135,7 +139,12 @@ function headOf({ delayMs = 0, isRestarted = false } = {}) {
 }
 
 function sourceOf(head = headOf()) {
-  const source = createCompanionSource({ apiUrl: './v1/', backend: 'auto', createHead: head.createHead });
+  const source = createCompanionSource({
+    apiUrl: './v1/',
+    backend: 'auto',
+    encodePicture: encodeAs(sha256, pixelsSha256),
+    createHead: head.createHead,
+  });
   const statuses: SourceStatus[] = [];
   source.subscribe((status) => statuses.push(status));
   return { source, statuses, head };
@@ -268,10 +277,15 @@ describe('an answer', () => {
     });
     await eventsOf(sourceOf().source.ask({ ...question, maxNewTokens: 9 }, never));
     const request = sent?.get('request') as Blob;
-    expect(JSON.parse(await request.text())).toEqual({ question: question.text, sendImage: false, maxNewTokens: 9 });
-    const picture = sent?.get('image') as File;
-    expect([picture.name, picture.type, [...new Uint8Array(await picture.arrayBuffer())]]).toEqual([
-      'one.png',
+    expect(JSON.parse(await request.text())).toEqual({
+      question: question.text,
+      sendImage: false,
+      maxNewTokens: 9,
+      pixels: { widthPx: 40, heightPx: 24, sha256: pixelsSha256 },
+    });
+    const file = sent?.get('image') as File;
+    expect([file.name, file.type, [...new Uint8Array(await file.arrayBuffer())]]).toEqual([
+      'one.webp.png',
       'image/png',
       [1, 2, 3],
     ]);
@@ -282,6 +296,14 @@ describe('an answer', () => {
       generate: () => new Response(streamOf([states], { image: { mediaType: '', name: '', sha256: 'f' } }) as BodyInit),
     });
     await expect(eventsOf(sourceOf().source.ask(question, never))).rejects.toThrow('about a different image');
+  });
+
+  it('is refused if its maps are for an image of another size', async () => {
+    companionOf();
+    const turned = { ...question, image: { ...image, picture: { ...picture, widthPx: 24, heightPx: 40 } } };
+    await expect(eventsOf(sourceOf().source.ask(turned, never))).rejects.toThrow(
+      'the maps are for an image of 40 × 24 pixels, but the image has 24 × 40',
+    );
   });
 });
 
@@ -338,17 +360,29 @@ describe('a refused question', () => {
     expect(source.status.phase, 'it is there').toBe('ready');
   });
 
-  it('is not sent if the image exceeds the known size limit or has another format', async () => {
+  const unacceptable = {
+    bytes: [
+      { ...picture, blob: new Blob([new Uint8Array(1001)]) },
+      'one.webp has 1001 bytes as the PNG that is sent; the companion accepts at most 1000. Make it smaller first',
+    ],
+    pixels: [
+      { ...picture, widthPx: 101, heightPx: 100 },
+      'one.webp has 10100 pixels (101 × 100); the companion accepts at most 10000. Make it smaller first',
+    ],
+    sides: [
+      { ...picture, widthPx: 101, heightPx: 1 },
+      'one.webp is 101 × 1 pixels; the companion accepts sides up to 100:1. Crop it first',
+    ],
+  } as const;
+
+  it.each(Object.entries(unacceptable))('is not sent if the image exceeds a known limit: %s', async (_, [larger, reason]) => {
     companionOf({ generate: gone });
     const { source } = sourceOf();
-    const large = { ...question, image: { ...image, bytes: new Uint8Array(1001) } };
-    await expect(eventsOf(source.ask(large, never))).rejects.toThrow(
-      'one.png has 1001 bytes; the companion accepts at most 1000',
-    );
-    const gif = { ...question, image: { ...image, mediaType: 'image/gif' } };
-    await expect(eventsOf(source.ask(gif, never))).rejects.toThrow(
-      'one.png is image/gif; the companion accepts image/png',
-    );
+    const other = { ...image, picture: larger };
+    expect(await source.checkImage(other), 'not known yet').toBeUndefined();
+    await expect(eventsOf(source.ask({ ...question, image: other }, never))).rejects.toThrow(reason);
+    expect(await source.checkImage(other), 'known when the next image is chosen').toBe(`${reason}.`);
+    expect(await source.checkImage(image)).toBeUndefined();
   });
 });
 

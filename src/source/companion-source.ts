@@ -1,6 +1,6 @@
 import type { CompanionHead, CompanionModel } from '../contract/companion';
 import type { ModelFacts, NoMaps, RunEvent, RunHeader } from '../contract/run';
-import type { StreamHeader } from '../contract/run-header';
+import { ensureSameSize, type StreamHeader } from '../contract/run-header';
 import {
   type BackendChoice,
   createHeadClient,
@@ -11,7 +11,7 @@ import {
 } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
 import { createCompanionExplainer } from './companion-explainer';
-import { CompanionGone, createCompanionHttp, ensureAccepted } from './companion-http';
+import { CompanionGone, createCompanionHttp, type EncodePicture, ensureAccepted, imageRefusal } from './companion-http';
 import { mapsAlongside } from './maps-alongside';
 import type { Question, RunSource, SourceStatus } from './run-source';
 import { createRunStates } from './run-states';
@@ -21,6 +21,7 @@ export interface CompanionSourceOptions {
   readonly apiUrl: string;
   /** Where maps are computed. */
   readonly backend: BackendChoice;
+  readonly encodePicture: EncodePicture;
   /** Tests pass their own head. */
   readonly createHead?: (onDeath: (reason: string) => void) => HeadClient;
 }
@@ -61,10 +62,15 @@ type Connection =
  * states that the companion sends.
  */
 export function createCompanionSource(options: CompanionSourceOptions): CompanionSource {
-  const http = createCompanionHttp(new URL(options.apiUrl, document.baseURI).href);
+  const http = createCompanionHttp(new URL(options.apiUrl, document.baseURI).href, options.encodePicture);
   const head = (options.createHead ?? createHeadClient)(onHeadDeath);
   const states = createRunStates(heldStatesBytes);
-  const explainer = createCompanionExplainer({ http, states, model: () => connection.companion?.model });
+  const explainer = createCompanionExplainer({
+    http,
+    states,
+    model: () => connection.companion?.model,
+    encodePicture: options.encodePicture,
+  });
   const listeners = new Set<(status: SourceStatus) => void>();
   let connection: Connection = { phase: 'idle' };
   let status = statusOf(connection);
@@ -175,8 +181,10 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     const { openRunRows } = await import('../contract/run-rows');
     const { header, rows } = await openRunRows(await http.generate(question, signal));
     contacts += 1;
-    if (header.image.sha256 !== question.image.sha256)
+    const { picture } = question.image;
+    if (header.image.sha256 !== (await options.encodePicture(picture)).pngSha256)
       throw new Error('the companion answered about a different image');
+    ensureSameSize(header.geometry, picture);
     let first = await rows.next();
     while (!first.done && first.value.kind === 'queued' && first.value.place > 0) {
       yield { type: 'queued', before: first.value.place };
@@ -221,10 +229,15 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     },
     load: ensureConnected,
     checkQuestion: (text) => (text.trim() === '' ? { kind: 'empty' } : undefined),
+    async checkImage(image) {
+      const model = connection.companion?.model;
+      const refusal = model && (await imageRefusal(image, model, options.encodePicture));
+      return refusal && `${refusal}.`;
+    },
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       await Promise.race([ensureConnected(), rejectAtAbort(signal)]);
-      ensureAccepted(question.image, ensureCompanion().model);
+      await ensureAccepted(question.image, ensureCompanion().model, options.encodePicture);
       const left = new AbortController();
       try {
         for await (const event of answer(question, AbortSignal.any([signal, left.signal]), askedAt)) {

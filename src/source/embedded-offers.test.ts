@@ -4,6 +4,7 @@ import { exampleExplainManifest, exampleManifest } from '../contract/manifest.ex
 import { methodIds } from '../contract/methods';
 import type { RunHeader } from '../contract/run';
 import { embeddedOffers } from './embedded-offers';
+import { pictureOfHeader } from './picture.example';
 import { openRecorded } from './recorded-run';
 
 const loading = { phase: 'loading', loadedBytes: 0, totalBytes: 1, what: 'the model' } as const;
@@ -13,7 +14,7 @@ let header: RunHeader;
 
 beforeAll(async () => {
   const bytes = new Uint8Array(readFileSync(new URL('../../public/samples/run-1.run', import.meta.url)));
-  for await (const event of openRecorded(bytes)) {
+  for await (const event of openRecorded(bytes, pictureOfHeader)) {
     if (event.type !== 'begin') continue;
     header = event.header;
     break;

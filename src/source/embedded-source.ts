@@ -1,6 +1,7 @@
 import type { ModelManifest } from '../contract/manifest';
 import { methods } from '../contract/methods';
 import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
+import { ensureSameSize } from '../contract/run-header';
 import {
   type BackendChoice,
   type BackendReport,
@@ -81,6 +82,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
       const tokenized = ready?.promptTokenizer.tokenizeQuestion(text);
       return tokenized === undefined || tokenized.kind === 'tokens' ? undefined : tokenized;
     },
+    checkImage: async () => undefined,
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       let begun = false;
@@ -93,9 +95,13 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
         };
         const events = client.ask(request, signal, (report) => setStatus(readyStatus(report, ready!)));
         for await (const event of events) {
-          begun = true;
-          if (event.type !== 'seen') yield event;
-          else yield { type: 'begin', header: headerOf(question, event.geometry, ready!.manifest) };
+          if (event.type === 'seen') {
+            ensureSameSize(event.geometry, question.image.picture);
+            begun = true;
+            yield { type: 'begin', header: headerOf(question, event.geometry, ready!.manifest) };
+          } else {
+            yield event;
+          }
         }
       } catch (error) {
         if (!begun) throw error;
@@ -144,8 +150,8 @@ function headerOf(
   };
 }
 
-function hashedImage({ bytes, mediaType, sha256 }: RunImage): HashedImage {
-  return { blob: new Blob([bytes], { type: mediaType }), sha256 };
+function hashedImage({ picture, sha256 }: RunImage): HashedImage {
+  return { blob: picture.blob, sha256 };
 }
 
 /** `crypto.randomUUID` is missing if the page was loaded over plain HTTP from another machine. */

@@ -1,13 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../contract/run';
-import { openRecorded } from './recorded-run';
+import { pictureOfHeader } from './picture.example';
+import { openRecorded, type ReadPicture } from './recorded-run';
 
 const sample = new Uint8Array(readFileSync(new URL('../contract/fixtures/random-weights.run', import.meta.url)));
 
-async function eventsOf(bytes: Uint8Array): Promise<RunEvent[]> {
+async function eventsOf(bytes: Uint8Array, readPicture: ReadPicture = pictureOfHeader): Promise<RunEvent[]> {
   const events: RunEvent[] = [];
-  for await (const event of openRecorded(bytes)) events.push(event);
+  for await (const event of openRecorded(bytes, readPicture)) events.push(event);
   return events;
 }
 
@@ -27,6 +28,16 @@ describe('a run file', () => {
     const events = await eventsOf(sample.slice(0, sample.length - 2000));
     expect(events[0]?.type).toBe('begin');
     expect(events.at(-1)).toMatchObject({ type: 'end', end: { reason: 'truncated' } });
+  });
+
+  it('whose maps are for an image of another size is refused', async () => {
+    const turned = async (bytes: Uint8Array) => {
+      const { widthPx, heightPx, blob } = await pictureOfHeader(bytes);
+      return { blob, widthPx: heightPx, heightPx: widthPx };
+    };
+    await expect(eventsOf(sample, turned)).rejects.toThrow(
+      /the maps are for an image of \d+ × \d+ pixels, but the image has \d+ × \d+/,
+    );
   });
 
   it('with invalid content is refused', async () => {

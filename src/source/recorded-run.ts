@@ -1,19 +1,28 @@
-import type { RunEvent, RunHeader } from '../contract/run';
+import type { Picture, RunEvent, RunHeader, StoredRunHeader } from '../contract/run';
+import { ensureSameSize } from '../contract/run-header';
 import { parseRunStream } from '../contract/run-stream';
 import { sha256Hex } from '../contract/sha256';
 
+/** Makes the picture of an image file. Throws if the file cannot be decoded. */
+export type ReadPicture = (bytes: Uint8Array, name: string) => Promise<Picture>;
+
 /**
- * Reads a run file as the events of a live run. Throws if the bytes are not a run; an incomplete run ends with the
- * reason `truncated`.
+ * Reads a run file as the events of a live run. Throws if the bytes are not a run, or if its maps are for an image of
+ * another size than its own; an incomplete run ends with the reason `truncated`.
  */
-export async function* openRecorded(bytes: AsyncIterable<Uint8Array> | Uint8Array): AsyncGenerator<RunEvent> {
+export async function* openRecorded(
+  bytes: AsyncIterable<Uint8Array> | Uint8Array,
+  readPicture: ReadPicture,
+): AsyncGenerator<RunEvent> {
   for await (const event of parseRunStream(bytes)) {
-    yield event.type === 'begin' ? { ...event, header: await recordedHeader(event.header) } : event;
+    yield event.type === 'begin' ? { ...event, header: await recordedHeader(event.header, readPicture) } : event;
   }
 }
 
 /** A run file may have been saved from a live run, and the hash in its header may not match its image. */
-async function recordedHeader(header: RunHeader): Promise<RunHeader> {
-  const sha256 = await sha256Hex(header.image.bytes);
-  return { ...header, image: { ...header.image, sha256 }, recorded: true };
+async function recordedHeader(header: StoredRunHeader, readPicture: ReadPicture): Promise<RunHeader> {
+  const { bytes, name } = header.image;
+  const [sha256, picture] = await Promise.all([sha256Hex(bytes), readPicture(bytes, name)]);
+  ensureSameSize(header.geometry, picture);
+  return { ...header, image: { ...header.image, sha256, picture }, recorded: true };
 }

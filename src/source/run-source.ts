@@ -80,6 +80,8 @@ export interface RunSource {
   /** Resolves once `ask` may be called, otherwise rejects with the reason. Safe to call again after a failure. */
   load(): Promise<void>;
   checkQuestion(text: string): QuestionProblem | undefined;
+  /** Resolves to why an image cannot be asked about, as a sentence, as far as it is known before a question. */
+  checkImage(image: RunImage): Promise<string | undefined>;
   /**
    * Throws on a failure before `begin`; after that, the stream always ends with an `end` event, `cancelled` if aborted.
    */

@@ -7,7 +7,8 @@ import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { collectRun, createRunLibrary } from './run-library';
 
-const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png', sha256: '' };
+const picture = { blob: new Blob(), widthPx: 1, heightPx: 1 };
+const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png', sha256: '', picture };
 const text = 'what color is the cube ?';
 const intake = { settled: async () => true, image: () => image };
 
@@ -40,6 +41,7 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
       subscribe: () => () => {},
       load: () => ready,
       checkQuestion: (text) => (text === '' ? { kind: 'empty' } : undefined),
+      checkImage: async () => undefined,
       ask,
       offers: () => [],
       explain: () => {

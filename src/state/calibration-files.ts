@@ -2,6 +2,7 @@ import { type QueryClient, queryOptions, skipToken } from '@tanstack/react-query
 import { create } from 'zustand';
 import type { StatisticsClient } from '../statistics/api';
 import { reasonOf } from '../text/reason-of';
+import { tooManyFiles } from '../text/too-many-files';
 import { fetchOk } from './fetch-ok';
 import { forgetFile, keepFile, keptFile, keptName, tabStorage } from './kept-file';
 import type { OpenCalibration } from './statistics-queries';
@@ -51,6 +52,18 @@ const noFile: ChosenFile = { phase: 'none' };
 export const useOwnCalibration = create<OwnCalibration>(() => ({ open: undefined, isUnkept: false, file: noFile }));
 
 let turn = 0;
+
+/** Loads the file of a drop; if there are several, loads none and says so. */
+export function takeCalibrationFiles(statistics: StatisticsClient, files: readonly File[]): void {
+  const [file, second] = files;
+  if (second === undefined) {
+    if (file) void takeCalibrationFile(statistics, file);
+    return;
+  }
+  turn += 1;
+  const reason = tooManyFiles(files.length, 'table of answers');
+  useOwnCalibration.setState({ file: { phase: 'failed', reason } });
+}
 
 /** Loads a calibration file and keeps it for this visit. If several are chosen, the last one wins. */
 export async function takeCalibrationFile(

@@ -6,6 +6,8 @@ import { createImageIntake, useIntake } from './image-intake';
 import { createImageShelf } from './image-shelf';
 import { createRunLibrary } from './run-library';
 
+const picture = { blob: new Blob(), widthPx: 1, heightPx: 1 };
+
 /** An intake for which the test decides, by file name, when each file has been read. */
 function intakeOf() {
   const waiting = new Map<string, (reading: CheckedImage) => void>();
@@ -13,6 +15,7 @@ function intakeOf() {
     library: createRunLibrary(),
     shelf: createImageShelf(),
     readImage: (_file, name) => new Promise((resolve) => waiting.set(name, resolve)),
+    checkImage: async ({ name }) => (name.startsWith('wide') ? `${name} is too wide.` : undefined),
     openRecorded: () => {
       throw new Error('it has no schema');
     },
@@ -20,9 +23,7 @@ function intakeOf() {
   const finish = (name: string) =>
     waiting.get(name)?.({
       kind: 'image',
-      image: { bytes: new Uint8Array([1]), mediaType: 'image/png', name, sha256: '' },
-      widthPx: 1,
-      heightPx: 1,
+      image: { bytes: new Uint8Array([1]), mediaType: 'image/png', name, sha256: '', picture },
     });
   const refuse = (name: string, reason: string) => waiting.get(name)?.({ kind: 'refused', reason });
   return { intake, finish, refuse };
@@ -47,6 +48,24 @@ describe('image intake', () => {
     finish('slow.png');
     await macrotask();
     expect(intake.image()?.name).toBe('quick.png');
+  });
+
+  it('takes none of several files, and says so', async () => {
+    const { intake } = intakeOf();
+    intake.takeFiles([file('a.png'), file('b.png'), file('c.png')]);
+    expect(useDraft.getState().problem).toEqual({
+      kind: 'image',
+      reason: '3 files came at once, and none was opened. Drop or paste one image or run file at a time.',
+    });
+    expect(useIntake.getState().isReading).toBe(false);
+  });
+
+  it('refuses an image that the model would refuse, before a question', async () => {
+    const { intake, finish } = intakeOf();
+    intake.takeFiles([file('wide.png')]);
+    finish('wide.png');
+    expect(await intake.settled()).toBe(false);
+    expect(useDraft.getState()).toMatchObject({ image: undefined, problem: { reason: 'wide.png is too wide.' } });
   });
 
   it('also waits for a file chosen while waiting', async () => {

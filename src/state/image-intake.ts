@@ -2,6 +2,7 @@ import { create } from 'zustand';
 import type { CheckedImage } from '../contract/checked-image';
 import type { RunImage } from '../contract/run';
 import { reasonOf } from '../text/reason-of';
+import { tooManyFiles } from '../text/too-many-files';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { fetchOk } from './fetch-ok';
@@ -13,6 +14,8 @@ export interface ImageReader {
   readonly shelf: ImageShelf;
   /** Checks file type, byte size and pixel count before decoding. */
   readImage(file: Blob, name: string): Promise<CheckedImage>;
+  /** Resolves to why the model that answers would refuse an image, as a sentence, as far as it is known. */
+  checkImage(image: RunImage): Promise<string | undefined>;
 }
 
 /** Whether a chosen file is still being read. */
@@ -21,6 +24,8 @@ export const useIntake = create<{ readonly isReading: boolean }>(() => ({ isRead
 export interface ImageIntake {
   /** Accepts an image to ask about, or a run file (`.run`) to open. */
   takeFile(file: File): void;
+  /** Accepts the file of a drop or paste; if there are several, accepts none and says so. */
+  takeFiles(files: readonly File[]): void;
   takeUrl(url: string, name: string, alt: string): void;
   /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
   drop(): void;
@@ -39,7 +44,7 @@ interface PendingIntake {
 }
 
 export function createImageIntake(services: RecordedRuns & ImageReader): ImageIntake {
-  const { library, shelf, readImage } = services;
+  const { library, shelf, readImage, checkImage } = services;
   let pending: PendingIntake | undefined;
   let turn = 0;
 
@@ -72,7 +77,9 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
   async function readForDraft(file: Blob, name: string, alt: string): Promise<() => void> {
     const read = await readImage(file, name);
     if (read.kind === 'refused') throw new Error(read.reason);
-    return () => useDraft.getState().setImage(shelf.put(read.image, read, alt));
+    const refusal = await checkImage(read.image);
+    if (refusal !== undefined) throw new Error(refusal);
+    return () => useDraft.getState().setImage(shelf.put(read.image, alt));
   }
 
   async function readRun(file: File): Promise<() => void> {
@@ -83,11 +90,21 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     };
   }
 
+  function takeFile(file: File): void {
+    const name = file.name || 'pasted image';
+    if (file.name.endsWith('.run')) void take('file', () => readRun(file));
+    else void take('image', () => readForDraft(file, name, `Your image, ${name}`));
+  }
+
   return {
-    takeFile(file) {
-      const name = file.name || 'pasted image';
-      if (file.name.endsWith('.run')) void take('file', () => readRun(file));
-      else void take('image', () => readForDraft(file, name, `Your image, ${name}`));
+    takeFile,
+    takeFiles(files) {
+      const [file, second] = files;
+      if (second === undefined) {
+        if (file) takeFile(file);
+        return;
+      }
+      useDraft.getState().setProblem({ kind: 'image', reason: tooManyFiles(files.length, 'image or run file') });
     },
     takeUrl(url, name, alt) {
       void take('image', async () => readForDraft(await (await fetchOk(url)).blob(), name, alt));

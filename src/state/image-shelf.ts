@@ -3,7 +3,7 @@ import type { DraftImage } from './draft';
 
 /** Holds the bytes of the image being prepared, one image at a time. */
 export interface ImageShelf {
-  put(image: RunImage, size: { widthPx: number; heightPx: number }, alt: string): DraftImage;
+  put(image: RunImage, alt: string): DraftImage;
   bytesOf(id: string): RunImage | undefined;
 }
 
@@ -11,9 +11,10 @@ export function createImageShelf(): ImageShelf {
   let held: { id: string; url: string; image: RunImage } | undefined;
   let count = 0;
   return {
-    put(image, { widthPx, heightPx }, alt) {
+    put(image, alt) {
       if (held) URL.revokeObjectURL(held.url);
-      const url = URL.createObjectURL(new Blob([image.bytes], { type: image.mediaType }));
+      const { blob, widthPx, heightPx } = image.picture;
+      const url = URL.createObjectURL(blob);
       held = { id: `image-${++count}`, url, image };
       return { id: held.id, url, name: image.name, alt, widthPx, heightPx };
     },

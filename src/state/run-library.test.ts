@@ -3,7 +3,7 @@ import type { RunHeader } from '../contract/run';
 import { forgetTracks, trackOf, useExplaining } from './explain-session';
 import { createRunLibrary } from './run-library';
 
-const header = (id: string) => ({ id, image: { bytes: new Uint8Array(1), mediaType: 'image/png' } }) as RunHeader;
+const header = (id: string) => ({ id, image: { picture: { blob: new Blob() } } }) as RunHeader;
 
 beforeEach(() => {
   vi.spyOn(URL, 'createObjectURL').mockReturnValue('blob:x');

@@ -40,7 +40,7 @@ export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }
     begin(header) {
       if (records.some((record) => record.id === header.id))
         throw new Error(`run ${header.id} is already in the library`);
-      const url = URL.createObjectURL(new Blob([header.image.bytes], { type: header.image.mediaType }));
+      const url = URL.createObjectURL(header.image.picture.blob);
       const record = createRunRecord(header, url, onNextFrame);
       const surplus = Math.max(0, records.length - (maxRuns - 1));
       const dropped = records.filter(({ id }) => !isOnScreen(id)).slice(0, surplus);

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { fitOf } from '../contract/calibration';
 import { readCalibrationFile } from '../contract/calibration-file';
 import type { CalibrationTable } from '../contract/calibration-table';
-import { parseImageHeader } from '../contract/image-header';
+import { parseImageFile } from '../contract/image-file';
 import { parseImageIndex } from '../contract/image-index';
 import { minForBands } from '../math/statistics/class-density';
 import { type Pooling, poolings } from '../math/statistics/pooling';
@@ -44,7 +44,10 @@ describe('the shipped calibration', () => {
     const { mediaType, images } = parseImageIndex(readJson(join(shipped, index)));
     const { offset, bytes } = images[table.image.at(row)!]!;
     const image = readFileSync(join(shipped, file)).subarray(offset, offset + bytes);
-    expect(parseImageHeader(image)).toEqual({ kind: 'image', mediaType, widthPx: 336, heightPx: 336 });
+    expect(parseImageFile(image)).toMatchObject({
+      kind: 'image',
+      image: { mediaType, widthPx: 336, heightPx: 336, decoder: 'browser', isOpaque: true },
+    });
   });
 
   it('gives the figures of its summary', async () => {

@@ -1,6 +1,8 @@
 """Tests what a model sees of an image file."""
 
+import base64
 import io
+import json
 import struct
 import zlib
 from collections.abc import Callable
@@ -14,6 +16,9 @@ from PIL import Image, ImageCms
 
 from patchlight.models.image_header import UnreadableImage, read_image_info
 from patchlight.models.pictures import open_upright, read_pixels
+from tests.makers import picture_fixture
+
+PICTURES = json.loads((picture_fixture.FOLDER / "pixels.json").read_text())
 
 
 def saved(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -225,3 +230,16 @@ def test_the_first_image_of_an_animation_is_read(kind: str, options: dict[str, b
 def test_a_colour_profile_is_ignored() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     assert open_upright(saved(quarters(), icc_profile=profile)).tobytes() == quarters().tobytes()
+
+
+# --- the sample set that the page decodes too ---
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_each_sample_has_the_pixels_that_the_page_compares_with(name: str) -> None:
+    expected = PICTURES[name]
+    image = read_pixels(Image.open(picture_fixture.FOLDER / name))
+    assert image.size == (expected["widthPx"], expected["heightPx"])
+    difference = np.abs(np.frombuffer(image.tobytes(), np.uint8).astype(int) - list(base64.b64decode(expected["rgb"])))
+    # Decoders of lossy files may round differently from one version to the next.
+    assert difference.max() <= (2 if name.endswith(("jpg", "lossy.webp", "lossy-alpha.webp")) else 0)

@@ -1,5 +1,5 @@
 import { useCallback } from 'react';
-import { takeCalibrationFile } from '../../state/calibration-files';
+import { takeCalibrationFiles } from '../../state/calibration-files';
 import { usePageView } from '../../state/page-view';
 import { ExplainView } from '../explain/explain-view';
 import { useServices } from '../shared/services-context';
@@ -22,11 +22,11 @@ export function App() {
   const [view] = usePageView();
   const { intake, statistics } = useServices();
   const isTable = view === 'trust';
-  const takeTable = useCallback((file: File) => void takeCalibrationFile(statistics, file), [statistics]);
+  const takeTables = useCallback((files: readonly File[]) => takeCalibrationFiles(statistics, files), [statistics]);
   return (
     <DropTarget
       invitation={isTable ? 'Drop a table of answers to open it' : 'Drop an image to ask about it'}
-      onFile={isTable ? takeTable : intake.takeFile}
+      onFiles={isTable ? takeTables : intake.takeFiles}
     >
       <div className="page">
         <Masthead />

@@ -13,11 +13,12 @@ interface DropTargetProps {
   readonly children: ReactNode;
   /** Text shown while a file is dragged over the page. */
   readonly invitation: string;
-  onFile(file: File): void;
+  /** Called with the files of one drop or paste, at least one. */
+  onFiles(files: readonly File[]): void;
 }
 
 /** Accepts files dropped or pasted anywhere on the page. */
-export function DropTarget({ children, invitation, onFile }: DropTargetProps) {
+export function DropTarget({ children, invitation, onFiles }: DropTargetProps) {
   const [isOver, setIsOver] = useState(false);
   useEffect(() => {
     const onDragOver = (event: DragEvent) => {
@@ -31,14 +32,14 @@ export function DropTarget({ children, invitation, onFile }: DropTargetProps) {
     const onDrop = (event: DragEvent) => {
       event.preventDefault();
       setIsOver(false);
-      const file = event.dataTransfer?.files[0];
-      if (file) onFile(file);
+      const files = [...(event.dataTransfer?.files ?? [])];
+      if (files.length > 0) onFiles(files);
     };
     const onPaste = (event: ClipboardEvent) => {
-      const file = event.clipboardData?.files[0];
-      if (!file || isPastedAsText(event)) return;
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (files.length === 0 || isPastedAsText(event)) return;
       event.preventDefault();
-      onFile(file);
+      onFiles(files);
     };
     window.addEventListener('dragover', onDragOver);
     window.addEventListener('dragleave', onDragLeave);
@@ -50,7 +51,7 @@ export function DropTarget({ children, invitation, onFile }: DropTargetProps) {
       window.removeEventListener('drop', onDrop);
       window.removeEventListener('paste', onPaste);
     };
-  }, [onFile]);
+  }, [onFiles]);
   return (
     <>
       {children}

@@ -51,6 +51,8 @@ def read_pixels(image: Image.Image) -> Image.Image:
         image.seek(0)
     keyed = _colour_key(image)
     image.load()
+    if image.format == "GIF":
+        return _on_screen(_flat(image), image)
     if keyed is not None:
         flat = _on_white(np.asarray(image.convert("RGB")), np.where(keyed, 0, 255).astype(np.uint8))
     else:
@@ -81,6 +83,14 @@ def _flat(image: Image.Image) -> Image.Image:
         f"found samples of Pillow's mode {mode}, whose range is not defined; expected 8 or 16 bits per sample: convert "
         "the image to 8 bits"
     )
+
+
+def _on_screen(flat: Image.Image, image: Any) -> Image.Image:
+    """Return a GIF's first frame on a white screen. Pillow fills the rest of the screen with a colour of the palette."""
+    screen = Image.new("RGB", flat.size, "white")
+    left, top, right, bottom = image.dispose_extent
+    screen.paste(flat.crop((left, top, right, bottom)), (left, top))
+    return screen
 
 
 def _on_white(rgb: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> Image.Image:

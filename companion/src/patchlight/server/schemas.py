@@ -43,12 +43,13 @@ class Health(_Camel):
 class Limits(_Camel):
     """Limits on requests, checked before any work is done.
 
-    `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
+    `imageAspectRatio` is how many times longer the longer side may be. `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
     `unembeddingIds` is the maximum number of token ids in one request for unembedding rows.
     """
 
     image_bytes: int
     image_pixels: int
+    image_aspect_ratio: int
     image_formats: list[str]
     question_chars: int
     queue_length: int

@@ -31,6 +31,7 @@ from .schemas import (
     ModelFacts,
 )
 from .settings import ServeSettings
+from .uploads import MAX_ASPECT_RATIO
 
 
 class UnknownWords(ValueError):
@@ -92,6 +93,7 @@ class ModelSession:
             limits=Limits(
                 image_bytes=settings.image_bytes,
                 image_pixels=settings.image_pixels,
+                image_aspect_ratio=MAX_ASPECT_RATIO,
                 image_formats=list(MEDIA_TYPES.values()),
                 question_chars=settings.question_chars,
                 queue_length=settings.queue_length,

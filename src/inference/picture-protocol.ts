@@ -1,0 +1,16 @@
+// The protocol of the picture worker.
+import type { StillImage } from '../contract/image-file';
+import type { Picture } from '../contract/run';
+
+/** A picture as a PNG file, with the hashes of the file and of its RGB bytes. */
+export interface EncodedPicture {
+  readonly png: Blob;
+  readonly pngSha256: string;
+  readonly pixelsSha256: string;
+}
+
+export interface PictureProtocol {
+  /** Flattens on white, places and turns. Rejects with what is wrong if the image cannot be decoded. */
+  flatten: { request: StillImage; response: Picture };
+  encode: { request: Picture; response: EncodedPicture };
+}

@@ -1,0 +1,4 @@
+import { serve } from '../workers/worker-service';
+import { createPictureHandlers } from './picture-service';
+
+serve(createPictureHandlers());
