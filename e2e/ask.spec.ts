@@ -96,7 +96,8 @@ test.describe('before the model has loaded', () => {
 });
 
 test('a question asked while an image is being read is about that image', async ({ page }) => {
-  await page.addInitScript(() => {
+  await openPage(page);
+  await page.evaluate(() => {
     const decode = window.createImageBitmap.bind(window);
     const gate = window as Window & { releaseImage?: () => void };
     const released = new Promise<void>((resolve) => {
@@ -107,7 +108,6 @@ test('a question asked while an image is being read is about that image', async 
       return (decode as (...args: unknown[]) => Promise<ImageBitmap>)(...args);
     };
   });
-  await openPage(page);
   await chooseDisk(page, 'slow.png', 336, 336);
   await questionBox(page).fill('What color is the sphere?');
   await questionBox(page).press('Enter');

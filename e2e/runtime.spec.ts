@@ -1,5 +1,6 @@
 // Tests the inference code in a real browser: that both backends compute the same maps, that it recovers when a backend
 // fails, and that the complete path from an image to its maps matches results saved by Python.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Page } from '@playwright/test';
@@ -73,6 +74,35 @@ const question = 'Describe the image.';
 async function firstImage(page: Page): Promise<string> {
   const index = await (await page.request.get('/samples/index.json')).json();
   return `samples/${index.images[0].file}`;
+}
+
+interface ExpectedPicture {
+  readonly widthPx: number;
+  readonly heightPx: number;
+  /** In Base64, as Python reads it. */
+  readonly rgb: string;
+}
+
+test('an image file of any kind has the same pixels in Python, decoded, shown and sent', async ({ page }) => {
+  const folder = path.resolve(import.meta.dirname, '../src/inference/fixtures/pictures');
+  const expected: Record<string, ExpectedPicture> = JSON.parse(readFileSync(path.join(folder, 'pixels.json'), 'utf8'));
+  for (const [name, { widthPx, heightPx, rgb }] of Object.entries(expected)) {
+    const picture = await call(page, 'picture', readFileSync(path.join(folder, name)).toString('base64'));
+    expect([name, ...picture.sizes]).toEqual([name, [widthPx, heightPx], [widthPx, heightPx]]);
+    const bytes = picture.rgb.map((text) => Buffer.from(text, 'base64'));
+    const isExact = !/jpg$|lossy/.test(name);
+    // Decoders of JPEG may round differently; CMYK is converted by rules of the decoder's own.
+    const tolerance = isExact ? 0 : name === 'cmyk.jpg' ? 3 : 2;
+    for (const actual of bytes) expect([name, largestDifferenceOf(actual, rgb) <= tolerance]).toEqual([name, true]);
+    expect(picture.isPng).toBe(true);
+    expect(picture.pixelsSha256).toBe(createHash('sha256').update(bytes[2]!).digest('hex'));
+  }
+});
+
+function largestDifferenceOf(actual: Buffer, expectedInBase64: string): number {
+  const expected = Buffer.from(expectedInBase64, 'base64');
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY;
+  return actual.reduce((largest, value, i) => Math.max(largest, Math.abs(value - expected[i]!)), 0);
 }
 
 test('the browser has a WebGPU adapter', async ({ page }) => {

@@ -12,9 +12,9 @@ import type {
 import { sha256Hex } from '../../src/contract/sha256';
 import { chooseHead, createHead, type HeadFiles, largestDifference } from '../../src/inference/head';
 import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
+import { createPictureClient } from '../../src/inference/picture-client';
 import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../../src/inference/runtime';
 import type { FloatTensor } from '../../src/inference/tensor';
-import { createPictureClient } from '../../src/inference/picture-client';
 import { createEmbeddedSource } from '../../src/source/embedded-source';
 import { openRecorded } from '../../src/source/recorded-run';
 import type { RunSource } from '../../src/source/run-source';
@@ -59,7 +59,7 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
 
 async function fetchImage(url: string): Promise<RunImage> {
   const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
-  const picture = await createPictureClient().read(bytes, url);
+  const picture = await pictures.read(bytes, url);
   return { bytes, mediaType: 'image/png', name: url, sha256: await sha256Hex(bytes), picture };
 }
 
@@ -90,7 +90,7 @@ async function collect(events: AsyncIterable<RunEvent>) {
 }
 
 async function openRun(runUrl: string) {
-  return collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer()), createPictureClient().read));
+  return collect(openRecorded(new Uint8Array(await (await fetch(runUrl)).arrayBuffer()), pictures.read));
 }
 
 async function readAll<T>(events: AsyncIterable<T>): Promise<T[]> {
@@ -143,7 +143,42 @@ function summarise(event: RunEvent) {
   }
 }
 
+const pictures = createPictureClient();
+
+/** RGB in Base64, drawn as the page draws it. */
+async function rgbOf(image: ImageBitmapSource): Promise<string> {
+  const bitmap = await createImageBitmap(image);
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d')!;
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  return btoa(String.fromCharCode(...data.filter((_, i) => i % 4 < 3)));
+}
+
+async function shownImage(blob: Blob): Promise<HTMLImageElement> {
+  const image = new Image();
+  image.src = URL.createObjectURL(blob);
+  await image.decode();
+  return image;
+}
+
 const tests = {
+  /** The picture of an image file: its pixels as decoded, as shown by an image element, and as sent to a companion. */
+  async picture(fileInBase64: string) {
+    const file = Uint8Array.from(atob(fileInBase64), (letter) => letter.charCodeAt(0));
+    const picture = await pictures.read(file, 'file');
+    const shown = await shownImage(picture.blob);
+    const { png, pngSha256, pixelsSha256 } = await pictures.encode(picture);
+    return {
+      sizes: [
+        [picture.widthPx, picture.heightPx],
+        [shown.naturalWidth, shown.naturalHeight],
+      ],
+      rgb: [await rgbOf(picture.blob), await rgbOf(shown), await rgbOf(png)],
+      pixelsSha256,
+      isPng: png.type === 'image/png' && pngSha256 === (await sha256Hex(new Uint8Array(await png.arrayBuffer()))),
+    };
+  },
+
   async adapter(): Promise<string | undefined> {
     const info = (await navigator.gpu?.requestAdapter())?.info;
     return info && `${info.vendor} ${info.architecture} ${info.description}`.trim();

@@ -21,7 +21,9 @@ describe('an image file', () => {
   it.each(names)('has its size, and keeps no metadata: %s', (name) => {
     const { widthPx, heightPx, bytes } = stillOf(fileOf(name));
     expect([widthPx, heightPx]).toEqual([13, 9]);
-    expect(textOf(bytes)).not.toMatch(/iCCP|gAMA|cHRM|sRGB|cICP|eXIf|iTXt|ICCP|XMP |EXIF|ICC_PROFILE|acTL|fdAT|ANMF|NETSCAPE/);
+    expect(textOf(bytes)).not.toMatch(
+      /iCCP|gAMA|cHRM|sRGB|cICP|eXIf|iTXt|ICCP|XMP |EXIF|ICC_PROFILE|acTL|fdAT|ANMF|NETSCAPE/,
+    );
   });
 
   it.each(names)('stays the same if it is read again without metadata: %s', (name) => {
@@ -33,7 +35,8 @@ describe('an image file', () => {
 
   it('has the orientation of its EXIF data', () => {
     for (let orientation = 2; orientation <= 8; orientation++) {
-      for (const type of ['png', 'jpg']) expect(stillOf(fileOf(`orientation-${orientation}.${type}`))).toMatchObject({ orientation });
+      for (const type of ['png', 'jpg'])
+        expect(stillOf(fileOf(`orientation-${orientation}.${type}`))).toMatchObject({ orientation });
     }
     expect(stillOf(fileOf('orientation-6.webp')).orientation).toBe(6);
     expect(stillOf(fileOf('rgb.png')).orientation).toBe(1);
@@ -87,7 +90,14 @@ describe('an image file', () => {
   });
 
   it('of any bytes is read or refused, and what is read can be read again', () => {
-    const starts = ['', '\x89PNG\r\n\x1a\n', '\xff\xd8\xff', 'GIF89a', 'RIFF\x20\0\0\0WEBPVP8X', 'RIFF\x20\0\0\0WEBPVP8L'];
+    const starts = [
+      '',
+      '\x89PNG\r\n\x1a\n',
+      '\xff\xd8\xff',
+      'GIF89a',
+      'RIFF\x20\0\0\0WEBPVP8X',
+      'RIFF\x20\0\0\0WEBPVP8L',
+    ];
     const bytes = fc.tuple(fc.constantFrom(...starts), fc.uint8Array({ maxLength: 200 }));
     fc.assert(
       fc.property(bytes, ([start, rest]) => {

@@ -66,7 +66,8 @@ function nextSegment(bytes: Uint8Array, from: number): number {
   for (let at = bytes.indexOf(0xff, from); at >= 0; at = bytes.indexOf(0xff, at)) {
     const next = bytes[at + 1];
     if (next === undefined) return -1;
-    if (next === 0xff) at += 1; // a fill byte
+    if (next === 0xff)
+      at += 1; // a fill byte
     // A stuffed byte, or a marker without a length: restart, temporary, start of image.
     else if (next === 0 || next === 0x01 || (next >= 0xd0 && next <= 0xd8)) at += 2;
     else return at;
@@ -84,5 +85,7 @@ function isMetadata(bytes: Uint8Array, at: number): boolean {
   const marker = bytes[at + 1]!;
   if (marker === 0xfe) return true;
   if (marker < 0xe0 || marker > 0xef) return false;
-  return !(marker === 0xe0 && hasText(bytes, at + 4, 'JFIF\0')) && !(marker === 0xee && hasText(bytes, at + 4, 'Adobe'));
+  return (
+    !(marker === 0xe0 && hasText(bytes, at + 4, 'JFIF\0')) && !(marker === 0xee && hasText(bytes, at + 4, 'Adobe'))
+  );
 }

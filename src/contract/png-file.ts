@@ -98,7 +98,8 @@ function chunksOf(chunks: readonly Chunk[]): PngChunks | string {
   if (widthPx === 0 || heightPx === 0) return `its size is ${widthPx} × ${heightPx} pixels`;
   const bitDepth = view.getUint8(8);
   const colours = colourTypes.get(view.getUint8(9));
-  if (!colours?.depths.includes(bitDepth)) return `its colour type ${view.getUint8(9)} with ${bitDepth} bits does not exist`;
+  if (!colours?.depths.includes(bitDepth))
+    return `its colour type ${view.getUint8(9)} with ${bitDepth} bits does not exist`;
   const interlacing = view.getUint8(12);
   if (interlacing > 1) return `its interlace method ${interlacing} does not exist`;
   const data = chunks.filter(({ type }) => type === 'IDAT').map((chunk) => chunk.data);

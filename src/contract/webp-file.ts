@@ -82,7 +82,12 @@ function extendedHeader([widthPx, heightPx]: readonly [number, number]): Chunk {
 
 function fileOf(chunks: readonly Chunk[]): Uint8Array<ArrayBuffer> {
   const body = joinBytes(
-    chunks.flatMap(({ type, data }) => [bytesOf(type), littleEndian(data.length), data, new Uint8Array(data.length & 1)]),
+    chunks.flatMap(({ type, data }) => [
+      bytesOf(type),
+      littleEndian(data.length),
+      data,
+      new Uint8Array(data.length & 1),
+    ]),
   );
   return joinBytes([bytesOf('RIFF'), littleEndian(body.length + 4), bytesOf('WEBP'), body]);
 }

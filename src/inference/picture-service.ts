@@ -70,7 +70,10 @@ async function pngOf({ widthPx, heightPx, rgba }: Pixels): Promise<Blob> {
 /** Pixels read back at a time. */
 const stripPixels = 1 << 20;
 
-function rgbOf(context: OffscreenCanvasRenderingContext2D, { width, height }: OffscreenCanvas): Uint8Array<ArrayBuffer> {
+function rgbOf(
+  context: OffscreenCanvasRenderingContext2D,
+  { width, height }: OffscreenCanvas,
+): Uint8Array<ArrayBuffer> {
   const rgb = new Uint8Array(width * height * 3);
   const stripRows = Math.max(1, Math.floor(stripPixels / width));
   let to = 0;

@@ -57,7 +57,15 @@ function passesOf({ widthPx, heightPx, bitDepth, colourType, isInterlaced }: Png
     .map(([x, y, stepX, stepY]) => {
       const cols = Math.ceil((widthPx - x) / stepX);
       const rows = Math.ceil((heightPx - y) / stepY);
-      return { x, y, stepX, stepY, cols, rows, rowBytes: Math.ceil((cols * samplesPerPixel[colourType] * bitDepth) / 8) };
+      return {
+        x,
+        y,
+        stepX,
+        stepY,
+        cols,
+        rows,
+        rowBytes: Math.ceil((cols * samplesPerPixel[colourType] * bitDepth) / 8),
+      };
     })
     .filter(({ cols, rows }) => cols > 0 && rows > 0);
 }
@@ -168,5 +176,8 @@ function sampleReader(bitDepth: number): (row: Uint8Array, index: number) => num
 
 /** The transparent colour, in samples of the file's depth. */
 function keyOf(transparency: Uint8Array): number[] {
-  return Array.from({ length: transparency.length >> 1 }, (_, i) => (transparency[2 * i]! << 8) | transparency[2 * i + 1]!);
+  return Array.from(
+    { length: transparency.length >> 1 },
+    (_, i) => (transparency[2 * i]! << 8) | transparency[2 * i + 1]!,
+  );
 }

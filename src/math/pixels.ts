@@ -19,7 +19,12 @@ export function flattenOnWhite({ rgba }: Pixels): void {
 }
 
 /** Puts an opaque image on a white one. The part outside is cut off. */
-export function placeOnWhite(image: Pixels, at: { xPx: number; yPx: number }, widthPx: number, heightPx: number): Pixels {
+export function placeOnWhite(
+  image: Pixels,
+  at: { xPx: number; yPx: number },
+  widthPx: number,
+  heightPx: number,
+): Pixels {
   const rgba = new Uint8ClampedArray(widthPx * heightPx * 4).fill(255);
   const cols = Math.min(image.widthPx, widthPx - at.xPx);
   const rows = Math.min(image.heightPx, heightPx - at.yPx);

@@ -375,15 +375,18 @@ describe('a refused question', () => {
     ],
   } as const;
 
-  it.each(Object.entries(unacceptable))('is not sent if the image exceeds a known limit: %s', async (_, [larger, reason]) => {
-    companionOf({ generate: gone });
-    const { source } = sourceOf();
-    const other = { ...image, picture: larger };
-    expect(await source.checkImage(other), 'not known yet').toBeUndefined();
-    await expect(eventsOf(source.ask({ ...question, image: other }, never))).rejects.toThrow(reason);
-    expect(await source.checkImage(other), 'known when the next image is chosen').toBe(`${reason}.`);
-    expect(await source.checkImage(image)).toBeUndefined();
-  });
+  it.each(Object.entries(unacceptable))(
+    'is not sent if the image exceeds a known limit: %s',
+    async (_, [larger, reason]) => {
+      companionOf({ generate: gone });
+      const { source } = sourceOf();
+      const other = { ...image, picture: larger };
+      expect(await source.checkImage(other), 'not known yet').toBeUndefined();
+      await expect(eventsOf(source.ask({ ...question, image: other }, never))).rejects.toThrow(reason);
+      expect(await source.checkImage(other), 'known when the next image is chosen').toBe(`${reason}.`);
+      expect(await source.checkImage(image)).toBeUndefined();
+    },
+  );
 });
 
 describe('an interrupted answer', () => {
