@@ -53,7 +53,22 @@ const workerPackages = [
   'hyparquet-compressors',
   'hysnappy',
   'fzstd',
+  '@jsquash/webp',
 ];
+
+function licenceOf(name: string): string {
+  const folder = `node_modules/${name}`;
+  if (name === '@jsquash/webp') {
+    const [wrapper, codec] = ['LICENSE', 'codec/LICENSE.codec.md'].map((file) =>
+      readFileSync(`${folder}/${file}`, 'utf8'),
+    );
+    return `${wrapper}\nIt contains libwebp:\n\n${codec}`;
+  }
+  if (!name.startsWith('onnx')) return readFileSync(`${folder}/LICENSE`, 'utf8');
+  // onnxruntime's packages ship without a licence text, so the standard MIT text is used.
+  const permission = readFileSync('node_modules/react/LICENSE', 'utf8').split('\n\n').slice(2).join('\n\n');
+  return `Copyright (c) Microsoft Corporation\n\n${permission}`;
+}
 
 /** Copies the page's licence into its folder, and adds the workers' packages to the list of licences. */
 function licences(): Plugin {
@@ -66,13 +81,9 @@ function licences(): Plugin {
     },
     writeBundle() {
       copyFileSync('LICENSE', `${folder}/LICENSE`);
-      // onnxruntime's packages ship without a licence text, so the standard MIT text is used.
-      const permission = readFileSync('node_modules/react/LICENSE', 'utf8').split('\n\n').slice(2).join('\n\n');
-      const microsoft = `Copyright (c) Microsoft Corporation\n\n${permission}`;
       for (const name of workerPackages) {
         const { version, license } = JSON.parse(readFileSync(`node_modules/${name}/package.json`, 'utf8'));
-        const text = name.startsWith('onnx') ? microsoft : readFileSync(`node_modules/${name}/LICENSE`, 'utf8');
-        appendFileSync(`${folder}/licences.md`, `\n## ${name} - ${version} (${license})\n\n${text}`);
+        appendFileSync(`${folder}/licences.md`, `\n## ${name} - ${version} (${license})\n\n${licenceOf(name)}`);
       }
     },
   };
@@ -93,8 +104,8 @@ export default defineConfig({
       },
     },
   },
-  // onnxruntime-web loads its wasm and mjs files by relative URL, which pre-bundling would break.
-  optimizeDeps: { exclude: ['onnxruntime-web'] },
+  // These load their wasm files by relative URL, which pre-bundling would break.
+  optimizeDeps: { exclude: ['onnxruntime-web', '@jsquash/webp'] },
   // Use the builds without embedded glue code: threads start from a separate glue file.
   resolve: { conditions: ['onnxruntime-web-use-extern-wasm', ...defaultClientConditions] },
   build: {

@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Page, Route } from '@playwright/test';
 import { type Companion, headlessFolder, startCompanion } from './companion';
+import { diskPng } from './images';
 import { axeViolations, sizes } from './looks';
 import { expect, idle, message, openPage, test as plain, questionBox, selectedTokens, token, tokens } from './page';
 import { shot, withGoldens } from './shot';
@@ -124,6 +127,49 @@ test('in Compare, the companion computes the maps that the page cannot, and the 
   await idle(page);
   await expect(page.getByRole('region', { name: 'All tokens' })).toContainText('tokens done');
   await expect(page.locator('.strip canvas')).toHaveCount(await page.locator('.strip-cell').count());
+});
+
+test('a transparent image that is turned by its EXIF data is answered from the pixels that are shown', async ({
+  opened: page,
+}) => {
+  const name = 'orientation-7-alpha.webp';
+  const folder = path.resolve(import.meta.dirname, '../src/inference/fixtures/pictures');
+  const { widthPx, heightPx, rgb } = JSON.parse(await readFile(path.join(folder, 'pixels.json'), 'utf8'))[name];
+  await page.evaluate(() => {
+    const { fetch } = window;
+    window.fetch = (url, init) => {
+      if (init?.body instanceof FormData) Object.assign(window, { sent: init.body });
+      return fetch(url, init);
+    };
+  });
+  await page.locator('input[type="file"]').setInputFiles(path.join(folder, name));
+  await ask(page, 'What color is the sphere?');
+  const sha256 = createHash('sha256').update(Buffer.from(rgb, 'base64')).digest('hex');
+  // The companion compares the pixels that it decodes with these, and refuses others.
+  const sent = await page.evaluate(async () => {
+    const { sent: body } = window as unknown as { sent: FormData };
+    return { request: await (body.get('request') as Blob).text(), type: (body.get('image') as File).type };
+  });
+  expect(JSON.parse(sent.request).pixels).toEqual({ widthPx, heightPx, sha256 });
+  expect(sent.type).toBe('image/png');
+  await page.getByRole('link', { name: 'Compare' }).click();
+  await idle(page);
+  await expect(page.getByRole('region', { name: 'Chefer, exact', exact: true })).toContainText('tokens done');
+});
+
+test('an animated GIF is answered by a companion too', async ({ opened: page }) => {
+  const file = path.resolve(import.meta.dirname, '../src/inference/fixtures/pictures/animated.gif');
+  await page.locator('input[type="file"]').setInputFiles(file);
+  await ask(page, 'What color is the sphere?');
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image: animated.gif');
+});
+
+test('an image that the companion would refuse is refused when it is chosen', async ({ opened: page }) => {
+  const buffer = diskPng(2020, 20, [200, 30, 30]);
+  await page.locator('input[type="file"]').setInputFiles({ name: 'banner.png', mimeType: 'image/png', buffer });
+  await expect(page.locator('.ask-message')).toHaveText(
+    'banner.png is 2020 × 20 pixels; the companion accepts sides up to 100:1. Crop it first.',
+  );
 });
 
 test('the page names the companion’s model and device, and requests without the token are refused', async ({

@@ -46,7 +46,7 @@ console.log(
 
 const licences = readFileSync(path.join(dist, 'licences.md'), 'utf8');
 const redistributed = [
-  ...['react', 'onnxruntime-web', 'hyparquet', 'fzstd'],
+  ...['react', 'onnxruntime-web', 'hyparquet', 'fzstd', '@jsquash/webp'],
   ...['@fontsource-variable/inter', '@fontsource-variable/jetbrains-mono'],
 ];
 

@@ -51,7 +51,7 @@ export const packages = [
     folders: ['main', 'gallery', 'views', 'state'],
   },
   { names: ['zustand'], folders: ['state'] },
-  { names: ['onnxruntime-web'], folders: ['inference'] },
+  { names: ['onnxruntime-web', '@jsquash/webp'], folders: ['inference'] },
   { names: ['apache-arrow', 'flatbuffers', 'fzstd', 'hyparquet[a-z-]*', '@noble/hashes'], folders: ['contract'] },
   { names: ['zod'], folders: ['contract', 'main'] },
 ];

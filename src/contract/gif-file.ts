@@ -1,5 +1,5 @@
 import { joinBytes } from './bytes';
-import type { ImageFile } from './image-file';
+import type { ImageFile } from './still-image';
 
 const screenBytes = 13;
 const extension = 0x21;

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bytesOf, joinBytes } from './bytes';
-import { parseImageFile, type StillImage } from './image-file';
+import { parseImageFile } from './image-file';
+import type { StillImage } from './still-image';
 
 const folder = new URL('../inference/fixtures/pictures/', import.meta.url);
 const names = readdirSync(folder).filter((name) => !name.endsWith('.json'));

@@ -1,6 +1,6 @@
 import { hasText, joinBytes } from './bytes';
 import { type Orientation, orientationSegment, parseExifOrientation } from './exif-orientation';
-import type { ImageFile } from './image-file';
+import type { ImageFile } from './still-image';
 
 const startOfScan = 0xda;
 const endOfImage = 0xd9;

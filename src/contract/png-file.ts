@@ -1,6 +1,6 @@
 import { bytesOf, joinBytes } from './bytes';
 import { type Orientation, parseExifOrientation } from './exif-orientation';
-import type { ImageFile } from './image-file';
+import type { ImageFile } from './still-image';
 
 /** The chunks that decide the pixels, in the order of the file. */
 export interface PngChunks {
@@ -18,7 +18,7 @@ export interface PngHeader {
   readonly isInterlaced: boolean;
 }
 
-export type ColourType = 'grey' | 'colour' | 'palette' | 'grey-alpha' | 'colour-alpha';
+type ColourType = 'grey' | 'colour' | 'palette' | 'grey-alpha' | 'colour-alpha';
 
 const colourTypes: ReadonlyMap<number, { readonly name: ColourType; readonly depths: readonly number[] }> = new Map([
   [0, { name: 'grey', depths: [1, 2, 4, 8, 16] }],

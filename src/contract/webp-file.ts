@@ -1,6 +1,6 @@
 import { bytesOf, hasText, joinBytes } from './bytes';
 import { parseExifOrientation } from './exif-orientation';
-import type { ImageFile } from './image-file';
+import type { ImageFile } from './still-image';
 
 interface Chunk {
   readonly type: string;

@@ -1,6 +1,7 @@
 // Makes pictures of image files: the one image that the page shows and the model reads.
-import { type ImageFile, type ImageMediaType, parseImageFile, type StillImage } from '../contract/image-file';
+import { parseImageFile } from '../contract/image-file';
 import type { Picture } from '../contract/run';
+import type { ImageFile, ImageMediaType, StillImage } from '../contract/still-image';
 import { createWorkerLink } from '../workers/worker-link';
 import type { EncodedPicture, PictureProtocol } from './picture-protocol';
 

@@ -1,6 +1,7 @@
 // The protocol of the picture worker.
-import type { StillImage } from '../contract/image-file';
+
 import type { Picture } from '../contract/run';
+import type { StillImage } from '../contract/still-image';
 
 /** A picture as a PNG file, with the hashes of the file and of its RGB bytes. */
 export interface EncodedPicture {

@@ -1,7 +1,8 @@
 // The picture worker: makes the one picture that is shown and read of files that browsers would show differently, and
 // encodes pictures for a companion.
-import type { StillImage } from '../contract/image-file';
+
 import { sha256Hex } from '../contract/sha256';
+import type { StillImage } from '../contract/still-image';
 import { flattenOnWhite, makeUpright, type Pixels, placeOnWhite } from '../math/pixels';
 import type { Handlers } from '../workers/worker-service';
 import type { PictureProtocol } from './picture-protocol';
@@ -34,6 +35,7 @@ async function decode({ decoder, bytes, mediaType }: StillImage): Promise<Pixels
     case 'png':
       return decodePng(bytes);
     case 'libwebp': {
+      // In WebAssembly, so a malformed file can harm no more than this decoder's own memory.
       const { default: decodeWebp } = await import('@jsquash/webp/decode.js');
       const { width: widthPx, height: heightPx, data } = await decodeWebp(bytes.buffer);
       return { widthPx, heightPx, rgba: data as Uint8ClampedArray<ArrayBuffer> };
