@@ -36,14 +36,18 @@ export async function decodePng(bytes: Uint8Array): Promise<Pixels> {
   const filtered = await inflate(chunks.data, length);
   const rgba = new Uint8ClampedArray(widthPx * heightPx * 4);
   const put = pixelWriter(chunks, rgba);
-  const step = Math.max(1, (samplesPerPixel[chunks.header.colourType] * chunks.header.bitDepth) >> 3);
+  const { bitDepth, colourType, isInterlaced } = chunks.header;
+  /** Rows are copied as they are: most large images with transparency are of this kind. */
+  const isRgba = colourType === 'colour-alpha' && bitDepth === 8 && !isInterlaced;
+  const step = Math.max(1, (samplesPerPixel[colourType] * bitDepth) >> 3);
   let at = 0;
   for (const { x, y, stepX, stepY, cols, rows, rowBytes } of list) {
     let above = new Uint8Array(rowBytes);
     for (let row = 0; row < rows; row++) {
       const current = filtered.subarray(at + 1, at + 1 + rowBytes);
       unfilter(filtered[at]!, current, above, step);
-      for (let col = 0; col < cols; col++) put(current, col, ((y + row * stepY) * widthPx + x + col * stepX) * 4);
+      if (isRgba) rgba.set(current, row * rowBytes);
+      else for (let col = 0; col < cols; col++) put(current, col, ((y + row * stepY) * widthPx + x + col * stepX) * 4);
       above = current;
       at += 1 + rowBytes;
     }
@@ -112,8 +116,9 @@ function unfilter(filter: number, row: Uint8Array, above: Uint8Array, step: numb
 }
 
 function paeth(left: number, above: number, corner: number): number {
-  const guess = left + above - corner;
-  const [byLeft, byAbove, byCorner] = [Math.abs(guess - left), Math.abs(guess - above), Math.abs(guess - corner)];
+  const byLeft = Math.abs(above - corner);
+  const byAbove = Math.abs(left - corner);
+  const byCorner = Math.abs(left + above - 2 * corner);
   if (byLeft <= byAbove && byLeft <= byCorner) return left;
   return byAbove <= byCorner ? above : corner;
 }
