@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { CheckedImage } from '../contract/checked-image';
+import { exampleHeader } from '../contract/run.example';
 import { useChoices } from './choices';
 import { useDraft } from './draft';
 import { createImageIntake, useIntake } from './image-intake';
@@ -11,8 +12,9 @@ const picture = { blob: new Blob(), widthPx: 1, heightPx: 1 };
 /** An intake for which the test decides, by file name, when each file has been read. */
 function intakeOf() {
   const waiting = new Map<string, (reading: CheckedImage) => void>();
+  const library = createRunLibrary();
   const intake = createImageIntake({
-    library: createRunLibrary(),
+    library,
     shelf: createImageShelf(),
     readImage: (_file, name) => new Promise((resolve) => waiting.set(name, resolve)),
     checkImage: async ({ name }) => (name.startsWith('wide') ? `${name} is too wide.` : undefined),
@@ -26,7 +28,7 @@ function intakeOf() {
       image: { bytes: new Uint8Array([1]), mediaType: 'image/png', name, sha256: '', picture },
     });
   const refuse = (name: string, reason: string) => waiting.get(name)?.({ kind: 'refused', reason });
-  return { intake, finish, refuse };
+  return { intake, library, finish, refuse };
 }
 
 const macrotask = () => new Promise((resolve) => setTimeout(resolve));
@@ -115,6 +117,58 @@ describe('image intake', () => {
     intake.takeFile(file('colleague.run'));
     expect(await intake.settled()).toBe(false);
     expect(useDraft.getState().problem).toEqual({ kind: 'file', reason: 'it has no schema' });
+  });
+
+  it('waits for the example that the page starts with, until it is shown', async () => {
+    const { intake, library } = intakeOf();
+    useIntake.setState({ isOpening: true });
+    const settled = vi.fn();
+    intake.settled().then(settled);
+    await macrotask();
+    expect(settled).not.toHaveBeenCalled();
+    library.begin(exampleHeader);
+    useChoices.getState().showRun(exampleHeader.id);
+    await macrotask();
+    expect(settled).toHaveBeenCalledExactlyOnceWith(true);
+    expect(intake.image()).toBe(exampleHeader.image);
+  });
+
+  it('waits for the example no longer once it has failed or a file has been chosen', async () => {
+    const { intake, finish } = intakeOf();
+    useIntake.setState({ isOpening: true });
+    const failed = intake.settled();
+    useIntake.setState({ isOpening: false });
+    expect(await failed).toBe(true);
+
+    useIntake.setState({ isOpening: true });
+    const chosen = intake.settled();
+    intake.takeFile(file('own.png'));
+    finish('own.png');
+    expect(await chosen).toBe(true);
+    expect(intake.image()?.name).toBe('own.png');
+  });
+
+  it('shows the recorded run opened last, and a question waits for it', async () => {
+    const { intake, library } = intakeOf();
+    let open = (_id: string) => {};
+    const isShown = vi.fn();
+    library.begin(exampleHeader);
+    library.begin({ ...exampleHeader, id: 'run 2' });
+    intake.takeRecorded(
+      () =>
+        new Promise((resolve) => {
+          open = resolve;
+        }),
+      isShown,
+    );
+    const settled = intake.settled();
+    expect(useIntake.getState().isReading).toBe(true);
+    intake.takeRecorded(async () => 'run 2', isShown);
+    expect(await settled).toBe(true);
+    open(exampleHeader.id);
+    await macrotask();
+    expect(useChoices.getState().runId).toBe('run 2');
+    expect(isShown).toHaveBeenCalledOnce();
   });
 
   it('has no image if none is chosen and there is no run', () => {

@@ -18,8 +18,14 @@ export interface ImageReader {
   checkImage(image: RunImage): Promise<string | undefined>;
 }
 
-/** Whether a chosen file is still being read. */
-export const useIntake = create<{ readonly isReading: boolean }>(() => ({ isReading: false }));
+export interface Intake {
+  /** Whether a chosen file is still being read. */
+  readonly isReading: boolean;
+  /** Whether the example that the page starts with has not arrived yet. */
+  readonly isOpening: boolean;
+}
+
+export const useIntake = create<Intake>(() => ({ isReading: false, isOpening: false }));
 
 export interface ImageIntake {
   /** Accepts an image to ask about, or a run file (`.run`) to open. */
@@ -27,9 +33,14 @@ export interface ImageIntake {
   /** Accepts the file of a drop or paste; if there are several, accepts none and says so. */
   takeFiles(files: readonly File[]): void;
   takeUrl(url: string, name: string, alt: string): void;
+  /** Shows a recorded run once `open` returns its id, unless the user chooses something else first. */
+  takeRecorded(open: () => Promise<string>, onShown: () => void): void;
   /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
   drop(): void;
-  /** Resolves once no file is being read: to false if the last file could not be used, otherwise to true. */
+  /**
+   * Resolves once no file is being read and the example that the page starts with has arrived or failed: to false if
+   * the last file could not be used, otherwise to true.
+   */
   settled(): Promise<boolean>;
   /**
    * The image that a question would be about: the chosen image or, if there is none, the image of the run on screen.
@@ -82,17 +93,38 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     return () => useDraft.getState().setImage(shelf.put(read.image, alt));
   }
 
-  async function readRun(file: File): Promise<() => void> {
-    const id = await openRecordedRun(services, new Uint8Array(await file.arrayBuffer()));
+  async function readRun(open: () => Promise<string>): Promise<() => void> {
+    const id = await open();
     return () => {
       useDraft.getState().setImage(undefined);
       useChoices.getState().showRun(id);
     };
   }
 
+  const openFile = async (file: File) => openRecordedRun(services, new Uint8Array(await file.arrayBuffer()));
+
+  function image(): RunImage | undefined {
+    const draft = useDraft.getState().image;
+    if (draft) return shelf.bytesOf(draft.id);
+    const { runId } = useChoices.getState();
+    return runId === undefined ? undefined : library.get(runId)?.snapshot().header.image;
+  }
+
+  async function settled(): Promise<boolean> {
+    for (;;) {
+      if (pending) {
+        if (!(await pending.settled)) return false;
+      } else if (image() !== undefined || !useIntake.getState().isOpening) {
+        return true;
+      } else {
+        await nextChange();
+      }
+    }
+  }
+
   function takeFile(file: File): void {
     const name = file.name || 'pasted image';
-    if (file.name.endsWith('.run')) void take('file', () => readRun(file));
+    if (file.name.endsWith('.run')) void take('file', () => readRun(() => openFile(file)));
     else void take('image', () => readForDraft(file, name, `Your image, ${name}`));
   }
 
@@ -109,19 +141,35 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     takeUrl(url, name, alt) {
       void take('image', async () => readForDraft(await (await fetchOk(url)).blob(), name, alt));
     },
+    takeRecorded(open, onShown) {
+      void take('file', async () => {
+        const show = await readRun(open);
+        return () => {
+          show();
+          onShown();
+        };
+      });
+    },
     drop() {
       turn += 1;
       finish(true);
       useDraft.getState().setImage(undefined);
     },
-    settled: async () => pending?.settled ?? true,
-    image() {
-      const { image } = useDraft.getState();
-      if (image) return shelf.bytesOf(image.id);
-      const { runId } = useChoices.getState();
-      return runId === undefined ? undefined : library.get(runId)?.snapshot().header.image;
-    },
+    settled,
+    image,
   };
+}
+
+/** Resolves when the image that a question would be about may have changed. */
+function nextChange(): Promise<void> {
+  return new Promise((resolve) => {
+    const stops = [useIntake, useDraft, useChoices].map((store) =>
+      store.subscribe(() => {
+        for (const stop of stops) stop();
+        resolve();
+      }),
+    );
+  });
 }
 
 function createPendingIntake(): PendingIntake {

@@ -1,8 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { memo } from 'react';
+import { memo, useState } from 'react';
 import { isCut } from '../../contract/run';
 import { type Choices, useChoices } from '../../state/choices';
-import { useDraft } from '../../state/draft';
 import type { RunRecord } from '../../state/run-record';
 import { recordedRunQuery, samplesIndexQuery } from '../../state/sample-queries';
 import { useViewSettings } from '../../state/view-settings';
@@ -28,11 +27,18 @@ export const Gallery = memo(function Gallery() {
     void setSettings({ run: file });
     window.scrollTo({ top: 0 }); // the answer is above this list
   };
-  const openExample = (file: string) =>
-    client
-      .fetchQuery(recordedRunQuery(services, file))
-      .then((id) => show(id, file))
-      .catch((error: unknown) => useDraft.getState().setProblem({ kind: 'file', reason: String(error) }));
+  const [opening, setOpening] = useState<string>();
+  const openExample = (file: string) => {
+    setOpening(file);
+    const open = () =>
+      client
+        .fetchQuery(recordedRunQuery(services, file))
+        .finally(() => setOpening((current) => (current === file ? undefined : current)));
+    services.intake.takeRecorded(open, () => {
+      void setSettings({ run: file });
+      window.scrollTo({ top: 0 });
+    });
+  };
 
   return (
     <nav className="gallery" aria-label="Examples and previous answers">
@@ -50,9 +56,9 @@ export const Gallery = memo(function Gallery() {
               <Card
                 image={`${services.samplesUrl}${entry.image}`}
                 title={entry.title}
-                note="Recorded"
+                note={entry.file === opening ? 'Opening' : 'Recorded'}
                 isCurrent={id !== undefined && id === current}
-                onOpen={() => void openExample(entry.file)}
+                onOpen={() => openExample(entry.file)}
               />
             </li>
           );

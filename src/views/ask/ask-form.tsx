@@ -109,14 +109,16 @@ function AskMessage({ id }: { readonly id: string }) {
   const { asking } = useAsking();
   const { problem } = useDraft();
   const status = useSourceStatus();
-  const { isReading } = useIntake();
+  const { isReading, isOpening } = useIntake();
   // The answer being written may not be the one on screen.
   const record = asking.phase === 'answering' && asking.runId !== undefined ? library.get(asking.runId) : undefined;
   const isQuiet = useIsQuiet(asking.phase === 'answering', useRunSnapshot(record));
   const isBad = problem !== undefined || status.phase === 'failed';
   return (
     <p id={id} className="ask-message" data-bad={isBad || undefined} role="status">
-      {problem ? problemMessage(problem) : waitingNote(asking, status, { kind: source.kind, isQuiet, isReading })}
+      {problem
+        ? problemMessage(problem)
+        : waitingNote(asking, status, { kind: source.kind, isQuiet, isImageDue: isReading || isOpening })}
     </p>
   );
 }
@@ -132,7 +134,7 @@ function ModelSummary({ header }: { readonly header: RunHeader | undefined }) {
 function waitingNote(
   asking: Asking,
   status: SourceStatus,
-  { kind, isQuiet, isReading }: { kind: RunSource['kind']; isQuiet: boolean; isReading: boolean },
+  { kind, isQuiet, isImageDue }: { kind: RunSource['kind']; isQuiet: boolean; isImageDue: boolean },
 ): string {
   if (status.phase === 'failed') {
     return kind === 'companion'
@@ -143,7 +145,7 @@ function waitingNote(
   if (asking.phase !== 'queued') return '';
   switch (asking.until) {
     case 'image':
-      return isReading ? 'Your question will be sent once the image has been read.' : '';
+      return isImageDue ? 'Your question will be sent once the image has been read.' : '';
     case 'model':
       if (kind === 'companion') return 'Your question will be sent once the companion is connected.';
       return 'Your question will be sent once the model has loaded.';

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useEffect } from 'react';
 import type { SampleRun } from '../../contract/samples-index';
 import { useChoices } from '../../state/choices';
+import { useIntake } from '../../state/image-intake';
 import { recordedRunQuery, samplesIndexQuery } from '../../state/sample-queries';
 import { selectionInAddress } from '../../state/token-address';
 import { useViewSettings } from '../../state/view-settings';
@@ -30,5 +31,9 @@ export function useOpeningExample(): OpeningExample {
     showRun(id);
     select(selectionInAddress(location.search, tokenCount) ?? { kind: 'auto' });
   }, [id, services]);
-  return { entry, id, error: index.error ?? run.error };
+  const error = index.error ?? run.error;
+  const isOpening = id === undefined && error === null;
+  // After the effect above, so that a waiting question finds the example.
+  useEffect(() => useIntake.setState({ isOpening }), [isOpening]);
+  return { entry, id, error };
 }

@@ -29,7 +29,10 @@ export function MapReadout({ shown }: { readonly shown: ShownRun }) {
 
 function mapTitle({ run, selected, map }: ShownRun): string {
   if (run.tokens.length === 0) return 'No words yet';
-  if (map === undefined) return run.header.head ? 'No map for this selection' : 'This run has no maps';
+  if (map === undefined) {
+    if (run.header.head === undefined) return 'This run has no maps';
+    return run.end === undefined ? 'No map for this selection yet' : 'No map for this selection';
+  }
   const isWhole = map.tokenIndices.length === run.tokens.length && run.tokens.length > 1;
   if (isWhole) return `Mean of all ${run.tokens.length} maps`;
   const words = selected.map((index) => run.tokens[index]?.text ?? '');
