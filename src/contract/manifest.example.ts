@@ -44,6 +44,7 @@ export function exampleManifest(): ModelManifest {
       imageTokenId: 4,
       unkTokenId: 3,
       neverSeen: [],
+      synonyms: {},
       maxQuestionTokens: 48,
       maxNewTokens: 96,
       caseFallback: 'lower',

@@ -22,6 +22,7 @@ const fields = z.object({
   id: z.string(),
   createdAt: z.string(),
   question: z.string(),
+  askedAs: z.optional(z.string()),
   image: z.object({ mediaType: z.string(), name: z.string(), sha256: z.string() }),
   geometry: z.object({
     sourceWidthPx: count,

@@ -185,7 +185,10 @@ export interface RunHeader {
   readonly formatVersion: 2;
   readonly id: string;
   readonly createdAt: string;
+  /** As typed. */
   readonly question: string;
+  /** The question that the model read, if a word was replaced by the model's word for it. */
+  readonly askedAs?: string | undefined;
   readonly image: RunImage;
   readonly geometry: ImageGeometry;
   readonly model: ModelFacts;

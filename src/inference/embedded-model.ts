@@ -18,7 +18,7 @@ const alternativeCount = 5;
 
 /** The events of an answer, in order: `seen`, `prompt`, then each `token` followed by its `map`, then `end`. */
 export type AnswerEvent =
-  | { readonly type: 'seen'; readonly geometry: ImageGeometry }
+  | { readonly type: 'seen'; readonly geometry: ImageGeometry; readonly askedAs: string | undefined }
   | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
   | { readonly type: 'token'; readonly token: AnswerToken }
   | { readonly type: 'map'; readonly map: RelevancyMap }
@@ -95,7 +95,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
     const tokenized = tokenizer.tokenizeQuestion(question);
     if (tokenized.kind !== 'tokens') throw new Error(`the question cannot be tokenized: ${tokenized.kind}`);
     const read = await readImage(image);
-    yield { type: 'seen', geometry: read.geometry };
+    yield { type: 'seen', geometry: read.geometry, askedAs: tokenized.askedAs };
     await macrotask();
     if (signal.aborted) return yield end('cancelled');
 

@@ -10,6 +10,7 @@ import {
   type LoadProgress,
 } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
+import { isBlank } from '../text/visible-text';
 import { createCompanionExplainer } from './companion-explainer';
 import { CompanionGone, createCompanionHttp, type EncodePicture, ensureAccepted, imageRefusal } from './companion-http';
 import { mapsAlongside } from './maps-alongside';
@@ -228,7 +229,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
       return () => listeners.delete(onStatus);
     },
     load: ensureConnected,
-    checkQuestion: (text) => (text.trim() === '' ? { kind: 'empty' } : undefined),
+    checkQuestion: (text) => (isBlank(text) ? { kind: 'empty' } : undefined),
     async checkImage(image) {
       const model = connection.companion?.model;
       const refusal = model && (await imageRefusal(image, model, options.encodePicture));

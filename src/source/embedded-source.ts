@@ -10,6 +10,7 @@ import {
   type ReadyModel,
 } from '../inference/model-client';
 import { reasonOf } from '../text/reason-of';
+import { isBlank } from '../text/visible-text';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
 import { explainAtRandom } from './explain-in-page';
 import type { Question, RunSource, SourceStatus } from './run-source';
@@ -78,7 +79,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     },
     load: ensureLoaded,
     checkQuestion(text) {
-      if (text.trim() === '') return { kind: 'empty' };
+      if (isBlank(text)) return { kind: 'empty' };
       const tokenized = ready?.promptTokenizer.tokenizeQuestion(text);
       return tokenized === undefined || tokenized.kind === 'tokens' ? undefined : tokenized;
     },
@@ -98,7 +99,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
           if (event.type === 'seen') {
             ensureSameSize(event.geometry, question.image.picture);
             begun = true;
-            yield { type: 'begin', header: headerOf(question, event.geometry, ready!.manifest) };
+            yield { type: 'begin', header: headerOf(question, event, ready!.manifest) };
           } else {
             yield event;
           }
@@ -133,7 +134,7 @@ function readyStatus({ backend, note }: BackendReport, { isRestarted }: ReadyMod
 
 function headerOf(
   { image, text, maxNewTokens }: Question,
-  geometry: RunHeader['geometry'],
+  { geometry, askedAs }: Pick<RunHeader, 'geometry' | 'askedAs'>,
   manifest: ModelManifest,
 ): RunHeader {
   return {
@@ -141,6 +142,7 @@ function headerOf(
     id: newRunId(),
     createdAt: new Date().toISOString(),
     question: text,
+    ...(askedAs !== undefined && { askedAs }),
     image,
     geometry,
     model: modelFacts(manifest),

@@ -32,6 +32,7 @@ function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
   const warning = headWarning(header);
   return {
     question: header.question,
+    ...(header.askedAs !== undefined && { askedAs: header.askedAs }),
     answer: tokens.map((token) => token.text).join(''),
     tokens: map.tokenIndices.map((index) => ({ index, text: tokens[index]?.text, logProb: tokens[index]?.logProb })),
     averaged: map.tokenIndices.length > 1,

@@ -57,6 +57,24 @@ def test_a_question_with_unknown_words_is_refused_with_those_words(embedded: htt
     assert "cube" not in response.json()["detail"]
 
 
+def test_a_synonym_is_asked_with_the_model_s_word_and_the_header_says_so(embedded: httpx.Client):
+    image = noise_image()
+    typed = ask(embedded, "What COLOUR is the\u200b grey cube?", image)
+    asked = ask(embedded, "What color is the gray cube?", image)
+    assert typed.header["question"] == "What COLOUR is the\u200b grey cube?"
+    assert typed.header.get("askedAs") == "What Color is the gray cube?"
+    assert "askedAs" not in asked.header
+    assert typed.prompt is not None
+    assert asked.prompt is not None
+    assert typed.prompt.tokens == asked.prompt.tokens
+    assert [t.token_id for t in typed.tokens] == [t.token_id for t in asked.tokens]
+
+
+def test_a_question_of_invisible_characters_is_empty(embedded: httpx.Client):
+    response = embedded.post("/v1/generate", **form("\u200b\ufeff"))
+    assert (response.status_code, response.json()["type"]) == (422, "urn:patchlight:problem:question-empty")
+
+
 @pytest.mark.parametrize("name", ["run-1", "run-3", "run-4"])
 def test_a_streamed_answer_equals_the_recorded_one(name: str, embedded: httpx.Client):
     recorded = read_run(SAMPLES / f"{name}.run")

@@ -1,6 +1,6 @@
 import { memo, useEffect, useRef, useState } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
-import { isCut, type RunEnd } from '../../contract/run';
+import { isCut, type RunEnd, type RunHeader } from '../../contract/run';
 import { patchIndex } from '../../math/maps/patch-geometry';
 import { type Choices, useChoices } from '../../state/choices';
 import type { RunSnapshot } from '../../state/run-record';
@@ -35,7 +35,7 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <QuestionHeading key={record.id} text={header.question} isRecorded={header.recorded} />
+      <QuestionHeading key={record.id} header={header} />
       <AnswerTokens
         tokens={tokens}
         selected={selected}
@@ -64,15 +64,19 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
  * The question above its answer. A new question scrolls into view, because on a phone the answer is above the question
  * box.
  */
-export function QuestionHeading({ text, isRecorded }: { readonly text: string; readonly isRecorded: boolean }) {
+export function QuestionHeading({ header }: { readonly header: RunHeader }) {
+  const { question, askedAs, recorded: isRecorded } = header;
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     if (!isRecorded) heading.current?.scrollIntoView({ block: 'nearest' });
   }, [isRecorded]);
   return (
-    <h2 ref={heading} className="answer-question">
-      {text}
-    </h2>
+    <>
+      <h2 ref={heading} className="answer-question">
+        {question}
+      </h2>
+      {askedAs !== undefined && <p className="answer-asked">Asked as “{askedAs}”, in the model’s own words.</p>}
+    </>
   );
 }
 

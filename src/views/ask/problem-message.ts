@@ -1,4 +1,5 @@
 import type { Problem, QuestionProblem } from '../../state/draft';
+import { quotedList } from '../../text/visible-text';
 
 export function problemMessage(problem: Problem): string {
   switch (problem.kind) {
@@ -22,12 +23,6 @@ function questionMessage(problem: QuestionProblem): string {
     case 'refused':
       return `${problem.reason.charAt(0).toUpperCase()}${problem.reason.slice(1)}.`;
     case 'unknown-words':
-      return `The model does not know ${quoted(problem.words)}. It knows spheres, cubes and cylinders, and their colours, sizes and materials.`;
+      return `The model does not know ${quotedList(problem.words)}. It knows spheres, cubes and cylinders, and their colours, sizes and materials.`;
   }
-}
-
-function quoted(words: readonly string[]): string {
-  const inQuotes = words.map((word) => `“${word}”`);
-  const last = inQuotes.pop() ?? '';
-  return inQuotes.length === 0 ? last : `${inQuotes.join(', ')} and ${last}`;
 }

@@ -84,7 +84,7 @@ function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
   return (
     <section className="answer" aria-label="Answer">
       <p className="eyebrow">{answerKind(run)}</p>
-      <QuestionHeading key={record.id} text={run.header.question} isRecorded={run.header.recorded} />
+      <QuestionHeading key={record.id} header={run.header} />
       <AnswerTokens
         tokens={run.tokens}
         selected={selected}

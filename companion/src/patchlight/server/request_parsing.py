@@ -4,6 +4,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from ..models.question_words import visible_text
 from .problems import Refusal, describe_errors
 from .schemas import ExplainRequest, GenerateRequest
 from .settings import ServeSettings
@@ -49,7 +50,7 @@ def _parse(model: type[_Model], text: bytes) -> _Model:
 
 
 def _check_question(question: str, settings: ServeSettings) -> None:
-    if not question.strip():
+    if not visible_text(question).strip():
         raise Refusal(422, "question-empty", "the question is empty")
     if (chars := len(question)) > settings.question_chars:
         raise Refusal(

@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from ..models.image_header import MEDIA_TYPES
 from ..models.loading import Loaded
+from ..models.question_words import AskedQuestion, quoted_list, read_question_words
 from ..models.reading import Reading
 from ..models.sampling import Sampling
 from ..wire.explanation import ExplanationWriter
@@ -79,6 +81,7 @@ class ModelSession:
         self.explainer = Explainer(loaded, settings)
         # A separate copy, because a tokenizer that is encoding on one thread cannot decode on another.
         self._tokenizer = deepcopy(loaded.processor.tokenizer)
+        self._words = read_question_words(Path(loaded.processor.tokenizer.name_or_path))
         self.facts = ModelFacts(
             name=loaded.name,
             revision=loaded.revision,
@@ -109,7 +112,8 @@ class ModelSession:
 
     def check_length(self, question: str) -> None:
         """Check the question's length before the image is decoded. Raises PromptTooLong."""
-        tokens = len(self._loaded.processor.tokenizer(question, add_special_tokens=False)["input_ids"])
+        text = self._asked(question).text
+        tokens = len(self._loaded.processor.tokenizer(text, add_special_tokens=False)["input_ids"])
         if tokens > (limit := self._settings.prompt_tokens):
             raise PromptTooLong(
                 f"the question has {tokens} text tokens, the limit is {limit}", limit=limit, found=tokens
@@ -117,15 +121,8 @@ class ModelSession:
 
     def check_words(self, question: str) -> None:
         """Check that the tokenizer knows all words; the model cannot tell unknown words apart. Raises UnknownWords."""
-        tokenizer = self._loaded.processor.tokenizer
-        encoded = tokenizer(question, add_special_tokens=False, return_offsets_mapping=tokenizer.is_fast)
-        if tokenizer.unk_token_id is None or not tokenizer.is_fast:
-            return
-        spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-        words = [question[start:end] for token, (start, end) in spans if token == tokenizer.unk_token_id]
-        if words:
-            quoted = ", ".join(f"“{word}”" for word in dict.fromkeys(words))
-            raise UnknownWords(f"the model does not know {quoted}: use other words")
+        if words := self._asked(question).unknown:
+            raise UnknownWords(f"the model does not know {quoted_list(words)}: use other words")
 
     def read(self, request: GenerateRequest, image: Image.Image) -> Question:
         """Prepare a question. Raises ValueError if the model cannot answer it, or PromptTooLong."""
@@ -150,7 +147,7 @@ class ModelSession:
     def header(self, question: Question, *, run_id: str, text: str, image: ImageFacts) -> Header:
         """Return the header that precedes the rows of a run."""
         facts, sampling = self.facts, question.sampling
-        return {
+        header: Header = {
             "id": run_id,
             "createdAt": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             "question": text,
@@ -175,6 +172,9 @@ class ModelSession:
             },
             "recorded": False,
         }
+        if (asked_as := self._asked(text).asked_as) is not None:
+            header["askedAs"] = asked_as
+        return header
 
     def answer(
         self, question: Question, run: RunWriter, stop: Callable[[], bool], wait_for_room: Callable[[], None]
@@ -194,9 +194,21 @@ class ModelSession:
             after_row=wait_for_room,
         )
 
+    def _asked(self, question: str) -> AskedQuestion:
+        """Return the question in the model's words, or as typed if the model does not list its words."""
+        tokenizer = self._loaded.processor.tokenizer
+        if self._words is not None:
+            return self._words.ask(question, tokenizer)
+        unknown: list[str] = []
+        if tokenizer.unk_token_id is not None and tokenizer.is_fast:
+            encoded = tokenizer(question, add_special_tokens=False, return_offsets_mapping=True)
+            spans = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+            unknown = [question[start:end] for token, (start, end) in spans if token == tokenizer.unk_token_id]
+        return AskedQuestion(question, None, list(dict.fromkeys(unknown)))
+
     def _reading(self, question: str, image: Image.Image) -> Reading:
         loaded = self._loaded
-        reading = loaded.family.read(loaded.model, loaded.processor, image, question)
+        reading = loaded.family.read(loaded.model, loaded.processor, image, self._asked(question).text)
         tokens = len(reading.prompt_columns)
         if tokens > (limit := self._settings.prompt_tokens):
             raise PromptTooLong(f"the prompt has {tokens} text tokens, the limit is {limit}", limit=limit, found=tokens)

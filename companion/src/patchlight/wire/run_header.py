@@ -91,11 +91,15 @@ class Sampling(TypedDict):
 
 
 class Header(TypedDict):
-    """The header of a run: `RunHeader` in src/contract/run.ts, without the image bytes. The writer adds the version."""
+    """The header of a run: `RunHeader` in src/contract/run.ts, without the image bytes. The writer adds the version.
+
+    question: as typed. askedAs: the question that the model read, if a word was replaced by the model's word for it.
+    """
 
     id: str
     createdAt: str
     question: str
+    askedAs: NotRequired[str]
     image: ImageFacts
     geometry: Geometry
     model: Model

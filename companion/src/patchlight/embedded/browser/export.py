@@ -27,6 +27,7 @@ from transformers.cache_utils import DynamicLayer
 from ...head.export import BROWSER_FILES, head_facts, head_revision
 from ...head.fastrm import FastRM
 from ...head.folded import fold, write_head_graph, write_head_weights
+from ...models.question_words import FILE as QUESTION_WORDS_FILE
 from ..training.llava_parts import (
     image_px,
     key_value_shape,
@@ -38,7 +39,6 @@ from ..training.llava_parts import (
     word_embeddings,
 )
 from ..training.model import PROMPT, load_model
-from ..training.vocabulary import tokens_never_seen
 
 GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -63,7 +63,7 @@ def export_browser_model(
     for file in TOKENIZER_FILES:
         shutil.copyfile(hf_folder / file, out_folder / file)
     processor = AutoProcessor.from_pretrained(hf_folder)
-    manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), out_folder)
+    manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), hf_folder, out_folder)
     manifest |= {"name": name, "knows": knows, "training": training}
     path = out_folder / "manifest.json"
     manifest |= _explain_section(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
@@ -222,7 +222,11 @@ def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> N
 
 
 def _manifest(
-    model: LlavaForConditionalGeneration, processor: LlavaProcessor, facts: dict[str, Any], folder: Path
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    facts: dict[str, Any],
+    hf_folder: Path,
+    folder: Path,
 ) -> dict[str, Any]:
     text, vision, image = text_config(model), vision_config(model), processor.image_processor
     tokenizer, (heads, width) = processor.tokenizer, key_value_shape(text)
@@ -269,7 +273,7 @@ def _manifest(
             "eosTokenId": tokenizer.eos_token_id,
             "imageTokenId": model.config.image_token_id,
             "unkTokenId": tokenizer.unk_token_id,
-            "neverSeen": tokens_never_seen(tokenizer),
+            **json.loads((hf_folder / QUESTION_WORDS_FILE).read_text()),
             "maxQuestionTokens": 48,
             "maxNewTokens": 96,
             "caseFallback": "lower",

@@ -21,7 +21,7 @@ from transformers.models.clip.modeling_clip import CLIPAttention, CLIPEncoderLay
 from ...models.checkpoint import check_checkpoint
 from ..world.scenes import IMAGE_PX, PATCH_PX
 from .llava_parts import image_px, patch_px, vision_tower, word_embeddings
-from .vocabulary import BOS, EOS, IMAGE, PAD, build_tokenizer, token_id
+from .vocabulary import BOS, EOS, IMAGE, PAD, build_tokenizer, save_question_words, token_id
 
 PROMPT = "USER: <image>\n{question} ASSISTANT:"
 CHAT_TEMPLATE = (
@@ -163,7 +163,7 @@ def model_inputs(processor: LlavaProcessor, image: Image.Image, question: str) -
 
 
 def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
-    """Save in the standard Hugging Face layout: config, safetensors, tokenizer, processor.
+    """Save in the standard Hugging Face layout: config, safetensors, tokenizer, processor; and the words of questions.
 
     Rounds the weights to fp16, the precision of LLaVA-1.5's weights. The weights of `model` itself are also rounded, so
     that the browser's graphs store the same values.
@@ -171,6 +171,7 @@ def save_model(model: LlavaForConditionalGeneration, folder: Path) -> None:
     model.half().save_pretrained(folder)
     model.float()
     build_processor().save_pretrained(folder)
+    save_question_words(folder)
 
 
 def load_model(folder: Path, *, attention: Literal["sdpa", "eager"] = "sdpa") -> LlavaForConditionalGeneration:

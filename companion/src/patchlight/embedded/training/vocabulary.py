@@ -1,11 +1,13 @@
 """The embedded model's tokenizer: WordPiece over the words of its questions and answers."""
 
+import json
 from pathlib import Path
 from random import Random
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from ...models.question_words import FILE as QUESTION_WORDS_FILE
 from ..world.phrases import WORDING
 from ..world.questions import NUMBERS, answer_text, ask
 from ..world.scenes import COLORS, MATERIALS, SHAPES, SIZES, sample_scene
@@ -19,6 +21,25 @@ _FUNCTION_WORDS = """
     have has object thing which colour grey ball block big tiny shiny matte big little where who please tell me about
     front background top bottom next near between one zero nothing something only same other many few
 """
+SYNONYMS = {
+    "colour": "color",
+    "colours": "colors",
+    "grey": "gray",
+    "picture": "image",
+    "pictures": "images",
+    "photo": "image",
+    "photos": "images",
+    "photograph": "image",
+    "photographs": "images",
+    "pic": "image",
+    "little": "small",
+    "matt": "matte",
+    "item": "object",
+    "items": "objects",
+    "what's": "what is",
+    "there's": "there is",
+}
+"""Words that the model was not trained on, and its own words with exactly the same meaning."""
 _SUFFIXES = ("##s", "##lic")
 _SENTENCE_STARTS = (
     "What How Is Are There Do Count Describe The Yes No A An Which Where Does Can Tell I It This That".split()
@@ -78,6 +99,12 @@ def tokens_never_seen(tokenizer: PreTrainedTokenizerFast, *, scenes: int = 400) 
             lower = question.text[0].lower() + question.text[1:]
             seen.update(tokenizer.tokenize(f"{question.text} {lower} {answer_text(question.words)}"))
     return [word for word in vocabulary_words() if word not in seen]
+
+
+def save_question_words(folder: Path) -> None:
+    """Write the words that questions may use; `models/question_words.py` and the page read them."""
+    words = {"synonyms": SYNONYMS, "neverSeen": tokens_never_seen(build_tokenizer())}
+    (folder / QUESTION_WORDS_FILE).write_text(json.dumps(words, indent=2, ensure_ascii=False) + "\n")
 
 
 def save_tokenizer(folder: Path) -> None:

@@ -1,0 +1,73 @@
+"""Tests how a question is put into the words of a model with a small vocabulary."""
+
+import json
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+
+from patchlight.embedded.training.vocabulary import SYNONYMS, build_tokenizer, tokens_never_seen
+from patchlight.models.question_words import QuestionWords, quoted_list, read_question_words, visible_text
+from tests.helpers.paths import EMBEDDED, ROOT
+
+# The page's tests read the same list, so that both give the model the same tokens.
+ASKED = json.loads((ROOT / "src/inference/fixtures/asked-questions.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return AutoTokenizer.from_pretrained(EMBEDDED)
+
+
+@pytest.fixture(scope="module")
+def words() -> QuestionWords:
+    words = read_question_words(EMBEDDED)
+    assert words is not None
+    return words
+
+
+@pytest.mark.parametrize("case", ASKED, ids=[case["typed"] for case in ASKED])
+def test_the_embedded_model_reads_a_question(case: dict[str, Any], words: QuestionWords, tokenizer: Any):
+    asked = words.ask(case["typed"], tokenizer)
+    assert asked.unknown == case.get("unknown", [])
+    if not asked.unknown:
+        assert " ".join(tokenizer.tokenize(asked.text)) == case["tokens"]
+        assert asked.asked_as == case.get("askedAs")
+
+
+def test_model_folder_and_manifest_list_the_same_words_as_the_training_code():
+    words = {"synonyms": SYNONYMS, "neverSeen": tokens_never_seen(build_tokenizer())}
+    assert json.loads((EMBEDDED / "question_words.json").read_text()) == words
+    prompt = json.loads((ROOT / "public/models/patchlight-scenes/manifest.json").read_text())["prompt"]
+    assert {key: prompt[key] for key in words} == words
+
+
+def test_synonyms_are_unknown_and_what_they_stand_for_is_known(words: QuestionWords, tokenizer: Any):
+    plain = QuestionWords({}, words.never_seen)
+    for typed, own in SYNONYMS.items():
+        assert plain.ask(typed, tokenizer).unknown, typed
+        assert not plain.ask(own, tokenizer).unknown, own
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\u200bb",
+        "\ufeffab",
+        "a\xadb",
+        "\u200ea\u202eb\u2069",
+        "a️b󠄀",
+        "a\u200db\u2060",
+        "aᅟbㅤ",
+        "a\x07b\x1b\x7f",
+        "a\U000e0041b",
+    ],
+)
+def test_invisible_characters_are_ignored(text: str):
+    assert visible_text(text) == "ab"
+
+
+def test_a_quoted_word_names_invisible_characters_and_is_shortened():
+    assert quoted_list(["\u200b", "a\U000e0100"]) == "“[U+200B]”, “a[U+E0100]”"
+    assert quoted_list(["x" * 5000]) == f"“{'x' * 39}…”"
+    assert quoted_list([str(k) for k in range(10)]).endswith("“7” and 2 more")
