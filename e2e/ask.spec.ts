@@ -5,6 +5,7 @@ import {
   boxOf,
   chooseDisk,
   expect,
+  holdBack,
   idle,
   message,
   openBeforeModel,
@@ -93,6 +94,64 @@ test.describe('before the model has loaded', () => {
     await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
+});
+
+test('a question asked before the example has arrived waits, and is about the image on screen', async ({ page }) => {
+  const release = await holdBack(page, '**/samples/*.run');
+  await page.goto('/');
+  await expect(page.locator('.stage-still')).toBeVisible();
+  const file = (await page.locator('.stage-still').getAttribute('src'))?.split('/').at(-1);
+  await questionBox(page).fill('How many objects are there?');
+  await questionBox(page).press('Enter');
+  await expect(message(page)).toHaveText('Your question will be sent once the image has been read.');
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
+  release();
+  await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
+  await idle(page);
+  expect(await tokens(page).count()).toBeGreaterThan(1);
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', `Image: ${file}`);
+});
+
+test('a question asked before another example has arrived is about that example', async ({ page }) => {
+  const release = await holdBack(page, '**/samples/run-3.run');
+  await openPage(page);
+  const card = page.locator('.card').nth(2);
+  await card.click();
+  await expect(card).toContainText('Opening');
+  await questionBox(page).fill('How many objects are there?');
+  await questionBox(page).press('Enter');
+  await expect(message(page)).toHaveText('Your question will be sent once the image has been read.');
+  const before = await page.locator('.stage-image').getAttribute('alt');
+  release();
+  await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
+  await idle(page);
+  await expect(page.locator('.stage-image')).not.toHaveAttribute('alt', before ?? '');
+});
+
+test('an example that arrives late does not replace one opened after it', async ({ page }) => {
+  const release = await holdBack(page, '**/samples/run-3.run');
+  await openWithoutModel(page);
+  const cards = page.locator('.card');
+  await cards.nth(2).click();
+  await cards.nth(1).click();
+  await expect(cards.nth(1)).toHaveAttribute('aria-current', 'true');
+  const responded = page.waitForResponse('**/samples/run-3.run');
+  release();
+  await (await responded).finished();
+  await expect(cards.nth(2)).toContainText('Recorded');
+  await expect(cards.nth(1)).toHaveAttribute('aria-current', 'true');
+});
+
+test('British spellings and synonyms are asked with the model’s words, and the page says so', async ({ page }) => {
+  await openPage(page);
+  await ask(page, 'What colour is the grey ball in the picture?');
+  await expect(page.locator('.answer-asked')).toHaveText(
+    'Asked as “What color is the gray ball in the image?”, in the model’s own words.',
+  );
+  const answer = await answerText(page);
+  await ask(page, 'What color is the gray ball in the image?');
+  await expect(page.locator('.answer-asked')).toHaveCount(0);
+  expect(await answerText(page)).toBe(answer);
 });
 
 test('a question asked while an image is being read is about that image', async ({ page }) => {

@@ -82,6 +82,15 @@ test.describe('with the model loaded', () => {
     await expect(message(page)).toContainText(/has \d+ tokens; the model accepts at most \d+/);
   });
 
+  test('invisible characters in a question are ignored, and a question of nothing else is empty', async ({ page }) => {
+    await questionBox(page).fill('Is the gi\u00adraffe\u200b\ufe0f there?\u200e');
+    await questionBox(page).press('Enter');
+    await expect(message(page)).toHaveText(/^The model does not know “giraffe”\./);
+    await questionBox(page).fill('\u200b\ufeff\u00ad');
+    await questionBox(page).press('Enter');
+    await expect(message(page)).toHaveText('Type a question, or choose one below.');
+  });
+
   test('words that the model does not know are listed', async ({ page }) => {
     await questionBox(page).fill('What color is the giraffe on the skateboard?');
     await questionBox(page).press('Enter');

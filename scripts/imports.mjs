@@ -50,7 +50,7 @@ export const packages = [
     names: ['react', 'react-dom', 'react-aria', 'react-aria-components', '@react-[a-z]+/[^/]+'],
     folders: ['main', 'gallery', 'views', 'state'],
   },
-  { names: ['zustand'], folders: ['state'] },
+  { names: ['zustand', 'idb'], folders: ['state'] },
   { names: ['onnxruntime-web', '@jsquash/webp'], folders: ['inference'] },
   { names: ['apache-arrow', 'flatbuffers', 'fzstd', 'hyparquet[a-z-]*', '@noble/hashes'], folders: ['contract'] },
   { names: ['zod'], folders: ['contract', 'main'] },

@@ -9,6 +9,7 @@ import { useChoices } from './state/choices';
 import { createExplainSession, forgetTracks } from './state/explain-session';
 import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
+import { askBeforeLeaving, createKeptRuns } from './state/kept-runs';
 import { createRunLibrary } from './state/run-library';
 import { createStatisticsClient } from './statistics/client';
 import { renderPage } from './views/app/render-page';
@@ -29,6 +30,21 @@ function chosenBackend() {
 function companionUrl(): string | undefined {
   if (new URLSearchParams(location.search).get('source') === 'embedded') return undefined;
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
+}
+
+/** Undefined if the browser blocks storage. */
+function tabStorage(): Storage | undefined {
+  try {
+    return sessionStorage;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the page was reloaded or reached by Back or Forward; a followed link shows what it names instead. */
+function isReturning(): boolean {
+  const [navigation] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+  return navigation?.type === 'reload' || navigation?.type === 'back_forward';
 }
 
 const modelUrl = './models/patchlight-scenes/';
@@ -59,6 +75,13 @@ const queries = new QueryClient({ defaultOptions: { queries: { networkMode: 'alw
 
 const statistics = createStatisticsClient(() => forgetCalibrations(queries));
 void restoreCalibrationFile(statistics);
+createKeptRuns({
+  library,
+  tab: tabStorage(),
+  openStore: async (visit) => (await import('./state/visit-store')).openVisitStore(visit),
+  isReturning: isReturning(),
+});
+askBeforeLeaving(window);
 
 renderPage(
   root,

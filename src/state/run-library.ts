@@ -14,7 +14,7 @@ export interface RunLibrary {
  * Each run holds its image and maps (about 2.3 kB per token at 576 patches), so the oldest runs beyond this number are
  * dropped.
  */
-const maxRuns = 40;
+export const maxRuns = 40;
 
 export interface RunKeeping {
   /** The run on screen is never dropped to make room for newer ones. */

@@ -2,12 +2,17 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { memo, useState } from 'react';
 import { isCut } from '../../contract/run';
 import { type Choices, useChoices } from '../../state/choices';
+import { type Keeping, useKeeping } from '../../state/kept-runs';
+import { maxRuns } from '../../state/run-library';
 import type { RunRecord } from '../../state/run-record';
 import { recordedRunQuery, samplesIndexQuery } from '../../state/sample-queries';
 import { useViewSettings } from '../../state/view-settings';
+import { formatWhole } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshot, useRuns } from '../shared/use-run';
 import './gallery.css';
+
+const selectUnkept = ({ unkept }: Keeping) => unkept;
 
 const selectRunId = (choices: Choices) => choices.runId;
 
@@ -18,6 +23,7 @@ export const Gallery = memo(function Gallery() {
   const [, setSettings] = useViewSettings();
   const current = useChoices(selectRunId);
   const runs = useRuns();
+  const unkept = useKeeping(selectUnkept);
   const { data: index } = useQuery(samplesIndexQuery(services));
   const own = runs.filter((record) => !record.snapshot().header.recorded).reverse();
 
@@ -43,6 +49,16 @@ export const Gallery = memo(function Gallery() {
   return (
     <nav className="gallery" aria-label="Examples and previous answers">
       <h2 className="eyebrow">{own.length > 0 ? 'Your answers and recorded examples' : 'Recorded examples'}</h2>
+      {runs.length >= maxRuns && own.length > 0 && (
+        <p className="gallery-note">The page holds {maxRuns} runs: each new answer now replaces the oldest.</p>
+      )}
+      {unkept > 0 && (
+        <p className="gallery-note">
+          {unkept === 1 ? 'One answer is' : `${formatWhole(unkept)} answers are`} only on this page, because the
+          browser’s storage is full or not available: reloading or leaving the page loses {unkept === 1 ? 'it' : 'them'}
+          .
+        </p>
+      )}
       <ul className="gallery-cards">
         {own.map((record) => (
           <li key={record.id}>

@@ -4,9 +4,12 @@ import { useAsking } from '../../state/ask-session';
 import { type OwnCalibration, useOwnCalibration } from '../../state/calibration-files';
 import { type Explaining, useExplaining } from '../../state/explain-session';
 import { useIntake } from '../../state/image-intake';
+import { type Keeping, useKeeping } from '../../state/kept-runs';
 import { useSourceStatus } from '../shared/use-run';
 
 const selectIsExplaining = ({ running }: Explaining) => running !== undefined;
+
+const selectIsKeeping = ({ isRestoring, isStoring }: Keeping) => isRestoring || isStoring;
 
 const selectIsReadingTable = ({ file }: OwnCalibration) => file.phase === 'reading';
 
@@ -19,10 +22,11 @@ export function IdleSignal() {
   const { asking } = useAsking();
   const { isReading } = useIntake();
   const isExplaining = useExplaining(selectIsExplaining);
+  const isKeeping = useKeeping(selectIsKeeping);
   const isReadingTable = useOwnCalibration(selectIsReadingTable);
   const { phase } = useSourceStatus();
   const isLoading = phase === 'loading' || phase === 'idle';
-  const isBusy = fetching > 0 || isReading || isReadingTable || asking.phase !== 'idle' || isExplaining;
+  const isBusy = fetching > 0 || isReading || isReadingTable || asking.phase !== 'idle' || isExplaining || isKeeping;
   useEffect(() => {
     const root = document.documentElement;
     root.dataset.idle = 'false';

@@ -14,7 +14,7 @@ export function PageError({ error, onRetry }: PageErrorProps) {
         <h1>This page could not be displayed.</h1>
         <p>
           Your answers are kept. Try to show the page again. If that fails, start over with the first example and the
-          default settings; this discards the answers from this visit.
+          default settings.
         </p>
         <p className="page-error-actions">
           <button type="button" className="page-error-retry" onClick={onRetry}>

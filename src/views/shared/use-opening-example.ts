@@ -3,10 +3,13 @@ import { useEffect } from 'react';
 import type { SampleRun } from '../../contract/samples-index';
 import { useChoices } from '../../state/choices';
 import { useIntake } from '../../state/image-intake';
+import { type Keeping, useKeeping } from '../../state/kept-runs';
 import { recordedRunQuery, samplesIndexQuery } from '../../state/sample-queries';
 import { selectionInAddress } from '../../state/token-address';
 import { useViewSettings } from '../../state/view-settings';
 import { useServices } from './services-context';
+
+const selectIsRestoring = ({ isRestoring }: Keeping) => isRestoring;
 
 export interface OpeningExample {
   /** Available before the run itself has been read. */
@@ -16,7 +19,10 @@ export interface OpeningExample {
   readonly error: Error | null;
 }
 
-/** Shows the URL's recorded run and tokens once the run has loaded, unless the user has already opened another. */
+/**
+ * Shows the URL's recorded run and tokens once the run has loaded, unless the user has already opened another or returns
+ * to an answer of this visit.
+ */
 export function useOpeningExample(): OpeningExample {
   const services = useServices();
   const [{ run: file }] = useViewSettings();
@@ -24,15 +30,16 @@ export function useOpeningExample(): OpeningExample {
   const entry = index.data?.runs.find((run) => run.file === file) ?? index.data?.runs[0];
   const run = useQuery(recordedRunQuery(services, entry?.file));
   const id = run.data;
+  const isRestoring = useKeeping(selectIsRestoring);
   useEffect(() => {
     const { runId, showRun, select } = useChoices.getState();
-    if (id === undefined || runId !== undefined) return;
+    if (id === undefined || runId !== undefined || isRestoring) return;
     const tokenCount = services.library.get(id)?.snapshot().tokens.length ?? 0;
     showRun(id);
     select(selectionInAddress(location.search, tokenCount) ?? { kind: 'auto' });
-  }, [id, services]);
+  }, [id, isRestoring, services]);
   const error = index.error ?? run.error;
-  const isOpening = id === undefined && error === null;
+  const isOpening = isRestoring || (id === undefined && error === null);
   // After the effect above, so that a waiting question finds the example.
   useEffect(() => useIntake.setState({ isOpening }), [isOpening]);
   return { entry, id, error };
