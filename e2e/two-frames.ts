@@ -55,8 +55,22 @@ function bump({ rows, cols }: typeof detail, peak: typeof peaks.detail): number[
   });
 }
 
+/** The texts of a run; by default, short ones. */
+export interface RunTexts {
+  readonly question?: string;
+  /** One text per token. */
+  readonly answer?: readonly string[];
+  /** The image's file name. */
+  readonly name?: string;
+  readonly model?: string;
+  readonly preprocessing?: string;
+}
+
 /** Returns a run file of a model with two frames: an unpadded detail frame, and a small overview padded to a square. */
-export function twoFramesRun(): Buffer {
+export function twoFramesRun(texts: RunTexts = {}): Buffer {
+  const { question = 'What is in the middle?', answer = ['blue', ' disk'], name = 'wide.png' } = texts;
+  const { model = 'made-up/two-frames', preprocessing = 'split into tiles, plus the full image padded to a square' } =
+    texts;
   const picture = diskPng(sizePx.width, sizePx.height, [40, 90, 170]);
   const patches = detail.rows * detail.cols + overview.rows * overview.cols;
   const map = [...bump(detail, peaks.detail), ...bump(overview, peaks.overview)];
@@ -70,20 +84,19 @@ export function twoFramesRun(): Buffer {
   const rows: Record<string, unknown>[] = [
     { kind: 'image', picture },
     { kind: 'states', states32: Array.from({ length: patches * 2 }, (_, i) => i % 7) },
-    token(0, 'blue'),
-    token(1, ' disk'),
+    ...answer.map((text, index) => token(index, text)),
     { kind: 'end', reason: 'stop', answerMs: 20, firstTokenMs: 10 },
   ];
   const header = {
     formatVersion: 2,
     id: 'two-frames',
     createdAt: '2026-11-22T10:00:00Z',
-    question: 'What is in the middle?',
-    image: { mediaType: 'image/png', name: 'wide.png', sha256: createHash('sha256').update(picture).digest('hex') },
+    question,
+    image: { mediaType: 'image/png', name, sha256: createHash('sha256').update(picture).digest('hex') },
     geometry: {
       sourceWidthPx: sizePx.width,
       sourceHeightPx: sizePx.height,
-      preprocessing: 'split into tiles, plus the full image padded to a square',
+      preprocessing,
       frames: [
         {
           name: 'detail',
@@ -102,7 +115,7 @@ export function twoFramesRun(): Buffer {
       ],
     },
     model: {
-      name: 'made-up/two-frames',
+      name: model,
       revision: '0123456789ab',
       hiddenSize: 2,
       stage: 'post_norm',

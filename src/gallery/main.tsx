@@ -4,6 +4,7 @@ import '@fontsource-variable/inter/opsz.css';
 import '@fontsource-variable/jetbrains-mono';
 import '../theme/tokens.css';
 import '../theme/base.css';
+import '../theme/forced-colours.css';
 import { Gallery } from './gallery';
 import { computeSampleStatistics } from './sample-answers';
 

@@ -8,7 +8,7 @@ export interface Choices {
   readonly runId: string | undefined;
   readonly selection: TokenSelection;
   readonly unit: TokenUnit;
-  /** The token that is hovered or focused. */
+  /** The token that is hovered. */
   readonly pointedToken: number | undefined;
   readonly pointedPatch: Patch | undefined;
   readonly pickedPatch: Patch | undefined;

@@ -1,6 +1,7 @@
 import { type MethodId, methods } from '../contract/methods';
 import type { RelevancyMap, ReproductionCheck } from '../contract/run';
 import { ranksDescending } from '../math/maps/map-values';
+import { shortened } from '../text/visible-text';
 import type { Pool } from './compare-settings';
 import { headWarning } from './head-warning';
 import type { RunSnapshot } from './run-record';
@@ -89,7 +90,7 @@ export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap
     `outlined at ${threshold.toFixed(2)}${methods[map.method].values === 'probability' ? '' : ' of its maximum'} and above`,
   ];
   return [
-    `“${words.trim()}”  in answer to  ${header.question}`,
+    `“${shortened(words.trim())}”  in answer to  ${shortened(header.question, 120)}`,
     facts.join(', '),
     `${model.name} ${model.revision}, ${head?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
     ...(isHead && warning !== undefined ? [warning] : []),

@@ -20,6 +20,12 @@ export function pickToken(tokens: readonly AnswerToken[], index: number, unit: T
   return { kind: 'picked', indices: indicesOf(rangeBetween(tokens, index, index, unit === 'word')), anchor: index };
 }
 
+/** The selection to extend: if nothing has been picked yet, the tokens whose maps are shown. */
+export function pickedOrShown(selection: TokenSelection, shown: readonly number[]): TokenSelection {
+  const anchor = shown[0];
+  return selection.kind === 'picked' || anchor === undefined ? selection : { kind: 'picked', indices: shown, anchor };
+}
+
 export function extendSelection(
   tokens: readonly AnswerToken[],
   from: TokenSelection,

@@ -16,13 +16,21 @@ const unspaced =
 const breakBefore = new RegExp(`^(\\s|${unspaced})`, 'u');
 const breakAfter = new RegExp(`(\\s|${unspaced})$`, 'u');
 
-/** Groups tokens that must stay on one line. A new group starts at white space and in scripts without spaces. */
+/** Longer runs without a space may break between any two tokens, because they may not fit on a line. */
+const maxUnbroken = 24;
+
+/**
+ * Groups tokens that must stay on one line. A new group starts at white space, in scripts without spaces, and where the
+ * group would become too long for a line.
+ */
 export function unbrokenGroups<Token extends { readonly text: string }>(tokens: readonly Token[]): Token[][] {
   const groups: Token[][] = [];
   for (const token of tokens) {
     const group = groups.at(-1);
     const previous = group?.at(-1)?.text ?? '';
-    if (group === undefined || breakBefore.test(token.text) || breakAfter.test(previous)) groups.push([token]);
+    const isLong = (group ?? []).reduce((sum, { text }) => sum + text.length, token.text.length) > maxUnbroken;
+    if (group === undefined || isLong || breakBefore.test(token.text) || breakAfter.test(previous))
+      groups.push([token]);
     else group.push(token);
   }
   return groups;

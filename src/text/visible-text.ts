@@ -17,13 +17,18 @@ export function isBlank(text: string): boolean {
   return visibleText(text).trim() === '';
 }
 
+/** The text if it is short, otherwise its beginning and an ellipsis. */
+export function shortened(text: string, maxChars = 60): string {
+  if (text.length <= maxChars) return text;
+  const chars = Array.from(text);
+  return chars.length <= maxChars ? text : `${chars.slice(0, maxChars - 1).join('')}…`;
+}
+
 const maxQuoted = 40;
 
 /** A text in quotation marks, for a message: shortened if it is long, with invisible characters named. */
 export function quoted(text: string): string {
-  const chars = Array.from(text);
-  const shown = chars.length > maxQuoted ? [...chars.slice(0, maxQuoted - 1), '…'] : chars;
-  return `“${shown.join('').replace(invisible, named)}”`;
+  return `“${shortened(text, maxQuoted).replace(invisible, named)}”`;
 }
 
 function named(char: string): string {

@@ -4,6 +4,7 @@ import { type Choices, useChoices } from '../../state/choices';
 import type { TokenMarks } from '../../state/token-marks';
 import {
   extendSelection,
+  pickedOrShown,
   pickToken,
   type TokenSelection,
   type TokenUnit,
@@ -11,6 +12,7 @@ import {
 } from '../../state/token-selection';
 import { formatPercent, formatProbability, formatValue } from '../../text/number-format';
 import { indicesOf, tokenAfterKey, unbrokenGroups, wordRange } from '../../text/token-words';
+import { shortened } from '../../text/visible-text';
 import { formatNats } from '../trust/trust-words';
 import { TokenMark } from './token-mark';
 
@@ -45,12 +47,7 @@ export function AnswerTokens(props: AnswerTokensProps) {
   const tabStop = selected.at(-1) ?? 0;
 
   const choose = (index: number, how: 'only' | 'extend' | 'toggle') => {
-    const { selection } = useChoices.getState();
-    // If nothing has been picked yet, start from the tokens whose map is shown.
-    const from: TokenSelection =
-      selection.kind === 'picked' || selected.length === 0
-        ? selection
-        : { kind: 'picked', indices: selected, anchor: selected[0] ?? index };
+    const from = pickedOrShown(useChoices.getState().selection, selected);
     switch (how) {
       case 'only':
         return select(pickToken(tokens, index, unit));
@@ -74,6 +71,8 @@ export function AnswerTokens(props: AnswerTokensProps) {
       choose(next, event.shiftKey ? 'extend' : 'only');
       focusToken(next);
     }
+    // The map and the inspector follow the keys, not a pointer left on another token.
+    pointToken(undefined);
     event.preventDefault();
   };
 
@@ -127,9 +126,6 @@ export function AnswerTokens(props: AnswerTokensProps) {
         const index = tokenUnder(event.target);
         if (index === undefined) return;
         select({ kind: 'picked', indices: indicesOf(wordRange(tokens, index)), anchor: index });
-      }}
-      onFocus={(event) => {
-        if (event.target.matches(':focus-visible')) pointToken(tokenUnder(event.target));
       }}
       onBlur={() => pointToken(undefined)}
     >
@@ -210,7 +206,8 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
   const { entropyNats, isEntropyShown } = props;
   const probability = Math.exp(token.logProb);
   const special = signOf(token.text);
-  const text = special?.sign ?? token.text.trim();
+  const whole = special?.sign ?? token.text.trim();
+  const text = shortened(whole);
   const label = [
     special?.name ?? text,
     formatProbability(token.logProb),
@@ -228,6 +225,7 @@ const TokenOption = memo(function TokenOption(props: TokenOptionProps) {
       role="option"
       aria-selected={isSelected}
       aria-label={label}
+      title={text === whole ? undefined : whole}
       tabIndex={isTabStop ? 0 : -1}
       data-token={token.index}
       data-pointed={isPointed || undefined}

@@ -1,5 +1,6 @@
 import { type Choices, useChoices } from '../../state/choices';
 import { formatCount, formatProbability } from '../../text/number-format';
+import { shortened } from '../../text/visible-text';
 import type { ShownRun } from '../shared/use-shown-run';
 import { entropyNames, formatNats } from '../trust/trust-words';
 import { useTokenNats } from '../trust/use-answer-trust';
@@ -8,7 +9,7 @@ const selectPointed = (choices: Choices) => choices.pointedToken;
 
 const shownAlternatives = 5;
 
-/** The most likely alternatives to the hovered or focused token, or otherwise to the selected token. */
+/** The most likely alternatives to the hovered token, or otherwise to the selected token. */
 export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
   const pointed = useChoices(selectPointed);
   const { run, selected } = shown;
@@ -22,7 +23,7 @@ export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
         <span>
           Token {token.index + 1} of {run.tokens.length}
         </span>
-        <strong>{token.text.trim()}</strong>
+        <strong title={token.text.trim()}>{shortened(token.text.trim())}</strong>
         <span className="mono">{formatProbability(token.logProb)}</span>
         <TokenEntropy shown={shown} index={token.index} />
       </p>
@@ -33,7 +34,9 @@ export function TokenInspector({ shown }: { readonly shown: ShownRun }) {
             className="alternative"
             data-chosen={alternative.tokenId === token.tokenId || undefined}
           >
-            <span className="alternative-text">{alternative.text.trim() || '␣'}</span>
+            <span className="alternative-text" title={alternative.text.trim()}>
+              {alternative.text.trim() || '␣'}
+            </span>
             <span className="alternative-bar" aria-hidden="true">
               <span className="alternative-fill" style={{ width: `${Math.exp(alternative.logProb) * 100}%` }} />
             </span>
@@ -71,7 +74,7 @@ function SeveralTokens({ shown }: { readonly shown: ShownRun }) {
         </span>
       </p>
       <p>
-        The map is the unweighted mean of their maps. Least certain: <strong>{weakest.text.trim()}</strong>{' '}
+        The map is the unweighted mean of their maps. Least certain: <strong>{shortened(weakest.text.trim())}</strong>{' '}
         <span className="mono">{formatProbability(weakest.logProb)}</span>.
       </p>
     </>

@@ -8,6 +8,7 @@ import type { RunRecord } from '../../state/run-record';
 import { recordedRunQuery, samplesIndexQuery } from '../../state/sample-queries';
 import { useViewSettings } from '../../state/view-settings';
 import { formatWhole } from '../../text/number-format';
+import { shortened } from '../../text/visible-text';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshot, useRuns } from '../shared/use-run';
 import './gallery.css';
@@ -90,7 +91,15 @@ function OwnCard(props: { readonly record: RunRecord; readonly isCurrent: boolea
   const { header, tokens, end } = useRunSnapshot(record) ?? record.snapshot();
   const text = tokens.map((token) => token.text).join('');
   const note = `${end && isCut(end) ? 'Partial: ' : ''}${text.trim()}`;
-  return <Card image={record.imageUrl} title={header.question} note={note} isCurrent={isCurrent} onOpen={onOpen} />;
+  return (
+    <Card
+      image={record.imageUrl}
+      title={header.question}
+      note={shortened(note, 200)}
+      isCurrent={isCurrent}
+      onOpen={onOpen}
+    />
+  );
 }
 
 interface CardProps {
@@ -105,7 +114,9 @@ function Card({ image, title, note, isCurrent, onOpen }: CardProps) {
   return (
     <button type="button" className="card" aria-current={isCurrent || undefined} onClick={onOpen}>
       <img src={image} alt="" width={64} height={64} loading="lazy" />
-      <span className="card-title">{title}</span>
+      <span className="card-title" title={title}>
+        {title}
+      </span>
       <span className="card-note">{note}</span>
     </button>
   );

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { ComponentType } from 'react';
 import type { PageViewId } from '../../state/page-view';
 import type { ShownRun } from '../shared/use-shown-run';
+import { reloadFailedStyles } from './failed-styles';
 
 interface ViewProps {
   readonly shown: ShownRun | undefined;
@@ -15,7 +16,10 @@ export function LazyView(props: ViewProps & { readonly name: PageViewId; load():
   const { name, load, shown } = props;
   const view = useQuery({
     queryKey: ['view', name],
-    queryFn: async () => ({ View: await load() }),
+    queryFn: async () => {
+      await reloadFailedStyles();
+      return { View: await load() };
+    },
     staleTime: Number.POSITIVE_INFINITY,
     gcTime: Number.POSITIVE_INFINITY,
     structuralSharing: false,
@@ -29,7 +33,12 @@ export function LazyView(props: ViewProps & { readonly name: PageViewId; load():
           This part of the page could not be loaded ({view.error.message}).{' '}
           <button type="button" className="link-button" onClick={() => void view.refetch()}>
             Try again
+          </button>{' '}
+          or{' '}
+          <button type="button" className="link-button" onClick={() => location.reload()}>
+            reload the page
           </button>
+          .
         </p>
       )}
     </main>

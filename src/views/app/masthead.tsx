@@ -81,7 +81,9 @@ function ModelStatus() {
       return (
         <p className={className} data-phase="ready" title={status.isRestarted ? restartNote : status.note}>
           <span className="status-line">
-            <span className="status-what">{isRemote ? name : `${name} is ready on this page`}</span>
+            <span className="status-what" title={name}>
+              {isRemote ? name : `${name} is ready on this page`}
+            </span>
             {isRemote && <span className="status-where">on the companion</span>}
             <span className="mono">
               {status.device ?? (status.backend && backends[status.backend])}

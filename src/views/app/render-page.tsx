@@ -2,6 +2,7 @@ import '@fontsource-variable/inter/opsz.css';
 import '@fontsource-variable/jetbrains-mono';
 import '../../theme/tokens.css';
 import '../../theme/base.css';
+import '../../theme/forced-colours.css';
 import { type QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { NuqsAdapter } from 'nuqs/adapters/react';
 import { StrictMode } from 'react';
@@ -11,9 +12,11 @@ import { restoreTheme } from '../../state/theme-choice';
 import { ServicesProvider } from '../shared/services-context';
 import { App } from './app';
 import { ErrorBoundary } from './error-boundary';
+import { watchStyles } from './failed-styles';
 
 export function renderPage(element: HTMLElement, services: Services, queries: QueryClient): void {
   restoreTheme();
+  watchStyles();
   createRoot(element).render(
     <StrictMode>
       <QueryClientProvider client={queries}>

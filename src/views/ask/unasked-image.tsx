@@ -23,12 +23,22 @@ export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly
 
 /** Shown instead of an answer while there is no run. */
 export function EmptyAnswer() {
-  const { error } = useOpeningExample();
+  const { error, retry } = useOpeningExample();
   return (
     <section className="answer answer-empty" aria-label="Answer">
       <p className="eyebrow">{error ? 'No example' : 'Recorded example'}</p>
       <p className="answer-question">
-        {error ? `The recorded example could not be read (${error.message}). You can still ask questions.` : ' '}
+        {error ? (
+          <>
+            The recorded example could not be read ({error.message}).{' '}
+            <button type="button" className="link-button" onClick={retry}>
+              Try again
+            </button>
+            , or choose an image and ask about it.
+          </>
+        ) : (
+          ' '
+        )}
       </p>
     </section>
   );

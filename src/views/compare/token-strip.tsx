@@ -9,9 +9,10 @@ import { type Grid, type Placement, patchAtIndex } from '../../math/maps/patch-g
 import { type Choices, useChoices } from '../../state/choices';
 import { trackOf, useExplaining } from '../../state/explain-session';
 import { readValues } from '../../state/panel-map';
-import { extendSelection, pickToken } from '../../state/token-selection';
+import { extendSelection, pickedOrShown, pickToken } from '../../state/token-selection';
 import { formatCount } from '../../text/number-format';
 import { tokenAfterKey } from '../../text/token-words';
+import { shortened } from '../../text/visible-text';
 import { HeadWarning } from '../stage/head-warning';
 import { layerTable, placed, type StageImage } from '../stage/map-stage';
 import { MethodSelect } from './method-select';
@@ -34,8 +35,10 @@ export function TokenStrip({ shown, image }: { readonly shown: ShownComparison; 
   const isPartial = done < run.tokens.length;
 
   const choose = (index: number, isExtending: boolean) => {
-    const { selection, select, unit } = useChoices.getState();
-    select(isExtending ? extendSelection(run.tokens, selection, index, unit) : pickToken(run.tokens, index, unit));
+    const { selection, select, pointToken, unit } = useChoices.getState();
+    const from = pickedOrShown(selection, selected);
+    select(isExtending ? extendSelection(run.tokens, from, index, unit) : pickToken(run.tokens, index, unit));
+    pointToken(undefined);
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const here = indexUnder(event.target) ?? tabStop;
@@ -151,7 +154,8 @@ const StripCell = memo(function StripCell(props: StripCellProps) {
   useLayoutEffect(() => {
     if (canvas.current && values) drawHeatmap(canvas.current, { values, grid, domain: [0, 1], table });
   }, [values, grid, table]);
-  const text = token.text.trim() || '␣';
+  const whole = token.text.trim() || '␣';
+  const text = shortened(whole);
   const peak = useMemo(() => values && peakWords(values, grid), [values, grid]);
   return (
     <div
@@ -180,7 +184,9 @@ const StripCell = memo(function StripCell(props: StripCellProps) {
           <span className="strip-empty" />
         )}
       </span>
-      <span className="strip-text">{text}</span>
+      <span className="strip-text" title={whole}>
+        {text}
+      </span>
     </div>
   );
 });

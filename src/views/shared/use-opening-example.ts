@@ -17,6 +17,8 @@ export interface OpeningExample {
   /** Run id, once the run has been read. */
   readonly id: string | undefined;
   readonly error: Error | null;
+  /** Reads what could not be read again. */
+  retry(): void;
 }
 
 /**
@@ -42,5 +44,9 @@ export function useOpeningExample(): OpeningExample {
   const isOpening = isRestoring || (id === undefined && error === null);
   // After the effect above, so that a waiting question finds the example.
   useEffect(() => useIntake.setState({ isOpening }), [isOpening]);
-  return { entry, id, error };
+  const retry = () => {
+    if (index.error) void index.refetch();
+    if (run.error) void run.refetch();
+  };
+  return { entry, id, error, retry };
 }

@@ -4,6 +4,7 @@ import { hasPadding, type Patch, patchAtIndex, patchIndex, unseenShare } from '.
 import { type Choices, useChoices } from '../../state/choices';
 import { selectTokensOnPatch } from '../../state/token-selection';
 import { formatCount, formatPercent, formatValue } from '../../text/number-format';
+import { shortened } from '../../text/visible-text';
 import type { ShownRun } from '../shared/use-shown-run';
 import './map-readout.css';
 
@@ -38,8 +39,8 @@ function mapTitle({ run, selected, map }: ShownRun): string {
   const words = selected.map((index) => run.tokens[index]?.text ?? '');
   const isContiguous = selected.every((index, i) => i === 0 || index === selected[i - 1]! + 1);
   const text = isContiguous ? words.join('').trim() : words.map((word) => word.trim()).join(' + ');
-  const shortened = text.length > 42 ? `${text.slice(0, 40)}…` : text;
-  return selected.length === 1 ? `Map of “${shortened}”` : `Mean map of “${shortened}”`;
+  const cut = shortened(text, 42);
+  return selected.length === 1 ? `Map of “${cut}”` : `Mean map of “${cut}”`;
 }
 
 function mapNote({ run, map, frame }: ShownRun): string {
@@ -93,7 +94,7 @@ function TokensOnPatch({ shown, patch }: { readonly shown: ShownRun; readonly pa
       {strongest.map(({ index: token, value }, i) => (
         <span key={token}>
           {i > 0 && ', '}
-          <mark>{run.tokens[token]?.text.trim()}</mark> {formatValue(value)}
+          <mark>{shortened(run.tokens[token]?.text.trim() ?? '', 20)}</mark> {formatValue(value)}
         </span>
       ))}
       {matches.length > strongest.length && ` and ${matches.length - strongest.length} more`}

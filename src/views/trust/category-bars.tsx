@@ -1,6 +1,7 @@
 import { useId } from 'react';
 import type { ChartCounts } from '../../statistics/api';
 import { formatPercent, formatWhole } from '../../text/number-format';
+import { shortened } from '../../text/visible-text';
 import { ChartFrame, type Margins } from '../charts/chart-frame';
 import { ClassPattern, patternFill } from '../charts/chart-parts';
 import { useWidth } from '../charts/use-width';
@@ -21,6 +22,9 @@ interface CategoryBarsProps {
   readonly provenance: readonly string[];
   readonly fileName: string;
 }
+
+/** Longer names are cut; the bar's title has the complete name. */
+const maxNameChars = 16;
 
 const noMargins: Margins = { top: 0, right: 0, bottom: 0, left: 0 };
 
@@ -46,7 +50,7 @@ export function CategoryBars(props: CategoryBarsProps) {
       note={
         chosen.length > 0 ? (
           <>
-            {chosen.map(nameOf).join(', ')}.{' '}
+            {chosen.map((name) => shortened(nameOf(name))).join(', ')}.{' '}
             <button type="button" className="link-button" onClick={onClear}>
               Clear
             </button>
@@ -101,7 +105,7 @@ export function CategoryBars(props: CategoryBarsProps) {
               textAnchor="end"
             >
               {isChosen ? '✓ ' : ''}
-              {nameOf(name)}
+              {shortened(nameOf(name), maxNameChars)}
             </text>
             <rect className="bars-before" x={labelPx + 0.5} y={4.5} width={px(all)} height={rowPx - 11} />
             <rect className="bars" data-class="right" x={labelPx} y={4} width={px(right)} height={rowPx - 10} />
