@@ -160,6 +160,42 @@ test('the agreement can be recomputed from the saved maps', async ({ page }) => 
   expect(await shown(/Spearman/)).toBeCloseTo(pearson(ranks(first.values), ranks(second.values)), 2);
 });
 
+test('Shift with arrows extends the selection from the tokens on screen, in the strip as in the answer', async ({
+  page,
+}) => {
+  await openWithRandom(page);
+  const [shown] = await selectedTokens(page);
+  const cell = page.locator(`[data-strip="${shown}"]`);
+  await cell.focus();
+  const key = shown === 0 ? 'Shift+ArrowRight' : 'Shift+ArrowLeft';
+  await page.keyboard.press(key);
+  await expect(page.locator('.strip-cell[aria-selected="true"]')).toHaveCount(2);
+  await expect(page.getByRole('heading', { name: 'Words that these tokens rested on' })).toBeVisible();
+});
+
+test('marks above neighbouring words stay apart', async ({ page }) => {
+  await openPage(page, '/?view=compare&methods=dex-ar,chefer');
+  await expect(page.locator('.token-mark circle').first()).toBeAttached();
+  await idle(page);
+  const boxes = await page.locator('.tokens .token-mark').evaluateAll((marks) =>
+    marks.map((mark) => {
+      const parts = Array.from(mark.children, (part) => part.getBoundingClientRect());
+      const edges = (of: (box: DOMRect) => number) => parts.map(of);
+      return {
+        left: Math.min(...edges(({ left }) => left)),
+        right: Math.max(...edges(({ right }) => right)),
+        top: Math.min(...edges(({ top }) => top)),
+      };
+    }),
+  );
+  expect(boxes.length).toBeGreaterThan(3);
+  for (const [i, { left, top }] of boxes.entries()) {
+    const before = boxes[i - 1];
+    if (before === undefined || Math.abs(before.top - top) > 4) continue; // on another line
+    expect(left, `mark ${i}`).toBeGreaterThanOrEqual(before.right);
+  }
+});
+
 test('values can be shown as they are, as shares or as ranks, and the legend says which', async ({ page }) => {
   await openWithRandom(page);
   const legend = page.locator('.compare-legend .legend-scale');

@@ -41,6 +41,13 @@ test('Shift-click, Shift with arrows and dragging select several tokens and aver
   await token(page, 2).click();
   await page.keyboard.press('Shift+ArrowRight');
   await expect.poll(() => selectedTokens(page)).toEqual([2, 3]);
+  const inspector = page.locator('.inspector-head');
+  await expect(inspector).toContainText('2 tokens');
+  await token(page, 0).hover();
+  await expect(inspector).toContainText('Token 1 of');
+  await page.keyboard.press('Shift+ArrowRight');
+  await expect(inspector, 'a pointer left on a token does not hide the selection').toContainText('3 tokens');
+  await page.mouse.move(0, 0);
 
   const from = await boxOf(token(page, 3));
   const to = await boxOf(token(page, 1));
