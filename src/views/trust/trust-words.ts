@@ -113,7 +113,7 @@ export function kindsSentence(report: KindsReport | undefined, entropy: AurocInt
 }
 
 /** "0.61 (0.58–0.64)". */
-export function formatAuroc({ value, low, high }: AurocInterval): string {
+function formatAuroc({ value, low, high }: AurocInterval): string {
   return `${value.toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
