@@ -77,11 +77,11 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
     const { id } = run.header;
     const { sha256 } = image;
     const bytes = bytesOf(run);
-    const added = bytes - (stored.get(id)?.bytes ?? 0) + (images.has(sha256) ? 0 : image.bytes.length);
+    const added = bytes - (stored.get(id)?.bytes ?? 0) + (images.has(sha256) ? 0 : imageBytes(image));
     if (totalBytes() + added > limitBytes) throw new Error(`over ${limitBytes} bytes`);
     if (!images.has(sha256)) {
       await store.putImage(image);
-      images.set(sha256, image.bytes.length);
+      images.set(sha256, imageBytes(image));
     }
     await store.putRun(run);
     stored.set(id, { sha256, bytes });
@@ -152,7 +152,7 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
       for (const { run, image } of previous === undefined ? [] : await store.read()) {
         if (library.get(run.header.id) !== undefined) continue;
         stored.set(run.header.id, { sha256: image.sha256, bytes: bytesOf(run) });
-        images.set(image.sha256, image.bytes.length);
+        images.set(image.sha256, imageBytes(image));
         restore(library, run, image);
       }
       tab.setItem(visitKey, visit);
@@ -197,7 +197,7 @@ export function askBeforeLeaving(page: Pick<Window, 'addEventListener' | 'remove
 
 function keptRun({ header, prompt, tokens, mapOf, end }: RunSnapshot): KeptRun & { readonly image: RunImage } {
   const { image, ...rest } = header;
-  const { bytes: _, ...facts } = image;
+  const { bytes: _bytes, picture: _picture, ...facts } = image;
   const maps = methodIds.flatMap((method) =>
     tokens.map(({ index }) => mapOf(index, method)).filter((map) => map !== undefined),
   );
@@ -211,6 +211,10 @@ function restore(library: RunLibrary, { header, prompt, tokens, maps, end }: Kep
   for (const map of maps) record.append({ type: 'map', map });
   const cut = { reason: 'truncated', answerMs: 0, firstTokenMs: 0, message: 'the page was reloaded' } as const;
   record.append({ type: 'end', end: end ?? cut });
+}
+
+function imageBytes({ bytes, picture }: RunImage): number {
+  return bytes.length + picture.blob.size;
 }
 
 /** Maps are almost all of a run. */

@@ -2,9 +2,9 @@
 import { type DBSchema, openDB } from 'idb';
 import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunHeader, RunImage } from '../contract/run';
 
-/** A run without its image's bytes, which many runs may share. */
+/** A run without its image's file and picture, which many runs may share. */
 export interface KeptRun {
-  readonly header: Omit<RunHeader, 'image'> & { readonly image: Omit<RunImage, 'bytes'> };
+  readonly header: Omit<RunHeader, 'image'> & { readonly image: Omit<RunImage, 'bytes' | 'picture'> };
   readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
   readonly maps: readonly RelevancyMap[];
