@@ -25,7 +25,8 @@ for (const [view, part] of [
 }
 
 test('the script of a view can be requested again after a failure', async ({ page }) => {
-  await page.route('**/compare-view-*.js', (route) => route.abort(), { times: 1 });
+  // The page preloads the script, then imports it.
+  await page.route('**/compare-view-*.js', (route) => route.abort(), { times: 2 });
   await openWithoutModel(page);
   await page.getByRole('link', { name: 'Compare' }).click();
   await page.getByRole('main').getByRole('button', { name: 'Try again' }).click();

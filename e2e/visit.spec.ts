@@ -56,8 +56,11 @@ test('Back and Forward between views keep the answer', async ({ page }) => {
   await ask(page, 'How many objects are there?');
   const answer = await answerText(page);
   await page.getByRole('link', { name: 'Compare' }).click();
+  await expect(page).toHaveURL(/view=compare/);
   await page.getByRole('link', { name: 'Trust' }).click();
+  await expect(page).toHaveURL(/view=trust/);
   await page.goBack();
+  await expect(page).toHaveURL(/view=compare/);
   await page.goBack();
   await expect(page.locator('.answer-question')).toHaveText('How many objects are there?');
   await page.goForward();

@@ -10,11 +10,20 @@ export function watchStyles(): void {
   };
   window.addEventListener('error', note, { capture: true });
   const retryInitial = () => {
-    for (const link of initial) if (link.sheet === null) failed.add(link);
+    for (const link of initial) if (!hasRules(link)) failed.add(link);
     reloadFailedStyles().catch(() => {}); // the page works without its style
   };
   if (document.readyState === 'complete') retryInitial();
   else window.addEventListener('load', retryInitial, { once: true });
+}
+
+/** A stylesheet that failed has no sheet in some browsers, and an unreadable one in others. */
+function hasRules({ sheet }: HTMLLinkElement): boolean {
+  try {
+    return (sheet?.cssRules.length ?? 0) > 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Requests each failed stylesheet again. Rejects with the name of one that fails again. */

@@ -1,4 +1,5 @@
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
+import { shortened } from '../../text/visible-text';
 import { type ColourMapName, colourMaps } from '../../theme/colour-maps';
 import './choice.css';
 
@@ -7,6 +8,9 @@ export interface Option<Value extends string> {
   readonly text: string;
   readonly swatch?: ColourMapName;
 }
+
+/** Names from a table may be of any length. */
+const maxOptionChars = 32;
 
 /** A labelled segmented control for choosing one of a few options. */
 export function Choice<Value extends string>(props: {
@@ -36,7 +40,9 @@ export function Choice<Value extends string>(props: {
             {option.swatch && (
               <span className="swatch" aria-hidden="true" style={{ background: gradientOf(option.swatch) }} />
             )}
-            {option.text}
+            <span title={option.text.length > maxOptionChars ? option.text : undefined}>
+              {shortened(option.text, maxOptionChars)}
+            </span>
           </ToggleButton>
         ))}
       </ToggleButtonGroup>
