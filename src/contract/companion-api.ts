@@ -299,9 +299,17 @@ export interface components {
         };
         /**
          * Health
-         * @description The model is loaded and accepts questions. `protocol` is the version of the run format.
+         * @description The model is loaded and accepts questions.
+         *
+         *     `protocol` is the version of the run format, `explanationFormat` that of the explanation format.
          */
         Health: {
+            /**
+             * Explanationformat
+             * @default 1
+             * @constant
+             */
+            explanationFormat: 1;
             /**
              * Protocol
              * @default 2

@@ -13,12 +13,12 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import torch
-import uvicorn
 from PIL import Image
 
 from patchlight.models.loading import Loaded
 from patchlight.server.app import create_app
 from patchlight.server.explaining import Explaining
+from patchlight.server.http_server import HttpServer
 from patchlight.server.session import ModelSession, Question
 from patchlight.server.settings import ServeSettings
 from patchlight.wire.explanation import Explanation, ExplanationWriter, parse_explanation
@@ -99,13 +99,12 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[int]:
-    """Serve an app with uvicorn in a thread, on a free port of 127.0.0.1, and yield the port."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, ws="none", timeout_graceful_shutdown=2)
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+def serving(app: Any, settings: ServeSettings | None = None) -> Iterator[int]:
+    """Serve an app in a thread, on a free port of 127.0.0.1, and yield the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    stop_runs = getattr(app.state, "stop_runs", lambda: None)
+    server = HttpServer(app, settings or ServeSettings(), listener, before_shutdown=stop_runs)
+    thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
         yield listener.getsockname()[1]
@@ -121,7 +120,7 @@ def companion(settings: ServeSettings | None = None, made: Tiny | None = None, *
     """Serve a companion with a given tiny model, or with one whose answers all have the maximum length."""
     settings = settings or ServeSettings()
     session = tiny_session(settings) if made is None else WatchedSession(loaded(made), settings)
-    with serving(create_app(settings, session, **more)) as port:
+    with serving(create_app(settings, session, **more), settings) as port:
         yield Served(session, "127.0.0.1", port)
 
 

@@ -20,7 +20,8 @@ from patchlight.server.app import create_app
 from patchlight.server.head_files import default_head_folder, serve_head
 from patchlight.server.session import ModelSession
 from patchlight.server.settings import ServeSettings
-from patchlight.wire.run import read_run
+from patchlight.wire.explanation import EXPLANATION_VERSION
+from patchlight.wire.run import FORMAT_VERSION, read_run
 from tests.helpers.paths import EMBEDDED, OPENAPI, SAMPLES
 from tests.helpers.serving import (
     Served,
@@ -337,6 +338,12 @@ def test_the_committed_api_description_is_up_to_date(plain: Served):
     assert json.loads(OPENAPI.read_text()) == served, "regenerate it: python -m patchlight.server.write_openapi"
 
 
-def test_health_has_the_version_of_the_run_format(plain: Served):
+def test_health_has_the_versions_of_both_formats(plain: Served):
     with plain.client() as client:
-        assert client.get("/v1/health").json() == {"status": "ready", "version": "0.1.0", "protocol": 2}
+        health = client.get("/v1/health").json()
+    assert health == {
+        "status": "ready",
+        "version": "0.1.0",
+        "protocol": FORMAT_VERSION,
+        "explanationFormat": EXPLANATION_VERSION,
+    }

@@ -16,6 +16,7 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from ..server.log_limit import LogLimit
     from ..server.settings import ServeSettings
 
 TOKEN_VARIABLE = "PATCHLIGHT_TOKEN"
@@ -41,6 +42,19 @@ def add_server_arguments(parser: argparse.ArgumentParser, *, opens: bool) -> Non
         default=[],
         metavar="NAME",
         help="additional host name of this server, such as a proxy's; may be repeated",
+    )
+    group.add_argument(
+        "--root-path",
+        default="",
+        metavar="PATH",
+        help="path under which a proxy serves the companion, such as /patchlight, whether or not the proxy removes it",
+    )
+    group.add_argument(
+        "--log-level",
+        choices=("info", "warning", "error"),
+        default="info",
+        help="least severe lines to log: info has a line for each request, warning one for each refused request, error "
+        "only failures (default: %(default)s)",
     )
     group.add_argument("--page", type=Path, help="folder of a built page (default: the page in this package)")
     group.add_argument(
@@ -80,12 +94,13 @@ def run_server(
     listener: socket.socket,
     *,
     opens: bool,
+    log_level: str,
     before_shutdown: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until a signal arrives. Prints the address once the server accepts connections."""
-    import uvicorn
+    from ..server.http_server import HttpServer
 
-    class Server(uvicorn.Server):
+    class Server(HttpServer):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             url = address(settings, listener.getsockname()[1])
@@ -93,19 +108,27 @@ def run_server(
             if opens:
                 open_in_browser(url)
 
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            before_shutdown()
-            await super().shutdown(sockets)
-
-    # The multipart parser warns about every malformed body, which only the sender can fix.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    # An access log would contain the token of GET /?token=...
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, ws="none", timeout_graceful_shutdown=3
-    )
+    log = configure_logging(log_level)
     # The server re-raises the signal once it has stopped. Exiting through an exception lets the callers clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    Server(config).run(sockets=[listener])
+    try:
+        Server(app, settings, listener, before_shutdown=before_shutdown, each_sweep=log.report).run()
+    finally:
+        log.report(everything=True)
+
+
+def configure_logging(level: str) -> "LogLimit":
+    """Log to stderr, with a limit on similar lines. level: the least severe lines of Patchlight to log."""
+    from ..server.log_limit import LogLimit
+
+    target = logging.StreamHandler()
+    target.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    limited = LogLimit(target)
+    logging.getLogger().addHandler(limited)
+    logging.getLogger("patchlight").setLevel(level.upper())
+    # The multipart parser warns about every malformed body, which only the sender can fix.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    return limited
 
 
 def open_in_browser(url: str) -> None:
@@ -124,7 +147,7 @@ def address(settings: "ServeSettings", port: int) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
     query = "" if settings.token is None else f"?token={quote(settings.token, safe='')}"
-    return f"http://{host}:{port}/{query}"
+    return f"http://{host}:{port}{settings.root_path}/{query}"
 
 
 def say(line: str) -> None:

@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         token=token(arguments),
         allowed_hosts=tuple(arguments.allow_host),
+        root_path=arguments.root_path,
     )
     folder = arguments.page or packaged_page()
     if folder is None:
@@ -35,4 +36,4 @@ def run(arguments: argparse.Namespace) -> None:
     app = create_page_app(settings, load_page(folder, has_api=False))
     with listen(settings) as listener:
         warn_of_short_token(settings)
-        run_server(app, settings, listener, opens=arguments.open)
+        run_server(app, settings, listener, opens=arguments.open, log_level=arguments.log_level)

@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         port=arguments.port,
         token=token(arguments),
         allowed_hosts=tuple(arguments.allow_host),
+        root_path=arguments.root_path,
         queue_length=arguments.queue,
         image_bytes=int(arguments.max_image_mib * MIB),
         image_pixels=int(arguments.max_image_megapixels * 1e6),
@@ -146,7 +147,14 @@ def _serve(
         page=page,
     )
     opens = arguments.open and page is not None
-    run_server(app, settings, listener, opens=opens, before_shutdown=app.state.stop_runs)
+    run_server(
+        app,
+        settings,
+        listener,
+        opens=opens,
+        log_level=arguments.log_level,
+        before_shutdown=app.state.stop_runs,
+    )
 
 
 def _calibration(

@@ -44,11 +44,8 @@ from .schemas import ARROW_STREAM, ExplainRequest, GenerateRequest, Health, Mode
 from .security import DENY_ALL_POLICY, Gate
 from .session import ModelSession, PromptTooLong, UnknownWords
 from .settings import ServeSettings
-from .uploads import Parse, RequestT, Upload, discard_upload, read_upload
+from .uploads import Parse, RequestT, Upload, discard_upload, read_upload, upload_slots
 
-# Number of uploads accepted beyond the room in the queue: enough that slow uploads do not block the queue, and few
-# enough that many simultaneous uploads do not exhaust memory.
-EXTRA_UPLOADS = 16
 # The query parameter of `unembedding`: comma-separated token ids.
 TOKEN_IDS = r"^[0-9]{1,9}(,[0-9]{1,9})*$"
 
@@ -195,7 +192,7 @@ class _RunManager:
         self._settings, self._session = settings, session
         self._queue = RunQueue(settings.queue_length)
         self._runs: dict[str, LiveRun] = {}
-        self._uploading = 0
+        self._uploads = upload_slots(settings)
 
     @asynccontextmanager
     async def open(self, _: FastAPI) -> AsyncIterator[None]:
@@ -229,7 +226,7 @@ class _RunManager:
             run.leave()
             raise
         self._runs[run.id] = run
-        return RunStream(run, self._produce(run, job), self._settings.stall_s)
+        return RunStream(run, self._produce(run, job))
 
     async def unembedding(self, ids: list[int]) -> bytes:
         if len(ids) > UNEMBEDDING_IDS:
@@ -239,17 +236,16 @@ class _RunManager:
         return await asyncio.get_running_loop().run_in_executor(self._reading_thread, unembedding, ids)
 
     async def _upload(self, request: Request, parse: Parse[RequestT]) -> Upload[RequestT]:
-        """Read the body; if the queue has no room for the run, discard the body and raise QueueFull."""
+        """Read the body; if the queue has no room for the run, discard the body and raise QueueFull.
+
+        A body that is arriving has no place in the queue, or slow ones would fill it.
+        """
         try:
-            self._queue.ensure_room(also=self._uploading - EXTRA_UPLOADS)
+            self._queue.ensure_room()
         except QueueFull:
-            await discard_upload(request, self._settings)
+            await discard_upload(request, self._settings, self._uploads)
             raise
-        self._uploading += 1
-        try:
-            return await read_upload(request, self._settings, parse)
-        finally:
-            self._uploading -= 1
+        return await read_upload(request, self._settings, self._uploads, parse)
 
     def stop_all(self) -> None:
         """Stop all runs, whether running or waiting."""

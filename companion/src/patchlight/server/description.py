@@ -92,8 +92,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
             "cookie": {
                 "type": "apiKey",
                 "in": "cookie",
-                "name": "patchlight-token",
-                "description": "The same token as a cookie, set by GET /?token=...",
+                "name": "patchlight-token-8642",
+                "description": "The same token as a cookie, set by GET /?token=... The name ends in the address's port, "
+                "and begins with __Host- or __Secure- if the address is https.",
             },
         }
         schema["security"] = [{}, {"bearer": []}, {"cookie": []}]

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from ..wire.row_stream import Sink
+from .access_log import note
 from .outbox import Outbox
 from .queue import RunQueue
 from .schemas import ARROW_STREAM
 from .settings import ServeSettings
 
 log = logging.getLogger("patchlight.server")
-# Bytes per write to the socket. A client is stalled if it does not accept this much within `stall_s`.
+# Bytes per write to the socket, so that the server never buffers much more for a client that does not read.
 PIECE_BYTES = 64 * 1024
 MAX_REASON_CHARS = 500
 
@@ -68,6 +69,11 @@ class LiveRun:
     @property
     def is_stopped(self) -> bool:
         return self._stopped.is_set()
+
+    @property
+    def waited_s(self) -> float | None:
+        """Time in the queue in seconds, or None while the run waits."""
+        return self._ticket.waited_s
 
     def stop(self) -> None:
         """Stop the run before its next token or, if it is waiting, before its turn."""
@@ -133,12 +139,12 @@ class RunStream(Response):
 
     media_type = ARROW_STREAM
 
-    def __init__(self, run: LiveRun, produce: Coroutine[None, None, None], stall_s: float):
+    def __init__(self, run: LiveRun, produce: Coroutine[None, None, None]):
         self.status_code = 200
         self.background = None
         # Proxies must not buffer the answer, or it would arrive all at once.
         self.init_headers({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._run, self._produce, self._stall_s = run, produce, stall_s
+        self._run, self._produce = run, produce
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         producer = asyncio.create_task(self._produce)
@@ -146,9 +152,9 @@ class RunStream(Response):
         disconnected = asyncio.create_task(_wait_for_disconnect(receive))
         try:
             await asyncio.wait({sender, disconnected}, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            log.warning("run %s: the server stopped before the client received everything", self._run.id)
         finally:
+            if (waited_s := self._run.waited_s) is not None:
+                note(scope, queue_s=waited_s)
             self._run.stop()
             self._run.outbox.abandon()
             tasks = (producer, sender, disconnected)
@@ -159,20 +165,11 @@ class RunStream(Response):
                     log.error("run %s: %s", self._run.id, describe_error(result), exc_info=result)
 
     async def _send(self, send: Send) -> None:
-        async def write(message: Message) -> None:
-            async with asyncio.timeout(self._stall_s):
-                await send(message)
-
-        try:
-            await write({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            while (data := await self._run.outbox.take()) is not None:
-                for at in range(0, len(data), PIECE_BYTES):
-                    piece = data[at : at + PIECE_BYTES]
-                    await write({"type": "http.response.body", "body": piece, "more_body": True})
-            await write({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            # The body is left unfinished, so a client that resumes reading sees that the run is incomplete.
-            log.warning("run %s: the client accepted no data for %g s; disconnecting it", self._run.id, self._stall_s)
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        while (data := await self._run.outbox.take()) is not None:
+            for at in range(0, len(data), PIECE_BYTES):
+                await send({"type": "http.response.body", "body": data[at : at + PIECE_BYTES], "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -1,6 +1,5 @@
 """Turns refusals, raised anywhere in a handler, into RFC 9457 problem documents."""
 
-import logging
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -8,10 +7,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from .access_log import note
 from .schemas import PROBLEM_JSON, Problem
 
-log = logging.getLogger("patchlight.server")
+# Types of problems whose details quote no more of a request than its host and origin.
+_PUBLIC_DETAILS = ("unknown-host", "foreign-origin")
 
 
 class Refusal(Exception):
@@ -35,19 +37,42 @@ class Refusal(Exception):
         self.status, self.kind, self.detail = status, kind, detail
         self.limit, self.found, self.headers = limit, found, headers or {}
 
+    @property
+    def title(self) -> str:
+        return HTTPStatus(self.status).phrase
 
-def problem_response(refusal: Refusal) -> Response:
-    """Return the problem document for a refusal."""
-    problem = Problem(
-        type=f"urn:patchlight:problem:{refusal.kind}",
-        title=HTTPStatus(refusal.status).phrase,
-        status=refusal.status,
-        detail=refusal.detail,
-        limit=refusal.limit,
-        found=refusal.found,
-    )
-    body = problem.model_dump_json(by_alias=True, exclude_none=True)
-    return Response(body, refusal.status, refusal.headers, PROBLEM_JSON)
+
+class ProblemResponse(Response):
+    """The problem document for a refusal. The access log gets the type and the numbers."""
+
+    media_type = PROBLEM_JSON
+
+    def __init__(self, refusal: Refusal):
+        problem = Problem(
+            type=f"urn:patchlight:problem:{refusal.kind}",
+            title=refusal.title,
+            status=refusal.status,
+            detail=refusal.detail,
+            limit=refusal.limit,
+            found=refusal.found,
+        )
+        body = problem.model_dump_json(by_alias=True, exclude_none=True)
+        super().__init__(body, refusal.status, refusal.headers)
+        self._refusal = refusal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        note(scope, **_facts(self._refusal))
+        await super().__call__(scope, receive, send)
+
+
+def _facts(refusal: Refusal) -> dict[str, str]:
+    """Return what the access log may have: details of other refusals may quote the question."""
+    facts = {"reason": refusal.kind}
+    if refusal.kind in _PUBLIC_DETAILS:
+        return facts | {"hint": refusal.detail}
+    if refusal.found is not None:
+        return facts | {"hint": f"{refusal.found}, the limit is {refusal.limit}"}
+    return facts
 
 
 def add_problem_handlers(app: FastAPI) -> None:
@@ -55,16 +80,16 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(Refusal)
     async def refused(_: Request, error: Refusal) -> Response:
-        return problem_response(error)
+        return ProblemResponse(error)
 
     @app.exception_handler(HTTPException)
     async def http_error(_: Request, error: HTTPException) -> Response:
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-        return problem_response(Refusal(error.status_code, kind, str(error.detail), headers=dict(error.headers or {})))
+        return ProblemResponse(Refusal(error.status_code, kind, str(error.detail), headers=dict(error.headers or {})))
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return problem_response(Refusal(422, "invalid-request", f"invalid request: {describe_errors(error.errors())}"))
+        return ProblemResponse(Refusal(422, "invalid-request", f"invalid request: {describe_errors(error.errors())}"))
 
     @app.exception_handler(ClientDisconnect)
     async def disconnected(_: Request, __: ClientDisconnect) -> Response:
@@ -73,7 +98,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> Response:
         # The server's log has the traceback; clients get no internal details.
-        return problem_response(Refusal(500, "internal-error", "the companion failed: see its log for the reason"))
+        return ProblemResponse(Refusal(500, "internal-error", "the companion failed: see its log for the reason"))
 
 
 def describe_errors(errors: object) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator
 
 # The estimated duration of a run: its initial value, and the weight of the latest run in the moving average.
@@ -9,7 +10,7 @@ INITIAL_RUN_S, LATEST_WEIGHT = 5.0, 0.3
 
 
 class QueueFull(Exception):
-    """The queue has no room. retry_after_s: roughly the duration of one run."""
+    """The queue has no room. retry_after_s: roughly the time until all runs in it have ended."""
 
     def __init__(self, length: int, retry_after_s: int):
         super().__init__(f"the queue is full, at most {length} questions may wait: try again in {retry_after_s} s")
@@ -31,11 +32,10 @@ class RunQueue:
         self._tickets.append(ticket)
         return ticket
 
-    def ensure_room(self, *, also: int = 0) -> None:
-        """Raise QueueFull unless there is room for one more ticket and `also` others."""
-        waiting = len(self._tickets) - 1
-        if waiting + max(also, 0) >= self._length:
-            raise QueueFull(self._length, max(1, math.ceil(self._run_s)))
+    def ensure_room(self) -> None:
+        """Raise QueueFull unless there is room for one more ticket."""
+        if len(self._tickets) - 1 >= self._length:
+            raise QueueFull(self._length, max(1, math.ceil(len(self._tickets) * self._run_s)))
 
     def __len__(self) -> int:
         return len(self._tickets)
@@ -58,10 +58,11 @@ class RunQueue:
 
 
 class Ticket:
-    """A run's ticket in the queue."""
+    """A run's ticket in the queue. waited_s: the time that it waited for the model, in seconds, once it has it."""
 
     def __init__(self, queue: RunQueue):
-        self._queue = queue
+        self._queue, self._entered = queue, time.perf_counter()
+        self.waited_s: float | None = None
         self._changed = asyncio.Event()
 
     async def positions(self) -> AsyncIterator[int]:
@@ -69,6 +70,8 @@ class Ticket:
         while True:
             self._changed.clear()
             position = self._queue.position_of(self)
+            if position == 0:
+                self.waited_s = time.perf_counter() - self._entered
             yield position
             if position == 0:
                 return

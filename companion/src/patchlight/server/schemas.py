@@ -33,11 +33,15 @@ class _Camel(BaseModel):
 
 
 class Health(_Camel):
-    """The model is loaded and accepts questions. `protocol` is the version of the run format."""
+    """The model is loaded and accepts questions.
+
+    `protocol` is the version of the run format, `explanationFormat` that of the explanation format.
+    """
 
     status: Literal["ready"] = "ready"
     version: str
     protocol: Literal[2] = 2
+    explanation_format: Literal[1] = 1
 
 
 class Limits(_Camel):

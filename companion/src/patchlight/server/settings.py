@@ -1,13 +1,18 @@
 """Settings of `patchlight serve`, except for the choice of model."""
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from .addresses import is_ip_address, parse_address
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 MIB = 2**20
 GIB = 2**30
 EXPLAIN_SHARE = 0.5
+# Top-level folders of the companion. With a root path of the same name, a path could be read in two ways.
+OWN_FOLDERS = ("v1", "assets", "models", "samples", "datasets")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +30,8 @@ class ServeSettings:
     """Secret that every request must carry, as a cookie or a bearer token; None if no token is required."""
     allowed_hosts: tuple[str, ...] = ()
     """Additional names of the server that are accepted in `Host`, such as a proxy's."""
+    root_path: str = ""
+    """Path prefix under which a proxy serves the companion, such as `/patchlight`; empty if there is none."""
     page: Path | None = None
     """Folder of the built page; None serves the API only."""
     queue_length: int = 16
@@ -43,6 +50,14 @@ class ServeSettings:
     """Memory that one explanation may use; None means EXPLAIN_SHARE of the memory that is free once the model is
     loaded.
     """
+    connections: int = 1000
+    """Maximum number of open connections, or fewer if the process may not open enough files."""
+    uploads: int = 256
+    """Maximum number of request bodies arriving at once."""
+    header_s: float = 10.0
+    """Maximum time in seconds for the headers of a request to arrive, also on a new connection."""
+    keep_alive_s: float = 5.0
+    """Time in seconds after which a connection without a further request is closed."""
     upload_s: float = 60.0
     """Maximum time in seconds for a request body to arrive."""
     stall_s: float = 30.0
@@ -60,6 +75,15 @@ class ServeSettings:
                 "the token must not contain spaces, double quotes, commas, semicolons or backslashes, because a cookie "
                 "carries it"
             )
+        for name in self.allowed_hosts:
+            if parse_address(name) is None:
+                raise ValueError(
+                    f"{name!r} is not a host name: use the name alone, such as gpu.example or [2001:db8::1]"
+                )
+        _check_root_path(self.root_path)
+        for name in ("connections", "uploads", "header_s", "keep_alive_s", "upload_s", "stall_s"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}: use more than 0")
         for name in ("image_bytes", "image_pixels", "question_chars", "prompt_tokens", "new_tokens", "buffer_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
@@ -71,9 +95,16 @@ class ServeSettings:
 
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach the host."""
-    if host in LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host in LOOPBACK_NAMES or (is_ip_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _check_root_path(path: str) -> None:
+    if not path:
+        return
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) or "/." in path:
+        raise ValueError(
+            f"the root path {path!r} is not valid: it begins with a slash, does not end with one, and consists of "
+            "letters, digits and ._~-, such as /patchlight"
+        )
+    if (first := path.split("/")[1]) in OWN_FOLDERS:
+        raise ValueError(f"the root path {path!r} begins with /{first}, which is a path of the companion: use another")

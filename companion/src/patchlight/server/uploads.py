@@ -1,6 +1,5 @@
 """Reads multipart bodies with a JSON request and an image. Sizes are bounded, and cheap checks come first."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -13,6 +12,7 @@ from starlette.types import Message
 from ..models.image_header import DamagedImage, ImageInfo, UnreadableImage, read_image_info
 from .problems import Refusal
 from .settings import ServeSettings
+from .upload_slots import UploadSlots
 
 MAX_ASPECT_RATIO = 100
 REQUEST_BYTES = 64 * 1024
@@ -21,6 +21,8 @@ REQUEST_BYTES_PER_TOKEN = 48
 # Room for the multipart boundaries and part headers.
 FRAMING_BYTES = 16 * 1024
 MAX_NAME_CHARS = 200
+# The bodies that arrive at once may have as many bytes as this number of bodies of the maximum size.
+FULL_UPLOADS = 16
 
 
 RequestT = TypeVar("RequestT")
@@ -38,7 +40,14 @@ class Upload(Generic[RequestT]):
     name: str
 
 
-async def read_upload(request: Request, settings: ServeSettings, parse: Parse[RequestT]) -> Upload[RequestT]:
+def upload_slots(settings: ServeSettings) -> UploadSlots:
+    """Return the slots for a server's uploads."""
+    return UploadSlots(settings.uploads, FULL_UPLOADS * _max_body_bytes(settings), settings.upload_s)
+
+
+async def read_upload(
+    request: Request, settings: ServeSettings, slots: UploadSlots, parse: Parse[RequestT]
+) -> Upload[RequestT]:
     """Read and check a body. Raises Refusal at the first problem."""
     limit = _max_body_bytes(settings)
     declared = request.headers.get("content-length", "")
@@ -46,12 +55,10 @@ async def read_upload(request: Request, settings: ServeSettings, parse: Parse[Re
         raise _body_too_large(limit, int(declared))
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
         raise Refusal(415, "not-multipart", "expected multipart/form-data with the parts `request` and `image`")
-    bounded = Request(request.scope, _bounded(request, limit))
     try:
-        async with asyncio.timeout(settings.upload_s):
+        async with slots.open(_client(request)) as add:
+            bounded = Request(request.scope, _bounded(request, limit, add))
             form = await bounded.form(max_files=2, max_fields=2, max_part_size=_request_bytes(settings))
-    except TimeoutError:
-        raise _too_slow(settings) from None
     except (HTTPException, ValueError, LookupError) as error:
         detail = error.detail if isinstance(error, HTTPException) else str(error)
         raise Refusal(400, "not-multipart", f"the body is not a valid multipart form: {detail}") from None
@@ -61,15 +68,13 @@ async def read_upload(request: Request, settings: ServeSettings, parse: Parse[Re
         await form.close()
 
 
-async def discard_upload(request: Request, settings: ServeSettings) -> None:
+async def discard_upload(request: Request, settings: ServeSettings, slots: UploadSlots) -> None:
     """Receive the body and discard it. A client that is cut off while sending would not read the response."""
-    bounded = Request(request.scope, _bounded(request, _max_body_bytes(settings)))
-    try:
-        async with asyncio.timeout(settings.upload_s):
-            async for _ in bounded.stream():
-                pass
-    except TimeoutError:
-        raise _too_slow(settings) from None
+    limit = _max_body_bytes(settings)
+    # The bytes are not kept, so they count as none.
+    async with slots.open(_client(request)) as add:
+        async for _ in Request(request.scope, _bounded(request, limit, lambda _: add(0))).stream():
+            pass
 
 
 async def _parts(form: FormData, settings: ServeSettings, parse: Parse[RequestT]) -> Upload[RequestT]:
@@ -132,14 +137,19 @@ def _check_image(image: bytes, max_pixels: int) -> ImageInfo:
     return facts
 
 
-def _bounded(request: Request, limit: int):
-    """Return a `receive` function that raises Refusal once the body exceeds the limit."""
+def _client(request: Request) -> str:
+    return "" if request.client is None else request.client.host
+
+
+def _bounded(request: Request, limit: int, add: Callable[[int], None]):
+    """Return a `receive` function that raises Refusal once the body exceeds the limit. add: called with each size."""
     received = 0
 
     async def receive() -> Message:
         nonlocal received
         message = await request.receive()
-        received += len(message.get("body", b""))
+        received += (size := len(message.get("body", b"")))
+        add(size)
         if received > limit:
             raise _body_too_large(limit, received)
         return message
@@ -153,10 +163,6 @@ def _request_bytes(settings: ServeSettings) -> int:
 
 def _max_body_bytes(settings: ServeSettings) -> int:
     return settings.image_bytes + _request_bytes(settings) + FRAMING_BYTES
-
-
-def _too_slow(settings: ServeSettings) -> Refusal:
-    return Refusal(408, "upload-too-slow", f"the body did not arrive within {settings.upload_s:g} s")
 
 
 def _body_too_large(limit: int, size: int) -> Refusal:
