@@ -219,7 +219,8 @@ class _RunManager:
             run = LiveRun(self._queue, self._settings)
         except QueueFull as full:
             headers = {"Retry-After": str(full.retry_after_s)}
-            raise Refusal(503, "queue-full", str(full), limit=self._settings.queue_length, headers=headers) from None
+            limit = self._settings.queue_length
+            raise Refusal(503, "queue-full", str(full), limit=limit, found=full.found, headers=headers) from None
         try:
             job = await asyncio.get_running_loop().run_in_executor(self._reading_thread, make_job, upload, run)
         except BaseException:

@@ -164,31 +164,41 @@ class Connections:
             if deadline_s is not None and now - connection.since > deadline_s:
                 self._close(connection)
 
-    def make_room(self, newest: Connection) -> None:
-        """Close a connection if there are more than `limit`: refuse the newest one only if all others are answering."""
-        if len(self.open) <= self.limit:
-            return
-        self.note("too many connections")
-        if not self.drop_one(keep=newest):
-            detail = f"{len(self.open)} connections are open, at most {self.limit} may be: try again in a few seconds"
-            retry = {"Retry-After": "5"}
-            newest.refuse(
-                Refusal(503, "too-many-connections", detail, limit=self.limit, found=len(self.open), headers=retry)
-            )
+    async def make_room(self, newest: Connection) -> None:
+        """Close a connection if there are more than `limit`, or refuse the newest one if all others are answering.
+
+        Waits until one has had its time. A flood of new connections must not close those of clients whose requests are
+        on their way; the flood waits instead.
+        """
+        while newest in self.open and len(self.open) > self.limit:
+            if self.drop_one(keep=newest):
+                return
+            if all(each.phase is Phase.ANSWERING for each in self.open if each is not newest):
+                detail = f"{self.limit} requests are being answered, as many as possible: try again in a few seconds"
+                headers = {"Retry-After": "5"}
+                newest.refuse(Refusal(503, "too-many-connections", detail, headers=headers))
+                return
+            await asyncio.sleep(self._settings.grace_s / 10)
 
     def drop_one(self, keep: Connection | None = None) -> bool:
-        """Close the connection that is of least use, of the client with most connections. Return whether there was one."""
+        """Close the connection of least use, of the client with most of them. Return whether there was one to close."""
         now = self.clock()
         for connection in self.open:
             connection.observe(now)
-        idle = [each for each in self.open if each.phase is not Phase.ANSWERING and each is not keep]
-        if not idle:
+        waiting = [each for each in self.open if each is not keep and self._may_drop(each, now)]
+        if not waiting:
             return False
         per_client = Counter(_client(each) for each in self.open)
-        victim = min(idle, key=lambda each: (each.phase, -per_client[_client(each)], each.since))
+        victim = min(waiting, key=lambda each: (each.phase, -per_client[_client(each)], each.since))
+        self.note(f"closed in favour of a new one, at most {self.limit} may be open")
         victim.transport.abort()
         self.open.discard(victim)
         return True
+
+    def _may_drop(self, connection: Connection, now: float) -> bool:
+        if connection.phase in (Phase.CLOSING, Phase.IDLE):
+            return True
+        return connection.phase is not Phase.ANSWERING and now - connection.since >= self._settings.grace_s
 
     def close_all(self) -> None:
         """Close all connections without waiting for their clients."""

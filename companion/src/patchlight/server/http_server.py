@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("patchlight.connections")
 # Connections that the system holds until they are accepted.
-BACKLOG = 128
+BACKLOG = 1024
 # Time in seconds for open responses to end after the server was told to stop.
 SHUTDOWN_S = 3
 ACCEPT_RETRY_S = 0.1
@@ -105,7 +105,7 @@ class HttpServer(uvicorn.Server):
             except OSError:
                 accepted.close()
                 continue
-            self.open_connections.make_room(connection)
+            await self.open_connections.make_room(connection)
 
     async def _sweep(self) -> None:
         while True:

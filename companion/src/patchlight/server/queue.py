@@ -10,11 +10,17 @@ INITIAL_RUN_S, LATEST_WEIGHT = 5.0, 0.3
 
 
 class QueueFull(Exception):
-    """The queue has no room. retry_after_s: roughly the time until all runs in it have ended."""
+    """The queue has no room.
 
-    def __init__(self, length: int, retry_after_s: int):
-        super().__init__(f"the queue is full, at most {length} questions may wait: try again in {retry_after_s} s")
-        self.retry_after_s = retry_after_s
+    found: the number of questions that would wait. retry_after_s: roughly the time until all runs ahead have ended.
+    """
+
+    def __init__(self, length: int, found: int, retry_after_s: int):
+        super().__init__(
+            f"the queue is full: this question would be number {found}, and at most {length} may wait: try again in "
+            f"about {retry_after_s} s"
+        )
+        self.found, self.retry_after_s = found, retry_after_s
 
 
 class RunQueue:
@@ -34,8 +40,9 @@ class RunQueue:
 
     def ensure_room(self) -> None:
         """Raise QueueFull unless there is room for one more ticket."""
-        if len(self._tickets) - 1 >= self._length:
-            raise QueueFull(self._length, max(1, math.ceil(len(self._tickets) * self._run_s)))
+        ahead = len(self._tickets)
+        if ahead > self._length:
+            raise QueueFull(self._length, ahead, max(1, math.ceil(ahead * self._run_s)))
 
     def __len__(self) -> int:
         return len(self._tickets)

@@ -54,6 +54,8 @@ class ServeSettings:
     """Maximum number of open connections, or fewer if the process may not open enough files."""
     uploads: int = 256
     """Maximum number of request bodies arriving at once."""
+    grace_s: float = 1.0
+    """Time in seconds for which a new connection is kept even if there are too many."""
     header_s: float = 10.0
     """Maximum time in seconds for the headers of a request to arrive, also on a new connection."""
     keep_alive_s: float = 5.0
@@ -81,7 +83,7 @@ class ServeSettings:
                     f"{name!r} is not a host name: use the name alone, such as gpu.example or [2001:db8::1]"
                 )
         _check_root_path(self.root_path)
-        for name in ("connections", "uploads", "header_s", "keep_alive_s", "upload_s", "stall_s"):
+        for name in ("connections", "uploads", "grace_s", "header_s", "keep_alive_s", "upload_s", "stall_s"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}: use more than 0")
         for name in ("image_bytes", "image_pixels", "question_chars", "prompt_tokens", "new_tokens", "buffer_bytes"):
