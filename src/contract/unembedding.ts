@@ -5,10 +5,11 @@ import { headerText, openArrow, readRows } from './arrow-rows';
 import { widenHalfs } from './half-floats';
 
 const metadataKey = 'patchlight.unembedding';
+const supportedVersion = 1;
 const what = 'these unembedding rows';
 
 const headerShape = z.object({
-  formatVersion: z.literal(1),
+  formatVersion: z.literal(supportedVersion),
   model: z.object({ name: z.string(), revision: z.string() }),
   hiddenSize: z.int().check(z.positive()),
 });
@@ -30,7 +31,12 @@ export async function parseUnembedding(
   expected: { readonly ids: readonly number[]; readonly hiddenSize: number },
 ): Promise<Unembedding> {
   const reader = await openArrow(bytes, 'a stream of unembedding rows');
-  const header = headerShape.safeParse(JSON.parse(headerText(reader, metadataKey, 'a stream of unembedding rows')));
+  const data: unknown = JSON.parse(headerText(reader, metadataKey, 'a stream of unembedding rows'));
+  const version = z.safeParse(z.object({ formatVersion: z.unknown() }), data).data?.formatVersion;
+  if (version !== supportedVersion) {
+    throw new Error(`${what} have format version ${version}; this page supports version ${supportedVersion}`);
+  }
+  const header = headerShape.safeParse(data);
   if (!header.success) throw new Error(`${what}: ${z.prettifyError(header.error)}`);
   const { model, hiddenSize } = header.data;
   if (hiddenSize !== expected.hiddenSize) {

@@ -56,6 +56,8 @@ def test_a_question_with_unknown_words_is_refused_with_those_words(embedded: htt
     assert (response.status_code, response.json()["type"]) == (422, "urn:patchlight:problem:unknown-words")
     assert "“giraffe”, “doing”" in response.json()["detail"]
     assert "cube" not in response.json()["detail"]
+    explanation = form("What is the giraffe doing?", method="random", answerIds=[5, 6], tokenIndices=[1])
+    assert embedded.post("/v1/explain", **explanation).status_code == 200
 
 
 def test_a_synonym_is_asked_with_the_model_s_word_and_the_header_says_so(embedded: httpx.Client):

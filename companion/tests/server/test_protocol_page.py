@@ -7,11 +7,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from patchlight.models.sampling import Sampling
 from patchlight.server.schemas import ExplainRequest, GenerateRequest
+from patchlight.server.settings import ServeSettings
+from patchlight.server.uploads import FULL_UPLOADS, MAX_ASPECT_RATIO, MAX_NAME_CHARS
 from patchlight.wire.explanation import EXPLANATION_FIELDS, ExplanationHeader
-from patchlight.wire.run import FORMAT_VERSION, RUN_FIELDS, read_run
+from patchlight.wire.run import FORMAT_VERSION, RUN_FIELDS, parse_run, read_run
 from tests.helpers.paths import ROOT
-from tests.helpers.serving import companion, noise_image
+from tests.helpers.serving import ask, companion, form, noise_image
+from tests.helpers.tiny_models import tiny
 from tests.makers.run_fixture import LIVE_FIXTURE
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -65,8 +69,13 @@ def test_the_documented_problems_match_the_server():
     listed = {(int(status), kind) for status, kinds in rows for kind in re.findall(r"`([a-z-]+)`", kinds)}
     source = "".join(path.read_text() for path in SERVER.glob("*.py"))
     raised = {(int(status), kind) for status, kind in re.findall(r'Refusal\(\s*(\d{3}),\s*"([a-z-]+)"', source)}
-    # The framework raises these two.
-    assert listed - raised == {(404, "not-found"), (405, "method-not-allowed")}
+    # The framework raises the first two, and the HTTP parser the others.
+    assert listed - raised == {
+        (404, "not-found"),
+        (405, "method-not-allowed"),
+        (431, "headers-too-large"),
+        (501, "unsupported-encoding"),
+    }
     assert raised <= listed
 
 
@@ -86,3 +95,46 @@ def test_the_documented_client_reads_an_answer():
         answer, reason = names["ask"](served.url, noise_image(), "What is it?")
     assert reason == "length"
     assert answer
+
+
+def test_the_documented_health_matches_the_server():
+    [row] = re.findall(r"^\| `GET /v1/health` \| `(.*?)` \|", PAGE, re.MULTILINE)
+    with companion() as served, served.client() as client:
+        health = client.get("/v1/health").json()
+    version = health.pop("version")
+    assert version
+    assert row == f'{{status: "{health.pop("status")}", version, {", ".join(f"{k}: {v}" for k, v in health.items())}}}'
+
+
+def test_the_documented_numbers_match_the_code():
+    settings = ServeSettings()
+    for sentence in (
+        f"the longer side may be at most {MAX_ASPECT_RATIO} times the shorter one",
+        f"the {Sampling().alternatives} most likely tokens",
+        f"at most {MAX_NAME_CHARS} characters, or `image`",
+        f"within {settings.upload_s:g} s, and the headers within {settings.header_s:g} s",
+        f"more than {settings.uploads} bodies arrive at once, or together more than {FULL_UPLOADS} bodies may have",
+        f"client reads nothing for {settings.stall_s:g} s",
+    ):
+        assert sentence in PAGE
+
+
+def test_a_run_s_id_time_media_type_and_alternatives_have_the_documented_forms():
+    with companion() as served, served.client() as client:
+        # The media type in the request is wrong.
+        image = ("C:\\x\\a.png", noise_image(format="WEBP"), "image/gif")
+        response = client.post("/v1/generate", data=form(maxNewTokens=2)["data"], files={"image": image})
+        run = parse_run(response.content)
+    assert re.fullmatch(r"[0-9a-f]{16}", run.header["id"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", run.header["createdAt"])
+    assert run.header["image"]["mediaType"] == "image/webp"
+    assert run.header["image"]["name"] == "a.png"
+    for token in run.tokens:
+        log_probs = [alternative.log_prob for alternative in token.alternatives]
+        assert len(log_probs) == 5
+        assert log_probs == sorted(log_probs, reverse=True)
+
+
+def test_words_that_a_tokenizer_can_spell_are_not_unknown():
+    with companion(made=tiny("llava")) as served, served.client() as client:
+        assert ask(client, "A flibbertigibbet?", maxNewTokens=1).end.reason in ("length", "stop")

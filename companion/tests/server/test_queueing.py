@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from patchlight.server.queue import INITIAL_RUN_S, QueueFull, RunQueue
 from patchlight.server.settings import ServeSettings
 from patchlight.wire.run import Run, parse_run
 from tests.helpers.serving import (
@@ -34,13 +35,26 @@ def test_waiting_clients_get_their_position_and_are_served_in_order():
         full = stack.enter_context(served.client()).post("/v1/generate", **form())
         assert full.status_code == 503
         assert full.json()["type"] == "urn:patchlight:problem:queue-full"
-        assert int(full.headers["retry-after"]) >= 1
+        # Four questions are ahead, and no run has ended yet.
+        assert int(full.headers["retry-after"]) == 4 * INITIAL_RUN_S
+        assert (full.json()["limit"], full.json()["found"]) == (3, 4)
         gate.set()
         assert runs[0].until("end")["reason"] == "length"
         # The last run moves up one position at a time.
         assert [runs[3].until("queued")["place"] for _ in range(3)] == [2, 1, 0]
         assert runs[3].until("end")["reason"] == "length"
         assert served.session.answer_count == 4
+
+
+def test_the_time_to_retry_follows_the_number_of_runs_ahead_and_their_duration():
+    queue = RunQueue(2)
+    for _ in range(40):
+        queue.note_run(1.5)
+    for _ in range(3):
+        queue.enter()
+    with pytest.raises(QueueFull) as full:
+        queue.enter()
+    assert full.value.retry_after_s == 5
 
 
 def test_running_and_waiting_runs_can_be_cancelled_by_id():
