@@ -6,6 +6,7 @@ import { type Companion, headlessFolder, startCompanion } from './companion';
 import { diskPng } from './images';
 import { axeViolations, sizes } from './looks';
 import { expect, idle, message, openPage, test as plain, questionBox, selectedTokens, token, tokens } from './page';
+import { startPrefixProxy } from './prefix-proxy';
 import { shot, withGoldens } from './shot';
 
 const secret = 'for-this-test-only';
@@ -183,6 +184,49 @@ test('the page names the companion’s model and device, and requests without th
   await expect(opened.getByRole('contentinfo')).not.toContainText('There is no server');
   const response = await fetch(`${companion.origin}/v1/model`);
   expect(response.status).toBe(401);
+});
+
+test('a link with the token on another site opens the page, and an old token shows what to do', async ({
+  browser,
+  companion,
+}) => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await context.route('http://elsewhere.example/', (route) =>
+    route.fulfill({ contentType: 'text/html', body: `<a href="${companion.address}">Ask about your image</a>` }),
+  );
+  await page.goto('http://elsewhere.example/');
+  await page.getByRole('link').click();
+  await expect(status(page)).toContainText('on the companion');
+  expect(page.url()).not.toContain(secret);
+  await page.reload();
+  await expect(status(page)).toContainText('on the companion');
+
+  await context.clearCookies();
+  const unknown = await page.goto(`${companion.origin}/?token=of-yesterday`);
+  expect(unknown?.status()).toBe(401);
+  await expect(page.getByRole('heading')).toHaveText('This companion needs its token');
+  await expect(page.getByText('The token in this address is not the one')).toBeVisible();
+  await context.close();
+});
+
+test('the page works under the path prefix of a proxy', async ({ browser, companion }) => {
+  const proxy = await startPrefixProxy(companion.port, '/lab');
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const outside: string[] = [];
+  page.on('request', (request) => {
+    if (/^http/.test(request.url()) && !request.url().startsWith(`${proxy.origin}/lab/`)) outside.push(request.url());
+  });
+  await page.goto(`${proxy.origin}/lab/?token=${secret}`);
+  await expect(status(page)).toContainText('on the companion');
+  await page.getByRole('group', { name: 'Image to ask about' }).getByRole('button').first().click();
+  await ask(page, 'What colour is the cube?');
+  await expect(page.locator('canvas.stage-map')).toBeVisible();
+  expect(new URL(page.url()).pathname).toBe('/lab/');
+  expect(outside).toEqual([]);
+  await context.close();
+  proxy.close();
 });
 
 interface Example {
