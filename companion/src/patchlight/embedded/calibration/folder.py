@@ -18,11 +18,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import pyarrow.ipc
 from PIL import Image
 
 from ...calibration.content_tokens import content_tokens
-from ...calibration.file import CALIBRATION_FILE, CalibrationFacts, Sprites, read_facts, write_calibration
+from ...calibration.file import CALIBRATION_FILE, CalibrationFacts, Sprites, write_calibration
+from ...calibration.reader import read_calibration
 from ...calibration.summary import calibration_report
 from ...models.pictures import open_upright
 from ...report import figure, write_report
@@ -96,9 +96,8 @@ def renew_summary(folder: Path) -> None:
 
     Figures that the table does not determine, such as the comparison with PyTorch, are kept from the old summary.
     """
-    with pyarrow.ipc.open_file(folder / CALIBRATION_FILE) as file:
-        rows = file.read_all().to_pylist()
-    facts = read_facts(folder / CALIBRATION_FILE)
+    answers = read_calibration(folder / CALIBRATION_FILE)
+    rows, facts = answers.table.to_pylist(), answers.facts
     old = json.loads((folder / SUMMARY_FILE).read_text())
     kept = list(takewhile(lambda row: not row["label"].startswith(_FIRST_DERIVED), old["figures"]))
     _write_summary(folder, rows, facts, kept, headCurve=old["headCurve"])
