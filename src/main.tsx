@@ -11,6 +11,7 @@ import { createImageIntake } from './state/image-intake';
 import { createImageShelf } from './state/image-shelf';
 import { askBeforeLeaving, createKeptRuns } from './state/kept-runs';
 import { createRunLibrary } from './state/run-library';
+import { tabStorage } from './state/tab-storage';
 import { createStatisticsClient } from './statistics/client';
 import { renderPage } from './views/app/render-page';
 
@@ -30,15 +31,6 @@ function chosenBackend() {
 function companionUrl(): string | undefined {
   if (new URLSearchParams(location.search).get('source') === 'embedded') return undefined;
   return document.querySelector<HTMLMetaElement>('meta[name="patchlight-companion"]')?.content;
-}
-
-/** Undefined if the browser blocks storage. */
-function tabStorage(): Storage | undefined {
-  try {
-    return sessionStorage;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Whether the page was reloaded or reached by Back or Forward; a followed link shows what it names instead. */

@@ -4,8 +4,9 @@ import type { StatisticsClient } from '../statistics/api';
 import { reasonOf } from '../text/reason-of';
 import { tooManyFiles } from '../text/too-many-files';
 import { fetchOk } from './fetch-ok';
-import { forgetFile, keepFile, keptFile, keptName, tabStorage } from './kept-file';
+import { forgetFile, keepFile, keptFile, keptName } from './kept-file';
 import type { OpenCalibration } from './statistics-queries';
+import { tabStorage } from './tab-storage';
 import { useTrustChoices } from './trust-choices';
 
 /** The calibration that ships with the model, at `url`; `url` is undefined if there is none. */

@@ -6,15 +6,6 @@ const key = 'patchlight.table';
 /** In pieces, because a longer argument list overflows the stack. */
 const chunkBytes = 0x8000;
 
-/** Undefined if the browser blocks storage. */
-export function tabStorage(): Storage | undefined {
-  try {
-    return globalThis.sessionStorage;
-  } catch {
-    return undefined;
-  }
-}
-
 /** Whether the file was kept; false if it is too large for the storage. Removes the file that was kept before. */
 export async function keepFile(storage: Storage | undefined, file: File): Promise<boolean> {
   if (storage === undefined) return false;
