@@ -297,6 +297,18 @@ def test_a_head_that_gives_every_patch_a_probability_of_0_fails(tmp_path: Path):
     assert "same probability at every patch" in verdict.reason
 
 
+def test_a_head_that_only_says_0_or_1_fails_by_its_loss(tmp_path: Path):
+    samples, head = write_samples(tmp_path / "samples"), planted_head()
+    split = split_tokens(samples, SMALL)
+    with torch.no_grad():
+        head.query.weight *= 1e4
+        head.query.bias.mul_(1e4)
+    verdict = judge(head, samples, split.training, split.held, 0.3)
+    assert verdict.figures["difference"]["low"] > 0
+    assert verdict.status == "failed"
+    assert "learned less than a constant map. On training tokens, the head's loss is" in verdict.reason
+
+
 def test_the_control_is_the_mean_map_of_the_training_labels(tmp_path: Path):
     samples = write_samples(tmp_path / "samples")
     split = split_tokens(samples, SMALL)
@@ -323,7 +335,7 @@ def test_too_few_held_out_questions_are_said(tmp_path: Path):
     config = HeadConfig(steps=100, batch=32, learning_rate=1e-2)
     verdict = train_head(samples, tmp_path / "head", FACTS, config).verdict
     assert verdict.status == "untested"
-    assert "Only 2 questions are held out, too few" in verdict.reason
+    assert "At least 10 held-out questions are needed" in verdict.reason
 
 
 def test_labels_without_any_difference_are_nothing_to_learn(tmp_path: Path):

@@ -3,13 +3,16 @@
 The constant map is the strongest control that reads nothing: per patch, the share of training tokens for which the
 patch is labelled relevant. Images of different sizes have a map per number of patches. Control and head are each scored
 at their own best threshold. An untrained head is about as good as the control, so the head must be better by more than
-chance explains: the 95 % interval of the difference in F1 must be above 0.
+chance explains: the 95 % interval of the difference in F1 must be above 0. The head's loss on its own training tokens
+must be lower too. A head whose probabilities are all 0 or 1 after too large a learning rate can have a fair F1 at one
+threshold, but its loss is huge.
 """
 
 import math
 from typing import Any, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 
 from ..bootstrap import Bootstrap, Ratio
 from .fastrm import FastRM
@@ -50,10 +53,11 @@ def judge(
     is_held_out = questions >= MIN_HELD_QUESTIONS
     tokens = _some(held if is_held_out else training)
     control = _ConstantMaps(samples, training, labelling_threshold)
+    loss, control_loss = _losses(head, control, samples, _some(training), labelling_threshold)
     of_head, of_control = [], []
     spread, largest = 0.0, 0.0
     for rows in tokens.split(_ROWS):
-        maps, relevancy, mask = _maps(head, samples, rows), *samples.relevancy(rows)
+        maps, relevancy, mask = _logits(head, samples, rows).sigmoid(), *samples.relevancy(rows)
         low, high = maps.where(mask, torch.inf).amin(1), maps.where(mask, -torch.inf).amax(1)
         spread, largest = max(spread, float((high - low).max())), max(largest, float(high.max()))
         of_head.append(count(maps, relevancy, labelling_threshold, mask))
@@ -69,6 +73,8 @@ def judge(
         "f1": f1.value,
         "constantMapF1": control_f1.value,
         "difference": {"value": difference.value, "low": difference.low, "high": difference.high},
+        "loss": loss,
+        "constantMapLoss": control_loss,
         "largestProbability": largest,
         "largestSpreadInAMap": spread,
     }
@@ -86,11 +92,14 @@ def judge(
         return Verdict("failed", f"The head's maps have the same probability at every patch. {compared}", figures)
     if difference.low <= 0:
         return Verdict("failed", f"The head is not better than a constant map. {compared}", figures)
+    if not loss < control_loss:
+        why = f"On training tokens, the head's loss is {loss:.3f}; a constant map has {control_loss:.3f}."
+        return Verdict("failed", f"The head has learned less than a constant map. {why}", figures)
     if is_held_out:
         return Verdict("passed", compared, figures)
     few = (
-        f"Only {questions} questions are held out, too few to tell whether the head is better than a constant map on "
-        f"new questions ({MIN_HELD_QUESTIONS} are needed): collect more, or raise --validation-share."
+        f"At least {MIN_HELD_QUESTIONS} held-out questions are needed to tell whether the head is better than a constant "
+        f"map on new questions (now {questions}): collect more, or raise --validation-share."
     )
     return Verdict("untested", f"{compared} {few}", figures)
 
@@ -115,10 +124,26 @@ def advice(learning_rate: float, hidden_size: int, losses: tuple[float, float]) 
 
 
 @torch.no_grad()
-def _maps(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Tensor:
+def _logits(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Tensor:
     device = head.query.weight.device
     query = samples.columns["query_states"][rows].to(device).float()[:, None]
-    return head.logits(query, samples.patch_states(rows).values.to(device).float())[:, 0].sigmoid().cpu()
+    return head.logits(query, samples.patch_states(rows).values.to(device).float())[:, 0].cpu()
+
+
+def _losses(
+    head: FastRM, control: "_ConstantMaps", samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float
+) -> tuple[float, float]:
+    """Return the mean binary cross-entropy over all patches of the token rows, of the head and of the control."""
+    sums, patches = torch.zeros(2, dtype=torch.float64), 0
+    for rows in tokens.split(_ROWS):
+        relevancy, mask = samples.relevancy(rows)
+        labels = labels_of(relevancy, labelling_threshold)[mask]
+        of_head = F.binary_cross_entropy_with_logits(_logits(head, samples, rows)[mask], labels, reduction="sum")
+        of_control = F.binary_cross_entropy(control.maps(rows)[mask], labels, reduction="sum")
+        sums += torch.stack([of_head, of_control]).double()
+        patches += int(mask.sum())
+    head_loss, control_loss = (sums / patches).tolist()
+    return head_loss, control_loss
 
 
 def _best_f1(parts: list[HeadCounts]) -> Ratio:
