@@ -28,6 +28,7 @@ test('answers and their maps are kept when the page is reloaded, left and reache
   await ask(page, 'What color is the sphere?');
   await ask(page, 'Describe the image.');
   await token(page, 0).click();
+  await expect(token(page, 0)).toHaveAttribute('aria-selected', 'true');
   const expected = { answer: await answerText(page), pixels: await mapPixels(page) };
 
   await page.reload();

@@ -50,10 +50,10 @@ one does, which one.
 
 The model knows only such scenes and answers a photograph as if it were one. It was never trained on words outside its
 vocabulary, or on those that the manifest lists as `neverSeen`; the page shows which words of a question it does not
-know, and asks the `synonyms` of the manifest, such as "colour", with the model's own word. It is weak at counting and at distinguishing small cubes from small cylinders (see the table). The FastRM head
-imitates Chefer's maps of this model and inherits their errors. Words that the model has to find in the image rest on
-their object far more than words that it repeats from the question, which need no image; the table of maps lists the two
-groups separately.
+know, and asks the `synonyms` of the manifest, such as "colour", with the model's own word. It is weak at counting and
+at distinguishing small cubes from small cylinders (see the table). The FastRM head imitates Chefer's maps of this model
+and inherits their errors. Words that the model has to find in the image rest on their object far more than words that
+it repeats from the question, which need no image; the table of maps lists the two groups separately.
 """
 
 
