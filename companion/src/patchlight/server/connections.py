@@ -17,7 +17,6 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .log_limit import SIMILAR
 from .problems import ProblemResponse, Refusal
 from .security import DENY_ALL_POLICY, ISOLATION_HEADERS, OTHER_HEADERS
 from .settings import ServeSettings
@@ -136,7 +135,7 @@ class Connection(H11Protocol):
         # Closing at once would reset the connection if the client is still sending, and it would not see the answer.
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._connections.note(f"{refusal.status} {refusal.kind}")
+        self._connections.note(f"refused: {refusal.status} {refusal.kind}")
 
 
 class Connections:
@@ -207,7 +206,8 @@ class Connections:
 
     def note(self, event: str) -> None:
         """Log that a connection was refused or closed."""
-        log.warning("connection: %s", event, extra={SIMILAR: ("connection", event)})
+        # The text is the format string, so that the log limits each kind of event on its own.
+        log.warning(f"connection {event}")
 
     def _deadline_s(self, connection: Connection) -> float | None:
         return LINGER_S if connection.is_refused else self._deadlines_s.get(connection.phase)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 # Attribute of a log record, a tuple: records with equal values are similar. Without it, those of one format string are.
 SIMILAR = "similar"
-MAX_LINES, WINDOW_S = 200, 60.0
+# Lines per window of one kind, and of one format string, which say much the same.
+MAX_LINES, MAX_REPEATED, WINDOW_S = 200, 20, 60.0
 # Beyond this many kinds at a time, all further lines are of one kind.
 MAX_KINDS = 200
 _OTHERS = ("others",)
@@ -22,18 +23,23 @@ class _Window:
 
 
 class LogLimit(logging.Handler):
-    """Passes up to `max_lines` similar lines per `window_s` seconds to another handler, and counts the others."""
+    """Passes up to `max_lines` similar lines per `window_s` seconds to another handler, and counts the others.
+
+    max_repeated: the number for records of one format string.
+    """
 
     def __init__(
         self,
         target: logging.Handler,
         *,
         max_lines: int = MAX_LINES,
+        max_repeated: int = MAX_REPEATED,
         window_s: float = WINDOW_S,
         clock: Callable[[], float] = time.monotonic,
     ):
         super().__init__()
-        self._target, self._max_lines, self._window_s, self._clock = target, max_lines, window_s, clock
+        self._target, self._window_s, self._clock = target, window_s, clock
+        self._max_lines, self._max_repeated = max_lines, max_repeated
         self._windows: dict[tuple[object, ...], _Window] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -42,7 +48,7 @@ class LogLimit(logging.Handler):
         if kind not in self._windows and len(self._windows) >= MAX_KINDS:
             kind = _OTHERS
         window = self._windows.setdefault(kind, _Window(self._clock(), record.levelno))
-        if window.lines < self._max_lines:
+        if window.lines < (self._max_lines if hasattr(record, SIMILAR) else self._max_repeated):
             window.lines += 1
             self._target.handle(record)
         else:
