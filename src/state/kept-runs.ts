@@ -188,7 +188,10 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
 
 /** Asks before leaving while something would be lost; the handler is present only then, because it can slow Back. */
 export function askBeforeLeaving(page: Pick<Window, 'addEventListener' | 'removeEventListener'>): () => void {
-  const ask = (event: Event) => event.preventDefault();
+  const ask = (event: Event) => {
+    // Browsers ask only once the page was used, and report an error otherwise.
+    if (globalThis.navigator?.userActivation?.hasBeenActive !== false) event.preventDefault();
+  };
   return useKeeping.subscribe(({ unkept, isStoring }) => {
     if (unkept > 0 || isStoring) page.addEventListener('beforeunload', ask);
     else page.removeEventListener('beforeunload', ask);
