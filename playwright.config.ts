@@ -8,7 +8,7 @@ if (browser === undefined) throw new Error('no Chromium was found: install one, 
 if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: ${browser}\n`);
 
 /** The page's port: chosen once, and passed on to the workers, which read this file too. */
-process.env.PATCHLIGHT_E2E_PORT ??= String(await freePort());
+process.env.PATCHLIGHT_E2E_PORT ||= String(await freePort());
 
 /**
  * Changing a word changed at least 77 pixels in twelve trials, which is well above the tolerance. `npm run goldens`

@@ -102,7 +102,7 @@ def test_every_kind_of_token_has_a_row(written: dict):
 
 def test_maps_of_another_model_are_refused(tmp_path: Path):
     (tmp_path / "manifest.json").write_text(json.dumps({"model": "0" * 12}))
-    with pytest.raises(ValueError, match="was started with other inputs or options \\(.*model: '000000000000', now"):
+    with pytest.raises(ValueError, match=r"was started with other inputs or options \(.*model: '000000000000', now"):
         collect_method_samples(EMBEDDED, tmp_path, MethodSamplesConfig())
 
 
