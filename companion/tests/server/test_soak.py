@@ -26,10 +26,16 @@ class Crowd:
 
     def __init__(self, served: ServedProcess):
         self._port, self._tick, self._tasks = served.port, asyncio.Event(), set[asyncio.Task[None]]()
-        self.connected = 0
+        self._waiting = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every client has connected at least once."""
+        return self._waiting == 0
 
     def add(self, number: int, head: bytes, drip: bytes = b"") -> None:
         """Add clients that send `head`, and then `drip` at every tick, and read nothing."""
+        self._waiting += number
         self._tasks |= {asyncio.create_task(self._hold_on(head, drip)) for _ in range(number)}
 
     def tick(self) -> None:
@@ -42,10 +48,12 @@ class Crowd:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _hold_on(self, head: bytes, drip: bytes) -> None:
+        is_new = True
         while True:
             with contextlib.suppress(OSError):
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=1)
-                self.connected += 1
+                self._waiting -= is_new
+                is_new = False
                 try:
                     writer.write(head)
                     while not reader.at_eof():
@@ -57,9 +65,10 @@ class Crowd:
 
 
 async def one_round(served: ServedProcess, *, visits: int, questions: int) -> None:
-    """Let real users come while 200 clients hold on to connections, and check that each gets a complete answer."""
+    """Let real users come while 280 clients hold on to connections, and check that each gets a complete answer."""
     crowd = Crowd(served)
-    crowd.add(110, b"")
+    # More than the companion's limit even without those of the 40 bodies that it refuses.
+    crowd.add(190, b"")
     crowd.add(30, b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n", b"X")
     crowd.add(40, BODY_HEAD, b"x")
     crowd.add(20, b"GET /assets/model.onnx HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
@@ -84,7 +93,7 @@ async def one_round(served: ServedProcess, *, visits: int, questions: int) -> No
             assert response.status_code == 200
             await response.aclose()
 
-        while crowd.connected < 200:
+        while not crowd.is_complete:
             await visit()
         users: Sequence[Callable[[], Awaitable[None]]] = [visit] * visits + [ask] * questions + [leave_early] * 4
         await asyncio.gather(*(user() for user in users))
@@ -119,7 +128,7 @@ def check_soak(folder: Path, *, rounds: int, visits: int, questions: int) -> Non
     assert not [line for line in lines if "Traceback" in line or "ASGI" in line or " ERROR " in line]
 
 
-def test_real_users_are_answered_among_two_hundred_clients_that_hold_on(tmp_path: Path):
+def test_real_users_are_answered_among_hundreds_of_clients_that_hold_on(tmp_path: Path):
     check_soak(tmp_path, rounds=1, visits=6, questions=6)
 
 
