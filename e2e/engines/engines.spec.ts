@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect, test } from '@playwright/test';
@@ -14,6 +14,12 @@ import { openWebKit } from './webkit-page';
 
 /** Engines differ only in how they sum floating-point numbers on several threads. */
 const tolerance = 1e-4;
+
+/** In steps of a colour channel, for lossy images. */
+const pixelTolerance = 2;
+const committed: Readonly<Record<string, { readonly rgb: string }>> = JSON.parse(
+  readFileSync(path.join(root, 'src/inference/fixtures/pictures/pixels.json'), 'utf8'),
+);
 
 const engines = findEngines();
 let server: PreviewServer;
@@ -42,6 +48,11 @@ async function walkIn(opening: Promise<EnginePage>): Promise<WalkResult> {
   try {
     const result = await walk(page, url);
     expect(result.log, `errors in ${page.name}`).toEqual([]);
+    for (const [name, shown] of Object.entries(result.pictures)) {
+      const pixels = Array.from(Buffer.from(committed[name]!.rgb, 'base64'));
+      const allowed = name.endsWith('.png') ? 0 : pixelTolerance;
+      expect(largestDifference([shown], [pixels]), `${name} as shown in ${page.name}`).toBeLessThanOrEqual(allowed);
+    }
     return result;
   } catch (error) {
     await page.screenshot(test.info().outputPath('page.png'));

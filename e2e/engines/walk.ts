@@ -1,5 +1,6 @@
-// What a visitor does, the same in every browser: load twice, ask, select tokens, save maps, compare methods, brush.
-import { readdirSync, readFileSync } from 'node:fs';
+// What a visitor does, the same in every browser: load twice, ask, select tokens, save maps, ask about own images,
+// compare methods, brush.
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from '@playwright/test';
 import type { EnginePage } from './engine-page';
@@ -9,6 +10,10 @@ const idleTimeoutMs = 120_000;
 
 const question = 'What color is the large sphere?';
 const tokenCount = 3;
+
+/** Images that browsers decode differently if left to themselves: transparent, with a colour profile, turned by EXIF. */
+const pictures = ['rgba.png', 'lossy-alpha.webp', 'rgb-profile.png', 'profile.jpg', 'orientation-6.webp'];
+const pictureFolder = path.join(import.meta.dirname, '../../src/inference/fixtures/pictures');
 
 /** A map as saved by the page. */
 export interface SavedMap {
@@ -23,6 +28,8 @@ export interface WalkResult {
   /** The sentence next to the answer: how often similar answers were right. */
   readonly sentence: string;
   readonly maps: readonly SavedMap[];
+  /** RGB bytes of each image as the page shows it. */
+  readonly pictures: Readonly<Record<string, readonly number[]>>;
   /** A chart's numbers, as saved. */
   readonly density: readonly (readonly number[])[];
   readonly answersBefore: number;
@@ -59,6 +66,17 @@ export async function walk(page: EnginePage, url: string): Promise<WalkResult> {
   const png = await saved(page, exportButton('PNG'), '.png');
   expect(png.subarray(1, 4).toString()).toBe('PNG');
 
+  const shown: Record<string, readonly number[]> = {};
+  for (const name of pictures) {
+    await page.choose('input[type="file"]', path.join(pictureFolder, name));
+    await expect.poll(() => textOf(page, '.readout-title')).toBe(name);
+    await page.click('.ask-button[type="submit"]');
+    await expect.poll(() => textOf(page, '.readout-title'), { timeout: idleTimeoutMs }).toMatch(/^Map of /);
+    await idle(page);
+    shown[name] = await page.call(shownPixels);
+    maps.push(parseMap(await saved(page, exportButton('JSON'), '.json')));
+  }
+
   await page.click('.page-nav a[href*="compare"]');
   await idle(page);
   const chefer = '[data-panel="chefer"]';
@@ -77,7 +95,7 @@ export async function walk(page: EnginePage, url: string): Promise<WalkResult> {
   await idle(page);
   const answersBrushed = await answerCount(page);
   await takeLog();
-  return { sentence, maps, density, answersBefore, answersBrushed, log };
+  return { sentence, maps, pictures: shown, density, answersBefore, answersBrushed, log };
 }
 
 const textOf = (page: EnginePage, selector: string) =>
@@ -93,6 +111,18 @@ async function expectReady(page: EnginePage): Promise<void> {
   expect(await textOf(page, '.status')).toContain('is ready on this page');
   expect(await textOf(page, '.answer-question')).not.toBe('');
   expect(await textOf(page, '.trust-sentence')).toMatch(/^Of [\d,]+ answers like this one/);
+}
+
+/** Runs in the page: draws the image on the stage at its own size. */
+function shownPixels(): number[] {
+  const image = document.querySelector<HTMLImageElement>('.stage-image')!;
+  const canvas = document.createElement('canvas');
+  canvas.width = image.naturalWidth;
+  canvas.height = image.naturalHeight;
+  const context = canvas.getContext('2d')!;
+  context.drawImage(image, 0, 0);
+  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+  return Array.from(data).filter((_, i) => i % 4 < 3);
 }
 
 const selectedTokens = (page: EnginePage) =>
@@ -122,15 +152,20 @@ const exportButton = (format: 'PNG' | 'CSV' | 'JSON') =>
 /** Clicks something that saves a file, and returns its content. */
 async function saved(page: EnginePage, selector: string, suffix: string): Promise<Buffer> {
   const before = new Set(readdirSync(page.downloads));
-  await page.click(selector);
+  // Without a pointer, which could miss: WebKit's test browser shrinks the page for each file that it lists below it.
+  await page.call((css) => document.querySelector<HTMLElement>(css)!.click(), selector);
   let content = Buffer.alloc(0);
   await expect
     .poll(
       () => {
         const added = readdirSync(page.downloads).filter((name) => !before.has(name) && !name.startsWith('.'));
-        // While a file is being written, browsers keep it under another name next to an empty one.
-        const [name] = added.filter((file) => file.endsWith(suffix));
-        if (name !== undefined && added.length === 1) content = readFileSync(path.join(page.downloads, name));
+        // While a file is being written, browsers keep it under another name, some next to an empty one.
+        const name = added.find((other) => other.startsWith('patchlight-') && other.endsWith(suffix));
+        if (name === undefined || added.length > 1) return 0;
+        const file = path.join(page.downloads, name);
+        content = readFileSync(file);
+        // Browsers overwrite a file of the same name or choose another name.
+        if (content.length > 0) rmSync(file);
         return content.length;
       },
       { message: `a file ${suffix} is saved` },
