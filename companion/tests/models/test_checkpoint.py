@@ -130,14 +130,24 @@ def test_a_part_that_the_model_does_not_have_is_named_and_left_out(tmp_path: Pat
     assert loaded.unused == ("score_head.weight",)
 
 
-def test_recomputed_buffers_of_older_checkpoints_are_accepted(tmp_path: Path):
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "gemma3-crops"])
+def test_recomputed_buffers_of_older_checkpoints_are_accepted(kind: str, tmp_path: Path):
     def older(weights: Weights) -> Weights:
-        name = next(
-            name for name in weights if name.endswith("layers.0.self_attn.q_proj.weight") and "vision" not in name
+        attention = next(
+            name.removesuffix("q_proj.weight")
+            for name in weights
+            if name.endswith("layers.0.self_attn.q_proj.weight") and "vision" not in name
         )
-        return weights | {name.replace("q_proj.weight", "rotary_emb.inv_freq"): torch.ones(4)}
+        buffers = {f"{attention}rotary_emb.inv_freq": torch.ones(4)}
+        for name in weights:
+            if name.endswith("patch_embedding.weight"):
+                buffers[name.replace("patch_embedding.weight", "position_ids")] = torch.arange(17)[None]
+            elif name.endswith("patch_embed.proj.weight"):
+                buffers[name.replace("patch_embed.proj.weight", "rotary_pos_emb.inv_freq")] = torch.ones(8)
+        assert len(buffers) == 2
+        return weights | buffers
 
-    assert load_folder(saved(tmp_path, older)).unused == ()
+    assert load_folder(saved(tmp_path, older, kind)).unused == ()
 
 
 def test_tied_weights_are_not_missing(tmp_path: Path):

@@ -158,6 +158,39 @@ def test_the_identity_does_not_depend_on_the_files(complete: Path, sharded: Path
     assert halves.weights == weights_identity(weight_files(complete))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_copy_saved_in_a_wider_dtype_has_the_same_identity(dtype: torch.dtype, complete: Path, tmp_path: Path):
+    halves = {name: value.to(dtype) for name, value in load_file(complete / "model.safetensors").items()}
+    identities = set()
+    for number, weights in enumerate((halves, {name: value.float() for name, value in halves.items()})):
+        (tmp_path / str(number)).mkdir()
+        save_file(weights, tmp_path / str(number) / "model.safetensors")
+        identities.add(weights_identity(weight_files(tmp_path / str(number))))
+    assert len(identities) == 1
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava-next", "qwen2.5-vl", "idefics3", "gemma3"])
+def test_a_copy_saved_by_another_version_of_transformers_has_the_same_identity(kind: str, tmp_path: Path):
+    """It may name tensors differently, and keep buffers and tied weights that others leave out."""
+    lvlm = tiny(kind)
+    lvlm.model.config.tie_word_embeddings = lvlm.model.config.text_config.tie_word_embeddings = True
+    lvlm.model.tie_weights()  # type: ignore[attr-defined]
+    save(lvlm, tmp_path)
+    identities = [weights_identity(weight_files(tmp_path))]
+    weights = load_file(tmp_path / "model.safetensors")
+    older = {
+        name.replace("vision_tower.", "vision_tower.vision_model.")
+        .replace("language_model.model.", "model.language_model.")
+        .replace("model.visual.", "visual."): value
+        for name, value in weights.items()
+    }
+    older["lm_head.weight"] = next(value for name, value in weights.items() if "embed_tokens.weight" in name).clone()
+    older["vision_tower.vision_model.embeddings.position_ids"] = torch.arange(17)[None]
+    save_file(older, tmp_path / "model.safetensors")
+    identities.append(weights_identity(weight_files(tmp_path)))
+    assert len(set(identities)) == 1
+
+
 @pytest.mark.parametrize("change", ["one value", "dtype", "name", "one tensor less"])
 def test_other_weights_have_another_identity(change: str, complete: Path, tmp_path: Path):
     weights = load_file(complete / "model.safetensors")

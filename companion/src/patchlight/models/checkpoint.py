@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from .model_files import shown
+from .model_files import RECOMPUTED, shown
 
 ORGANISATION = "https://huggingface.co/llava-hf"
 # Checkpoints in transformers' layout, by the original's model type. The original code writes "llava" too.
@@ -44,13 +44,13 @@ def check_layout(name: str, config: Mapping[str, Any]) -> None:
 def check_checkpoint(name: str, model: nn.Module, report: Mapping[str, Any]) -> list[str]:
     """Check transformers' loading report: `missing_keys`, `unexpected_keys` and `mismatched_keys`.
 
-    Tied weights and buffers that the model computes itself are in none of them. Returns the names of tensors that the
+    Tied weights are in none of them, and buffers that the model computes itself do not count. Returns the names of tensors that the
     model does not use and that cannot change its answers: parts that the config does not have, such as a pooling head.
     Raises WrongWeights if a tensor is missing or has another shape, or if an unexpected one belongs to a module of the
     model or to its stacks of layers, because the model would then not be the one that was trained.
     """
     missing, mismatched = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
-    unexpected = sorted(report["unexpected_keys"])
+    unexpected = sorted(key for key in report["unexpected_keys"] if key.rpartition(".")[2] not in RECOMPUTED)
     modules = dict(model.named_modules())
     foreign = [tensor for tensor in unexpected if _belongs(tensor, modules)]
     if not (missing or mismatched or foreign):

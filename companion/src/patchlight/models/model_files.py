@@ -1,7 +1,8 @@
 """The files of a model in a folder: whether they are complete, and an identity of the weights in them.
 
-The identity does not depend on the folder's name, on how the weights are split into files, or on the dtype in which
-they are loaded, so a model on the Hub and a copy of it in a folder have the same one.
+The identity does not depend on the folder's name, on how the weights are split into files, on the dtype in which
+they are loaded, or on which version of transformers saved them. A model on the Hub and a copy of it in a folder have
+the same one, also if `save_pretrained` wrote the copy.
 """
 
 import hashlib
@@ -9,6 +10,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
@@ -31,9 +34,16 @@ DOWNLOAD_AGAIN = "download it again, for example with `hf download`"
 # Weights in formats that are not loaded.
 _OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.npz")
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-# Tensors up to this size are hashed completely, larger ones at SAMPLES places.
-_WHOLE_BYTES = 1 << 20
-_SAMPLES, _SAMPLE_BYTES = 64, 4096
+RECOMPUTED = ("inv_freq", "original_inv_freq", "position_ids")
+"""Last parts of the names of buffers that models compute from their config. Older checkpoints have them."""
+
+# Tensors with up to this number of values are hashed completely, larger ones at SAMPLES places.
+_WHOLE_VALUES = 1 << 18
+_SAMPLES, _SAMPLE_VALUES = 64, 1024
+# Bytes per value of the dtypes that are widened to float32, which changes no value, before they are hashed.
+_WIDENED = {"F32": 4, "F16": 2, "BF16": 2}
+# Parts of names that versions of transformers add, omit or move.
+_MOVED = ("model", "language_model", "text_model", "vision_model")
 
 
 class IncompleteFiles(OSError):
@@ -100,18 +110,20 @@ def check_weight_files(folder: Path) -> None:
 def weights_identity(files: list[Path]) -> str:
     """Return the first 16 hexadecimal digits of a SHA-256 over the tensors in these safetensors files.
 
-    It covers each tensor's name, dtype and shape, all data of tensors up to 1 MiB, and 64 blocks of 4 KiB, evenly
-    spaced, of larger ones. Raises IncompleteFiles.
+    It covers each tensor's name, shape and values: all of them up to 262,144, and 64 blocks of 1024 values, evenly
+    spaced, of larger tensors. float16 and bfloat16 count as the float32 values that they are. What depends on the
+    version of transformers that saved a model does not count: parts of names, buffers that the model computes, and a
+    copy of the embedding as `lm_head`. Raises IncompleteFiles.
     """
     digests: dict[str, str] = {}
     for path in files:
         with path.open("rb") as file:
             for tensor in list(_tensors(path, file)):
-                digest = hashlib.sha256(f"{tensor.dtype} {tensor.shape}\n".encode())
-                for start, length in _sampled(tensor.start, tensor.end):
-                    file.seek(start)
-                    digest.update(file.read(length))
-                digests[tensor.name] = digest.hexdigest()
+                name = ".".join(part for part in tensor.name.split(".") if part not in _MOVED)
+                if name.rpartition(".")[2] not in RECOMPUTED:
+                    digests[name] = digests.get(name, "") + _digest(tensor, file)
+    if digests.get("lm_head.weight") == digests.get("embed_tokens.weight"):
+        digests.pop("lm_head.weight", None)
     lines = "".join(f"{name} {digests[name]}\n" for name in sorted(digests))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
@@ -170,14 +182,34 @@ def _tensors(path: Path, file: BinaryIO) -> Iterator[_Tensor]:
     yield from tensors
 
 
-def _sampled(start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the position and length of each block of a tensor's data that belongs to the identity."""
-    if end - start <= _WHOLE_BYTES:
-        yield start, end - start
+def _digest(tensor: _Tensor, file: BinaryIO) -> str:
+    width = _WIDENED.get(tensor.dtype)
+    digest = hashlib.sha256(f"{'float' if width else tensor.dtype} {tensor.shape}\n".encode())
+    for start, length in _sampled(tensor.end - tensor.start, width or 1):
+        file.seek(tensor.start + start)
+        digest.update(_widened(file.read(length), tensor.dtype))
+    return digest.hexdigest()
+
+
+def _widened(data: bytes, dtype: str) -> bytes:
+    match dtype:
+        case "F16":
+            return np.frombuffer(data, "<f2").astype("<f4").tobytes()
+        case "BF16":
+            return (np.frombuffer(data, "<u2").astype("<u4") << 16).tobytes()
+        case _:
+            return data
+
+
+def _sampled(size: int, width: int) -> Iterator[tuple[int, int]]:
+    """Yield the position and length, in bytes, of each block that is hashed of values with `width` bytes each."""
+    values = size // width
+    if values <= _WHOLE_VALUES:
+        yield 0, size
         return
-    last = end - _SAMPLE_BYTES
+    last = values - _SAMPLE_VALUES
     for sample in range(_SAMPLES):
-        yield start + (last - start) * sample // (_SAMPLES - 1), _SAMPLE_BYTES
+        yield last * sample // (_SAMPLES - 1) * width, _SAMPLE_VALUES * width
 
 
 def _check_whole(path: Path) -> None:
