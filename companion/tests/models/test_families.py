@@ -432,7 +432,7 @@ def test_an_odd_difference_is_padded_by_whole_pixels(width: int, height: int) ->
     assert (frame.crop.x, frame.crop.y) == (-(max(0, height - width) // 2), -(max(0, width - height) // 2))
 
 
-@pytest.mark.parametrize("size", [14, [14, 14], (14,), {"height": 14, "width": 14}], ids=str)
+@pytest.mark.parametrize("size", [14, 14.0, [14, 14], (14,), {"height": 14, "width": 14}], ids=str)
 def test_a_patch_size_may_be_a_number_or_a_height_and_a_width(size: Any) -> None:
     assert height_width(size) == (14, 14)
 

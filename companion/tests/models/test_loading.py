@@ -252,27 +252,67 @@ def test_a_missing_device_is_rejected_by_name(
         load(LoadOptions(model=str(tmp_path), **options))
 
 
-@pytest.mark.parametrize("kind", ["llava", "llava-siglip-gemma", "llava-next", "idefics3", "gemma3"])
-def test_a_config_with_lists_as_sizes_loads_like_one_with_numbers(kind: str, tmp_path: Path) -> None:
-    """As InternVL's configs have them. transformers' towers can only compute with numbers."""
+@pytest.mark.parametrize("form", ["pair", "mapping"])
+@pytest.mark.parametrize("kind", ["llava", "llava-siglip-gemma", "llava-next", "idefics3", "gemma3", "qwen2.5-vl"])
+def test_sizes_that_are_no_numbers_load_like_numbers(kind: str, form: str, tmp_path: Path) -> None:
+    """Configs like InternVL's have pairs, and processors also mappings. transformers' towers compute with numbers."""
+
+    def spelt(size: int) -> Any:
+        return [size, size] if form == "pair" else {"height": size, "width": size}
+
     lvlm = saved(kind, tmp_path)
     stored = json.loads((tmp_path / "config.json").read_text())
-    for name in ("patch_size", "image_size"):
+    for name in {"patch_size", "image_size", "temporal_patch_size"} & set(stored["vision_config"]):
         stored["vision_config"][name] = [stored["vision_config"][name]] * 2
     (tmp_path / "config.json").write_text(json.dumps(stored))
-    if "patch_size" in (processor := json.loads((tmp_path / "processor_config.json").read_text())):
-        edit(tmp_path / "processor_config.json", patch_size=[processor["patch_size"]] * 2)
+    processor = json.loads((tmp_path / "processor_config.json").read_text())
+    for part in (processor, processor["image_processor"]):
+        part.update({name: spelt(part[name]) for name in ("patch_size", "merge_size") if part.get(name)})
+    (tmp_path / "processor_config.json").write_text(json.dumps(processor))
     loaded = load_folder(tmp_path)
     assert_same_inputs(lvlm, loaded.processor)
     assert loaded.model.config.vision_config.patch_size == lvlm.model.config.vision_config.patch_size
 
 
-def test_patches_that_are_not_square_are_refused_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("config", [14, 28], "patch_size of the vision tower is 14 x 28, but only squares are supported"),
+        ("config", 0, "patch_size of the vision tower is 0, expected at least 1"),
+        ("config", None, "patch_size of the vision tower cannot be read: expected a number, or a height and a width"),
+        ("config", {"height": 14, "width": 14}, r"config.json of .* has a value that transformers cannot use"),
+        ("config", "14", r"config.json of .* has a value that transformers cannot use \(.*'patch_size'.*: correct it"),
+        ("processor", [14, 28], "^patch_size of the processor is 14 x 28, but only squares are supported"),
+        ("processor", "14", "^patch_size of the processor cannot be read: expected a number"),
+        ("processor", 0, "^patch_size of the processor is 0, expected at least 1"),
+    ],
+)
+def test_a_patch_size_that_cannot_be_used_is_refused_by_name(
+    part: str, value: Any, message: str, tmp_path: Path
+) -> None:
+    saved("llava", tmp_path)
+    path = tmp_path / ("config.json" if part == "config" else "processor_config.json")
+    stored = json.loads(path.read_text())
+    (stored["vision_config"] if part == "config" else stored)["patch_size"] = value
+    path.write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=message):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "message"),
+    [
+        ("text_config", {"num_attention_heads": 0}, "has a value that transformers cannot use"),
+        ("vision_config", {"hidden_size": None}, "has a value that transformers cannot use"),
+        ("text_config", {"vocab_size": -5}, "describes a model that cannot be built"),
+    ],
+)
+def test_a_config_of_no_model_is_refused(part: str, values: dict[str, Any], message: str, tmp_path: Path) -> None:
     saved("llava", tmp_path)
     stored = json.loads((tmp_path / "config.json").read_text())
-    stored["vision_config"]["patch_size"] = [14, 28]
+    stored[part].update(values)
     (tmp_path / "config.json").write_text(json.dumps(stored))
-    with pytest.raises(ValueError, match="patch_size of the vision tower is 14 x 28, but only squares are supported"):
+    with pytest.raises(ValueError, match=rf"config\.json of .* {message} \(.*\): correct it"):
         load_folder(tmp_path)
 
 

@@ -1,8 +1,9 @@
 """Load a model and its processor from the Hugging Face Hub or a folder.
 
 A model that is unsupported, incomplete or too large is rejected before its weights are read, and one whose weights are
-not those of its config afterwards. Only safetensors weights are loaded, and code in the repository is never run. Images are prepared with Pillow even if torchvision is installed: torchvision's
-resizing gives different pixel values, and the page and the recorded maps use Pillow's.
+not those of its config afterwards. Only safetensors weights are loaded, and code in the repository is never run. Images
+are prepared with Pillow even if torchvision is installed: torchvision's resizing gives different pixel values, and the
+page and the recorded maps use Pillow's.
 """
 
 import os
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.configuration_utils import PreTrainedConfig
@@ -33,7 +35,7 @@ from .model_files import (
     weight_files,
     weights_identity,
 )
-from .processors import load_processor
+from .processors import load_processor, settle_sizes
 from .quantisation import quantisation_of
 from .sizes import simplify_sizes
 
@@ -121,8 +123,7 @@ def load(options: LoadOptions) -> Loaded:
         raise FileNotFoundError(f"there is no folder {options.model}")
     if folder is not None:
         check_files(folder)
-    check_layout(options.model, PreTrainedConfig.get_config_dict(options.model, **source)[0])
-    config = AutoConfig.from_pretrained(options.model, **source)
+    config = _load_config(options.model, source)
     family = family_of(config)
     simplify_sizes(config)
     device = _device(options)
@@ -200,15 +201,29 @@ def _is_path(model: str) -> bool:
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
 
 
+def _load_config(model: str, source: dict[str, Any]) -> Any:
+    """Load the config. Raises ValueError if transformers refuses a value in it, and WrongWeights as `check_layout`."""
+    check_layout(model, PreTrainedConfig.get_config_dict(model, **source)[0])
+    try:
+        return AutoConfig.from_pretrained(model, **source)
+    except (StrictDataclassError, ArithmeticError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"the {CONFIG_FILE} of {model} has a value that transformers cannot use "
+            f"({' '.join(str(error).split())[:300]}): correct it, or {DOWNLOAD_AGAIN}"
+        ) from error
+
+
 def _load_processor(model: str, config: Any, source: dict[str, Any]) -> Any:
     """Load the processor. Raises ValueError if files are missing or do not fit."""
     try:
-        return load_processor(model, config, **source)
+        processor = load_processor(model, config, **source)
     except Exception as error:  # The tokenizers' own errors have no common base class.
         raise ValueError(
             f"the tokenizer or image processor of {model} cannot be loaded, because files are missing or damaged "
             f"({_first_line(error)}): {DOWNLOAD_AGAIN}"
         ) from error
+    settle_sizes(processor, config)
+    return processor
 
 
 def _load_weights(
@@ -261,7 +276,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _check_room(config: Any, dtype: torch.dtype, device: torch.device, options: LoadOptions) -> None:
-    required = required_bytes(config, dtype)
+    try:
+        required = required_bytes(config, dtype)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"the {CONFIG_FILE} of {options.model} describes a model that cannot be built ({_first_line(error)}): "
+            f"correct it, or {DOWNLOAD_AGAIN}"
+        ) from error
     if options.device_map is None:
         free, where = free_bytes(device), str(device)
     else:

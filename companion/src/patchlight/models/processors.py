@@ -11,6 +11,8 @@ from transformers import AutoImageProcessor, AutoProcessor, Idefics3Processor, P
 from .families.llava import CLIP
 from .sizes import side
 
+_SIZES = ("patch_size", "merge_size", "temporal_patch_size")
+
 
 class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
     """Processor for Qwen2-VL and Qwen2.5-VL, limited to text and images."""
@@ -26,7 +28,7 @@ class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
 def load_processor(model: str, config: Any, **source: Any) -> Any:
     """Load a model's processor from the Hub or a folder.
 
-    The processor resizes images with Pillow, whose results the page reproduces.
+    The processor resizes images with Pillow, whose results the page reproduces. `settle_sizes` must follow.
     """
     kinds: dict[str, Any] = {
         "qwen2_vl": Qwen2_5_VLImagesProcessor,
@@ -36,11 +38,20 @@ def load_processor(model: str, config: Any, **source: Any) -> Any:
     }
     processor = kinds.get(config.model_type, AutoProcessor).from_pretrained(model, **source)
     processor.image_processor = AutoImageProcessor.from_pretrained(model, backend="pil", **source)
+    return processor
+
+
+def settle_sizes(processor: Any, config: Any) -> None:
+    """Replace square sizes of a processor and its image processor by numbers, and add a missing patch size.
+
+    Raises ValueError if one is not square, or not a size.
+    """
     if getattr(processor, "patch_size", 0) is None:
         # Processors in LLaVA repositories from before October 2024 leave it to the model to count image tokens.
         processor.patch_size = config.vision_config.patch_size
         processor.vision_feature_select_strategy = getattr(config, "vision_feature_select_strategy", "default")
         processor.num_additional_image_tokens = int(config.vision_config.model_type == CLIP)
-    elif not isinstance(getattr(processor, "patch_size", 0), int):
-        processor.patch_size = side(processor.patch_size, "patch_size of the processor")
-    return processor
+    for owner, what in ((processor, "processor"), (processor.image_processor, "image processor")):
+        for name in _SIZES:
+            if getattr(owner, name, None) is not None:
+                setattr(owner, name, side(getattr(owner, name), f"{name} of the {what}"))

@@ -13,6 +13,8 @@ def height_width(size: Any) -> tuple[int, int]:
             pass
         case int():
             return size, size
+        case float() if size.is_integer():
+            return int(size), int(size)
         case Mapping() if "height" in size and "width" in size:
             return int(size["height"]), int(size["width"])
         case Sequence() if len(size) in (1, 2) and not isinstance(size, str):
@@ -23,19 +25,23 @@ def height_width(size: Any) -> tuple[int, int]:
 
 
 def side(size: Any, what: str) -> int:
-    """Return the side of a square size. Raises ValueError, naming `what`, if it is not square."""
-    height, width = height_width(size)
+    """Return the side of a square size. Raises ValueError, naming `what`, if it is no size or not square."""
+    try:
+        height, width = height_width(size)
+    except ValueError as error:
+        raise ValueError(f"{what} cannot be read: {error}") from None
     if height != width:
         raise ValueError(f"{what} is {height} x {width}, but only squares are supported")
+    if height < 1:
+        raise ValueError(f"{what} is {height}, expected at least 1")
     return height
 
 
 def simplify_sizes(config: Any) -> None:
     """Replace square sizes in a model's vision config by numbers, the only form that transformers' towers can compute
-    with. Raises ValueError if one is not square.
+    with. Raises ValueError if one is not square, or not a size.
     """
     vision = getattr(config, "vision_config", None)
     for name in _SIZES:
-        value = getattr(vision, name, None)
-        if value is not None and not isinstance(value, int):
-            setattr(vision, name, side(value, f"{name} of the vision tower"))
+        if hasattr(vision, name):
+            setattr(vision, name, side(getattr(vision, name), f"{name} of the vision tower"))
