@@ -18,6 +18,7 @@ export function parseJpeg(bytes: Uint8Array): ImageFile {
   const missing = `it ends after ${bytes.length} bytes, before its end marker`;
   let at = 2;
   let isInScan = false;
+  let isAfterScan = false;
   for (;;) {
     const from = at;
     at = nextSegment(bytes, at);
@@ -33,13 +34,15 @@ export function parseJpeg(bytes: Uint8Array): ImageFile {
     const end = at + 2 + Math.max(2, (bytes[at + 2]! << 8) | bytes[at + 3]!);
     if (end > bytes.length) return { kind: 'cut-off', mediaType, missing };
     const isExif = marker === 0xe1 && hasText(bytes, at + 4, 'Exif\0\0');
-    if (isExif) orientation ??= parseExifOrientation(bytes.subarray(at + 4, end));
+    // Decoders read metadata only up to the pixels.
+    if (isExif && !isAfterScan) orientation ??= parseExifOrientation(bytes.subarray(at + 4, end));
     if (isFrame(marker) && end >= at + 9) {
       size ??= [(bytes[at + 7]! << 8) | bytes[at + 8]!, (bytes[at + 5]! << 8) | bytes[at + 6]!];
     }
     if (!isMetadata(bytes, at)) parts.push(bytes.subarray(at, end));
     at = end;
     isInScan = marker === startOfScan;
+    isAfterScan ||= isInScan;
   }
   if (size === undefined) return { kind: 'damaged', mediaType, problem: 'its size is missing' };
   const [widthPx, heightPx] = size;

@@ -62,11 +62,15 @@ export function parsePng(bytes: Uint8Array): ImageFile {
   if ('missing' in walked) return { kind: 'cut-off', mediaType, missing: walked.missing };
   const parsed = chunksOf(walked.chunks);
   if (typeof parsed === 'string') return { kind: 'damaged', mediaType, problem: parsed };
-  const { header, transparency } = parsed;
+  const { header, palette, transparency } = parsed;
   const { widthPx, heightPx, bitDepth, colourType } = header;
   const isOpaque = transparency === undefined && colourType !== 'grey-alpha' && colourType !== 'colour-alpha';
   const orientation = orientationOf(walked.chunks);
-  const parts = walked.chunks.filter(({ type }) => kept.includes(type)).map((chunk) => chunk.bytes);
+  const parts = walked.chunks
+    .filter(({ type }) => kept.includes(type))
+    .map((chunk) =>
+      chunk.data === palette && colourType === 'palette' ? fullPalette(palette, bitDepth) : chunk.bytes,
+    );
   return {
     kind: 'image',
     image: {
@@ -79,6 +83,26 @@ export function parsePng(bytes: Uint8Array): ImageFile {
       isOpaque,
     },
   };
+}
+
+/** Returns the palette as a chunk with all entries: decoders draw those that do not exist in different colours. */
+function fullPalette(palette: Uint8Array, bitDepth: number): Uint8Array {
+  const chunk = new Uint8Array(12 + 3 * 2 ** bitDepth);
+  const view = new DataView(chunk.buffer);
+  view.setUint32(0, chunk.length - 12);
+  chunk.set(bytesOf('PLTE'), 4);
+  chunk.set(palette.subarray(0, chunk.length - 12), 8);
+  view.setUint32(chunk.length - 4, crc32(chunk.subarray(4, -4)));
+  return chunk;
+}
+
+function crc32(bytes: Uint8Array): number {
+  let crc = -1;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
+  }
+  return ~crc >>> 0;
 }
 
 /** Reads the chunks of a file that `parsePng` accepted. Throws for other files. */

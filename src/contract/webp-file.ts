@@ -10,6 +10,7 @@ interface Chunk {
 /** The header of an animation's frame: place, size, duration and flags. */
 const frameHeaderBytes = 16;
 const alphaFlag = 0x10;
+const exifFlag = 0x08;
 
 /** Keeps the compressed pixels of the image or, in an animation, of the first frame. */
 export function parseWebp(bytes: Uint8Array): ImageFile {
@@ -35,7 +36,9 @@ export function parseWebp(bytes: Uint8Array): ImageFile {
   const hasAlpha = alpha !== undefined || (pixels.type === 'VP8L' && (uint32(pixels.data, 1) & (1 << 28)) !== 0);
   const place = frame && { xPx: 2 * uint24(frame.data, 0), yPx: 2 * uint24(frame.data, 3) };
   const isPart = frameWidthPx !== widthPx || frameHeightPx !== heightPx;
-  const exif = chunks.find(({ type }) => type === 'EXIF');
+  // Decoders ignore EXIF data that the header does not announce.
+  const hasExif = ((extended?.data[0] ?? 0) & exifFlag) !== 0;
+  const exif = hasExif ? chunks.find(({ type }) => type === 'EXIF') : undefined;
   return {
     kind: 'image',
     image: {

@@ -128,7 +128,7 @@ type PutPixel = (row: Uint8Array, col: number, to: number) => void;
 /** Returns a function that writes pixel `col` of an unfiltered row as RGBA. */
 function pixelWriter({ header, palette, transparency }: PngChunks, rgba: Uint8ClampedArray): PutPixel {
   const { bitDepth, colourType } = header;
-  const key = transparency && keyOf(transparency);
+  const key = transparency && keyOf(transparency, bitDepth);
   const put = (to: number, r: number, g: number, b: number, a: number) => {
     rgba[to] = r;
     rgba[to + 1] = g;
@@ -179,10 +179,10 @@ function sampleReader(bitDepth: number): (row: Uint8Array, index: number) => num
   return (row, index) => (row[Math.floor(index / perByte)]! >> (8 - bitDepth * ((index % perByte) + 1))) & mask;
 }
 
-/** The transparent colour, in samples of the file's depth. */
-function keyOf(transparency: Uint8Array): number[] {
+/** The transparent colour, in samples of the file's depth. Bits above it do not count. */
+function keyOf(transparency: Uint8Array, bitDepth: number): number[] {
   return Array.from(
     { length: transparency.length >> 1 },
-    (_, i) => (transparency[2 * i]! << 8) | transparency[2 * i + 1]!,
+    (_, i) => ((transparency[2 * i]! << 8) | transparency[2 * i + 1]!) & (2 ** bitDepth - 1),
   );
 }

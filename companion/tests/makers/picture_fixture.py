@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from patchlight.models.pictures import read_pixels
+from patchlight.models.pictures import open_upright
 from tests.helpers.paths import ROOT
 
 FOLDER = ROOT / "src/inference/fixtures/pictures"
@@ -90,6 +90,12 @@ def exif(orientation: int) -> bytes:
     return data.tobytes()
 
 
+def bare_exif(orientation: int, kind: int = 3) -> bytes:
+    """Return a PNG's chunk whose only entry is an orientation, as a number of a TIFF type (3: unsigned, 16 bits)."""
+    entry = struct.pack("<HHIHH", 0x0112, kind, 1, orientation, 0)
+    return chunk(b"eXIf", b"II*\0\x08\0\0\0\x01\0" + entry + bytes(4))
+
+
 def smooth(mode: str = "RGB") -> Image.Image:
     """Return an image that survives lossy compression well."""
     x, y = np.meshgrid(np.linspace(0, 255, WIDTH), np.linspace(0, 255, HEIGHT))
@@ -160,6 +166,14 @@ def files() -> Iterable[tuple[str, bytes]]:
     for orientation in range(2, 9):
         turned = png(colour8, 8, 2, after=chunk(b"eXIf", exif(orientation).removeprefix(b"Exif\0\0")))
         yield f"orientation-{orientation}.png", turned
+    yield "orientation-twice.png", png(colour8, 8, 2, bare_exif(6), bare_exif(3))
+    # A signed number, which EXIF does not allow.
+    yield "orientation-signed.png", png(colour8, 8, 2, bare_exif(6, kind=8))
+    yield "palette-gap.png", png(samples(1, 8), 8, 3, palette)
+    yield "grey-high-key.png", png(samples(1, 8), 8, 0, chunk(b"tRNS", bytes([1, samples(1, 8)[4, 4, 0]])))
+    yield "short-key.png", png(colour8, 8, 2, chunk(b"tRNS", bytes([0, colour8[4, 4, 0]])))
+    yield "large-text.png", png(colour8, 8, 2, chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3_000_000))))
+    yield "damaged-text.png", png(colour8, 8, 2, chunk(b"tEXt", b"Comment\0 one").replace(b"one", b"two"))
     yield "animated.png", animation("PNG")
     yield "animated-default.png", animation("PNG", default_image=True)
 
@@ -171,6 +185,9 @@ def files() -> Iterable[tuple[str, bytes]]:
     yield "lossy-alpha.webp", saved(smooth("RGBA"), "WEBP", quality=80, exact=True)
     yield "profile.webp", saved(opaque, "WEBP", lossless=True, icc_profile=profile)
     yield "orientation-6.webp", saved(opaque, "WEBP", lossless=True, exif=exif(6))
+    unannounced = bytearray(saved(opaque, "WEBP", lossless=True, exif=exif(6)))
+    unannounced[unannounced.index(b"VP8X") + 8] &= ~0x08
+    yield "orientation-unannounced.webp", bytes(unannounced)
     yield "orientation-7-alpha.webp", saved(alpha, "WEBP", lossless=True, exact=True, exif=exif(7))
     yield "animated.webp", animation("WEBP", lossless=True)
     yield "animated-part.webp", partial_webp()
@@ -182,6 +199,9 @@ def files() -> Iterable[tuple[str, bytes]]:
     yield "cmyk.jpg", saved(smooth("RGB").convert("CMYK"), "JPEG")
     for orientation in range(2, 9):
         yield f"orientation-{orientation}.jpg", saved(smooth(), "JPEG", exif=exif(orientation))
+    plain = saved(smooth(), "JPEG")
+    late = b"\xff\xe1" + struct.pack(">H", 2 + len(exif(6))) + exif(6)
+    yield "orientation-late.jpg", plain[:-2] + late + plain[-2:]
 
     yield "animated.gif", animation("GIF")
     yield "animated-part.gif", partial_gif()
@@ -192,7 +212,7 @@ def main() -> None:
     pictures: dict[str, object] = {}
     for name, content in files():
         (FOLDER / name).write_bytes(content)
-        image = read_pixels(Image.open(io.BytesIO(content)))
+        image = open_upright(content, any_format=True)
         width, height = image.size
         rgb = base64.b64encode(image.tobytes()).decode()
         pictures[name] = {"widthPx": width, "heightPx": height, "rgb": rgb}

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..models.answer_pieces import answer_text
 from ..models.decoding import Prefill, Step, decode
 from ..models.image_header import UnreadableImage
 from ..models.loading import Loaded
-from ..models.pictures import read_pixels
+from ..models.pictures import open_upright
 from ..models.reading import Frame
 from ..models.sampling import Sampling
 from .datasets import Sample
@@ -93,13 +93,12 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
 
 
 def open_image(sample: Sample) -> Image.Image:
-    """Open a sample's image as a model sees it (`read_pixels`). Raises DataError if it cannot be read."""
+    """Open a sample's image as a model sees it (`open_upright`). Raises DataError if it cannot be read."""
     try:
-        with Image.open(sample.image) as image:
-            return read_pixels(image)
+        return open_upright(sample.image.read_bytes(), any_format=True)
     except FileNotFoundError:
         raise DataError(f"{sample.image}: image not found (sample {sample.id})") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, UnreadableImage, Image.DecompressionBombError) as error:
+    except (OSError, UnreadableImage) as error:
         raise DataError(f"{sample.image}: cannot read this image (sample {sample.id}): {error}") from None
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
+from .exif_orientation import exif_orientation
 from .image_header import MEDIA_TYPES, UnreadableImage
+from .png_chunks import SIGNATURE, essential_png
 
-_ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -30,13 +31,20 @@ _SIXTEEN_BIT_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 _STRIP_PIXELS = 1 << 20
 
 
-def open_upright(content: bytes) -> Image.Image:
-    """Decode a PNG, JPEG or WebP file to what the model sees. Raises UnreadableImage."""
+def open_upright(content: bytes, *, any_format: bool = False) -> Image.Image:
+    """Decode a PNG, JPEG or WebP file, or any file that Pillow can read, to what the model sees.
+
+    Raises UnreadableImage.
+    """
+    if content.startswith(SIGNATURE):
+        content = essential_png(content)
     try:
-        with Image.open(io.BytesIO(content), formats=tuple(MEDIA_TYPES)) as image:
+        with Image.open(io.BytesIO(content), formats=None if any_format else tuple(MEDIA_TYPES)) as image:
             return read_pixels(image)
     except UnreadableImage:
         raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImage("it is damaged, or no image of a format that is supported") from error
     except Exception as error:  # Pillow's decoding errors have no common base class.
         raise UnreadableImage(f"decoding failed: {error}"[:300]) from error
 
@@ -58,7 +66,7 @@ def read_pixels(image: Image.Image) -> Image.Image:
     else:
         flat = _flat(image)
     # Read after `load`, because the EXIF chunk of a PNG may follow its pixels.
-    turn = _UPRIGHT.get(_orientation(image))
+    turn = _UPRIGHT.get(exif_orientation(image.info.get("exif") or b""))
     # A copy keeps the EXIF data, by which a second call would turn the image again.
     flat.info.clear()
     return flat if turn is None else flat.transpose(turn)
@@ -129,14 +137,3 @@ def _reopened(image: Any, raw_mode: str) -> NDArray[np.uint8]:
         image.fp.seek(position)
         again.tile = [tile._replace(args=raw_mode) for tile in again.tile]
         return np.asarray(again)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8; 1 if there is none or it cannot be read."""
-    exif = Image.Exif()
-    try:
-        exif.load(image.info.get("exif", b""))
-        value = exif.get(_ORIENTATION, 1)
-    except Exception:  # Damaged EXIF raises errors of many kinds.
-        return 1
-    return value if isinstance(value, int) else 1
