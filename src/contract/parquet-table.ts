@@ -5,15 +5,20 @@ import { categoriesOf, countedRow, isArrayLike, listsOf, numberOf, type RawTable
 /** Reads the columns of the file that are in `knownColumns`. */
 export async function readParquetTable(file: ArrayBuffer, knownColumns: ReadonlySet<string>): Promise<RawTable> {
   checkEnd(new Uint8Array(file));
-  const { parquetMetadata, parquetRead, parquetSchema } = await import('hyparquet');
+  const [{ parquetMetadata, parquetRead, parquetSchema }, { checkPages }] = await Promise.all([
+    import('hyparquet'),
+    import('./parquet-pages'),
+  ]);
   const metadata = decoded(() => parquetMetadata(file));
   const rows = Number(metadata.num_rows);
-  const { children } = decoded(() => parquetSchema(metadata));
+  const schema = decoded(() => parquetSchema(metadata));
+  const { children } = schema;
   const nodes = new Map(children.map((node) => [node.element.name, node]));
   const names = [...nodes.keys()].filter((name) => knownColumns.has(name));
   const columns = new Map<string, unknown[]>(names.map((name) => [name, []]));
   if (names.length > 0 && rows > 0) {
     const compressors = await compressorsFor(metadata);
+    decoded(() => checkPages(file, { metadata, schema, compressors, columns: names }));
     await parquetRead({
       file,
       metadata,
@@ -25,9 +30,13 @@ export async function readParquetTable(file: ArrayBuffer, knownColumns: Readonly
       },
     }).catch(refuseDamaged);
   }
-  for (const [name, column] of columns)
+  for (const [name, column] of columns) {
     if (column.length !== rows)
       throw new Error(`the Parquet data is damaged: column ${name} has ${column.length} values for ${rows} rows`);
+    // A missing value is null; undefined is a value that the file refers to but does not have.
+    const row = column.findIndex((cell) => cell === undefined || (Array.isArray(cell) && cell.includes(undefined)));
+    if (row >= 0) throw new Error(`the Parquet data is damaged: column ${name} lacks a value in ${countedRow(row)}`);
+  }
   const ensureColumn = (name: string): unknown[] => {
     const column = columns.get(name);
     if (column === undefined) throw new Error(`it has no column ${name}`);

@@ -5,6 +5,7 @@ import {
   dropOwnCalibration,
   forgetCalibrations,
   restoreCalibrationFile,
+  stopReading,
   takeCalibrationFile,
   useOwnCalibration,
 } from './calibration-files';
@@ -87,6 +88,27 @@ describe('the user’s table', () => {
     storage.setItem('patchlight.table', JSON.stringify({ name: 'odd.csv', gzip: '!' }));
     await restoreCalibrationFile(createStatistics().client, storage);
     expect((await reloadedPage(storage)).state.file).toEqual({ phase: 'none' });
+  });
+});
+
+describe('a table whose reading does not end', () => {
+  it('can be stopped, and the page says so', async () => {
+    let fail = (_: Error) => {};
+    const client = {
+      load: () =>
+        new Promise((_, reject) => {
+          fail = reject;
+        }),
+      stop: (reason: string) => fail(new Error(reason)),
+    } as unknown as StatisticsClient;
+    stopReading(client);
+    const taking = takeCalibrationFile(client, file, createStorage());
+    await vi.waitFor(() => expect(useOwnCalibration.getState().file).toMatchObject({ phase: 'reading' }));
+    await Promise.resolve();
+    stopReading(client);
+    await taking;
+    const reason = 'mine.csv was not loaded. You stopped reading it.';
+    expect(useOwnCalibration.getState().file).toEqual({ phase: 'failed', reason });
   });
 });
 

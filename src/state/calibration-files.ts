@@ -54,6 +54,10 @@ export const useOwnCalibration = create<OwnCalibration>(() => ({ open: undefined
 
 let turn = 0;
 
+/** Limits reloads: a calibration that crashes the worker on loading would otherwise be reloaded in an endless loop. */
+const maxReloads = 3;
+let reloads = 0;
+
 /** Loads the file of a drop; if there are several, loads none and says so. */
 export function takeCalibrationFiles(statistics: StatisticsClient, files: readonly File[]): void {
   const [file, second] = files;
@@ -122,6 +126,18 @@ async function openFile(statistics: StatisticsClient, file: File, failure: strin
   }
 }
 
+/**
+ * Stops reading the chosen file. Damaged files can keep a decompressor busy for ever, which only ending the worker
+ * stops. That closes the user's open table; the model's is read again.
+ */
+export function stopReading(statistics: StatisticsClient): void {
+  const { file, open } = useOwnCalibration.getState();
+  if (file.phase !== 'reading') return;
+  // Not one of the deaths that `maxReloads` limits.
+  reloads = 0;
+  statistics.stop(open ? `You stopped reading it, which also closed ${open.name}.` : 'You stopped reading it.');
+}
+
 /** Returns to the calibration that ships with the model. */
 export function dropOwnCalibration(statistics: StatisticsClient, storage = tabStorage()): void {
   turn += 1;
@@ -131,10 +147,6 @@ export function dropOwnCalibration(statistics: StatisticsClient, storage = tabSt
   useTrustChoices.getState().startOver();
   if (open) statistics.close(open.loaded.table);
 }
-
-/** Limits reloads: a calibration that crashes the worker on loading would otherwise be reloaded in an endless loop. */
-const maxReloads = 3;
-let reloads = 0;
 
 /**
  * Call this after the statistics worker has died and lost all its tables. Reloads the model's calibration; the user

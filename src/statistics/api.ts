@@ -292,6 +292,8 @@ export interface StatisticsClient {
   /** Transfers the bytes, so the caller must not use them afterwards. */
   load(file: CalibrationFile): Promise<LoadedCalibration>;
   close(table: number): void;
+  /** Rejects all pending calls with `reason`, and loses all tables. Ends a call that would never end, too. */
+  stop(reason: string): void;
   /**
    * A later call for the same statistic, table and `slot` supersedes the previous one, whose promise rejects with an
    * AbortError.

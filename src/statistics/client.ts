@@ -20,6 +20,7 @@ export function statisticsOver(link: WorkerLink<StatisticsProtocol>): Statistics
       return link.request('load', { table: lastTable, name, bytes }, { transfer: [bytes] });
     },
     close: (table) => void link.request('close', { table }).catch(() => {}),
+    stop: link.abandon,
     async compute<Name extends StatisticName>(
       name: Name,
       table: number,

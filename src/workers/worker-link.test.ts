@@ -183,6 +183,16 @@ describe('a worker', () => {
     expect(workers).toHaveLength(1);
   });
 
+  it('that is abandoned counts as dead, and the next request starts another', async () => {
+    const { link, workers, deaths } = startAll();
+    const pending = link.request('hold', 'a');
+    link.abandon('you stopped it');
+    await expect(pending).rejects.toThrow('you stopped it');
+    expect(deaths).toEqual(['you stopped it']);
+    expect(await link.request('double', 5)).toBe(10);
+    expect(workers).toHaveLength(2);
+  });
+
   it('that is disconnected rejects pending requests and does not count as a death', async () => {
     const { link, workers, deaths } = startAll();
     const pending = link.request('hold', 'a');

@@ -19,6 +19,8 @@ export interface WorkerLink<P extends Protocol<P>> {
   disconnectOnFailure<T>(task: () => Promise<T>): Promise<T>;
   /** Terminates the worker and rejects pending requests; the next request starts a new worker. */
   disconnect(): void;
+  /** Ends a worker that does not respond as if it had died, with `reason` for pending requests. */
+  abandon(reason: string): void;
 }
 
 interface RequestOptions {
@@ -106,6 +108,7 @@ export function createWorkerLink<P extends Protocol<P>>(
       }
     },
     disconnect,
+    abandon: (reason) => connection?.die(reason),
   };
 }
 
@@ -120,6 +123,7 @@ interface Channel<P extends Protocol<P>> {
 interface Connection<P extends Protocol<P>> {
   open(): Channel<P>;
   end(reason: string): void;
+  die(reason: string): void;
 }
 
 function createConnection<P extends Protocol<P>>(
@@ -154,6 +158,7 @@ function createConnection<P extends Protocol<P>>(
       };
     },
     end,
+    die,
   };
 }
 

@@ -1,5 +1,5 @@
 import { Button, FileTrigger } from 'react-aria-components';
-import { dropOwnCalibration, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
+import { dropOwnCalibration, stopReading, takeCalibrationFile, useOwnCalibration } from '../../state/calibration-files';
 import type { OpenCalibration } from '../../state/statistics-queries';
 import { formatCount, formatWhole } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
@@ -37,7 +37,14 @@ export function CalibrationSource({ calibration, isOwn }: CalibrationSourceProps
       </p>
       <p className="source-message" role="status" data-bad={file.phase === 'failed' || undefined}>
         {file.phase === 'failed' && file.reason}
-        {file.phase === 'reading' && `Reading ${file.name}…`}
+        {file.phase === 'reading' && (
+          <>
+            Reading {file.name}…{' '}
+            <button type="button" className="link-button" onClick={() => stopReading(statistics)}>
+              Stop
+            </button>
+          </>
+        )}
         {file.phase === 'none' && isOwn && isUnkept && 'This table is too large to keep: reloading the page loses it.'}
       </p>
     </section>
