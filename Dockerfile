@@ -26,5 +26,5 @@ USER 1000
 WORKDIR /home/patchlight
 ENV PYTHONUNBUFFERED=1
 EXPOSE 8642
-ENTRYPOINT ["patchlight", "serve", "--host", "0.0.0.0"]
+ENTRYPOINT ["patchlight", "serve", "--no-open", "--host", "0.0.0.0"]
 CMD ["--help"]

@@ -15,7 +15,7 @@ import { median } from './page-times.mjs';
  * @returns {Promise<{ address: string, stop: () => void }>}
  */
 export async function startCompanion(pageFolder, modelFolder) {
-  const serve = ['-m', 'patchlight', 'serve', '--model', modelFolder, '--page', pageFolder];
+  const serve = ['-m', 'patchlight', 'serve', '--model', modelFolder, '--page', pageFolder, '--no-open'];
   const child = spawn(installedPython(), [...serve, '--port', String(await freePort())], {
     cwd: root,
     env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },

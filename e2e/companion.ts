@@ -41,7 +41,7 @@ export async function startCompanion({
 }: Start = {}): Promise<Companion> {
   const chosenPort = port ?? (await freePort());
   const entry = isSlow ? ['e2e/slow_companion.py'] : ['-m', 'patchlight'];
-  const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--port', String(chosenPort)];
+  const command = [...entry, 'serve', '--model', model, '--device', 'cpu', '--no-open', '--port', String(chosenPort)];
   const child = spawn(installedPython(), [...command, '--page', path.join(root, 'dist'), ...extra], {
     cwd: root,
     // Use this checkout's package instead of an installed one, and a single thread, because the browser needs the other cores.

@@ -160,7 +160,17 @@ def test_serve_prints_its_address_answers_and_stops_during_an_answer(tmp_path: P
         "PATCHLIGHT_TOKEN": "from-the-environment",
         "TMPDIR": str(scratch),
     }
-    command = [sys.executable, "-m", "patchlight", "serve", "--model", str(tmp_path / "model"), "--port", "0"]
+    command = [
+        sys.executable,
+        "-m",
+        "patchlight",
+        "serve",
+        "--model",
+        str(tmp_path / "model"),
+        "--port",
+        "0",
+        "--no-open",
+    ]
     with subprocess.Popen(
         [*command, "--max-new-tokens", "4000"], stderr=subprocess.PIPE, text=True, env=environment
     ) as process:

@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from patchlight.cli import http_server
-from patchlight.cli.main import main, with_command
+from patchlight.cli.main import build_parser, main, with_command
 from patchlight.server import page as server_page
 from patchlight.server.page import COMPANION_META
 from patchlight.server.security import ISOLATION_HEADERS, OTHER_HEADERS
+from patchlight.server.settings import ServeSettings
 from tests.helpers.serving import wait_until
 
 POLICY = "default-src 'none'; script-src 'self'"
@@ -107,11 +108,30 @@ def test_a_browser_opens_only_if_there_is_a_display(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sys, "platform", "linux")
     for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    http_server.open_in_browser("http://127.0.0.1:1/")
+    assert not http_server.open_in_browser("http://127.0.0.1:1/")
     monkeypatch.setenv("DISPLAY", ":0")
-    http_server.open_in_browser("http://127.0.0.1:2/")
+    assert http_server.open_in_browser("http://127.0.0.1:2/")
     wait_until(lambda: len(opened) == 1, "the browser was opened")
     assert opened == ["http://127.0.0.1:2/"]
+
+
+@pytest.mark.parametrize(("host", "is_named"), [("127.0.0.1", True), ("192.0.2.1", False)])
+def test_an_ssh_session_is_told_how_to_forward_the_port(
+    host: str, is_named: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("SSH_CONNECTION", "198.51.100.7 50000 198.51.100.20 22")
+    monkeypatch.setenv("USER", "ada")
+    monkeypatch.setenv("LOGNAME", "ada")
+    http_server.say_how_to_forward(ServeSettings(host=host, token="t" * 16), 8642)
+    command = "ssh -N -L 8642:127.0.0.1:8642 ada@198.51.100.20"
+    assert (command in capsys.readouterr().err) == is_named
+
+
+@pytest.mark.parametrize("command", ["page", "serve --model x"])
+def test_the_page_opens_unless_told_not_to(command: str):
+    parse = build_parser().parse_args
+    assert parse(command.split()).open
+    assert not parse([*command.split(), "--no-open"]).open
 
 
 def test_the_browser_opens_the_printed_address(built: Path, tmp_path: Path):

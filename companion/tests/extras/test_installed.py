@@ -127,7 +127,7 @@ def test_the_serve_extra_answers_and_explains_over_http(tmp_path: Path):
     lacks(serve, ["numba", "scipy", "onnxscript", "onnxruntime"])
     recorded = read_run(SAMPLES / "run-1.run")
     image = (SAMPLES / str(recorded.header["image"]["name"])).read_bytes()
-    with serve.serving("serve", "--model", str(EMBEDDED), "--device", "cpu") as client:
+    with serve.serving("serve", "--model", str(EMBEDDED), "--device", "cpu", "--no-open") as client:
         assert COMPANION_META in client.get("/").text
         assert client.get("/v1/model").json()["head"] is not None
         run = parse_run(post(client, "/v1/generate", image, question=recorded.header["question"]))

@@ -197,7 +197,11 @@ def test_every_command_refuses_it_in_one_line(command: str, tmp_path: Path, caps
     model = saved(tmp_path / "model", without("projector"))
     data = ["--data", "jsonl", "--questions", str(write_questions(tmp_path, 2)), "--out", str(tmp_path / "out")]
     FastRM(32).save_pretrained(tmp_path / "head", FACTS)
-    more = {"serve": ["--port", "0"], "collect": data, "evaluate": [*data, "--head", str(tmp_path / "head")]}
+    more = {
+        "serve": ["--port", "0", "--no-open"],
+        "collect": data,
+        "evaluate": [*data, "--head", str(tmp_path / "head")],
+    }
     assert main([command, "--model", str(model), "--device", "cpu", *more[command]]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error.startswith("patchlight: ")

@@ -1,6 +1,7 @@
 """Arguments and functions that `page` and `serve` share to run an HTTP server."""
 
 import argparse
+import getpass
 import logging
 import os
 import signal
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "PATCHLIGHT_TOKEN"
 
 
-def add_server_arguments(parser: argparse.ArgumentParser, *, opens: bool) -> None:
-    """Add the server options. opens: whether the page opens in a browser by default."""
+def add_server_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the server options."""
     group = parser.add_argument_group("server")
     group.add_argument(
         "--host",
@@ -60,8 +61,8 @@ def add_server_arguments(parser: argparse.ArgumentParser, *, opens: bool) -> Non
     group.add_argument(
         "--open",
         action=argparse.BooleanOptionalAction,
-        default=opens,
-        help="open the page in a browser (default: %(default)s)",
+        default=True,
+        help="open the page in a browser, if this machine has a display (default: %(default)s)",
     )
 
 
@@ -105,8 +106,8 @@ def run_server(
             await super().startup(sockets)
             url = address(settings, listener.getsockname()[1])
             say(f"Patchlight is at {url}")
-            if opens:
-                open_in_browser(url)
+            if opens and not open_in_browser(url):
+                say_how_to_forward(settings, listener.getsockname()[1])
 
     log = configure_logging(log_level)
     # The server re-raises the signal once it has stopped. Exiting through an exception lets the callers clean up.
@@ -131,15 +132,28 @@ def configure_logging(level: str) -> "LogLimit":
     return limited
 
 
-def open_in_browser(url: str) -> None:
-    """Open a URL in a browser. Does nothing if there is no display.
+def open_in_browser(url: str) -> bool:
+    """Open a URL in a browser and return True, or return False if there is no display.
 
     Runs in a thread, because some browser commands return only when the browser closes.
     """
     if sys.platform.startswith("linux") and not {"BROWSER", "DISPLAY", "WAYLAND_DISPLAY"} & set(os.environ):
         # Without a display, only text browsers remain, which would take over the terminal.
-        return
+        return False
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+    return True
+
+
+def say_how_to_forward(settings: "ServeSettings", port: int) -> None:
+    """In an SSH session, print the command that forwards the port to the user's own machine."""
+    from ..server.settings import is_loopback
+
+    server = os.environ.get("SSH_CONNECTION", "").split()[2:3]
+    if server and is_loopback(settings.host):
+        say(
+            f"to open it on your own machine, run there: ssh -N -L {port}:{settings.host}:{port} "
+            f"{getpass.getuser()}@{server[0]}"
+        )
 
 
 def address(settings: "ServeSettings", port: int) -> str:

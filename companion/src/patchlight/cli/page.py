@@ -14,7 +14,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="open the page with its embedded model (the default command)",
         description="Serve the page with its embedded model, and open it in a browser. No other model is needed.",
     )
-    add_server_arguments(parser, opens=True)
+    add_server_arguments(parser)
     parser.set_defaults(run=run, extra=None)
 
 

@@ -23,8 +23,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "serve",
         help="load a model and serve it to the page and other clients",
-        description="Load a vision-language model, and serve the page and an HTTP API that answers questions about "
-        "images.",
+        description="Load a vision-language model, serve the page and an HTTP API that answers questions about images, "
+        "and open the page in a browser.",
     )
     add_model_arguments(parser)
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "the head's folder)",
     )
     parser.add_argument("--knows", help="one or two sentences for the page about what the model can answer")
-    add_server_arguments(parser, opens=False)
+    add_server_arguments(parser)
     limits = parser.add_argument_group("limits")
     limits.add_argument(
         "--max-new-tokens", type=int, default=512, help="maximum answer length in tokens (default: %(default)s)"
