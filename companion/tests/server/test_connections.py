@@ -88,6 +88,8 @@ def test_headers_that_drip_have_one_deadline(quick: Served):
             except TimeoutError:
                 continue
         assert sent < 1000
+        client.settimeout(30)
+        response += received(client)
         assert statuses(response) == [408]
         assert b"urn:patchlight:problem:headers-too-slow" in response
 
