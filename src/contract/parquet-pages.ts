@@ -1,10 +1,20 @@
 // Checks the pages of Parquet columns before hyparquet reads them. hyparquet trusts every count: one flipped bit makes it
 // write a value two billion times, or read the same page for ever.
-import type { ColumnMetaData, Compressors, FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
+import type { ColumnMetaData, Compressors, DataReader, FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
 import { parquetHeader } from 'hyparquet/src/column.js';
 import { decompressPage } from 'hyparquet/src/datapage.js';
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from 'hyparquet/src/schema.js';
-import { readVarInt } from 'hyparquet/src/thrift.js';
+import { reasonOf } from '../text/reason-of';
+import {
+  checkDeltas,
+  checkPrefixes,
+  checkRuns,
+  countPresent,
+  maxValues,
+  readerOf,
+  readLength,
+  widthOf,
+} from './parquet-runs';
 
 interface PagesOptions {
   readonly metadata: FileMetaData;
@@ -14,9 +24,6 @@ interface PagesOptions {
   readonly columns: readonly string[];
 }
 
-/** Values of one column, missing ones included. A run of missing values takes few bytes, so the file's size is no limit. */
-const maxValues = 2 ** 28;
-
 /** Throws if a count in the pages contradicts another, or the bytes that there are. */
 export function checkPages(file: ArrayBuffer, { metadata, schema, compressors, columns }: PagesOptions): void {
   // hyparquet does not open groups without rows.
@@ -24,40 +31,36 @@ export function checkPages(file: ArrayBuffer, { metadata, schema, compressors, c
     for (const { meta_data: column } of group.columns) {
       const name = column?.path_in_schema[0];
       if (column === undefined || name === undefined || !columns.includes(name)) continue;
+      const path = getTreePath(schema, column.path_in_schema);
+      const levels = { repetition: getMaxRepetitionLevel(path), definition: getMaxDefinitionLevel(path) };
       try {
-        checkColumn(file, column, levelsOf(getTreePath(schema, column.path_in_schema)), compressors);
+        checkColumn(file, { column, levels, compressors });
       } catch (error) {
-        throw new Error(`column ${name}: ${error instanceof Error ? error.message : error}`, { cause: error });
+        throw new Error(`column ${name}: ${reasonOf(error)}`, { cause: error });
       }
     }
   }
 }
 
-interface Levels {
-  /** Widths in bits; 0 if there are no levels. */
-  readonly repetition: number;
-  readonly definition: number;
+interface ColumnOptions {
+  readonly column: ColumnMetaData;
+  /** The highest that there are; 0 if none are stored. */
+  readonly levels: { readonly repetition: number; readonly definition: number };
+  readonly compressors: Compressors;
 }
 
-function levelsOf(path: SchemaTree[]): Levels {
-  return {
-    repetition: widthOf(path.length > 1 ? getMaxRepetitionLevel(path) : 0),
-    definition: widthOf(getMaxDefinitionLevel(path)),
-  };
-}
-
-const widthOf = (max: number) => 32 - Math.clz32(max);
-
-function checkColumn(file: ArrayBuffer, column: ColumnMetaData, levels: Levels, compressors: Compressors): void {
-  const { data_page_offset: data, dictionary_page_offset: dictionary } = column;
-  const start = Number(dictionary && dictionary < data ? dictionary : data);
+function checkColumn(file: ArrayBuffer, options: ColumnOptions): void {
+  const { column } = options;
+  const start = Number(column.dictionary_page_offset || column.data_page_offset);
   const length = Number(column.total_compressed_size);
   if (!(start >= 0 && length >= 0 && start + length <= file.byteLength))
     throw new Error('its pages are outside the file');
   const reader = { view: new DataView(file, start, length), offset: 0 };
   let unpacked = Number(column.total_uncompressed_size);
   let values = 0;
-  while (reader.offset < length) {
+  let hasDictionary = false;
+  // hyparquet ignores a last byte too.
+  while (reader.offset < length - 1) {
     const header = parquetHeader(reader);
     const { compressed_page_size: size, uncompressed_page_size: unpackedSize } = header;
     if (!(size >= 0 && reader.offset + size <= length)) throw new Error(`a page claims ${size} bytes`);
@@ -66,44 +69,42 @@ function checkColumn(file: ArrayBuffer, column: ColumnMetaData, levels: Levels, 
     unpacked -= unpackedSize;
     const page = new Uint8Array(file, start + reader.offset, size);
     reader.offset += size;
-    const { num_values: count = 0 } = header.data_page_header ?? header.data_page_header_v2 ?? {};
+    hasDictionary ||= header.type === 'DICTIONARY_PAGE';
+    const data = header.type === 'DATA_PAGE' ? header.data_page_header : header.data_page_header_v2;
+    if (header.type === 'DICTIONARY_PAGE' || data === undefined) continue;
+    const { num_values: count, encoding }: { num_values: number; encoding?: string } = data;
     values += count;
     if (!(count >= 0 && values <= maxValues)) throw new Error(`a page claims ${count} values`);
-    if (header.type === 'DATA_PAGE') checkPage(page, header, column, levels, compressors);
-    if (header.type === 'DATA_PAGE_V2') checkPageV2(page, header, column, levels, compressors);
+    if (encoding === undefined) throw new Error('a page has an unknown encoding');
+    // Without a dictionary, hyparquet returns the indices as values.
+    if (encoding.endsWith('_DICTIONARY') && !hasDictionary) throw new Error('its dictionary is missing');
+    if (header.type === 'DATA_PAGE') checkPage(page, header, options);
+    else checkPageV2(page, header, options);
   }
   if (values !== Number(column.num_values))
     throw new Error(`its pages have ${values} values, but its metadata claims ${column.num_values}`);
 }
 
-function checkPage(
-  bytes: Uint8Array,
-  header: PageHeader,
-  { codec, type }: ColumnMetaData,
-  levels: Levels,
-  compressors: Compressors,
-): void {
+function checkPage(bytes: Uint8Array, header: PageHeader, { column, levels, compressors }: ColumnOptions): void {
   const { num_values: count, encoding, ...page } = header.data_page_header!;
-  const runs = createRuns(decompressPage(bytes, header.uncompressed_page_size, codec, compressors));
-  for (const [width, levelEncoding] of [
-    [levels.repetition, page.repetition_level_encoding],
-    [levels.definition, page.definition_level_encoding],
-  ] as const) {
-    if (width === 0) continue;
-    if (levelEncoding !== 'RLE') throw new Error(`levels in the encoding ${levelEncoding} cannot be read`);
-    runs.check(width, { count, isExact: true }, runs.length());
+  const reader = readerOf(decompressPage(bytes, header.uncompressed_page_size, column.codec, compressors));
+  let present = count;
+  if (levels.repetition > 0) {
+    ensureRuns(page.repetition_level_encoding);
+    checkRuns(reader, readLength(reader), { width: widthOf(levels.repetition), count });
   }
-  // Missing values have no index, so there may be fewer.
-  checkIndices(runs, encoding, type, { count, isExact: levels.definition === 0 });
+  if (levels.definition > 0) {
+    ensureRuns(page.definition_level_encoding);
+    present = countPresent(reader, readLength(reader), { max: levels.definition, count });
+  }
+  checkValues(reader, encoding, { type: column.type, count: present });
 }
 
-function checkPageV2(
-  bytes: Uint8Array,
-  header: PageHeader,
-  { codec, type }: ColumnMetaData,
-  levels: Levels,
-  compressors: Compressors,
-): void {
+function ensureRuns(encoding: string): void {
+  if (encoding !== 'RLE') throw new Error(`levels in the encoding ${encoding} cannot be read`);
+}
+
+function checkPageV2(bytes: Uint8Array, header: PageHeader, { column, levels, compressors }: ColumnOptions): void {
   const page = header.data_page_header_v2!;
   const { num_values: count, num_nulls: nulls, num_rows: rows } = page;
   const [repetitions, definitions] = [page.repetition_levels_byte_length, page.definition_levels_byte_length];
@@ -111,62 +112,28 @@ function checkPageV2(
     throw new Error(`a page claims ${nulls} missing values and ${rows} rows of ${count} values`);
   if (!(repetitions >= 0 && definitions >= 0 && repetitions + definitions <= bytes.length))
     throw new Error('a page claims more levels than it has bytes');
-  const runs = createRuns(bytes);
-  const exact = { count, isExact: true };
-  if (levels.repetition > 0) runs.check(levels.repetition, exact, repetitions);
-  if (levels.definition > 0) runs.check(levels.definition, exact, definitions);
+  const reader = readerOf(bytes);
+  if (levels.repetition > 0) checkRuns(reader, repetitions, { width: widthOf(levels.repetition), count });
+  if (levels.definition > 0) checkRuns(reader, definitions, { width: widthOf(levels.definition), count });
   const size = header.uncompressed_page_size - repetitions - definitions;
   const packed = bytes.subarray(repetitions + definitions);
   const isPacked = page.is_compressed !== false && size !== 0;
-  const values = isPacked ? decompressPage(packed, size, codec, compressors) : packed;
-  checkIndices(createRuns(values), page.encoding, type, { count: count - nulls, isExact: true });
+  const values = isPacked ? decompressPage(packed, size, column.codec, compressors) : packed;
+  checkValues(readerOf(values), page.encoding, { type: column.type, count: count - nulls });
 }
 
-type Runs = ReturnType<typeof createRuns>;
-
-interface RunCount {
-  readonly count: number;
-  /** Otherwise, `count` is the most that there may be. */
-  readonly isExact: boolean;
-}
-
-/** Values that are stored as indices or truths are runs too. */
-function checkIndices(runs: Runs, encoding: string, type: string, count: RunCount): void {
-  if (count.count === 0) return;
-  if (encoding === 'PLAIN_DICTIONARY' || encoding === 'RLE_DICTIONARY') {
-    const width = runs.byte();
-    runs.check(width, width === 0 ? { ...count, isExact: false } : count, runs.left());
-  } else if (encoding === 'RLE' && type === 'BOOLEAN') runs.check(1, count, runs.length());
-}
-
-/** Reads Parquet's hybrid of runs and packed bits, without the values. */
-function createRuns(bytes: Uint8Array) {
-  const reader = { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
-  const left = () => bytes.length - reader.offset;
-  return {
-    left,
-    byte: () => reader.view.getUint8(reader.offset++),
-    /** The length that precedes runs. */
-    length(): number {
-      const length = reader.view.getUint32(reader.offset, true);
-      reader.offset += 4;
-      return length;
-    },
-    /** Throws if the runs in the next `length` bytes do not hold as many values of `width` bits. */
-    check(width: number, { count, isExact }: RunCount, length: number): void {
-      if (length > left() || width > 32) throw new Error(`runs of ${width} bits claim ${length} bytes`);
-      const end = reader.offset + length;
-      let values = 0;
-      while (values < count && reader.offset < end) {
-        const run = readVarInt(reader) >>> 0;
-        const isPacked = (run & 1) === 1;
-        values += isPacked ? (run >>> 1) * 8 : run >>> 1;
-        reader.offset += isPacked ? (run >>> 1) * width : (width + 7) >> 3;
-        // Packed bits come in groups of eight.
-        if (values > count + (isPacked ? 7 : 0)) throw new Error(`a run ends at ${values} of ${count} values`);
-      }
-      if (isExact && values < count) throw new Error(`its runs end at ${values} of ${count} values`);
-      reader.offset = end;
-    },
-  };
+/** Checks the encodings whose counts hyparquet trusts; the others end with the bytes. */
+function checkValues(reader: DataReader, encoding: string, { type, count }: { type: string; count: number }): void {
+  if (count === 0) return;
+  const isTruths = type === 'BOOLEAN';
+  if (encoding === 'RLE' && isTruths) checkRuns(reader, readLength(reader), { width: 1, count });
+  else if (encoding.endsWith('_DICTIONARY') && !isTruths) {
+    const width = reader.view.getUint8(reader.offset++);
+    const length = reader.view.byteLength - reader.offset;
+    // Indices of no bits are all 0 and need no runs.
+    if (width > 0 || length > 0) checkRuns(reader, length, { width, count });
+  } else if (encoding === 'RLE' || encoding.endsWith('_DICTIONARY'))
+    throw new Error(`a page claims the encoding ${encoding} for values of the type ${type}`);
+  else if (encoding === 'DELTA_BYTE_ARRAY') checkPrefixes(reader, count);
+  else if (encoding.startsWith('DELTA_')) checkDeltas(reader, count);
 }

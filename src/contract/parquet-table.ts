@@ -9,7 +9,8 @@ export async function readParquetTable(file: ArrayBuffer, knownColumns: Readonly
     import('hyparquet'),
     import('./parquet-pages'),
   ]);
-  const metadata = decoded(() => parquetMetadata(file));
+  // Looking for geometries, hyparquet would never end if a group claimed fewer than no children.
+  const metadata = decoded(() => parquetMetadata(file, { geoparquet: false }));
   const rows = Number(metadata.num_rows);
   const schema = decoded(() => parquetSchema(metadata));
   const { children } = schema;

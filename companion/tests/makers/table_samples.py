@@ -186,6 +186,9 @@ def _compressed() -> dict[str, Sample]:
             content = parquet(short, compression=codec, data_page_version=version, row_group_size=100)
             made[f"{codec}-pages-{version[0]}.parquet"] = Sample(content, repeats=60)
     made["no-dictionaries.parquet"] = Sample(parquet(short, use_dictionary=False, data_page_size=512), repeats=60)
+    texts = {"id": "DELTA_BYTE_ARRAY", "tokens.list.element": "DELTA_BYTE_ARRAY"}
+    deltas = table(repeats=60)
+    made["text-deltas.parquet"] = Sample(parquet(deltas, use_dictionary=False, column_encoding=texts), repeats=60)
     made["element-names.parquet"] = Sample(parquet(table(), use_compliant_nested_type=False))
     made["gzipped.arrow.gz"] = Sample(gzip.compress(file(table()), mtime=0))
     return made
