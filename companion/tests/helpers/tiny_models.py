@@ -6,12 +6,11 @@ determine which pixels each token covers.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     CLIPImageProcessorPil,
     CLIPVisionConfig,
@@ -34,13 +33,14 @@ from transformers import (
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
     LlavaProcessor,
-    PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
     Qwen2Config,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
     Qwen2VLImageProcessorPil,
+    Qwen2VLProcessor,
     SiglipImageProcessorPil,
     SiglipVisionConfig,
     SmolVLMConfig,
@@ -52,11 +52,22 @@ from transformers import (
 
 from patchlight.embedded.training.vocabulary import token_id
 from patchlight.models.families.registry import Family, Lvlm, family_of
-from patchlight.models.processors import Qwen2_5_VLImagesProcessor
+from patchlight.models.processors import images_only
+from tests.helpers.tiny_parts import (
+    GEMMA_TEMPLATE,
+    IDEFICS_TEMPLATE,
+    LLAVA_TEMPLATE,
+    PATCH_PX,
+    QWEN_TEMPLATE,
+    TILE_PX,
+    WIDTH,
+    byte_tokenizer,
+    text_options,
+    vision_options,
+)
+from tests.helpers.tiny_recent_models import RECENT
 
-_ATTENTION_OUT = re.compile(r"(vision_tower|vision_model|visual)\..*(out_proj|attn\.proj)\.")
-PAD, BOS, EOS = "<pad>", "<s>", "</s>"
-PATCH_PX, TILE_PX, WIDTH = 14, 56, 32
+_ATTENTION_OUT = re.compile(r"(vision_tower|vision_model|visual)\..*(out_proj|o_proj|projection_layer|attn\.proj)\.")
 
 
 class Tiny(NamedTuple):
@@ -65,31 +76,6 @@ class Tiny(NamedTuple):
     model: Lvlm
     processor: Any
     family: Family
-
-
-def byte_tokenizer(extra: Sequence[str] = (), *, named: dict[str, str] | None = None) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer without merges: one token per byte. `extra` are special tokens; those in `named`
-    become attributes of the tokenizer.
-    """
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    special = [PAD, BOS, EOS, *extra]
-    vocabulary = {token: number for number, token in enumerate([*special, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])]
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token=BOS,
-        eos_token=EOS,
-        pad_token=PAD,
-        additional_special_tokens=list(extra),
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-        **({"extra_special_tokens": named} if named else {}),
-    )
 
 
 def tiny(kind: str, *, local: bool = False, seed: int = 0) -> Tiny:
@@ -117,41 +103,6 @@ def save(lvlm: Tiny, folder: Path) -> None:
     lvlm.processor.save_pretrained(folder)
 
 
-def _text(tokenizer: PreTrainedTokenizerFast, **more: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": len(tokenizer),
-        "hidden_size": WIDTH,
-        "intermediate_size": 2 * WIDTH,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 4096,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-        "tie_word_embeddings": False,
-        **more,
-    }
-
-
-def _vision(*, image: int = TILE_PX, patch: int = PATCH_PX) -> dict[str, Any]:
-    return {
-        "hidden_size": 24,
-        "intermediate_size": 48,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "image_size": image,
-        "patch_size": patch,
-    }
-
-
-_LLAVA_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'].upper() + ': ' }}{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}{{ '<image>\n' }}{% else %}{{ part['text'] + ' ' }}{% endif %}{% endfor %}"
-    "{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
-)
-
-
 def _llava(
     *, tower: str = "clip", text: str = "llama", selection: Literal["default", "full"] = "default", resizer: Any = None
 ) -> tuple[Any, Any]:
@@ -159,8 +110,8 @@ def _llava(
     towers = {"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}
     texts = {"llama": LlamaConfig, "gemma": GemmaConfig, "qwen2": Qwen2Config}
     config = LlavaConfig(
-        vision_config=towers[tower](**_vision()),
-        text_config=texts[text](**_text(tokenizer), **({"head_dim": 8} if text == "gemma" else {})),
+        vision_config=towers[tower](**vision_options()),
+        text_config=texts[text](**text_options(tokenizer), **({"head_dim": 8} if text == "gemma" else {})),
         image_token_index=token_id(tokenizer, "<image>"),
         vision_feature_layer=-1,
         vision_feature_select_strategy=selection,
@@ -172,7 +123,7 @@ def _llava(
         patch_size=PATCH_PX,
         vision_feature_select_strategy=selection,
         num_additional_image_tokens=int(tower == "clip"),
-        chat_template=_LLAVA_TEMPLATE,
+        chat_template=LLAVA_TEMPLATE,
     )
     return LlavaForConditionalGeneration(config), processor
 
@@ -181,8 +132,8 @@ def _vip_llava() -> tuple[Any, Any]:
     """VipLlava concatenates the features of several layers."""
     _, processor = _llava()
     config = VipLlavaConfig(
-        vision_config=CLIPVisionConfig(**_vision()),
-        text_config=LlamaConfig(**_text(processor.tokenizer)),
+        vision_config=CLIPVisionConfig(**vision_options()),
+        text_config=LlamaConfig(**text_options(processor.tokenizer)),
         image_token_index=token_id(processor.tokenizer, "<image>"),
         vision_feature_layer=[-2, -1],
     )
@@ -208,8 +159,8 @@ def _llava_next(*, tower: str = "clip", side: int = TILE_PX) -> tuple[Any, Any]:
     pinpoints = [[side, 2 * side], [2 * side, side], [2 * side, 2 * side], [3 * side, side], [side, 3 * side]]
     selection: Literal["default", "full"] = "default" if tower == "clip" else "full"
     config = LlavaNextConfig(
-        vision_config={"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}[tower](**_vision(image=side)),
-        text_config=LlamaConfig(**_text(tokenizer)),
+        vision_config={"clip": CLIPVisionConfig, "siglip": SiglipVisionConfig}[tower](**vision_options(image=side)),
+        text_config=LlamaConfig(**text_options(tokenizer)),
         image_token_index=token_id(tokenizer, "<image>"),
         vision_feature_layer=-1,
         vision_feature_select_strategy=selection,
@@ -223,16 +174,9 @@ def _llava_next(*, tower: str = "clip", side: int = TILE_PX) -> tuple[Any, Any]:
         patch_size=PATCH_PX,
         vision_feature_select_strategy=selection,
         num_additional_image_tokens=int(tower == "clip"),
-        chat_template=_LLAVA_TEMPLATE,
+        chat_template=LLAVA_TEMPLATE,
     )
     return LlavaNextForConditionalGeneration(config), processor
-
-
-_QWEN_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}"
-    "{% endfor %}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 
 
 def _qwen(*, older: bool = False) -> tuple[Any, Any]:
@@ -254,22 +198,16 @@ def _qwen(*, older: bool = False) -> tuple[Any, Any]:
     make_config, make_model = kinds
     config = make_config(
         vision_config=vision,
-        text_config=_text(tokenizer, rope_parameters={"rope_type": "default", "mrope_section": [2, 1, 1]}),
+        text_config=text_options(tokenizer, rope_parameters={"rope_type": "default", "mrope_section": [2, 1, 1]}),
         image_token_id=image,
         video_token_id=video,
         vision_start_token_id=start,
         vision_end_token_id=end,
     )
     resizer = Qwen2VLImageProcessorPil(size={"shortest_edge": 28 * 28 * 4, "longest_edge": 28 * 28 * 48})
-    processor = Qwen2_5_VLImagesProcessor(resizer, tokenizer, chat_template=_QWEN_TEMPLATE)
+    kind: Any = images_only(Qwen2VLProcessor if older else Qwen2_5_VLProcessor)
+    processor = kind(resizer, tokenizer, chat_template=QWEN_TEMPLATE)
     return make_model(config), processor
-
-
-_IDEFICS_TEMPLATE = (
-    "<s>{% for message in messages %}{{ message['role'].capitalize() }}:{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}<end_of_utterance>\n"
-    "{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
-)
 
 
 def _idefics(*, smol: bool = False) -> tuple[Any, Any]:
@@ -284,21 +222,14 @@ def _idefics(*, smol: bool = False) -> tuple[Any, Any]:
     )
     make_config, make_model, make_resizer = kinds
     config = make_config(
-        vision_config=_vision(),
-        text_config=LlamaConfig(**_text(tokenizer)),
+        vision_config=vision_options(),
+        text_config=LlamaConfig(**text_options(tokenizer)),
         image_token_id=token_id(tokenizer, "<image>"),
         scale_factor=2,
     )
     resizer = make_resizer(size={"longest_edge": 3 * TILE_PX}, max_image_size={"longest_edge": TILE_PX})
-    processor = Idefics3Processor(resizer, tokenizer, image_seq_len=4, chat_template=_IDEFICS_TEMPLATE)
+    processor = Idefics3Processor(resizer, tokenizer, image_seq_len=4, chat_template=IDEFICS_TEMPLATE)
     return make_model(config), processor
-
-
-_GEMMA_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}<start_of_turn>{{ message['role'] }}\n"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<start_of_image>{% else %}{{ part['text'] }}"
-    "{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
-)
 
 
 def _gemma(*, crops: bool = False) -> tuple[Any, Any]:
@@ -306,9 +237,9 @@ def _gemma(*, crops: bool = False) -> tuple[Any, Any]:
     tokenizer = byte_tokenizer([*named.values(), "<start_of_turn>", "<end_of_turn>"], named=named)
     image = token_id(tokenizer, "<image_soft_token>")
     # One layer attends to the last 24 positions, the other to all; the prompt is longer than 24 tokens.
-    text = _text(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=24)
+    text = text_options(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=24)
     config = Gemma3Config(
-        vision_config=SiglipVisionConfig(**_vision(patch=7), vision_use_head=False),
+        vision_config=SiglipVisionConfig(**vision_options(patch=7), vision_use_head=False),
         text_config=Gemma3TextConfig(**text, layer_types=["sliding_attention", "full_attention"]),
         image_token_index=image,
         boi_token_index=token_id(tokenizer, "<start_of_image>"),
@@ -317,7 +248,7 @@ def _gemma(*, crops: bool = False) -> tuple[Any, Any]:
         tie_word_embeddings=False,
     )
     resizer = Gemma3ImageProcessorPil(size={"height": TILE_PX, "width": TILE_PX})
-    processor: Any = Gemma3Processor(resizer, tokenizer, chat_template=_GEMMA_TEMPLATE, image_seq_length=16)
+    processor: Any = Gemma3Processor(resizer, tokenizer, chat_template=GEMMA_TEMPLATE, image_seq_length=16)
     if crops:
         pan_and_scan = {"do_pan_and_scan": True, "pan_and_scan_min_crop_size": 40}
         processor.images_kwargs = {**processor.images_kwargs, **pan_and_scan}
@@ -339,5 +270,6 @@ _MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
     "smolvlm": lambda: _idefics(smol=True),
     "gemma3": _gemma,
     "gemma3-crops": lambda: _gemma(crops=True),
+    **RECENT,
 }
 KINDS = tuple(_MAKERS)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..models.families.registry import extend
+from ..models.language_model import logits_of, on_device
 from ..models.loading import Loaded
 from ..models.reading import Reading
 from .answer import Answer, ExplanationMethod, Logits, Passes, Pause
@@ -229,9 +230,6 @@ def _log_prob_tolerance(dtype: torch.dtype) -> float:
 def _ordinary_log_probs(answer: Answer) -> Tensor:
     """Log-probabilities [T, vocabulary] on the CPU, computed with the model's own attention."""
     model: Any = answer.loaded.model
-    fed = {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-        for name, value in extend(answer.reading, answer.ids[:-1]).items()
-    }
+    fed = on_device(model, extend(answer.reading, answer.ids[:-1]))
     states = model.model(**fed, use_cache=False).last_hidden_state[0]
-    return model.lm_head(states[answer.positions.to(states.device)]).float().log_softmax(-1).cpu()
+    return logits_of(model, states[answer.positions.to(states.device)]).float().log_softmax(-1).cpu()

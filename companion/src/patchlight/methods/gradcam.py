@@ -76,7 +76,7 @@ def _features(call: DecoderCall, positions: torch.Tensor, layer: int) -> tuple[t
         parts = without_weight_gradients(call.decoder), without_weight_gradients(call.lm_head)
         with parts[0], parts[1], torch.enable_grad():
             states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state
-            logits = call.lm_head(states[0, positions.to(states.device)])
+            logits = call.logits(states[0, positions.to(states.device)])
     finally:
         handle.remove()
     return features[0], logits

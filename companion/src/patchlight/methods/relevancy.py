@@ -74,7 +74,7 @@ def observed_pass(
             states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
         positions = positions.to(states.device)  # the embeddings may be on another device
         with without_weight_gradients(call.lm_head):
-            logits = call.lm_head(states[0, positions].to(embeds.dtype))
+            logits = call.logits(states[0, positions].to(embeds.dtype))
     return ObservedPass(x, positions, logits, states)
 
 
@@ -158,7 +158,7 @@ def incremental_steps(
                 states = _states(
                     call.decoder, {**arguments, "inputs_embeds": x, "past_key_values": cache, "use_cache": True}
                 )
-            logits = call.lm_head(states[0, -1:].to(embeds.dtype))
+            logits = call.logits(states[0, -1:].to(embeds.dtype))
             contributions = _Contributions()
             observe(logits[0, token], x, contributions)
         _detach(cache)

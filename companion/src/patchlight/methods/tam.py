@@ -45,7 +45,7 @@ def token_activation(answer: Answer, passes: Passes) -> Generator[Logits | Token
     with torch.no_grad():
         states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state[0]
         query = states[answer.positions.to(states.device)]
-        logits = call.lm_head(query)
+        logits = call.logits(query)
     passes.forward += 1
     yield Logits(logits)
     inputs = TamStates(

@@ -19,6 +19,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from .language_model import logits_of, on_device
 from .reading import Lvlm, Reading
 from .sampling import Sampling
 
@@ -59,8 +60,8 @@ class Step:
     """One answer token.
 
     log_prob and alternatives (id, log-probability; most likely first) come from the raw logits, before temperature and
-    repetition penalty. query_state [d] is the last hidden state that predicted the token: `lm_head(query_state)`
-    equals those logits. is_end marks an end token, which is always the last step.
+    repetition penalty. query_state [d] is the last hidden state that predicted the token:
+    `logits_of(model, query_state)` equals those logits. is_end marks an end token, which is always the last step.
     """
 
     index: int
@@ -98,11 +99,7 @@ def decode(
     check_generation(model)
     if stop():
         return
-    device = model.device
-    fed: dict[str, Any] = {
-        name: value.to(device, model.dtype if value.is_floating_point() else None)
-        for name, value in reading.inputs.items()
-    }
+    fed = on_device(model, reading.inputs)
     ids = fed["input_ids"]
     cache = DynamicCache(config=model.config.get_text_config(decoder=True))
     choose = _Chooser(model, sampling)
@@ -113,7 +110,7 @@ def decode(
         # Not inference_mode: gradient methods cannot use its tensors afterwards.
         with torch.no_grad():
             states = model.model(**fed, past_key_values=cache, use_cache=True).last_hidden_state[0]
-            token, facts = choose(ids, states, model.lm_head(states[-1:]))
+            token, facts = choose(ids, states, logits_of(model, states[-1:]))
         finite, token_id, log_prob, *top = facts.tolist()
         if not finite:
             raise NonFiniteStates(f"the model's hidden states are not finite at token {index}; try dtype bfloat16")

@@ -1,42 +1,90 @@
-"""Processors for models that also accept video, without the video parts.
+"""Processors limited to text and still images, which Pillow prepares.
 
-The video parts need torchvision, and SmolVLM's also needs num2words. Patchlight only uses still images and prepares
-them with Pillow.
+transformers' video processors need torchvision, and SmolVLM's processor also needs num2words. Patchlight uses neither:
+torchvision resizes images to other pixel values than Pillow, and the page reproduces Pillow's.
 """
 
 from typing import Any
 
-from transformers import AutoImageProcessor, AutoProcessor, Idefics3Processor, ProcessorMixin, Qwen2_5_VLProcessor
+from transformers import AutoImageProcessor, AutoProcessor, Idefics3Processor, ProcessorMixin
+from transformers.image_processing_base import ImageProcessingMixin
+from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
 
 from .families.llava import CLIP
+from .lfm2_images import Lfm2VlPillowProcessor
+from .pixtral_images import PixtralProcessorPil
 from .sizes import side
 
 _SIZES = ("patch_size", "merge_size", "temporal_patch_size")
+_PARTS = ("image_processor", "tokenizer")
+_LFM2 = "lfm2_vl"
 
 
-class Qwen2_5_VLImagesProcessor(Qwen2_5_VLProcessor):
-    """Processor for Qwen2-VL and Qwen2.5-VL, limited to text and images."""
+class NoPillowProcessor(ValueError):
+    """The model's images can only be prepared with torchvision."""
 
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: Any = None, **_: Any):
-        self.image_token = getattr(tokenizer, "image_token", "<|image_pad|>")
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        self.video_token = getattr(tokenizer, "video_token", "<|video_pad|>")
-        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+def check_pillow(config: Any) -> None:
+    """Raise NoPillowProcessor if transformers has no image processor for this model type that uses Pillow."""
+    backends = IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type)
+    if config.model_type == _LFM2:
+        return
+    if isinstance(backends, dict) and not backends.get("pil"):
+        raise NoPillowProcessor(
+            f"the images of a {config.model_type} model can only be prepared with torchvision "
+            f"({', '.join(map(str, backends.values()))}), but Patchlight prepares images with Pillow, so that the page "
+            "shows the pixels that the model reads: use a model of another type"
+        )
+
+
+class _ImagesOnly(ProcessorMixin):
+    """Comes after a processor class in the order of inheritance, and leaves out its other parts, such as a video
+    processor.
+    """
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        return [name for name in super().get_attributes() if name in _PARTS]
+
+    @classmethod
+    def _get_arguments_from_pretrained(cls, *args: Any, **options: Any) -> list[Any]:
+        loaded = dict(zip(cls.get_attributes(), super()._get_arguments_from_pretrained(*args, **options), strict=True))
+        return [loaded.get(name) for name in super().get_attributes()]
+
+    def __init__(self, *args: Any, **options: Any):
+        parts = dict(zip(super().get_attributes(), args, strict=False)) | options
+        super().__init__(**{name: parts[name] for name in (*_PARTS, "chat_template") if name in parts})
+
+
+def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """Return a processor class without its parts for video and audio, or the class itself if it has none.
+
+    The arguments that stand for these parts may be None.
+    """
+    if set(kind.get_attributes()) <= set(_PARTS):
+        return kind
+    # The name is saved with the processor, and names the class when it is loaded again.
+    return type(kind.__name__, (kind, _ImagesOnly), {"__module__": kind.__module__})
 
 
 def load_processor(model: str, config: Any, **source: Any) -> Any:
-    """Load a model's processor from the Hub or a folder.
+    """Load a model's processor from the Hub or a folder. `settle_sizes` must follow.
 
-    The processor resizes images with Pillow, whose results the page reproduces. `settle_sizes` must follow.
+    Raises NoPillowProcessor if its images cannot be prepared with Pillow.
     """
-    kinds: dict[str, Any] = {
-        "qwen2_vl": Qwen2_5_VLImagesProcessor,
-        "qwen2_5_vl": Qwen2_5_VLImagesProcessor,
+    check_pillow(config)
+    if config.model_type == _LFM2:
+        return Lfm2VlPillowProcessor.from_pretrained(model, **source)
+    kind: Any = AutoProcessor
+    if config.model_type == "smolvlm":
         # SmolVLM writes the prompt for an image the same way as Idefics3.
-        "smolvlm": Idefics3Processor,
-    }
-    processor = kinds.get(config.model_type, AutoProcessor).from_pretrained(model, **source)
+        kind = Idefics3Processor
+    elif (name := _processor_name(model, config, source)).startswith("PixtralProcessor"):
+        kind = PixtralProcessorPil
+    elif (found := processor_class_from_name(name)) is not None and images_only(found) is not found:
+        kind = images_only(found)
+    processor = kind.from_pretrained(model, **source)
     processor.image_processor = AutoImageProcessor.from_pretrained(model, backend="pil", **source)
     return processor
 
@@ -55,3 +103,14 @@ def settle_sizes(processor: Any, config: Any) -> None:
         for name in _SIZES:
             if getattr(owner, name, None) is not None:
                 setattr(owner, name, side(getattr(owner, name), f"{name} of the {what}"))
+
+
+def _processor_name(model: str, config: Any, source: dict[str, Any]) -> str:
+    """Return the name of the processor's class in its files, or that of the model type; "" if neither is known."""
+    for read in (ProcessorMixin.get_processor_dict, ImageProcessingMixin.get_image_processor_dict):
+        try:
+            if name := read(model, **source)[0].get("processor_class"):
+                return name
+        except OSError:
+            continue
+    return PROCESSOR_MAPPING_NAMES.get(config.model_type) or ""

@@ -62,7 +62,7 @@ class Reading(NamedTuple):
     inputs: a batch of one on the CPU, as `model.forward` accepts it. patch_columns [P] int64 and places (one per
     patch): frames in order, each row-major; newline and class tokens are not patches. prompt_columns [m] int64: every
     column that is neither an image token nor padding, special tokens included. preprocessing: a description of how the
-    image was prepared.
+    image was prepared. answer_type: the `token_type_ids` of an answer's tokens, if the model has token types.
     """
 
     inputs: BatchFeature
@@ -71,6 +71,7 @@ class Reading(NamedTuple):
     prompt_columns: Tensor
     preprocessing: str
     places: tuple[Place, ...]
+    answer_type: int = 0
 
 
 class Lvlm(Protocol):

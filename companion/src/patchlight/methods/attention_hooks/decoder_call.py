@@ -10,56 +10,35 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from ...models.language_model import decoder_arguments, logits_of
 from .observe import observed_attention
 
 
 class DecoderCall(NamedTuple):
-    """A call to a language model for one sequence. decoder: the language model without its LM head, which is `lm_head`.
+    """A call to the language model of `model` for one sequence. decoder: the language model without its LM head.
 
     arguments: keyword arguments of the decoder's forward pass. They include `inputs_embeds` [1, n, d] with the image
     features in place.
     """
 
+    model: Any
     decoder: Any
-    lm_head: Any
     arguments: Mapping[str, Any]
 
+    @property
+    def lm_head(self) -> Any:
+        """The output layer; `logits` also applies what the model does to its output."""
+        return self.model.lm_head
 
-class _Captured(Exception):
-    """Raised when the model calls its decoder, to end the model's forward pass."""
-
-    def __init__(self, arguments: dict[str, Any]):
-        super().__init__()
-        self.arguments = arguments
+    def logits(self, states: torch.Tensor) -> torch.Tensor:
+        """Compute logits [..., vocabulary] from last hidden states [..., d]."""
+        return logits_of(self.model, states)
 
 
 def decoder_call(model: Any, decoder: nn.Module, inputs: Mapping[str, Any]) -> DecoderCall:
-    """Capture the call that `model.model(**inputs)` makes to its decoder.
-
-    By then, the model has embedded the images and built positions and masks.
-
-    inputs: a batch of one on any device. Tensors are moved to the model's device, and floats are cast to its dtype.
-    Raises ValueError if the model does not call the decoder, or calls it with positional arguments.
-    """
-
-    def capture(module: nn.Module, positional: tuple[Any, ...], named: dict[str, Any]) -> None:
-        if positional:
-            raise ValueError(f"{type(model).__name__} calls its decoder with {len(positional)} positional arguments")
-        raise _Captured(named)
-
-    fed = {
-        name: value.to(model.device, model.dtype if value.is_floating_point() else None)
-        for name, value in inputs.items()
-    }
-    handle = decoder.register_forward_pre_hook(capture, with_kwargs=True)
-    try:
-        with observed_attention(decoder), torch.no_grad():
-            model.model(**fed, use_cache=False)
-    except _Captured as captured:
-        return DecoderCall(decoder, model.lm_head, captured.arguments)
-    finally:
-        handle.remove()
-    raise ValueError(f"{type(model).__name__} did not call the decoder {type(decoder).__name__}")
+    """Capture the call that `model.model(**inputs)` makes to its decoder; see `decoder_arguments`."""
+    with observed_attention(decoder):
+        return DecoderCall(model, decoder, decoder_arguments(model, decoder, inputs))
 
 
 def sliced(call: DecoderCall, start: int, stop: int) -> dict[str, Any]:
@@ -67,6 +46,7 @@ def sliced(call: DecoderCall, start: int, stop: int) -> dict[str, Any]:
 
     `inputs_embeds` is left out. Raises ValueError if a tensor argument cannot be sliced by token.
     """
+    n = call.arguments["inputs_embeds"].shape[1]
 
     def slice_mask(value: Any) -> Any:
         if value is None:
@@ -77,14 +57,27 @@ def sliced(call: DecoderCall, start: int, stop: int) -> dict[str, Any]:
 
     arguments: dict[str, Any] = {}
     for name, value in call.arguments.items():
-        if name in ("inputs_embeds", "past_key_values", "use_cache"):
-            continue
-        if name == "attention_mask":
-            arguments[name] = slice_mask(value)
-        elif not isinstance(value, torch.Tensor):
-            arguments[name] = value
-        elif name in ("position_ids", "cache_position"):
-            arguments[name] = value[..., start:stop]
-        else:
-            raise ValueError(f"cannot slice the decoder's argument {name} {list(value.shape)} by token")
+        match name:
+            case "inputs_embeds" | "past_key_values" | "use_cache" | "visual_pos_masks" | "deepstack_visual_embeds":
+                continue
+            case "attention_mask":
+                arguments[name] = slice_mask(value)
+            case "position_ids" | "cache_position" if value is not None:
+                arguments[name] = value[..., start:stop]
+            case "per_layer_inputs" if value is not None:
+                arguments[name] = value[:, start:stop]
+            case _ if not isinstance(value, torch.Tensor):
+                arguments[name] = value
+            case _ if value.shape[:2] == (1, n):
+                arguments[name] = value[:, start:stop]
+            case _:
+                raise ValueError(f"cannot slice the decoder's argument {name} {list(value.shape)} by token")
+    if (seen := call.arguments.get("visual_pos_masks")) is not None:
+        # Features that the first layers add at the image tokens: one row per image token.
+        first, last = int(seen[0, :start].sum()), int(seen[0, :stop].sum())
+        if last > first:
+            arguments["visual_pos_masks"] = seen[:, start:stop]
+            arguments["deepstack_visual_embeds"] = [
+                rows[first:last] for rows in call.arguments["deepstack_visual_embeds"]
+            ]
     return arguments

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+from ...models.language_model import final_norm_of, layers_of
 from .decoder_call import DecoderCall
 from .replace import AttentionInputs, register_attention, use_attention, without_weight_gradients
 
@@ -76,7 +77,7 @@ def record_attention(
 
     with _recorded(call, record):
         states = call.decoder(**{**call.arguments, "use_cache": False}).last_hidden_state
-    return call.lm_head(states[0, positions.to(states.device)])
+    return call.logits(states[0, positions.to(states.device)])
 
 
 class LocalGradients(NamedTuple):
@@ -105,7 +106,8 @@ def local_gradients(
     and one backward pass from the layer's output to `o` serves all tokens at once. Calls `on_layer` with the gradients
     of each layer, and returns the logits [t, vocabulary].
     """
-    layers, rows = call.decoder.layers, positions.to(call.arguments["inputs_embeds"].device)
+    layers, final_norm = layers_of(call.decoder), final_norm_of(call.decoder)
+    rows = positions.to(call.arguments["inputs_embeds"].device)
     current: list[LayerAttention] = []
 
     def record(attention: LayerAttention) -> torch.Tensor:
@@ -120,7 +122,7 @@ def local_gradients(
             return output
         attention = current.pop()
         at = rows.to(output.device)
-        scores = call.lm_head(call.decoder.norm(output[:, at])[0])
+        scores = call.logits(final_norm(output[:, at])[0])
         total = scores.gather(1, tokens.to(scores.device)[:, None]).sum()
         (gradient,) = torch.autograd.grad(total, attention.out)
         g = torch.einsum("htw,hnw->thn", gradient[0, :, at].float(), attention.v.float())
@@ -136,4 +138,4 @@ def local_gradients(
         for handle in handles:
             handle.remove()
     with torch.no_grad():
-        return call.lm_head(states[0, rows.to(states.device)])
+        return call.logits(states[0, rows.to(states.device)])

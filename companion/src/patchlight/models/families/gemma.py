@@ -5,32 +5,26 @@ longer side.
 import math
 from typing import Any
 
-import torch
 from PIL import Image
-from torch import nn
 
 from ..reading import (
     Lvlm,
-    Place,
     Reading,
     Trace,
     check_token_count,
     columns_of,
     encode_question,
-    grid_places,
     resampling_name,
 )
+from .base import BaseFamily
+from .tiles import Grid, joined_tiles, whole_image
 
 
-class Gemma3:
+class Gemma3(BaseFamily):
     """Reads an image as k x k tokens (such as 16 x 16), each the mean of several encoder patches (such as 4 x 4)."""
 
     name = "Gemma 3"
     model_types = ("gemma3",)
-
-    def unsupported_reason(self, config: Any) -> str | None:
-        """Return why a config of one of these model types is not supported, or None if it is supported."""
-        return None
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
         """Read the image as one frame, `image`, or, with crops, as `detail` (the joined crops) and `overview`."""
@@ -44,30 +38,16 @@ class Gemma3:
         overview = Trace.of(image).resized(width, height)
         steps = f"stretched to {width} x {height} px ({resampling_name(resizer.resample)})"
         crops = images - 1
+        grids = [Grid(columns, k, k, tile) for tile, columns in enumerate(image_columns.split(k * k))]
         if crops == 0:
-            frame = overview.framed("image", k, k)
-            return Reading(inputs, (frame,), image_columns, prompt_columns, steps, tuple(grid_places(0, k, k)))
+            frames, patch_columns, places = whole_image(overview, grids[0])
+            return Reading(inputs, frames, patch_columns, prompt_columns, steps, places)
 
         across, down = (crops, 1) if image.width >= image.height else (1, crops)
         # All crops have the same size, rounded up; the last may be a few pixels short and is stretched to match.
         crop_width, crop_height = math.ceil(image.width / across), math.ceil(image.height / down)
         joined = Trace.of(image).cropped(0, 0, across * crop_width, down * crop_height)
         detail = joined.resized(across * width, down * height)
-        frames = (detail.framed("detail", down * k, across * k), overview.framed("overview", k, k))
-        tiles = image_columns[k * k :].view(down, across, k, k)
-        patch_columns = torch.cat([tiles.transpose(1, 2).reshape(-1), image_columns[: k * k]])
-        places = [
-            Place(0, 1 + row // k * across + col // k, row % k, col % k)
-            for row in range(down * k)
-            for col in range(across * k)
-        ] + grid_places(0, k, k)
+        frames, patch_columns, places = joined_tiles(detail, grids[1:], across, (overview, grids[0]))
         steps += f"; plus {crops} crops along the longer side, each {steps}"
-        return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
-
-    def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the LM head."""
-        return model.model.language_model
-
-    def layers(self, model: Lvlm) -> nn.ModuleList:
-        """Return the language model's layers, first to last."""
-        return model.model.language_model.layers
+        return Reading(inputs, frames, patch_columns, prompt_columns, steps, places)

@@ -6,35 +6,29 @@ import math
 import re
 from typing import Any
 
-import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..reading import (
-    Frame,
     Lvlm,
-    Place,
     Reading,
     Trace,
     check_token_count,
     columns_of,
     encode_question,
-    grid_places,
     resampling_name,
 )
+from .base import BaseFamily
+from .tiles import Grid, joined_tiles, whole_image
 
 _TILE = re.compile(r"<row_(\d+)_col_(\d+)>")
 
 
-class Idefics:
+class Idefics(BaseFamily):
     """Pools each tile to k x k tokens by pixel shuffle. An image too small to be split is read once, as a whole."""
 
     name = "Idefics3 / SmolVLM"
     model_types = ("idefics3", "smolvlm")
-
-    def unsupported_reason(self, config: Any) -> str | None:
-        """Return why a config of one of these model types is not supported, or None if it is supported."""
-        return None
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
         """Read the image as `detail` (the joined tiles) and `overview`, or as `image` alone if it is not split."""
@@ -49,39 +43,22 @@ class Idefics:
         resizer = processor.image_processor
         side, filter_name = resizer.max_image_size["longest_edge"], resampling_name(resizer.resample)
         overview = Trace.of(image).resized(side, side)
+        grids = [Grid(run, k, k, tile) for tile, run in enumerate(runs)]
         if len(runs) == 1:
-            frame = overview.framed("image", k, k)
+            frames, patch_columns, places = whole_image(overview, grids[0])
             steps = f"stretched to {side} x {side} px ({filter_name})"
-            return Reading(inputs, (frame,), image_columns, prompt_columns, steps, tuple(grid_places(0, k, k)))
+            return Reading(inputs, frames, patch_columns, prompt_columns, steps, places)
 
         down, across = _tile_grid(processor.tokenizer, inputs["input_ids"][0], runs)
         if len(runs) != down * across + 1:
             raise ValueError(f"the prompt has {len(runs)} tiles, expected {down} x {across} and an overview")
         detail = Trace.of(image).resized(across * side, down * side)
-        frames: tuple[Frame, ...] = (
-            detail.framed("detail", down * k, across * k),
-            overview.framed("overview", k, k),
-        )
-        tiles = torch.stack(runs[:-1]).view(down, across, k, k)
-        patch_columns = torch.cat([tiles.transpose(1, 2).reshape(-1), runs[-1]])
-        places = [
-            Place(0, row // k * across + col // k, row % k, col % k)
-            for row in range(down * k)
-            for col in range(across * k)
-        ] + grid_places(down * across, k, k)
+        frames, patch_columns, places = joined_tiles(detail, grids[:-1], across, (overview, grids[-1]))
         steps = (
             f"stretched to {detail.width} x {detail.height} px ({filter_name}), split into {across} x {down} tiles of "
             f"{side} px; plus the whole image stretched to {side} x {side} px"
         )
-        return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
-
-    def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the LM head."""
-        return model.model.text_model
-
-    def layers(self, model: Lvlm) -> nn.ModuleList:
-        """Return the language model's layers, first to last."""
-        return model.model.text_model.layers
+        return Reading(inputs, frames, patch_columns, prompt_columns, steps, places)
 
 
 def _runs(columns: Tensor) -> list[Tensor]:

@@ -3,16 +3,17 @@
 from typing import Any
 
 from PIL import Image
-from torch import nn
 
 from ..reading import Lvlm, Reading, Trace, check_token_count, columns_of, encode_question, grid_places, resampling_name
 from ..sizes import height_width
+from .base import BaseFamily
+from .pixtral import read_pixtral
 
 PROMPT = "USER: <image>\n{question} ASSISTANT:"
-CLIP, SIGLIP = "clip_vision_model", "siglip_vision_model"
+CLIP, SIGLIP, PIXTRAL = "clip_vision_model", "siglip_vision_model", "pixtral"
 
 
-class Llava:
+class Llava(BaseFamily):
     """CLIP or SigLIP as the vision tower, with any language model that transformers can combine with it (Llama, Gemma,
     Qwen2, ...).
     """
@@ -22,10 +23,12 @@ class Llava:
 
     def unsupported_reason(self, config: Any) -> str | None:
         """Return why a config of one of these model types is not supported, or None if it is supported."""
-        return unsupported_tower(config)
+        return None if config.vision_config.model_type == PIXTRAL else unsupported_tower(config)
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
         """Read the image as one frame, `image`: the patches that the encoder receives."""
+        if model.config.vision_config.model_type == PIXTRAL:
+            return read_pixtral(model, processor, image, question)
         inputs = encode_question(processor, image, question, image_token=processor.image_token, fallback_prompt=PROMPT)
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         trace, steps = trace_square(processor.image_processor, Trace.of(image))
@@ -39,14 +42,6 @@ class Llava:
         check_token_count(len(image_columns), rows * cols + extra, f"an image of {rows} x {cols} patches")
         places = grid_places(0, rows, cols)
         return Reading(inputs, (frame,), image_columns[extra:], prompt_columns, steps, tuple(places))
-
-    def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the LM head."""
-        return model.model.language_model
-
-    def layers(self, model: Lvlm) -> nn.ModuleList:
-        """Return the language model's layers, first to last."""
-        return model.model.language_model.layers
 
 
 def unsupported_tower(config: Any) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 from transformers.image_utils import ChannelDimension
 from transformers.models.llava_next.modeling_llava_next import unpad_image
@@ -25,10 +25,11 @@ from ..reading import (
     resampling_name,
 )
 from ..sizes import side as side_of
+from .base import BaseFamily
 from .llava import PROMPT, unsupported_tower
 
 
-class LlavaNext:
+class LlavaNext(BaseFamily):
     """Image tokens: the overview's patches, then the joined tiles row by row, with a newline token after each row."""
 
     name = "LLaVA-NeXT"
@@ -50,14 +51,14 @@ class LlavaNext:
         image_columns, prompt_columns = columns_of(inputs, model.config.image_token_id)
         resizer = processor.image_processor
         side = _tile_px(resizer)
-        k = side // side_of(processor.patch_size, "patch_size of the processor")
+        k = self.patches_per_side(model, processor, side)
         height, width = select_best_resolution((image.height, image.width), resizer.image_grid_pinpoints)
         down, across = height // side, width // side
 
         # Apply the model's own unpadding to patch numbers instead of features.
         numbers = torch.arange(down * k * across * k).view(1, down * k, across * k)
-        kept = unpad_image(numbers, (image.height, image.width))[0]
-        rows, cols = kept.shape
+        unpadded = unpad_image(numbers, (image.height, image.width))[0]
+        rows, cols = self.shrunk_grid(model, unpadded.shape[0], unpadded.shape[1], k)
         expected = k * k + rows * (cols + 1)
         what = f"an image of {rows} x {cols} patches and an overview of {k} x {k}"
         check_token_count(len(image_columns), expected, what)
@@ -70,14 +71,16 @@ class LlavaNext:
 
         # Patches are side / k pixels apart: 384 / 27 for SigLIP, whose encoder leaves 6 px of each tile unread.
         pitch = side / k
-        top, left = divmod(int(kept[0, 0]), across * k)
-        rect = _padded(image, height, width).part(left * pitch, top * pitch, cols * pitch, rows * pitch)
+        top, left = divmod(int(unpadded[0, 0]), across * k)
+        covered_height, covered_width = (count * pitch for count in unpadded.shape)
+        rect = _padded(image, height, width).part(left * pitch, top * pitch, covered_width, covered_height)
         frames = (
-            Frame("detail", rect, rows, cols, round(cols * pitch), round(rows * pitch)),
+            Frame("detail", rect, rows, cols, round(covered_width), round(covered_height)),
             overview.framed("overview", k, k),
         )
         lines = image_columns[k * k :].view(rows, cols + 1)
         patch_columns = torch.cat([lines[:, :cols].reshape(-1), image_columns[: k * k]])
+        kept = unpadded[_nearest(unpadded.shape[0], rows)][:, _nearest(unpadded.shape[1], cols)]
         places = [_place(int(number), k, across) for number in kept.flatten()] + grid_places(0, k, k)
         steps = (
             f"fitted into {width} x {height} px ({filter_name}), padded, split into {across} x {down} tiles of "
@@ -85,13 +88,18 @@ class LlavaNext:
         )
         return Reading(inputs, frames, patch_columns, prompt_columns, steps, tuple(places))
 
-    def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the LM head."""
-        return model.model.language_model
+    def patches_per_side(self, model: Lvlm, processor: Any, tile_px: int) -> int:
+        """Return the number of patches along one side of a tile."""
+        return tile_px // side_of(processor.patch_size, "patch_size of the processor")
 
-    def layers(self, model: Lvlm) -> nn.ModuleList:
-        """Return the language model's layers, first to last."""
-        return model.model.language_model.layers
+    def shrunk_grid(self, model: Lvlm, rows: int, cols: int, k: int) -> tuple[int, int]:
+        """Return the grid to which the model resizes the unpadded features; k is the number of patches per side."""
+        return rows, cols
+
+
+def _nearest(count: int, kept: int) -> Tensor:
+    """For each of `kept` evenly spaced positions, the nearest of `count`; [kept] int64."""
+    return ((torch.arange(kept) + 0.5) * count / max(kept, 1)).long()
 
 
 def _tile_px(resizer: Any) -> int:

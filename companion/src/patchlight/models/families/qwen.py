@@ -1,24 +1,22 @@
-"""Qwen2-VL and Qwen2.5-VL: the image at close to its original size, with one token per 2 x 2 encoder patches."""
+"""Qwen2-VL, Qwen2.5-VL, Qwen3-VL and GLM-4V: the image at close to its original size, with one token per 2 x 2 encoder
+patches.
+"""
 
 from typing import Any
 
 from PIL import Image
-from torch import nn
 
 from ..reading import Lvlm, Reading, Trace, check_token_count, columns_of, encode_question, grid_places, resampling_name
+from .base import BaseFamily
 
 
-class QwenVl:
+class QwenVl(BaseFamily):
     """The grid follows the image's aspect ratio. Both sides are rounded to whole tokens, so the image is stretched
     slightly.
     """
 
-    name = "Qwen2.5-VL"
-    model_types = ("qwen2_5_vl", "qwen2_vl")
-
-    def unsupported_reason(self, config: Any) -> str | None:
-        """Return why a config of one of these model types is not supported, or None if it is supported."""
-        return None
+    def __init__(self, name: str, *model_types: str):
+        self.name, self.model_types = name, model_types
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
         """Read the image as one frame, `image`: the whole image in merged patches."""
@@ -36,11 +34,3 @@ class QwenVl:
         )
         places = tuple(grid_places(0, rows, cols))
         return Reading(inputs, (trace.framed("image", rows, cols),), image_columns, prompt_columns, steps, places)
-
-    def decoder(self, model: Lvlm) -> nn.Module:
-        """Return the language model up to and including its final norm, without the LM head."""
-        return model.model.language_model
-
-    def layers(self, model: Lvlm) -> nn.ModuleList:
-        """Return the language model's layers, first to last."""
-        return model.model.language_model.layers

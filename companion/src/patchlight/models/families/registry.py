@@ -13,9 +13,15 @@ from transformers import BatchFeature
 
 from ..reading import Frame, Lvlm, Place, Reading, Rect, Trace
 from .gemma import Gemma3
+from .gemma4 import Gemma4
 from .idefics import Idefics
+from .internvl import InternVl
+from .lfm2 import Lfm2Vl
 from .llava import Llava
 from .llava_next import LlavaNext
+from .llava_onevision import LlavaOnevision
+from .paligemma import PaliGemma
+from .pixtral import Pixtral
 from .qwen import QwenVl
 
 __all__ = [
@@ -63,7 +69,21 @@ class Family(Protocol):
         ...
 
 
-FAMILIES: tuple[Family, ...] = (Llava(), LlavaNext(), QwenVl(), Idefics(), Gemma3())
+FAMILIES: tuple[Family, ...] = (
+    Llava(),
+    LlavaNext(),
+    LlavaOnevision(),
+    QwenVl("Qwen2.5-VL", "qwen2_5_vl", "qwen2_vl"),
+    QwenVl("Qwen3-VL", "qwen3_vl", "qwen3_vl_moe", "qwen3_5", "qwen3_5_moe"),
+    QwenVl("GLM-4V", "glm4v", "glm4v_moe", "glm46v"),
+    InternVl(),
+    Idefics(),
+    Pixtral(),
+    PaliGemma(),
+    Gemma3(),
+    Gemma4(),
+    Lfm2Vl(),
+)
 
 
 class UnsupportedFamily(ValueError):
@@ -91,7 +111,7 @@ def extend(reading: Reading, answer_ids: Sequence[int]) -> BatchFeature:
     if image_token in answer_ids:
         raise ValueError(f"the answer contains token {image_token}, which stands for an image and cannot be explained")
     answer = torch.tensor([list(answer_ids)], dtype=torch.long)
-    fill = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
+    fill = {"attention_mask": 1, "token_type_ids": reading.answer_type, "mm_token_type_ids": 0}
     extended = dict(reading.inputs)
     extended["input_ids"] = torch.cat([reading.inputs["input_ids"], answer], dim=1)
     for name, value in fill.items():
