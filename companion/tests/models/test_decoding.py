@@ -15,6 +15,7 @@ from transformers import AutoModelForImageTextToText
 
 from patchlight.models.decoding import NonFiniteStates, Prefill, Step, UnsupportedGeneration, check_generation, decode
 from patchlight.models.families.registry import Reading, extend
+from patchlight.models.language_model import logits_of
 from patchlight.models.sampling import Sampling
 from tests.helpers.tiny_models import KINDS, Tiny, save, tiny
 
@@ -80,7 +81,7 @@ def test_sampling_does_not_use_the_global_random_stream(llava: Tiny) -> None:
 def test_log_probabilities_follow_from_the_query_state(lvlm: Tiny) -> None:
     """Tolerance 1e-5: matrix products of one row and of several rows round differently."""
     for step in steps(lvlm, temperature=0.9, alternatives=7):
-        log_probs = lvlm.model.lm_head(step.query_state).float().log_softmax(-1)
+        log_probs = logits_of(lvlm.model, step.query_state).float().log_softmax(-1)
         assert step.log_prob == pytest.approx(log_probs[step.token_id].item(), abs=1e-5)
         values, ids = log_probs.topk(7)
         assert [token for token, _ in step.alternatives] == ids.tolist()

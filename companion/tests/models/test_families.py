@@ -217,6 +217,10 @@ def test_images_of_any_size_have_as_many_tokens_as_features(kind: str, width: in
         with pytest.raises(ValueError, match="thinner than one pixel: crop it"):
             read(lvlm, noise(width, height))
         return
+    if kind == "mistral3" and max(width, height) <= 28:
+        with pytest.raises(ValueError, match="needs at least two: use an image with a side of more than 28 px"):
+            read(lvlm, noise(width, height))
+        return
     reading = read(lvlm, noise(width, height))
     assert len(image_columns(lvlm, reading)) == len(image_features(lvlm, reading))
     assert len(reading.patch_columns) == sum(frame.rows * frame.cols for frame in reading.frames) == len(reading.places)

@@ -7,7 +7,7 @@ not included, because it needs only hidden states, which the page already has (`
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -25,15 +25,16 @@ from .memory_estimate import columns_that_fit, estimated_bytes, sizes_of
 from .names import METHODS, Method
 from .peak_memory import peak_memory
 from .random_maps import random_maps
+from .support import refused_methods
 from .tam import token_activation
 
 
 class Check(NamedTuple):
     """Whether the explained pass agrees with the streamed answer; src/contract/run.ts is the page's counterpart.
 
-    is_same: at each position, the answer's token is either the most likely one or (in a sampled answer) as likely as it
-    was when streamed, within numerical precision. largest_difference: the largest difference, in nats, between an
-    answer token's explained and streamed log-probabilities. If the caller gives no streamed log-probabilities, those
+    is_same: every answer token is as likely as it was when streamed, within `log_prob_bounds` of the model's dtype.
+    largest_difference: the largest difference, in nats, between an answer token's explained and streamed
+    log-probabilities. If the caller gives no streamed log-probabilities, those
     from the model's ordinary forward pass are used instead.
     """
 
@@ -133,6 +134,8 @@ def _checked(
 ) -> Answer:
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if reason := refused_methods(loaded.model).get(cast(Method, method)):
+        raise ValueError(f"{method} cannot explain answers of this model: {reason}")
     ids, indices = tuple(answer_ids), tuple(token_indices)
     if not indices:
         raise ValueError("no token to explain: expected at least one token index")
@@ -213,17 +216,22 @@ def _check(answer: Answer, explained: Tensor, log_probs: Sequence[float] | None,
     else:
         streamed = torch.tensor(log_probs)
     differences = (explained.gather(1, tokens[:, None])[:, 0].double() - streamed.double()).abs()
-    is_same = (explained.argmax(-1) == tokens) | (differences <= _log_prob_tolerance(answer.loaded.dtype))
-    return Check(bool(is_same.all()), float(differences.max()))
+    largest, mean = log_prob_bounds(answer.loaded.dtype, len(answer.ids))
+    is_same = float(differences.max()) <= largest and float(differences.mean()) <= mean
+    return Check(is_same, float(differences.max()))
 
 
-def _log_prob_tolerance(dtype: torch.dtype) -> float:
-    """Return the largest change in a token's log-probability, in nats, that a different order of summation may cause.
+def log_prob_bounds(dtype: torch.dtype, tokens: int) -> tuple[float, float]:
+    """Return the largest and the mean change in the log-probabilities of an answer's tokens, in nats, that a different
+    order of summation may cause.
 
-    Logits between 16 and 32 are spaced 16 epsilons apart, and two rounded logits are compared. In float32, the rounding
-    errors accumulated over many layers are larger than that, hence the minimum.
+    In bfloat16 and float16, logits between 16 and 32 are spaced 16 epsilons apart, and both passes round theirs, after
+    errors that add up over the layers. So a single token may be several spacings off, but not all of them: through 24
+    random layers in bfloat16, differences reached 0.48, with means below 0.13. In float32, they stayed below 5e-5; the
+    bound of 1e-3 leaves room for many layers.
     """
-    return max(1e-3, 32 * torch.finfo(dtype).eps)
+    eps = torch.finfo(dtype).eps
+    return max(1e-3, 64 * eps), max(1e-3, (16 + 48 / tokens) * eps)
 
 
 @torch.no_grad()

@@ -9,7 +9,6 @@ is `w_c` = mean over the patches of max(0, dS/dF_c), and the map is `max(0, sum_
 """
 
 from collections.abc import Generator
-from typing import Any
 
 import torch
 
@@ -58,11 +57,17 @@ def feature_gradcam(answer: Answer, passes: Passes, *, layer: int | None = None)
         yield TokenRelevancy(t, (patches @ w).clamp(min=0).cpu())
 
 
+def input_norm_of(layer: torch.nn.Module) -> torch.nn.Module | None:
+    """Return the norm of a layer's input, or None if it has none."""
+    norms = (getattr(layer, name, None) for name in ("input_layernorm", "operator_norm"))
+    return next((norm for norm in norms if norm is not None), None)
+
+
 def _features(call: DecoderCall, positions: torch.Tensor, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the normalised input features [1, n, d] of `layer`, and logits [t, vocabulary] whose graph leads back to
     these features.
     """
-    norm: Any = getattr(call.decoder.layers[layer], "input_layernorm", None)
+    norm = input_norm_of(call.decoder.layers[layer])
     if norm is None:
         raise ValueError(f"{type(call.decoder).__name__} has no input norm in its layers, which feature GradCAM needs")
     features: list[torch.Tensor] = []

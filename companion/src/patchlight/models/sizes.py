@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_PAIRS = ("internvl_vision",)
 _SIZES = ("patch_size", "image_size", "temporal_patch_size")
 
 
@@ -38,10 +39,11 @@ def side(size: Any, what: str) -> int:
 
 
 def simplify_sizes(config: Any) -> None:
-    """Replace square sizes in a model's vision config by numbers, the only form that transformers' towers can compute
-    with. Raises ValueError if one is not square, or not a size.
+    """Replace square sizes in a model's vision config by numbers, the only form that most of transformers' towers can
+    compute with; InternVL's needs pairs. Raises ValueError if one is not square, or not a size.
     """
     vision = getattr(config, "vision_config", None)
     for name in _SIZES:
-        if hasattr(vision, name):
-            setattr(vision, name, side(getattr(vision, name), f"{name} of the vision tower"))
+        if getattr(vision, name, None) is not None:
+            number = side(getattr(vision, name), f"{name} of the vision tower")
+            setattr(vision, name, (number, number) if vision.model_type in _PAIRS else number)

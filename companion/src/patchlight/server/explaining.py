@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 from ..methods.explain import Check, Cost, MethodMap, explain
 from ..methods.names import METHODS, Method
+from ..methods.support import refused_methods
 from ..models.loading import Loaded, free_bytes
 from ..models.reading import Reading
 from ..wire.explanation import ExplanationEnd, ExplanationHeader, ExplanationWriter, TokenMap
@@ -40,16 +41,17 @@ class Explainer:
         self.budget_bytes = settings.explain_bytes or int(
             EXPLAIN_SHARE * (UNKNOWN_FREE_BYTES if free is None else free)
         )
-        self.methods: tuple[Method, ...] = METHODS
+        self.refused = refused_methods(loaded.model)
+        self.methods: tuple[Method, ...] = tuple(method for method in METHODS if method not in self.refused)
         self.has_unembedding = has_unembedding(loaded.model)
 
     def check(self, request: ExplainRequest) -> None:
         """Check the method and the token ids, which does not require the image. Raises Refusal."""
         if request.method not in self.methods:
-            offered = ", ".join(self.methods)
-            raise Refusal(
-                422, "method-not-offered", f"method {request.method!r} is not available: use one of {offered}"
-            )
+            reason = self.refused.get(cast(Method, request.method))
+            because = f", because {reason}" if reason else ""
+            detail = f"method {request.method!r} is not available{because}: use one of {', '.join(self.methods)}"
+            raise Refusal(422, "method-not-offered", detail)
         if problem := self._unknown_id(request.answer_ids):
             raise Refusal(422, "unknown-token-id", problem)
         config = self._loaded.model.config

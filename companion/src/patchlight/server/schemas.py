@@ -115,12 +115,20 @@ class CalibrationFile(_Camel):
     n: int
 
 
+class RefusedMethod(_Camel):
+    """A method that cannot explain the model's answers, and why."""
+
+    method: Method
+    reason: str
+
+
 class ModelFacts(_Camel):
     """The loaded model and the requests that it accepts.
 
     `weights` identifies the weights, whatever the names of their files and folder; null if unknown. `maxPromptTokens`
     counts text tokens, including those of the chat template. `methods` lists the methods that can
-    explain the model's answers: `fastrm` with the head, the others with `explain`.
+    explain the model's answers: `fastrm` with the head, the others with `explain`. `refusedMethods` lists those that
+    cannot, because of how the model is built.
     """
 
     name: str
@@ -136,6 +144,7 @@ class ModelFacts(_Camel):
     max_prompt_tokens: int
     limits: Limits
     methods: list[Literal["fastrm"] | Method]
+    refused_methods: list[RefusedMethod] = Field(default_factory=list)
     unembedding: bool
     head: HeadFacts | None
     calibration: CalibrationFile | None

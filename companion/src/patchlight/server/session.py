@@ -31,6 +31,7 @@ from .schemas import (
     HeadFacts,
     Limits,
     ModelFacts,
+    RefusedMethod,
 )
 from .settings import ServeSettings
 from .uploads import MAX_ASPECT_RATIO
@@ -104,6 +105,9 @@ class ModelSession:
                 unembedding_ids=UNEMBEDDING_IDS,
             ),
             methods=[*(["fastrm"] if head else []), *self.explainer.methods],
+            refused_methods=[
+                RefusedMethod(method=method, reason=reason) for method, reason in self.explainer.refused.items()
+            ],
             unembedding=self.explainer.has_unembedding,
             head=head,
             calibration=calibration,

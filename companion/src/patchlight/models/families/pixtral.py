@@ -18,7 +18,15 @@ class Pixtral(BaseFamily):
 
     def read(self, model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
         """Read the image as one frame, `image`."""
-        return read_pixtral(model, processor, image, question)
+        reading = read_pixtral(model, processor, image, question)
+        if len(reading.patch_columns) == 1:
+            # transformers drops the dimension of tokens if it is 1, and fails.
+            pitch = processor.patch_size * processor.spatial_merge_size
+            raise ValueError(
+                f"the image has {image.width} x {image.height} px, which is one token; {self.name} needs at least two: "
+                f"use an image with a side of more than {pitch} px"
+            )
+        return reading
 
 
 def read_pixtral(model: Lvlm, processor: Any, image: Image.Image, question: str) -> Reading:
