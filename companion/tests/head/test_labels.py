@@ -14,7 +14,19 @@ from tests.helpers.tiny_models import KINDS, Tiny, tiny
 
 ANSWER = [40, 41, 90, 41]
 # One family for each text model and kind of mask; the other families differ only in how they read images.
-FAMILIES = ["llava", "llava-siglip-gemma", "llava-next", "qwen2.5-vl", "smolvlm", "gemma3"]
+FAMILIES = [
+    "llava",
+    "llava-siglip-gemma",
+    "llava-next",
+    "qwen2.5-vl",
+    "smolvlm",
+    "gemma3",
+    "qwen3-vl",
+    "glm-4v",
+    "mistral3",
+    "paligemma",
+    "gemma4",
+]
 
 
 def read(made: Tiny) -> Reading:
@@ -105,7 +117,7 @@ def test_incremental_labels_equal_those_of_decoding_with_a_cache(kind: str):
     torch.testing.assert_close(labels.log_probs, exact.log_probs, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("paligemma2", "lfm2-vl")])
 def test_labels_say_whether_the_model_would_give_this_answer(kind: str):
     made = tiny(kind)
     reading = read(made)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from patchlight.models.families.registry import extend
+from patchlight.models.language_model import logits_of
 from patchlight.models.reading import Reading
 from tests.helpers.tiny_models import Tiny
 
@@ -126,7 +127,7 @@ def dex_ar(lvlm: Tiny, reading: Reading, answer: list[int]) -> PlainDexAr:
         images, texts = [], []
         for layer, (a, h) in enumerate(zip(passed.attentions, passed.hidden, strict=True)):
             last = layer + 1 == len(passed.attentions)
-            score = model.lm_head(h[0, -1] if last else decoder.norm(h[0, -1]))[token]
+            score = logits_of(model, h[0, -1] if last else decoder.norm(h[0, -1]))[token]
             (gradient,) = torch.autograd.grad(score, a, retain_graph=True)
             row = gradient[0, :, -1].clamp(min=0) * (a[0, :, -1] > 0)
             images.append(row[:, reading.patch_columns])

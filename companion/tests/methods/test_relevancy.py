@@ -31,7 +31,7 @@ def small_model(kv_heads: int = 4) -> LlavaForConditionalGeneration:
 
 
 def called(model: LlavaForConditionalGeneration, x: torch.Tensor) -> DecoderCall:
-    return DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": x})
+    return DecoderCall(model, language_model(model), {"inputs_embeds": x})
 
 
 def plain_relevancy(model: LlavaForConditionalGeneration, x: torch.Tensor, position: int, token: int) -> torch.Tensor:

@@ -45,8 +45,13 @@ def renamed(old: str, new: str) -> Callable[[Weights], Weights]:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "gemma3-crops"])
 def test_a_missing_layer_is_refused_in_every_family(kind: str, tmp_path: Path):
-    folder = saved(tmp_path, without("layers.1.mlp"), kind)
-    with pytest.raises(WrongWeights, match=r"3 tensors of the model missing \(.*layers\.1\.mlp\.down_proj\.weight"):
+    # GLM's two projections are one tensor; LFM2 names its parts differently.
+    mlp, first = ("feed_forward", "w1") if kind == "lfm2-vl" else ("mlp", "down_proj")
+    count = 2 if kind == "glm-4v" else 3
+    folder = saved(tmp_path, without(f"layers.1.{mlp}"), kind)
+    with pytest.raises(
+        WrongWeights, match=rf"{count} tensors of the model missing \(.*layers\.1\.{mlp}\.{first}\.weight"
+    ):
         load_folder(folder)
 
 
@@ -130,18 +135,27 @@ def test_a_part_that_the_model_does_not_have_is_named_and_left_out(tmp_path: Pat
     assert loaded.unused == ("score_head.weight",)
 
 
+EMBEDDINGS = (
+    "patch_embedding.weight",
+    "patch_embeddings.projection.weight",
+    "patch_conv.weight",
+    "patch_embedder.input_proj.weight",
+)
+
+
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "gemma3-crops"])
 def test_recomputed_buffers_of_older_checkpoints_are_accepted(kind: str, tmp_path: Path):
     def older(weights: Weights) -> Weights:
         attention = next(
             name.removesuffix("q_proj.weight")
             for name in weights
-            if name.endswith("layers.0.self_attn.q_proj.weight") and "vision" not in name
+            if name.endswith((".0.self_attn.q_proj.weight", ".1.self_attn.q_proj.weight")) and "vision" not in name
         )
         buffers = {f"{attention}rotary_emb.inv_freq": torch.ones(4)}
         for name in weights:
-            if name.endswith("patch_embedding.weight"):
-                buffers[name.replace("patch_embedding.weight", "position_ids")] = torch.arange(17)[None]
+            embedding = next((part for part in EMBEDDINGS if name.endswith(part)), None)
+            if embedding is not None:
+                buffers[name.replace(embedding, "position_ids")] = torch.arange(17)[None]
             elif name.endswith("patch_embed.proj.weight"):
                 buffers[name.replace("patch_embed.proj.weight", "rotary_pos_emb.inv_freq")] = torch.ones(8)
         assert len(buffers) == 2

@@ -108,7 +108,7 @@ def explain_answer(
     ids = answer[:-1]
     x = torch.cat([prompt, word_embeddings(model)(torch.tensor(ids, dtype=torch.long))])[None]
     positions = torch.arange(len(ids)) + prompt.shape[0] - 1
-    call = DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": x})
+    call = DecoderCall(model, language_model(model), {"inputs_embeds": x})
     explained = explain_tokens(call, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None)
     image = slice(len(pieces.before), len(pieces.before) + PATCHES)
     relevancy = explained.relevancy[:, image]

@@ -152,4 +152,7 @@ def _vision_bytes(config: Any, inputs: Mapping[str, Any], item: int) -> int:
     kept = (layers + 2) * tokens * width * item
     layer = tokens * (8 * width + 3 * inner + 4 * config.get_text_config().hidden_size) * max(item, 4)
     matrices = 2 * heads * tokens * together * 4 if vision._attn_implementation == "eager" else 0
+    if "image_position_ids" in inputs:
+        # Gemma 4 pads the patches, and masks the padding in the attention of all of them together.
+        matrices += tokens * together * 4
     return kept + layer + matrices + 2 * values * 4

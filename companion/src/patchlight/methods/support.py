@@ -34,11 +34,26 @@ def refused_methods(model: Any) -> dict[Method, str]:
             f"{type(decoder).__name__} keeps several hidden states per token, so a layer's output has no one score"
         )
         reasons |= {method: reasons.get(method, several) for method in (*_READ_LAYERS, "feature-gradcam")}
-    elif input_norm_of(layers_of(decoder)[len(layers_of(decoder)) // 2]) is None:
-        reasons["feature-gradcam"] = f"{type(decoder).__name__} has no input norm in its layers"
+    elif reason := _middle_layer_reason(decoder):
+        reasons["feature-gradcam"] = reason
     if not isinstance(getattr(model.lm_head, "weight", None), nn.Parameter):
         reasons["tam"] = f"the output layer of {type(model).__name__} is not a single matrix"
     return reasons
+
+
+def _middle_layer_reason(decoder: nn.Module) -> str | None:
+    """Return why the features of the middle layer explain nothing, or None if they do."""
+    layers, kind = layers_of(decoder), type(decoder).__name__
+    middle = len(layers) // 2
+    if input_norm_of(layers[middle]) is None:
+        return f"{kind} has no input norm in its layers"
+    shared = getattr(decoder.config, "num_kv_shared_layers", 0) or 0
+    if shared and middle >= len(layers) - shared:
+        return (
+            f"the last {shared} of {len(layers)} layers of {kind} use the keys and values of earlier layers, so a patch's "
+            f"features in the middle layer do not act on the answer"
+        )
+    return None
 
 
 def _attention_reason(decoder: nn.Module) -> str | None:

@@ -17,6 +17,7 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import logging
@@ -24,6 +25,7 @@ from transformers.utils import logging
 from .checkpoint import check_checkpoint, check_finite, check_layout
 from .decoding import check_generation
 from .families.registry import Family, Lvlm, family_of
+from .language_model import check_logits, decoder_of
 from .model_files import (
     CONFIG_FILE,
     DOWNLOAD_AGAIN,
@@ -126,6 +128,7 @@ def load(options: LoadOptions) -> Loaded:
     config = _load_config(options.model, source)
     family = family_of(config)
     simplify_sizes(config)
+    decoder_of(_without_weights(config))
     device = _device(options)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
     _check_room(config, dtype, device, options)
@@ -150,6 +153,8 @@ def load(options: LoadOptions) -> Loaded:
     model.eval()
     check_finite(options.model, model)
     check_generation(model)
+    check_logits(model)
+    family.check(model, processor)
     files = folder or _snapshot(options)
     return Loaded(
         model,
@@ -171,9 +176,7 @@ def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
 
     The linear layers of a quantised model count with the bits of its quantisation.
     """
-    with torch.device("meta"):
-        # Copied because transformers writes the dtype into the config it receives.
-        model = AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
+    model = _without_weights(config, dtype)
     tensors = [*model.parameters(), *model.buffers()]
     weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
     if quantisation := quantisation_of(config):
@@ -185,6 +188,13 @@ def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * heads * width * CACHE_POSITIONS * dtype.itemsize
     return RequiredBytes(weights, cache)
+
+
+def _without_weights(config: Any, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Build a model on the meta device."""
+    with torch.device("meta"):
+        # Copied because transformers writes the dtype into the config it receives.
+        return AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
 
 
 def free_bytes(device: torch.device) -> int | None:

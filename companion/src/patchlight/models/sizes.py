@@ -44,6 +44,6 @@ def simplify_sizes(config: Any) -> None:
     """
     vision = getattr(config, "vision_config", None)
     for name in _SIZES:
-        if getattr(vision, name, None) is not None:
+        if hasattr(vision, name):
             number = side(getattr(vision, name), f"{name} of the vision tower")
             setattr(vision, name, (number, number) if vision.model_type in _PAIRS else number)

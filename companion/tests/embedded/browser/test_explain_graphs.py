@@ -93,7 +93,7 @@ def test_columns_after_a_row_get_no_relevancy(explainer: BrowserExplainer, case:
 
 
 def test_plain_chefer_equals_the_companion_s(model: LlavaForConditionalGeneration, case: Case):
-    call = DecoderCall(language_model(model), model.lm_head, {"inputs_embeds": case.embeds[None]})
+    call = DecoderCall(model, language_model(model), {"inputs_embeds": case.embeds[None]})
     expected = explain_tokens(call, case.rows, case.ids).relevancy
     torch.testing.assert_close(case.plain.chefer(), expected, rtol=1e-4, atol=1e-6)
 

@@ -1,6 +1,7 @@
 """The supported model families behind one interface; each family has its own module.
 
-`family_of(config)` selects the family by the config's model type, before any weights are read.
+`family_of(config)` selects the family by the config's model type, before any weights are read. Types without a family
+of their own are read by the generic one, which checks each model when it is loaded.
 """
 
 from collections.abc import Sequence
@@ -10,10 +11,12 @@ import torch
 from PIL import Image
 from torch import nn
 from transformers import BatchFeature
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from ..reading import Frame, Lvlm, Place, Reading, Rect, Trace
 from .gemma import Gemma3
 from .gemma4 import Gemma4
+from .generic import Generic
 from .idefics import Idefics
 from .internvl import InternVl
 from .lfm2 import Lfm2Vl
@@ -60,6 +63,10 @@ class Family(Protocol):
         """Build the model inputs for one upright image and one question. Raises ValueError if that is impossible."""
         ...
 
+    def check(self, model: Lvlm, processor: Any) -> None:
+        """Check a loaded model if tests cannot have done so before. Raises ValueError if the columns are not known."""
+        ...
+
     def decoder(self, model: Lvlm) -> nn.Module:
         """Return the language model up to and including its final norm, without the LM head."""
         ...
@@ -86,19 +93,29 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
+_LOADABLE = set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+
+
 class UnsupportedFamily(ValueError):
     """Patchlight does not support this kind of model; the message names it and lists the supported kinds."""
 
 
 def family_of(config: Any) -> Family:
-    """Return the family of a model's config. Raises UnsupportedFamily if there is none."""
+    """Return the family of a model's config: a family of its own, or else the generic one.
+
+    Raises UnsupportedFamily if the config is not supported.
+    """
     for family in FAMILIES:
         if config.model_type in family.model_types:
             if reason := family.unsupported_reason(config):
                 raise UnsupportedFamily(f"{family.name} model not supported: {reason}")
             return family
-    supported = "; ".join(f"{family.name} ({', '.join(family.model_types)})" for family in FAMILIES)
-    raise UnsupportedFamily(f"model type {config.model_type!r} is not supported; supported types: {supported}")
+    generic = Generic(config.model_type)
+    reason = None if config.model_type in _LOADABLE else "transformers does not load it as a model for images and text"
+    if reason := reason or generic.unsupported_reason(config):
+        named = "; ".join(f"{family.name} ({', '.join(family.model_types)})" for family in FAMILIES)
+        raise UnsupportedFamily(f"model type {config.model_type!r} is not supported: {reason}; types known: {named}")
+    return generic
 
 
 def extend(reading: Reading, answer_ids: Sequence[int]) -> BatchFeature:
