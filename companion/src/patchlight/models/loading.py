@@ -24,8 +24,8 @@ from transformers.utils import logging
 
 from .checkpoint import check_checkpoint, check_finite, check_layout
 from .decoding import check_generation
-from .families.registry import Family, Lvlm, family_of
-from .language_model import check_logits, decoder_of
+from .families.registry import Family, Lvlm, UnsupportedFamily, family_of
+from .language_model import UnsupportedStructure, check_logits, decoder_of
 from .model_files import (
     CONFIG_FILE,
     DOWNLOAD_AGAIN,
@@ -115,8 +115,8 @@ def load(options: LoadOptions) -> Loaded:
     """Load a model and its processor.
 
     Before any weights are read, raises UnsupportedFamily, IncompleteFiles, NotEnoughMemory, or ValueError for a device
-    that this machine does not have. Raises WrongWeights if the weights are not those of the model, or not finite, and
-    UnsupportedGeneration as `check_generation` does.
+    that this machine does not have. Raises WrongWeights if the weights are not those of the model, or not finite,
+    UnsupportedGeneration as `check_generation` does, and UnsupportedFamily if a model fails the checks of its family.
     """
     source: dict[str, Any] = {"trust_remote_code": False, "revision": options.revision}
     folder = Path(options.model) if Path(options.model).is_dir() else None
@@ -128,7 +128,7 @@ def load(options: LoadOptions) -> Loaded:
     config = _load_config(options.model, source)
     family = family_of(config)
     simplify_sizes(config)
-    decoder_of(_without_weights(config))
+    _check_structure(family, config)
     device = _device(options)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
     _check_room(config, dtype, device, options)
@@ -153,8 +153,11 @@ def load(options: LoadOptions) -> Loaded:
     model.eval()
     check_finite(options.model, model)
     check_generation(model)
-    check_logits(model)
-    family.check(model, processor)
+    try:
+        check_logits(model)
+        family.check(model, processor)
+    except ValueError as error:
+        raise UnsupportedFamily(f"{family.name} model not supported: {error}") from error
     files = folder or _snapshot(options)
     return Loaded(
         model,
@@ -188,6 +191,17 @@ def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
     width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     cache = 2 * text.num_hidden_layers * heads * width * CACHE_POSITIONS * dtype.itemsize
     return RequiredBytes(weights, cache)
+
+
+def _check_structure(family: Family, config: Any) -> None:
+    """Raise UnsupportedFamily if the model has no language model that runs on its own."""
+    try:
+        decoder_of(_without_weights(config))
+    except UnsupportedStructure as error:
+        raise UnsupportedFamily(f"{family.name} model not supported: {error}") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError):
+        # `_check_room` builds it too, and says what is wrong.
+        return
 
 
 def _without_weights(config: Any, dtype: torch.dtype = torch.float32) -> nn.Module:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..reading import Lvlm, Reading, Rect, Trace, check_token_count, columns_of, encode_question, grid_places
+from ..sizes import height_width
 from .base import BaseFamily
 from .measured import Tile, measured_tiles, position_image
 from .painting import check_columns
@@ -50,6 +51,8 @@ class Generic(BaseFamily):
             again = encode_question(processor, position_image(*image.size), question, image_token=token[1])
             tiles = measured_tiles(again, processor.image_processor, *image.size)
             check_token_count(len(columns_of(again, token[0])[0]), len(image_columns), "an image of this size")
+            patch = getattr(model.config.vision_config, "patch_size", None)
+            tiles = [tile.trimmed(*height_width(patch)) if patch else tile for tile in tiles]
             tiled, steps = from_tiles(tiles, image, image_columns)
         known = inspect.signature(model.model.forward).parameters
         for name in [name for name in inputs if name not in known]:
@@ -84,10 +87,9 @@ def from_tiles(tiles: list[Tile], image: Image.Image, columns: Tensor) -> tuple[
             f"the prompt has {len(columns)} image tokens for {len(tiles)} tiles, expected the same number for each"
         )
     grids = [_grid(part, tile, at) for at, (part, tile) in enumerate(zip(columns.split(share), tiles, strict=True))]
-    whole = Rect(0.0, 0.0, float(image.width), float(image.height))
     if len(tiles) == 1:
         return whole_image(_trace(tiles[0]), grids[0]), f"{_size(tiles[0])} px"
-    views = [at for at, tile in enumerate(tiles) if tile.covers == whole]
+    views = [at for at, tile in enumerate(tiles) if _shows_all(tile.covers, image)]
     parts = [at for at in range(len(tiles)) if at not in views]
     if len(views) > 1 or not parts:
         raise ValueError(f"{len(views)} of the {len(tiles)} tiles show the whole image, expected at most one")
@@ -127,6 +129,11 @@ def _grid(columns: Tensor, tile: Tile, at: int) -> Grid:
             "in another way"
         )
     return Grid(columns, rows, cols, at)
+
+
+def _shows_all(covers: Rect, image: Image.Image) -> bool:
+    """Whether a tile shows the whole image, but for a remainder that the encoder does not read."""
+    return covers[:2] == (0, 0) and covers.width > 0.9 * image.width and covers.height > 0.9 * image.height
 
 
 def _starts(values: list[float], length: float) -> list[float]:

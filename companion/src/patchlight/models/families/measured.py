@@ -20,6 +20,14 @@ class Tile(NamedTuple):
     height: int
     covers: Rect
 
+    def trimmed(self, patch_height: int, patch_width: int) -> "Tile":
+        """Leave out the remainder on the right and at the bottom that is smaller than a patch; encoders drop it."""
+        width, height = self.width - self.width % patch_width, self.height - self.height % patch_height
+        if (width, height) == (self.width, self.height) or not width or not height:
+            return self
+        x, y, across, down = self.covers
+        return Tile(width, height, Rect(x, y, across * width / self.width, down * height / self.height))
+
 
 class NotTraced(ValueError):
     """The pixels that an image processor returns are not those of a cropped, padded or stretched image."""
