@@ -356,7 +356,8 @@ export interface components {
          *
          *     `weights` identifies the weights, whatever the names of their files and folder; null if unknown. `maxPromptTokens`
          *     counts text tokens, including those of the chat template. `methods` lists the methods that can
-         *     explain the model's answers: `fastrm` with the head, the others with `explain`.
+         *     explain the model's answers: `fastrm` with the head, the others with `explain`. `refusedMethods` lists those that
+         *     cannot, because of how the model is built.
          */
         ModelFacts: {
             calibration: components["schemas"]["CalibrationFile"] | null;
@@ -380,6 +381,8 @@ export interface components {
             methods: ("fastrm" | ("chefer" | "chefer-incremental" | "gradcam" | "feature-gradcam" | "dex-ar" | "tam" | "rollout" | "attention" | "random"))[];
             /** Name */
             name: string;
+            /** Refusedmethods */
+            refusedMethods: components["schemas"]["RefusedMethod"][];
             /** Revision */
             revision: string;
             /**
@@ -430,6 +433,19 @@ export interface components {
             title: string;
             /** Type */
             type: string;
+        };
+        /**
+         * RefusedMethod
+         * @description A method that cannot explain the model's answers, and why.
+         */
+        RefusedMethod: {
+            /**
+             * Method
+             * @enum {string}
+             */
+            method: "chefer" | "chefer-incremental" | "gradcam" | "feature-gradcam" | "dex-ar" | "tam" | "rollout" | "attention" | "random";
+            /** Reason */
+            reason: string;
         };
         /**
          * TrainedOn

@@ -123,7 +123,8 @@ def dex_ar(lvlm: Tiny, reading: Reading, answer: list[int]) -> PlainDexAr:
     G, w, deltas = [], [], []
     for t, token in enumerate(answer):
         passed = prefix_pass(lvlm, reading, answer[:t])
-        is_text = (passed.ids != model.config.image_token_id).nonzero()[:, 0]
+        later = torch.arange(reading.inputs["input_ids"].shape[1], len(passed.ids))
+        is_text = torch.cat([reading.prompt_columns, later])
         images, texts = [], []
         for layer, (a, h) in enumerate(zip(passed.attentions, passed.hidden, strict=True)):
             last = layer + 1 == len(passed.attentions)

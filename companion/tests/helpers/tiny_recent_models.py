@@ -131,8 +131,8 @@ def _onevision(*, most: int = 9) -> tuple[Any, Any]:
     config = LlavaOnevisionConfig(
         vision_config=SiglipVisionConfig(**vision_options(), vision_use_head=False),
         text_config=Qwen2Config(**text_options(tokenizer)),
-        image_token_id=token_id(tokenizer, "<image>"),
-        video_token_id=token_id(tokenizer, "<video>"),
+        image_token_index=token_id(tokenizer, "<image>"),
+        video_token_index=token_id(tokenizer, "<video>"),
         image_grid_pinpoints=pinpoints,
         vision_aspect_ratio=f"anyres_max_{most}",
         vision_feature_layer=-1,
@@ -199,7 +199,7 @@ def _pixtral(*, merged: bool = True) -> tuple[Any, Any]:
 def _paligemma(*, second: bool = False) -> tuple[Any, Any]:
     """PaliGemma 2 has a Gemma 2, with caps on its attention scores and on its logits, and a sliding window."""
     tokenizer = byte_tokenizer(["<image>"], named={"image_token": "<image>"}, starts=False)
-    resizer = SiglipImageProcessorPil(size={"height": TILE_PX, "width": TILE_PX})
+    resizer: Any = SiglipImageProcessorPil(size={"height": TILE_PX, "width": TILE_PX})
     resizer.image_seq_length = 16
     processor = PaliGemmaProcessor(resizer, tokenizer)
     options = text_options(tokenizer, head_dim=8, hidden_activation="gelu_pytorch_tanh")

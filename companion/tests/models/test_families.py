@@ -9,7 +9,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from transformers import AutoProcessor, Blip2Config, LlavaConfig, LlavaNextConfig, SiglipVisionConfig
+from transformers import (
+    AutoProcessor,
+    Florence2Config,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaNextConfig,
+    Pix2StructConfig,
+    SiglipVisionConfig,
+)
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 from transformers.image_utils import ChannelDimension
 
@@ -354,11 +362,19 @@ def test_extended_inputs_hold_prompt_and_answer(kind: str) -> None:
     torch.testing.assert_close(long[:, :n], short, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("config", [Blip2Config()], ids=lambda config: config.model_type)
-def test_an_unsupported_family_is_rejected_with_the_list_of_supported_ones(config: Any) -> None:
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        (LlamaConfig(), "transformers does not load it as a model for images and text"),
+        (Pix2StructConfig(), "a pix2struct model does not continue a prompt that contains the image"),
+        (Florence2Config(), "a florence2 model has an encoder and a decoder"),
+    ],
+    ids=["llama", "pix2struct", "florence2"],
+)
+def test_an_unsupported_type_is_rejected_with_the_reason_and_the_types_known(config: Any, reason: str) -> None:
     with pytest.raises(UnsupportedFamily) as caught:
         family_of(config)
-    assert config.model_type in str(caught.value)
+    assert f"model type {config.model_type!r} is not supported: {reason}" in str(caught.value)
     for family in FAMILIES:
         assert family.name in str(caught.value)
         for model_type in family.model_types:

@@ -166,8 +166,8 @@ def test_a_reading_in_another_order_than_the_model_s_is_refused() -> None:
     lvlm = tiny("llava")
 
     class Mirrored:
-        def read(self, *args: Any) -> Any:
-            reading = lvlm.family.read(*args)
+        def read(self, model: Any, processor: Any, image: Image.Image, question: str) -> Any:
+            reading = lvlm.family.read(model, processor, image, question)
             return reading._replace(patch_columns=reading.patch_columns.flip(0))
 
     check_columns(lvlm.family, lvlm.model, lvlm.processor, (320, 240))

@@ -8,12 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from ..models.language_model import UnsupportedStructure, decoder_of, final_norm_of, layers_of
+from ..models.language_model import UnsupportedStructure, cross_attention_layers, decoder_of, final_norm_of, layers_of
 from .gradcam import input_norm_of
 from .names import Method
 
 _ATTENTION = ("self_attn", "attention", "attn")
-_CROSS_ATTENTION = ("cross_attn", "encoder_attn")
 # Methods that read the attention matrices of all layers, of which these differentiate scores within single layers.
 _READ_ATTENTION: tuple[Method, ...] = ("chefer", "chefer-incremental", "gradcam", "dex-ar", "rollout", "attention")
 _READ_LAYERS: tuple[Method, ...] = ("gradcam", "dex-ar")
@@ -62,9 +61,8 @@ def _attention_reason(decoder: nn.Module) -> str | None:
     if not getattr(decoder, "_supports_attention_backend", False):
         return f"{kind} computes its attention in code of its own, which cannot be observed"
     layers = layers_of(decoder)
-    for name in _CROSS_ATTENTION:
-        if crossing := [str(at) for at, layer in enumerate(layers) if hasattr(layer, name)]:
-            return f"{kind} reads the image by cross attention (layers {_some(crossing)}), so it has no image tokens"
+    if crossing := [str(at) for at in cross_attention_layers(decoder)]:
+        return f"{kind} reads the image by cross attention (layers {_some(crossing)}), so it has no image tokens"
     types = getattr(decoder.config, "layer_types", None) or [""] * len(layers)
     other = [at for at, layer in enumerate(layers) if _attention_of(layer) is None]
     if other:

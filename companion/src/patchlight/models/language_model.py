@@ -13,6 +13,7 @@ from .reading import Lvlm
 
 _DECODERS = ("language_model", "text_model", "decoder")
 _LAYERS = ("layers", "h", "blocks")
+_CROSS_ATTENTION = ("cross_attn", "encoder_attn")
 _FINAL_NORMS = ("norm", "embedding_norm", "final_layernorm", "final_layer_norm", "ln_f")
 
 # Largest difference between the model's own logits and `logits_of`, as a share of the largest logit.
@@ -38,7 +39,9 @@ def decoder_of(model: Any) -> nn.Module:
         part = getattr(inner, name, None)
         if isinstance(part, nn.Module):
             # Some models nest the decoder once more, next to an output layer.
-            part = part.model if _layers(part) is None and isinstance(getattr(part, "model", None), nn.Module) else part
+            nested = getattr(part, "model", None)
+            if _layers(part) is None and isinstance(nested, nn.Module):
+                part = nested
             if _layers(part) is not None:
                 return part
     raise UnsupportedStructure(
@@ -61,6 +64,11 @@ def final_norm_of(decoder: nn.Module) -> nn.Module:
         if isinstance(norm := getattr(decoder, name, None), nn.Module):
             return norm
     raise UnsupportedStructure(f"{type(decoder).__name__} has no final norm: expected one of {', '.join(_FINAL_NORMS)}")
+
+
+def cross_attention_layers(decoder: nn.Module) -> list[int]:
+    """Return the numbers of the layers that attend to another sequence, such as an image's features."""
+    return [at for at, layer in enumerate(layers_of(decoder)) if any(hasattr(layer, name) for name in _CROSS_ATTENTION)]
 
 
 def logits_of(model: Any, states: Tensor) -> Tensor:

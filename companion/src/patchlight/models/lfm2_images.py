@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from transformers import BatchFeature
 from transformers.image_processing_backends import PilBackend
-from transformers.image_utils import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD, PILImageResampling, SizeDict
+from transformers.image_utils import PILImageResampling, SizeDict
 from transformers.models.lfm2_vl.processing_lfm2_vl import Lfm2VlProcessor
 from transformers.models.siglip2.image_processing_pil_siglip2 import convert_image_to_patches, pad_along_first_dim
 from transformers.processing_utils import ImagesKwargs
+from transformers.utils.constants import IMAGENET_STANDARD_MEAN, IMAGENET_STANDARD_STD
 
 
 class Lfm2VlImageOptions(ImagesKwargs, total=False):
@@ -25,11 +26,15 @@ class Lfm2VlImageOptions(ImagesKwargs, total=False):
     encoder_patch_size: int
     tile_size: int
     max_pixels_tolerance: float
-    do_pad: bool
     return_row_col_info: bool
 
 
-class Lfm2VlImageProcessorPil(PilBackend):
+# transformers types neither the methods nor the attributes that a processor overrides.
+_PilBackend: Any = PilBackend
+_Processor: Any = Lfm2VlProcessor
+
+
+class Lfm2VlImageProcessorPil(_PilBackend):
     """Prepares images as transformers' `Lfm2VlImageProcessor` does, but resizes them with Pillow.
 
     A large image is stretched to a grid of square tiles, and a smaller copy of the whole image follows them.
@@ -124,7 +129,7 @@ class Lfm2VlImageProcessorPil(PilBackend):
         ]
 
 
-class Lfm2VlPillowProcessor(Lfm2VlProcessor):
+class Lfm2VlPillowProcessor(_Processor):
     """LFM2-VL's processor with Pillow's image processor."""
 
     @classmethod

@@ -17,7 +17,6 @@ import torch
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from torch import nn
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import logging
@@ -204,7 +203,7 @@ def _check_structure(family: Family, config: Any) -> None:
         return
 
 
-def _without_weights(config: Any, dtype: torch.dtype = torch.float32) -> nn.Module:
+def _without_weights(config: Any, dtype: torch.dtype = torch.float32) -> Any:
     """Build a model on the meta device."""
     with torch.device("meta"):
         # Copied because transformers writes the dtype into the config it receives.

@@ -4,8 +4,11 @@ from typing import Any
 
 from transformers import ProcessorMixin
 
+# transformers does not type what a processor overrides.
+_Processor: Any = ProcessorMixin
 
-class PixtralProcessorPil(ProcessorMixin):
+
+class PixtralProcessorPil(_Processor):
     """Writes an image into the prompt as transformers' `PixtralProcessor` does: rows of image tokens, with a break
     token after each and an end token after the last.
     """

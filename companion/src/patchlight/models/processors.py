@@ -8,8 +8,7 @@ from typing import Any
 
 from transformers import AutoImageProcessor, AutoProcessor, Idefics3Processor, ProcessorMixin
 from transformers.image_processing_base import ImageProcessingMixin
-from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
-from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES, processor_class_from_name
+from transformers.models.auto import image_processing_auto, processing_auto
 
 from .families.llava import CLIP
 from .lfm2_images import Lfm2VlPillowProcessor
@@ -18,6 +17,9 @@ from .sizes import side
 
 _SIZES = ("patch_size", "merge_size", "temporal_patch_size")
 _PARTS = ("image_processor", "tokenizer")
+# Names of classes by model type; transformers exports neither table.
+_BACKENDS: dict[str, Any] = vars(image_processing_auto)["IMAGE_PROCESSOR_MAPPING_NAMES"]
+_PROCESSORS: dict[str, str] = vars(processing_auto)["PROCESSOR_MAPPING_NAMES"]
 _LFM2 = "lfm2_vl"
 
 
@@ -27,7 +29,7 @@ class NoPillowProcessor(ValueError):
 
 def check_pillow(config: Any) -> None:
     """Raise NoPillowProcessor if transformers has no image processor for this model type that uses Pillow."""
-    backends = IMAGE_PROCESSOR_MAPPING_NAMES.get(config.model_type)
+    backends = _BACKENDS.get(config.model_type)
     if config.model_type == _LFM2:
         return
     if isinstance(backends, dict) and not backends.get("pil"):
@@ -65,7 +67,8 @@ def images_only(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     if set(kind.get_attributes()) <= set(_PARTS):
         return kind
     # The name is saved with the processor, and names the class when it is loaded again.
-    return type(kind.__name__, (kind, _ImagesOnly), {"__module__": kind.__module__})
+    bases: Any = (kind, _ImagesOnly)
+    return type(kind.__name__, bases, {"__module__": kind.__module__})
 
 
 def load_processor(model: str, config: Any, **source: Any) -> Any:
@@ -82,7 +85,7 @@ def load_processor(model: str, config: Any, **source: Any) -> Any:
         kind = Idefics3Processor
     elif (name := _processor_name(model, config, source)).startswith("PixtralProcessor"):
         kind = PixtralProcessorPil
-    elif (found := processor_class_from_name(name)) is not None and images_only(found) is not found:
+    elif (found := processing_auto.processor_class_from_name(name)) is not None and images_only(found) is not found:
         kind = images_only(found)
     processor = kind.from_pretrained(model, **source)
     processor.image_processor = AutoImageProcessor.from_pretrained(model, backend="pil", **source)
@@ -113,4 +116,4 @@ def _processor_name(model: str, config: Any, source: dict[str, Any]) -> str:
                 return name
         except OSError:
             continue
-    return PROCESSOR_MAPPING_NAMES.get(config.model_type) or ""
+    return _PROCESSORS.get(config.model_type) or ""

@@ -42,7 +42,7 @@ def simplify_sizes(config: Any) -> None:
     """Replace square sizes in a model's vision config by numbers, the only form that most of transformers' towers can
     compute with; InternVL's needs pairs. Raises ValueError if one is not square, or not a size.
     """
-    vision = getattr(config, "vision_config", None)
+    vision: Any = getattr(config, "vision_config", None)
     for name in _SIZES:
         if hasattr(vision, name):
             number = side(getattr(vision, name), f"{name} of the vision tower")

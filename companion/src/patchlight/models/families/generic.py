@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from ..language_model import cross_attention_layers, decoder_of
 from ..reading import Lvlm, Reading, Rect, Trace, check_token_count, columns_of, encode_question, grid_places
 from ..sizes import height_width
 from .base import BaseFamily
@@ -62,6 +63,10 @@ class Generic(BaseFamily):
 
     def check(self, model: Lvlm, processor: Any) -> None:
         """Check on two images that the columns are where `read` says. Raises ValueError, also if `read` fails."""
+        if crossing := cross_attention_layers(decoder_of(model)):
+            raise ValueError(
+                f"it reads the image by cross attention (in {len(crossing)} layers), so its prompt has no patches"
+            )
         for size in ((320, 240), (200, 360)):
             check_columns(self, model, processor, size)
 
