@@ -143,8 +143,8 @@ export interface ExplainCost {
 }
 
 /**
- * Whether the explained pass reproduces the streamed answer. `isSame`: at each position, the answer's token is the most
- * likely one or, in a sampled answer, as likely as when it was streamed, within numerical precision.
+ * Whether the explained pass reproduces the streamed answer. `isSame`: every token of the answer is as likely as when it
+ * was streamed, within a bound for the model's dtype.
  * `largestDifference`: the largest difference between a token's log-probability in this pass and as streamed.
  */
 export interface ReproductionCheck {

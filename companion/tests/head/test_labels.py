@@ -138,6 +138,14 @@ def test_labels_say_whether_the_model_would_give_this_answer(kind: str):
     torch.testing.assert_close(labels.log_probs, expected, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["paligemma2", "lfm2-vl"])
+@pytest.mark.parametrize("method", ["exact", "incremental"])
+def test_a_model_that_rules_chefer_out_is_not_labelled(kind: str, method: Method):
+    made = tiny(kind)
+    with pytest.raises(ValueError, match=f"cannot be labelled with Chefer relevancy, {method}: "):
+        label_answer(made.model, made.family, read(made), ANSWER, method=method)
+
+
 def test_an_empty_answer_has_no_labels():
     made = tiny("llava")
     labels = label_answer(made.model, made.family, read(made), [])

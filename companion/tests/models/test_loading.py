@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoConfig, Blip2Config, LlavaConfig, SmolVLMProcessor
+from transformers import AutoConfig, BitsAndBytesConfig, Blip2Config, LlavaConfig, SmolVLMProcessor
 from transformers.models.smolvlm import processing_smolvlm
 
 from patchlight.embedded.build import revision
@@ -18,6 +18,7 @@ from patchlight.models import loading
 from patchlight.models.decoding import UnsupportedGeneration
 from patchlight.models.families.registry import UnsupportedFamily
 from patchlight.models.loading import Loaded, LoadOptions, NotEnoughMemory, folder_revision, load, required_bytes
+from patchlight.models.quantisation import quantisation_of
 from tests.helpers.paths import EMBEDDED
 from tests.helpers.tiny_models import KINDS, Tiny, save, tiny
 
@@ -347,6 +348,12 @@ def with_quantisation(**facts: Any) -> LlavaConfig:
 )
 def test_a_quantised_model_is_estimated_by_its_bits(facts: dict[str, Any], gigabytes: float) -> None:
     assert required_bytes(with_quantisation(**facts), torch.float16).weights == pytest.approx(gigabytes * 1e9, rel=0.03)
+
+
+def test_the_quantisation_of_a_loaded_model_is_that_of_its_checkpoint() -> None:
+    config: Any = LlavaConfig()
+    config.quantization_config = BitsAndBytesConfig(load_in_8bit=True)
+    assert quantisation_of(config) == quantisation_of(with_quantisation(quant_method="bitsandbytes", load_in_8bit=True))
 
 
 def test_layers_that_are_left_out_of_the_quantisation_count_in_full() -> None:

@@ -6,7 +6,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from ..methods.attention_hooks.decoder_call import decoder_call
+from ..methods.names import Method as ExplanationMethod
 from ..methods.relevancy import explain_tokens, explain_tokens_incrementally
+from ..methods.support import refused_methods
 from ..models.families.registry import Family, extend
 from ..models.reading import Reading
 
@@ -39,12 +41,16 @@ def label_answer(
 ) -> Labels:
     """Label the tokens of an answer. `answer_ids` excludes the end token.
 
-    Takes one forward pass, then one backward pass per token. Raises ValueError if the answer contains an image token.
+    Takes one forward pass, then one backward pass per token. Raises ValueError if the answer contains an image token, or
+    if the model rules the method out.
     """
     ids = torch.tensor(list(answer_ids), dtype=torch.long)
     if len(ids) == 0:
         none = torch.zeros(0)
         return Labels(torch.zeros(0, len(reading.patch_columns)), none, ids, none)
+    name: ExplanationMethod = "chefer" if method == "exact" else "chefer-incremental"
+    if reason := refused_methods(model).get(name):
+        raise ValueError(f"the answers of this model cannot be labelled with {TEACHERS[method]}: {reason}")
     call = decoder_call(model, family.decoder(model), extend(reading, answer_ids))
     positions = torch.arange(len(ids)) + reading.inputs["input_ids"].shape[1] - 1
     explained = _EXPLAIN[method](call, positions, ids)

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..models.families.registry import extend
 from ..models.language_model import logits_of, on_device
 from ..models.loading import Loaded
+from ..models.quantisation import quantisation_of
 from ..models.reading import Reading
 from .answer import Answer, ExplanationMethod, Logits, Passes, Pause
 from .attention import raw_attention, rollout
@@ -216,9 +217,16 @@ def _check(answer: Answer, explained: Tensor, log_probs: Sequence[float] | None,
     else:
         streamed = torch.tensor(log_probs)
     differences = (explained.gather(1, tokens[:, None])[:, 0].double() - streamed.double()).abs()
-    largest, mean = log_prob_bounds(answer.loaded.dtype, len(answer.ids))
+    largest, mean = log_prob_bounds(_rounded_to(answer.loaded), len(answer.ids))
     is_same = float(differences.max()) <= largest and float(differences.mean()) <= mean
     return Check(is_same, float(differences.max()))
+
+
+def _rounded_to(loaded: Loaded) -> torch.dtype:
+    """Return the dtype whose rounding the model's products have at least: 8-bit layers round their inputs to 8 bits."""
+    quantisation = quantisation_of(loaded.model.config)
+    is_8_bit = quantisation is not None and quantisation.method == "bitsandbytes" and quantisation.bits == 8
+    return torch.bfloat16 if is_8_bit else loaded.dtype
 
 
 def log_prob_bounds(dtype: torch.dtype, tokens: int) -> tuple[float, float]:

@@ -58,8 +58,6 @@ def _middle_layer_reason(decoder: nn.Module) -> str | None:
 def _attention_reason(decoder: nn.Module) -> str | None:
     """Return why the attention of some layer cannot be read, or None if all can."""
     kind = type(decoder).__name__
-    if not getattr(decoder, "_supports_attention_backend", False):
-        return f"{kind} computes its attention in code of its own, which cannot be observed"
     layers = layers_of(decoder)
     if crossing := [str(at) for at in cross_attention_layers(decoder)]:
         return f"{kind} reads the image by cross attention (layers {_some(crossing)}), so it has no image tokens"
@@ -69,6 +67,8 @@ def _attention_reason(decoder: nn.Module) -> str | None:
         names = sorted({types[at].replace("_", " ") or "another operation" for at in other})
         at = _some([str(number) for number in other])
         return f"layers {at} of {kind} have no softmax attention ({', '.join(names)})"
+    if not getattr(decoder, "_supports_attention_backend", False):
+        return f"{kind} computes its attention in code of its own, which cannot be observed"
     attentions = [part for layer in layers if (part := _attention_of(layer)) is not None]
     cap = next((value for part in attentions if (value := getattr(part, "attn_logit_softcapping", None))), None)
     if cap is not None:

@@ -35,7 +35,9 @@ def quantisation_of(config: Any) -> Quantisation | None:
     if stated is None:
         return None
     facts: Mapping[str, Any] = stated if isinstance(stated, Mapping) else stated.to_dict()
-    method = str(facts.get("quant_method") or "bitsandbytes").lower().removeprefix("quantizationmethod.")
+    stated_method = facts.get("quant_method") or "bitsandbytes"
+    # A loaded model's config has an enum, a checkpoint's a string.
+    method = str(getattr(stated_method, "value", stated_method)).lower()
     bits = _bits(method, facts)
     if bits is None:
         return None
