@@ -103,7 +103,17 @@ def test_explanations_cover_all_frames_of_every_family(kind: str):
     with companion(ServeSettings(new_tokens=4), tiny(kind)) as served, served.client() as client:
         image = noise_image(300, 130)
         answer = ask(client, image=image)
-        explanation = ask_explanation(client, "chefer", answer, [len(answer.tokens) - 1], image)
+        facts = client.get("/v1/model").json()
+        refused = {entry["method"]: entry["reason"] for entry in facts["refusedMethods"]}
+        assert set(facts["methods"]) | set(refused) == set(METHODS)
+        assert not set(facts["methods"]) & set(refused)
+        assert all(refused.values())
+        method = "tam" if "chefer" in refused else "chefer"
+        explanation = ask_explanation(client, method, answer, [len(answer.tokens) - 1], image)
+        if "chefer" in refused:
+            response = client.post("/v1/explain", **explain_form("chefer", answer, [0], image))
+            assert response.status_code == 422
+            assert refused["chefer"] in response.json()["detail"]
     frames = answer.header["geometry"]["frames"]
     patches = sum(frame["grid"]["rows"] * frame["grid"]["cols"] for frame in frames)
     assert explanation.maps[0].values.shape == (patches,)

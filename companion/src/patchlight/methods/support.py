@@ -66,7 +66,9 @@ def _attention_reason(decoder: nn.Module) -> str | None:
     if other:
         names = sorted({types[at].replace("_", " ") or "another operation" for at in other})
         at = _some([str(number) for number in other])
-        return f"layers {at} of {kind} have no softmax attention ({', '.join(names)})"
+        return (
+            f"{len(other)} of the {len(layers)} layers of {kind} have no softmax attention ({', '.join(names)} in {at})"
+        )
     if not getattr(decoder, "_supports_attention_backend", False):
         return f"{kind} computes its attention in code of its own, which cannot be observed"
     attentions = [part for layer in layers if (part := _attention_of(layer)) is not None]
