@@ -220,7 +220,7 @@ JSON_LINES = b'{"image": "a.png", "question": "Caf\xc3\xa9?", "answers": []}\n'
         (b"PK\x03\x04", r"own\.jsonl: this is a ZIP archive: unpack it"),
         (b"version https://git-lfs.github.com/spec/v1", r"own\.jsonl: this is a Git LFS pointer"),
         (b"<!doctype html>", r"own\.jsonl: this is a web page or XML"),
-        (gzip.compress(JSON_LINES)[:-9], r"own\.jsonl: the gzip data is damaged or incomplete"),
+        (gzip.compress(JSON_LINES, mtime=0)[:-9], r"own\.jsonl: the gzip data is damaged or incomplete"),
     ],
 )
 def test_a_file_that_is_not_json_lines_is_refused_with_a_remedy(tmp_path: Path, content: bytes, message: str):
@@ -260,7 +260,7 @@ def test_questions_in_any_dialect_of_json_lines_are_read_back(
     text = f"[{line_end}{f',{line_end}'.join(lines)}{line_end}]" if is_array else line_end.join(lines)
     content = (text + line_end * is_ended).encode("utf-8-sig" if has_mark else "utf-8")
     path = tmp_path_factory.getbasetemp() / "dialect.jsonl"
-    path.write_bytes(gzip.compress(content) if is_zipped else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if is_zipped else content)
     samples = read_samples(DataOptions(kind="jsonl", questions=path))
     assert [(sample.question, list(sample.answers)) for sample in samples] == questions
 
