@@ -6,8 +6,6 @@ are prepared with Pillow even if torchvision is installed: torchvision's resizin
 page and the recorded maps use Pillow's.
 """
 
-import os
-from copy import deepcopy
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -25,6 +23,7 @@ from .checkpoint import check_checkpoint, check_finite, check_layout
 from .decoding import check_generation
 from .families.registry import Family, Lvlm, UnsupportedFamily, family_of
 from .language_model import UnsupportedStructure, check_logits, decoder_of
+from .memory import check_room, without_weights
 from .model_files import (
     CONFIG_FILE,
     DOWNLOAD_AGAIN,
@@ -37,13 +36,9 @@ from .model_files import (
     weights_identity,
 )
 from .processors import load_processor, settle_sizes
-from .quantisation import quantisation_of
 from .sizes import simplify_sizes
 
 _log = getLogger("patchlight.models")
-
-CACHE_POSITIONS = 4096
-"""Size of the key-value cache, in positions, that must fit in memory together with the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,17 +86,6 @@ class Loaded(NamedTuple):
     unused: tuple[str, ...] = ()
 
 
-class RequiredBytes(NamedTuple):
-    """Bytes a model needs for its weights and for a key-value cache of CACHE_POSITIONS positions."""
-
-    weights: int
-    cache: int
-
-
-class NotEnoughMemory(MemoryError):
-    """The model needs more memory than is free; the message states both amounts."""
-
-
 _DTYPES = {
     "auto": None,
     "float32": torch.float32,
@@ -127,10 +111,10 @@ def load(options: LoadOptions) -> Loaded:
     config = _load_config(options.model, source)
     family = family_of(config)
     simplify_sizes(config)
-    _check_structure(family, config)
     device = _device(options)
     dtype = _DTYPES[options.dtype] or _native_dtype(config, device)
-    _check_room(config, dtype, device, options)
+    empty = _without_weights(options.model, config, dtype, family)
+    check_room(options.model, empty, dtype, device, is_spread=options.device_map is not None)
     if folder is not None:
         check_weight_files(folder)
     try:
@@ -173,52 +157,6 @@ def load(options: LoadOptions) -> Loaded:
     )
 
 
-def required_bytes(config: Any, dtype: torch.dtype) -> RequiredBytes:
-    """Compute how much memory a model with this config needs in this dtype, without allocating it.
-
-    The linear layers of a quantised model count with the bits of its quantisation.
-    """
-    model = _without_weights(config, dtype)
-    tensors = [*model.parameters(), *model.buffers()]
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-    if quantisation := quantisation_of(config):
-        covered = [module.weight for name, module in model.named_modules() if quantisation.covers(name, module)]
-        stored = sum(weight.numel() for weight in covered)
-        weights += int(stored * (quantisation.bits / 8 - dtype.itemsize))
-    text = config.get_text_config()
-    heads = getattr(text, "num_key_value_heads", None) or text.num_attention_heads
-    width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    cache = 2 * text.num_hidden_layers * heads * width * CACHE_POSITIONS * dtype.itemsize
-    return RequiredBytes(weights, cache)
-
-
-def _check_structure(family: Family, config: Any) -> None:
-    """Raise UnsupportedFamily if the model has no language model that runs on its own."""
-    try:
-        decoder_of(_without_weights(config))
-    except UnsupportedStructure as error:
-        raise UnsupportedFamily(f"{family.name} model not supported: {error}") from error
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError):
-        # `_check_room` builds it too, and says what is wrong.
-        return
-
-
-def _without_weights(config: Any, dtype: torch.dtype = torch.float32) -> Any:
-    """Build a model on the meta device."""
-    with torch.device("meta"):
-        # Copied because transformers writes the dtype into the config it receives.
-        return AutoModelForImageTextToText.from_config(deepcopy(config), dtype=dtype, trust_remote_code=False)
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Return the free bytes on the device that will hold the weights, or None if unknown."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return _free_main_bytes()
-
-
 def _is_path(model: str) -> bool:
     """Whether `model` can only be a folder, since a Hub id is one name, or two names separated by a slash."""
     return model.startswith(("/", ".", "~")) or model.count("/") > 1 or "\\" in model
@@ -234,6 +172,24 @@ def _load_config(model: str, source: dict[str, Any]) -> Any:
             f"the {CONFIG_FILE} of {model} has a value that transformers cannot use "
             f"({' '.join(str(error).split())[:300]}): correct it, or {DOWNLOAD_AGAIN}"
         ) from error
+
+
+def _without_weights(model: str, config: Any, dtype: torch.dtype, family: Family) -> Any:
+    """Build the model without its weights. Raises ValueError if its config makes that impossible, and UnsupportedFamily
+    if it has no language model that runs on its own.
+    """
+    try:
+        empty = without_weights(config, dtype)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"the {CONFIG_FILE} of {model} describes a model that cannot be built ({_first_line(error)}): correct it, "
+            f"or {DOWNLOAD_AGAIN}"
+        ) from error
+    try:
+        decoder_of(empty)
+    except UnsupportedStructure as error:
+        raise UnsupportedFamily(f"{family.name} model not supported: {error}") from error
+    return empty
 
 
 def _load_processor(model: str, config: Any, source: dict[str, Any]) -> Any:
@@ -298,33 +254,6 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _check_room(config: Any, dtype: torch.dtype, device: torch.device, options: LoadOptions) -> None:
-    try:
-        required = required_bytes(config, dtype)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"the {CONFIG_FILE} of {options.model} describes a model that cannot be built ({_first_line(error)}): "
-            f"correct it, or {DOWNLOAD_AGAIN}"
-        ) from error
-    if options.device_map is None:
-        free, where = free_bytes(device), str(device)
-    else:
-        cards = range(torch.cuda.device_count())
-        free, where = sum(torch.cuda.mem_get_info(card)[0] for card in cards), f"{len(cards)} GPUs"
-    if free is not None and sum(required) > free:
-        quantisation = quantisation_of(config)
-        form = str(dtype).removeprefix("torch.") + (f" and {quantisation}" if quantisation else "")
-        raise NotEnoughMemory(
-            f"{options.model} in {form} needs {_gb(sum(required))} "
-            f"({_gb(required.weights)} for weights, {_gb(required.cache)} for a cache of {CACHE_POSITIONS} positions); "
-            f"{where} has {_gb(free)} free"
-        )
-
-
-def _gb(size: int) -> str:
-    return f"{size / 1e9:.3g} GB"
-
-
 def _device(options: LoadOptions) -> torch.device:
     """Return the device for inputs. Raises ValueError if this machine does not have it."""
     if options.device == "auto" and options.device_map is None:
@@ -347,21 +276,3 @@ def _native_dtype(config: Any, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         return torch.float32
     return config.dtype or config.get_text_config().dtype or torch.float32
-
-
-def _free_main_bytes() -> int | None:
-    """The smaller of the machine's free memory and what this process's cgroup may still allocate."""
-    bounds = []
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                bounds.append(int(line.split()[1]) * 1024)
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text().strip()
-        if limit != "max":
-            bounds.append(int(limit) - int((group / "memory.current").read_text()))
-    except OSError:
-        pass
-    if not bounds and hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        bounds.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return min(bounds, default=None)

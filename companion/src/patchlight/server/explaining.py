@@ -7,7 +7,8 @@ from typing import NamedTuple, cast
 from ..methods.explain import Check, Cost, MethodMap, explain
 from ..methods.names import METHODS, Method
 from ..methods.support import refused_methods
-from ..models.loading import Loaded, free_bytes
+from ..models.loading import Loaded
+from ..models.memory import free_bytes
 from ..models.reading import Reading
 from ..wire.explanation import ExplanationEnd, ExplanationHeader, ExplanationWriter, TokenMap
 from ..wire.unembedding import has_unembedding, unembedding_bytes
