@@ -4,6 +4,7 @@ import logging
 import re
 import select
 import socket
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,10 +26,14 @@ def quick() -> Iterator[Served]:
 
 
 @contextmanager
-def connected(served: Served, sent: bytes = b"", *, receive_buffer: int | None = None) -> Iterator[socket.socket]:
-    """Open a connection and send some bytes."""
+def connected(
+    served: Served, sent: bytes = b"", *, receive_buffer: int | None = None, address: str | None = None
+) -> Iterator[socket.socket]:
+    """Open a connection, from an address of this machine, and send some bytes."""
     with socket.socket() as client:
         client.settimeout(30)
+        if address is not None:
+            client.bind((address, 0))
         if receive_buffer is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         client.connect((served.host, served.port))
@@ -256,6 +261,19 @@ def test_with_too_many_connections_idle_ones_are_closed_and_runs_continue():
         assert run.until("end")["reason"] == "length"
         # The oldest were closed.
         assert received(idle[0]) == received(idle[20]) == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no second loopback address")
+def test_with_too_many_connections_those_of_the_busiest_client_are_closed_whatever_they_wait_for():
+    settings = ServeSettings(connections=6, grace_s=0.05, header_s=60, keep_alive_s=60, upload_s=60)
+    body = b"POST /v1/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+    body += b"Content-Type: multipart/form-data; boundary=x\r\n\r\n--x"
+    with companion(settings) as served, ExitStack() as stack:
+        user = stack.enter_context(connected(served, HEALTH[:20], address="127.0.0.2"))
+        crowd = [stack.enter_context(connected(served, body)) for _ in range(20)]
+        wait_until(lambda: len(readable(crowd)) >= 15, "connections of the crowd were closed")
+        user.sendall(HEALTH[20:])
+        assert user.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_if_all_connections_are_in_use_another_one_is_refused_with_words():

@@ -1,8 +1,8 @@
 """Connections with deadlines: a client that sends or reads nothing cannot keep one, nor keep others from getting one.
 
 uvicorn has a timeout only for the time between two requests, and starts it after the first. Here, `Connections.sweep`
-looks at what each connection waits for and since when. If there are too many connections, the one that has waited
-longest for its client is closed in favour of a new one. Connections whose answer is being computed or read are kept.
+looks at what each connection waits for and since when. If there are too many connections, one of the client with most
+of them is closed in favour of a new one. Connections whose answer is being computed or read are kept.
 """
 
 import asyncio
@@ -27,7 +27,9 @@ LINGER_S = 2.0
 
 
 class Phase(IntEnum):
-    """What a connection waits for. Connections with a smaller number are closed first if there are too many."""
+    """What a connection waits for. A client's connections with a smaller number are closed first if there are
+    too many.
+    """
 
     CLOSING = 0
     """The client should read the rest of the response; the connection then closes."""
@@ -180,15 +182,25 @@ class Connections:
             await asyncio.sleep(self._settings.grace_s / 10)
 
     def drop_one(self, keep: Connection | None = None) -> bool:
-        """Close the connection of least use, of the client with most of them. Return whether there was one to close."""
+        """Close the least useful connection of the client with most of them. Return whether there was one to close.
+
+        Clients with fewer keep theirs even if none of the busiest one's may be closed yet: the newest waits for that.
+        """
         now = self.clock()
         for connection in self.open:
             connection.observe(now)
-        waiting = [each for each in self.open if each is not keep and self._may_drop(each, now)]
-        if not waiting:
+        per_client = Counter(_client(each) for each in self.open if each.phase is not Phase.ANSWERING)
+        most = max(per_client.values(), default=0)
+        droppable = [
+            each
+            for each in self.open
+            if each is not keep
+            and self._may_drop(each, now)
+            and (each.phase is Phase.CLOSING or per_client[_client(each)] == most)
+        ]
+        if not droppable:
             return False
-        per_client = Counter(_client(each) for each in self.open)
-        victim = min(waiting, key=lambda each: (each.phase, -per_client[_client(each)], each.since))
+        victim = min(droppable, key=lambda each: (each.phase, each.since))
         self.note(f"closed in favour of a new one, at most {self.limit} may be open")
         victim.transport.abort()
         self.open.discard(victim)
