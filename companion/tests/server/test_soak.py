@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -21,7 +21,7 @@ BODY_HEAD = (
 )
 IMAGE = noise_image(200, 120)
 # Linux accepts all of 127.0.0.0/8 without set-up.
-USERS_ADDRESS = "127.0.0.2" if sys.platform == "linux" else None
+HAS_ADDRESSES = sys.platform == "linux"
 
 
 class Crowd:
@@ -67,6 +67,18 @@ class Crowd:
                     writer.transport.abort()
 
 
+def user(served: ServedProcess, number: int = 0) -> httpx.AsyncClient:
+    """Return the client of one real user.
+
+    Each request has a connection of its own: one that is idle may be closed at any time, which a browser hides. Each
+    user has an address of its own, by which the companion tells users from the crowd.
+    """
+    address = f"127.0.1.{1 + number}" if HAS_ADDRESSES else None
+    limits = httpx.Limits(max_keepalive_connections=0)
+    transport = httpx.AsyncHTTPTransport(limits=limits, local_address=address)
+    return httpx.AsyncClient(base_url=served.url, timeout=60, transport=transport)
+
+
 async def one_round(served: ServedProcess, *, visits: int, questions: int) -> None:
     """Let real users come while 280 clients hold on to connections, and check that each gets a complete answer."""
     crowd = Crowd(served)
@@ -75,36 +87,35 @@ async def one_round(served: ServedProcess, *, visits: int, questions: int) -> No
     crowd.add(30, b"GET /v1/health HTTP/1.1\r\nHost: localhost\r\n", b"X")
     crowd.add(40, BODY_HEAD, b"x")
     crowd.add(20, b"GET /assets/model.onnx HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
-    # Each request has a connection of its own: one that is idle may be closed at any time, which a browser hides.
-    limits = httpx.Limits(max_keepalive_connections=0)
-    # The companion tells clients apart by their address: of too many bodies, it refuses those of the crowd.
-    transport = httpx.AsyncHTTPTransport(limits=limits, local_address=USERS_ADDRESS)
-    async with httpx.AsyncClient(base_url=served.url, timeout=60, transport=transport) as client:
 
-        async def visit() -> None:
-            for path in ("/", "/v1/health", "/v1/model", "/assets/app-1a2b.js"):
-                assert (await client.get(path)).status_code == 200
-                crowd.tick()
-
-        async def ask() -> None:
-            response = await client.post("/v1/generate", **form(image=IMAGE, maxNewTokens=4))
-            assert response.status_code == 200, response.text
-            assert len(parse_run(response.content).tokens) == 4
+    async def visit(client: httpx.AsyncClient) -> None:
+        for path in ("/", "/v1/health", "/v1/model", "/assets/app-1a2b.js"):
+            assert (await client.get(path)).status_code == 200
             crowd.tick()
 
-        async def leave_early() -> None:
-            request = client.build_request("POST", "/v1/generate", **form(image=IMAGE, maxNewTokens=400))
-            response = await client.send(request, stream=True)
-            assert response.status_code == 200
-            await response.aclose()
+    async def ask(client: httpx.AsyncClient) -> None:
+        response = await client.post("/v1/generate", **form(image=IMAGE, maxNewTokens=4))
+        assert response.status_code == 200, response.text
+        assert len(parse_run(response.content).tokens) == 4
+        crowd.tick()
 
-        while not crowd.is_complete:
-            await visit()
-        users: Sequence[Callable[[], Awaitable[None]]] = [visit] * visits + [ask] * questions + [leave_early] * 4
-        await asyncio.gather(*(user() for user in users))
-        await crowd.leave()
-        # Whatever the crowd did, the last word is a complete answer.
-        await ask()
+    async def leave_early(client: httpx.AsyncClient) -> None:
+        request = client.build_request("POST", "/v1/generate", **form(image=IMAGE, maxNewTokens=400))
+        response = await client.send(request, stream=True)
+        assert response.status_code == 200
+        await response.aclose()
+
+    async def come(number: int, use: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+        async with user(served, number) as client:
+            await use(client)
+
+    while not crowd.is_complete:
+        await come(0, visit)
+    uses = [visit] * visits + [ask] * questions + [leave_early] * 4
+    await asyncio.gather(*(come(number, use) for number, use in enumerate(uses)))
+    await crowd.leave()
+    # Whatever the crowd did, the last word is a complete answer.
+    await come(0, ask)
 
 
 def check_soak(folder: Path, *, rounds: int, visits: int, questions: int) -> None:
