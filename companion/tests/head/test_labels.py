@@ -10,23 +10,9 @@ from transformers import DynamicCache
 from patchlight.head.labels import Method, label_answer
 from patchlight.models.families.registry import extend
 from patchlight.models.reading import Reading
-from tests.helpers.tiny_models import KINDS, Tiny, tiny
+from tests.helpers.tiny_models import KINDS, ONE_PER_DECODER, Tiny, tiny
 
 ANSWER = [40, 41, 90, 41]
-# One family for each text model and kind of mask; the other families differ only in how they read images.
-FAMILIES = [
-    "llava",
-    "llava-siglip-gemma",
-    "llava-next",
-    "qwen2.5-vl",
-    "smolvlm",
-    "gemma3",
-    "qwen3-vl",
-    "glm-4v",
-    "mistral3",
-    "paligemma",
-    "gemma4",
-]
 
 
 def read(made: Tiny) -> Reading:
@@ -90,7 +76,7 @@ def plain_incremental(made: Tiny, reading: Reading, answer: list[int]) -> torch.
     return torch.stack(rows)
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", ONE_PER_DECODER)
 def test_exact_labels_equal_the_matrix_recursion(kind: str):
     made = tiny(kind)
     reading = read(made)
@@ -103,7 +89,7 @@ def test_exact_labels_equal_the_matrix_recursion(kind: str):
     torch.testing.assert_close(labels.image_share.double(), share, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", ONE_PER_DECODER)
 def test_incremental_labels_equal_those_of_decoding_with_a_cache(kind: str):
     made = tiny(kind)
     reading = read(made)
@@ -173,7 +159,7 @@ def test_labels_without_compiled_kernels_are_the_same(monkeypatch: pytest.Monkey
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("method", ["exact", "incremental"])
-@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("kind", ONE_PER_DECODER)
 def test_labels_on_a_gpu_equal_those_on_the_cpu(kind: str, method: Method):
     made = tiny(kind)
     reading, model = read(made), cast(Any, made.model)

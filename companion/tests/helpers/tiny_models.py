@@ -275,3 +275,17 @@ _MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 KINDS = tuple(_MAKERS)
 # With these, the greedy answers are not one token repeated.
 _SEEDS = {"llava-onevision": 3, "llava-onevision-resized": 3}
+ONE_PER_DECODER = (
+    "llava",
+    "llava-siglip-gemma",
+    "llava-next",
+    "qwen2.5-vl",
+    "smolvlm",
+    "gemma3",
+    "qwen3-vl",
+    "glm-4v",
+    "mistral3",
+    "paligemma",
+    "gemma4",
+)
+"""One kind for each text model and kind of mask; the others differ only in how they read images."""
