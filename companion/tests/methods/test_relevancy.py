@@ -109,3 +109,12 @@ def test_the_model_is_restored() -> None:
 def test_a_batch_of_several_sequences_is_rejected() -> None:
     with pytest.raises(ValueError, match="expected one sequence, got a batch of 2"):
         explain_tokens(called(small_model(), torch.randn(2, 9, 32)), torch.tensor([8]), torch.tensor([1]))
+
+
+def test_the_compiled_step_gets_contiguous_arrays() -> None:
+    kernel = pytest.importorskip("patchlight.methods.compiled_step").clamp_and_softmax_backward
+    explain_tokens(called(small_model(), torch.randn(1, 200, 32)), torch.tensor([150, 199]), torch.tensor([1, 2]))
+    layouts = {
+        argument.layout for signature in kernel.signatures for argument in signature if hasattr(argument, "layout")
+    }
+    assert layouts == {"C"}

@@ -14,7 +14,7 @@ to the same numbers.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -67,8 +67,8 @@ def observed_pass(
 ) -> ObservedPass:
     """Run the forward pass that `exact_row` differentiates, over prompt and answer without a cache."""
     embeds = call.arguments["inputs_embeds"]
-    attention, last_mlp = observed_attention(call.decoder), _last_mlp_at(call.decoder, positions.unique())
-    with attention, last_mlp, torch.set_grad_enabled(keeps_graph):
+    attention, last_layer = observed_attention(call.decoder), _last_layer_at(call.decoder, positions.unique())
+    with attention, last_layer, torch.set_grad_enabled(keeps_graph):
         x = embeds.detach().requires_grad_()
         with _lowered(x.device, autocast):
             states = _states(call.decoder, {**call.arguments, "inputs_embeds": x, "use_cache": False})
@@ -186,19 +186,20 @@ class _Row:
 
     def begin(self, layer: int, a: torch.Tensor) -> None:
         self.r = self.r.to(a.device)
-        self._gain, self._heads = torch.zeros_like(self.r), len(a)
+        self._gain, self._a = torch.zeros_like(self.r), a
 
     def take(self, rows: slice, a: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         gain = self._gain[: a.shape[-1]]
         if clamp_and_softmax_backward is not None and g.device.type in _COMPILED_DEVICES:
-            clamp_and_softmax_backward(a.numpy(), g.numpy(), self.r[rows].numpy(), gain.numpy())
+            clamp_and_softmax_backward(self._a.numpy(), rows.start, g.numpy(), self.r.numpy(), gain.numpy())
             return g
         p = a * g
         gain += torch.einsum("i,hij->j", self.r[rows], p.clamp(min=0))
         return p - a * p.sum(-1, keepdim=True)
 
     def end(self) -> None:
-        self.r = self.r + self._gain / self._heads
+        self.r = self.r + self._gain / len(self._a)
+        del self._a
 
 
 class _Contributions:
@@ -220,16 +221,25 @@ class _Contributions:
 
 
 @contextmanager
-def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
-    """Differentiate the last layer's MLP only at `rows`. After attention, the last layer processes each row separately,
-    and only those rows are explained.
+def _last_layer_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
+    """Differentiate the last layer's MLP and its query and output projections only at `rows`. Only those rows are
+    explained, and other rows reach them only as keys and values.
     """
-    last = getattr(decoder.layers[-1], "mlp", None)
-    if last is None:
+    layer = decoder.layers[-1]
+    attention = getattr(layer, "self_attn", None)
+    parts = (getattr(layer, "mlp", None), getattr(attention, "q_proj", None), getattr(attention, "o_proj", None))
+    with ExitStack() as stack:
+        for part in parts:
+            if part is not None:
+                stack.enter_context(_differentiated_at(part, rows))
         yield
-        return
+
+
+@contextmanager
+def _differentiated_at(module: Any, rows: torch.Tensor) -> Iterator[None]:
+    """Within this context, a module that processes each row separately [1, n, ...] has gradients only at `rows`."""
     # On a model split across devices, accelerate has set `forward` on the instance.
-    forward, instance_forward = last.forward, last.__dict__.get("forward")
+    forward, instance_forward = module.forward, module.__dict__.get("forward")
 
     def sparse(x: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -237,14 +247,14 @@ def _last_mlp_at(decoder: Any, rows: torch.Tensor) -> Iterator[None]:
         at = rows.to(x.device)
         return out.index_put((torch.zeros_like(at), at), forward(x[0, at]))
 
-    last.forward = sparse
+    module.forward = sparse
     try:
         yield
     finally:
         if instance_forward is None:
-            del last.forward
+            del module.forward
         else:
-            last.forward = instance_forward
+            module.forward = instance_forward
 
 
 def _detach(cache: DynamicCache) -> None:

@@ -94,9 +94,9 @@ class _ObservedAttention(torch.autograd.Function):
             if is_first:
                 continue  # no gradient is needed below the first layer
             g = g.to(q.dtype)
-            dq[0, :, rows] = torch.bmm(g, k[0, :, :columns]) * ctx.scaling
-            dk[0, :, :columns] += torch.bmm(g.transpose(1, 2), q[0, :, rows]) * ctx.scaling
-            dv[0, :, :columns] += torch.bmm(block.transpose(1, 2).to(v.dtype), upstream)
+            dq[0, :, rows].baddbmm_(g, k[0, :, :columns], alpha=ctx.scaling)
+            dk[0, :, :columns].baddbmm_(g.transpose(1, 2), q[0, :, rows], alpha=ctx.scaling)
+            dv[0, :, :columns].baddbmm_(block.transpose(1, 2).to(v.dtype), upstream)
         sink.end()
         if is_first:
             return None, None, None, None, None, None
