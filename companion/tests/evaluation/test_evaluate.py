@@ -52,7 +52,7 @@ class Evaluation(NamedTuple):
         return [
             "evaluate", "--model", str(self.model), "--head", str(self.head), "--data", "jsonl",
             "--questions", str(self.questions), "--max-new-tokens", str(TOKENS), "--shard-samples", "2",
-            "--device", "cpu", "--out", str(out), *more,
+            "--device", "cpu", "--label-precision", "float32", "--out", str(out), *more,
         ]  # fmt: skip
 
 

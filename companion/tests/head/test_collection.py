@@ -69,7 +69,7 @@ class Job(NamedTuple):
     def command_line(self, out: Path, *more: str) -> list[str]:
         return [
             "collect", "--model", str(self.model), "--data", "jsonl", "--questions", str(self.questions),
-            "--max-new-tokens", str(TOKENS), "--shard-samples", "2", "--device", "cpu", "--out", str(out), *more,
+            "--max-new-tokens", str(TOKENS), "--shard-samples", "2", "--device", "cpu", "--label-precision", "float32", "--out", str(out), *more,
         ]  # fmt: skip
 
 

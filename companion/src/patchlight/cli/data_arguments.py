@@ -55,6 +55,13 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-new-tokens", type=int, default=100, help="maximum answer length in tokens (default: %(default)s)"
     )
+    group.add_argument(
+        "--label-precision",
+        default="auto",
+        choices=("auto", "float32", "bfloat16"),
+        help="number format of the matrix products that label the tokens; auto is bfloat16 where the hardware multiplies "
+        "it faster (default: %(default)s)",
+    )
 
 
 def model_options(arguments: argparse.Namespace, rank: "Rank | None" = None) -> "LoadOptions":
@@ -88,4 +95,9 @@ def answer_options(arguments: argparse.Namespace) -> "AnswerOptions":
     """Return the options for answering questions and labelling the answers."""
     from ..head.answer_sample import AnswerOptions
 
-    return AnswerOptions(method=arguments.method, max_new_tokens=arguments.max_new_tokens, suffix=arguments.suffix)
+    return AnswerOptions(
+        method=arguments.method,
+        max_new_tokens=arguments.max_new_tokens,
+        suffix=arguments.suffix,
+        precision=arguments.label_precision,
+    )

@@ -94,6 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
         model=manifest["model"],
         model_revision=manifest["modelRevision"],
         model_weights=manifest.get("modelWeights"),
+        label_precision=manifest.get("labelPrecision", manifest.get("dtype")),
         name=arguments.name,
     )
     device = arguments.device

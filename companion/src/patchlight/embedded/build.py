@@ -199,6 +199,7 @@ class Build:
             model=NAME,
             model_revision=revision(self.hf),
             model_weights=weights_identity(weight_files(self.hf)),
+            label_precision="bfloat16",
         )
         train_head(
             self.work / "samples",

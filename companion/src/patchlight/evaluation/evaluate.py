@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..calibration.file import CALIBRATION_FILE
 from ..head.answer_sample import AnswerOptions, answer_sample
 from ..head.answer_scores import SCORES
-from ..head.collection import check_finished, data_facts, in_shards, model_facts
+from ..head.collection import check_finished, data_facts, in_shards, label_facts, model_facts
 from ..head.datasets import DataOptions, Sample, count_samples
 from ..head.export import head_facts, head_revision
 from ..head.fastrm import FastRM, describe_match
@@ -161,6 +161,7 @@ def _manifest(options: EvaluateOptions, loaded: Loaded, head: FastRM, total: int
         **model_facts(loaded),
         "head": head_facts(head, head_revision(options.head)),
         "method": options.answers.method,
+        **label_facts(options.answers, loaded),
         **data_facts(options.data, total),
         "maxNewTokens": options.answers.max_new_tokens,
         "suffix": options.answers.suffix,

@@ -16,6 +16,7 @@ from ..models.reading import Frame
 from ..models.sampling import Sampling
 from .datasets import Sample
 from .json_entries import DataError
+from .label_precision import PRECISIONS, LabelPrecision, Precision, label_precision
 from .labels import Labels, Method, label_answer
 
 
@@ -29,10 +30,18 @@ class AnswerOptions:
     """Maximum answer length in tokens; the paper's measurements stop at 100."""
     suffix: str = ""
     """Appended to each question, for example "Answer the question using up to two words." """
+    precision: Precision = "auto"
+    """Number format of the matrix products that make the labels; see `label_precision`."""
 
     def __post_init__(self) -> None:
         if self.method not in ("exact", "incremental", "none"):
             raise ValueError(f"unknown method {self.method!r}: use exact, incremental or none")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"unknown precision {self.precision!r}: use {', '.join(PRECISIONS)}")
+
+    def label_precision(self, loaded: Loaded) -> LabelPrecision:
+        """The number format of the labels' matrix products for this model. Raises ValueError as `label_precision`."""
+        return label_precision(self.precision, loaded.dtype, loaded.device)
 
 
 class SampleAnswer(NamedTuple):
@@ -77,7 +86,8 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
     start = time.perf_counter()
     labels = None
     if options.method != "none":
-        labels = label_answer(model, loaded.family, reading, ids, method=options.method)
+        autocast = options.label_precision(loaded).autocast
+        labels = label_answer(model, loaded.family, reading, ids, method=options.method, autocast=autocast)
     return SampleAnswer(
         answer_text(loaded.processor.tokenizer, ids),
         ids,

@@ -120,6 +120,7 @@ def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dic
         "stage": "post_norm",
         "teacher": TEACHERS[method],
         "method": method,
+        **label_facts(options.answers, loaded),
         **data_facts(options.data, total),
         "maxNewTokens": options.answers.max_new_tokens,
         "suffix": options.answers.suffix,
@@ -138,6 +139,14 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
         "dtype": str(loaded.dtype).removeprefix("torch."),
         "hiddenSize": loaded.hidden_size,
     }
+
+
+def label_facts(answers: AnswerOptions, loaded: Loaded) -> dict[str, Any]:
+    """Return the manifest field that describes the labels' number format, if it is not the model's own."""
+    if answers.method == "none":
+        return {}
+    precision = answers.label_precision(loaded)
+    return {} if precision.autocast is None else {"labelPrecision": precision.name}
 
 
 def data_facts(data: DataOptions, total: int) -> dict[str, Any]:

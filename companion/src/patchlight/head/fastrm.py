@@ -53,6 +53,8 @@ class HeadFacts:
     """Revision of that model."""
     model_weights: str | None = None
     """Identity of that model's weights (`weights_identity`); None if unknown, as in heads of version 0.1.0."""
+    label_precision: str | None = None
+    """Number format of the matrix products that made the labels, such as "bfloat16"; None if unknown."""
     name: str = "fastrm"
     """Name of the head."""
 

@@ -37,9 +37,16 @@ class Labels(NamedTuple):
 
 
 def label_answer(
-    model: Any, family: Family, reading: Reading, answer_ids: Sequence[int], *, method: Method = "exact"
+    model: Any,
+    family: Family,
+    reading: Reading,
+    answer_ids: Sequence[int],
+    *,
+    method: Method = "exact",
+    autocast: torch.dtype | None = None,
 ) -> Labels:
-    """Label the tokens of an answer. `answer_ids` excludes the end token.
+    """Label the tokens of an answer. `answer_ids` excludes the end token. `autocast` sets a lower precision for matrix
+    products.
 
     Takes one forward pass, then one backward pass per token. Raises ValueError if the answer contains an image token, or
     if the model rules the method out.
@@ -53,7 +60,7 @@ def label_answer(
         raise ValueError(f"the answers of this model cannot be labelled with {TEACHERS[method]}: {reason}")
     call = decoder_call(model, family.decoder(model), extend(reading, answer_ids))
     positions = torch.arange(len(ids)) + reading.inputs["input_ids"].shape[1] - 1
-    explained = _EXPLAIN[method](call, positions, ids)
+    explained = _EXPLAIN[method](call, positions, ids, autocast=autocast)
     rows = explained.relevancy.cpu()
     relevancy = rows[:, reading.patch_columns]
     log_probs = explained.logits.float().log_softmax(-1).cpu()
