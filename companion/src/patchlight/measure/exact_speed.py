@@ -24,13 +24,13 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
-from scipy.stats import spearmanr
 
+from ..bootstrap import Bootstrap, Estimate
 from ..head.label_precision import multiplies_bfloat16_faster
 from ..head.labels import label_answer
-from ..head.scores import labels_of
 from ..methods.attention_hooks.replace import without_weight_gradients
 from ..methods.explain import MethodMap, explain
 from ..methods.peak_memory import peak_memory
@@ -41,6 +41,7 @@ from ..models.pictures import read_pixels
 from ..models.reading import Reading
 from ..models.sampling import Sampling
 from ..report import figure, write_report
+from .method_scores import binarised, f1, spearman
 
 QUESTION = "Describe the image."
 LENGTHS = (1, 10, 30, 100)
@@ -72,13 +73,13 @@ class Comparison(NamedTuple):
 
 
 class Closeness(NamedTuple):
-    """How close maps with bfloat16 matrix products are to those in float32, mean over tokens.
+    """How close maps with bfloat16 matrix products are to those in float32; intervals are of resampled tokens.
 
     f1: of the patches labelled relevant, at 0.3 of each map's maximum. spearman: rank correlation of the patches.
     """
 
-    f1: float
-    spearman: float
+    f1: Estimate
+    spearman: Estimate
 
 
 def plain_maps(loaded: Loaded, reading: Reading, ids: Sequence[int], *, lean: bool = False) -> torch.Tensor:
@@ -123,10 +124,9 @@ def closeness(loaded: Loaded, reading: Reading, *, tokens: int) -> Closeness:
     """Compare the maps of the model's greedy answer in bfloat16 with those in float32."""
     ids = _answer(loaded, reading, tokens)
     exact, lower = our_maps(loaded, reading, ids), bfloat16_maps(loaded, reading, ids)
-    expected, found = (labels_of(maps, LABELLING_THRESHOLD).bool() for maps in (exact, lower))
-    f1 = 2 * (expected & found).sum(1) / (expected.sum(1) + found.sum(1))
-    ranks = [spearmanr(a, b).statistic for a, b in zip(exact, lower, strict=True)]
-    return Closeness(f1.mean().item(), statistics.mean(ranks))
+    labels = (binarised(maps, share=LABELLING_THRESHOLD) for maps in (lower, exact))
+    resample = Bootstrap(np.arange(len(ids)))
+    return Closeness(resample.estimate(f1(*labels)), resample.estimate(spearman(lower, exact)))
 
 
 def compare(loaded: Loaded, plain: Loaded, reading: Reading, *, tokens: int, rounds: int) -> Comparison:
@@ -236,9 +236,9 @@ def main(arguments: list[str] | None = None) -> None:
             figures.append(figure(label, cost.relative, unit="×", goal=goal if name == plain_name else ""))
         print(costs, flush=True)
     close = closeness(loaded, reading, tokens=CLOSENESS_TOKENS)
-    figures.append(figure(f"{CLOSENESS_TOKENS}-token answer, bfloat16 against float32, F1", close.f1))
-    figures.append(figure(f"{CLOSENESS_TOKENS}-token answer, bfloat16 against float32, Spearman", close.spearman))
-    print(close, flush=True)
+    for name, estimate in (("F1", close.f1), ("Spearman", close.spearman)):
+        label = f"{CLOSENESS_TOKENS}-token answer, bfloat16 against float32, {name}"
+        figures.append(figure(label, estimate.value, interval=estimate.interval))
     if args.out:
         what = "--model models/patchlight-scenes --image public/samples/scene-1.png"
         command = f"python -m patchlight.measure.exact_speed {what}"
