@@ -16,7 +16,8 @@ from patchlight.models.language_model import UnsupportedStructure, check_logits
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading
 from patchlight.models.sampling import Sampling
-from tests.helpers.tiny_models import KINDS, Tiny, tiny
+from patchlight.models.several_images import read_images
+from tests.helpers.tiny_models import KINDS, ONE_PER_DECODER, Tiny, tiny
 
 # float32 sums with and without a cache, in different orders, through two to four layers.
 BOUND_NATS = 2e-4
@@ -72,6 +73,22 @@ def test_the_explained_pass_equals_the_streamed_one_for_every_method_offered(kin
         assert len(maps) == 2
         assert all(len(token_map.patches) == len(reading.patch_columns) for token_map in maps)
         assert all(token_map.patches.isfinite().all() for token_map in maps)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ONE_PER_DECODER if not kind.startswith("paligemma")])
+def test_the_explained_pass_equals_the_streamed_one_with_two_images(kind: str):
+    lvlm, loaded, _ = asked(kind)
+    images = [Image.effect_noise(size, 80).convert("RGB") for size in ((300, 170), (120, 200))]
+    reading = read_images(lvlm.family, loaded.model, lvlm.processor, images, "What is it?")
+    ids, log_probs = answered(loaded, reading)
+    method: Method = "tam" if "chefer" in refused_methods(loaded.model) else "chefer"
+    check, *events = explain(loaded, reading, ids, method, range(len(ids)), log_probs=log_probs)
+    assert isinstance(check, Check)
+    assert check.largest_difference < BOUND_NATS
+    total = torch.stack([event.patches for event in events if isinstance(event, MethodMap)]).sum(0)
+    of_second = torch.tensor([place.image == 1 for place in reading.places])
+    assert total[of_second].any()
+    assert total[~of_second].any()
 
 
 EXPECTED_REFUSALS: dict[str, tuple[set[str], str]] = {

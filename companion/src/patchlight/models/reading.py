@@ -5,6 +5,7 @@ passed to the image encoder. A *frame* is a rectangle of the source image that t
 patches, each `crop.width / cols` source pixels wide. *Columns* are positions in the model's token sequence.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
@@ -29,7 +30,8 @@ class Rect(NamedTuple):
 class Frame(NamedTuple):
     """A rectangle of the source image that the model reads as one regular grid of patches.
 
-    `crop` is in source pixels. The grid has `rows` x `cols` patches and covers `width_px` x `height_px` model pixels.
+    `crop` is in source pixels of the image with the index `image`. The grid has `rows` x `cols` patches and covers
+    `width_px` x `height_px` model pixels.
     """
 
     name: FrameName
@@ -38,6 +40,7 @@ class Frame(NamedTuple):
     cols: int
     width_px: int
     height_px: int
+    image: int = 0
 
     def patch(self, row: int, col: int) -> Rect:
         """Return the rectangle of the source image that one patch covers."""
@@ -46,8 +49,8 @@ class Frame(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where an image token comes from: the index of the image (always 0, as a question has one image), the index of the
-    tile in the order in which the processor passes tiles to the encoder, and the row and column within that tile.
+    """Where an image token comes from: the index of the image in the question, the index of the tile in the order in
+    which the processor passes the image's tiles to the encoder, and the row and column within that tile.
     """
 
     image: int
@@ -59,8 +62,9 @@ class Place(NamedTuple):
 class Reading(NamedTuple):
     """The model inputs for one question: N columns, of which P are patches and m are text tokens.
 
-    inputs: a batch of one on the CPU, as `model.forward` accepts it. patch_columns [P] int64 and places (one per
-    patch): frames in order, each row-major; newline and class tokens are not patches. prompt_columns [m] int64: every
+    inputs: a batch of one on the CPU, as `model.forward` accepts it. frames: those of the first image, then those of
+    the next. patch_columns [P] int64 and places (one per patch): frames in order, each row-major; newline and class
+    tokens are not patches. prompt_columns [m] int64: every
     column that is neither an image token nor padding, special tokens included. preprocessing: a description of how the
     image was prepared. answer_type: the `token_type_ids` of an answer's tokens, if the model has token types.
     """
@@ -129,24 +133,37 @@ def encode_question(
     neither, if the question is empty or contains the image placeholder, for which the processor would expect a second
     image, or if the image is not upright: its geometry would be wrong.
     """
+    return encode_images(processor, [image], question, image_token=image_token, fallback_prompt=fallback_prompt)
+
+
+def encode_images(
+    processor: Any,
+    images: Sequence[Image.Image],
+    question: str,
+    *,
+    image_token: str,
+    fallback_prompt: str | None = None,
+) -> BatchFeature:
+    """Encode images, and a question after them. Raises the same errors as `encode_question`."""
     if not question.strip():
         raise ValueError("the question is empty")
     if image_token in question:
         raise ValueError(f"the question contains {image_token!r}, which stands for an image")
     if processor.chat_template is not None:
-        content = [{"type": "image"}, {"type": "text", "text": question}]
+        content = [*({"type": "image"} for _ in images), {"type": "text", "text": question}]
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
     elif fallback_prompt is not None:
         prompt = fallback_prompt.format(question=question)
     else:
         raise ValueError(f"{type(processor).__name__} has no chat template, so the prompt format is unknown")
-    upright = read_pixels(image)
-    if upright.size != image.size:
+    upright = [read_pixels(image) for image in images]
+    if any(read.size != image.size for read, image in zip(upright, images, strict=True)):
         raise ValueError("the image is not upright: pass what patchlight.models.pictures.read_pixels returns")
     # Some templates already include the start token; the tokenizer must not add a second one.
     bos = processor.tokenizer.bos_token
     has_bos = bool(bos) and prompt.startswith(bos)
     return processor(
+        # A list of lists, because some processors take a flat one for a batch of prompts with one image each.
         images=[upright],
         text=[prompt],
         images_kwargs={"return_tensors": "pt"},
