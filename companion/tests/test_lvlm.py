@@ -28,6 +28,18 @@ def test_a_transparent_image_is_read_on_white(tmp_path: Path):
         assert torch.equal(states.patch_states, white.last_hidden_states.patch_states)
 
 
+def test_a_question_about_two_images_has_the_frames_of_both(tmp_path: Path):
+    model = LVLM(loaded(tiny("qwen2.5-vl", seed=1)))
+    first, second = Image.effect_noise((120, 80), 90), Image.effect_noise((60, 120), 90)
+    second.save(tmp_path / "second.png")
+    out = model.generate([first, tmp_path / "second.png"], "What is it?", max_new_tokens=2)
+    assert [frame.image for frame in out.frames] == [0, 1]
+    patches = sum(frame.rows * frame.cols for frame in out.frames)
+    assert out.last_hidden_states.patch_states.shape == (patches, 32)
+    other = model.generate([second, first], "What is it?", max_new_tokens=2)
+    assert not torch.equal(out.last_hidden_states.patch_states, other.last_hidden_states.patch_states)
+
+
 @pytest.mark.parametrize("kind", ["llava", "llava-next"])
 def test_the_paper_s_snippet_returns_one_map_per_token(kind: str, tmp_path: Path):
     made = tiny(kind, seed=1)

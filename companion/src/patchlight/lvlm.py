@@ -21,6 +21,9 @@ from .models.loading import Loaded, LoadOptions, load
 from .models.pictures import read_pixels
 from .models.reading import Frame
 from .models.sampling import Sampling
+from .models.several_images import read_images
+
+ImageLike = Image.Image | Path | str
 
 
 class LastHiddenStates(Sequence[torch.Tensor]):
@@ -72,15 +75,17 @@ class LVLM:
         """Load a model by its Hub id or from a folder. `options` are the fields of `LoadOptions`."""
         return cls(load(LoadOptions(model=str(model), **options)))
 
-    def generate(self, image: Image.Image | Path | str, question: str, **options: Any) -> Generated:
-        """Answer a question about an image, greedily by default.
+    def generate(self, image: ImageLike | Sequence[ImageLike], question: str, **options: Any) -> Generated:
+        """Answer a question about an image, or about several in order, greedily by default.
 
+        Frames of the k-th image have `image == k`. Raises ValueError if the model cannot read several images.
         `options` are the fields of `Sampling`. The returned states are float32 on the model's device. Raises OSError if
         `image` is a path that cannot be opened, and ValueError if its samples have no defined range (modes I and F).
         """
-        if not isinstance(image, Image.Image):
-            image = Image.open(image)
-        reading = self.loaded.family.read(self.loaded.model, self.loaded.processor, read_pixels(image), question)
+        given = [image] if isinstance(image, ImageLike) else image
+        images = [read_pixels(one if isinstance(one, Image.Image) else Image.open(one)) for one in given]
+        loaded = self.loaded
+        reading = read_images(loaded.family, loaded.model, loaded.processor, images, question)
         patches, queries, ids = torch.empty(0), [], []
         for event in decode(self.loaded.model, reading, Sampling(**options)):
             if isinstance(event, Prefill):
