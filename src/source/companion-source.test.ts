@@ -37,6 +37,7 @@ const head = {
 const model: CompanionModel = {
   name: 'random-weights',
   revision: '94c0b4d387c2',
+  weights: '0123456789abcdef',
   family: 'LLaVA-1.5',
   hiddenSize: 32,
   stage: 'post_norm',

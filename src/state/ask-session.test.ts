@@ -35,6 +35,7 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
     becomeReady,
     source: {
       kind: 'embedded',
+      opensWith: 'recorded-run',
       model: undefined,
       status,
       hints: { placeholder: '', suggestions: [] },

@@ -1,6 +1,6 @@
 import { useRef } from 'react';
-import type { SampleImage } from '../../contract/samples-index';
 import { useServices } from '../shared/services-context';
+import type { SampleImages } from '../shared/use-sample-images';
 
 /** The image that the next question is about. */
 export interface CurrentImage {
@@ -9,12 +9,10 @@ export interface CurrentImage {
 }
 
 /** Sample images, and ways to add your own. */
-export function ImageTray(props: {
-  readonly images: readonly SampleImage[];
-  readonly current: CurrentImage | undefined;
-}) {
-  const { images, current } = props;
-  const { samplesUrl, intake } = useServices();
+export function ImageTray(props: { readonly samples: SampleImages; readonly current: CurrentImage | undefined }) {
+  const { samples, current } = props;
+  const { folderUrl, images } = samples;
+  const { intake } = useServices();
   const picker = useRef<HTMLInputElement>(null);
   const isOwn = images.length > 0 && images.every((image) => image.file !== current?.name);
   return (
@@ -27,9 +25,9 @@ export function ImageTray(props: {
             type="button"
             className="tray-image"
             aria-pressed={current?.name === image.file}
-            onClick={() => intake.takeUrl(`${samplesUrl}${image.file}`, image.file, image.alt)}
+            onClick={() => intake.takeUrl(`${folderUrl}${image.file}`, image.file, image.alt)}
           >
-            <img src={`${samplesUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
+            <img src={`${folderUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
           </button>
         ))}
         {isOwn && current && (
