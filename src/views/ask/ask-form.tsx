@@ -15,7 +15,13 @@ import { problemMessage } from './problem-message';
 import { useIsQuiet } from './use-is-quiet';
 import './ask-form.css';
 
-export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
+interface AskFormProps {
+  readonly record: RunRecord | undefined;
+  /** Whether this is the first screen, which describes the model above the form. */
+  readonly isStart?: boolean;
+}
+
+export const AskForm = memo(function AskForm({ record, isStart = false }: AskFormProps) {
   const services = useServices();
   const { asking } = useAsking();
   const { isReading } = useIntake();
@@ -50,9 +56,9 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
     <section className="ask" aria-labelledby="ask-heading">
       <div className="ask-head">
         <h2 id="ask-heading" className="eyebrow">
-          Ask a question
+          {isStart ? 'Choose an image and ask about it' : 'Ask a question'}
         </h2>
-        <ModelSummary header={record?.snapshot().header} />
+        {!isStart && <ModelSummary header={record?.snapshot().header} />}
       </div>
       <ImageTray samples={samples} current={current} />
       <form className="ask-line" onSubmit={onSubmit}>

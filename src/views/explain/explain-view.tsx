@@ -43,7 +43,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
       <div className="explain-right">
         {answer}
         {!isWide && mapPanel}
-        <AskForm record={shown?.record} />
+        <AskForm record={shown?.record} isStart={isStart} />
       </div>
     </main>
   );

@@ -17,7 +17,9 @@ export function StartLead() {
       <p className="start-facts mono">
         {model && [model.family, model.dtype, device].filter((fact) => fact !== undefined).join(' · ')}
       </p>
-      <p>Ask it about an image, then select a word of the answer to see which image patches the word rested on.</p>
+      <p className="start-purpose">
+        Ask it about an image, then select a word of the answer to see which image patches the word rested on.
+      </p>
       {error && (
         <p role="alert">
           The sample images could not be read ({error.message}).{' '}
