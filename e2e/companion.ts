@@ -104,4 +104,3 @@ export function otherModelFolder(): string {
   writeFileSync(file, bytes);
   return folder;
 }
-
