@@ -318,7 +318,9 @@ slow(
 slow(
   'a queued question shows its place, and the previous answer stays on screen',
   async ({ opened: page, companion }) => {
+    await ask(page, 'What color is the cylinder?');
     const before = await tokens(page).count();
+    expect(before).toBeGreaterThan(1);
     await page.evaluate(() => {
       const queueMessages: string[] = [];
       Object.assign(window, { queueMessages });
@@ -405,7 +407,9 @@ test.describe('failures', () => {
   test('a stream of another format version is refused with both versions, and the previous answer stays', async ({
     opened: page,
   }) => {
+    await ask(page, 'What color is the cylinder?');
     const before = await tokens(page).count();
+    expect(before).toBeGreaterThan(1);
     await damage(page, (body) =>
       Buffer.from(body.toString('latin1').replace('"formatVersion": 2', '"formatVersion": 7'), 'latin1'),
     );

@@ -1,4 +1,4 @@
-import { useRef } from 'react';
+import { useCallback, useRef, useSyncExternalStore } from 'react';
 import { useServices } from '../shared/services-context';
 import type { SampleImages } from '../shared/use-sample-images';
 
@@ -12,30 +12,39 @@ export interface CurrentImage {
 export function ImageTray(props: { readonly samples: SampleImages; readonly current: CurrentImage | undefined }) {
   const { samples, current } = props;
   const { folderUrl, images } = samples;
-  const { intake } = useServices();
+  const { intake, source } = useServices();
+  // A boolean, so that the progress of loading a model does not re-render the tray.
+  const isFailed = useSyncExternalStore(
+    useCallback((onChange) => source.subscribe(onChange), [source]),
+    () => source.status.phase === 'failed',
+  );
   const picker = useRef<HTMLInputElement>(null);
   const isOwn = images.length > 0 && images.every((image) => image.file !== current?.name);
+  // Reserves space for the samples while the model that they depend on is being loaded.
+  const hasImages = images.length > 0 || current !== undefined || !isFailed;
   return (
     <div className="tray">
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border */}
-      <div className="tray-images" role="group" aria-label="Image to ask about">
-        {images.map((image) => (
-          <button
-            key={image.file}
-            type="button"
-            className="tray-image"
-            aria-pressed={current?.name === image.file}
-            onClick={() => intake.takeUrl(`${folderUrl}${image.file}`, image.file, image.alt)}
-          >
-            <img src={`${folderUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
-          </button>
-        ))}
-        {isOwn && current && (
-          <button type="button" className="tray-image" aria-pressed="true">
-            <img src={current.url} alt={current.name} width={56} height={56} />
-          </button>
-        )}
-      </div>
+      {hasImages && (
+        // biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border
+        <div className="tray-images" role="group" aria-label="Image to ask about">
+          {images.map((image) => (
+            <button
+              key={image.file}
+              type="button"
+              className="tray-image"
+              aria-pressed={current?.name === image.file}
+              onClick={() => intake.takeUrl(`${folderUrl}${image.file}`, image.file, image.alt)}
+            >
+              <img src={`${folderUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
+            </button>
+          ))}
+          {isOwn && current && (
+            <button type="button" className="tray-image" aria-pressed="true">
+              <img src={current.url} alt={current.name} width={56} height={56} />
+            </button>
+          )}
+        </div>
+      )}
       <button type="button" className="tray-pick" onClick={() => picker.current?.click()}>
         <strong>Choose a file</strong>
         <span>or drop or paste an image</span>
