@@ -10,6 +10,9 @@ if (process.env.TEST_WORKER_INDEX === undefined) process.stdout.write(`browser: 
 /** The page's port: chosen once, and passed on to the workers, which read this file too. */
 process.env.PATCHLIGHT_E2E_PORT ||= String(await freePort());
 
+/** Tests of the page that a companion serves. */
+const companionTests = 'companion*.spec.ts';
+
 /**
  * Changing a word changed at least 77 pixels in twelve trials, which is well above the tolerance. `npm run goldens`
  * replaces every golden that differs by a pixel or more.
@@ -41,8 +44,8 @@ export default defineConfig({
   },
   projects: [
     // The same page served by a real companion, which these tests start and kill.
-    { name: 'companion', testMatch: 'companion.spec.ts' },
-    { name: 'page', testIgnore: ['companion.spec.ts', 'engines/**'] },
+    { name: 'companion', testMatch: companionTests },
+    { name: 'page', testIgnore: [companionTests, 'engines/**'] },
   ],
   globalSetup: './e2e/serve-page.ts',
 });

@@ -1,7 +1,7 @@
 // Starts real companions for the browser tests: `patchlight serve` with the embedded model's Hugging Face folder and the
 // built page. Each is a process that the test may freeze and kill.
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freePort } from '../scripts/free-port.mjs';
@@ -89,4 +89,18 @@ export function headlessFolder(): string {
   return folder;
 }
 
-/** Returns a free port, so that a test can later start another companion on the same port. */
+/**
+ * Copies the embedded model's folder as a model of its own: without the head, with one slightly different weight, and
+ * without the list of words that questions may use.
+ */
+export function otherModelFolder(): string {
+  const folder = path.join(mkdtempSync(path.join(tmpdir(), 'patchlight-other-')), 'tiny-vision-model');
+  cpSync(headlessFolder(), folder, { recursive: true });
+  rmSync(path.join(folder, 'question_words.json'));
+  const file = path.join(folder, 'model.safetensors');
+  const bytes = readFileSync(file);
+  const firstValue = 8 + Number(bytes.readBigUInt64LE(0));
+  bytes[firstValue]! ^= 1; // the lowest bit of its mantissa
+  writeFileSync(file, bytes);
+  return folder;
+}

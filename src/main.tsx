@@ -84,6 +84,7 @@ renderPage(
     asking,
     explaining,
     samplesUrl: './samples/',
+    photographsUrl: './photographs/',
     modelUrl,
     statistics,
     recordedCalibrationUrl: calibrationUrl,
@@ -91,11 +92,15 @@ renderPage(
   queries,
 );
 
-// Load the example before the model, whose megabytes would delay it. If no example arrives, load the model after a timeout.
 const loadModel = () => void source.load().catch(() => {}); // the status reports the error
-const timeout = setTimeout(loadModel, 2000);
-const stopWaiting = library.subscribe(() => {
-  stopWaiting();
-  clearTimeout(timeout);
-  loadModel();
-});
+if (source.opensWith === 'image') {
+  loadModel(); // which image suits depends on the model
+} else {
+  // Load the example before the model, whose megabytes would delay it. If no example arrives, load the model after a timeout.
+  const timeout = setTimeout(loadModel, 2000);
+  const stopWaiting = library.subscribe(() => {
+    stopWaiting();
+    clearTimeout(timeout);
+    loadModel();
+  });
+}

@@ -26,6 +26,8 @@ const calibration = z.object({ ...file.shape, n: count });
 const model = z.object({
   name: z.string(),
   revision: z.string(),
+  /** Identity of the weights; null if unknown. */
+  weights: z.nullable(z.string()),
   family: z.string(),
   hiddenSize: count,
   stage: hiddenStateStage,

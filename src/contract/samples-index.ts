@@ -16,7 +16,12 @@ const imageEntry = z.object({
   questions: z.array(z.string()),
 });
 
-const samplesIndex = z.object({ runs: z.array(runEntry), images: z.array(imageEntry) });
+const samplesIndex = z.object({
+  /** Identity of the embedded model's weights: the images show what models with these weights know. */
+  weights: z.string(),
+  runs: z.array(runEntry),
+  images: z.array(imageEntry),
+});
 
 export type SamplesIndex = z.infer<typeof samplesIndex>;
 export type SampleRun = z.infer<typeof runEntry>;

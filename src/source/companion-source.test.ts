@@ -37,6 +37,7 @@ const head = {
 const model: CompanionModel = {
   name: 'random-weights',
   revision: '94c0b4d387c2',
+  weights: '0123456789abcdef',
   family: 'LLaVA-1.5',
   hiddenSize: 32,
   stage: 'post_norm',
@@ -185,6 +186,7 @@ describe('connecting', () => {
     expect(statuses[1]).toMatchObject({ what: 'the FastRM head', totalBytes: 2 });
     expect(source.status).toEqual({ phase: 'ready', backend: 'wasm', device: 'cuda:0' });
     expect(source.model).toMatchObject({ name: 'random-weights', hiddenSize: 32, knows: 'Nothing.' });
+    expect(source.weights).toBe(model.weights);
   });
 
   it('reports that the head runs on one thread because a start on several stalled', async () => {

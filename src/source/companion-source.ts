@@ -216,9 +216,13 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     get model() {
       return connection.companion && modelFacts(connection.companion.model);
     },
+    get weights() {
+      return connection.companion?.model.weights ?? undefined;
+    },
     get status() {
       return status;
     },
+    opensWith: 'image',
     get calibrationUrl() {
       const path = connection.companion?.model.calibration?.path;
       return path && new URL(path, http.apiUrl).href;

@@ -68,6 +68,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     get status() {
       return status;
     },
+    opensWith: 'recorded-run',
     calibrationUrl,
     hints: {
       placeholder: 'What color is the small cube?',

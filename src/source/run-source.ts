@@ -69,7 +69,11 @@ export interface RunSource {
   readonly kind: 'embedded' | 'companion';
   /** Undefined until known. */
   readonly model: ModelFacts | undefined;
+  /** Identity of the model's weights. Undefined until known, or if the source does not report it. */
+  readonly weights?: string | undefined;
   readonly status: SourceStatus;
+  /** What the page shows first: one of this model's recorded runs, or an image to ask about. */
+  readonly opensWith: 'recorded-run' | 'image';
   /**
    * URL of the model's calibration; its images, if any, are in the same folder. Undefined until known, or if there is
    * no calibration.

@@ -35,6 +35,7 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
     becomeReady,
     source: {
       kind: 'embedded',
+      opensWith: 'recorded-run',
       model: undefined,
       status,
       hints: { placeholder: '', suggestions: [] },
@@ -92,6 +93,25 @@ describe('asking', () => {
     becomeReady();
     await idle();
     expect(ask).toHaveBeenCalledOnce();
+  });
+
+  it('loads the model first if the image that the page opens with depends on it', async () => {
+    const ask = vi.fn(async function* (): AsyncIterable<RunEvent> {
+      yield { type: 'begin', header: header('a') };
+      yield end('stop');
+    });
+    const { source, becomeReady } = sourceOf(ask, { phase: 'failed', reason: 'no connection' });
+    let opened: typeof image | undefined;
+    createAskSession({ ...source, opensWith: 'image' }, createRunLibrary(), {
+      settled: async () => true,
+      image: () => opened,
+    }).ask(text);
+    await vi.waitFor(() => expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'model' }));
+    opened = image;
+    becomeReady();
+    await idle();
+    expect(ask).toHaveBeenCalledOnce();
+    expect(useDraft.getState().problem).toBeUndefined();
   });
 
   it('waits in the queue while the answer on screen stays, and reports how many are ahead', async () => {

@@ -38,19 +38,27 @@ export function createAskSession(
   let running: AbortController | undefined;
 
   async function answer(text: string, signal: AbortSignal): Promise<void> {
-    useAsking.setState({ asking: { phase: 'queued', text, until: 'image' } });
-    const isUsable = await Promise.race([intake.settled(), aborted(signal)]);
-    if (!isUsable || signal.aborted) return;
+    const settle = async () => {
+      useAsking.setState({ asking: { phase: 'queued', text, until: 'image' } });
+      return (await Promise.race([intake.settled(), aborted(signal)])) && !signal.aborted;
+    };
+    const load = async () => {
+      if (source.status.phase === 'ready') return;
+      useAsking.setState({ asking: { phase: 'queued', text, until: 'model' } });
+      await Promise.race([source.load(), aborted(signal)]);
+    };
+    if (!(await settle())) return;
+    if (intake.image() === undefined && source.opensWith === 'image') {
+      await load(); // the image that the page opens with depends on the model
+      if (signal.aborted || !(await settle())) return;
+    }
     const draft = useDraft.getState().image;
     const image = intake.image();
     if (image === undefined) {
       useDraft.getState().setProblem({ kind: 'image', reason: 'Choose an image first.' });
       return;
     }
-    if (source.status.phase !== 'ready') {
-      useAsking.setState({ asking: { phase: 'queued', text, until: 'model' } });
-      await Promise.race([source.load(), aborted(signal)]);
-    }
+    await load();
     if (signal.aborted) return;
     const problem = source.checkQuestion(text);
     if (problem !== undefined) {

@@ -21,7 +21,7 @@ export interface ImageReader {
 export interface Intake {
   /** Whether a chosen file is still being read. */
   readonly isReading: boolean;
-  /** Whether the example that the page starts with has not arrived yet. */
+  /** Whether the example or image that the page starts with has not arrived yet. */
   readonly isOpening: boolean;
 }
 
@@ -38,7 +38,7 @@ export interface ImageIntake {
   /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
   drop(): void;
   /**
-   * Resolves once no file is being read and the example that the page starts with has arrived or failed: to false if
+   * Resolves once no file is being read and the example or image that the page starts with has arrived or failed: to false if
    * the last file could not be used, otherwise to true.
    */
   settled(): Promise<boolean>;

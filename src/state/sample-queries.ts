@@ -1,5 +1,6 @@
 import { queryOptions, skipToken } from '@tanstack/react-query';
 import { parseHeadReport } from '../contract/head-report';
+import { parsePhotographsIndex } from '../contract/photographs-index';
 import { parseSamplesIndex } from '../contract/samples-index';
 import { fetchOk } from './fetch-ok';
 import { openRecordedRun, type RecordedRuns } from './recorded-runs';
@@ -8,6 +9,8 @@ import { openRecordedRun, type RecordedRuns } from './recorded-runs';
 export interface PageFiles {
   /** Folder of the example index and the files it lists. */
   readonly samplesUrl: string;
+  /** Folder of the photographs and their index. */
+  readonly photographsUrl: string;
   /** Folder of the embedded model. */
   readonly modelUrl: string;
 }
@@ -21,6 +24,17 @@ export function samplesIndexQuery({ samplesUrl }: Pick<PageFiles, 'samplesUrl'>)
     queryFn: async ({ signal }) => {
       const response = await fetchOk(`${samplesUrl}index.json`, signal);
       return parseSamplesIndex(await response.json());
+    },
+    ...forever,
+  });
+}
+
+export function photographsQuery({ photographsUrl }: Pick<PageFiles, 'photographsUrl'>) {
+  return queryOptions({
+    queryKey: ['photographs'],
+    queryFn: async ({ signal }) => {
+      const response = await fetchOk(`${photographsUrl}index.json`, signal);
+      return parsePhotographsIndex(await response.json());
     },
     ...forever,
   });

@@ -16,6 +16,7 @@ from patchlight.embedded.world.pool import PooledScene, patch_majority
 from patchlight.embedded.world.render import render_seed
 from patchlight.embedded.world.scenes import split_seed
 from patchlight.head.fastrm import FastRM
+from patchlight.models.model_files import weight_files, weights_identity
 from tests.helpers.paths import ROOT
 
 HF, BROWSER = ROOT / "models" / NAME, ROOT / "public" / "models" / NAME
@@ -57,3 +58,8 @@ def test_the_browser_s_head_belongs_to_the_model() -> None:
     assert manifest["head"]["classificationThreshold"] == facts.classification_threshold
     for name, entry in manifest["files"].items():
         assert hashlib.sha256((BROWSER / name).read_bytes()).hexdigest() == entry["sha256"], name
+
+
+def test_the_page_s_scenes_name_the_model_s_weights() -> None:
+    index = json.loads((ROOT / "public/samples/index.json").read_text())
+    assert index["weights"] == weights_identity(weight_files(HF))

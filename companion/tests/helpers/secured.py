@@ -26,7 +26,7 @@ def built_page(folder: Path) -> Page:
     """Write a page with a few assets, and load it."""
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text(INDEX)
-    for name in ("app-1a2b.js", "ort.mjs", "ort.wasm", "model.onnx"):
+    for name in ("app-1a2b.js", "ort.mjs", "ort.wasm", "model.onnx", "hens.jpg"):
         (folder / "assets" / name).write_text(f"// {name}")
     (folder / "favicon.svg").write_text("<svg/>")
     return load_page(folder, has_api=True)

@@ -67,7 +67,12 @@ def test_the_index_has_the_api_s_address_and_can_be_revalidated(local_server: Se
 
 
 def test_files_have_the_media_types_that_browsers_require(local_server: Server):
-    expected = {"app-1a2b.js": "text/javascript", "ort.mjs": "text/javascript", "ort.wasm": "application/wasm"}
+    expected = {
+        "app-1a2b.js": "text/javascript",
+        "ort.mjs": "text/javascript",
+        "ort.wasm": "application/wasm",
+        "hens.jpg": "image/jpeg",
+    }
     with httpx.Client(base_url=local_server.url) as client:
         for name, media_type in expected.items():
             response = client.get(f"/assets/{name}")

@@ -11,6 +11,7 @@ import { Gallery } from './gallery';
 import { IdleSignal } from './idle-signal';
 import { LazyView } from './lazy-view';
 import { Masthead } from './masthead';
+import { OpeningImage } from './opening-image';
 import { TokenAddress } from './token-address';
 import './app.css';
 
@@ -39,6 +40,7 @@ export function App() {
       <Announcer shown={shown} />
       <IdleSignal />
       <TokenAddress />
+      <OpeningImage />
     </DropTarget>
   );
 }

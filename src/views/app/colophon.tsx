@@ -30,7 +30,7 @@ export const Colophon = memo(function Colophon({ header }: { readonly header: Ru
         {isRemote ? (
           <p>
             It runs on the companion that serves this page{device && `, on ${device}`}
-            {model && `, in ${model.dtype}`}. The recorded examples come from the small model built into this page;{' '}
+            {model && `, in ${model.dtype}`}. A small model with recorded examples is built into this page;{' '}
             <a className="link-button" href="?source=embedded">
               use that model instead
             </a>

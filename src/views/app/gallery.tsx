@@ -26,6 +26,8 @@ export const Gallery = memo(function Gallery() {
   const runs = useRuns();
   const unkept = useKeeping(selectUnkept);
   const { data: index } = useQuery(samplesIndexQuery(services));
+  // The examples were recorded with the embedded model.
+  const examples = (services.source.opensWith === 'recorded-run' && index?.runs) || [];
   const own = runs.filter((record) => !record.snapshot().header.recorded).reverse();
 
   const show = (id: string, file: string | null) => {
@@ -47,9 +49,15 @@ export const Gallery = memo(function Gallery() {
     });
   };
 
+  if (services.source.opensWith === 'image' && own.length === 0) return null;
   return (
-    <nav className="gallery" aria-label="Examples and previous answers">
-      <h2 className="eyebrow">{own.length > 0 ? 'Your answers and recorded examples' : 'Recorded examples'}</h2>
+    <nav
+      className="gallery"
+      aria-label={services.source.opensWith === 'image' ? 'Previous answers' : 'Examples and previous answers'}
+    >
+      <h2 className="eyebrow">
+        {own.length === 0 ? 'Recorded examples' : `Your answers${examples.length > 0 ? ' and recorded examples' : ''}`}
+      </h2>
       {runs.length >= maxRuns && own.length > 0 && (
         <p className="gallery-note">The page holds {maxRuns} runs: each new answer now replaces the oldest.</p>
       )}
@@ -66,7 +74,7 @@ export const Gallery = memo(function Gallery() {
             <OwnCard record={record} isCurrent={record.id === current} onOpen={() => show(record.id, null)} />
           </li>
         ))}
-        {index?.runs.map((entry) => {
+        {examples.map((entry) => {
           const id = client.getQueryData(recordedRunQuery(services, entry.file).queryKey);
           return (
             <li key={entry.file}>

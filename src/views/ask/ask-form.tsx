@@ -1,32 +1,37 @@
-import { useQuery } from '@tanstack/react-query';
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
 import type { RunHeader } from '../../contract/run';
 import { type Asking, useAsking } from '../../state/ask-session';
 import { useDraft } from '../../state/draft';
 import { useIntake } from '../../state/image-intake';
 import type { RunRecord } from '../../state/run-record';
-import { samplesIndexQuery } from '../../state/sample-queries';
 import type { RunSource, SourceStatus } from '../../state/services';
 import { firstClause } from '../../text/first-clause';
 import { formatCount } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshot, useSourceStatus } from '../shared/use-run';
+import { useSampleImages } from '../shared/use-sample-images';
 import { ImageTray } from './image-tray';
 import { problemMessage } from './problem-message';
 import { useIsQuiet } from './use-is-quiet';
 import './ask-form.css';
 
-export const AskForm = memo(function AskForm({ record }: { readonly record: RunRecord | undefined }) {
+interface AskFormProps {
+  readonly record: RunRecord | undefined;
+  /** Whether this is the first screen, which describes the model above the form. */
+  readonly isStart?: boolean;
+}
+
+export const AskForm = memo(function AskForm({ record, isStart = false }: AskFormProps) {
   const services = useServices();
   const { asking } = useAsking();
   const { isReading } = useIntake();
   const { text, image, problem, setText } = useDraft();
-  const { data: index } = useQuery(samplesIndexQuery(services));
+  const samples = useSampleImages();
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
   const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
   // While a new image is being read, the old image's suggestions would be asked about the new image.
-  const sample = isReading ? undefined : index?.images.find((entry) => entry.file === current?.name);
+  const sample = isReading ? undefined : samples.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
 
@@ -51,11 +56,11 @@ export const AskForm = memo(function AskForm({ record }: { readonly record: RunR
     <section className="ask" aria-labelledby="ask-heading">
       <div className="ask-head">
         <h2 id="ask-heading" className="eyebrow">
-          Ask a question
+          {isStart ? 'Choose an image and ask about it' : 'Ask a question'}
         </h2>
-        <ModelSummary header={record?.snapshot().header} />
+        {!isStart && <ModelSummary header={record?.snapshot().header} />}
       </div>
-      <ImageTray images={index?.images ?? []} current={current} />
+      <ImageTray samples={samples} current={current} />
       <form className="ask-line" onSubmit={onSubmit}>
         <input
           ref={input}

@@ -1,6 +1,6 @@
-import { useRef } from 'react';
-import type { SampleImage } from '../../contract/samples-index';
+import { useCallback, useRef, useSyncExternalStore } from 'react';
 import { useServices } from '../shared/services-context';
+import type { SampleImages } from '../shared/use-sample-images';
 
 /** The image that the next question is about. */
 export interface CurrentImage {
@@ -9,35 +9,42 @@ export interface CurrentImage {
 }
 
 /** Sample images, and ways to add your own. */
-export function ImageTray(props: {
-  readonly images: readonly SampleImage[];
-  readonly current: CurrentImage | undefined;
-}) {
-  const { images, current } = props;
-  const { samplesUrl, intake } = useServices();
+export function ImageTray(props: { readonly samples: SampleImages; readonly current: CurrentImage | undefined }) {
+  const { samples, current } = props;
+  const { folderUrl, images } = samples;
+  const { intake, source } = useServices();
+  // A boolean, so that the progress of loading a model does not re-render the tray.
+  const isFailed = useSyncExternalStore(
+    useCallback((onChange) => source.subscribe(onChange), [source]),
+    () => source.status.phase === 'failed',
+  );
   const picker = useRef<HTMLInputElement>(null);
   const isOwn = images.length > 0 && images.every((image) => image.file !== current?.name);
+  // Reserves space for the samples while the model that they depend on is being loaded.
+  const hasImages = images.length > 0 || current !== undefined || !isFailed;
   return (
     <div className="tray">
-      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border */}
-      <div className="tray-images" role="group" aria-label="Image to ask about">
-        {images.map((image) => (
-          <button
-            key={image.file}
-            type="button"
-            className="tray-image"
-            aria-pressed={current?.name === image.file}
-            onClick={() => intake.takeUrl(`${samplesUrl}${image.file}`, image.file, image.alt)}
-          >
-            <img src={`${samplesUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
-          </button>
-        ))}
-        {isOwn && current && (
-          <button type="button" className="tray-image" aria-pressed="true">
-            <img src={current.url} alt={current.name} width={56} height={56} />
-          </button>
-        )}
-      </div>
+      {hasImages && (
+        // biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border
+        <div className="tray-images" role="group" aria-label="Image to ask about">
+          {images.map((image) => (
+            <button
+              key={image.file}
+              type="button"
+              className="tray-image"
+              aria-pressed={current?.name === image.file}
+              onClick={() => intake.takeUrl(`${folderUrl}${image.file}`, image.file, image.alt)}
+            >
+              <img src={`${folderUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />
+            </button>
+          ))}
+          {isOwn && current && (
+            <button type="button" className="tray-image" aria-pressed="true">
+              <img src={current.url} alt={current.name} width={56} height={56} />
+            </button>
+          )}
+        </div>
+      )}
       <button type="button" className="tray-pick" onClick={() => picker.current?.click()}>
         <strong>Choose a file</strong>
         <span>or drop or paste an image</span>

@@ -1,5 +1,5 @@
 import { useServices } from '../shared/services-context';
-import { useOpeningExample } from '../shared/use-opening-example';
+import { useOpeningExample, useOpensWithImage } from '../shared/use-opening-example';
 
 /** Shown instead of an answer while a new image has no question yet. */
 export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
@@ -24,6 +24,13 @@ export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly
 /** Shown instead of an answer while there is no run. */
 export function EmptyAnswer() {
   const { error, retry } = useOpeningExample();
+  if (useOpensWithImage())
+    return (
+      <section className="answer answer-empty" aria-label="Answer">
+        <p className="eyebrow">No answer yet</p>
+        <p className="answer-question">Choose an image and ask about it.</p>
+      </section>
+    );
   return (
     <section className="answer answer-empty" aria-label="Answer">
       <p className="eyebrow">{error ? 'No example' : 'Recorded example'}</p>

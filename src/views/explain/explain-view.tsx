@@ -4,8 +4,9 @@ import { AskForm } from '../ask/ask-form';
 import { EmptyAnswer, UnaskedImage } from '../ask/unasked-image';
 import { useServices } from '../shared/services-context';
 import { useMediaQuery } from '../shared/use-media-query';
-import { useOpeningExample } from '../shared/use-opening-example';
+import { useOpeningExample, useOpensWithImage } from '../shared/use-opening-example';
 import type { ShownRun } from '../shared/use-shown-run';
+import { DraftFigure } from '../stage/draft-figure';
 import { FrameChoice } from '../stage/frame-choice';
 import { HeadWarning } from '../stage/head-warning';
 import { Legend } from '../stage/legend';
@@ -14,6 +15,7 @@ import { MapExport } from '../stage/map-export';
 import { MapReadout } from '../stage/map-readout';
 import { MapStage } from '../stage/map-stage';
 import { StillStage, stageImage } from '../stage/still-stage';
+import { StartLead } from './start-lead';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
@@ -21,8 +23,9 @@ const selectDraftImage = (draft: Draft) => draft.image;
 export function ExplainView({ shown }: { readonly shown: ShownRun | undefined }) {
   const isWide = useMediaQuery('(min-width: 1000px)');
   const draftImage = useDraft(selectDraftImage);
+  const isStart = useOpensWithImage() && shown === undefined;
   const mapPanel = shown && <MapPanel shown={draftImage ? { ...shown, map: undefined } : shown} isWide={isWide} />;
-  const answer = draftImage ? (
+  const answer = isStart ? undefined : draftImage ? (
     <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
   ) : shown ? (
     <Answer shown={shown} />
@@ -31,8 +34,8 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
   );
   // DOM order matches screen order in both layouts: on a phone, the answer comes directly below the image.
   return (
-    <main className="explain">
-      <Lead />
+    <main className={isStart ? 'explain explain-start' : 'explain'}>
+      {isStart ? <StartLead /> : <Lead />}
       <div className="explain-left">
         <StageColumn shown={shown} />
         {isWide && mapPanel}
@@ -40,7 +43,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
       <div className="explain-right">
         {answer}
         {!isWide && mapPanel}
-        <AskForm record={shown?.record} />
+        <AskForm record={shown?.record} isStart={isStart} />
       </div>
     </main>
   );
@@ -58,21 +61,9 @@ function Lead() {
 function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
   const draftImage = useDraft(selectDraftImage);
   const example = useOpeningExample();
+  const opensWithImage = useOpensWithImage();
   const { samplesUrl } = useServices();
-  if (draftImage !== undefined) {
-    return (
-      <figure className="explain-figure">
-        <StillStage image={draftImage} />
-        <figcaption className="readout">
-          <p className="readout-title">{draftImage.name}</p>
-          <p className="readout-numbers mono">
-            {draftImage.widthPx} × {draftImage.heightPx} px
-          </p>
-          <p className="readout-note">No map yet.</p>
-        </figcaption>
-      </figure>
-    );
-  }
+  if (draftImage !== undefined || (shown === undefined && opensWithImage)) return <DraftFigure image={draftImage} />;
   if (shown === undefined) {
     return (
       <figure className="explain-figure">

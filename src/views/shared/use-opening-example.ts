@@ -21,15 +21,23 @@ export interface OpeningExample {
   retry(): void;
 }
 
+/** Whether the page opens with an image to ask about. A link to a recorded run shows that run with any source. */
+export function useOpensWithImage(): boolean {
+  const { source } = useServices();
+  const [{ run: file }] = useViewSettings();
+  return source.opensWith === 'image' && file === null;
+}
+
 /**
- * Shows the URL's recorded run and tokens once the run has loaded, unless the user has already opened another or returns
- * to an answer of this visit.
+ * Shows the URL's recorded run and tokens once the run has loaded, unless the page opens with an image, or the user has
+ * already opened another run or returns to an answer of this visit.
  */
 export function useOpeningExample(): OpeningExample {
   const services = useServices();
   const [{ run: file }] = useViewSettings();
-  const index = useQuery(samplesIndexQuery(services));
-  const entry = index.data?.runs.find((run) => run.file === file) ?? index.data?.runs[0];
+  const isDue = !useOpensWithImage();
+  const index = useQuery({ ...samplesIndexQuery(services), enabled: isDue });
+  const entry = isDue ? (index.data?.runs.find((run) => run.file === file) ?? index.data?.runs[0]) : undefined;
   const run = useQuery(recordedRunQuery(services, entry?.file));
   const id = run.data;
   const isRestoring = useKeeping(selectIsRestoring);
@@ -43,7 +51,9 @@ export function useOpeningExample(): OpeningExample {
   const error = index.error ?? run.error;
   const isOpening = isRestoring || (id === undefined && error === null);
   // After the effect above, so that a waiting question finds the example.
-  useEffect(() => useIntake.setState({ isOpening }), [isOpening]);
+  useEffect(() => {
+    if (isDue) useIntake.setState({ isOpening });
+  }, [isDue, isOpening]);
   const retry = () => {
     if (index.error) void index.refetch();
     if (run.error) void run.refetch();

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ..models.model_files import weight_files, weights_identity
 from .record import record_run
 from .world.render import render, render_seed
 from .world.scenes import split_seed
@@ -83,7 +84,7 @@ RUNS = ((2, 0), (0, 0), (0, 4), (1, 0))
 
 
 def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, revision: str, knows: str) -> None:
-    """Write sample images, recorded runs and `index.json` to `out`."""
+    """Write sample images, recorded runs and `index.json` to `out`. The page compares the weights with a companion's."""
     out.mkdir(parents=True, exist_ok=True)
     images, runs = [], []
     for number, (scene_number, width, height, alt, questions) in enumerate(IMAGES):
@@ -97,4 +98,5 @@ def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, r
         image_file = out / images[image]["file"]
         record_run(hf_folder, head_folder, image_file, text, out / file, name=name, revision=revision, knows=knows)
         runs.append({"file": file, "title": text, "image": images[image]["file"]})
-    (out / "index.json").write_text(json.dumps({"runs": runs, "images": images}, indent=1) + "\n")
+    index = {"weights": weights_identity(weight_files(hf_folder)), "runs": runs, "images": images}
+    (out / "index.json").write_text(json.dumps(index, indent=1) + "\n")

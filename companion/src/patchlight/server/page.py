@@ -21,6 +21,7 @@ MEDIA_TYPES = {
     ".wasm": "application/wasm",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
     ".onnx": "application/octet-stream",
     ".bin": "application/octet-stream",
     ".run": "application/vnd.apache.arrow.stream",

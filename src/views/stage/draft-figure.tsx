@@ -1,0 +1,40 @@
+import type { Photograph } from '../../contract/photographs-index';
+import type { DraftImage } from '../../state/draft';
+import { photographOf, useSampleImages } from '../shared/use-sample-images';
+import { StillStage } from './still-stage';
+
+/** The image to ask about. Until one has been read, the first sample image. */
+export function DraftFigure({ image }: { readonly image: DraftImage | undefined }) {
+  const samples = useSampleImages();
+  const photograph = photographOf(samples, image?.name ?? samples.images[0]?.file);
+  const shown =
+    image ?? (photograph && { ...photograph, name: photograph.file, url: samples.folderUrl + photograph.file });
+  return (
+    <figure className="explain-figure">
+      <StillStage image={shown} />
+      <figcaption className="readout">
+        {shown && (
+          <>
+            <p className="readout-title">{photograph?.title ?? shown.name}</p>
+            <p className="readout-numbers mono">
+              {shown.widthPx} × {shown.heightPx} px
+            </p>
+            <p className="readout-note">{photograph ? <Credit photograph={photograph} /> : 'No map yet.'}</p>
+          </>
+        )}
+      </figcaption>
+    </figure>
+  );
+}
+
+function Credit({ photograph: { author, licence, source } }: { readonly photograph: Photograph }) {
+  return (
+    <>
+      Photograph by{' '}
+      <a className="link-button" href={source} target="_blank" rel="noreferrer">
+        {author}
+      </a>
+      , {licence}.
+    </>
+  );
+}
