@@ -7,6 +7,7 @@ import pytest
 
 from patchlight.server.page import Page
 from patchlight.server.settings import ServeSettings
+from tests.helpers.paths import ROOT
 from tests.helpers.prefix_proxy import prefix_proxy
 from tests.helpers.secured import TOKEN, Server, every_call, secured
 from tests.helpers.serving import form
@@ -229,3 +230,10 @@ def test_a_companion_with_a_root_path_can_also_be_reached_directly(page: Page):
 def test_an_invalid_root_path_is_refused(path: str):
     with pytest.raises(ValueError, match="root path"):
         ServeSettings(root_path=path)
+
+
+def test_no_folder_of_the_page_is_a_root_path():
+    for folder in (ROOT / "public").iterdir():
+        if folder.is_dir():
+            with pytest.raises(ValueError, match="which is a path of the companion"):
+                ServeSettings(root_path=f"/{folder.name}")

@@ -12,7 +12,7 @@ MIB = 2**20
 GIB = 2**30
 EXPLAIN_SHARE = 0.5
 # Top-level folders of the companion. With a root path of the same name, a path could be read in two ways.
-OWN_FOLDERS = ("v1", "assets", "models", "samples", "datasets")
+OWN_FOLDERS = ("v1", "assets", "models", "samples", "photographs", "datasets")
 
 
 @dataclass(frozen=True, kw_only=True)
