@@ -1,13 +1,14 @@
 // @ts-check
 // `npm run goldens`: builds the page, takes its screenshots, replaces the goldens in e2e/goldens that differ by a pixel
-// or more, and removes those that no test compares.
+// or more, compresses the new ones, and removes those that no test compares.
 //   npm run goldens -- trust      only tests with "trust" in their title; removes nothing
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { isHeadlessShell } from './browser.mjs';
+import { compressPngs } from './compress-png.mjs';
 import { install } from './install.mjs';
 import { root, run } from './shell.mjs';
 
@@ -41,6 +42,7 @@ async function main() {
   const [titles] = process.argv.slice(2);
   const out = mkdtempSync(path.join(os.tmpdir(), 'patchlight-goldens-'));
   const report = path.join(out, 'report.json');
+  const started = Date.now();
   try {
     await run(path.join(root, 'node_modules/.bin/vite'), ['build', '--logLevel', 'warn']);
     const chosen = titles === undefined ? '@goldens' : `(?=.*@goldens).*${titles}`;
@@ -56,6 +58,8 @@ async function main() {
       console.log(`removed ${file}: no test compares it`);
     }
   } finally {
+    const goldens = readdirSync(folder).map((name) => path.join(folder, name));
+    await compressPngs(goldens.filter((file) => statSync(file).mtimeMs >= started));
     rmSync(out, { recursive: true, force: true });
   }
 }
