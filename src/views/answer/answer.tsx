@@ -10,7 +10,7 @@ import type { ShownRun } from '../shared/use-shown-run';
 import { TrustPanel } from '../trust/trust-panel';
 import { useTokenNats } from '../trust/use-answer-trust';
 import { AnswerTokens } from './answer-tokens';
-import { NoMapsNotice } from './no-maps-notice';
+import { HeadNotice } from './head-notice';
 import { Provenance } from './provenance';
 import { TokenInspector } from './token-inspector';
 import { MarksLegend, useTokenMarks } from './token-mark';
@@ -52,7 +52,7 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
         <UnitChoice />
         <AnswerHint shown={shown} />
       </div>
-      {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
+      {header.noHead && <HeadNotice noHead={header.noHead} />}
       <TokenInspector shown={shown} />
       <Provenance shown={shown} />
       <TrustPanel shown={shown} isOpen={isEvidenceOpen} onOpen={setIsEvidenceOpen} />

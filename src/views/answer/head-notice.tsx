@@ -1,10 +1,10 @@
 import { useRef, useState } from 'react';
-import type { NoMaps } from '../../contract/run';
-import './no-maps-notice.css';
+import type { NoHead } from '../../contract/run';
+import './head-notice.css';
 
 /** Why this answer has no maps, and the command that trains a head for the model. */
-export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
-  const { reason, trainCommand } = noMaps;
+export function HeadNotice({ noHead }: { readonly noHead: NoHead }) {
+  const { reason, trainCommand } = noHead;
   return (
     <div className="notice">
       <p>{reason}</p>
