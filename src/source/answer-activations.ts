@@ -23,7 +23,7 @@ export interface AnswerActivations {
   destroy(): void;
 }
 
-export type AnswerHeader = Pick<RunHeader, 'id' | 'model' | 'geometry'>;
+type AnswerHeader = Pick<RunHeader, 'id' | 'model' | 'geometry'>;
 
 /** Maximum number of cached rows of the unembedding matrix: 130 MB at d = 4096. */
 const maxRows = 8000;

@@ -32,7 +32,7 @@ export interface CompanionHttp {
   unembedding(ids: readonly number[], signal: AbortSignal): Promise<Uint8Array>;
 }
 
-export interface GenerateOptions {
+interface GenerateOptions {
   /** Whether to ask for the unembedding rows of the answer's tokens; earlier companions refuse to be asked. */
   readonly sendUnembedding: boolean;
 }

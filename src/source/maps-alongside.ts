@@ -5,7 +5,7 @@ import type { RelevancyMap, RunEnd, RunEvent } from '../contract/run';
 import type { RunRow, StateRows } from '../contract/run-rows';
 import { reasonOf } from '../text/reason-of';
 
-export type TokenRow = Extract<RunRow, { kind: 'token' }>;
+type TokenRow = Extract<RunRow, { kind: 'token' }>;
 
 /** Maps of one answer's tokens. */
 export interface TokenMaps {

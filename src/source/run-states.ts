@@ -1,7 +1,7 @@
 // Hidden states of recent answers, as received; token activation maps are computed from them later.
 import type { RunRow, StateRows } from '../contract/run-rows';
 
-export interface HeldStates {
+interface HeldStates {
   /** [P, d]. */
   readonly patches: StateRows;
   readonly promptIds: readonly number[];
