@@ -1,18 +1,38 @@
 import { useRef, useState } from 'react';
-import type { NoHead } from '../../contract/run';
+import { dismissHeadNotice, selectShowsNotice, useHeadNotices } from '../../state/head-notices';
+import { useRunSnapshots } from '../shared/use-run';
+import type { ShownRun } from '../shared/use-shown-run';
 import './head-notice.css';
 
-/** Why this answer has no maps, and the command that trains a head for the model. */
-export function HeadNotice({ noHead }: { readonly noHead: NoHead }) {
-  const { reason, trainCommand } = noHead;
+/** Why this answer has no FastRM maps, what is shown instead, and the command that makes a head for the model. */
+export function HeadNotice({ shown }: { readonly shown: ShownRun }) {
+  const { header } = shown.run;
+  const runs = useRunSnapshots();
+  const notices = useHeadNotices();
+  if (header.noHead === undefined || !selectShowsNotice(notices, header, runs)) return null;
+  const { kind, reason, trainCommand } = header.noHead;
+  const hasTam = shown.offers.some(({ method, refusal }) => method === 'tam' && refusal === undefined);
   return (
     <div className="notice">
-      <p>{reason}</p>
+      <p>
+        {reason} {hasTam && 'Its maps are by TAM, computed in this page.'}
+      </p>
+      {kind === 'absent' && (
+        <button
+          type="button"
+          className="notice-dismiss"
+          aria-label="Dismiss"
+          title="Dismiss"
+          onClick={() => dismissHeadNotice(header)}
+        >
+          ×
+        </button>
+      )}
       {trainCommand !== undefined && (
         <>
           <p>
-            To train a head on example questions, run this on the companion’s machine. A useful head needs thousands of
-            questions about images like yours: replace the examples with them.
+            A head imitates Chefer’s exact maps without gradients. To fit one, run this on the companion’s machine;
+            photos is a folder with your own pictures.
           </p>
           <Command key={trainCommand} text={trainCommand} />
         </>

@@ -99,7 +99,7 @@ function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
         <UnitChoice />
         <AnswerHint shown={shown} />
       </div>
-      {run.header.noHead && <HeadNotice noHead={run.header.noHead} />}
+      {run.header.noHead?.kind === 'unusable' && <HeadNotice shown={shown} />}
     </section>
   );
 }

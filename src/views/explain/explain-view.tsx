@@ -14,6 +14,7 @@ import { MapExport } from '../stage/map-export';
 import { MapReadout } from '../stage/map-readout';
 import { MapStage } from '../stage/map-stage';
 import { StillStage, stageImage } from '../stage/still-stage';
+import { useRequestedMap } from './use-requested-map';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
@@ -34,6 +35,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
     <main className="explain">
       <Lead />
       <div className="explain-left">
+        {shown && !draftImage && <RequestedMap shown={shown} />}
         <StageColumn shown={shown} />
         {isWide && mapPanel}
       </div>
@@ -44,6 +46,12 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
       </div>
     </main>
   );
+}
+
+/** Renders nothing. */
+function RequestedMap({ shown }: { readonly shown: ShownRun }) {
+  useRequestedMap(shown);
+  return null;
 }
 
 function Lead() {
@@ -83,21 +91,14 @@ function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
   }
   return (
     <figure className="explain-figure">
-      <MapStage
-        image={stageImage(shown)}
-        placement={shown.frame.placement}
-        map={shown.map}
-        threshold={shown.threshold}
-        settings={shown.settings}
-      />
-      {shown.map && <HeadWarning header={shown.run.header} />}
+      <MapStage image={stageImage(shown)} placement={shown.frame.placement} map={shown.map} settings={shown.settings} />
+      {shown.map?.method === 'fastrm' && <HeadWarning header={shown.run.header} />}
       <MapReadout shown={shown} />
     </figure>
   );
 }
 
 function MapPanel({ shown, isWide }: { readonly shown: ShownRun; readonly isWide: boolean }) {
-  if (shown.run.header.head === undefined) return null; // without a head there are no maps
   return (
     <section className="explain-controls" aria-label="Reading the map">
       <FrameChoice shown={shown} />
