@@ -66,7 +66,9 @@ function ExactMap(props: { readonly shown: ShownRun; readonly usual: MethodId; o
       onClick={() => onChoose(isExact ? usual : 'chefer')}
     >
       {isExact ? (
-        `Back to ${methods[usual].name}`
+        <>
+          Back<span className="method-exact-of"> to {methods[usual].name}</span>
+        </>
       ) : (
         <>
           Exact map<span className="method-exact-of"> of {selected.length === 1 ? 'this word' : 'these words'}</span>
