@@ -434,12 +434,12 @@ test.describe('failures', () => {
   async function changeHead(page: Page, change: object): Promise<void> {
     await page.route('**/v1/model', async (route) => {
       const facts = await (await route.fetch()).json();
-      const trainCommand = 'patchlight collect --model models/patchlight-scenes --out samples && patchlight train';
+      const trainCommand = 'patchlight fit --model models/patchlight-scenes --images photos';
       await route.fulfill({ json: { ...facts, head: { ...facts.head, ...change }, trainCommand } });
     });
   }
 
-  test('with a head that does not fit, the answer has no maps and a notice gives both sizes', async ({
+  test('with a head that does not fit, a notice gives both sizes, and the maps are by TAM', async ({
     page,
     companion,
   }) => {
@@ -449,24 +449,29 @@ test.describe('failures', () => {
     await expect(page.locator('.notice')).toContainText(
       'Head fastrm reads pre_norm states of size 4096, but patchlight-scenes produces post_norm states of size 192.',
     );
-    await expect(page.locator('canvas.stage-map')).toHaveCount(0);
+    await expect(page.locator('.method-button')).toContainText('TAM');
+    await expect(page.locator('canvas.stage-map')).toHaveCount(1);
     expect(await tokens(page).count()).toBeGreaterThan(1);
   });
 
-  test('the unconnected page and an answer without maps look as expected', withGoldens, async ({ page, companion }) => {
-    await page.route('**/v1/health', (route) => route.abort());
-    await openPage(page, companion.address);
-    for (const size of ['desktop', 'phone'] as const) {
-      await shot(page, 'unconnected-masthead', [size, 'light'], { region: page.getByRole('banner') });
-      await shot(page, 'unconnected-ask', [size, 'light'], { region: page.locator('.ask') });
-    }
-    await page.unroute('**/v1/health');
-    await changeHead(page, { hiddenSize: 4096 });
-    await page.setViewportSize(sizes.desktop);
-    await ask(page, 'How many objects are there?');
-    await shot(page, 'without-maps', ['desktop', 'light'], { region: page.locator('main') });
-    await shot(page, 'without-maps', ['phone', 'light'], { region: page.locator('main') });
-  });
+  test(
+    'the unconnected page and an answer without FastRM maps look as expected',
+    withGoldens,
+    async ({ page, companion }) => {
+      await page.route('**/v1/health', (route) => route.abort());
+      await openPage(page, companion.address);
+      for (const size of ['desktop', 'phone'] as const) {
+        await shot(page, 'unconnected-masthead', [size, 'light'], { region: page.getByRole('banner') });
+        await shot(page, 'unconnected-ask', [size, 'light'], { region: page.locator('.ask') });
+      }
+      await page.unroute('**/v1/health');
+      await changeHead(page, { hiddenSize: 4096 });
+      await page.setViewportSize(sizes.desktop);
+      await ask(page, 'How many objects are there?');
+      await shot(page, 'without-maps', ['desktop', 'light'], { region: page.locator('main') });
+      await shot(page, 'without-maps', ['phone', 'light'], { region: page.locator('main') });
+    },
+  );
 });
 
 test.describe('with an empty cache', () => {
@@ -521,23 +526,60 @@ alone.describe('when the companion dies mid-answer', () => {
 alone.describe('a model without a head', () => {
   alone.use({ isHeadless: true, isFresh: true });
 
-  alone('answers without maps, and shows the command that trains a head', async ({ page, companion }) => {
-    await openPage(page, companion.address);
-    await ask(page, 'How many objects are there?');
-    const notice = page.locator('.notice');
-    await expect(notice).toContainText('patchlight-scenes has no FastRM head, so its answers come without maps.');
-    await expect(notice.locator('code')).toContainText('patchlight train');
-    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
-    await notice.getByRole('button', { name: 'Copy' }).click();
-    await expect(notice.getByRole('button', { name: 'Copied' })).toBeVisible();
-    const copied = await page.evaluate(() => navigator.clipboard.readText());
-    expect(copied).toBe(await notice.locator('code').innerText());
-    await expect(page.locator('.readout-title')).toHaveText('This run has no maps');
-    await token(page, 1).click();
-    await expect(page.locator('.inspector')).toContainText('Token 2 of');
-    for (const colorScheme of ['light', 'dark'] as const) {
-      await page.emulateMedia({ colorScheme });
-      expect(await axeViolations(page)).toEqual([]);
-    }
-  });
+  alone(
+    'shows a TAM map from the first token on, and one notice with the command that makes a head',
+    async ({ page, companion }) => {
+      await openPage(page, companion.address);
+      await page.evaluate(() => {
+        const seen: string[] = [];
+        Object.assign(window, { seen });
+        new MutationObserver(() => {
+          const isAnswering = document.querySelector('.answer > .eyebrow')?.textContent === 'Answering';
+          if (isAnswering && document.querySelector('canvas.stage-map') !== null)
+            seen.push(document.querySelector('.method-button')?.textContent ?? '');
+        }).observe(document.body, { subtree: true, childList: true, characterData: true });
+      });
+      const requests: string[] = [];
+      page.on('request', (request) => requests.push(new URL(request.url()).pathname));
+      await ask(page, 'Describe the image.');
+      const seen = await page.evaluate(() => (window as unknown as { seen: string[] }).seen);
+      expect(seen.length, 'a map was shown while the answer streamed').toBeGreaterThan(0);
+      expect(seen[0]).toContain('TAM');
+      expect(requests.filter((path) => path.startsWith('/v1/'))).toEqual(['/v1/generate']);
+      await expect(page.locator('.token[data-map="false"]')).toHaveCount(0);
+      await expect(page.locator('.method-line')).toContainText(/[\d.]+ ms, in the page/);
+      await expect(page.locator('.marks-note')).toContainText('(TAM)');
+      await token(page, 1).click();
+      await expect(page.locator('.inspector')).toContainText('Token 2 of');
+      await expect(page.locator('.trust-panel')).toContainText(/Mean log-probability -?[\d.]+ nats per token/);
+
+      const notice = page.locator('.notice');
+      await expect(notice).toContainText('patchlight-scenes has no FastRM head. Its maps are by TAM');
+      await expect(notice.locator('code')).toHaveText(/^patchlight fit --model \S+ --images photos$/);
+      await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+      await notice.getByRole('button', { name: 'Copy' }).click();
+      await expect(notice.getByRole('button', { name: 'Copied' })).toBeVisible();
+      const copied = await page.evaluate(() => navigator.clipboard.readText());
+      expect(copied).toBe(await notice.locator('code').innerText());
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        expect(await axeViolations(page)).toEqual([]);
+      }
+      await ask(page, 'How many objects are there?');
+      await expect(notice, 'once per model').toHaveCount(0);
+      await page.locator('.card').filter({ hasText: 'Describe the image.' }).first().click();
+      await notice.getByRole('button', { name: 'Dismiss' }).click();
+      await expect(notice).toHaveCount(0);
+      await page.reload();
+      await idle(page);
+      await ask(page, 'How many objects are there?');
+      await expect(notice).toHaveCount(0);
+
+      await page.getByRole('button', { name: /^Exact map/ }).click();
+      await idle(page);
+      await expect(page.locator('.method-line')).toContainText(/[\d.]+ (ms|s), on the companion/);
+      await expect(page.locator('.readout-title')).toContainText('Map of “');
+      await expect(page.getByRole('button', { name: /^Back/ })).toBeVisible();
+    },
+  );
 });

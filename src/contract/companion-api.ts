@@ -210,6 +210,7 @@ export interface components {
          * @description The `request` part of a question.
          *
          *     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header. With
+         *     `sendUnembedding`, the stream has the unembedding rows of its tokens, if the model `streamsUnembedding`. With
          *     `pixels`, the image must decode to exactly these.
          */
         GenerateRequest: {
@@ -232,6 +233,11 @@ export interface components {
              * @default false
              */
             sendImage?: boolean;
+            /**
+             * Sendunembedding
+             * @default false
+             */
+            sendUnembedding?: boolean;
             /**
              * Temperature
              * @default 0
@@ -357,7 +363,8 @@ export interface components {
          *     `weights` identifies the weights, whatever the names of their files and folder; null if unknown. `maxPromptTokens`
          *     counts text tokens, including those of the chat template. `methods` lists the methods that can
          *     explain the model's answers: `fastrm` with the head, the others with `explain`. `refusedMethods` lists those that
-         *     cannot, because of how the model is built.
+         *     cannot, because of how the model is built. `unembedding` says whether unembedding rows are available, and
+         *     `streamsUnembedding` whether `generate` sends them with the tokens if asked to.
          */
         ModelFacts: {
             calibration: components["schemas"]["CalibrationFile"] | null;
@@ -391,6 +398,8 @@ export interface components {
              * @constant
              */
             stage: "post_norm";
+            /** Streamsunembedding */
+            streamsUnembedding: boolean;
             /** Traincommand */
             trainCommand: string;
             /** Unembedding */

@@ -38,8 +38,12 @@ const model = z.object({
   limits: z.object({ imageBytes: count, imagePixels: count, imageAspectRatio: count, unembeddingIds: count }),
   /** Methods that can explain the model's answers; the page ignores unknown names. */
   methods: z.array(z.string()),
+  /** Methods that the model rules out, with the reasons. Companions of an earlier version do not list them. */
+  refusedMethods: z._default(z.array(z.object({ method: z.string(), reason: z.string() })), []),
   /** Whether the companion can send rows of the model's unembedding (lm_head). */
   unembedding: z.boolean(),
+  /** Whether it can send them with an answer's tokens. An earlier version would refuse to be asked for them. */
+  streamsUnembedding: z._default(z.boolean(), false),
   head: z.nullable(head),
   calibration: z.nullable(calibration),
   trainCommand: z.string(),

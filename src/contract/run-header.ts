@@ -6,7 +6,7 @@ import { count, headFields, hiddenStateStage, share } from './shared-fields';
 export const supportedFormat = 2;
 
 /** The header stored in the stream's metadata: everything except the image's bytes. */
-export type StreamHeader = Omit<RunHeader, 'image' | 'noMaps'> & { readonly image: Omit<StoredImage, 'bytes'> };
+export type StreamHeader = Omit<RunHeader, 'image' | 'noHead'> & { readonly image: Omit<StoredImage, 'bytes'> };
 
 const length = z.number().check(z.positive());
 

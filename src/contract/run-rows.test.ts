@@ -78,6 +78,33 @@ describe("a companion's run stream", () => {
     expect(first.token).toMatchObject({ text: 'Nön', alternatives: [{ text: 'Nön' }, { text: '</s>', logProb: -1 }] });
     expect(first.map).toBeUndefined();
   });
+
+  it('yields the unembedding rows of the tokens, in fp16 or float32 as states', async () => {
+    const [, prompt, first, second] = (await rowsOf(live)).slice(3);
+    if (prompt?.kind !== 'prompt' || first?.kind !== 'token' || second?.kind !== 'token') throw new Error('unexpected');
+    expect(prompt.unembedding).toMatchObject({ rows: 2, cols: 4 });
+    expect([...prompt.unembedding!.values].at(0), '-16/8 in fp16').toBe(0xc000);
+    expect([...first.unembedding!.values], '-24/8 to -27/8 in fp16').toEqual([0xc200, 0xc240, 0xc280, 0xc2c0]);
+    expect([...second.unembedding!.values]).toEqual([-229376, -237568, -245760, -253952]);
+  });
+
+  it('yields no unembedding rows if the stream has none', async () => {
+    const rows = await rowsOf(fixture('random-weights.run'));
+    const of = rows.flatMap((row) => (row.kind === 'prompt' || row.kind === 'token' ? [row.unembedding] : []));
+    expect(of).toEqual(Array.from({ length: 7 }, () => undefined));
+  });
+
+  it('refuses unembedding rows of another size than the states', async () => {
+    const { schema, batches } = tableFromIPC(live);
+    const at = schema.fields.findIndex(({ name }) => name === 'unembedding');
+    const other = schema.fields.findIndex(({ name }) => name === 'states');
+    // The image's states in the place of the prompt's rows.
+    const columns = batches[3]!.getChildAt(other)!;
+    const changed = batches.map((batch, i) => (i === 4 ? batch.setChildAt(at, columns) : batch));
+    await expect(rowsOf(tableToIPC(new Table(schema, changed), 'stream'))).rejects.toThrow(
+      'Unembedding of the prompt: expected 8 values as in the header, got 32',
+    );
+  });
 });
 
 describe('rows out of order', () => {

@@ -3,7 +3,7 @@
 // The schema's metadata holds the header as JSON under `patchlight.run`. Each row is its own record batch, so tokens
 // can be read as they arrive. The rows come in the order `queued`*, `image`, `states`, `prompt`, `token`*, `end`;
 // docs/protocol.md describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16
-// range.
+// range. Streams that were asked for unembedding rows have two more columns.
 //
 //   openRunRows -> rows (typed, in order, shapes checked) -> parseRunStream: a recorded run's events
 //                                                         -> the companion source: maps computed from the states
@@ -15,7 +15,7 @@ import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
 const metadataKey = 'patchlight.run';
 
-/** Hidden states [rows, cols], row-major: fp16 bit patterns or float32. A view of the stream's buffer. */
+/** Hidden states or unembedding rows [rows, cols], row-major: fp16 bit patterns or float32. A view of the stream's buffer. */
 export interface StateRows {
   readonly values: Uint16Array | Float32Array;
   readonly rows: number;
@@ -35,13 +35,21 @@ export type RunRow =
   /** [P, d], one row per patch: frames in order, each row-major. */
   | { readonly kind: 'states'; readonly states: StateRows }
   /** [m, d], one row per text token of the prompt. */
-  | { readonly kind: 'prompt'; readonly tokens: readonly PromptToken[]; readonly states: StateRows }
+  | {
+      readonly kind: 'prompt';
+      readonly tokens: readonly PromptToken[];
+      readonly states: StateRows;
+      /** [m, d], the tokens' rows of `lm_head`; undefined unless the stream has them. */
+      readonly unembedding: StateRows | undefined;
+    }
   /** [1, d]: the state that predicted the token. */
   | {
       readonly kind: 'token';
       readonly token: AnswerToken;
       readonly queryState: StateRows;
       readonly map: RecordedMap | undefined;
+      /** [1, d], the token's row of `lm_head`; undefined unless the stream has it. */
+      readonly unembedding: StateRows | undefined;
     }
   | { readonly kind: 'end'; readonly end: RunEnd }
   /** Reading stopped before the `end` row. */
@@ -76,6 +84,8 @@ const cells = z.discriminatedUnion('kind', [
     promptTokens: z.array(z.object({ tokenId: index, text: z.string() })),
     states: halfs,
     states32: floats,
+    unembedding: halfs,
+    unembedding32: floats,
   }),
   z.object({
     kind: z.literal('token'),
@@ -90,6 +100,8 @@ const cells = z.discriminatedUnion('kind', [
     map: floats,
     mapBackend: z.nullish(backend),
     mapComputeMs: z.nullish(milliseconds),
+    unembedding: halfs,
+    unembedding32: floats,
   }),
   z.object({
     kind: z.literal('end'),
@@ -129,14 +141,16 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
       case 'prompt': {
         const tokens = row.promptTokens;
         const states = stateRows('Prompt states', row.states, row.states32, tokens.length, d);
-        yield { kind: 'prompt', tokens, states };
+        const unembedding = unembeddingRows('Unembedding of the prompt', row, tokens.length, d);
+        yield { kind: 'prompt', tokens, states, unembedding };
         break;
       }
       case 'token': {
         if (row.index !== tokenCount) throw new Error(`Expected token ${tokenCount}, got token ${row.index}`);
         tokenCount += 1;
         const queryState = stateRows(`Query state of token ${row.index}`, row.queryState, row.queryState32, 1, d);
-        yield { kind: 'token', token: answerToken(row), queryState, map: recordedMap(row, patches) };
+        const unembedding = unembeddingRows(`Unembedding of token ${row.index}`, row, 1, d);
+        yield { kind: 'token', token: answerToken(row), queryState, map: recordedMap(row, patches), unembedding };
         break;
       }
       case 'end': {
@@ -174,6 +188,15 @@ function stateRows(what: string, half: Halfs, float: Floats, rows: number, cols:
   if (half && float) throw new Error(`${what}: expected fp16 or float32 values, got both`);
   ensureLength(what, values.length, rows * cols);
   return { values, rows, cols };
+}
+
+function unembeddingRows(
+  what: string,
+  { unembedding, unembedding32 }: Pick<TokenCells, 'unembedding' | 'unembedding32'>,
+  rows: number,
+  cols: number,
+): StateRows | undefined {
+  return unembedding || unembedding32 ? stateRows(what, unembedding, unembedding32, rows, cols) : undefined;
 }
 
 function answerToken({ index, tokenId, text, word, logProb, alternatives }: TokenCells): AnswerToken {

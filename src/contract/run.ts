@@ -175,9 +175,13 @@ export interface RunImage extends StoredImage {
   readonly picture: Picture;
 }
 
-/** `reason`: why answers have no maps, as a sentence. `trainCommand`: the command that trains a missing head. */
-export interface NoMaps {
+/** Why a run has no FastRM maps. */
+export interface NoHead {
+  /** `unusable`: there is a head, but it could not be used. */
+  readonly kind: 'absent' | 'unusable';
+  /** A sentence. */
   readonly reason: string;
+  /** The command that makes a head for the model. Undefined if it is not known, or if no head can be made. */
   readonly trainCommand?: string;
 }
 
@@ -193,8 +197,8 @@ export interface RunHeader {
   readonly geometry: ImageGeometry;
   readonly model: ModelFacts;
   readonly head: HeadFacts | undefined;
-  /** Why this run has no maps, if known. Set by the page, not stored in the file. */
-  readonly noMaps?: NoMaps;
+  /** Why this run has no FastRM maps, if known. Set by the page, not stored in the file. */
+  readonly noHead?: NoHead;
   readonly sampling: Sampling;
   /** True if the run was read from a file, false if it is live. */
   readonly recorded: boolean;

@@ -1,5 +1,5 @@
 // The page's side of the token activation worker: an answer's states in, its tokens' maps out.
-import type { TokenActivationInput } from '../math/methods/token-activation';
+import type { ActivationToken, TokenActivationInput } from '../math/methods/token-activation';
 import { createWorkerLink } from '../workers/worker-link';
 import type { ActivationProtocol, TimedActivationMap } from './activation-protocol';
 
@@ -10,6 +10,8 @@ export interface ActivationClient {
 }
 
 export interface OpenActivations {
+  /** Appends the answer's next tokens. Their query states are transferred, not copied. */
+  append(tokens: readonly ActivationToken[]): void;
   /** Rejects once another answer has been opened. */
   mapOf(tokenIndex: number): Promise<TimedActivationMap>;
 }
@@ -24,17 +26,33 @@ export function createActivationClient(onDeath: (reason: string) => void): Activ
     open(input) {
       answers += 1;
       const answer = answers;
-      const states = [input.patchStates, input.promptStates, input.queryStates];
-      const transfer = states.map(({ buffer }) => buffer as ArrayBuffer);
-      const opened = link.request('open', { answer, input }, { transfer });
-      opened.catch(() => {}); // `mapOf` rejects with the same error
+      const opened = link.request(
+        'open',
+        { answer, input },
+        { transfer: buffersOf(input.patchStates, input.promptStates) },
+      );
+      let sent = checkedLater(opened);
       return {
+        append(tokens) {
+          const transfer = buffersOf(...tokens.map(({ queryState }) => queryState));
+          sent = checkedLater(Promise.all([sent, link.request('append', { answer, tokens }, { transfer })]));
+        },
         async mapOf(tokenIndex) {
-          await opened;
+          await sent;
           return link.request('map', { answer, tokenIndex });
         },
       };
     },
     destroy: link.disconnect,
   };
+}
+
+function buffersOf(...states: Float32Array[]): ArrayBuffer[] {
+  return states.map(({ buffer }) => buffer as ArrayBuffer);
+}
+
+/** `mapOf` rejects with the promise's error. */
+function checkedLater(promise: Promise<unknown>): Promise<unknown> {
+  promise.catch(() => {});
+  return promise;
 }

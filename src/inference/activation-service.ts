@@ -6,16 +6,25 @@ import type { ActivationProtocol } from './activation-protocol';
 
 export function createActivationHandlers(): Handlers<ActivationProtocol> {
   let opened: { readonly answer: number; readonly activations: TokenActivations } | undefined;
+  function activationsOf(answer: number): TokenActivations {
+    if (opened?.answer !== answer) throw new Error(`answer ${answer} is no longer open`);
+    return opened.activations;
+  }
+
   return {
     open({ answer, input }) {
       opened = undefined;
       opened = { answer, activations: createTokenActivations(input) };
       return undefined;
     },
+    append({ answer, tokens }) {
+      for (const token of tokens) activationsOf(answer).append(token);
+      return undefined;
+    },
     map({ answer, tokenIndex }, { handOver }) {
-      if (opened?.answer !== answer) throw new Error(`answer ${answer} is no longer open`);
+      const activations = activationsOf(answer);
       const from = performance.now();
-      const map = opened.activations.mapOf(tokenIndex);
+      const map = activations.mapOf(tokenIndex);
       handOver(map.values.buffer);
       return { ...map, computeMs: performance.now() - from };
     },

@@ -116,18 +116,20 @@ export function createExplainMethods(parts: ExplainMethodParts): Record<Explaine
       async prepare({ columns, states, promptIds, answerIds }) {
         const { hiddenSize: d } = manifest.model;
         const table = widenHalfs(new Uint16Array(files(facts.unembedding).buffer));
-        const ids = new Set([...promptIds, ...answerIds]);
+        const row = (id: number) => table.subarray(id * d, (id + 1) * d);
         const { from, count } = columns.patches;
         const activations = createTokenActivations({
           patchStates: rowsOf(states, from, from + count).data,
           promptStates: textRows(states, columns).data,
-          queryStates: rowsOf(states, rowOf(columns, 0), states.dims[0]!).data,
           promptIds,
-          answerIds,
           hiddenSize: d,
-          unembedding: new Map(Array.from(ids, (id) => [id, table.subarray(id * d, (id + 1) * d)])),
+          unembedding: new Map(promptIds.map((id) => [id, row(id)])),
           grids: [manifest.image.grid],
         });
+        for (const [t, id] of answerIds.entries()) {
+          const at = rowOf(columns, t);
+          activations.append({ id, queryState: rowsOf(states, at, at + 1).data, row: row(id) });
+        }
         return (t) => {
           const { values, prompt, answer } = activations.mapOf(t);
           return { values, text: { prompt, answer } };

@@ -5,7 +5,7 @@ import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head
 import type { LoadProgress } from './load-progress';
 import { watchLoad } from './watched-load';
 
-export type { HeadMaps, HeadReport } from './head-protocol';
+export type { HeadReport } from './head-protocol';
 export type { LoadProgress } from './load-progress';
 export type { BackendChoice } from './runtime';
 
@@ -21,7 +21,7 @@ export interface HeadClient {
   destroy(): void;
 }
 
-export interface HeadImage {
+interface HeadImage {
   /** Rejects once another image has been opened. */
   maps(queryStates: StateRows): Promise<HeadMaps>;
 }

@@ -6,6 +6,7 @@ import { type MethodId, methodIds } from '../contract/methods';
 import type { AnswerToken, ExplainEvent, RelevancyMap, RunHeader } from '../contract/run';
 import { openRunRows } from '../contract/run-rows';
 import { ActivationWorkerHere } from '../inference/activation-client.example';
+import { createAnswerActivations } from './answer-activations';
 import { createCompanionExplainer } from './companion-explainer';
 import { createCompanionHttp } from './companion-http';
 import { encodeAs, pictureOfHeader } from './picture.example';
@@ -22,6 +23,7 @@ const model = {
   revision: '94c0b4d387c2',
   limits: { imageBytes: 200_000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 4 },
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam', 'a-method-of-next-year'],
+  refusedMethods: [{ method: 'attention', reason: 'TinyModel caps its attention scores' }],
   unembedding: true,
 } as unknown as CompanionModel;
 
@@ -61,9 +63,11 @@ function companionOf(explain: (signal: AbortSignal) => Response = () => new Resp
 
 function explainerOf(connected: CompanionModel | undefined = model, heldBytes = 10 ** 6) {
   const states = createRunStates(heldBytes);
+  const http = createCompanionHttp('http://box/v1/', encodePicture);
   const explainer = createCompanionExplainer({
-    http: createCompanionHttp('http://box/v1/', encodePicture),
+    http,
     states,
+    activations: createAnswerActivations({ http, states, model: () => connected }),
     model: () => connected,
     encodePicture,
   });
@@ -108,6 +112,7 @@ describe('offers for an answer', () => {
       random: undefined,
       gradcam: 'This companion does not offer GradCAM, attention.',
       rollout: 'This companion does not offer Attention rollout.',
+      attention: 'Not possible with this model: TinyModel caps its attention scores.',
     });
   });
 
@@ -120,9 +125,9 @@ describe('offers for an answer', () => {
 
   it('include FastRM if the answer has its maps, otherwise say why not', async () => {
     const { header } = await answerOf();
-    const noMaps = { reason: 'random-weights has no FastRM head.' };
+    const noHead = { kind: 'absent', reason: 'random-weights has no FastRM head.' } as const;
     const bare = { ...header, head: undefined };
-    expect(refusalsOf(explainerOf(), { ...bare, noMaps }).fastrm).toBe(noMaps.reason);
+    expect(refusalsOf(explainerOf(), { ...bare, noHead }).fastrm).toBe(noHead.reason);
     expect(refusalsOf(explainerOf(), bare).fastrm).toBe('This answer has no FastRM maps.');
   });
 

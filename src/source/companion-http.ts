@@ -25,11 +25,16 @@ export interface CompanionHttp {
   checkHealth(): Promise<void>;
   model(): Promise<CompanionModel>;
   /** Streams the run's bytes. To stop the answer, stop reading. */
-  generate(question: Question, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
+  generate(question: Question, options: GenerateOptions, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
   /** Streams the explanation's bytes. To stop it, stop reading. */
   explain(request: ExplainRequest, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array>>;
   /** Returns rows of the unembedding matrix, as bytes. */
   unembedding(ids: readonly number[], signal: AbortSignal): Promise<Uint8Array>;
+}
+
+interface GenerateOptions {
+  /** Whether to ask for the unembedding rows of the answer's tokens; earlier companions refuse to be asked. */
+  readonly sendUnembedding: boolean;
 }
 
 /** Encodes pictures for sending. */
@@ -98,9 +103,13 @@ export function createCompanionHttp(apiUrl: string, encode: EncodePicture): Comp
     apiUrl,
     checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(factsTimeoutMs))),
     model: async () => parseCompanionModel(await get('model', AbortSignal.timeout(factsTimeoutMs))),
-    generate({ image, text, maxNewTokens }, signal) {
-      // The page already has the image, so the companion need not send it back.
-      const request: GenerateRequest = { question: text, sendImage: false, ...(maxNewTokens && { maxNewTokens }) };
+    generate({ image, text, maxNewTokens }, { sendUnembedding }, signal) {
+      const request: GenerateRequest = {
+        question: text,
+        sendImage: false, // the page has it
+        ...(sendUnembedding && { sendUnembedding }),
+        ...(maxNewTokens && { maxNewTokens }),
+      };
       return post('generate', request, image, signal);
     },
     explain({ method, header, tokens, tokenIndices }, signal) {

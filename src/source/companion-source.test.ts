@@ -13,7 +13,8 @@ const fixture = (name: string) =>
   tableFromIPC(readFileSync(new URL(`../contract/fixtures/${name}.run`, import.meta.url)));
 const recorded = fixture('random-weights'); // image, states, prompt, six tokens, end
 const [, states, prompt, ...answerRows] = recorded.batches as RecordBatch[];
-const queued = fixture('live-stream').batches.slice(0, 3); // places 2, 1, 0
+const columns = recorded.schema.fields.map(({ name }) => name);
+const queued = fixture('live-stream').select(columns).batches.slice(0, 3); // places 2, 1, 0
 
 const sha256 = '5'.repeat(64);
 const pixelsSha256 = '7'.repeat(64);
@@ -46,7 +47,9 @@ const model: CompanionModel = {
   knows: 'Nothing.',
   limits: { imageBytes: 1000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 4 },
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam'],
+  refusedMethods: [],
   unembedding: true,
+  streamsUnembedding: true,
   head,
   calibration: null,
   trainCommand: 'patchlight train --model random-weights',
@@ -488,7 +491,7 @@ describe('an interrupted answer', () => {
   });
 });
 
-describe('answers without maps', () => {
+describe('answers without FastRM maps', () => {
   it('state that the model has no head, and how to train one', async () => {
     const none = { ...model, head: null };
     companionOf({
@@ -498,30 +501,45 @@ describe('answers without maps', () => {
     const { source } = sourceOf();
     const events = await eventsOf(source.ask(question, never));
     expect(headerOf(events)).toMatchObject({
-      noMaps: {
-        reason: 'random-weights has no FastRM head, so its answers come without maps.',
+      noHead: {
+        kind: 'absent',
+        reason: 'random-weights has no FastRM head.',
         trainCommand: 'patchlight train --model random-weights',
       },
     });
     expect(typesOf(events).filter((type) => type === 'token')).toHaveLength(6);
     expect(mapsOf(events)).toEqual([]);
-    expect(endOf(events).reason).toBe('length');
+    expect(endOf(events)).toEqual({ reason: 'length', answerMs: expect.any(Number), firstTokenMs: expect.any(Number) });
+  });
+
+  it('offer no training if the model rules out the maps that a head learns from', async () => {
+    const refusedMethods = [{ method: 'chefer', reason: 'it has no softmax attention' }];
+    companionOf({
+      model: () => json({ ...model, head: null, methods: ['tam'], refusedMethods }),
+      generate: () => new Response(streamOf([states, prompt, ...answerRows], { head: null }) as BodyInit),
+    });
+    const { source } = sourceOf();
+    const header = headerOf(await eventsOf(source.ask(question, never)));
+    expect(header.noHead).toEqual({ kind: 'absent', reason: 'random-weights has no FastRM head.' });
+    expect(source.offers(header).find(({ method }) => method === 'chefer')?.refusal).toBe(
+      'Not possible with this model: it has no softmax attention.',
+    );
   });
 
   it.each([
     [
       { hiddenSize: 64 },
-      'Head random-weights-head reads post_norm states of size 64, but random-weights produces post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads post_norm states of size 64, but random-weights produces post_norm states of size 32.',
     ],
     [
       { stage: 'pre_norm' },
-      'Head random-weights-head reads pre_norm states of size 32, but random-weights produces post_norm states of size 32. Answers come without maps.',
+      'Head random-weights-head reads pre_norm states of size 32, but random-weights produces post_norm states of size 32.',
     ],
   ])('name both sides if the head does not fit: %j', async (change, reason) => {
     companionOf({ model: () => json({ ...model, head: { ...head, ...change } }) });
     const { source } = sourceOf();
     const events = await eventsOf(source.ask(question, never));
-    expect(headerOf(events)).toMatchObject({ noMaps: { reason } });
+    expect(headerOf(events)).toMatchObject({ noHead: { reason } });
     expect(headerOf(events).head).toBeUndefined();
     expect(mapsOf(events)).toEqual([]);
     expect(source.status).toMatchObject({ phase: 'ready', backend: undefined, note: reason });
@@ -536,7 +554,7 @@ describe('answers without maps', () => {
     });
     const { source } = sourceOf({ ...broken, createHead });
     const events = await eventsOf(source.ask(question, never));
-    expect(headerOf(events).noMaps?.reason).toContain('head/fastrm.bin has 3 bytes; its manifest says 1');
+    expect(headerOf(events).noHead?.reason).toContain('head/fastrm.bin has 3 bytes; its manifest says 1');
     expect(typesOf(events).filter((type) => type === 'token')).toHaveLength(6);
   });
 
@@ -561,7 +579,9 @@ describe('answers without maps', () => {
     const { files: _, hiddenSize: __, ...inHeader } = newer;
     companion.generate = () => new Response(streamOf([states, prompt, ...answerRows], { head: inHeader }) as BodyInit);
     const first = await eventsOf(source.ask(question, never));
-    expect(headerOf(first).noMaps?.reason).toMatch(/restarted.*head random-weights-head newer.*Ask again for maps/);
+    expect(headerOf(first).noHead?.reason).toMatch(
+      /restarted.*head random-weights-head newer.*Ask again for FastRM maps/,
+    );
     const second = await eventsOf(source.ask(question, never));
     expect(mapsOf(second)).toHaveLength(6);
   });
@@ -579,7 +599,7 @@ describe('answers without maps', () => {
     const changes = { head: inHeader, model: { ...recordedModel, ...ofModel } };
     companion.generate = () => new Response(streamOf([answerRows.at(-1)], changes) as BodyInit);
     companion.model = () => json({ ...model, ...ofModel, head: { ...head, ...ofHead } });
-    const reason = headerOf(await eventsOf(source.ask(question, never))).noMaps?.reason;
+    const reason = headerOf(await eventsOf(source.ask(question, never))).noHead?.reason;
     expect(reason).toMatch(/restarted since this page connected/);
     expect(reason).toContain(String(Object.values(field === 'name' ? ofHead : ofModel)[0]));
   });

@@ -1,5 +1,5 @@
 import type { CompanionHead, CompanionModel } from '../contract/companion';
-import type { ModelFacts, NoMaps, RunEvent, RunHeader } from '../contract/run';
+import type { ModelFacts, NoHead, RunEvent, RunHeader } from '../contract/run';
 import { ensureSameSize, type StreamHeader } from '../contract/run-header';
 import {
   type BackendChoice,
@@ -11,9 +11,11 @@ import {
 } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
 import { isBlank } from '../text/visible-text';
+import { createAnswerActivations } from './answer-activations';
 import { createCompanionExplainer } from './companion-explainer';
 import { CompanionGone, createCompanionHttp, type EncodePicture, ensureAccepted, imageRefusal } from './companion-http';
-import { mapsAlongside } from './maps-alongside';
+import { openHeadMaps } from './head-maps';
+import { mapsAlongside, type TokenMaps } from './maps-alongside';
 import type { Question, RunSource, SourceStatus } from './run-source';
 import { createRunStates } from './run-states';
 
@@ -27,7 +29,10 @@ export interface CompanionSourceOptions {
   readonly createHead?: (onDeath: (reason: string) => void) => HeadClient;
 }
 
-/** Limit for the hidden states kept to explain recent answers. At d = 4096, an image takes 4.7 MB and a token 8 kB. */
+/**
+ * Limit for what is kept to explain recent answers: hidden states and unembedding rows. At d = 4096, an image takes
+ * 4.7 MB, and a token 8 kB or, with its row, 16 kB.
+ */
 const heldStatesBytes = 256 * 2 ** 20;
 
 export interface CompanionSource extends RunSource {
@@ -40,10 +45,10 @@ interface Companion {
   readonly maps: Maps;
 }
 
-/** The head loaded in this page, or why there are no maps. */
+/** The head loaded in this page, or why there are no FastRM maps. */
 type Maps =
   | { readonly kind: 'made'; readonly head: CompanionHead; readonly report: LoadedHead }
-  | { readonly kind: 'none'; readonly why: NoMaps };
+  | { readonly kind: 'none'; readonly why: NoHead };
 
 /** `companion` is the last known state; it is kept while reconnecting and after a failure. */
 type Connection =
@@ -66,10 +71,13 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
   const http = createCompanionHttp(new URL(options.apiUrl, document.baseURI).href, options.encodePicture);
   const head = (options.createHead ?? createHeadClient)(onHeadDeath);
   const states = createRunStates(heldStatesBytes);
+  const model = () => connection.companion?.model;
+  const activations = createAnswerActivations({ http, states, model });
   const explainer = createCompanionExplainer({
     http,
     states,
-    model: () => connection.companion?.model,
+    activations,
+    model,
     encodePicture: options.encodePicture,
   });
   const listeners = new Set<(status: SourceStatus) => void>();
@@ -124,7 +132,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
   }
 
   /** The model can answer even without a head, or with one that does not fit or load. */
-  async function readyMaps(model: CompanionModel, misfit: NoMaps | undefined): Promise<Maps> {
+  async function readyMaps(model: CompanionModel, misfit: NoHead | undefined): Promise<Maps> {
     if (model.head === null || misfit !== undefined) return { kind: 'none', why: misfit ?? headless(model) };
     const held = connection.companion?.maps;
     if (held?.kind === 'made' && keyOf(held.head) === keyOf(model.head)) return { ...held, head: model.head };
@@ -180,7 +188,9 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
   async function* answer(question: Question, signal: AbortSignal, askedAt: number): AsyncGenerator<RunEvent> {
     // Loaded lazily: the Arrow reader is 40 kB that the first paint does not need.
     const { openRunRows } = await import('../contract/run-rows');
-    const { header, rows } = await openRunRows(await http.generate(question, signal));
+    const { maps: expected, model: asked } = ensureCompanion();
+    const sendUnembedding = expected.kind === 'none' && asked.streamsUnembedding;
+    const { header, rows } = await openRunRows(await http.generate(question, { sendUnembedding }, signal));
     contacts += 1;
     const { picture } = question.image;
     if (header.image.sha256 !== (await options.encodePicture(picture)).pngSha256)
@@ -204,11 +214,24 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
       yield* rows;
     }
     yield* mapsAlongside(states.watch(header.id, fromFirst()), {
-      openImage: maps.kind === 'made' ? (states) => head.openImage(states) : undefined,
+      openMaps: (patchStates) =>
+        maps.kind === 'made' ? openHeadMaps(head, patchStates, noteReport) : activationMaps(header, signal),
       signal,
       askedAt,
-      onMaps: noteReport,
     });
+  }
+
+  /** TAM of the tokens that come with their unembedding rows. The states are those that `states` holds. */
+  function activationMaps(header: StreamHeader, signal: AbortSignal): TokenMaps {
+    return {
+      atOnce: 1,
+      of: (tokens) =>
+        Promise.all(
+          tokens
+            .filter(({ unembedding }) => unembedding !== undefined)
+            .map(({ token }) => activations.mapOf(header, token.index, signal)),
+        ),
+    };
   }
 
   return {
@@ -268,7 +291,7 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     },
     destroy() {
       head.destroy();
-      explainer.destroy();
+      activations.destroy();
     },
   };
 }
@@ -301,20 +324,26 @@ function keyOf({ files }: CompanionHead): string {
   return [files.graph, files.normGraph, files.weights].map(({ sha256 }) => sha256).join();
 }
 
-function headless({ name, trainCommand }: CompanionModel): NoMaps {
-  return { reason: `${name} has no FastRM head, so its answers come without maps.`, trainCommand };
+function headless(model: CompanionModel): NoHead {
+  return { kind: 'absent', reason: `${model.name} has no FastRM head.`, ...training(model) };
 }
 
-function misfitOf({ name, hiddenSize, stage, head, trainCommand }: CompanionModel): NoMaps | undefined {
+/** A head imitates Chefer's maps, so none can be trained for a model that rules them out. */
+function training({ trainCommand, refusedMethods }: CompanionModel): Pick<NoHead, 'trainCommand'> {
+  return refusedMethods.some(({ method }) => method === 'chefer') ? {} : { trainCommand };
+}
+
+function misfitOf(model: CompanionModel): NoHead | undefined {
+  const { name, hiddenSize, stage, head } = model;
   if (head === null || (head.hiddenSize === hiddenSize && head.stage === stage)) return undefined;
   const input = `reads ${head.stage} states of size ${head.hiddenSize}`;
   const output = `${name} produces ${stage} states of size ${hiddenSize}`;
-  return { reason: `Head ${head.name} ${input}, but ${output}. Answers come without maps.`, trainCommand };
+  return { kind: 'unusable', reason: `Head ${head.name} ${input}, but ${output}.`, ...training(model) };
 }
 
 function unusableHead(problem: string): Maps {
-  const reason = `The FastRM head could not be used here (${problem}), so this answer has no maps. Ask again to retry.`;
-  return { kind: 'none', why: { reason } };
+  const reason = `The FastRM head could not be used here (${problem}). Ask again to retry.`;
+  return { kind: 'none', why: { kind: 'unusable', reason } };
 }
 
 /** Whether an answer's states are those that the loaded head reads. */
@@ -330,15 +359,12 @@ function restarted({ model, head }: StreamHeader): Maps {
   const states = `${model.stage} states of size ${model.hiddenSize}`;
   const now = `${model.name} ${model.revision}, ${states}, ${head ? `head ${head.name} ${head.revision}` : 'without a head'}`;
   const reason = `The companion was restarted since this page connected (${now}).`;
-  return {
-    kind: 'none',
-    why: { reason: `${reason}${head ? ' Ask again for maps.' : ' Its answers come without maps.'}` },
-  };
+  return { kind: 'none', why: { kind: 'unusable', reason: head ? `${reason} Ask again for FastRM maps.` : reason } };
 }
 
 function headerOf(header: StreamHeader, { image }: Question, maps: Maps): RunHeader {
   const withImage = { ...header, image, recorded: false };
-  return maps.kind === 'made' ? withImage : { ...withImage, head: undefined, noMaps: maps.why };
+  return maps.kind === 'made' ? withImage : { ...withImage, head: undefined, noHead: maps.why };
 }
 
 function modelFacts({ name, revision, hiddenSize, stage, knows, family, dtype }: CompanionModel): ModelFacts {

@@ -59,7 +59,7 @@ test('a model without explain graphs and a run without a head are refused with t
   const { head: _, ...rest } = header;
   const bare = { ...rest, head: undefined };
   expect(refusals(bare, ready, own()).fastrm).toBe('This answer has no FastRM maps.');
-  expect(refusals({ ...bare, noMaps: { reason: 'No head was found.' } }, ready, own()).fastrm).toBe(
+  expect(refusals({ ...bare, noHead: { kind: 'absent', reason: 'No head was found.' } }, ready, own()).fastrm).toBe(
     'No head was found.',
   );
 });

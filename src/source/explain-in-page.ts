@@ -35,7 +35,7 @@ export function explainAtRandom(request: ExplainRequest, signal: AbortSignal): A
  * Why a run has no FastRM maps: they arrive with the answer and cannot be computed later. Undefined if the run has a
  * head.
  */
-export function fastrmRefusal({ head, noMaps }: RunHeader): string | undefined {
+export function fastrmRefusal({ head, noHead }: RunHeader): string | undefined {
   if (head !== undefined) return undefined;
-  return noMaps?.reason ?? 'This answer has no FastRM maps.';
+  return noHead?.reason ?? 'This answer has no FastRM maps.';
 }

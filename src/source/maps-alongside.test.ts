@@ -6,7 +6,7 @@ async function endOf(row: RunRow, signal: AbortSignal) {
   async function* rows() {
     yield row;
   }
-  const options = { openImage: undefined, signal, askedAt: 0, onMaps: () => {} };
+  const options = { openMaps: () => undefined, signal, askedAt: 0 };
   for await (const event of mapsAlongside(rows(), options)) if (event.type === 'end') return event.end;
   throw new Error('expected an end event');
 }

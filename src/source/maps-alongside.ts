@@ -1,41 +1,42 @@
-// Turns a live answer's rows into events and computes its maps alongside: patch states open the image in the head; each
-// token is yielded immediately and its query state is queued. Query states that queue up while the head is busy are
-// sent as one batch, because two tokens cost little more than one.
+// Turns a live answer's rows into events and computes its maps alongside: each token is yielded immediately and queued
+// for its map, so that maps never hold up the text.
 
-import { widenHalfs } from '../contract/half-floats';
-import type { RunEnd, RunEvent } from '../contract/run';
+import type { RelevancyMap, RunEnd, RunEvent } from '../contract/run';
 import type { RunRow, StateRows } from '../contract/run-rows';
-import type { HeadImage, HeadMaps } from '../inference/head-client';
 import { reasonOf } from '../text/reason-of';
 
+type TokenRow = Extract<RunRow, { kind: 'token' }>;
+
+/** Maps of one answer's tokens. */
+export interface TokenMaps {
+  /** Maximum number of tokens per call. */
+  readonly atOnce: number;
+  /** The maps of consecutive tokens, in order. */
+  of(tokens: readonly TokenRow[]): Promise<readonly RelevancyMap[]>;
+}
+
 export interface AlongsideOptions {
-  /** Undefined if no maps can be computed. */
-  readonly openImage: ((patchStates: StateRows) => HeadImage) | undefined;
+  /** Called when the states of the image's patches arrive. */
+  openMaps(patchStates: StateRows): TokenMaps | undefined;
   /** Once aborted, no further token is yielded; maps of earlier tokens still are. */
   readonly signal: AbortSignal;
   /** `performance.now()` when the question was asked. */
   readonly askedAt: number;
-  onMaps(maps: HeadMaps): void;
-}
-
-interface Waiting {
-  readonly tokenIndex: number;
-  readonly queryState: StateRows;
 }
 
 type Arrival =
   | { readonly kind: 'row'; readonly row: RunRow | undefined }
   | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'maps'; readonly of: readonly Waiting[]; readonly maps: HeadMaps }
-  | { readonly kind: 'no-maps'; readonly of: readonly Waiting[]; readonly reason: string };
+  | { readonly kind: 'maps'; readonly maps: readonly RelevancyMap[] }
+  | { readonly kind: 'no-maps'; readonly from: number; readonly reason: string };
 
 /** Yields the prompt, tokens, maps and one `end`; never throws. The caller handles the rows that precede the states. */
 export async function* mapsAlongside(
   rows: AsyncIterator<RunRow>,
-  { openImage, signal, askedAt, onMaps }: AlongsideOptions,
+  { openMaps, signal, askedAt }: AlongsideOptions,
 ): AsyncGenerator<Exclude<RunEvent, { type: 'begin' | 'queued' }>> {
-  let waiting: Waiting[] = [];
-  let image: HeadImage | undefined;
+  let waiting: TokenRow[] = [];
+  let maps: TokenMaps | undefined;
   let batch: Promise<Arrival> | undefined;
   let next: Promise<Arrival> | undefined;
   let end: RunEnd | undefined;
@@ -58,21 +59,14 @@ export async function* mapsAlongside(
     switch (arrival.kind) {
       case 'maps': {
         batch = undefined;
-        onMaps(arrival.maps);
-        const { values, computeMs, backend } = arrival.maps;
-        const patches = values.length / arrival.of.length;
-        for (const [i, { tokenIndex }] of arrival.of.entries()) {
-          const mapValues = values.slice(i * patches, (i + 1) * patches);
-          const map = { tokenIndex, values: mapValues, backend, computeMs: computeMs / arrival.of.length };
-          yield { type: 'map', map: { method: 'fastrm', ...map } };
-        }
+        for (const map of arrival.maps) yield { type: 'map', map };
         break;
       }
       case 'no-maps':
         batch = undefined;
-        image = undefined;
+        maps = undefined;
         waiting = [];
-        mapFailure = `No maps from token ${(arrival.of[0]?.tokenIndex ?? 0) + 1} on: ${arrival.reason}`;
+        mapFailure = `No maps from token ${arrival.from + 1} on: ${arrival.reason}`;
         break;
       case 'failed':
         end = signal.aborted ? endHere('cancelled') : endHere('failed', arrival.reason);
@@ -88,21 +82,21 @@ export async function* mapsAlongside(
           // Not cancelled by this page, so the companion must be shutting down.
           end = row.end.reason === 'cancelled' ? endHere('truncated', 'the companion ended the answer') : row.end;
         } else if (row.kind === 'states') {
-          image = openImage?.(row.states);
+          maps = openMaps(row.states);
         } else if (row.kind === 'prompt') {
           yield { type: 'prompt', tokens: row.tokens };
         } else if (row.kind === 'token') {
           if (tokens === 0) firstTokenMs = performance.now() - askedAt;
           tokens += 1;
           yield { type: 'token', token: row.token };
-          if (image) waiting.push({ tokenIndex: row.token.index, queryState: row.queryState });
+          if (maps) waiting.push(row);
         }
         break;
       }
     }
-    if (batch === undefined && image && waiting.length > 0) {
-      batch = mapsOf(image, waiting);
-      waiting = [];
+    if (batch === undefined && maps && waiting.length > 0) {
+      batch = mapsOf(maps, waiting.slice(0, maps.atOnce));
+      waiting = waiting.slice(maps.atOnce);
     }
     if (end && batch === undefined) {
       const message = end.message ?? mapFailure;
@@ -122,23 +116,10 @@ async function nextRow(rows: AsyncIterator<RunRow>): Promise<Arrival> {
   }
 }
 
-async function mapsOf(image: HeadImage, of: readonly Waiting[]): Promise<Arrival> {
+async function mapsOf(maps: TokenMaps, tokens: readonly TokenRow[]): Promise<Arrival> {
   try {
-    return { kind: 'maps', of, maps: await image.maps(stacked(of.map(({ queryState }) => queryState))) };
+    return { kind: 'maps', maps: await maps.of(tokens) };
   } catch (error) {
-    return { kind: 'no-maps', of, reason: reasonOf(error) };
+    return { kind: 'no-maps', from: tokens[0]?.token.index ?? 0, reason: reasonOf(error) };
   }
-}
-
-/** Stacks rows; the result is float32 if any of them is. */
-function stacked(states: readonly StateRows[]): StateRows {
-  const [first] = states;
-  if (first === undefined || states.length === 1) return first ?? { values: new Float32Array(), rows: 0, cols: 0 };
-  const isHalf = states.every(({ values }) => values instanceof Uint16Array);
-  const values = isHalf ? new Uint16Array(states.length * first.cols) : new Float32Array(states.length * first.cols);
-  for (const [i, state] of states.entries()) {
-    const row = !isHalf && state.values instanceof Uint16Array ? widenHalfs(state.values) : state.values;
-    values.set(row, i * first.cols);
-  }
-  return { values, rows: states.length, cols: first.cols };
 }

@@ -1,14 +1,17 @@
 // Hidden states of recent answers, as received; token activation maps are computed from them later.
 import type { RunRow, StateRows } from '../contract/run-rows';
 
-export interface HeldStates {
+interface HeldStates {
   /** [P, d]. */
   readonly patches: StateRows;
   readonly promptIds: readonly number[];
   /** [m, d]. */
   readonly prompt: StateRows;
-  /** [1, d] per answer token. */
+  /** [1, d] per answer token that has arrived. */
   readonly queries: readonly StateRows[];
+  readonly answerIds: readonly number[];
+  /** The unembedding rows [1, d] that came with the answer, by token id. */
+  readonly unembedding: ReadonlyMap<number, StateRows>;
 }
 
 export interface RunStates {
@@ -23,6 +26,8 @@ interface Holding {
   patches?: StateRows;
   prompt?: { readonly ids: readonly number[]; readonly states: StateRows };
   readonly queries: StateRows[];
+  readonly answerIds: number[];
+  readonly unembedding: Map<number, StateRows>;
 }
 
 /** Beyond the limit, the oldest answers are dropped; even the newest is dropped if it alone exceeds the limit. */
@@ -35,6 +40,16 @@ export function createRunStates(limitBytes: number): RunStates {
     return { values: values.slice(), rows, cols };
   }
 
+  function keepUnembedding(holding: Holding, ids: readonly number[], unembedding: StateRows | undefined): void {
+    if (unembedding === undefined) return;
+    const { values, cols } = unembedding;
+    for (const [i, id] of ids.entries()) {
+      if (holding.unembedding.has(id)) continue;
+      const row = { values: values.subarray(i * cols, (i + 1) * cols), rows: 1, cols };
+      holding.unembedding.set(id, keep(holding, row));
+    }
+  }
+
   function dropSurplus(): void {
     let total = 0;
     for (const [runId, { bytes }] of [...runs].reverse()) {
@@ -45,15 +60,21 @@ export function createRunStates(limitBytes: number): RunStates {
 
   return {
     async *watch(runId, rows) {
-      const holding: Holding = { bytes: 0, queries: [] };
+      const holding: Holding = emptyHolding();
       runs.delete(runId);
       runs.set(runId, holding);
       for await (const row of rows) {
         if (runs.get(runId) === holding) {
           if (row.kind === 'states') holding.patches = keep(holding, row.states);
-          if (row.kind === 'token') holding.queries.push(keep(holding, row.queryState));
+          if (row.kind === 'token') {
+            holding.queries.push(keep(holding, row.queryState));
+            holding.answerIds.push(row.token.tokenId);
+            keepUnembedding(holding, [row.token.tokenId], row.unembedding);
+          }
           if (row.kind === 'prompt') {
-            holding.prompt = { ids: row.tokens.map(({ tokenId }) => tokenId), states: keep(holding, row.states) };
+            const ids = row.tokens.map(({ tokenId }) => tokenId);
+            holding.prompt = { ids, states: keep(holding, row.states) };
+            keepUnembedding(holding, ids, row.unembedding);
           }
           dropSurplus();
         }
@@ -61,8 +82,12 @@ export function createRunStates(limitBytes: number): RunStates {
       }
     },
     of(runId) {
-      const { patches, prompt, queries = [] } = runs.get(runId) ?? {};
-      return patches && prompt && { patches, promptIds: prompt.ids, prompt: prompt.states, queries };
+      const { patches, prompt, ...tokens } = runs.get(runId) ?? emptyHolding();
+      return patches && prompt && { ...tokens, patches, promptIds: prompt.ids, prompt: prompt.states };
     },
   };
+}
+
+function emptyHolding(): Holding {
+  return { bytes: 0, queries: [], answerIds: [], unembedding: new Map() };
 }

@@ -21,7 +21,7 @@ export type Comparable =
 export function answerIsComparable(run: RunSnapshot): Comparable {
   const no = (why: string) => ({ kind: 'no', why, isMakeable: false }) as const;
   const { header, tokens, end } = run;
-  if (header.head === undefined) return no('This answer has no maps, so it has no entropy to compare.');
+  if (header.head === undefined) return no('The comparison with scored answers needs FastRM maps.');
   if (end === undefined) return { kind: 'waiting', why: 'Available when the answer is complete.' };
   if (isCut(end) || tokens.length === 0)
     return no('This answer is incomplete and cannot be compared with complete answers.');

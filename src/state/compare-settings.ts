@@ -1,6 +1,5 @@
 import { createParser, parseAsArrayOf, parseAsStringLiteral, useQueryStates } from 'nuqs';
 import { type MethodId, methodIds } from '../contract/methods';
-import { parseAsShare } from './view-settings';
 
 /** Maximum number of panels side by side. */
 export const maxPanels = 4;
@@ -42,14 +41,10 @@ const parsers = {
   pool: parseAsStringLiteral(pools).withDefault('mean'),
   /** Method shown in the strip; null: the first panel's. */
   strip: parseAsStringLiteral(methodIds),
-  /** Share of a map's maximum at which magnitudes are outlined. Null: the labelling threshold. */
-  shareThreshold: parseAsShare,
 };
 
-const urlKeys = { shareThreshold: 'share-threshold' } as const;
-
 export function useCompareSettings() {
-  return useQueryStates(parsers, { urlKeys, history: 'replace' });
+  return useQueryStates(parsers, { history: 'replace' });
 }
 
 export type CompareSettings = ReturnType<typeof useCompareSettings>[0];

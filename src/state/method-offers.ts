@@ -1,4 +1,5 @@
 import { type MethodId, methodIds } from '../contract/methods';
+import type { RunHeader } from '../contract/run';
 import type { MethodOffer } from '../source/run-source';
 import type { RunSnapshot } from './run-record';
 
@@ -25,14 +26,35 @@ export function selectOffers(
   });
 }
 
+/** The method whose maps come with the answer, if any do: FastRM, or TAM without a head. */
+export function defaultMethod({ head }: Pick<RunHeader, 'head'>): MethodId {
+  return head === undefined ? 'tam' : 'fastrm';
+}
+
+/**
+ * The chosen method; the default if none is chosen, or if the chosen one is not available. `isSettled`: whether offers
+ * are final, because the source has loaded or failed to.
+ */
+export function shownMethod(
+  chosen: MethodId | null,
+  header: Pick<RunHeader, 'head'>,
+  offers: readonly Offer[],
+  isSettled: boolean,
+): MethodId {
+  if (chosen === null) return defaultMethod(header);
+  const { refusal } = offers.find(({ method }) => method === chosen) ?? {};
+  return refusal !== undefined && isSettled ? defaultMethod(header) : chosen;
+}
+
 /** FastRM and its teacher. */
 export const usualPair = ['fastrm', 'chefer'] as const satisfies readonly MethodId[];
 
-/** The usual pair; a method that is not available is replaced by the next available one. */
+/** The usual pair; FastRM is replaced by TAM, and any method that is not available by the next available one. */
 export function defaultPair(offers: readonly Offer[]): readonly [MethodId, MethodId] {
   const offered = offers.filter(({ refusal }) => refusal === undefined).map(({ method }) => method);
-  const first = offered[0] ?? usualPair[0];
-  return [first, offered[1] ?? usualPair.find((method) => method !== first) ?? usualPair[1]];
+  const first = (['fastrm', 'tam'] as const).find((method) => offered.includes(method)) ?? offered[0] ?? usualPair[0];
+  const second = offered.find((method) => method !== first);
+  return [first, second ?? usualPair.find((method) => method !== first) ?? usualPair[1]];
 }
 
 /** The first available method that is not in `taken`. */

@@ -185,6 +185,7 @@ describe('method offers', () => {
     expect(defaultPair(offers('fastrm', 'chefer', 'tam'))).toEqual(['fastrm', 'chefer']);
     expect(defaultPair(offers('fastrm', 'tam'))).toEqual(['fastrm', 'tam']);
     expect(defaultPair(offers('chefer', 'gradcam'))).toEqual(['chefer', 'gradcam']);
+    expect(defaultPair(offers('chefer', 'gradcam', 'tam')), 'no head').toEqual(['tam', 'chefer']);
     expect(defaultPair(offers('chefer'))).toEqual(['chefer', 'fastrm']);
     expect(defaultPair(offers())).toEqual(['fastrm', 'chefer']);
   });

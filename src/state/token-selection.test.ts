@@ -1,14 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { MethodId } from '../contract/methods';
 import type { AnswerToken, RelevancyMap } from '../contract/run';
-import {
-  extendSelection,
-  pickToken,
-  resolveSelection,
-  selectShownMap,
-  selectTokensOnPatch,
-  toggleToken,
-} from './token-selection';
+import { extendSelection, pickToken, resolveSelection, selectTokensOnPatch, toggleToken } from './token-selection';
 
 /** "the | cube | s | are | red | ." */
 const tokens: AnswerToken[] = ['the', ' cube', 's', ' are', ' red', '.'].map((text, index) => ({
@@ -31,9 +23,7 @@ const maps = new Map<number, RelevancyMap>(
     },
   ]),
 );
-const whole = { first: 0, end: 2 };
-/** Like a run snapshot without maps of other methods. */
-const mapOf = (index: number, method: MethodId = 'fastrm') => (method === 'fastrm' ? maps.get(index) : undefined);
+const hasMap = (index: number) => maps.has(index);
 
 describe('selecting answer tokens', () => {
   it('picks a token, or all sub-tokens of its word', () => {
@@ -57,30 +47,18 @@ describe('selecting answer tokens', () => {
   });
 
   it('follows the newest token with a map while the answer streams, then settles on the least probable', () => {
-    expect(resolveSelection({ kind: 'auto' }, tokens, mapOf, false)).toEqual([4]);
-    expect(resolveSelection({ kind: 'auto' }, tokens.slice(0, 4), mapOf, false)).toEqual([2]);
+    expect(resolveSelection({ kind: 'auto' }, tokens, hasMap, false)).toEqual([4]);
+    expect(resolveSelection({ kind: 'auto' }, tokens.slice(0, 4), hasMap, false)).toEqual([2]);
     const unsure = tokens.map((token) => ({ ...token, logProb: [-0.1, -0.9, -0.1, -3, -0.4, -0.1][token.index]! }));
-    expect(resolveSelection({ kind: 'auto' }, unsure, mapOf, true), 'token 3 has no map').toEqual([1]);
+    expect(resolveSelection({ kind: 'auto' }, unsure, hasMap, true), 'token 3 has no map').toEqual([1]);
   });
 
   it('resolves the whole answer to every token', () => {
-    expect(resolveSelection({ kind: 'answer' }, tokens, mapOf, false)).toEqual([0, 1, 2, 3, 4, 5]);
-  });
-
-  it('shows the mean of the available maps and lists the missing ones', () => {
-    const shown = selectShownMap([2, 3, 4], mapOf, whole);
-    expect(shown).toMatchObject({ tokenIndices: [2, 4], missing: [3], computeMs: 4, backend: 'wasm' });
-    expect(shown?.values).toEqual(Float32Array.of(0.375, 0.5));
-    expect(selectShownMap([3], mapOf, whole)).toBeUndefined();
-  });
-
-  it("shows one frame's slice of the maps", () => {
-    expect(selectShownMap([2, 4], mapOf, { first: 1, end: 2 })?.values).toEqual(Float32Array.of(0.5));
-    expect(selectShownMap([2], mapOf, { first: 0, end: 1 })?.values).toEqual(Float32Array.of(0.25));
+    expect(resolveSelection({ kind: 'answer' }, tokens, hasMap, false)).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   it('lists the tokens that used a patch, strongest first', () => {
-    expect(selectTokensOnPatch(tokens, mapOf, 0, 0.25)).toEqual([
+    expect(selectTokensOnPatch(tokens, (index) => maps.get(index)?.values, 0, 0.25)).toEqual([
       { index: 4, value: 0.5 },
       { index: 2, value: 0.25 },
     ]);

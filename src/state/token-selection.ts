@@ -1,5 +1,4 @@
-import type { AnswerToken, RelevancyMap } from '../contract/run';
-import { averageMaps } from '../math/maps/map-values';
+import type { AnswerToken } from '../contract/run';
 import { indicesOf, rangeBetween } from '../text/token-words';
 
 /** `auto` until the user picks: the newest token with a map while the answer streams, then the least probable token. */
@@ -56,7 +55,7 @@ export function toggleToken(
 export function resolveSelection(
   selection: TokenSelection,
   tokens: readonly AnswerToken[],
-  mapOf: (index: number) => RelevancyMap | undefined,
+  hasMap: (index: number) => boolean,
   hasEnded: boolean,
 ): readonly number[] {
   switch (selection.kind) {
@@ -65,7 +64,7 @@ export function resolveSelection(
     case 'picked':
       return selection.indices.filter((index) => index < tokens.length);
     case 'auto': {
-      const withMap = tokens.map((token) => token.index).filter((index) => mapOf(index) !== undefined);
+      const withMap = tokens.map((token) => token.index).filter(hasMap);
       if (hasEnded) return leastCertain(withMap.map((index) => tokens[index]!));
       const newest = withMap.at(-1);
       return newest === undefined ? [] : [newest];
@@ -83,47 +82,18 @@ export function leastCertain(tokens: readonly AnswerToken[]): readonly number[] 
   return [others.reduce((best, token) => (token.logProb < best.logProb ? token : best), first).index];
 }
 
-/** The map on screen: the mean of the selected tokens' maps, in one frame. */
-export interface ShownMap {
-  /** Row-major over the frame's grid. */
-  readonly values: Float32Array;
-  /** Selected tokens that have a map. */
-  readonly tokenIndices: readonly number[];
-  /** Selected tokens without a map. */
-  readonly missing: readonly number[];
-  /** Total over the maps of `tokenIndices`. */
-  readonly computeMs: number;
-  readonly backend: RelevancyMap['backend'];
-}
-
-/** `frame` is the part of a map that holds the shown frame's patches. */
-export function selectShownMap(
-  indices: readonly number[],
-  mapOf: (index: number) => RelevancyMap | undefined,
-  frame: { readonly first: number; readonly end: number },
-): ShownMap | undefined {
-  const maps = indices.map((index) => mapOf(index)).filter((map) => map !== undefined);
-  const values = averageMaps(maps.map((map) => map.values.subarray(frame.first, frame.end)));
-  const backend = maps[0]?.backend;
-  if (values === undefined || backend === undefined) return undefined;
-  return {
-    values,
-    tokenIndices: indices.filter((index) => mapOf(index) !== undefined),
-    missing: indices.filter((index) => mapOf(index) === undefined),
-    computeMs: maps.reduce((sum, map) => sum + map.computeMs, 0),
-    backend,
-  };
-}
-
-/** The answer tokens whose map reaches the threshold at one patch, strongest first; `patchIndex` counts over all frames. */
+/**
+ * The answer tokens whose map reaches the threshold at one patch, strongest first. `readOf` returns a token's map in the
+ * unit of the threshold; `patchIndex` counts over all frames.
+ */
 export function selectTokensOnPatch(
   tokens: readonly AnswerToken[],
-  mapOf: (index: number) => RelevancyMap | undefined,
+  readOf: (index: number) => Float32Array | undefined,
   patchIndex: number,
   threshold: number,
 ): readonly { readonly index: number; readonly value: number }[] {
   return tokens
-    .map((token) => ({ index: token.index, value: mapOf(token.index)?.values[patchIndex] ?? 0 }))
+    .map((token) => ({ index: token.index, value: readOf(token.index)?.[patchIndex] ?? 0 }))
     .filter((entry) => entry.value >= threshold)
     .sort((a, b) => b.value - a.value);
 }

@@ -1,8 +1,9 @@
 import { createParser, parseAsInteger, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs';
+import { methodIds } from '../contract/methods';
 import { colourMapNames } from '../theme/colour-maps';
 
 /** 0..1 with two decimals; any other value in the URL is ignored. */
-export const parseAsShare = createParser({
+const parseAsShare = createParser({
   parse: (text) => {
     const value = Number.parseFloat(text);
     return value >= 0 && value <= 1 ? Math.round(value * 100) / 100 : null;
@@ -22,15 +23,19 @@ const parsers = {
    */
   layer: parseAsStringLiteral(['faded', 'even'] as const).withDefault('faded'),
   opacityPercent: parseAsInteger.withDefault(80),
+  /** The method of the map in Explain. Null: FastRM if the answer has a head, otherwise TAM. */
+  method: parseAsStringLiteral(methodIds),
   /** Null: the head's classification threshold. */
   threshold: parseAsShare,
+  /** Share of a map's maximum at which magnitudes are outlined. Null: the labelling threshold. */
+  shareThreshold: parseAsShare,
   /** Null: the run's first frame. */
   frame: parseAsStringLiteral(['image', 'detail', 'overview'] as const),
   /** File of the recorded run to open initially. */
   run: parseAsString,
 };
 
-const urlKeys = { opacityPercent: 'opacity' } as const;
+const urlKeys = { opacityPercent: 'opacity', shareThreshold: 'share-threshold' } as const;
 
 export function useViewSettings() {
   return useQueryStates(parsers, { urlKeys, history: 'replace' });

@@ -102,17 +102,22 @@ def test_the_error_for_a_port_in_use_names_the_port(capsys: pytest.CaptureFixtur
     assert f"port {port}" in capsys.readouterr().err
 
 
-def test_the_suggested_training_commands_load_the_served_model():
+def test_the_suggested_training_command_loads_the_served_model():
+    assert train_command(LoadOptions(model="org/model")) == "patchlight fit --model org/model --images photos"
     options = LoadOptions(model="some org/a model", revision="v1", dtype="float16", device_map="auto")
-    commands = [shlex.split(command) for command in train_command(options, 576).split(" && ")]
-    assert [command[:2] for command in commands] == [["patchlight", name] for name in ("examples", "collect", "train")]
-    _, collect, train = (build_parser().parse_args(command[1:]) for command in commands)
-    assert (collect.model, collect.revision, collect.dtype) == ("some org/a model", "v1", "float16")
-    assert collect.device_map == "auto"
-    assert train.learning_rate == 4e-4
+    words = shlex.split(train_command(options))
+    assert words[:2] == ["patchlight", "fit"]
+    given = dict(zip(words[2::2], words[3::2], strict=True))
+    assert given == {
+        "--model": "some org/a model",
+        "--revision": "v1",
+        "--device-map": "auto",
+        "--dtype": "float16",
+        "--images": "photos",
+    }
 
 
-def test_the_suggested_training_commands_run_as_they_stand(tmp_path: Path):
+def test_a_head_is_trained_on_example_questions_with_three_commands(tmp_path: Path):
     made = tiny("llava", seed=4)
     with torch.no_grad():
         made.model.lm_head.weight[:4] = 0
@@ -128,10 +133,13 @@ def test_the_suggested_training_commands_run_as_they_stand(tmp_path: Path):
     work = tmp_path / "work"
     work.mkdir()
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    options = LoadOptions(model=str(tmp_path / "a model"))
-    done = subprocess.run(
-        ["sh", "-c", train_command(options, 32)], cwd=work, env=environment, capture_output=True, text=True
+    commands = (
+        "patchlight examples --out examples && "
+        f"patchlight collect --model {shlex.quote(str(tmp_path / 'a model'))} --data jsonl "
+        "--questions examples/questions.jsonl --out samples && "
+        "patchlight train --samples samples --out head --learning-rate 0.03"
     )
+    done = subprocess.run(["sh", "-c", commands], cwd=work, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert FastRM.from_pretrained(work / "head").facts.model == "a model"
 
@@ -180,9 +188,7 @@ def test_serve_prints_its_address_answers_and_stops_during_an_answer(tmp_path: P
             lines.append(line)
             if "Patchlight is at" in line:
                 break
-        assert "no head, so no FastRM maps; to train one on example questions, run\n  patchlight examples" in "".join(
-            lines
-        )
+        assert "with your own pictures, run\n  patchlight fit --model" in "".join(lines)
         url = httpx.URL(lines[-1].split()[-1])
         assert url.params["token"] == "from-the-environment"
         with httpx.Client(base_url=url.copy_with(query=None), timeout=30, follow_redirects=True) as client:

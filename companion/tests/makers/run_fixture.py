@@ -3,7 +3,7 @@
 random-weights.run is a run of a small LLaVA with random weights, 4 x 4 patches and hidden size 32; its answer is
 meaningless. Its numbers depend on PyTorch's random number generator, so rewriting it also changes the tests' expected
 numbers. live-stream.run imitates a companion's stream, with made-up numbers: two frames, no image, no head, states
-outside the range of fp16, and an answer that fails midway.
+outside the range of fp16, unembedding rows, and an answer that fails midway.
 """
 
 import tempfile
@@ -132,16 +132,20 @@ LIVE_HEADER: Header = {
 
 
 def write_live_run(out: Path) -> None:
-    """Write every kind of row except `image`; states of the prompt and the second token exceed the range of fp16."""
+    """Write every kind of row except `image`; states of the prompt and the second token, and the unembedding row of
+    the latter, exceed the range of fp16."""
     states = np.arange(32, dtype=np.float32).reshape(8, 4) / 8
+    unembedding = -states[4:]
     alternatives = [Alternative(11, "Nön", -0.5), Alternative(2, "</s>", -1.0)]
-    with out.open("wb") as sink, RunWriter(sink, LIVE_HEADER) as run:
+    with out.open("wb") as sink, RunWriter(sink, LIVE_HEADER, has_unembedding=True) as run:
         for place in (2, 1, 0):
             run.queued(place)
         run.states(states)
-        run.prompt([PromptToken(1, "<s>"), PromptToken(9, " Is")], states[:2] + np.float32(70000))
-        run.token(Token(0, 11, "Nön", 0, -0.5, alternatives, states[3], None))
-        run.token(Token(1, 12, "e", 0, -0.25, [Alternative(12, "e", -0.25)], states[3] * -65536, None))
+        run.prompt([PromptToken(1, "<s>"), PromptToken(9, " Is")], states[:2] + np.float32(70000), unembedding[:2])
+        run.token(Token(0, 11, "Nön", 0, -0.5, alternatives, states[3], None, unembedding[2]))
+        run.token(
+            Token(1, 12, "e", 0, -0.25, [Alternative(12, "e", -0.25)], states[3] * -65536, None, unembedding[3] * 65536)
+        )
         run.end(End("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values"))
 
 

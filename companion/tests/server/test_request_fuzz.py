@@ -174,6 +174,7 @@ fields = {
     "topP": st.floats(0.001, 1),
     "seed": st.integers(0, 2**32 - 1),
     "sendImage": st.booleans(),
+    "sendUnembedding": st.booleans(),
 }
 # Mostly valid requests; a third of the optional fields have arbitrary values.
 known = st.fixed_dictionaries(

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from patchlight.wire.run import Run
-from tests.helpers.serving import Served, companion, refusal
+from tests.helpers.serving import Served, ask, companion, refusal
 from tests.helpers.tiny_models import tiny
 
 
@@ -49,11 +49,31 @@ def test_rows_that_overflow_fp16_are_sent_as_float32():
     np.testing.assert_array_equal(rows, made.model.lm_head.weight.detach().numpy()[[5, 4]])
 
 
+def test_the_rows_of_all_text_tokens_are_streamed_on_request(plain: Served, run: Run):
+    weight = tiny("llava").model.lm_head.weight.detach().numpy().astype(np.float16)
+    with plain.client() as client:
+        assert client.get("/v1/model").json()["streamsUnembedding"]
+        streamed = ask(client, maxNewTokens=8, sendUnembedding=True)
+    assert streamed.prompt is not None
+    assert streamed.prompt.unembedding is not None
+    ids = [token.token_id for token in streamed.prompt.tokens]
+    np.testing.assert_array_equal(streamed.prompt.unembedding, weight[ids])
+    assert len(streamed.tokens) == 8
+    for token in streamed.tokens:
+        np.testing.assert_array_equal(token.unembedding, weight[token.token_id])
+    # Without the request, the stream is as it was.
+    assert [token.unembedding for token in run.tokens] == [None] * 8
+    assert [token.token_id for token in run.tokens] == [token.token_id for token in streamed.tokens]
+
+
 def test_an_output_layer_with_a_bias_has_no_unembedding_rows():
     made = tiny("llava")
     made.model.lm_head.bias = torch.nn.Parameter(torch.ones(made.model.lm_head.weight.shape[0]))
     with companion(made=made) as served, served.client() as client:
-        assert not client.get("/v1/model").json()["unembedding"]
+        facts = client.get("/v1/model").json()
+        assert not facts["unembedding"]
+        assert not facts["streamsUnembedding"]
+        assert ask(client, maxNewTokens=1, sendUnembedding=True).tokens[0].unembedding is None
         assert refusal(client.get("/v1/unembedding", params={"ids": "3"}))[:2] == (404, "no-unembedding")
 
 

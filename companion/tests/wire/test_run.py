@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,7 @@ def test_the_committed_run_has_the_expected_content():
     assert run.prompt is not None
     assert [token.text for token in run.prompt.tokens[3:6]] == [" What", " color", " is"]
     assert run.prompt.states.shape == (12, 32)
+    assert run.prompt.unembedding is first.unembedding is None
     assert run.end == ("length", 1194.0668039997036, 909.9999890004256, None)
 
 
@@ -98,6 +100,15 @@ def test_the_committed_live_stream_has_the_expected_content():
     np.testing.assert_array_equal(first.query_state, expected[3])
     assert second.query_state.dtype == np.float32
     np.testing.assert_array_equal(second.query_state, expected[3] * -65536)
+    assert run.prompt.unembedding is not None
+    assert run.prompt.unembedding.dtype == np.float16
+    np.testing.assert_array_equal(run.prompt.unembedding, -expected[4:6])
+    assert first.unembedding is not None
+    assert first.unembedding.dtype == np.float16
+    np.testing.assert_array_equal(first.unembedding, -expected[6])
+    assert second.unembedding is not None
+    assert second.unembedding.dtype == np.float32
+    np.testing.assert_array_equal(second.unembedding, expected[7] * -65536)
     assert run.end == ("failed", 12.5, 4.25, "the model's hidden states are not finite: 3 of 4 values")
 
 
@@ -192,6 +203,21 @@ def test_rows_that_contradict_the_header_are_not_written():
     token: Token = run.tokens[1]
     with pytest.raises(ValueError, match="expected token 0, got token 1"):
         writer.token(token)
+
+
+def test_unembedding_rows_are_written_only_to_a_run_that_has_them():
+    run = read_run(FIXTURE)
+    states, row = np.zeros((16, 32)), np.zeros(32)
+    without = RunWriter(io.BytesIO(), run.header)
+    without.states(states)
+    with pytest.raises(ValueError, match=r"expected unembedding rows of shape None, got \(32,\)"):
+        without.token(replace(run.tokens[0], unembedding=row))
+    with_rows = RunWriter(io.BytesIO(), run.header, has_unembedding=True)
+    with_rows.states(states)
+    with pytest.raises(ValueError, match=r"expected unembedding rows of shape \(1, 32\), got None"):
+        with_rows.prompt([PromptToken(1, "a")], states[:1])
+    with pytest.raises(StatesNotFinite, match="unembedding rows are not finite: 32 of 32 values"):
+        with_rows.token(replace(run.tokens[0], unembedding=row + np.nan))
 
 
 def test_a_row_out_of_order_is_not_written():

@@ -6,15 +6,20 @@ export interface TokenActivationInput {
   readonly patchStates: Float32Array;
   /** [m, d] */
   readonly promptStates: Float32Array;
-  /** [T, d]: row t predicted token t; row 0 is the prompt's last position, which `promptStates` also includes. */
-  readonly queryStates: Float32Array;
   readonly promptIds: readonly number[];
-  readonly answerIds: readonly number[];
   readonly hiddenSize: number;
-  /** The `lm_head` row [d] of every token id in prompt and answer. */
+  /** The `lm_head` row [d] of every token id in the prompt. */
   readonly unembedding: ReadonlyMap<number, Float32Array>;
   /** The patch grids of the frames. */
   readonly grids: readonly { readonly rows: number; readonly cols: number }[];
+}
+
+export interface ActivationToken {
+  readonly id: number;
+  /** [d]: predicted the token. The first token's is the prompt's last state, which `promptStates` also includes. */
+  readonly queryState: Float32Array;
+  /** [d]: the `lm_head` row of `id`. */
+  readonly row: Float32Array;
 }
 
 /** Patch and text values share one scale, from 0 (their minimum) to 1 (their maximum), before `values` are smoothed. */
@@ -29,36 +34,56 @@ export interface TokenActivationMap {
 
 /** The maps of one answer's tokens. The activations of a token id are computed once, on first use. */
 export interface TokenActivations {
+  /** Appends the answer's next token. Throws if a shape does not match. */
+  append(token: ActivationToken): void;
   mapOf(tokenIndex: number): TokenActivationMap;
 }
 
-/** Throws if the shapes do not match; `mapOf` throws if an `lm_head` row is missing. */
+/** Throws if the shapes do not match; `mapOf` throws if an `lm_head` row of the prompt is missing. */
 export function createTokenActivations(input: TokenActivationInput): TokenActivations {
   ensureShapes(input);
-  const { patchStates, promptStates, queryStates, promptIds, answerIds, hiddenSize, grids } = input;
+  const { patchStates, promptStates, promptIds, hiddenSize, grids } = input;
   const m = promptIds.length;
+  const answerIds: number[] = [];
+  const queryStates: Float32Array[] = [];
+  const rows = new Map(input.unembedding);
   const patchActivations = new Map<number, Float64Array>();
 
   function patchActivationsOf(id: number): Float64Array {
     const cached = patchActivations.get(id);
     if (cached !== undefined) return cached;
-    const computed = activations(patchStates, unembeddingOf(input, id), patchStates.length / hiddenSize);
+    const computed = activations(patchStates, rowOf(id), patchStates.length / hiddenSize);
     patchActivations.set(id, computed);
     return computed;
   }
 
+  function rowOf(id: number): Float32Array {
+    const row = rows.get(id);
+    if (row === undefined) throw new Error(`the lm_head row of token id ${id} is missing`);
+    if (row.length !== hiddenSize)
+      throw new Error(`the lm_head row of token id ${id}: expected ${hiddenSize} values, got ${row.length}`);
+    return row;
+  }
+
   return {
+    append({ id, queryState, row }) {
+      if (queryState.length !== hiddenSize)
+        throw new Error(`query state: expected ${hiddenSize} values, got ${queryState.length}`);
+      answerIds.push(id);
+      queryStates.push(queryState);
+      rows.set(id, row);
+    },
     mapOf(tokenIndex) {
       const id = answerIds[tokenIndex];
       if (id === undefined)
         throw new Error(`token ${tokenIndex} is out of range: the answer has ${answerIds.length} tokens`);
-      const row = unembeddingOf(input, id);
+      const row = rowOf(id);
       // The text positions before p_t, each once. A prompt position represents its own token; an answer token is
       // represented by the position that predicted it. So the prompt's last position represents the first answer token,
       // or is p_t itself if the map is for that token.
       const textIds = [...promptIds.slice(0, m - 1), ...answerIds.slice(0, tokenIndex)];
       const promptScores = activations(promptStates, row, m - 1);
-      const answerScores = activations(queryStates, row, tokenIndex);
+      const answerScores = Float64Array.from(queryStates.slice(0, tokenIndex), (state) => activation(state, 0, row));
       const textScores = Float64Array.of(...promptScores, ...answerScores);
 
       const map = withoutInterference(
@@ -74,12 +99,16 @@ export function createTokenActivations(input: TokenActivationInput): TokenActiva
   };
 }
 
-/** a_j = max(0, lm_head(h_j)[id]) for the first `count` states. */
+/** a_j for the first `count` states. */
 function activations(states: Float32Array, row: Float32Array, count: number): Float64Array {
-  const d = row.length;
   const scores = new Float64Array(count);
-  for (let j = 0; j < count; j++) scores[j] = Math.max(0, dot(states, j * d, row));
+  for (let j = 0; j < count; j++) scores[j] = activation(states, j * row.length, row);
   return scores;
+}
+
+/** a = max(0, lm_head(h)[id]) of the state h at `from`. */
+function activation(states: Float32Array, from: number, row: Float32Array): number {
+  return Math.max(0, dot(states, from, row));
 }
 
 /** Uses four independent sums, because with a single sum each addition would wait for the previous one. */
@@ -178,28 +207,11 @@ function rankGaussian(sorted: Float64Array): number {
   return sum / weights;
 }
 
-function unembeddingOf({ unembedding, hiddenSize }: TokenActivationInput, id: number): Float32Array {
-  const row = unembedding.get(id);
-  if (row === undefined) throw new Error(`the lm_head row of token id ${id} is missing`);
-  if (row.length !== hiddenSize)
-    throw new Error(`the lm_head row of token id ${id}: expected ${hiddenSize} values, got ${row.length}`);
-  return row;
-}
-
-function ensureShapes({
-  patchStates,
-  promptStates,
-  queryStates,
-  promptIds,
-  answerIds,
-  hiddenSize,
-  grids,
-}: TokenActivationInput): void {
+function ensureShapes({ patchStates, promptStates, promptIds, hiddenSize, grids }: TokenActivationInput): void {
   const patches = grids.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
   const expected = [
     ['patch', patchStates, patches],
     ['prompt', promptStates, promptIds.length],
-    ['query', queryStates, answerIds.length],
   ] as const;
   for (const [name, states, rows] of expected) {
     if (states.length === rows * hiddenSize) continue;

@@ -1,8 +1,10 @@
-import { memo, useEffect, useRef, useState } from 'react';
+import { memo, useEffect, useMemo, useRef, useState } from 'react';
 import { type Key, ToggleButton, ToggleButtonGroup } from 'react-aria-components';
+import { methodIds } from '../../contract/methods';
 import { isCut, type RunEnd, type RunHeader } from '../../contract/run';
 import { patchIndex } from '../../math/maps/patch-geometry';
 import { type Choices, useChoices } from '../../state/choices';
+import { readValues } from '../../state/panel-map';
 import type { RunSnapshot } from '../../state/run-record';
 import { pickToken } from '../../state/token-selection';
 import { useServices } from '../shared/services-context';
@@ -10,7 +12,7 @@ import type { ShownRun } from '../shared/use-shown-run';
 import { TrustPanel } from '../trust/trust-panel';
 import { useTokenNats } from '../trust/use-answer-trust';
 import { AnswerTokens } from './answer-tokens';
-import { NoMapsNotice } from './no-maps-notice';
+import { HeadNotice } from './head-notice';
 import { Provenance } from './provenance';
 import { TokenInspector } from './token-inspector';
 import { MarksLegend, useTokenMarks } from './token-mark';
@@ -21,13 +23,20 @@ const selectPicked = (choices: Choices) => choices.pickedPatch;
 const selectIsWhole = (choices: Choices) => choices.selection.kind === 'answer';
 
 export function Answer({ shown }: { readonly shown: ShownRun }) {
-  const { run, record, selected, frame, threshold } = shown;
+  const { run, record, selected, frame, method, threshold } = shown;
   const unit = useChoices(selectUnit);
   const picked = useChoices(selectPicked);
   const { header, tokens, end } = run;
   const markPatch = picked && frame.placement.first + patchIndex(frame.placement.grid, picked);
 
-  const { method, marks } = useTokenMarks(shown);
+  const methodsInOrder = useMemo(() => [method, ...methodIds.filter((one) => one !== method)], [method]);
+  const { method: markMethod, marks } = useTokenMarks(shown, methodsInOrder);
+  // A token without a map is marked only if it cannot get one.
+  const isOnRequest = shown.offers.some((offer) => offer.method === method && (offer.canExplain || offer.refusal));
+  const isOnPatch = (index: number) => {
+    const map = markPatch === undefined ? undefined : run.mapOf(index, method);
+    return map !== undefined && (readValues(map)[markPatch!] ?? 0) >= threshold;
+  };
   const hasGrounding = marks.some(({ grounding }) => grounding !== undefined);
   const { nats } = useTokenNats(shown);
   const [isEvidenceOpen, setIsEvidenceOpen] = useState(false);
@@ -40,19 +49,19 @@ export function Answer({ shown }: { readonly shown: ShownRun }) {
         tokens={tokens}
         selected={selected}
         unit={unit}
-        hasMap={(index) => run.mapOf(index) !== undefined || header.head === undefined}
-        isOnPatch={(index) => markPatch !== undefined && (run.mapOf(index)?.values[markPatch] ?? 0) >= threshold}
+        hasMap={(index) => run.mapOf(index, method) !== undefined || isOnRequest}
+        isOnPatch={isOnPatch}
         marks={marks}
         entropiesNats={nats}
         areEntropiesShown={isEvidenceOpen}
         isStreaming={end === undefined}
       />
-      {(method || hasGrounding) && <MarksLegend method={method} hasGrounding={hasGrounding} />}
+      {(markMethod || hasGrounding) && <MarksLegend method={markMethod} hasGrounding={hasGrounding} />}
       <div className="answer-tools">
         <UnitChoice />
         <AnswerHint shown={shown} />
       </div>
-      {header.noMaps && <NoMapsNotice noMaps={header.noMaps} />}
+      <HeadNotice shown={shown} />
       <TokenInspector shown={shown} />
       <Provenance shown={shown} />
       <TrustPanel shown={shown} isOpen={isEvidenceOpen} onOpen={setIsEvidenceOpen} />
@@ -128,13 +137,14 @@ export function answerKind({ header, end }: RunSnapshot): string {
 export function AnswerHint({ shown }: { readonly shown: ShownRun }) {
   const { asking } = useServices();
   const { header, end } = shown.run;
+  const { refusal } = shown.offers.find(({ method }) => method === shown.method) ?? {};
   const note = end && endNote(end, header.recorded);
   const canAskAgain = end !== undefined && isCut(end) && !header.recorded;
   const isBad = end?.reason === 'failed' || end?.reason === 'truncated';
   return (
     <p className="answer-hint" data-bad={isBad || undefined}>
       {note ??
-        (header.head
+        (refusal === undefined
           ? 'Drag across several words to see the mean of their maps.'
           : 'Select a word to see its alternatives.')}
       {canAskAgain && (

@@ -1,3 +1,4 @@
+import { methods } from '../../contract/methods';
 import { formatMs } from '../../text/number-format';
 import type { ShownRun } from '../shared/use-shown-run';
 
@@ -20,7 +21,11 @@ export function Provenance({ shown }: { readonly shown: ShownRun }) {
       )}
       <span>{head ? `head ${head.name} ${shortRevision(head.revision)}, trained on ${head.teacher}` : 'no head'}</span>
       <span>{head?.stage ?? model.stage} states</span>
-      {map && <span>{backends[map.backend]}</span>}
+      {map && (
+        <span>
+          {methods[map.method].name}, {backends[map.backend]}
+        </span>
+      )}
       {run.end && run.end.answerMs > 0 && (
         <span>
           answer <span data-volatile>{formatMs(run.end.answerMs)}</span>

@@ -3,8 +3,8 @@ import { type MethodId, methods } from '../../contract/methods';
 import { agreementOf, agreementOverAnswer, type MeanOf, topShares } from '../../state/map-agreement';
 import { areOfSameTokens, type PanelDrawings } from '../../state/panel-map';
 import { formatCount, formatValue } from '../../text/number-format';
+import { formatSigned } from '../shared/values';
 import type { ShownComparison } from './use-shown-comparison';
-import { formatSigned } from './values';
 
 interface Row {
   readonly name: string;

@@ -21,7 +21,7 @@ const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches wi
 
 /** The colour bar shared by all panels, its scale in words, and one outline threshold per kind of map. */
 export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
-  const { settings, setSettings, compare, setCompare, thresholds, panels, run, frame } = shown;
+  const { settings, setSettings, compare, thresholds, panels, run, frame } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   useLayoutEffect(() => {
@@ -51,8 +51,8 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
           label={kinds.has('probability') ? 'Other outlines: share of maximum' : 'Outline: share of maximum'}
           value={thresholds.share}
           usual={head?.labellingThreshold}
-          isUsual={compare.shareThreshold === null}
-          onChange={(shareThreshold) => void setCompare({ shareThreshold })}
+          isUsual={settings.shareThreshold === null}
+          onChange={(shareThreshold) => void setSettings({ shareThreshold })}
         />
       )}
     </section>

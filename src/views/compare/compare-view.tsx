@@ -7,7 +7,7 @@ import { readValues, thresholdOf } from '../../state/panel-map';
 import { setZoom } from '../../state/shared-zoom';
 import { AnswerHint, answerKind, QuestionHeading, UnitChoice } from '../answer/answer';
 import { AnswerTokens } from '../answer/answer-tokens';
-import { NoMapsNotice } from '../answer/no-maps-notice';
+import { HeadNotice } from '../answer/head-notice';
 import { Provenance } from '../answer/provenance';
 import { useTokenMarks } from '../answer/token-mark';
 import { AskForm } from '../ask/ask-form';
@@ -99,7 +99,7 @@ function ComparedAnswer({ shown }: { readonly shown: ShownRun }) {
         <UnitChoice />
         <AnswerHint shown={shown} />
       </div>
-      {run.header.noMaps && <NoMapsNotice noMaps={run.header.noMaps} />}
+      {run.header.noHead?.kind === 'unusable' && <HeadNotice shown={shown} />}
     </section>
   );
 }

@@ -6,14 +6,14 @@ import { signPathData } from '../../marks/signs';
 import { differenceOf } from '../../math/maps/map-scales';
 import { areOfSameTokens, comparableValues, type PanelDrawings } from '../../state/panel-map';
 import { divergingColourAt, divergingNames } from '../../theme/diverging-colours';
+import { MethodSelect } from '../shared/method-select';
+import { formatSigned } from '../shared/values';
 import { HeadWarning } from '../stage/head-warning';
 import { LegendAxis, type LegendTick } from '../stage/legend-axis';
 import { MapCanvas, type StageImage } from '../stage/map-stage';
 import { PatchGrid } from '../stage/patch-grid';
-import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
 import type { ShownComparison } from './use-shown-comparison';
-import { formatSigned } from './values';
 import { ZoomStage } from './zoom-stage';
 
 const signedScale = [-1, 1] as const;

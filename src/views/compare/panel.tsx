@@ -2,14 +2,14 @@ import { useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import { trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelDrawing } from '../../state/panel-map';
+import { MethodSelect } from '../shared/method-select';
+import { formatInScale } from '../shared/values';
 import { SaveMap } from '../stage/map-export';
 import { layerTable, MapCanvas, Outline, type StageImage } from '../stage/map-stage';
 import { PatchGrid } from '../stage/patch-grid';
-import { MethodSelect } from './method-select';
 import { PanelReadout } from './panel-readout';
 import { PanelStatus } from './panel-status';
 import type { ShownComparison } from './use-shown-comparison';
-import { formatInScale } from './values';
 import { ZoomStage } from './zoom-stage';
 
 const wholeScale = [0, 1] as const;

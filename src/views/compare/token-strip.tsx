@@ -13,10 +13,10 @@ import { extendSelection, pickedOrShown, pickToken } from '../../state/token-sel
 import { formatCount } from '../../text/number-format';
 import { tokenAfterKey } from '../../text/token-words';
 import { shortened } from '../../text/visible-text';
+import { MethodSelect } from '../shared/method-select';
 import { HeadWarning } from '../stage/head-warning';
 import { layerTable, placed, type StageImage } from '../stage/map-stage';
-import { MethodSelect } from './method-select';
-import { Progress } from './panel-status';
+import { Progress } from '../stage/method-progress';
 import type { ShownComparison } from './use-shown-comparison';
 import './token-strip.css';
 

@@ -1,38 +1,28 @@
-import { useEffect, useMemo } from 'react';
+import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
-import { type Asking, useAsking } from '../../state/ask-session';
 import { type CompareSettings, type SetCompareSettings, useCompareSettings } from '../../state/compare-settings';
 import type { MapRequest } from '../../state/explain-session';
-import { defaultPair, type Offer, selectOffers, usualPair } from '../../state/method-offers';
-import type { Thresholds } from '../../state/panel-map';
+import { defaultPair, usualPair } from '../../state/method-offers';
 import { leastCertain } from '../../state/token-selection';
-import { useServices } from '../shared/services-context';
+import { useMapRequests } from '../shared/use-map-requests';
 import { useSourceStatus } from '../shared/use-run';
 import type { ShownRun } from '../shared/use-shown-run';
 
 /** State shared by all panels, in addition to the shown run. */
 export interface ShownComparison extends ShownRun {
-  readonly offers: readonly Offer[];
   /** One method per panel, from left to right. */
   readonly panels: readonly MethodId[];
   /** The methods whose difference is shown, first minus second; undefined if there is only one panel. */
   readonly pair: readonly [MethodId, MethodId] | undefined;
   readonly stripMethod: MethodId;
-  readonly thresholds: Thresholds;
   readonly compare: CompareSettings;
   readonly setCompare: SetCompareSettings;
 }
 
-/** Used if the run has no head that states its labelling threshold. */
-const defaultLabellingThreshold = 0.3;
-
 export function useShownComparison(shown: ShownRun): ShownComparison {
-  const { source } = useServices();
   const status = useSourceStatus();
   const [compare, setCompare] = useCompareSettings();
-  const { run } = shown;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
-  const offers = useMemo(() => selectOffers(run, source.offers(run.header)), [source, status, run]);
+  const { run, offers } = shown;
   // While the model loads, only FastRM maps are available. Keep the usual pair: a substitute for FastRM's teacher
   // would be replaced as soon as the model is ready.
   const isSettled = status.phase === 'ready' || status.phase === 'failed';
@@ -44,17 +34,12 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
     () => (shown.selected.length > 0 || run.end === undefined ? shown.selected : leastCertain(run.tokens)),
     [shown.selected, run],
   );
-  const classification = shown.threshold;
-  const share = compare.shareThreshold ?? run.header.head?.labellingThreshold ?? defaultLabellingThreshold;
-  const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
   return {
     ...shown,
     selected,
-    offers,
     panels,
     pair: pairOf(compare.difference, panels),
     stripMethod: compare.strip ?? panels[0] ?? 'fastrm',
-    thresholds,
     compare,
     setCompare,
   };
@@ -67,15 +52,8 @@ function pairOf(requested: CompareSettings['difference'], panels: readonly Metho
   return first !== undefined && second !== undefined ? [first, second] : undefined;
 }
 
-const selectIsAsking = ({ asking }: { readonly asking: Asking }) => asking.phase !== 'idle';
-
-/**
- * Requests the maps for the panels and the strip: each panel's selected tokens first, then the rest of the answer.
- * Pauses while a question is being asked.
- */
+/** Requests the maps for the panels and the strip: each panel's selected tokens first, then the rest of the answer. */
 export function useRequestedMaps(shown: ShownComparison, isWeighing: boolean): void {
-  const { explaining } = useServices();
-  const isAsking = useAsking(selectIsAsking);
   const { record, run, selected, offers, panels, stripMethod } = shown;
   const methods = useMemo(
     () => [...new Set([...panels, stripMethod, ...(isWeighing ? (['dex-ar'] as const) : [])])],
@@ -87,9 +65,5 @@ export function useRequestedMaps(shown: ShownComparison, isWeighing: boolean): v
       .filter((method) => offers.some((offer) => offer.method === method && offer.canExplain))
       .map((method): MapRequest => ({ method, first: panels.includes(method) ? selected : [], rest }));
   }, [methods, panels, offers, run.tokens, selected]);
-  useEffect(() => {
-    if (isAsking) explaining.release();
-    else explaining.request(record, requests);
-  }, [explaining, record, requests, isAsking]);
-  useEffect(() => () => explaining.release(), [explaining]);
+  useMapRequests(record, requests);
 }

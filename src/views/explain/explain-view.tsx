@@ -16,6 +16,7 @@ import { MapReadout } from '../stage/map-readout';
 import { MapStage } from '../stage/map-stage';
 import { StillStage, stageImage } from '../stage/still-stage';
 import { StartLead } from './start-lead';
+import { useRequestedMap } from './use-requested-map';
 
 const selectDraftImage = (draft: Draft) => draft.image;
 
@@ -37,6 +38,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
     <main className={isStart ? 'explain explain-start' : 'explain'}>
       {isStart ? <StartLead /> : <Lead />}
       <div className="explain-left">
+        {shown && !draftImage && <RequestedMap shown={shown} />}
         <StageColumn shown={shown} />
         {isWide && mapPanel}
       </div>
@@ -47,6 +49,12 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
       </div>
     </main>
   );
+}
+
+/** Renders nothing. */
+function RequestedMap({ shown }: { readonly shown: ShownRun }) {
+  useRequestedMap(shown);
+  return null;
 }
 
 function Lead() {
@@ -74,21 +82,14 @@ function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
   }
   return (
     <figure className="explain-figure">
-      <MapStage
-        image={stageImage(shown)}
-        placement={shown.frame.placement}
-        map={shown.map}
-        threshold={shown.threshold}
-        settings={shown.settings}
-      />
-      {shown.map && <HeadWarning header={shown.run.header} />}
+      <MapStage image={stageImage(shown)} placement={shown.frame.placement} map={shown.map} settings={shown.settings} />
+      {shown.map?.method === 'fastrm' && <HeadWarning header={shown.run.header} />}
       <MapReadout shown={shown} />
     </figure>
   );
 }
 
 function MapPanel({ shown, isWide }: { readonly shown: ShownRun; readonly isWide: boolean }) {
-  if (shown.run.header.head === undefined) return null; // without a head there are no maps
   return (
     <section className="explain-controls" aria-label="Reading the map">
       <FrameChoice shown={shown} />

@@ -1,12 +1,15 @@
 import { useMemo } from 'react';
+import type { MethodId } from '../../contract/methods';
 import { type Choices, useChoices } from '../../state/choices';
+import { defaultMethod, type Offer, selectOffers, shownMethod } from '../../state/method-offers';
+import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf } from '../../state/panel-map';
 import type { RunRecord, RunSnapshot } from '../../state/run-record';
 import { type ShownFrame, selectFrame } from '../../state/shown-frame';
-import { resolveSelection, type ShownMap, selectShownMap } from '../../state/token-selection';
+import { resolveSelection } from '../../state/token-selection';
 import type { SetViewSettings, ViewSettings } from '../../state/view-settings';
 import { useViewSettings } from '../../state/view-settings';
 import { useServices } from './services-context';
-import { useRunSnapshot } from './use-run';
+import { useRunSnapshot, useSourceStatus } from './use-run';
 
 /** The run on screen and its selection, shared by the stage, legend, answer and provenance. */
 export interface ShownRun {
@@ -15,8 +18,14 @@ export interface ShownRun {
   /** Token indices that the current selection resolves to. */
   readonly selected: readonly number[];
   readonly frame: ShownFrame;
-  readonly map: ShownMap | undefined;
-  /** Classification threshold in use, from 0 to 1. */
+  /** All methods, and whether this run can have their maps. */
+  readonly offers: readonly Offer[];
+  /** The method of `map`, or of the map that is not there yet. */
+  readonly method: MethodId;
+  /** The mean of the selected tokens' maps. */
+  readonly map: PanelMap | undefined;
+  readonly thresholds: Thresholds;
+  /** In the unit of the method: a probability, or a share of the map's maximum. */
   readonly threshold: number;
   readonly settings: ViewSettings;
   readonly setSettings: SetViewSettings;
@@ -25,27 +34,51 @@ export interface ShownRun {
 const selectRunId = (choices: Choices) => choices.runId;
 const selectSelection = (choices: Choices) => choices.selection;
 
-/** Slider position for a run without a head, which has no map to threshold. */
-const thresholdWithoutHead = 0.5;
+/** Used if the run has no head that states its thresholds. */
+const usualThresholds: Thresholds = { classification: 0.5, share: 0.3 };
 
 export function useShownRun(): ShownRun | undefined {
-  const { library } = useServices();
+  const { library, source } = useServices();
+  const status = useSourceStatus();
   const [settings, setSettings] = useViewSettings();
   const runId = useChoices(selectRunId);
   const selection = useChoices(selectSelection);
   const record = runId === undefined ? undefined : library.get(runId);
   const run = useRunSnapshot(record);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
+  const offers = useMemo(() => (run ? selectOffers(run, source.offers(run.header)) : []), [source, status, run]);
+  const isSettled = status.phase === 'ready' || status.phase === 'failed';
+  const method = run === undefined ? 'fastrm' : shownMethod(settings.method, run.header, offers, isSettled);
+  const canExplain = offers.some((offer) => offer.method === method && offer.canExplain);
   const selected = useMemo(
-    () => (run ? resolveSelection(selection, run.tokens, run.mapOf, run.end !== undefined) : []),
-    [run, selection],
+    () =>
+      run ? resolveSelection(selection, run.tokens, mappedTokens(run, method, canExplain), run.end !== undefined) : [],
+    [run, selection, method, canExplain],
   );
   const geometry = run?.header.geometry;
   const frame = useMemo(() => geometry && selectFrame(geometry, settings.frame), [geometry, settings.frame]);
-  const map = useMemo(
-    () => run && frame && selectShownMap(selected, run.mapOf, frame.placement),
-    [run, selected, frame],
-  );
+  const classification =
+    settings.threshold ?? run?.header.head?.classificationThreshold ?? usualThresholds.classification;
+  const share = settings.shareThreshold ?? run?.header.head?.labellingThreshold ?? usualThresholds.share;
+  const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
+  const map = useMemo(() => {
+    if (run === undefined || frame === undefined) return undefined;
+    const how = { method, indices: selected, pool: 'mean', scale: 'given', thresholds } as const;
+    const drawing = selectPanelMap(run, { ...how, frame: frame.placement });
+    return drawing.kind === 'map' ? drawing.map : undefined;
+  }, [run, method, selected, frame, thresholds]);
   if (record === undefined || run === undefined || frame === undefined) return undefined;
-  const threshold = settings.threshold ?? run.header.head?.classificationThreshold ?? thresholdWithoutHead;
-  return { record, run, selected, frame, map, threshold, settings, setSettings };
+  const threshold = thresholdOf(method, thresholds);
+  return { record, run, selected, frame, offers, method, map, thresholds, threshold, settings, setSettings };
+}
+
+/**
+ * The tokens that may be selected without a choice by the user: those that have a map, or, if the method computes maps
+ * on request, all tokens of a complete answer. While an answer streams, the maps that come with it count too.
+ */
+function mappedTokens(run: RunSnapshot, method: MethodId, canExplain: boolean): (index: number) => boolean {
+  if (run.end !== undefined && canExplain) return () => true;
+  const streamed = defaultMethod(run.header);
+  return (index) =>
+    run.mapOf(index, method) !== undefined || (run.end === undefined && run.mapOf(index, streamed) !== undefined);
 }

@@ -1,5 +1,6 @@
 import { useLayoutEffect, useMemo, useRef } from 'react';
 import { Label, Slider, SliderOutput, SliderThumb, SliderTrack } from 'react-aria-components';
+import { methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar, histogramPathData } from '../../marks/legend';
 import { countAtOrAbove } from '../../math/maps/map-values';
@@ -7,6 +8,7 @@ import { countValues, evenEdges } from '../../math/statistics/histogram';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import type { ShownRun } from '../shared/use-shown-run';
+import { formatInScale } from '../shared/values';
 import { LegendAxis, unitTicks } from './legend-axis';
 import { domainOf } from './map-stage';
 import './legend.css';
@@ -17,8 +19,13 @@ const binEdges = evenEdges(0, 1, 64);
 
 /** Colour bar, histogram and threshold on a shared axis from 0 to 1, so that the threshold lines up with the values. */
 export function Legend({ shown }: { readonly shown: ShownRun }) {
-  const { map, threshold, settings, setSettings, run } = shown;
-  const headThreshold = run.header.head?.classificationThreshold;
+  const { map, method, threshold, settings, setSettings, run } = shown;
+  const { head } = run.header;
+  const isProbability = methods[method].values === 'probability';
+  const usual = isProbability ? head?.classificationThreshold : head?.labellingThreshold;
+  const chosen = isProbability ? settings.threshold : settings.shareThreshold;
+  const choose = (value: number | null) =>
+    void setSettings(isProbability ? { threshold: value } : { shareThreshold: value });
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   const domain = useMemo(() => (map ? domainOf(map, settings) : ([0, 1] as const)), [map, settings]);
@@ -34,14 +41,14 @@ export function Legend({ shown }: { readonly shown: ShownRun }) {
       maxValue={1}
       step={0.01}
       value={threshold}
-      onChange={(value) => setSettings({ threshold: value === headThreshold ? null : (value as number) })}
+      onChange={(value) => choose(value === usual ? null : (value as number))}
     >
       <div className="legend-head">
-        <Label>Outline patches at or above</Label>
-        <SliderOutput className="mono">{formatValue(threshold)}</SliderOutput>
-        {settings.threshold !== null && headThreshold !== undefined && (
-          <button type="button" className="link-button legend-reset" onClick={() => setSettings({ threshold: null })}>
-            reset to the head’s threshold {formatValue(headThreshold)}
+        <Label>{isProbability ? 'Outline patches at or above' : 'Outline at or above'}</Label>
+        <SliderOutput className="mono">{formatInScale('given', method, threshold)}</SliderOutput>
+        {chosen !== null && usual !== undefined && (
+          <button type="button" className="link-button legend-reset" onClick={() => choose(null)}>
+            {isProbability ? 'reset to the head’s threshold' : 'reset to'} {formatValue(usual)}
           </button>
         )}
         <span className="legend-count mono">
@@ -65,12 +72,17 @@ export function Legend({ shown }: { readonly shown: ShownRun }) {
             style={{ left: `${domain[0] * 100}%`, width: `${Math.max(0, domain[1] - domain[0]) * 100}%` }}
           />
         )}
-        <SliderThumb className="legend-thumb" aria-label="Classification threshold" />
+        <SliderThumb
+          className="legend-thumb"
+          aria-label={isProbability ? 'Classification threshold' : 'Threshold, as a share of the maximum'}
+        />
       </SliderTrack>
       <LegendAxis ticks={unitTicks} />
       <p className="legend-scale">
         {settings.scale === 'fixed'
-          ? 'Colours range from 0 to 1 in every map.'
+          ? isProbability
+            ? 'Colours range from 0 to 1 in every map.'
+            : 'Colours show shares of the map’s maximum.'
           : `Colours range over this map’s values, ${formatValue(domain[0])} to ${formatValue(domain[1])}.`}{' '}
         Bars: patches, log scale.
       </p>

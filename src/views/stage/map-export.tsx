@@ -1,21 +1,25 @@
 import { useState } from 'react';
+import { methods } from '../../contract/methods';
 import type { ColourTable } from '../../marks/colour-table';
 import { drawFigure } from '../../marks/figure';
 import { outlinePathData, traceOutline } from '../../math/maps/threshold-outline';
+import { trackOf, useExplaining } from '../../state/explain-session';
 import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from '../../state/map-file';
+import { defaultMethod } from '../../state/method-offers';
 import { saveFile, saveProblem } from '../shared/save-file';
 import type { ShownRun } from '../shared/use-shown-run';
 import { domainOf, layerTable } from './map-stage';
 
 /** Saves the map on screen. */
 export function MapExport({ shown }: { readonly shown: ShownRun }) {
-  const { map, settings } = shown;
+  const { map, settings, record } = shown;
+  const check = useExplaining((state) => trackOf(state, record.id, shown.method).check);
   if (map === undefined) return null;
   return (
     <SaveMap
       shown={shown}
       exported={shown}
-      map={{ ...map, method: 'fastrm', pool: 'mean' }}
+      map={{ ...map, pool: 'mean', check }}
       look={{
         values: map.values,
         domain: domainOf(map, settings),
@@ -40,7 +44,10 @@ export function SaveMap(props: {
   readonly name?: string;
 }) {
   const { shown, exported, map, look, name } = props;
-  const file = fileName(shown, name);
+  const file = fileName(
+    shown,
+    name ?? (map.method === defaultMethod(shown.run.header) ? undefined : methods[map.method].name),
+  );
   const [problem, setProblem] = useState<string>();
   const savePng = async () => {
     const { record, frame, settings } = shown;

@@ -4,9 +4,10 @@ import { drawHeatmap } from '../../marks/heatmap';
 import { summariseMap } from '../../math/maps/map-values';
 import { extentOf, type Grid, type Placement, type Rect, shareBox, unseenShare } from '../../math/maps/patch-geometry';
 import { outlinePathData, traceOutline } from '../../math/maps/threshold-outline';
-import type { ShownMap } from '../../state/token-selection';
+import type { PanelMap } from '../../state/panel-map';
 import type { ViewSettings } from '../../state/view-settings';
 import { colourMaps } from '../../theme/colour-maps';
+import { formatInScale } from '../shared/values';
 import { PatchGrid } from './patch-grid';
 import './map-stage.css';
 
@@ -21,13 +22,12 @@ interface MapStageProps {
   readonly image: StageImage;
   /** Placement of the shown frame. */
   readonly placement: Placement;
-  readonly map: ShownMap | undefined;
-  readonly threshold: number;
+  readonly map: PanelMap | undefined;
   readonly settings: ViewSettings;
 }
 
 /** The image and its map, in a box whose size does not depend on the image. */
-export function MapStage({ image, placement, map, threshold, settings }: MapStageProps) {
+export function MapStage({ image, placement, map, settings }: MapStageProps) {
   const domain = useMemo(() => map && domainOf(map, settings), [map, settings]);
   const table = useMemo(() => layerTable(settings.colours, settings.layer), [settings.colours, settings.layer]);
   return (
@@ -36,11 +36,12 @@ export function MapStage({ image, placement, map, threshold, settings }: MapStag
         {map && domain && (
           <>
             <MapCanvas values={map.values} grid={placement.grid} domain={domain} table={table} settings={settings} />
-            <Outline values={map.values} grid={placement.grid} threshold={threshold} />
+            <Outline values={map.values} grid={placement.grid} threshold={map.threshold} />
             <PatchGrid
               values={map.values}
               placement={placement}
               label="Patches of the map. Arrow keys move between patches; Enter marks the words that used the current patch."
+              formatPatch={(value) => formatInScale('given', map.method, value)}
             />
           </>
         )}
@@ -111,7 +112,7 @@ function Unseen({ placement, style }: { readonly placement: Placement; readonly 
   );
 }
 
-export function domainOf(map: ShownMap, settings: ViewSettings): readonly [number, number] {
+export function domainOf(map: Pick<PanelMap, 'values'>, settings: ViewSettings): readonly [number, number] {
   if (settings.scale === 'fixed') return [0, 1];
   const { min, max } = summariseMap(map.values);
   return [min, max];

@@ -1,9 +1,12 @@
 import { useQuery } from '@tanstack/react-query';
 import { useId } from 'react';
 import { Button, Disclosure, DisclosurePanel } from 'react-aria-components';
-import { unbroken } from '../../text/number-format';
+import { answerLogProb } from '../../state/answer-trust';
+import { leastCertain } from '../../state/token-selection';
+import { formatProbability, unbroken } from '../../text/number-format';
+import { shortened } from '../../text/visible-text';
 import type { ShownRun } from '../shared/use-shown-run';
-import { likeSentence } from './trust-words';
+import { formatNats, likeSentence } from './trust-words';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
 import './trust-panel.css';
 
@@ -29,6 +32,7 @@ export function TrustPanel(props: {
               {isExpanded ? 'Hide the evidence' : 'Show the evidence'}
             </Button>
           </div>
+          {shown.run.header.head === undefined && <LogProbability shown={shown} />}
           <TrustSentence trust={trust} />
           <DisclosurePanel aria-labelledby={titleId}>
             {isExpanded && hasEvidence && <LazyEvidence shown={shown} trust={trust} />}
@@ -36,6 +40,20 @@ export function TrustPanel(props: {
         </>
       )}
     </Disclosure>
+  );
+}
+
+/** The answer's mean log-probability, which needs no map. */
+function LogProbability({ shown: { run } }: { readonly shown: ShownRun }) {
+  if (run.end === undefined || run.tokens.length === 0) return <p className="trust-sentence" />;
+  const [index] = leastCertain(run.tokens);
+  const weakest = run.tokens[index!]!;
+  return (
+    <p className="trust-sentence">
+      Mean log-probability <span className="mono">{formatNats(answerLogProb(run))}</span> nats per token. Least certain:{' '}
+      <strong>{shortened(weakest.text.trim())}</strong>{' '}
+      <span className="mono">{formatProbability(weakest.logProb)}</span>.
+    </p>
   );
 }
 

@@ -118,14 +118,16 @@ def _serve(
         loaded,
         settings,
         head=None if head is None else head.facts,
-        knows=arguments.knows or "What this model can answer is not described.",
-        train_command=train_command(options, loaded.hidden_size),
+        knows=arguments.knows or "",
+        train_command=train_command(options),
         calibration=None if calibration is None else calibration.facts,
     )
     facts = session.facts
     say(f"{facts.name} ({facts.family}, {facts.dtype} on {facts.device}), hidden size {facts.hidden_size}")
     if head is None:
-        say(f"no head, so no FastRM maps; to train one on example questions, run\n  {facts.train_command}")
+        say("no head, so the page shows TAM maps instead of FastRM's")
+        if not any(refused.method == "chefer" for refused in facts.refused_methods):
+            say(f"to make one from a folder `photos` with your own pictures, run\n  {facts.train_command}")
     else:
         say(f"head {head.facts.name} {head.facts.revision}, teacher: {head.facts.teacher}")
         if head_folder is not None and (failure := training_failure(head_folder)) is not None:
@@ -180,15 +182,9 @@ def _calibration(
         return None
 
 
-def train_command(options: "LoadOptions", hidden_size: int) -> str:
-    """Return the commands that train a head for this model on example questions. They run as they stand."""
-    from ..head.learning_rate import suggested_learning_rate
-
+def train_command(options: "LoadOptions") -> str:
+    """Return the command that makes a head for this model from a folder `photos` with the user's own pictures."""
     model = {"--model": options.model, "--revision": options.revision, "--device-map": options.device_map}
     loading = model | {"--dtype": None if options.dtype == "auto" else options.dtype}
     given = " ".join(f"{name} {shlex.quote(value)}" for name, value in loading.items() if value is not None)
-    return (
-        "patchlight examples --out examples && "
-        f"patchlight collect {given} --data jsonl --questions examples/questions.jsonl --out samples && "
-        f"patchlight train --samples samples --out head --learning-rate {suggested_learning_rate(hidden_size):g}"
-    )
+    return f"patchlight fit {given} --images photos"

@@ -274,7 +274,7 @@ class _RunManager:
                 rows.image(upload.image)
             session.answer(question, rows, stop, wait_for_room)
 
-        return Job(partial(RunWriter, header=header), work)
+        return Job(partial(RunWriter, header=header, has_unembedding=question.has_unembedding), work)
 
     def _explain_job(self, upload: Upload[ExplainRequest], run: LiveRun) -> Job[ExplanationWriter]:
         """Prepare an explanation, on the reading thread."""

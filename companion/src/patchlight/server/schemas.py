@@ -128,7 +128,8 @@ class ModelFacts(_Camel):
     `weights` identifies the weights, whatever the names of their files and folder; null if unknown. `maxPromptTokens`
     counts text tokens, including those of the chat template. `methods` lists the methods that can
     explain the model's answers: `fastrm` with the head, the others with `explain`. `refusedMethods` lists those that
-    cannot, because of how the model is built.
+    cannot, because of how the model is built. `unembedding` says whether unembedding rows are available, and
+    `streamsUnembedding` whether `generate` sends them with the tokens if asked to.
     """
 
     name: str
@@ -146,6 +147,7 @@ class ModelFacts(_Camel):
     methods: list[Literal["fastrm"] | Method]
     refused_methods: list[RefusedMethod] = Field(default_factory=list)
     unembedding: bool
+    streams_unembedding: bool
     head: HeadFacts | None
     calibration: CalibrationFile | None
     train_command: str
@@ -163,6 +165,7 @@ class GenerateRequest(_Camel):
     """The `request` part of a question.
 
     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header. With
+    `sendUnembedding`, the stream has the unembedding rows of its tokens, if the model `streamsUnembedding`. With
     `pixels`, the image must decode to exactly these.
     """
 
@@ -173,6 +176,7 @@ class GenerateRequest(_Camel):
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     send_image: bool = False
+    send_unembedding: bool = False
     pixels: Pixels | None = None
 
     @field_validator("temperature")

@@ -54,12 +54,14 @@ class PromptTooLong(ValueError):
 class Question(NamedTuple):
     """A question ready to answer: model inputs, sampling options, and the geometry for the header.
 
-    read_s: time spent on preparing the question, in seconds.
+    has_unembedding: whether the answer's stream has unembedding rows. read_s: time spent on preparing the question, in
+    seconds.
     """
 
     reading: Reading
     sampling: Sampling
     geometry: Geometry
+    has_unembedding: bool
     read_s: float
 
 
@@ -109,6 +111,7 @@ class ModelSession:
                 RefusedMethod(method=method, reason=reason) for method, reason in self.explainer.refused.items()
             ],
             unembedding=self.explainer.has_unembedding,
+            streams_unembedding=self.explainer.has_unembedding,
             head=head,
             calibration=calibration,
             train_command=train_command,
@@ -133,7 +136,8 @@ class ModelSession:
         started = time.perf_counter()
         reading = self._reading(request.question, image)
         sampling = self._sampling(request, reading)
-        return Question(reading, sampling, geometry_of(reading, image), time.perf_counter() - started)
+        has_unembedding = request.send_unembedding and self.explainer.has_unembedding
+        return Question(reading, sampling, geometry_of(reading, image), has_unembedding, time.perf_counter() - started)
 
     def read_explanation(self, request: ExplainRequest, image: Image.Image, stop: Callable[[], bool]) -> Explaining:
         """Prepare an explanation; `stop` is polled between tokens.
@@ -196,6 +200,7 @@ class ModelSession:
             started=time.perf_counter() - question.read_s,
             stop=stop,
             after_row=wait_for_room,
+            has_unembedding=question.has_unembedding,
         )
 
     def _asked(self, question: str) -> AskedQuestion:

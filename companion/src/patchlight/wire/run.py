@@ -7,6 +7,9 @@ bytes of the image file, left out if the reader already has them), `states` (las
 in order, each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per answer token, then
 one `end`. A stream without an `end` row is a truncated run. States are fp16; if a value in a row is outside fp16's
 range, the row stores its states as float32 in another column.
+
+A stream may also have the unembedding rows of its tokens, in two columns that other streams lack: the page needs them
+for token activation maps.
 """
 
 from collections.abc import Sequence
@@ -50,6 +53,11 @@ RUN_FIELDS = [
     pa.field("firstTokenMs", pa.float64()),
     pa.field("message", pa.utf8()),
 ]
+# Present only in streams with unembedding rows.
+UNEMBEDDING_FIELDS = [
+    pa.field("unembedding", pa.list_(pa.float16())),
+    pa.field("unembedding32", pa.list_(pa.float32())),
+]
 _ORDER = ("queued", "image", "states", "prompt", "token", "end")
 _REPEATED = ("queued", "token")
 
@@ -78,6 +86,7 @@ class Token:
     """One answer token.
 
     query_state [d] is the last hidden state that predicted the token; alternatives are sorted most likely first.
+    unembedding [d] is the token's row of `lm_head`, if the run has these.
     """
 
     index: int
@@ -88,6 +97,7 @@ class Token:
     alternatives: Sequence[Alternative]
     query_state: np.ndarray
     map: Map | None
+    unembedding: np.ndarray | None = None
 
 
 class End(NamedTuple):
@@ -100,19 +110,20 @@ class End(NamedTuple):
 
 
 class StatesNotFinite(ValueError):
-    """The model's hidden states contain NaN or infinity, so no map can be computed from them."""
+    """Hidden states or unembedding rows contain NaN or infinity, so no map can be computed from them."""
 
 
 class RunWriter(RowWriter):
     """Writes the rows of a run in order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`.
 
-    `end` is allowed at any point. Without it, the run is truncated.
+    `end` is allowed at any point. Without it, the run is truncated. With `has_unembedding`, `prompt` and `token` need
+    the unembedding rows of their tokens; without it, they accept none.
     """
 
-    def __init__(self, sink: Sink, header: Header):
+    def __init__(self, sink: Sink, header: Header, *, has_unembedding: bool = False):
         super().__init__(
             sink,
-            RUN_FIELDS,
+            [*RUN_FIELDS, *UNEMBEDDING_FIELDS] if has_unembedding else RUN_FIELDS,
             key=METADATA_KEY,
             header={"formatVersion": FORMAT_VERSION, **header},
             order=_ORDER,
@@ -120,6 +131,7 @@ class RunWriter(RowWriter):
         )
         self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
+        self._has_unembedding = has_unembedding
         self._tokens = 0
 
     def queued(self, place: int) -> None:
@@ -138,14 +150,15 @@ class RunWriter(RowWriter):
         """
         if states.shape != (self._patches, self._hidden_size):
             raise ValueError(f"expected states of shape {(self._patches, self._hidden_size)}, got {states.shape}")
-        self.write_row("states", **_state_columns("states", states))
+        self.write_row("states", **_number_columns("states", states))
 
-    def prompt(self, tokens: Sequence[PromptToken], states: np.ndarray) -> None:
-        """Write the prompt's m text tokens with their last hidden states [m, d]."""
+    def prompt(self, tokens: Sequence[PromptToken], states: np.ndarray, unembedding: np.ndarray | None = None) -> None:
+        """Write the prompt's m text tokens with their last hidden states [m, d] and unembedding rows [m, d]."""
         if states.shape != (len(tokens), self._hidden_size):
             raise ValueError(f"expected prompt states of shape {(len(tokens), self._hidden_size)}, got {states.shape}")
         prompt_tokens = [{"tokenId": token.token_id, "text": token.text} for token in tokens]
-        self.write_row("prompt", promptTokens=prompt_tokens, **_state_columns("states", states))
+        rows = self._unembedding_columns(unembedding, (len(tokens), self._hidden_size))
+        self.write_row("prompt", promptTokens=prompt_tokens, **_number_columns("states", states), **rows)
 
     def token(self, token: Token) -> None:
         """Write the next answer token."""
@@ -162,7 +175,8 @@ class RunWriter(RowWriter):
             "alternatives": [
                 {"tokenId": a.token_id, "text": a.text, "logProb": a.log_prob} for a in token.alternatives
             ],
-            **_state_columns("queryState", token.query_state),
+            **_number_columns("queryState", token.query_state),
+            **self._unembedding_columns(token.unembedding, (self._hidden_size,)),
         }
         if token.map is not None:
             if token.map.values.shape != (self._patches,):
@@ -187,24 +201,32 @@ class RunWriter(RowWriter):
             raise ValueError(f"a row of kind {kind} cannot precede the states")
         super().write_row(kind, **row)
 
+    def _unembedding_columns(self, rows: np.ndarray | None, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+        actual = None if rows is None else rows.shape
+        expected = shape if self._has_unembedding else None
+        if actual != expected:
+            raise ValueError(f"expected unembedding rows of shape {expected}, got {actual}")
+        return {} if rows is None else _number_columns("unembedding", rows, what="unembedding rows")
 
-def _state_columns(name: str, states: np.ndarray) -> dict[str, np.ndarray]:
+
+def _number_columns(name: str, numbers: np.ndarray, *, what: str = "hidden states") -> dict[str, np.ndarray]:
     """The fp16 column if fp16 can represent every value, else the float32 column."""
-    flat = np.ravel(states)
+    flat = np.ravel(numbers)
     largest = float(np.abs(flat).max(initial=0))
     if not np.isfinite(largest):
         bad = int(len(flat) - np.isfinite(flat).sum())
-        raise StatesNotFinite(f"the model's hidden states are not finite: {bad} of {len(flat)} values")
+        raise StatesNotFinite(f"the model's {what} are not finite: {bad} of {len(flat)} values")
     if largest > FP16_MAX:
         return {f"{name}32": flat.astype(np.float32)}
     return {name: flat.astype(np.float16)}
 
 
 class Prompt(NamedTuple):
-    """The prompt's text tokens and their last hidden states [m, d]."""
+    """The prompt's text tokens, their last hidden states [m, d] and, if the run has them, unembedding rows [m, d]."""
 
     tokens: list[PromptToken]
     states: np.ndarray
+    unembedding: np.ndarray | None = None
 
 
 class Run(NamedTuple):
@@ -212,7 +234,7 @@ class Run(NamedTuple):
     are None.
 
     places: the number of questions ahead in the queue, one per `queued` row. picture: the bytes of the image file.
-    states [P, d]: fp16, or float32 if a value is outside fp16's range.
+    states [P, d]: fp16, or float32 if a value is outside fp16's range, as are all states and unembedding rows.
     """
 
     header: Header
@@ -246,10 +268,15 @@ def parse_run(content: bytes, *, name: str = "the stream") -> Run:
             case "image":
                 picture = row["picture"]
             case "states":
-                states = _states(row, "states").reshape(-1, hidden_size)
+                states = _numbers(row, "states").reshape(-1, hidden_size)
             case "prompt":
                 prompt_tokens = [PromptToken(token["tokenId"], token["text"]) for token in row["promptTokens"]]
-                prompt = Prompt(prompt_tokens, _states(row, "states").reshape(-1, hidden_size))
+                unembedding = _unembedding(row)
+                prompt = Prompt(
+                    prompt_tokens,
+                    _numbers(row, "states").reshape(-1, hidden_size),
+                    None if unembedding is None else unembedding.reshape(-1, hidden_size),
+                )
             case "token":
                 tokens.append(_token(row))
             case "end":
@@ -257,12 +284,16 @@ def parse_run(content: bytes, *, name: str = "the stream") -> Run:
     return Run(header, places, picture, states, prompt, tokens, end)
 
 
-def _states(row: dict[str, Any], name: str) -> np.ndarray:
+def _numbers(row: dict[str, Any], name: str) -> np.ndarray:
     return row[name] if row[name] is not None else row[f"{name}32"]
+
+
+def _unembedding(row: dict[str, Any]) -> np.ndarray | None:
+    return _numbers(row, "unembedding") if "unembedding" in row else None
 
 
 def _token(row: dict[str, Any]) -> Token:
     token_map = None if row["map"] is None else Map(row["map"], row["mapBackend"], row["mapComputeMs"])
     alternatives = [Alternative(a["tokenId"], a["text"], a["logProb"]) for a in row["alternatives"]]
     fields = (row["index"], row["tokenId"], row["text"], row["word"], row["logProb"])
-    return Token(*fields, alternatives, _states(row, "queryState"), token_map)
+    return Token(*fields, alternatives, _numbers(row, "queryState"), token_map, _unembedding(row))

@@ -15,6 +15,7 @@ from ..models.reading import Lvlm, Reading
 from ..models.sampling import Sampling
 from .run import Alternative, End, Map, PromptToken, RunWriter, Token
 from .run_header import Frame, Geometry
+from .unembedding import unembedding_rows
 
 # Maps a query state [d] and the patch states [P, d] to the relevancy of the patches for the predicted token.
 MapOf = Callable[[Tensor, Tensor], Map]
@@ -31,11 +32,13 @@ def write_answer(
     stop: Callable[[], bool] = lambda: False,
     after_row: Callable[[], None] = lambda: None,
     map_of: MapOf | None = None,
+    has_unembedding: bool = False,
 ) -> str:
     """Write the rows from `states` to `end` and return the answer.
 
     `started` is the `perf_counter` time at which the question was asked. `stop` is called before each forward pass, and
     `after_row` after each row. `map_of`, if given, computes a map for each token.
+    `has_unembedding` adds the unembedding rows of all text tokens, for which `run` must have the columns.
     """
     answer = AnswerText(tokenizer)
     patches = torch.empty(0)
@@ -48,12 +51,14 @@ def write_answer(
                 after_row()
                 ids = reading.inputs["input_ids"][0, reading.prompt_columns].tolist()
                 prompt_tokens = zip(ids, token_texts(tokenizer, ids), strict=True)
-                run.prompt([PromptToken(*token) for token in prompt_tokens], _numbers(step.prompt_states))
+                rows = unembedding_rows(model, ids) if has_unembedding else None
+                run.prompt([PromptToken(*token) for token in prompt_tokens], _numbers(step.prompt_states), rows)
             case Step(is_end=True):
                 reason = "stop"
             case Step():
                 token_map = None if map_of is None else map_of(step.query_state, patches)
-                run.token(_token(step, answer, token_map))
+                row = unembedding_rows(model, [step.token_id])[0] if has_unembedding else None
+                run.token(_token(step, answer, token_map, row))
                 tokens += 1
         after_row()
     if reason == "length" and tokens < sampling.max_new_tokens:
@@ -92,12 +97,12 @@ def ms_since(start: float) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def _token(step: Step, answer: AnswerText, token_map: Map | None) -> Token:
+def _token(step: Step, answer: AnswerText, token_map: Map | None, unembedding: np.ndarray | None) -> Token:
     # Computed before `answer.add`, because the text of an alternative depends on the tokens before this one.
     alternatives = [Alternative(token, answer.text_of(token), score) for token, score in step.alternatives]
     text, word = answer.add(step.token_id)
     state = _numbers(step.query_state)
-    return Token(step.index, step.token_id, text, word, step.log_prob, alternatives, state, token_map)
+    return Token(step.index, step.token_id, text, word, step.log_prob, alternatives, state, token_map, unembedding)
 
 
 def _numbers(states: Tensor) -> np.ndarray:

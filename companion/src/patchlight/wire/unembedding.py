@@ -30,12 +30,17 @@ def has_unembedding(model: Any) -> bool:
 
 
 @torch.no_grad()
+def unembedding_rows(model: Any, ids: Sequence[int]) -> np.ndarray:
+    """Return the rows [n, d] of n token ids, as float32."""
+    weight: torch.Tensor = model.lm_head.weight
+    return weight[torch.tensor(ids, device=weight.device)].float().cpu().numpy()
+
+
 def unembedding_bytes(loaded: Loaded, ids: Sequence[int]) -> bytes:
     """Return a stream of one batch with token ids and their rows [d], as fp16 if it can represent every value, else as
     float32.
     """
-    weight: torch.Tensor = loaded.model.lm_head.weight
-    rows = weight[torch.tensor(ids, device=weight.device)].float().cpu().numpy()
+    rows = unembedding_rows(loaded.model, ids)
     if float(np.abs(rows).max(initial=0)) <= FP16_MAX:
         rows = rows.astype(np.float16)
     header = {

@@ -1,6 +1,6 @@
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, it } from 'vitest';
-import { MissingMaps, ReproductionWarning } from './panel-status';
+import { MissingMaps, ReproductionWarning } from './method-progress';
 
 describe('the reproduction warning', () => {
   it('shows the largest difference if the explained pass does not reproduce the streamed answer', () => {
