@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Page, Route } from '@playwright/test';
-import { type Companion, headlessFolder, startCompanion } from './companion';
+import { type Companion, headlessFolder, startCompanion, tinyFolder } from './companion';
 import { diskPng } from './images';
 import { axeViolations, sizes } from './looks';
 import { expect, idle, message, openPage, test as plain, questionBox, selectedTokens, token, tokens } from './page';
@@ -47,12 +47,15 @@ const slow = test.extend<object, { companion: Companion }>({
 });
 
 /** Starts a separate companion for each test, so that a test can kill it or serve another model folder. */
-const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; companion: Companion }>({
+const alone = plain.extend<{ isHeadless: boolean; isSlow: boolean; tiny: string | undefined; companion: Companion }>({
   isHeadless: [false, { option: true }],
+  /** A kind of tiny model with random weights, to serve instead of the embedded model. */
+  tiny: [undefined, { option: true }],
   isSlow: [false, { option: true }],
   companion: [
-    async ({ isHeadless, isSlow }, use) => {
-      const companion = await startCompanion({ isSlow, ...(isHeadless && { model: headlessFolder() }) });
+    async ({ isHeadless, isSlow, tiny }, use) => {
+      const model = tiny === undefined ? (isHeadless ? headlessFolder() : undefined) : tinyFolder(tiny);
+      const companion = await startCompanion({ isSlow, ...(model !== undefined && { model }) });
       await use(companion);
       await companion.kill();
     },
@@ -580,6 +583,33 @@ alone.describe('a model without a head', () => {
       await expect(page.locator('.method-line')).toContainText(/[\d.]+ (ms|s), on the companion/);
       await expect(page.locator('.readout-title')).toContainText('Map of “');
       await expect(page.getByRole('button', { name: /^Back/ })).toBeVisible();
+    },
+  );
+});
+
+alone.describe('a model that caps its attention scores', () => {
+  alone.use({ tiny: 'paligemma2', isFresh: true });
+
+  alone(
+    'shows TAM, lists the methods that it rules out with the reason, and offers no head',
+    async ({ page, companion }) => {
+      await openPage(page, companion.address);
+      await submit(page, 'What is it?');
+      await expect(eyebrow(page)).toHaveText('Answer', { timeout: 120_000 });
+      await idle(page);
+      await expect(page.locator('canvas.stage-map')).toBeVisible();
+      await expect(page.locator('.notice')).toContainText('paligemma2 has no FastRM head. Its maps are by TAM');
+      await expect(page.locator('.notice code')).toHaveCount(0);
+      await expect(page.getByRole('button', { name: /^Exact map/ })).toHaveCount(0);
+      await page.getByRole('button', { name: 'Map by' }).click();
+      const chefer = page.getByRole('option', { name: 'Chefer, exact', exact: true });
+      await expect(chefer).toHaveAttribute('aria-disabled', 'true');
+      await expect(chefer).toContainText('Not possible with this model: Gemma2Model caps its attention scores');
+      await page.getByRole('option', { name: 'TAM', exact: true }).click();
+
+      await page.getByRole('link', { name: 'Compare' }).click();
+      await page.getByRole('button', { name: 'Method of panel 1' }).click();
+      await expect(chefer).toContainText('Not possible with this model: Gemma2Model caps its attention scores');
     },
   );
 });

@@ -1,6 +1,6 @@
 // Starts real companions for the browser tests: `patchlight serve` with the embedded model's Hugging Face folder and the
 // built page. Each is a process that the test may freeze and kill.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -102,5 +102,20 @@ export function otherModelFolder(): string {
   const firstValue = 8 + Number(bytes.readBigUInt64LE(0));
   bytes[firstValue]! ^= 1; // the lowest bit of its mantissa
   writeFileSync(file, bytes);
+  return folder;
+}
+
+/** Saves a tiny model with random weights, of a kind that companion/tests/helpers/tiny_models.py lists. */
+export function tinyFolder(kind: string): string {
+  const folder = path.join(mkdtempSync(path.join(tmpdir(), 'patchlight-tiny-')), kind);
+  const program = [
+    'import sys',
+    'from pathlib import Path',
+    'from tests.helpers.tiny_models import save, tiny',
+    'save(tiny(sys.argv[1]), Path(sys.argv[2]))',
+  ].join('\n');
+  const tests = path.join(root, 'companion');
+  const env = { ...process.env, PYTHONPATH: [tests, path.join(tests, 'src')].join(path.delimiter) };
+  execFileSync(installedPython(), ['-c', program, kind, folder], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   return folder;
 }
