@@ -142,11 +142,18 @@ class FastRM(nn.Module):
         Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The norm's
         scale and bias are folded into `u` and `c`, so training needs no gradient of size P d in the backward pass.
         """
+        return self.patch_logits(*self.fold_queries(query_states), patch_states)
+
+    def fold_queries(self, query_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `u` `[..., T, d]` and `c` `[..., T]`: all that `patch_logits` needs to know about the tokens."""
         q = self.query(self.norm(query_states)) * self.hidden_size**-0.5
         u = q @ self.key.weight
-        c = q @ self.key.bias + u @ self.norm.bias
+        return u * self.norm.weight, q @ self.key.bias + u @ self.norm.bias
+
+    def patch_logits(self, u: torch.Tensor, c: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
+        """Return logits `[..., T, P]` of folded queries and raw patch states `[..., P, d]`."""
         plain = F.layer_norm(patch_states, (self.hidden_size,), eps=self.norm.eps)
-        return (u * self.norm.weight) @ plain.transpose(-1, -2) + c[..., None]
+        return u @ plain.transpose(-1, -2) + c[..., None]
 
     def save_pretrained(self, folder: Path | str, facts: HeadFacts | None = None) -> None:
         """Save the weights as safetensors and the facts as JSON. `facts` defaults to the head's own."""

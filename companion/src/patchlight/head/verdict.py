@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from ..bootstrap import Bootstrap, Ratio
 from .fastrm import FastRM
 from .learning_rate import suggested_learning_rate
+from .picture_batches import logits_by_picture
 from .sample_store import HeadSamples
 from .scores import HeadCounts, count, curve_of, labels_of
 
@@ -125,9 +126,11 @@ def advice(learning_rate: float, hidden_size: int, losses: tuple[float, float]) 
 
 @torch.no_grad()
 def _logits(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Tensor:
-    device = head.query.weight.device
-    query = samples.columns["query_states"][rows].to(device).float()[:, None]
-    return head.logits(query, samples.patch_states(rows).values.to(device).float())[:, 0].cpu()
+    """Return logits `[b, P]` of the token rows, on the CPU; 0 on padding."""
+    values = torch.zeros(len(rows), int(samples.patches[samples.columns["image"][rows]].max()))
+    for places, logits in logits_by_picture(head, samples, rows):
+        values[places, : logits.shape[1]] = logits.cpu()
+    return values
 
 
 def _losses(
