@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from patchlight.head.picture_batches import PictureBatches, logits_by_picture
+from patchlight.head.picture_batches import PictureBatches, by_picture, logits_by_picture
 from tests.head.test_training import planted_head, write_samples
 
 
@@ -13,9 +13,9 @@ def test_every_token_is_equally_likely_however_many_its_picture_has(tmp_path: Pa
     samples = write_samples(tmp_path / "samples", questions=8)
     # One picture has 15 tokens and three have 3: fewer and more than the 4 that a batch takes of one.
     samples.columns["image"] = torch.tensor([0] * 15 + [1] * 3 + [2] * 3 + [3] * 3)
-    batches = PictureBatches(samples, torch.arange(24), batch=12, picture_tokens=4)
+    batches = PictureBatches(by_picture(samples, torch.arange(24)), batch=12, picture_tokens=4)
     random = torch.Generator().manual_seed(0)
-    drawn = torch.cat([batches.draw(random) for _ in range(4000)])
+    drawn = torch.cat([picture.rows for _ in range(4000) for picture in batches.draw(random)])
     shares = torch.bincount(drawn, minlength=24) / len(drawn)
     # 48,000 draws: a share of 1/24 has a standard deviation of about 0.001. Batches end within a picture's tokens, which
     # favours pictures with few tokens by less than that.
@@ -25,14 +25,17 @@ def test_every_token_is_equally_likely_however_many_its_picture_has(tmp_path: Pa
 @pytest.mark.parametrize("picture_tokens", [1, 2, 16])
 def test_a_batch_is_full_and_takes_few_tokens_of_one_picture_at_a_time(tmp_path: Path, picture_tokens: int):
     samples = write_samples(tmp_path / "samples")
-    batches = PictureBatches(samples, torch.arange(len(samples)), batch=20, picture_tokens=picture_tokens)
-    rows = batches.draw(torch.Generator().manual_seed(1))
-    assert len(rows) == 20
-    images, runs = samples.columns["image"][rows].unique_consecutive(return_counts=True)
-    assert len(images) > 1
-    if picture_tokens == 1:
-        assert runs.float().mean() < 1.5  # a picture can be drawn twice in a row
-    assert torch.equal(rows, batches.draw(torch.Generator().manual_seed(1)))
+    pictures = by_picture(samples, torch.arange(len(samples)))
+    batches = PictureBatches(pictures, batch=20, picture_tokens=picture_tokens)
+    batch = batches.draw(torch.Generator().manual_seed(1))
+    assert torch.cat([picture.places for picture in batch]).tolist() == list(range(20))
+    assert len({picture.image for picture in batch}) > 1
+    for picture in batch:
+        assert len(picture.rows) <= picture_tokens
+        assert len(set(picture.rows.tolist())) == len(picture.rows)
+        assert set(samples.columns["image"][picture.rows].tolist()) == {picture.image}
+    again = batches.draw(torch.Generator().manual_seed(1))
+    assert all(torch.equal(one.rows, other.rows) for one, other in zip(batch, again, strict=True))
 
 
 @pytest.mark.parametrize("ragged", [True, False])
@@ -40,7 +43,7 @@ def test_grouped_logits_equal_those_of_each_token_alone(tmp_path: Path, ragged: 
     samples, head = write_samples(tmp_path / "samples", ragged=ragged), planted_head()
     tokens = torch.tensor([7, 0, 60, 8, 1])
     seen = []
-    for places, logits in logits_by_picture(head, samples, tokens):
+    for places, logits in logits_by_picture(head, by_picture(samples, tokens)):
         for place, row in zip(places.tolist(), logits, strict=True):
             token = tokens[place]
             states = samples.picture_states(int(samples.columns["image"][token])).float()

@@ -18,6 +18,7 @@ from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.fastrm import FastRM, HeadFacts, training_failure
 from patchlight.head.labels import Labels
 from patchlight.head.learning_rate import suggested_learning_rate
+from patchlight.head.picture_batches import batch_loss, by_picture
 from patchlight.head.sample_store import HeadSamples, ShardContent, left_out
 from patchlight.head.scores import best_threshold, count, curve_of, labels_of
 from patchlight.head.training import HeadConfig, count_tokens, predict, split_tokens, train_head
@@ -149,7 +150,7 @@ def test_the_loss_is_the_mean_over_patches_of_pictures_of_different_sizes(tmp_pa
         logits = head.logits(samples.columns["query_states"][token][None].float(), states)
         each.append(F.binary_cross_entropy_with_logits(logits, labels_of(relevancy, 0.3), reduction="none")[0])
     assert len({len(part) for part in each}) > 1
-    together = training._loss(head, samples, tokens, SMALL)
+    together = batch_loss(head, by_picture(samples, tokens), "bce", 0.3)
     torch.testing.assert_close(together, torch.cat(each).mean())
 
 

@@ -16,8 +16,8 @@ import torch
 from tqdm import tqdm
 
 from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
-from .losses import LOSSES, Loss, loss_of
-from .picture_batches import PictureBatches, logits_by_picture
+from .losses import LOSSES, Loss
+from .picture_batches import PictureBatches, PictureTokens, batch_loss, by_picture, logits_by_picture
 from .sample_store import HeadSamples, left_out, token_rows
 from .scores import HeadCounts, NotFinite, best_threshold, count, curve_of
 from .verdict import TrainingFailed, Verdict, advice, judge
@@ -40,6 +40,8 @@ class HeadConfig:
     """Most tokens of one picture per step. Fewer pictures make a step cheaper, because their patch states are shared."""
     loss: Loss = "bce"
     """The paper's binary cross-entropy, or another of `losses.py`."""
+    rank: int | None = None
+    """Width of query and key; None for d, as in the paper."""
     learning_rate: float = 2e-5
     """The default suits d = 4096. Narrower heads need a higher rate (`suggested_learning_rate`)."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -160,11 +162,12 @@ def train_head(
 
 def _train(run: "_Run", samples: HeadSamples, split: Split, config: HeadConfig) -> Verdict:
     held_out = split.held[:MEASURE_TOKENS]
-    batches = PictureBatches(samples, split.training, batch=config.batch, picture_tokens=config.picture_tokens)
+    pictures = by_picture(samples, split.training)
+    batches = PictureBatches(pictures, batch=config.batch, picture_tokens=config.picture_tokens)
     bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, desc="head", unit="step")
     try:
         for step in bar:
-            run.advance(_loss(run.head, samples, run.pick(batches), config))
+            run.advance(batch_loss(run.head, run.pick(batches), config.loss, config.labelling_threshold))
             if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
                 row = run.record(count_tokens(run.head, samples, held_out, config.labelling_threshold))
                 bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
@@ -201,7 +204,7 @@ class _Run:
             "missingShards": samples.missing,
         }
         self._options = {**asdict(config), "samples (SHA-256)": self._samples["sha256"]}
-        self.head = FastRM(samples.hidden_size).to(device)
+        self.head = FastRM(samples.hidden_size, rank=config.rank).to(device)
         self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate, fused=True)
         lowest = config.learning_rate / 50 if config.schedule == "cosine" else config.learning_rate
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, config.steps, lowest)
@@ -215,7 +218,7 @@ class _Run:
         kept = [row for row in rows if self.step and json.loads(row)["step"] <= self.step]
         self._curve.write_text("".join(f"{row}\n" for row in kept))
 
-    def pick(self, batches: PictureBatches) -> torch.Tensor:
+    def pick(self, batches: PictureBatches) -> list[PictureTokens]:
         return batches.draw(self._random)
 
     def advance(self, loss: torch.Tensor) -> None:
@@ -296,20 +299,12 @@ class _Run:
         self._random.set_state(state["random"])
 
 
-def _loss(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, config: HeadConfig) -> torch.Tensor:
-    parts = (
-        (part.logits, samples.relevancy(tokens[part.places]).values.to(part.logits.device))
-        for part in logits_by_picture(head, samples, tokens)
-    )
-    return loss_of(parts, config.loss, config.labelling_threshold)
-
-
 @torch.no_grad()
 def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
     """Return probabilities `[t, P]` of the token rows, on the CPU. Values on padding are 0."""
     width = int(samples.patches[samples.columns["image"][tokens]].max()) if len(tokens) else 0
     probabilities = torch.zeros(len(tokens), width)
-    for places, logits in logits_by_picture(head, samples, tokens):
+    for places, logits in logits_by_picture(head, by_picture(samples, tokens)):
         probabilities[places, : logits.shape[1]] = logits.sigmoid().cpu()
     return probabilities
 
@@ -317,9 +312,10 @@ def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.T
 @torch.no_grad()
 def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
     """Compare the head's maps for the token rows with the tokens' labels, picture by picture."""
+    pictures = by_picture(samples, tokens)
     parts = [
-        count(logits.sigmoid().cpu(), samples.relevancy(tokens[places]).values, labelling_threshold)
-        for places, logits in logits_by_picture(head, samples, tokens)
+        count(part.logits.sigmoid().cpu(), picture.relevancy(), labelling_threshold)
+        for picture, part in zip(pictures, logits_by_picture(head, pictures), strict=True)
     ]
     if not parts:
         none = torch.zeros(1, 1)

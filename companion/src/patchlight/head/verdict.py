@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from ..bootstrap import Bootstrap, Ratio
 from .fastrm import FastRM
 from .learning_rate import suggested_learning_rate
-from .picture_batches import logits_by_picture
+from .picture_batches import by_picture, logits_by_picture
 from .sample_store import HeadSamples
 from .scores import HeadCounts, count, curve_of, labels_of
 
@@ -128,7 +128,7 @@ def advice(learning_rate: float, hidden_size: int, losses: tuple[float, float]) 
 def _logits(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Tensor:
     """Return logits `[b, P]` of the token rows, on the CPU; 0 on padding."""
     values = torch.zeros(len(rows), int(samples.patches[samples.columns["image"][rows]].max()))
-    for places, logits in logits_by_picture(head, samples, rows):
+    for places, logits in logits_by_picture(head, by_picture(samples, rows)):
         values[places, : logits.shape[1]] = logits.cpu()
     return values
 
