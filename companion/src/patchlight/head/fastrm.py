@@ -274,7 +274,7 @@ def _why_no_head(folder: Path) -> str:
     if (reason := _failure(folder / RUN_FOLDER / REPORT_FILE)) is not None:
         return f"its training failed. {reason}"
     if (folder / RUN_FOLDER).is_dir():
-        return "its training is not finished. To resume, run `patchlight train` again with the same options"
+        return "its training is not finished. To resume, run the same command again"
     return "pass a folder that `patchlight train` wrote"
 
 

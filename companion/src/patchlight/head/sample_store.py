@@ -16,7 +16,7 @@ stored in fp16, or, if a value would overflow, in the model's dtype.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,6 +180,22 @@ class HeadSamples:
 
     def __init__(self, folder: Path, *, hold: bool | None = None, allow_missing: bool = False):
         paths, self.missing = _shard_paths(folder, allow_missing)
+        self._load(paths, hold)
+
+    @classmethod
+    def of_files(cls, paths: Sequence[Path], *, hold: bool | None = None) -> "HeadSamples":
+        """Open shards, wherever they are, in the given order."""
+        samples = cls.__new__(cls)
+        samples.missing = []
+        samples._load(paths, hold)
+        return samples
+
+    def close(self) -> None:
+        """Close the shards that are open for reading patch states."""
+        while self._open:
+            self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
+
+    def _load(self, paths: Sequence[Path], hold: bool | None) -> None:
         columns: dict[str, list[torch.Tensor]] = {}
         counts, relevancy, self._sources = [], [], []
         images = questions = size = 0
@@ -206,6 +222,7 @@ class HeadSamples:
                 size += int(patches.sum()) * shape[-1] * (4 if states.get_dtype() == "F32" else 2)
                 images, questions = images + len(patches), questions + count
         if not columns:
+            folder = paths[0].parent
             raise ValueError(f"{folder} has no answer tokens: every answer is empty or was skipped")
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
         self.patches = torch.cat(counts)
@@ -255,7 +272,7 @@ class HeadSamples:
         source, number = self._sources[image]
         if source.path not in self._open:
             while len(self._open) >= _OPEN_SHARDS:
-                self._open.pop(next(iter(self._open)))
+                self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
             file = safe_open(source.path, "pt").__enter__()
             starts = None if source.block else _starts(file.get_tensor("patches")).tolist()
             self._open[source.path] = file, file.get_slice("image_states"), starts

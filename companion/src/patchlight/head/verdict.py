@@ -53,7 +53,7 @@ def judge(
     questions = len(samples.columns["question"][held].unique())
     is_held_out = questions >= MIN_HELD_QUESTIONS
     tokens = _some(held if is_held_out else training)
-    control = _ConstantMaps(samples, training, labelling_threshold)
+    control = ConstantMaps(samples, training, labelling_threshold)
     loss, control_loss = _losses(head, control, samples, _some(training), labelling_threshold)
     of_head, of_control = [], []
     spread, largest = 0.0, 0.0
@@ -134,7 +134,7 @@ def _logits(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Ten
 
 
 def _losses(
-    head: FastRM, control: "_ConstantMaps", samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float
+    head: FastRM, control: "ConstantMaps", samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float
 ) -> tuple[float, float]:
     """Return the mean binary cross-entropy over all patches of the token rows, of the head and of the control."""
     sums, patches = torch.zeros(2, dtype=torch.float64), 0
@@ -164,7 +164,7 @@ def _some(tokens: torch.Tensor) -> torch.Tensor:
     return tokens[:: -(-len(tokens) // _MAX_TOKENS)] if len(tokens) else tokens
 
 
-class _ConstantMaps:
+class ConstantMaps:
     """The mean label per patch over the training tokens, for each number of patches. For numbers that do not occur in
     training, the share of all patches that are labelled relevant.
     """
@@ -188,6 +188,10 @@ class _ConstantMaps:
         sizes = self._patches[rows].tolist()
         maps = torch.zeros(len(rows), max(sizes))
         for row, size in zip(maps, sizes, strict=True):
-            mean = self._means.get(size)
-            row[:size] = self._share if mean is None else mean
+            row[:size] = self.map_of(size)
         return maps
+
+    def map_of(self, patches: int) -> torch.Tensor:
+        """Return the control's map for an image with this number of patches."""
+        mean = self._means.get(patches)
+        return torch.full((patches,), self._share) if mean is None else mean.float()
