@@ -34,6 +34,11 @@ class Measured(NamedTuple):
     threshold: float
     spearman: float
 
+    @property
+    def score(self) -> float:
+        """What a better head has more of: a head must beat the mean map in both."""
+        return self.f1 + self.spearman
+
 
 class Trainer:
     """A head in training, and everything that a checkpoint stores of it.
@@ -68,8 +73,9 @@ class Trainer:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the head has stopped getting better."""
-        return self._since_best >= self.options.patience
+        """Whether the head has stopped getting better. It is given half of the steps at a constant rate before that."""
+        constant = self.options.steps - self._falling_steps
+        return self._since_best >= self.options.patience and 2 * self.step >= constant
 
     def steps_due(self, share: float) -> int:
         """Return how many steps are due once this share of the pictures is labelled."""
@@ -101,11 +107,11 @@ class Trainer:
     def measure(self, pictures: Sequence[PictureTokens]) -> Measured:
         """Measure the head on held-out tokens, and keep it if it is the best so far."""
         measured = measure(self.head, pictures, self.options.labelling_threshold)
-        if self.best is None or measured.f1 > self.best.f1 + _BETTER:
+        if self.best is None or measured.score > self.best.score + _BETTER:
             self._since_best = 0
         else:
             self._since_best += 1
-        if self.best is None or measured.f1 >= self.best.f1:
+        if self.best is None or measured.score >= self.best.score:
             self.best = measured
             self._best_weights = {name: value.detach().cpu().clone() for name, value in self.head.state_dict().items()}
         return measured
