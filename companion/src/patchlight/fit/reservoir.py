@@ -24,7 +24,6 @@ from .labelling import LabelledPicture, usable_rows
 JOURNAL_FILE, PICTURES_FOLDER = "journal.jsonl", "pictures"
 Role = Literal["check", "test", "training"]
 MIN_HELD = 10
-_HELD_SPACE = 4  # held-out pictures take at most a quarter of the space
 
 
 class NoSpace(ValueError):
@@ -62,7 +61,8 @@ class _Kept(NamedTuple):
 class Reservoir:
     """The labelled pictures of a run. Pictures are known by their number in the run's order.
 
-    entries: what was labelled so far, by number. held: how many pictures each of `check` and `test` is to get.
+    entries: what was labelled so far, by number. held: how many pictures each of `check` and `test` is to get; fewer, but at
+    least 10, if they would take more than a quarter of the space.
     """
 
     def __init__(self, folder: Path, *, disk_bytes: int, held: int, seed: int):
@@ -131,13 +131,15 @@ class Reservoir:
         if checks + tests >= 2 * self._held:
             return "training"
         held = sum(self.entries[number].bytes for role in ("check", "test") for number in self.on_disk(role))
-        if held + size > self._disk_bytes / _HELD_SPACE:
-            if checks < MIN_HELD or tests < MIN_HELD:
-                raise NoSpace(
-                    f"{self._disk_bytes / 1e6:g} MB is too little space for labelled pictures: one of them takes "
-                    f"{size / 1e6:.3g} MB, so pass --disk {round(size * 2 * MIN_HELD * _HELD_SPACE * 1.2 / 1e6 + 1)}MB or more"
-                )
+        is_enough = min(checks, tests) >= MIN_HELD
+        if is_enough and held + size > self._disk_bytes / 4:
             return "training"
+        if not is_enough and held + size > self._disk_bytes / 2:
+            needed = round(4 * MIN_HELD * size * 1.2 / 1e6 + 1)
+            raise NoSpace(
+                f"{self._disk_bytes / 1e6:g} MB is too little space for labelled pictures: one of them takes "
+                f"{size / 1e6:.3g} MB, so pass --disk {needed}MB or more"
+            )
         return "check" if checks <= tests else "test"
 
     def _key(self, number: int) -> float:
