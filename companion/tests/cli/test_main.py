@@ -12,12 +12,10 @@ from pathlib import Path
 import httpx
 import pyarrow as pa
 import pytest
-import torch
 
 from patchlight.cli.http_server import address
 from patchlight.cli.main import COMMANDS, build_parser, main
 from patchlight.cli.serve import train_command
-from patchlight.head.fastrm import FastRM
 from patchlight.models.loading import LoadOptions
 from patchlight.server.settings import ServeSettings
 from tests.helpers.paths import COMPANION
@@ -102,38 +100,13 @@ def test_the_error_for_a_port_in_use_names_the_port(capsys: pytest.CaptureFixtur
     assert f"port {port}" in capsys.readouterr().err
 
 
-def test_the_suggested_training_commands_load_the_served_model():
+def test_the_suggested_command_fits_a_head_to_the_served_model():
     options = LoadOptions(model="some org/a model", revision="v1", dtype="float16", device_map="auto")
-    commands = [shlex.split(command) for command in train_command(options, 576).split(" && ")]
-    assert [command[:2] for command in commands] == [["patchlight", name] for name in ("examples", "collect", "train")]
-    _, collect, train = (build_parser().parse_args(command[1:]) for command in commands)
-    assert (collect.model, collect.revision, collect.dtype) == ("some org/a model", "v1", "float16")
-    assert collect.device_map == "auto"
-    assert train.learning_rate == 4e-4
-
-
-def test_the_suggested_training_commands_run_as_they_stand(tmp_path: Path):
-    made = tiny("llava", seed=4)
-    with torch.no_grad():
-        made.model.lm_head.weight[:4] = 0
-    save(made, tmp_path / "a model")
-    program = tmp_path / "bin" / "patchlight"
-    program.parent.mkdir()
-    # A random model never ends its answers, so they are kept short, and training too.
-    program.write_text(
-        f'#!/bin/sh\ncase "$1" in\n collect) set -- "$@" --max-new-tokens 3;;\n'
-        f' train) set -- "$@" --steps 300;;\nesac\nexec {sys.executable} -m patchlight "$@"\n'
-    )
-    program.chmod(0o755)
-    work = tmp_path / "work"
-    work.mkdir()
-    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1"}
-    options = LoadOptions(model=str(tmp_path / "a model"))
-    done = subprocess.run(
-        ["sh", "-c", train_command(options, 32)], cwd=work, env=environment, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert FastRM.from_pretrained(work / "head").facts.model == "a model"
+    program, *words = shlex.split(train_command(options))
+    assert (program, words[0]) == ("patchlight", "fit")
+    fit = build_parser().parse_args(words)
+    assert (fit.model, fit.revision, fit.dtype) == ("some org/a model", "v1", "float16")
+    assert (fit.device_map, fit.images) == ("auto", Path("photos"))
 
 
 @pytest.mark.parametrize(
@@ -159,6 +132,7 @@ def test_serve_prints_its_address_answers_and_stops_during_an_answer(tmp_path: P
         "PYTHONPATH": str(SOURCE),
         "PATCHLIGHT_TOKEN": "from-the-environment",
         "TMPDIR": str(scratch),
+        "PATCHLIGHT_HEADS": str(tmp_path / "heads"),
     }
     command = [
         sys.executable,
@@ -180,9 +154,7 @@ def test_serve_prints_its_address_answers_and_stops_during_an_answer(tmp_path: P
             lines.append(line)
             if "Patchlight is at" in line:
                 break
-        assert "no head, so no FastRM maps; to train one on example questions, run\n  patchlight examples" in "".join(
-            lines
-        )
+        assert "no head, so no FastRM maps; to make one, run\n  patchlight fit --model " in "".join(lines)
         url = httpx.URL(lines[-1].split()[-1])
         assert url.params["token"] == "from-the-environment"
         with httpx.Client(base_url=url.copy_with(query=None), timeout=30, follow_redirects=True) as client:
