@@ -274,6 +274,7 @@ def served_head(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[Pa
     """Return the head that `patchlight serve` would serve, and what it prints about it."""
     parsed = build_parser().parse_args(["serve", *arguments])
     loaded = load(LoadOptions(model=parsed.model, device="cpu"))
+    capsys.readouterr()
     return serve._head_folder(parsed, loaded), capsys.readouterr().err
 
 

@@ -90,8 +90,8 @@ def measure_floor(hidden_size: int, rounds: int) -> Times:
     @torch.no_grad()
     def floor() -> None:
         for weight in weights:
-            tokens @ weight
-            tokens @ weight.T
+            torch.mm(tokens, weight)
+            torch.mm(tokens, weight.T)
             torch.mm(tokens.T, tokens, out=out)
         optimizer.step()
 
