@@ -1,5 +1,7 @@
 """Compares ways to train a head, on the embedded model's labels: losses, ranks, and tokens of one picture per step.
 
+`patchlight.embedded.collect` makes the samples.
+
 Each variant is trained on the same samples with several seeds, and judged on held-out scenes by F1 at its best
 threshold, pointing (the share of tokens whose highest patch the teacher labels relevant) and Spearman's correlation with
 the teacher. For words that the model found in the image, the object is known: the share of tokens whose highest patch
@@ -45,7 +47,7 @@ class Variant:
     def name(self) -> str:
         rank = "" if self.rank is None else f", rank {self.rank}"
         tokens = "" if self.picture_tokens == 16 else f", {self.picture_tokens} tokens of a picture"
-        return f"{self.loss}{rank}{tokens}"
+        return f"{self.loss}{rank}{tokens}".replace("1 tokens", "1 token")
 
 
 VARIANTS = (
@@ -165,6 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
         figure("scenes trained on", len(samples.columns["scene"].unique())),
         figure("tokens trained on", len(token_rows(samples))),
         figure("tokens judged", len(judged.rows)),
+        figure("steps", args.steps),
         figure("seeds", args.seeds),
     ]
     for name, row in estimates(args.work, judged).items():
