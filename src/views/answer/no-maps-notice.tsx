@@ -11,8 +11,8 @@ export function NoMapsNotice({ noMaps }: { readonly noMaps: NoMaps }) {
       {trainCommand !== undefined && (
         <>
           <p>
-            To make a head, run this on the companion’s machine with a folder of pictures like yours in place of photos. A
-            useful head needs hundreds of them.
+            To make a head, run this on the companion’s machine with a folder of pictures like yours in place of photos.
+            A useful head needs hundreds of them.
           </p>
           <Command key={trainCommand} text={trainCommand} />
         </>
