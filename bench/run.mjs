@@ -226,7 +226,7 @@ async function benchTraining() {
       cwd: path.join(root, 'companion/src'),
       stdio: ['ignore', 'ignore', 'inherit'],
     });
-    return JSON.parse(readFileSync(path.join(folder, 'training-step.json'), 'utf8'));
+    return JSON.parse(readFileSync(path.join(folder, 'training.json'), 'utf8'));
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -154,7 +154,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
     assert "was started with other inputs (pictures: 1 new (zzz.png))" in capsys.readouterr().err
     added.unlink()
     assert main([*command, "--per-picture", "1"]) == 2
-    assert "was started with other inputs or options (labels: " in capsys.readouterr().err
+    assert "was started with other inputs or options (option questions: 2, now 1): to resume" in capsys.readouterr().err
 
     labels, steps = [], []
     monkeypatch.setattr(session, "label_picture", lambda *a: labels.append(a[1].name) or label_picture(*a))

@@ -8,9 +8,7 @@ from patchlight.measure import training_step
 
 def test_a_step_is_reported_next_to_its_floor(tmp_path: Path):
     training_step.main(["--widths", "16", "--rounds", "2", "--losses", "bce", "--out", str(tmp_path)])
-    figures = {
-        row["label"]: row["value"] for row in json.loads((tmp_path / "training-step.json").read_text())["figures"]
-    }
+    figures = {row["label"]: row["value"] for row in json.loads((tmp_path / "training.json").read_text())["figures"]}
     step, floor = (
         figures["d = 16, bce: a step, processor time per core"],
         figures["d = 16: floor, processor time per core"],

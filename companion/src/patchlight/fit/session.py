@@ -339,7 +339,7 @@ def _manifest(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Ma
     return {
         "formatVersion": 1,
         **model_facts(loaded),
-        "labels": asdict(options),
+        **{f"option {name}": value for name, value in asdict(options).items()},
         "pictures": len(pictures.pictures),
         "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
     }

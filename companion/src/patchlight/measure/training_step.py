@@ -127,7 +127,7 @@ def main(arguments: list[str] | None = None) -> None:
     if args.out:
         where = f"{cores} of {os.cpu_count()} cores, {platform.machine()}"
         title = f"A training step of {TOKENS} tokens, {PATCHES} patches ({where})"
-        write_report(args.out, "training-step", title, "npm run bench -- --only training --write", figures)
+        write_report(args.out, "training", title, "npm run bench -- --only training --write", figures)
 
 
 if __name__ == "__main__":
