@@ -4,8 +4,10 @@
 //   npm run bench -- --write                               also writes bench/report/*.json, the source of README's figures
 //   npm run bench -- --only head --widths 4096 --rounds 3  measures the head at one width
 //   npm run bench -- --only explain                        measures each method
+//   npm run bench -- --only training                       measures a training step of a head
 //   npm run bench -- --only page --public <folder>         measures the page with a different model and samples
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
@@ -39,7 +41,7 @@ const questions = ['What color is the large sphere?', 'Describe the image.', 'Ho
 /** @typedef {{ title: string, command: string, measuredOn: string, figures: Figure[] }} Report */
 
 // The companion starts last: a missing installation must not waste the measurements before it.
-if (options.only === undefined || options.only === 'arrival') installedPython();
+if (options.only === undefined || ['arrival', 'training'].includes(options.only)) installedPython();
 
 const executablePath = await ensureBrowser('full');
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
@@ -215,6 +217,21 @@ async function benchCompanion() {
   }
 }
 
+/** @returns {Promise<Report>} */
+async function benchTraining() {
+  const folder = mkdtempSync(path.join(os.tmpdir(), 'patchlight-bench-'));
+  const measure = ['-m', 'patchlight.measure.training_step', '--rounds', String(rounds), '--out', folder];
+  try {
+    execFileSync(installedPython(), measure, {
+      cwd: path.join(root, 'companion/src'),
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    return JSON.parse(readFileSync(path.join(folder, 'training.json'), 'utf8'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 /** @type {Record<string, () => Promise<Report>>} */
 const benches = {
   head: () => withServer(builds.head, benchHead),
@@ -222,6 +239,7 @@ const benches = {
   explain: () => withServer(builds.explain, benchExplain),
   arrival: benchCompanion,
   statistics: () => withServer(builds.head, benchStatistics),
+  training: benchTraining,
 };
 
 try {

@@ -37,9 +37,9 @@ class Case(NamedTuple):
     patches: torch.Tensor
 
 
-def make_case(d: int) -> Case:
+def make_case(d: int, rank: int | None = None) -> Case:
     torch.manual_seed(d)
-    head = FastRM(d).eval()
+    head = FastRM(d, rank=rank).eval()
     with torch.no_grad():
         head.norm.weight.uniform_(0.5, 1.5)
         head.norm.bias.normal_(0, 0.3)
@@ -52,7 +52,7 @@ def make_case(d: int) -> Case:
 def reference(case: Case) -> np.ndarray:
     """Return the probabilities of the paper's form in float64."""
     with torch.no_grad():
-        double = FastRM(case.head.hidden_size).double()
+        double = FastRM(case.head.hidden_size, rank=case.head.rank).double()
         double.load_state_dict(case.head.state_dict())
         return paper_logits(double, case.queries.double(), case.patches.double()).sigmoid().numpy()
 
@@ -83,7 +83,8 @@ def test_cheap_order_equals_the_paper_s(d: int):
 @pytest.mark.parametrize("d", WIDTHS)
 def test_folding_in_float64_changes_nothing(d: int):
     case = make_case(d)
-    M, v, w, s = fold(case.head)
+    folded = fold(case.head)
+    M, v, w, s = folded.M, folded.v, folded.w, folded.s
     n_q, n = plain_norm(case.queries), plain_norm(case.patches)
     logits = n_q @ M @ n.T + n @ v + (n_q @ w)[:, None] + s
     assert largest_error(1 / (1 + np.exp(-logits)), reference(case)) < 1e-12
@@ -109,16 +110,50 @@ def test_fp16_storage_in_the_runtime_stays_within_a_thousandth(d: int, tmp_path:
         assert largest_error(one, batch[t : t + 1]) < 1e-5
 
 
+@pytest.mark.parametrize(("rank", "factors"), [(24, 2), (96, 1), (150, 1)])
+def test_a_head_of_lower_rank_equals_the_paper_s_form_in_the_runtime(rank: int, factors: int, tmp_path: Path):
+    case = make_case(192, rank)
+    expected = reference(case)
+    with torch.no_grad():
+        assert largest_error(case.head(case.queries, case.patches).numpy(), expected) < 1e-5
+    folded = fold(case.head)
+    assert len(folded.factors) == factors
+    write_head_graph(tmp_path, 192, rank)
+    blob = write_head_weights(tmp_path, folded)
+    # A head below half the width keeps its factors, because they are smaller than their product.
+    assert blob.stat().st_size == 2 * min(2 * rank * 192, 192 * 192) + 4 * (2 * 192 + 2)
+    norm = onnxruntime.InferenceSession(tmp_path / "fastrm-norm.onnx", providers=["CPUExecutionProvider"])
+    runtime = onnxruntime.InferenceSession(tmp_path / "fastrm.onnx", providers=["CPUExecutionProvider"])
+    [patches] = run(norm, {"patch_states": case.patches.numpy()})
+    [actual] = run(runtime, {"query_states": case.queries.numpy(), "patch_states": patches})
+    # Two roundings instead of one; the tolerance of one is derived above.
+    assert largest_error(actual, expected) < 2e-3
+
+
+def test_the_rank_is_saved_with_the_facts(tmp_path: Path):
+    case = make_case(192, 24)
+    case.head.save_pretrained(tmp_path, FACTS)
+    loaded = FastRM.from_pretrained(tmp_path)
+    assert (loaded.rank, loaded.facts.rank) == (24, 24)
+    with torch.no_grad():
+        assert torch.equal(loaded(case.queries, case.patches), case.head(case.queries, case.patches))
+    full = make_case(192)
+    full.head.save_pretrained(tmp_path / "full", FACTS)
+    assert "rank" not in json.loads((tmp_path / "full" / "head.json").read_text())
+    with pytest.raises(ValueError, match="rank is 192: it must be at least 1 and below the hidden size 192"):
+        FastRM(192, rank=192)
+
+
 def test_scaling_keeps_small_weights_out_of_fp16_subnormals():
     case = make_case(192)
     with torch.no_grad():
         case.head.query.weight *= 1e-6
     M = fold(case.head).M
     stored = round_folded(fold(case.head))
-    restored = stored.M16.astype(np.float64) * stored.scale
+    restored = stored.factors[0].astype(np.float64) * stored.scale
     assert np.abs(M).max() < 2**-14
     assert np.linalg.norm(restored - M) / np.linalg.norm(M) < 2**-11
-    assert np.isfinite(stored.M16).all()
+    assert np.isfinite(stored.factors[0]).all()
 
 
 def test_samples_may_have_different_patches():

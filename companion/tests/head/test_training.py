@@ -18,6 +18,7 @@ from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.fastrm import FastRM, HeadFacts, training_failure
 from patchlight.head.labels import Labels
 from patchlight.head.learning_rate import suggested_learning_rate
+from patchlight.head.picture_batches import batch_loss, by_picture
 from patchlight.head.sample_store import HeadSamples, ShardContent, left_out
 from patchlight.head.scores import best_threshold, count, curve_of, labels_of
 from patchlight.head.training import HeadConfig, count_tokens, predict, split_tokens, train_head
@@ -118,7 +119,7 @@ def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypa
 def test_a_checkpoint_with_other_options_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
     with monkeypatch.context() as patch:
-        patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 12))
+        patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 45))
         with pytest.raises(KeyboardInterrupt):
             train_head(samples, tmp_path / "head", FACTS, SMALL)
     other = HeadConfig(**{**vars(SMALL), "learning_rate": 1e-3})
@@ -139,17 +140,17 @@ def failing_after(function: Any, calls: int) -> Any:
     return call
 
 
-def test_padding_does_not_affect_the_loss(tmp_path: Path):
+def test_the_loss_is_the_mean_over_patches_of_pictures_of_different_sizes(tmp_path: Path):
     samples, head = write_samples(tmp_path / "samples"), planted_head()
     tokens = torch.tensor([0, 4, 7, 50])
     each = []
     for token in tokens:
-        states = samples.patch_states(token[None]).values[0].float()
+        states = samples.picture_states(int(samples.columns["image"][token])).float()
         relevancy = samples.relevancy(token[None]).values
         logits = head.logits(samples.columns["query_states"][token][None].float(), states)
         each.append(F.binary_cross_entropy_with_logits(logits, labels_of(relevancy, 0.3), reduction="none")[0])
     assert len({len(part) for part in each}) > 1
-    together = training._loss(head, samples, tokens, 0.3)
+    together = batch_loss(head, by_picture(samples, tokens), "bce", 0.3)
     torch.testing.assert_close(together, torch.cat(each).mean())
 
 
@@ -162,7 +163,7 @@ def test_states_that_overflow_fp16_keep_the_model_s_dtype(tmp_path: Path, size: 
     content.add("one", "00ff", SampleAnswer("", [3, 4], [0.0, 0.0], states, states[:2], (), labels, True, 0, 0), None)
     content.write(tmp_path / "00000.safetensors")
     samples = HeadSamples(tmp_path)
-    stored = samples.patch_states(torch.tensor([1])).values[0]
+    stored = samples.picture_states(0)
     assert stored.dtype == samples.columns["query_states"].dtype == dtype
     assert torch.equal(stored.float(), states.float())  # exact, since bfloat16 has fewer bits than fp16
 
@@ -172,7 +173,7 @@ def test_predictions_equal_the_head_s_output(tmp_path: Path):
     tokens = torch.tensor([3, 60, 8])
     predicted = predict(head, samples, tokens)
     for row, token in zip(predicted, tokens, strict=True):
-        patches = samples.patch_states(token[None]).values[0].float()
+        patches = samples.picture_states(int(samples.columns["image"][token])).float()
         with torch.no_grad():
             expected = head(torch.cat([patches, samples.columns["query_states"][token][None].float()]))
         torch.testing.assert_close(row[: len(expected)], expected, rtol=0, atol=1e-6)
@@ -372,7 +373,7 @@ def test_left_out_tokens_are_counted(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_checkpoint_of_other_samples_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
     with monkeypatch.context() as patch:
-        patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 12))
+        patch.setattr(HeadSamples, "relevancy", failing_after(HeadSamples.relevancy, 45))
         with pytest.raises(KeyboardInterrupt):
             train_head(samples, tmp_path / "head", FACTS, SMALL)
     with pytest.raises(FileNotFoundError, match="its training is not finished"):

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 from .extras import what_to_install
 
-COMMANDS = ("page", "serve", "examples", "collect", "train", "evaluate", "export")
+COMMANDS = ("page", "serve", "fit", "examples", "collect", "train", "evaluate", "export")
 DEFAULT_COMMAND = "page"
 # The disk is full, the user's quota is used up, or a file would exceed the limit on the size of files.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

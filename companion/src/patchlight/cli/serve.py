@@ -27,9 +27,14 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "and open the page in a browser.",
     )
     add_model_arguments(parser)
-    parser.add_argument(
-        "--head", type=Path, help="folder of a trained FastRM head (default: fastrm/ in the model's folder)"
+    heads = parser.add_mutually_exclusive_group()
+    heads.add_argument(
+        "--head",
+        type=Path,
+        help="folder of a trained FastRM head (default: the one that `patchlight fit` made for this model, else fastrm/ in "
+        "the model's folder)",
     )
+    heads.add_argument("--no-head", action="store_true", help="serve the model without a head")
     add_force_head(parser)
     parser.add_argument(
         "--calibration",
@@ -106,12 +111,12 @@ def _serve(
     from ..head.fastrm import training_failure
     from ..models.loading import load
     from ..server.app import create_app
-    from ..server.head_files import default_head_folder, serve_head
+    from ..server.head_files import serve_head
     from ..server.session import ModelSession
 
     say(f"loading {options.model}")
     loaded = load(options)
-    head_folder = arguments.head or default_head_folder(options.model)
+    head_folder = _head_folder(arguments, loaded)
     head = None if head_folder is None else serve_head(head_folder, scratch, loaded, force=arguments.force_head)
     calibration = _calibration(arguments, loaded, head_folder, None if head is None else head.facts)
     session = ModelSession(
@@ -157,6 +162,22 @@ def _serve(
         log_level=arguments.log_level,
         before_shutdown=app.state.stop_runs,
     )
+
+
+def _head_folder(arguments: argparse.Namespace, loaded: "Loaded") -> Path | None:
+    """Return the folder of the head to serve: the one given, the one in the cache, or the one in the model's folder."""
+    from ..head.cache import find_head, heads_folder
+    from ..server.head_files import default_head_folder
+
+    if arguments.no_head or arguments.head is not None:
+        return arguments.head
+    cached = find_head(loaded, heads_folder())
+    for problem in cached.damaged:
+        say(f"warning: a head in the cache cannot be used. {problem}")
+    if cached.folder is not None:
+        say(f"using the head that was fitted to this model, {cached.folder}; to serve without it, pass --no-head")
+        return cached.folder
+    return default_head_folder(arguments.model)
 
 
 def _calibration(

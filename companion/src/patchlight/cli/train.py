@@ -31,6 +31,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         choices=("constant", "cosine"),
         default="constant",
     )
+    add(
+        "--loss",
+        "the paper's binary cross-entropy, KL divergence from the teacher's map, or both",
+        choices=("bce", "kl", "bce+kl"),
+        default="bce",
+    )
+    parser.add_argument("--rank", type=int, help="make a smaller head of this rank (default: the hidden size)")
     add("--labelling-threshold", "share of a map's maximum that makes a patch relevant", type=float, default=0.3)
     parser.add_argument(
         "--classification-threshold",
@@ -77,6 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         schedule=arguments.schedule,
+        loss=arguments.loss,
+        rank=arguments.rank,
         labelling_threshold=arguments.labelling_threshold,
         samples=arguments.tokens,
         validation_share=arguments.validation_share,

@@ -26,7 +26,7 @@ def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
 
 def write_head(head: FastRM, head_folder: Path, out: Path) -> dict[str, Any]:
     """Export a head loaded from `head_folder`, as `export_head` does."""
-    write_head_graph(out, head.hidden_size)
+    write_head_graph(out, head.hidden_size, head.rank)
     write_head_weights(out, fold(head))
     files = {}
     for role, name in BROWSER_FILES.items():

@@ -7,7 +7,7 @@ sigmoid. This module has two equivalent forms: the paper's (`paper_logits`) and 
 """
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -57,6 +57,8 @@ class HeadFacts:
     """Number format of the matrix products that made the labels, such as "bfloat16"; None if unknown."""
     name: str = "fastrm"
     """Name of the head."""
+    rank: int | None = None
+    """Width of query and key; None for d, as in the paper."""
 
     @property
     def trained_on(self) -> Identity:
@@ -69,6 +71,13 @@ class HeadFacts:
         for field in ("labelling_threshold", "classification_threshold"):
             if not 0 < getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be above 0 and below 1")
+        check_rank(self.rank, self.hidden_size)
+
+
+def check_rank(rank: int | None, hidden_size: int) -> None:
+    """Raise ValueError if a head of this width cannot have this rank."""
+    if rank is not None and not 1 <= rank < hidden_size:
+        raise ValueError(f"rank is {rank}: it must be at least 1 and below the hidden size {hidden_size}")
 
 
 class WrongHead(ValueError):
@@ -78,18 +87,23 @@ class WrongHead(ValueError):
 class FastRM(nn.Module):
     """A head of width `hidden_size`: LayerNorm, W_q and W_k, and the sigmoid of the scaled product of query and key.
 
+    `rank` makes W_q and W_k narrower, `[rank, d]`, which shortens queries and keys and makes the head smaller.
+
     `facts` describes the training of a head that was loaded or saved; an untrained head has none. match: whether it was
     trained on the model that it was loaded for; None if it was loaded for none.
     """
 
-    def __init__(self, hidden_size: int, facts: HeadFacts | None = None):
+    def __init__(self, hidden_size: int, facts: HeadFacts | None = None, *, rank: int | None = None):
         super().__init__()
+        check_rank(rank, hidden_size)
         if facts is not None and facts.hidden_size != hidden_size:
             raise ValueError(f"the facts have hidden size {facts.hidden_size}, the head has {hidden_size}")
         self.hidden_size = d = hidden_size
         self.norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
-        self.query = nn.Linear(d, d)
-        self.key = nn.Linear(d, d)
+        self.rank = rank
+        self.key_size = d if rank is None else rank
+        self.query = nn.Linear(d, self.key_size)
+        self.key = nn.Linear(d, self.key_size)
         self._facts = facts
         self.match: Match | None = None
 
@@ -144,23 +158,31 @@ class FastRM(nn.Module):
         Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The norm's
         scale and bias are folded into `u` and `c`, so training needs no gradient of size P d in the backward pass.
         """
-        q = self.query(self.norm(query_states)) * self.hidden_size**-0.5
+        return self.patch_logits(*self.fold_queries(query_states), patch_states)
+
+    def fold_queries(self, query_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return `u` `[..., T, d]` and `c` `[..., T]`: all that `patch_logits` needs to know about the tokens."""
+        q = self.query(self.norm(query_states)) * self.key_size**-0.5
         u = q @ self.key.weight
-        c = q @ self.key.bias + u @ self.norm.bias
+        return u * self.norm.weight, q @ self.key.bias + u @ self.norm.bias
+
+    def patch_logits(self, u: torch.Tensor, c: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
+        """Return logits `[..., T, P]` of folded queries and raw patch states `[..., P, d]`."""
         plain = F.layer_norm(patch_states, (self.hidden_size,), eps=self.norm.eps)
-        return (u * self.norm.weight) @ plain.transpose(-1, -2) + c[..., None]
+        return u @ plain.transpose(-1, -2) + c[..., None]
 
     def save_pretrained(self, folder: Path | str, facts: HeadFacts | None = None) -> None:
         """Save the weights as safetensors and the facts as JSON. `facts` defaults to the head's own."""
         facts = facts or self.facts
         if facts.hidden_size != self.hidden_size:
             raise ValueError(f"the facts have hidden size {facts.hidden_size}, the head has {self.hidden_size}")
-        self._facts = facts
+        self._facts = facts = replace(facts, rank=self.rank)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
         write_bytes(folder / WEIGHTS_FILE, save(weights))
-        write_text(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
+        content = {name: value for name, value in asdict(facts).items() if name != "rank" or value is not None}
+        write_text(folder / FACTS_FILE, json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def from_pretrained(
@@ -199,7 +221,7 @@ class FastRM(nn.Module):
                 f"{folder}: {describe_match(facts, match, model)}, so its maps would be meaningless: use a head that "
                 "was trained on this model, or pass --force-head (in Python, force=True) to use it nevertheless"
             )
-        head = cls(facts.hidden_size, facts)
+        head = cls(facts.hidden_size, facts, rank=facts.rank)
         check_safetensors(folder / WEIGHTS_FILE)
         weights, expected = load_file(folder / WEIGHTS_FILE), head.state_dict()
         wrong = [f"{name} is missing" for name in expected if name not in weights]
@@ -254,7 +276,7 @@ def _why_no_head(folder: Path) -> str:
     if (reason := _failure(folder / RUN_FOLDER / REPORT_FILE)) is not None:
         return f"its training failed. {reason}"
     if (folder / RUN_FOLDER).is_dir():
-        return "its training is not finished. To resume, run `patchlight train` again with the same options"
+        return "its training is not finished. To resume, run the same command again"
     return "pass a folder that `patchlight train` wrote"
 
 
@@ -270,4 +292,4 @@ def paper_logits(head: FastRM, query_states: torch.Tensor, patch_states: torch.T
     reference.
     """
     q, k = head.query(head.norm(query_states)), head.key(head.norm(patch_states))
-    return q @ k.transpose(-1, -2) / head.hidden_size**0.5
+    return q @ k.transpose(-1, -2) / head.key_size**0.5

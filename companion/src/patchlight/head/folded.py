@@ -1,7 +1,8 @@
 """Folds a head for the browser: query and key weights become one matrix, stored next to weight-free ONNX graphs.
 
 A token then costs one product with a `[d, d]` matrix and one with the patches. The weights are half as large, and the
-only preparation that an image needs is its LayerNorm.
+only preparation that an image needs is its LayerNorm. The matrix of a head with a rank below d / 2 stays in its two
+factors, `[d, r]` and `[r, d]`, which are smaller.
 """
 
 from pathlib import Path
@@ -20,22 +21,26 @@ GRAPH_FILE, NORM_GRAPH_FILE, BLOB_FILE = "fastrm.onnx", "fastrm-norm.onnx", "fas
 class Folded(NamedTuple):
     """Coefficients of `logit_j = n_q M n_j + v . n_j + w . n_q + s`, where n is LayerNorm without its affine part.
 
-    M `[d, d]` (rows: query features, columns: patch features), v `[d]`, w `[d]`, s scalar. All are float64 and include
-    the factor 1/sqrt(d).
+    factors: the matrices whose product is M `[d, d]` (rows: query features, columns: patch features), M itself or `[d, r]`
+    and `[r, d]`. v `[d]`, w `[d]`, s scalar. All are float64 and include the factor 1/sqrt(d) (of a rank, 1/sqrt(r)).
     """
 
-    M: np.ndarray
+    factors: tuple[np.ndarray, ...]
     v: np.ndarray
     w: np.ndarray
     s: float
 
+    @property
+    def M(self) -> np.ndarray:
+        return self.factors[0] if len(self.factors) == 1 else self.factors[0] @ self.factors[1]
+
 
 class StoredHead(NamedTuple):
-    """The coefficients of `Folded`, each rounded once: M = scale * M16. `scale` is a power of two that keeps M16 above
-    fp16's subnormals.
+    """The coefficients of `Folded`, each rounded once: M = scale * the product of the factors, which are fp16. `scale` is
+    a power of two that keeps the factors above fp16's subnormals.
     """
 
-    M16: np.ndarray
+    factors: tuple[np.ndarray, ...]
     v: np.ndarray
     w: np.ndarray
     scale: np.float32
@@ -51,29 +56,40 @@ def fold(head: FastRM) -> Folded:
     gain, shift = exact(head.norm.weight), exact(head.norm.bias)
     W_q, W_k = exact(head.query.weight), exact(head.key.weight)
     b_q, b_k = W_q @ shift + exact(head.query.bias), W_k @ shift + exact(head.key.bias)
-    W_q, W_k = W_q * gain / head.hidden_size**0.5, W_k * gain
-    b_q = b_q / head.hidden_size**0.5
-    return Folded(W_q.T @ W_k, b_q @ W_k, W_q.T @ b_k, float(b_q @ b_k))
+    W_q, W_k = W_q * gain / head.key_size**0.5, W_k * gain
+    b_q = b_q / head.key_size**0.5
+    factors = (W_q.T, W_k) if _keeps_factors(head.hidden_size, head.rank) else (W_q.T @ W_k,)
+    return Folded(factors, b_q @ W_k, W_q.T @ b_k, float(b_q @ b_k))
+
+
+def _keeps_factors(hidden_size: int, rank: int | None) -> bool:
+    return rank is not None and 2 * rank < hidden_size
 
 
 def round_folded(folded: Folded) -> StoredHead:
-    """Round M to fp16, scaled so that its largest entry is in [2^13, 2^14).
+    """Round the factors to fp16, scaled so that the largest entry of each is in [2^13, 2^14).
 
     Without the scale, the entries of an untrained head (about 1/(3 d)) would be subnormal in fp16 at d = 4096.
     """
-    largest = float(np.abs(folded.M).max())
-    exponent = 0 if largest == 0 else 14 - int(np.frexp(largest)[1])
+    exponents = []
+    for factor in folded.factors:
+        largest = float(np.abs(factor).max())
+        exponents.append(0 if largest == 0 else 14 - int(np.frexp(largest)[1]))
     return StoredHead(
-        np.ldexp(folded.M, exponent).astype(np.float16),
+        tuple(
+            np.ldexp(factor, exponent).astype(np.float16)
+            for factor, exponent in zip(folded.factors, exponents, strict=True)
+        ),
         folded.v.astype(np.float32),
         folded.w.astype(np.float32),
-        np.float32(2.0**-exponent),
+        np.float32(2.0 ** -sum(exponents)),
         np.float32(folded.s),
     )
 
 
 def write_head_weights(folder: Path, folded: Folded) -> Path:
-    """Write fastrm.bin, little-endian: M16 `[d, d]` fp16, then v `[d]`, w `[d]`, scale, s as fp32.
+    """Write fastrm.bin, little-endian: M16 `[d, d]` or its factors A16 `[d, r]` and B16 `[r, d]` in fp16, then v `[d]`,
+    w `[d]`, scale, s as fp32.
 
     `weight_layout` returns the offsets.
     """
@@ -81,7 +97,8 @@ def write_head_weights(folder: Path, folded: Folded) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / BLOB_FILE
     with path.open("wb") as blob:
-        blob.write(stored.M16.astype("<f2").tobytes())
+        for factor in stored.factors:
+            blob.write(np.ascontiguousarray(factor).astype("<f2").tobytes())
         for part in (stored.v, stored.w, stored.scale, stored.s):
             blob.write(np.asarray(part).astype("<f4").tobytes())
     return path
@@ -97,11 +114,14 @@ class StoredTensor(NamedTuple):
     length: int
 
 
-def weight_layout(hidden_size: int) -> list[StoredTensor]:
+def weight_layout(hidden_size: int, rank: int | None = None) -> list[StoredTensor]:
     """Return the position of each tensor in fastrm.bin."""
     d, tensors, offset = hidden_size, [], 0
+    factors: dict[str, tuple[int, ...]] = {"M16": (d, d)}
+    if rank is not None and _keeps_factors(d, rank):
+        factors = {"A16": (d, rank), "B16": (rank, d)}
     for name, data_type, width, shape in (
-        ("M16", TensorProto.FLOAT16, 2, (d, d)),
+        *((name, TensorProto.FLOAT16, 2, shape) for name, shape in factors.items()),
         ("v", TensorProto.FLOAT, 4, (d,)),
         ("w", TensorProto.FLOAT, 4, (d, 1)),
         ("scale", TensorProto.FLOAT, 4, (1,)),
@@ -113,8 +133,8 @@ def weight_layout(hidden_size: int) -> list[StoredTensor]:
     return tensors
 
 
-def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
-    """Write weight-free graphs that work for any head of width `hidden_size`. The weights are external data in
+def write_head_graph(folder: Path, hidden_size: int, rank: int | None = None) -> tuple[Path, Path]:
+    """Write weight-free graphs that work for any head of this width and rank. The weights are external data in
     fastrm.bin.
 
     fastrm-norm.onnx: patch_states `[P, d]` -> normalised `[P, d]`, run once per image.
@@ -136,13 +156,18 @@ def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
     norm_graph = helper.make_graph(
         [unit, norm("patch_states", "normalised")], "fastrm-norm", [patches], [normalised], [width]
     )
+    layout, products, product = weight_layout(d, rank), [], "n_q"
+    for tensor in layout:
+        if tensor.data_type == TensorProto.FLOAT16:
+            matrix, before, product = tensor.name.removesuffix("16"), product, f"{product}_{tensor.name}"
+            # The runtime folds this cast once, when it creates the session.
+            products.append(helper.make_node("Cast", [tensor.name], [matrix], to=TensorProto.FLOAT))
+            products.append(helper.make_node("MatMul", [before, matrix], [product]))
     nodes = [
         unit,
         norm("query_states", "n_q"),
-        # The runtime folds this cast once, when it creates the session.
-        helper.make_node("Cast", ["M16"], ["M"], to=TensorProto.FLOAT),
-        helper.make_node("MatMul", ["n_q", "M"], ["n_q_M16"]),
-        helper.make_node("Mul", ["n_q_M16", "scale"], ["n_q_M"]),
+        *products,
+        helper.make_node("Mul", [product, "scale"], ["n_q_M"]),
         helper.make_node("Add", ["n_q_M", "v"], ["u"]),
         helper.make_node("MatMul", ["n_q", "w"], ["n_q_w"]),
         helper.make_node("Add", ["n_q_w", "s"], ["c"]),
@@ -150,7 +175,7 @@ def write_head_graph(folder: Path, hidden_size: int) -> tuple[Path, Path]:
         helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
     ]
     probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["T", "P"])
-    external = [_external(tensor) for tensor in weight_layout(d)]
+    external = [_external(tensor) for tensor in layout]
     graph = helper.make_graph(nodes, "fastrm", [queries, patches], [probabilities], [width, *external])
     paths = folder / GRAPH_FILE, folder / NORM_GRAPH_FILE
     for path, content in zip(paths, (graph, norm_graph), strict=True):

@@ -16,9 +16,8 @@ stored in fp16, or, if a value would overflow, in the model's dtype.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,7 +36,7 @@ _NAMED = 5  # file names in an error message
 
 
 class Padded(NamedTuple):
-    """Values `[b, P]` or `[b, P, d]` of images with different numbers of patches. mask `[b, P]` is False on padding."""
+    """Values `[b, P]` of images with different numbers of patches. mask `[b, P]` is False on padding."""
 
     values: torch.Tensor
     mask: torch.Tensor
@@ -181,6 +180,22 @@ class HeadSamples:
 
     def __init__(self, folder: Path, *, hold: bool | None = None, allow_missing: bool = False):
         paths, self.missing = _shard_paths(folder, allow_missing)
+        self._load(paths, hold)
+
+    @classmethod
+    def of_files(cls, paths: Sequence[Path], *, hold: bool | None = None) -> "HeadSamples":
+        """Open shards, wherever they are, in the given order."""
+        samples = cls.__new__(cls)
+        samples.missing = []
+        samples._load(paths, hold)
+        return samples
+
+    def close(self) -> None:
+        """Close the shards that are open for reading patch states."""
+        while self._open:
+            self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
+
+    def _load(self, paths: Sequence[Path], hold: bool | None) -> None:
         columns: dict[str, list[torch.Tensor]] = {}
         counts, relevancy, self._sources = [], [], []
         images = questions = size = 0
@@ -207,6 +222,7 @@ class HeadSamples:
                 size += int(patches.sum()) * shape[-1] * (4 if states.get_dtype() == "F32" else 2)
                 images, questions = images + len(patches), questions + count
         if not columns:
+            folder = paths[0].parent
             raise ValueError(f"{folder} has no answer tokens: every answer is empty or was skipped")
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
         self.patches = torch.cat(counts)
@@ -234,48 +250,29 @@ class HeadSamples:
 
     def relevancy(self, tokens: torch.Tensor) -> Padded:
         """Return relevancy `[b, P]` of the token rows `[b]`: float32, 0 on padding."""
-        padded = self._padded(self._relevancy, self._starts[tokens], self.columns["image"][tokens])
-        return Padded(padded.values.float(), padded.mask)
-
-    def patch_states(self, tokens: torch.Tensor) -> Padded:
-        """Return patch states `[b, P, d]` of the token rows `[b]`, 0 on padding.
-
-        The stored dtype is kept: fp16 halves the transfer to a GPU compared with float32.
-        """
-        images = self.columns["image"][tokens]
-        if self._held is not None:
-            return self._padded(self._held, self._image_starts[images], images)
-        parts = {image: self._read(image) for image in images.unique().tolist()}
-        width = int(self.patches[images].max())
-        dtype = reduce(torch.promote_types, (part.dtype for part in parts.values()))
-        values = torch.zeros(len(images), width, self.hidden_size, dtype=dtype)
-        for row, image in zip(values, images.tolist(), strict=True):
-            row[: len(parts[image])] = parts[image]
-        return Padded(values, self._mask(images, width))
-
-    def _padded(self, flat: torch.Tensor, starts: torch.Tensor, images: torch.Tensor) -> Padded:
-        """Gather each image's patches, which are consecutive rows of `flat` from the image's start, into one output
-        row.
-        """
+        images, starts = self.columns["image"][tokens], self._starts[tokens]
         if self._uniform is not None:
-            blocks = flat.view(-1, self._uniform, *flat.shape[1:])
+            blocks = self._relevancy.view(-1, self._uniform)
             values = blocks[starts // self._uniform]
-            return Padded(values, torch.ones(values.shape[:2], dtype=torch.bool))
+            return Padded(values.float(), torch.ones(values.shape, dtype=torch.bool))
         width = int(self.patches[images].max())
-        mask = self._mask(images, width)
+        mask = torch.arange(width) < self.patches[images][:, None]
         rows = (starts[:, None] + torch.arange(width)).where(mask, 0)
-        values = flat[rows]
-        return Padded(values.masked_fill(~mask.view(*mask.shape, *[1] * (flat.ndim - 1)), 0), mask)
+        return Padded(self._relevancy[rows].masked_fill(~mask, 0).float(), mask)
 
-    def _mask(self, images: torch.Tensor, width: int) -> torch.Tensor:
-        return torch.arange(width) < self.patches[images][:, None]
+    def picture_states(self, image: int) -> torch.Tensor:
+        """Return patch states `[P, d]` of one image, in the stored dtype: fp16 halves the transfer to a GPU."""
+        if self._held is None:
+            return self._read(image)
+        start = int(self._image_starts[image])
+        return self._held[start : start + int(self.patches[image])]
 
     def _read(self, image: int) -> torch.Tensor:
         """Read the states `[P, d]` of one image from its shard."""
         source, number = self._sources[image]
         if source.path not in self._open:
             while len(self._open) >= _OPEN_SHARDS:
-                self._open.pop(next(iter(self._open)))
+                self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
             file = safe_open(source.path, "pt").__enter__()
             starts = None if source.block else _starts(file.get_tensor("patches")).tolist()
             self._open[source.path] = file, file.get_slice("image_states"), starts

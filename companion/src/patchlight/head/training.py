@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
 
 import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
+from .losses import LOSSES, Loss
+from .picture_batches import PictureBatches, PictureTokens, batch_loss, by_picture, logits_by_picture
 from .sample_store import HeadSamples, left_out, token_rows
-from .scores import HeadCounts, NotFinite, best_threshold, count, curve_of, labels_of
+from .scores import HeadCounts, NotFinite, best_threshold, count, curve_of
 from .verdict import TrainingFailed, Verdict, advice, judge
 from .whole_files import write_bytes, write_json
 from .work_folder import locked
 
 CHECKPOINT_FILE, CURVE_FILE, CONFIG_FILE = "checkpoint.pt", "head-curve.jsonl", "head-config.json"
 MEASURE_STEPS, MEASURE_TOKENS = 100, 1500
-_BATCH_FLOATS = 1 << 27
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,12 @@ class HeadConfig:
     """Number of optimiser steps."""
     batch: int = 128
     """Tokens per step."""
+    picture_tokens: int = 16
+    """Most tokens of one picture per step. Fewer pictures make a step cheaper, because their patch states are shared."""
+    loss: Loss = "bce"
+    """The paper's binary cross-entropy, or another of `losses.py`."""
+    rank: int | None = None
+    """Width of query and key; None for d, as in the paper."""
     learning_rate: float = 2e-5
     """The default suits d = 4096. Narrower heads need a higher rate (`suggested_learning_rate`)."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -53,11 +59,13 @@ class HeadConfig:
     """Steps between checkpoints."""
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "checkpoint_steps"):
+        for name in ("steps", "batch", "picture_tokens", "checkpoint_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
         if self.schedule not in ("constant", "cosine"):
             raise ValueError(f"unknown schedule {self.schedule!r}: use constant or cosine")
+        if self.loss not in LOSSES:
+            raise ValueError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}: it must be above 0 and finite")
         if not 0 < self.labelling_threshold < 1:
@@ -154,10 +162,12 @@ def train_head(
 
 def _train(run: "_Run", samples: HeadSamples, split: Split, config: HeadConfig) -> Verdict:
     held_out = split.held[:MEASURE_TOKENS]
+    pictures = by_picture(samples, split.training)
+    batches = PictureBatches(pictures, batch=config.batch, picture_tokens=config.picture_tokens)
     bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, desc="head", unit="step")
     try:
         for step in bar:
-            run.advance(_loss(run.head, samples, run.pick(split.training), config.labelling_threshold))
+            run.advance(batch_loss(run.head, run.pick(batches), config.loss, config.labelling_threshold))
             if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
                 row = run.record(count_tokens(run.head, samples, held_out, config.labelling_threshold))
                 bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
@@ -194,8 +204,8 @@ class _Run:
             "missingShards": samples.missing,
         }
         self._options = {**asdict(config), "samples (SHA-256)": self._samples["sha256"]}
-        self.head = FastRM(samples.hidden_size).to(device)
-        self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate)
+        self.head = FastRM(samples.hidden_size, rank=config.rank).to(device)
+        self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate, fused=True)
         lowest = config.learning_rate / 50 if config.schedule == "cosine" else config.learning_rate
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, config.steps, lowest)
         self._random = torch.Generator().manual_seed(config.seed)
@@ -208,8 +218,8 @@ class _Run:
         kept = [row for row in rows if self.step and json.loads(row)["step"] <= self.step]
         self._curve.write_text("".join(f"{row}\n" for row in kept))
 
-    def pick(self, training: torch.Tensor) -> torch.Tensor:
-        return training[torch.randint(len(training), (self._config.batch,), generator=self._random)]
+    def pick(self, batches: PictureBatches) -> list[PictureTokens]:
+        return batches.draw(self._random)
 
     def advance(self, loss: torch.Tensor) -> None:
         """Take a step. Raises NotFinite if the loss is NaN or infinite."""
@@ -289,45 +299,25 @@ class _Run:
         self._random.set_state(state["random"])
 
 
-def _loss(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> torch.Tensor:
-    """Return the mean binary cross-entropy over all patches of all tokens."""
-    relevancy, mask = samples.relevancy(tokens)
-    labels = labels_of(relevancy, labelling_threshold)
-    logits = _logits(head, samples, tokens)
-    chosen = mask.to(logits.device)
-    return F.binary_cross_entropy_with_logits(logits[chosen], labels.to(logits.device)[chosen])
-
-
 @torch.no_grad()
 def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
-    """Return probabilities `[t, P]` of the token rows, on the CPU. Values on padding are meaningless."""
+    """Return probabilities `[t, P]` of the token rows, on the CPU. Values on padding are 0."""
     width = int(samples.patches[samples.columns["image"][tokens]].max()) if len(tokens) else 0
     probabilities = torch.zeros(len(tokens), width)
-    for rows in torch.arange(len(tokens)).split(_rows_at_once(samples)):
-        part = _logits(head, samples, tokens[rows]).sigmoid().cpu()
-        probabilities[rows, : part.shape[1]] = part
+    for places, logits in logits_by_picture(head, by_picture(samples, tokens)):
+        probabilities[places, : logits.shape[1]] = logits.sigmoid().cpu()
     return probabilities
 
 
 @torch.no_grad()
 def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
-    """Compare the head's maps for the token rows with the tokens' labels."""
-    parts = []
-    for rows in tokens.split(_rows_at_once(samples)):
-        relevancy, mask = samples.relevancy(rows)
-        parts.append(count(_logits(head, samples, rows).sigmoid().cpu(), relevancy, labelling_threshold, mask))
+    """Compare the head's maps for the token rows with the tokens' labels, picture by picture."""
+    pictures = by_picture(samples, tokens)
+    parts = [
+        count(part.logits.sigmoid().cpu(), picture.relevancy(), labelling_threshold)
+        for picture, part in zip(pictures, logits_by_picture(head, pictures), strict=True)
+    ]
     if not parts:
         none = torch.zeros(1, 1)
         return count(none, none, labelling_threshold, none.bool())
     return HeadCounts(*(torch.cat(column) for column in zip(*parts, strict=True)))
-
-
-def _rows_at_once(samples: HeadSamples) -> int:
-    """Return the number of tokens per batch: at most 256, and at most half a gigabyte of patch states in float32."""
-    return max(1, min(256, _BATCH_FLOATS // (int(samples.patches.max()) * samples.hidden_size)))
-
-
-def _logits(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
-    device = head.query.weight.device
-    query = samples.columns["query_states"][tokens].to(device).float()[:, None]
-    return head.logits(query, samples.patch_states(tokens).values.to(device).float())[:, 0]

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from ..bootstrap import Bootstrap, Ratio
 from .fastrm import FastRM
 from .learning_rate import suggested_learning_rate
+from .picture_batches import by_picture, logits_by_picture
 from .sample_store import HeadSamples
 from .scores import HeadCounts, count, curve_of, labels_of
 
@@ -52,7 +53,7 @@ def judge(
     questions = len(samples.columns["question"][held].unique())
     is_held_out = questions >= MIN_HELD_QUESTIONS
     tokens = _some(held if is_held_out else training)
-    control = _ConstantMaps(samples, training, labelling_threshold)
+    control = ConstantMaps(samples, training, labelling_threshold)
     loss, control_loss = _losses(head, control, samples, _some(training), labelling_threshold)
     of_head, of_control = [], []
     spread, largest = 0.0, 0.0
@@ -125,13 +126,15 @@ def advice(learning_rate: float, hidden_size: int, losses: tuple[float, float]) 
 
 @torch.no_grad()
 def _logits(head: FastRM, samples: HeadSamples, rows: torch.Tensor) -> torch.Tensor:
-    device = head.query.weight.device
-    query = samples.columns["query_states"][rows].to(device).float()[:, None]
-    return head.logits(query, samples.patch_states(rows).values.to(device).float())[:, 0].cpu()
+    """Return logits `[b, P]` of the token rows, on the CPU; 0 on padding."""
+    values = torch.zeros(len(rows), int(samples.patches[samples.columns["image"][rows]].max()))
+    for places, logits in logits_by_picture(head, by_picture(samples, rows)):
+        values[places, : logits.shape[1]] = logits.cpu()
+    return values
 
 
 def _losses(
-    head: FastRM, control: "_ConstantMaps", samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float
+    head: FastRM, control: "ConstantMaps", samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float
 ) -> tuple[float, float]:
     """Return the mean binary cross-entropy over all patches of the token rows, of the head and of the control."""
     sums, patches = torch.zeros(2, dtype=torch.float64), 0
@@ -161,7 +164,7 @@ def _some(tokens: torch.Tensor) -> torch.Tensor:
     return tokens[:: -(-len(tokens) // _MAX_TOKENS)] if len(tokens) else tokens
 
 
-class _ConstantMaps:
+class ConstantMaps:
     """The mean label per patch over the training tokens, for each number of patches. For numbers that do not occur in
     training, the share of all patches that are labelled relevant.
     """
@@ -185,6 +188,10 @@ class _ConstantMaps:
         sizes = self._patches[rows].tolist()
         maps = torch.zeros(len(rows), max(sizes))
         for row, size in zip(maps, sizes, strict=True):
-            mean = self._means.get(size)
-            row[:size] = self._share if mean is None else mean
+            row[:size] = self.map_of(size)
         return maps
+
+    def map_of(self, patches: int) -> torch.Tensor:
+        """Return the control's map for an image with this number of patches."""
+        mean = self._means.get(patches)
+        return torch.full((patches,), self._share) if mean is None else mean.float()

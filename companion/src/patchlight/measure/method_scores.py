@@ -1,10 +1,9 @@
 """Scores maps against an object's known patches and against other maps."""
 
-import numpy as np
 import torch
-from scipy.stats import rankdata
 
 from ..bootstrap import Ratio
+from ..head.map_scores import peak_hits, rank_correlation
 from ..head.scores import labels_of
 
 TOP_SHARE = 0.1
@@ -15,8 +14,7 @@ def pointing(maps: torch.Tensor, masks: torch.Tensor) -> Ratio:
 
     If several patches share the maximum, the map counts as the fraction of them that is on the object.
     """
-    highest = maps >= maps.amax(1, keepdim=True)
-    return _mean((highest & masks).sum(1) / highest.sum(1))
+    return _mean(peak_hits(maps, masks))
 
 
 def mass_inside(maps: torch.Tensor, masks: torch.Tensor) -> Ratio:
@@ -39,10 +37,7 @@ def f1(selected: torch.Tensor, labels: torch.Tensor) -> Ratio:
 
 def spearman(maps: torch.Tensor, others: torch.Tensor) -> Ratio:
     """Spearman's rank correlation, mean over tokens. Ties get mean ranks; a constant map counts as 0."""
-    a, b = (rankdata(part.numpy(), axis=1) for part in (maps, others))
-    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
-    norm = np.sqrt((a**2).sum(1) * (b**2).sum(1))
-    return Ratio(np.divide((a * b).sum(1), norm, out=np.zeros(len(a)), where=norm > 0), np.ones(len(a)))
+    return _mean(rank_correlation(maps, others))
 
 
 def top_iou(maps: torch.Tensor, others: torch.Tensor, share: float = TOP_SHARE) -> Ratio:

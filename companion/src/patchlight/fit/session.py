@@ -1,0 +1,358 @@
+"""One run of `patchlight fit`: labelling and training take turns until the head is finished, judged and installed.
+
+fit_head -> _Session.run -> (label_picture -> Reservoir.add, Trainer.advance)* -> judge_worth -> _install
+
+Everything that a killed run continues from is in the subfolder `training` of the output folder: the pictures' hashes,
+the journal and the files of the labelled pictures, and a checkpoint of the training. It is removed when a head is
+installed. A refused head leaves the labels there, so that other training options can be tried on them.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import torch
+
+from ..head.collection import model_facts
+from ..head.export import write_head
+from ..head.fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
+from ..head.labels import TEACHERS
+from ..head.picture_batches import PictureBatches, PictureTokens
+from ..head.sample_store import HeadSamples, shard_questions
+from ..head.scores import NotFinite
+from ..head.training import CHECKPOINT_FILE, CONFIG_FILE, CURVE_FILE
+from ..head.verdict import ConstantMaps, TrainingFailed
+from ..head.whole_files import write_json
+from ..head.work_folder import claimed, locked
+from ..methods.support import refused_methods
+from ..models.loading import Loaded
+from .labelling import blank_states, label_picture, usable_rows
+from .options import LabelOptions, TrainOptions
+from .pictures import Picture, PictureSet, differences
+from .progress import Progress
+from .questions import Questioner
+from .reservoir import MIN_HELD, Reservoir
+from .trainer import Trainer
+from .worth import Worth, figures, judge_worth
+
+PICTURES_FILE, BROWSER_FOLDER = "pictures.json", "browser"
+ROUND_PICTURES = 8
+_MAX_HELD = 100
+_CHECKPOINT_S = 60.0
+
+
+class Fitted(NamedTuple):
+    """An installed head and its worth. skipped: why pictures and questions could not be used, in order."""
+
+    head: FastRM
+    worth: Worth
+    tokens: int
+    skipped: list[str]
+
+
+def check_model(loaded: Loaded, options: LabelOptions) -> None:
+    """Raise ValueError if the model rules out the method that labels its answers."""
+    method = "chefer" if options.method == "exact" else "chefer-incremental"
+    if reason := refused_methods(loaded.model).get(method):
+        raise ValueError(
+            f"no head can be fitted to {loaded.name}, because its answers cannot be labelled with "
+            f"{TEACHERS[options.method]}: {reason}"
+        )
+
+
+def fit_head(
+    loaded: Loaded,
+    pictures: PictureSet,
+    out: Path,
+    label: LabelOptions,
+    train: TrainOptions,
+    *,
+    name: str = "fastrm",
+    overwrite: bool = False,
+) -> Fitted:
+    """Fit a head to a model and install it in `out`, with its browser export, report and learning curve.
+
+    Continues a run of the same inputs in `out` that was killed. With `overwrite`, replaces a head in `out` once the new
+    one is finished. Raises ValueError if the model rules the labels out, if `out` holds a head or is in use, or if a run
+    of other inputs is in it, naming what differs. Raises TrainingFailed if the head is no better than the mean map.
+    """
+    check_model(loaded, label)
+    with locked(out):
+        if (out / FACTS_FILE).exists() and not overwrite:
+            raise ValueError(
+                f"{out} holds a finished head: use another folder with --out, or replace the head with --overwrite"
+            )
+        folder = out / RUN_FOLDER
+        _check_pictures(folder, pictures)
+        with claimed(folder, _manifest(loaded, pictures, label)):
+            fitted = _Session(loaded, pictures.pictures, folder, label, train).run(out, name)
+        shutil.rmtree(folder)
+        return fitted
+
+
+class _Session:
+    """The state of a run."""
+
+    def __init__(self, loaded: Loaded, pictures: list[Picture], folder: Path, label: LabelOptions, train: TrainOptions):
+        self._loaded, self._pictures, self._folder = loaded, pictures, folder
+        self._label, self._train_options = label, train
+        held = max(MIN_HELD, min(_MAX_HELD, round(len(pictures) * label.held_share)))
+        self._reservoir = Reservoir(folder, disk_bytes=label.disk_bytes, held=held, seed=label.seed)
+        self._questioner = Questioner(loaded, most=label.questions, written=label.written, seed=label.seed)
+        self._checkpoint, self._curve = folder / CHECKPOINT_FILE, folder / CURVE_FILE
+        self._trainer = Trainer(loaded.hidden_size, train, loaded.device)
+        if self._checkpoint.exists() and not self._trainer.restore(self._checkpoint):
+            self._checkpoint.unlink()
+        self._trim_curve()
+        self._saved_at, self._saving_s = time.monotonic(), 0.0
+        self._progress = Progress(len(pictures))
+
+    def run(self, out: Path, name: str) -> Fitted:
+        try:
+            self._train()
+        except NotFinite as reason:
+            self._refuse(f"{reason}.", None)
+        finally:
+            self._progress.close()
+        head = self._trainer.best_head()
+        worth = self._judge(head)
+        if worth.refused is not None:
+            self._refuse(worth.refused, worth)
+        self._install(head, worth, out, name)
+        return Fitted(head, worth, self._reservoir.tokens, self._skipped())
+
+    def _train(self) -> None:
+        """Label and train in turns, then train while the rate falls."""
+        trainer, reservoir = self._trainer, self._reservoir
+        for fresh in self._rounds():
+            kept = reservoir.on_disk("training")
+            groups = [group for number in kept if number not in fresh for group in kept[number]]
+            groups += [group for tokens in fresh.values() for group in tokens]
+            if len(groups) < MIN_HELD:
+                continue
+            self._steps(groups, trainer.steps_due(len(reservoir.entries) / len(self._pictures)))
+            if trainer.is_stuck:
+                break
+        if reservoir.count("test") < MIN_HELD or not reservoir.on_disk("training"):
+            skipped = self._skipped()
+            raise ValueError(
+                f"only {reservoir.count('check') + reservoir.count('test') + reservoir.count('training')} of "
+                f"{len(self._pictures)} pictures have answers to learn from, too few for a head"
+                + (f"; the first that has none: {skipped[0]}" if skipped else "")
+            )
+        groups = [group for tokens in reservoir.on_disk("training").values() for group in tokens]
+        if not trainer.is_falling and not trainer.is_stuck:
+            self._steps(groups, trainer.steps_due(1))
+        trainer.start_falling()
+        self._steps(groups, trainer.last_step - trainer.step)
+        if trainer.best is None:
+            trainer.measure(self._checked())
+
+    def _rounds(self) -> Iterator[dict[int, list[PictureTokens]]]:
+        """Label the pictures that are not labelled yet and yield the training tokens of each round by picture."""
+        if self._trainer.is_falling:
+            return
+        missing = [number for number in range(len(self._pictures)) if number not in self._reservoir.entries]
+        for start in range(0, len(missing), ROUND_PICTURES):
+            fresh = {}
+            for number in missing[start : start + ROUND_PICTURES]:
+                started = time.perf_counter()
+                labelled = label_picture(self._loaded, self._pictures[number], self._questioner, self._label)
+                fresh[number] = self._reservoir.add(number, labelled)
+                self._progress.labelled(time.perf_counter() - started)
+                self._show()
+            yield fresh
+
+    def _steps(self, groups: list[PictureTokens], steps: int) -> None:
+        trainer, options = self._trainer, self._train_options
+        batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens)
+        for _ in range(steps):
+            started = time.perf_counter()
+            trainer.advance(batches)
+            self._progress.trained(time.perf_counter() - started, 1)
+            if trainer.is_measured_now():
+                self._measure()
+                if trainer.is_stuck and not trainer.is_falling:
+                    return
+            if time.monotonic() - self._saved_at > max(_CHECKPOINT_S, 20 * self._saving_s):
+                self._save()
+            if trainer.step % 10 == 0:
+                self._show()
+
+    def _measure(self) -> None:
+        trainer = self._trainer
+        measured = trainer.measure(self._checked())
+        self._progress.measured(measured)
+        row = {
+            "step": trainer.step,
+            "pictures": len(self._reservoir.entries),
+            "tokens": self._reservoir.tokens,
+            "loss": trainer.loss,
+            "best_f1": measured.f1,
+            "best_threshold": measured.threshold,
+            "spearman": measured.spearman,
+        }
+        with self._curve.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _checked(self) -> list[PictureTokens]:
+        return [group for tokens in self._reservoir.on_disk("check").values() for group in tokens]
+
+    def _save(self) -> None:
+        started = time.monotonic()
+        self._trainer.save(self._checkpoint)
+        self._saved_at = time.monotonic()
+        self._saving_s = self._saved_at - started
+
+    def _show(self) -> None:
+        self._progress.show(
+            pictures=len(self._reservoir.entries),
+            tokens=self._reservoir.tokens,
+            step=self._trainer.step,
+            last_step=self._trainer.last_step,
+            is_labelling=not self._trainer.is_falling,
+        )
+
+    def _trim_curve(self) -> None:
+        """Drop rows after the checkpoint, and a last line that is incomplete."""
+        lines = self._curve.read_text().splitlines(keepends=True) if self._curve.exists() else []
+        whole = [line for line in lines if line.endswith("\n")]
+        self._curve.write_text("".join(line for line in whole if json.loads(line)["step"] <= self._trainer.step))
+
+    def _judge(self, head: FastRM) -> Worth:
+        reservoir, threshold = self._reservoir, self._train_options.labelling_threshold
+        training = HeadSamples.of_files(reservoir.paths("training"), hold=False)
+        control = ConstantMaps(training, usable_rows(training), threshold)
+        test = reservoir.on_disk("test")
+        numbers = {id(group.samples): number for number, groups in test.items() for group in groups}
+        grids = {number: reservoir.entries[number].grid for number in test}
+        order = sorted(test)
+        grey: dict[tuple[int, str], torch.Tensor] = {}
+
+        def blank(group: PictureTokens) -> torch.Tensor | None:
+            number = numbers[id(group.samples)]
+            question = self._question_of(number)
+            key = number, question
+            if key not in grey:
+                grey.clear()
+                grey[key] = blank_states(self._loaded, self._pictures[number], question)
+            states = grey[key]
+            return states if len(states) == group.relevancy().shape[1] else None
+
+        def another(group: PictureTokens) -> torch.Tensor | None:
+            number = numbers[id(group.samples)]
+            place = order.index(number)
+            for other in (*order[place + 1 :], *order[:place]):
+                states = test[other][0].samples.picture_states(test[other][0].image)
+                if grids[other] == grids[number] and len(states) == group.relevancy().shape[1]:
+                    return states
+            return None
+
+        return judge_worth(head, test, control, blank=blank, another=another, labelling_threshold=threshold)
+
+    def _question_of(self, number: int) -> str:
+        """Return the first question about a picture that was answered."""
+        path = next(path for path in self._reservoir.paths("test") if int(path.stem) == number)
+        return next(entry["id"] for entry in shard_questions(path) if "skipped" not in entry)
+
+    def _skipped(self) -> list[str]:
+        entries = self._reservoir.entries
+        return [problem for number in sorted(entries) for problem in entries[number].problems]
+
+    def _report(self, path: Path, status: str, reason: str, worth: Worth | None) -> None:
+        reservoir, trainer = self._reservoir, self._trainer
+        write_json(
+            path,
+            {
+                "status": status,
+                "reason": reason,
+                "figures": None if worth is None else figures(worth),
+                "firstLoss": trainer.first_loss,
+                "lastLoss": trainer.loss,
+                "steps": trainer.step,
+                "pictures": {role: reservoir.count(role) for role in ("training", "check", "test")},
+                "picturesOnDisk": len(reservoir.on_disk("training")),
+                "tokens": reservoir.tokens,
+                "skipped": self._skipped(),
+                "labels": asdict(self._label),
+                "options": {**asdict(self._train_options), "learning_rate": trainer.rate},
+            },
+        )
+
+    def _refuse(self, reason: str, worth: Worth | None) -> NoReturn:
+        """End the run without a head, and keep its labels, its curve and a report."""
+        self._report(self._folder / REPORT_FILE, "failed", reason, worth)
+        self._checkpoint.unlink(missing_ok=True)
+        raise TrainingFailed(
+            f"no head was installed. {reason} Try more pictures, pictures that are more like those that you will ask "
+            f"about, more --steps, or another --loss. The labels are kept in {self._folder}: the same command with other "
+            "training options uses them again."
+        )
+
+    def _install(self, head: FastRM, worth: Worth, out: Path, name: str) -> None:
+        loaded, best = self._loaded, self._trainer.best
+        assert best is not None
+        facts = HeadFacts(
+            hidden_size=loaded.hidden_size,
+            stage="post_norm",
+            teacher=TEACHERS[self._label.method],
+            labelling_threshold=self._train_options.labelling_threshold,
+            classification_threshold=best.threshold,
+            model=loaded.name,
+            model_revision=loaded.revision,
+            model_weights=loaded.weights,
+            name=name,
+            rank=self._train_options.rank,
+        )
+        # A folder without facts holds no head. They are removed first and written last.
+        (out / FACTS_FILE).unlink(missing_ok=True)
+        mean = worth.scores["mean map"].f1
+        reason = f"On held-out pictures, the head's F1 is {worth.scores['head'].f1.value:.3f}; the mean map has {mean.value:.3f}."
+        self._report(out / REPORT_FILE, "passed", reason, worth)
+        shutil.copyfile(self._curve, out / CURVE_FILE)
+        write_json(out / CONFIG_FILE, asdict(self._train_options))
+        with _staged(out / BROWSER_FOLDER) as browser:
+            head.save_pretrained(browser, facts)
+            write_head(head, browser, browser)
+            for weights in browser.glob("head.*"):
+                weights.unlink()
+        head.save_pretrained(out, facts)
+
+
+@contextmanager
+def _staged(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` at the end."""
+    temporary = folder.with_name(f".{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def _manifest(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Mapping[str, Any]:
+    return {
+        "formatVersion": 1,
+        **model_facts(loaded),
+        **{f"option {name}": value for name, value in asdict(options).items()},
+        "pictures": len(pictures.pictures),
+        "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
+    }
+
+
+def _check_pictures(folder: Path, pictures: PictureSet) -> None:
+    """Write the pictures' hashes, or refuse to continue a run with others."""
+    path = folder / PICTURES_FILE
+    now = {picture.name: picture.sha256 for picture in pictures.pictures}
+    if path.exists() and (reason := differences(json.loads(path.read_text()), now)) is not None:
+        raise ValueError(
+            f"{folder} was started with other inputs ({reason}): to resume, use the same pictures; to start again, use "
+            f"another folder or delete this one"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, now)

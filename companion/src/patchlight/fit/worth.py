@@ -1,0 +1,180 @@
+"""Judges a fitted head on pictures that nothing else used, next to controls that should be worse.
+
+mean map: the mean label of each patch over the training pictures, which reads nothing. shuffled projection: the head with
+the rows of W_q permuted, so that queries and keys no longer match. blank picture and another picture: the head with the
+patch states of a grey picture of the same size, or of another test picture read in the same grid, against the teacher's
+map of the real picture. Each is scored at its own best threshold.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from ..bootstrap import Bootstrap, Estimate, Ratio
+from ..head.fastrm import FastRM
+from ..head.map_scores import peak_hits, rank_correlation
+from ..head.picture_batches import PictureTokens, logits_by_picture
+from ..head.scores import HeadCounts, count, curve_of, labels_of
+from ..head.verdict import ConstantMaps
+
+HEAD, MEAN_MAP = "head", "mean map"
+StatesOf = Callable[[PictureTokens], torch.Tensor | None]
+
+
+class Scores(NamedTuple):
+    """Estimates over held-out tokens, with 95 % intervals from resampled pictures.
+
+    f1: at the best threshold. pointing: the share of tokens whose highest patch the teacher labels relevant. spearman:
+    rank correlation with the teacher's map, a mean over tokens.
+    """
+
+    f1: Estimate
+    pointing: Estimate
+    spearman: Estimate
+
+
+class Worth(NamedTuple):
+    """The head and its controls by name, and why the head is refused; None if it is not."""
+
+    scores: dict[str, Scores]
+    tokens: int
+    pictures: int
+    refused: str | None
+
+
+class _Maps(NamedTuple):
+    """Per token: patch counts, whether the peak is a hit, correlation, picture, and whether there is a map at all."""
+
+    counts: HeadCounts
+    hits: torch.Tensor
+    correlations: torch.Tensor
+    exists: torch.Tensor
+
+
+def judge_worth(
+    head: FastRM,
+    test: Mapping[int, Sequence[PictureTokens]],
+    control: ConstantMaps,
+    *,
+    blank: StatesOf,
+    another: StatesOf,
+    labelling_threshold: float,
+) -> Worth:
+    """Score a head and its controls on the tokens of test pictures, by picture number.
+
+    blank, another: the patch states that replace those of a picture; None to leave the picture out of that control.
+    """
+    groups = [group for number in sorted(test) for group in test[number]]
+    names = [number for number in sorted(test) for group in test[number] for _ in group.rows]
+    shuffled = _shuffled(head)
+    maps = {
+        HEAD: _maps_of(head, groups),
+        MEAN_MAP: (
+            (group, control.map_of(group.relevancy().shape[1])[None].expand(len(group.rows), -1)) for group in groups
+        ),
+        "shuffled projection": _maps_of(shuffled, groups),
+        "blank picture": _maps_of(head, groups, blank),
+        "another picture": _maps_of(head, groups, another),
+    }
+    bootstrap = Bootstrap(np.array(names))
+    scores = {name: _score(part, bootstrap, labelling_threshold) for name, part in maps.items()}
+    return Worth(scores, len(names), len(test), _refusal(scores))
+
+
+def _maps_of(
+    head: FastRM, groups: Sequence[PictureTokens], states_of: StatesOf | None = None
+) -> Iterator[tuple[PictureTokens, torch.Tensor | None]]:
+    with torch.no_grad():
+        for group in groups:
+            states = None if states_of is None else states_of(group)
+            if states_of is not None and states is None:
+                yield group, None
+                continue
+            replaced = None if states is None else (lambda _, states=states: states)
+            (part,) = logits_by_picture(head, [group], states_of=replaced)
+            yield group, part.logits.sigmoid().cpu()
+
+
+def _score(
+    maps: Iterator[tuple[PictureTokens, torch.Tensor | None]], bootstrap: Bootstrap, labelling_threshold: float
+) -> Scores:
+    parts = []
+    for group, predicted in maps:
+        relevancy = group.relevancy()
+        exists = torch.full((len(relevancy),), predicted is not None)
+        shown = torch.zeros_like(relevancy) if predicted is None else predicted
+        labels = labels_of(relevancy, labelling_threshold).bool()
+        counts = count(shown, relevancy, labelling_threshold)
+        parts.append(_Maps(counts, peak_hits(shown, labels), rank_correlation(shown, relevancy), exists))
+    counts = HeadCounts(*(torch.cat(column) for column in zip(*(part.counts for part in parts), strict=True)))
+    hits, correlations, exists = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("hits", "correlations", "exists")
+    )
+    rows = exists.numpy()
+    counted = HeadCounts(*(column[exists] for column in counts))
+    best = 1 + int(curve_of(counted).f1[1:].argmax()) if len(counted.positive) else 50
+    tp, fp = counts.true_positive[:, best].numpy(), counts.false_positive[:, best].numpy()
+    return Scores(
+        bootstrap.estimate(Ratio(2 * tp, tp + fp + counts.positive.numpy()), rows),
+        bootstrap.estimate(Ratio.mean(hits.numpy()), rows),
+        bootstrap.estimate(Ratio.mean(correlations.numpy()), rows),
+    )
+
+
+def _shuffled(head: FastRM) -> FastRM:
+    other = deepcopy(head)
+    order = torch.randperm(head.key_size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        other.query.weight.copy_(head.query.weight[order])
+    return other
+
+
+def _refusal(scores: Mapping[str, Scores]) -> str | None:
+    head, mean = scores[HEAD], scores[MEAN_MAP]
+    for name, ours, its in (("F1", head.f1, mean.f1), ("Spearman", head.spearman, mean.spearman)):
+        difference = ours.minus(its)
+        if not difference.low > 0:
+            return (
+                f"On held-out pictures, the head is not better than the mean map of the training pictures: {name} "
+                f"{ours.value:.3f} and {its.value:.3f} (difference {difference.value:.3f}, 95 % interval "
+                f"{difference.low:.3f} to {difference.high:.3f})."
+            )
+    return None
+
+
+def table(worth: Worth) -> str:
+    """Return a table of the scores, for a terminal."""
+    rows = [("", "F1", "pointing", "Spearman")]
+    rows += [(name, *(_shown(estimate) for estimate in scores)) for name, scores in worth.scores.items()]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def figures(worth: Worth) -> dict[str, object]:
+    """Return the scores for a report."""
+    return {
+        "tokens": worth.tokens,
+        "pictures": worth.pictures,
+        **{
+            name: {
+                label: {"value": _number(part.value), "low": _number(part.low), "high": _number(part.high)}
+                for label, part in scores._asdict().items()
+            }
+            for name, scores in worth.scores.items()
+        },
+    }
+
+
+def _shown(estimate: Estimate) -> str:
+    if np.isnan(estimate.value):
+        return "none"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)

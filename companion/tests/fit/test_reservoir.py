@@ -1,0 +1,94 @@
+"""Tests the bounded space for labelled pictures: its size, that the choice is random and fair, and that it is restored."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from patchlight.fit.labelling import LabelledPicture
+from patchlight.fit.reservoir import NoSpace, Reservoir
+from patchlight.head.answer_sample import SampleAnswer
+from patchlight.head.labels import Labels
+from patchlight.head.sample_store import ShardContent
+
+PATCHES, D, TOKENS = 9, 8, 3
+
+
+def labelled(number: int) -> LabelledPicture:
+    random = torch.Generator().manual_seed(number)
+    states, queries = torch.randn(PATCHES, D, generator=random), torch.randn(TOKENS, D, generator=random)
+    ids, zeros = list(range(TOKENS)), torch.zeros(TOKENS)
+    labels = Labels(torch.rand(TOKENS, PATCHES, generator=random), zeros, torch.tensor(ids), zeros)
+    content = ShardContent()
+    content.add("What?", "00", SampleAnswer("", ids, zeros.tolist(), states, queries, (), labels, True, 0, 0), None)
+    return LabelledPicture(content, [], [[3, 3]])
+
+
+def size_of_one(folder: Path) -> int:
+    reservoir = Reservoir(folder, disk_bytes=10**9, held=1, seed=0)
+    reservoir.add(0, labelled(0))
+    return reservoir.bytes
+
+
+def fill(folder: Path, disk_bytes: int, numbers: range, seed: int) -> Reservoir:
+    reservoir = Reservoir(folder, disk_bytes=disk_bytes, held=10, seed=seed)
+    for number in numbers:
+        groups = reservoir.add(number, labelled(number))
+        assert (groups != []) == (reservoir.entries[number].role == "training")
+        assert sum(path.stat().st_size for path in (folder / "pictures").iterdir()) <= disk_bytes
+    return reservoir
+
+
+def test_the_files_stay_within_the_space_and_every_picture_has_an_equal_chance(tmp_path: Path):
+    space = 45 * size_of_one(tmp_path / "one")
+    kept: list[int] = []
+    for seed in range(6):
+        reservoir = fill(tmp_path / str(seed), space, range(70), seed)
+        assert reservoir.count("check") == reservoir.count("test") == 10
+        assert reservoir.count("training") == 50
+        assert len(reservoir.on_disk("check")) == len(reservoir.on_disk("test")) == 10
+        assert 22 <= len(reservoir.on_disk("training")) <= 25
+        kept += reservoir.on_disk("training")
+    # The first and the last half of the 50 are kept equally often: of about 147, each should have 73, with a standard
+    # deviation of about 4, since half of the pictures are kept.
+    assert abs(sum(number < 45 for number in kept) - sum(number >= 45 for number in kept)) < 36
+
+
+def test_a_reservoir_is_restored_from_its_journal_and_continues_as_if_never_stopped(tmp_path: Path):
+    space = 45 * size_of_one(tmp_path / "one")
+    whole = fill(tmp_path / "whole", space, range(60), 1)
+    fill(tmp_path / "killed", space, range(50), 1)
+    (tmp_path / "killed" / "pictures" / "000099.safetensors").write_bytes(b"not in the journal")
+    continued = fill(tmp_path / "killed", space, range(50, 60), 1)
+    assert continued.entries == whole.entries
+    assert sorted(continued.on_disk("training")) == sorted(whole.on_disk("training"))
+    for path, other in zip(continued.paths("training"), whole.paths("training"), strict=True):
+        assert path.read_bytes() == other.read_bytes()
+    assert not (tmp_path / "killed" / "pictures" / "000099.safetensors").exists()
+
+
+def test_a_damaged_or_missing_file_is_labelled_again(tmp_path: Path):
+    reservoir = fill(tmp_path, 10**9, range(30), 0)
+    first, second, *_ = reservoir.paths("training")
+    first.write_bytes(b"damaged")
+    second.unlink()
+    restored = Reservoir(tmp_path, disk_bytes=10**9, held=10, seed=0)
+    missing = set(reservoir.entries) - set(restored.entries)
+    assert missing == {int(first.stem), int(second.stem)}
+    assert not first.exists()
+
+
+def test_a_picture_without_usable_tokens_keeps_its_reason_only(tmp_path: Path):
+    reservoir = Reservoir(tmp_path, disk_bytes=10**9, held=10, seed=0)
+    assert reservoir.add(0, LabelledPicture(ShardContent(), ["a.jpg: cannot read this image"], [])) == []
+    assert reservoir.entries[0].role is None
+    assert reservoir.entries[0].problems == ["a.jpg: cannot read this image"]
+    assert reservoir.bytes == 0
+    again = Reservoir(tmp_path, disk_bytes=10**9, held=10, seed=0)
+    assert again.entries == reservoir.entries
+
+
+def test_space_for_too_few_held_out_pictures_is_refused_with_what_is_needed(tmp_path: Path):
+    space = 20 * size_of_one(tmp_path / "one")
+    with pytest.raises(NoSpace, match=r"one of them takes [\d.e-]+ MB, so pass --disk \dMB or more"):
+        fill(tmp_path / "small", space, range(30), 0)
