@@ -55,6 +55,11 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-new-tokens", type=int, default=100, help="maximum answer length in tokens (default: %(default)s)"
     )
+    add_label_precision(group)
+
+
+def add_label_precision(group: "argparse._ArgumentGroup") -> None:
+    """Add the option for the number format of the labels' matrix products."""
     group.add_argument(
         "--label-precision",
         default="auto",

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .data_arguments import add_model_arguments, model_options
+from .data_arguments import add_label_precision, add_model_arguments, model_options
 
 if TYPE_CHECKING:
     from ..fit.pictures import PictureSet
@@ -48,6 +48,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pictures.add_argument(
         "--max-new-tokens", type=int, default=40, help="maximum answer length in tokens (default: %(default)s)"
     )
+    add_label_precision(pictures)
     pictures.add_argument(
         "--disk",
         default="2GB",
@@ -85,6 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
         written=arguments.written,
         max_new_tokens=arguments.max_new_tokens,
         suffix=arguments.suffix,
+        precision=arguments.label_precision,
         disk_bytes=parse_bytes(arguments.disk),
         seed=arguments.seed,
     )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..head.answer_sample import AnswerOptions, answer_sample, open_image
+from ..head.answer_sample import answer_sample, open_image
 from ..head.datasets import Sample
 from ..head.sample_store import HeadSamples, ShardContent, token_rows
 from ..models.decoding import Prefill, decode
@@ -29,7 +29,6 @@ class LabelledPicture(NamedTuple):
 def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, options: LabelOptions) -> LabelledPicture:
     """Ask the questions about a picture and label the answers. A broken picture has no tokens, and a problem."""
     content, problems, grid = ShardContent(), [], []
-    answers = AnswerOptions(method=options.method, max_new_tokens=options.max_new_tokens, suffix=options.suffix)
     try:
         questions = (
             questioner.of_data(picture.asked, picture.sha256)
@@ -40,7 +39,7 @@ def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, opti
         return LabelledPicture(content, [str(reason)], [])
     for question in questions:
         try:
-            answer = answer_sample(loaded, Sample(picture.name, picture.path, question, ()), answers)
+            answer = answer_sample(loaded, Sample(picture.name, picture.path, question, ()), options.answers)
         except ValueError as reason:
             problems.append(f"{reason} (question: {question})")
             continue

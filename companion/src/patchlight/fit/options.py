@@ -4,6 +4,8 @@ import math
 import re
 from dataclasses import dataclass
 
+from ..head.answer_sample import AnswerOptions
+from ..head.label_precision import Precision
 from ..head.labels import Method
 from ..head.learning_rate import suggested_learning_rate
 from ..head.losses import LOSSES, Loss
@@ -25,6 +27,8 @@ class LabelOptions:
     """Maximum length of an answer in tokens. Every token costs a backward pass."""
     suffix: str = ""
     """Appended to each question."""
+    precision: Precision = "auto"
+    """Number format of the matrix products that make the labels; see `label_precision`."""
     disk_bytes: int = 2 * 10**9
     """Space for labelled pictures. Beyond it, random ones make room for new ones."""
     held_share: float = 0.1
@@ -38,6 +42,13 @@ class LabelOptions:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
         if not 0 < self.held_share <= 0.3:
             raise ValueError(f"held_share is {self.held_share}: it must be above 0 and at most 0.3")
+
+    @property
+    def answers(self) -> AnswerOptions:
+        """How a question is answered, and its answer labelled."""
+        return AnswerOptions(
+            method=self.method, max_new_tokens=self.max_new_tokens, suffix=self.suffix, precision=self.precision
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import torch
 
-from ..head.collection import model_facts
+from ..head.collection import label_facts, model_facts
 from ..head.export import write_head
 from ..head.fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
 from ..head.labels import TEACHERS
@@ -306,6 +306,7 @@ class _Session:
             model=loaded.name,
             model_revision=loaded.revision,
             model_weights=loaded.weights,
+            label_precision=self._label.answers.label_precision(loaded).name,
             name=name,
             rank=self._train_options.rank,
         )
@@ -339,6 +340,7 @@ def _manifest(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Ma
     return {
         "formatVersion": 1,
         **model_facts(loaded),
+        **label_facts(options.answers, loaded),
         **{f"option {name}": value for name, value in asdict(options).items()},
         "pictures": len(pictures.pictures),
         "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
