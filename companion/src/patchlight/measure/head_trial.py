@@ -1,8 +1,8 @@
 """Compares ways to train a head, on the embedded model's labels: losses, ranks, and tokens of one picture per step.
 
-`patchlight.embedded.collect` makes the samples.
+    python -m patchlight.measure.head_trial --work FOLDER --scenes 192 --held-out 64 --steps 2000 --seeds 1
 
-Each variant is trained on the same samples with several seeds, and judged on held-out scenes by F1 at its best
+Renders scenes, and labels the embedded model's answers about them with exact Chefer in float32. Each variant is trained on the same samples with several seeds, and judged on held-out scenes by F1 at its best
 threshold, pointing (the share of tokens whose highest patch the teacher labels relevant) and Spearman's correlation with
 the teacher. For words that the model found in the image, the object is known: the share of tokens whose highest patch
 lies on it is the pointing game of docs/figures.md. Figures are means over the seeds; a finished seed is not trained
@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from ..bootstrap import Bootstrap, Estimate, Ratio
+from ..embedded.collect import CollectConfig, collect
 from ..embedded.world.pool import ScenePool
 from ..head.fastrm import FastRM, HeadFacts
 from ..head.losses import Loss
@@ -59,6 +60,14 @@ VARIANTS = (
     Variant(loss="bce+kl", rank=48),
     Variant(loss="bce+kl", rank=12),
 )
+
+
+def make_samples(model: Path, work: Path, *, scenes: int, held_out: int, workers: int = 2) -> None:
+    """Render the scenes, and collect samples about them in `samples` and `held-out`, unless that is done."""
+    for split, count_, folder, seed in (("train", scenes, "samples", 11), ("test", held_out, "held-out", 12)):
+        ScenePool(work / "scenes", split, count_).fill(workers=workers)
+        config = CollectConfig(split, 0, count_, seed=seed, autocast=False)
+        collect(model, work / "scenes", work / folder, config, workers=workers)
 
 
 class Judged(NamedTuple):
@@ -148,18 +157,18 @@ def estimates(work: Path, judged: Judged) -> dict[str, dict[str, Estimate]]:
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Compare ways to train a head on the embedded model's labels.")
-    parser.add_argument("--samples", type=Path, required=True, help="folder of samples from `patchlight.embedded`")
-    parser.add_argument("--held-out", type=Path, required=True, help="folder of samples of held-out scenes")
-    parser.add_argument("--scenes", type=Path, required=True, help="folder of the rendered scenes")
-    parser.add_argument("--work", type=Path, required=True, help="folder for heads and scores")
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=3500)
+    parser.add_argument("--model", type=Path, default=Path("models/patchlight-scenes"), help="the embedded model")
+    parser.add_argument("--work", type=Path, required=True, help="folder for scenes, samples, heads and scores")
+    parser.add_argument("--scenes", type=int, default=192, help="scenes to train on (default: %(default)s)")
+    parser.add_argument("--held-out", type=int, default=64, help="scenes to judge on (default: %(default)s)")
+    parser.add_argument("--seeds", type=int, default=2, help="heads per variant (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=3500, help="training steps (default: %(default)s)")
     parser.add_argument("--out", type=Path, help="folder for the report")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    samples = HeadSamples(args.samples)
-    last = int(HeadSamples(args.held_out).columns["scene"].max())
-    judged = read_judged(args.held_out, ScenePool(args.scenes, "test", last + 1))
+    make_samples(args.model, args.work, scenes=args.scenes, held_out=args.held_out)
+    samples = HeadSamples(args.work / "samples")
+    judged = read_judged(args.work / "held-out", ScenePool(args.work / "scenes", "test", args.held_out))
     for seed in range(args.seeds):
         for variant in VARIANTS:
             train_variant(variant, samples, judged, args.work, seed, args.steps)
@@ -175,7 +184,8 @@ def main(arguments: list[str] | None = None) -> None:
     for row in figures:
         print(f"{row['label']}: {row['value']} {row.get('interval', '')}")
     if args.out:
-        command = "python -m patchlight.measure.head_trial --samples SAMPLES --held-out HELD_OUT --scenes SCENES"
+        amount = f"--scenes {args.scenes} --held-out {args.held_out} --steps {args.steps} --seeds {args.seeds}"
+        command = f"python -m patchlight.measure.head_trial --work FOLDER {amount} --out bench/report"
         write_report(args.out, "head-trial", "Ways to train a head, on the embedded model's labels", command, figures)
 
 
