@@ -10,15 +10,13 @@ installed. A refused head leaves the labels there, so that other training option
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import torch
 
-from ..head.collection import label_facts, model_facts
 from ..head.export import write_head
 from ..head.fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
 from ..head.labels import TEACHERS
@@ -33,14 +31,15 @@ from ..methods.support import refused_methods
 from ..models.loading import Loaded
 from .labelling import blank_states, label_picture, usable_rows
 from .options import LabelOptions, TrainOptions
-from .pictures import Picture, PictureSet, differences
+from .pictures import Picture, PictureSet
 from .progress import Progress
 from .questions import Questioner
 from .reservoir import MIN_HELD, Reservoir
+from .run_folder import check_pictures, manifest_of, staged
 from .trainer import Trainer
 from .worth import Worth, figures, judge_worth
 
-PICTURES_FILE, BROWSER_FOLDER = "pictures.json", "browser"
+BROWSER_FOLDER = "browser"
 ROUND_PICTURES = 8
 _MAX_HELD = 100
 _CHECKPOINT_S = 60.0
@@ -88,8 +87,8 @@ def fit_head(
                 f"{out} holds a finished head: use another folder with --out, or replace the head with --overwrite"
             )
         folder = out / RUN_FOLDER
-        _check_pictures(folder, pictures)
-        with claimed(folder, _manifest(loaded, pictures, label)):
+        check_pictures(folder, pictures)
+        with claimed(folder, manifest_of(loaded, pictures, label)):
             fitted = _Session(loaded, pictures.pictures, folder, label, train).run(out, name)
         shutil.rmtree(folder)
         return fitted
@@ -317,44 +316,9 @@ class _Session:
         self._report(out / REPORT_FILE, "passed", reason, worth)
         shutil.copyfile(self._curve, out / CURVE_FILE)
         write_json(out / CONFIG_FILE, asdict(self._train_options))
-        with _staged(out / BROWSER_FOLDER) as browser:
+        with staged(out / BROWSER_FOLDER) as browser:
             head.save_pretrained(browser, facts)
             write_head(head, browser, browser)
             for weights in browser.glob("head.*"):
                 weights.unlink()
         head.save_pretrained(out, facts)
-
-
-@contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` at the end."""
-    temporary = folder.with_name(f".{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    yield temporary
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-
-
-def _manifest(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Mapping[str, Any]:
-    return {
-        "formatVersion": 1,
-        **model_facts(loaded),
-        **label_facts(options.answers, loaded),
-        **{f"option {name}": value for name, value in asdict(options).items()},
-        "pictures": len(pictures.pictures),
-        "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
-    }
-
-
-def _check_pictures(folder: Path, pictures: PictureSet) -> None:
-    """Write the pictures' hashes, or refuse to continue a run with others."""
-    path = folder / PICTURES_FILE
-    now = {picture.name: picture.sha256 for picture in pictures.pictures}
-    if path.exists() and (reason := differences(json.loads(path.read_text()), now)) is not None:
-        raise ValueError(
-            f"{folder} was started with other inputs ({reason}): to resume, use the same pictures; to start again, use "
-            f"another folder or delete this one"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, now)

@@ -1,0 +1,53 @@
+"""The folder of a run of `fit`: what was put in, and folders that appear only when they are complete."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..head.collection import label_facts, model_facts
+from ..head.whole_files import write_json
+from ..models.loading import Loaded
+from .options import LabelOptions
+from .pictures import PictureSet, differences
+
+PICTURES_FILE = "pictures.json"
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `folder` at the end."""
+    temporary = folder.with_name(f".{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    yield temporary
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+
+
+def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Mapping[str, Any]:
+    """Describe everything that determines the labels. Two runs with the same description have the same labels."""
+    return {
+        "formatVersion": 1,
+        **model_facts(loaded),
+        **label_facts(options.answers, loaded),
+        **{f"option {name}": value for name, value in asdict(options).items()},
+        "pictures": len(pictures.pictures),
+        "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
+    }
+
+
+def check_pictures(folder: Path, pictures: PictureSet) -> None:
+    """Write the pictures' hashes, or refuse to continue a run with others."""
+    path = folder / PICTURES_FILE
+    now = {picture.name: picture.sha256 for picture in pictures.pictures}
+    if path.exists() and (reason := differences(json.loads(path.read_text()), now)) is not None:
+        raise ValueError(
+            f"{folder} was started with other inputs ({reason}): to resume, use the same pictures; to start again, use "
+            f"another folder or delete this one"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(path, now)
