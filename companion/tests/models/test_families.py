@@ -324,7 +324,7 @@ def test_the_embedded_model_gets_the_same_inputs_as_in_the_browser(templated: bo
     assert set(reading.inputs) == set(expected)
     for name, value in expected.items():
         assert torch.equal(reading.inputs[name], value), name
-    assert reading.frames[0][2:] == (24, 24, 336, 336)
+    assert reading.frames[0][2:] == (24, 24, 336, 336, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
