@@ -21,6 +21,7 @@ from patchlight.fit.session import label_picture
 from patchlight.head.cache import find_head, heads_folder
 from patchlight.head.example_questions import write_examples
 from patchlight.head.fastrm import FastRM
+from patchlight.head.picture_batches import PictureBatches, PictureTokens
 from patchlight.head.sample_store import shard_questions
 from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
@@ -198,12 +199,25 @@ def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
     assert json.loads((out / "training" / "head-report.json").read_text())["options"]["loss"] == "bce"
 
 
-def test_little_space_holds_a_random_choice_of_the_pictures(inputs: Path, tmp_path: Path):
+def test_little_space_holds_a_random_choice_of_the_pictures(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trained: set[tuple[str, int]] = set()
+    draw = PictureBatches.draw
+
+    def recorded(self: PictureBatches, random: torch.Generator) -> list[PictureTokens]:
+        groups = draw(self, random)
+        trained.update((group.samples._sources[0][0].path.stem, row) for group in groups for row in group.rows.tolist())
+        return groups
+
+    monkeypatch.setattr(PictureBatches, "draw", recorded)
     out = tmp_path / "head"
     main(words(inputs, "--steps", "20", "--disk", "250KB", "--out", str(out), "--seed", "3"))
     folder = out / "training" if (out / "training").exists() else out
     report = json.loads((folder / "head-report.json").read_text())
     assert report["picturesOnDisk"] < report["pictures"]["training"]
+    # Those that left the disk have been trained on too, with each of their tokens.
+    assert len(trained) == report["pictures"]["training"] * 2 * 6
     if folder != out:
         files = list((folder / "pictures").iterdir())
         assert sum(file.stat().st_size for file in files) <= 250_000

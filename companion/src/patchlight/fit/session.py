@@ -10,7 +10,7 @@ installed. A refused head leaves the labels there, so that other training option
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -128,13 +128,16 @@ class _Session:
     def _train(self) -> None:
         """Label and train in turns, then train while the rate falls."""
         trainer, reservoir = self._trainer, self._reservoir
-        for fresh in self._rounds():
+        fresh: dict[int, list[PictureTokens]] = {}
+        for labelled in self._rounds():
+            fresh.update(labelled)
             kept = reservoir.on_disk("training")
-            groups = [group for number in kept if number not in fresh for group in kept[number]]
-            groups += [group for tokens in fresh.values() for group in tokens]
+            first = [group for tokens in fresh.values() for group in tokens]
+            groups = [group for number in kept if number not in fresh for group in kept[number]] + first
             if len(groups) < MIN_HELD:
                 continue
-            self._steps(groups, trainer.steps_due(len(reservoir.entries) / len(self._pictures)))
+            self._steps(groups, trainer.steps_due(len(reservoir.entries) / len(self._pictures)), first)
+            fresh = {}
             if trainer.is_stuck:
                 break
         if reservoir.count("test") < MIN_HELD or not reservoir.on_disk("training"):
@@ -167,10 +170,11 @@ class _Session:
                 self._show()
             yield fresh
 
-    def _steps(self, groups: list[PictureTokens], steps: int) -> None:
+    def _steps(self, groups: list[PictureTokens], steps: int, first: Sequence[PictureTokens] = ()) -> None:
+        """Take steps, more if the tokens of `first` need more to be trained on once."""
         trainer, options = self._trainer, self._train_options
-        batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens)
-        for _ in range(steps):
+        batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens, first=first)
+        for _ in range(max(steps, batches.first_batches)):
             started = time.perf_counter()
             trainer.advance(batches)
             self._progress.trained(time.perf_counter() - started, 1)

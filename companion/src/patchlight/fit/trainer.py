@@ -1,6 +1,6 @@
 """Trains a head on pictures that are still arriving: a constant learning rate while they do, then a falling one.
 
-The planned steps are spread over the pictures. Once all are labelled, or the head has stopped getting better on the
+The planned steps are spread over the pictures; there are more if that takes too few to train once on each label. Once all are labelled, or the head has stopped getting better on the
 pictures held out to check it, the rate falls along a cosine for the last 30 % of the steps. The best head so far is kept.
 """
 
@@ -68,8 +68,10 @@ class Trainer:
 
     @property
     def last_step(self) -> int:
-        """The step at which training ends, as far as is known."""
-        return self.options.steps if self._falls_at is None else self._falls_at + self._falling_steps
+        """The step at which training ends, as far as is known. Many labels take more steps than planned."""
+        if self._falls_at is None:
+            return max(self.options.steps, self.step + self._falling_steps)
+        return self._falls_at + self._falling_steps
 
     @property
     def is_stuck(self) -> bool:
