@@ -17,6 +17,7 @@ from patchlight.cli import serve
 from patchlight.cli.main import build_parser, main
 from patchlight.fit import session
 from patchlight.fit.labelling import LabelledPicture
+from patchlight.fit.reservoir import MIN_HELD
 from patchlight.fit.session import label_picture
 from patchlight.head.cache import find_head, heads_folder
 from patchlight.head.example_questions import write_examples
@@ -203,6 +204,15 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     trained: set[tuple[str, int]] = set()
+    done: list[int] = []
+    steps = session._Session._steps
+
+    def counted(self: session._Session, *arguments: object) -> None:
+        before = self._trainer.step
+        steps(self, *arguments)  # type: ignore[arg-type]
+        done.append(self._trainer.step - before)
+
+    monkeypatch.setattr(session._Session, "_steps", counted)
     draw = PictureBatches.draw
 
     def recorded(self: PictureBatches, random: torch.Generator) -> list[PictureTokens]:
@@ -216,6 +226,9 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     folder = out / "training" if (out / "training").exists() else out
     report = json.loads((folder / "head-report.json").read_text())
     assert report["picturesOnDisk"] < report["pictures"]["training"]
+    # The steps of the constant rate are spread evenly over the training pictures: the first round has at most 17 of them.
+    assert 14 <= sum(done[:-1]) <= 15
+    assert done[0] <= round(14 * (MIN_HELD - 1 + session.ROUND_PICTURES) / report["pictures"]["training"])
     # Those that left the disk have been trained on too, with each of their tokens.
     assert len(trained) == report["pictures"]["training"] * 2 * 6
     if folder != out:

@@ -41,6 +41,8 @@ from .worth import Worth, figures, judge_worth
 
 BROWSER_FOLDER = "browser"
 ROUND_PICTURES = 8
+FAIR_SHARE = 0.5
+"""Labelling may end early once this share of the training pictures is labelled."""
 _MAX_HELD = 100
 _CHECKPOINT_S = 60.0
 
@@ -136,7 +138,7 @@ class _Session:
             groups = [group for number in kept if number not in fresh for group in kept[number]] + first
             if len(groups) < MIN_HELD:
                 continue
-            self._steps(groups, trainer.steps_due(len(reservoir.entries) / len(self._pictures)), first)
+            self._steps(groups, trainer.steps_due(self._share()), first)
             fresh = {}
             if trainer.is_stuck:
                 break
@@ -189,7 +191,7 @@ class _Session:
 
     def _measure(self) -> None:
         trainer = self._trainer
-        measured = trainer.measure(self._checked())
+        measured = trainer.measure(self._checked(), is_counted=self._share() >= FAIR_SHARE)
         self._progress.measured(measured)
         row = {
             "step": trainer.step,
@@ -202,6 +204,13 @@ class _Session:
         }
         with self._curve.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+    def _share(self) -> float:
+        """Return the share of the training pictures that are labelled. Held-out pictures come first, so all that are left
+        are for training.
+        """
+        labelled = self._reservoir.count("training")
+        return labelled / max(1, labelled + len(self._pictures) - len(self._reservoir.entries))
 
     def _checked(self) -> list[PictureTokens]:
         return [group for tokens in self._reservoir.on_disk("check").values() for group in tokens]
