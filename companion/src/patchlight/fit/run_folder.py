@@ -1,5 +1,6 @@
 """The folder of a run of `fit`: what was put in, and folders that appear only when they are complete."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,9 @@ def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> 
         **label_facts(options.answers, loaded),
         **{f"option {name}": value for name, value in asdict(options).items()},
         "pictures": len(pictures.pictures),
-        "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
+        "questionsSha256": hashlib.sha256(
+            json.dumps([[picture.sha256, *picture.asked] for picture in pictures.pictures]).encode()
+        ).hexdigest(),
     }
 
 

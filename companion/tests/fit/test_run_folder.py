@@ -1,0 +1,65 @@
+"""Tests what a run of `patchlight fit` continues from: other inputs are refused, and advice that it gives can be followed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from patchlight.cli.main import main
+from patchlight.fit import session
+from patchlight.head.example_questions import write_examples
+from tests.helpers.tiny_models import save, tiny
+
+PICTURES = 30
+
+
+class Stopped(BaseException):
+    """Ends a run in the middle."""
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model and a folder of pictures."""
+    folder = tmp_path_factory.mktemp("inputs")
+    save(tiny("llava", seed=1, local=True), folder / "model")
+    write_examples(folder / "pictures", PICTURES)
+    return folder
+
+
+@pytest.fixture
+def command(inputs: Path, tmp_path: Path) -> list[str]:
+    of_model = ["fit", "--model", str(inputs / "model"), "--device", "cpu", "--images", str(inputs / "pictures")]
+    return [*of_model, "--per-picture", "1", "--no-written", "--max-new-tokens", "4", "--out", str(tmp_path / "head")]
+
+
+@pytest.fixture
+def stops_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Runs stop when they are about to label this many pictures; None for none. labelled: how many they have labelled."""
+    label_picture, state = session.label_picture, {"most": 1, "labelled": 0}
+
+    def label(*arguments: object) -> object:
+        if state["labelled"] == state["most"]:
+            raise Stopped
+        state["labelled"] += 1
+        return label_picture(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session, "label_picture", label)
+    return state
+
+
+def test_other_questions_about_the_same_pictures_are_refused(
+    command: list[str], inputs: Path, tmp_path: Path, stops_at: dict[str, int], capsys: pytest.CaptureFixture[str]
+):
+    questions = tmp_path / "questions.jsonl"
+
+    def ask(question: str) -> None:
+        rows = [{"image": f"example-{number:03d}.png", "question": question} for number in range(PICTURES)]
+        questions.write_text("".join(json.dumps({**row, "answers": ["yes"]}) + "\n" for row in rows))
+
+    command += ["--data", "jsonl", "--questions", str(questions)]
+    ask("What is this?")
+    with pytest.raises(Stopped):
+        main(command)
+    ask("Where is this?")
+    assert main(command) == 2
+    assert "was started with other inputs or options (SHA-256 of the questions: " in capsys.readouterr().err
