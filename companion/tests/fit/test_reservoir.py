@@ -92,3 +92,13 @@ def test_space_for_too_few_held_out_pictures_is_refused_with_what_is_needed(tmp_
     space = 20 * size_of_one(tmp_path / "one")
     with pytest.raises(NoSpace, match=r"one of them takes [\d.e-]+ MB, so pass --disk \dMB or more"):
         fill(tmp_path / "small", space, range(30), 0)
+
+
+def test_a_reservoir_with_less_space_than_before_makes_room_when_it_is_restored(tmp_path: Path):
+    size = size_of_one(tmp_path / "one")
+    fill(tmp_path / "run", 60 * size, range(60), 1)
+    less = Reservoir(tmp_path / "run", disk_bytes=45 * size, held=10, seed=1)
+    assert less.bytes <= 45 * size
+    kept = sorted(less.on_disk("training"))
+    assert kept == sorted(fill(tmp_path / "small", 45 * size, range(60), 1).on_disk("training"))
+    assert kept == sorted(Reservoir(tmp_path / "run", disk_bytes=45 * size, held=10, seed=1).on_disk("training"))

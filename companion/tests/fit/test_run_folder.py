@@ -63,3 +63,13 @@ def test_other_questions_about_the_same_pictures_are_refused(
     ask("Where is this?")
     assert main(command) == 2
     assert "was started with other inputs or options (SHA-256 of the questions: " in capsys.readouterr().err
+
+
+def test_a_run_continues_with_more_space_as_its_message_advises(
+    command: list[str], stops_at: dict[str, int], capsys: pytest.CaptureFixture[str]
+):
+    assert main([*command, "--disk", "1KB"]) == 2
+    assert "so pass --disk 1MB or more" in capsys.readouterr().err
+    stops_at["most"] = 3
+    with pytest.raises(Stopped):
+        main([*command, "--disk", "1MB"])

@@ -192,3 +192,4 @@ class Reservoir:
         for path in self._folder.iterdir():
             if path not in {self._path(number) for number in self._kept}:
                 path.unlink()
+        self._make_room()

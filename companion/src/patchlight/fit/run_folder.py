@@ -30,12 +30,15 @@ def staged(folder: Path) -> Iterator[Path]:
 
 
 def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Mapping[str, Any]:
-    """Describe everything that determines the labels. Two runs with the same description have the same labels."""
+    """Describe everything that determines the labels. Two runs with the same description have the same labels.
+
+    The space on disk is not among it: a run continues with more or less.
+    """
     return {
         "formatVersion": 1,
         **model_facts(loaded),
         **label_facts(options.answers, loaded),
-        **{f"option {name}": value for name, value in asdict(options).items()},
+        **{f"option {name}": value for name, value in asdict(options).items() if name != "disk_bytes"},
         "pictures": len(pictures.pictures),
         "questionsSha256": hashlib.sha256(
             json.dumps([[picture.sha256, *picture.asked] for picture in pictures.pictures]).encode()

@@ -146,7 +146,8 @@ class _Session:
             skipped = self._skipped()
             raise ValueError(
                 f"only {reservoir.count('check') + reservoir.count('test') + reservoir.count('training')} of "
-                f"{len(self._pictures)} pictures have answers to learn from, too few for a head"
+                f"{len(self._pictures)} pictures have answers to learn from, too few for a head: delete "
+                f"{self._folder}, and run the command with more pictures"
                 + (f"; the first that has none: {skipped[0]}" if skipped else "")
             )
         groups = [group for tokens in reservoir.on_disk("training").values() for group in tokens]
@@ -301,9 +302,9 @@ class _Session:
         self._report(self._folder / REPORT_FILE, "failed", reason, worth)
         self._checkpoint.unlink(missing_ok=True)
         raise TrainingFailed(
-            f"no head was installed. {reason} Try more pictures, pictures that are more like those that you will ask "
-            f"about, more --steps, or another --loss. The labels are kept in {self._folder}: the same command with other "
-            "training options uses them again."
+            f"no head was installed. {reason} Try more --steps or another --loss: the same command uses the labels in "
+            f"{self._folder} again. Or try more pictures, or ones that are more like those that you will ask about: delete "
+            "that folder, and run the command with them."
         )
 
     def _install(self, head: FastRM, worth: Worth, out: Path, name: str) -> None:
