@@ -225,6 +225,7 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     main(words(inputs, "--steps", "20", "--disk", "250KB", "--out", str(out), "--seed", "3"))
     folder = out / "training" if (out / "training").exists() else out
     report = json.loads((folder / "head-report.json").read_text())
+    assert report["labels"]["seed"] == report["options"]["seed"] == 3
     assert report["picturesOnDisk"] < report["pictures"]["training"]
     # The steps of the constant rate are spread evenly over the training pictures: the first round has at most 17 of them.
     assert 14 <= sum(done[:-1]) <= 15
