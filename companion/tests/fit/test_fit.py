@@ -69,7 +69,7 @@ def test_fit_installs_a_head_that_beats_its_controls(inputs: Path, fitted: Path)
     assert report["tokens"] == PICTURES * 2 * 6
     (problem,) = report["skipped"]
     assert "broken.jpg: cannot read this image" in problem
-    assert not (fitted / "training").exists()
+    assert not (fitted / "fit").exists()
     curve = [json.loads(line) for line in (fitted / "head-curve.jsonl").read_text().splitlines()]
     assert curve[-1]["step"] == 600
     assert curve[-1]["spearman"] > curve[0]["spearman"]
@@ -134,19 +134,19 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
         assert result.returncode == -signal.SIGKILL
 
     def journal() -> list[int]:
-        lines = (out / "training" / "journal.jsonl").read_text().splitlines()
+        lines = (out / "fit" / "journal.jsonl").read_text().splitlines()
         return [row["number"] for row in map(json.loads, lines) if "number" in row]
 
     kill("picture", 30)
     assert journal() == list(range(29))
     kill("step", 25)
-    checkpoint = torch.load(out / "training" / "checkpoint.pt", weights_only=True)
+    checkpoint = torch.load(out / "fit" / "checkpoint.pt", weights_only=True)
     assert 0 < checkpoint["step"] <= 24
     labelled = len(journal())
     assert labelled > 29
-    with (out / "training" / "journal.jsonl").open("a") as file:
+    with (out / "fit" / "journal.jsonl").open("a") as file:
         file.write('{"number": 4')  # killed while writing a line
-    damaged = out / "training" / "pictures" / "000003.safetensors"
+    damaged = out / "fit" / "pictures" / "000003.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-8])
 
     added = inputs / "pictures" / "zzz.png"
@@ -192,12 +192,12 @@ def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
     with pytest.raises(FileNotFoundError, match="its training failed"):
         FastRM.from_pretrained(out)
     # Another loss is tried on the same labels. Labelling ended early, because the head had stopped getting better.
-    journal = out / "training" / "journal.jsonl"
+    journal = out / "fit" / "journal.jsonl"
     before = journal.read_text()
     assert main([*command, "--loss", "bce"]) == 2
     assert "no head was installed" in capsys.readouterr().err
     assert journal.read_text().startswith(before)
-    assert json.loads((out / "training" / "head-report.json").read_text())["options"]["loss"] == "bce"
+    assert json.loads((out / "fit" / "head-report.json").read_text())["options"]["loss"] == "bce"
 
 
 def test_little_space_holds_a_random_choice_of_the_pictures(
@@ -223,7 +223,7 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     monkeypatch.setattr(PictureBatches, "draw", recorded)
     out = tmp_path / "head"
     main(words(inputs, "--steps", "20", "--disk", "250KB", "--out", str(out), "--seed", "3"))
-    folder = out / "training" if (out / "training").exists() else out
+    folder = out / "fit" if (out / "fit").exists() else out
     report = json.loads((folder / "head-report.json").read_text())
     assert report["labels"]["seed"] == report["options"]["seed"] == 3
     assert report["picturesOnDisk"] < report["pictures"]["training"]

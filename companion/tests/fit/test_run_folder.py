@@ -73,3 +73,13 @@ def test_a_run_continues_with_more_space_as_its_message_advises(
     stops_at["most"] = 3
     with pytest.raises(Stopped):
         main([*command, "--disk", "1MB"])
+
+
+def test_a_fit_leaves_the_checkpoint_of_a_training_alone(command: list[str], tmp_path: Path, stops_at: dict[str, int]):
+    checkpoint = tmp_path / "head" / "training" / "checkpoint.pt"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"of `patchlight train`")
+    with pytest.raises(Stopped):
+        main(command)
+    assert checkpoint.read_bytes() == b"of `patchlight train`"
+    assert (tmp_path / "head" / "fit" / "journal.jsonl").exists()

@@ -2,7 +2,7 @@
 
 fit_head -> _Session.run -> (label_picture -> Reservoir.add, Trainer.advance)* -> judge_worth -> _install
 
-Everything that a killed run continues from is in the subfolder `training` of the output folder: the pictures' hashes,
+Everything that a killed run continues from is in the subfolder `fit` of the output folder: the pictures' hashes,
 the journal and the files of the labelled pictures, and a checkpoint of the training. It is removed when a head is
 installed. A refused head leaves the labels there, so that other training options can be tried on them.
 """
@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 import torch
 
 from ..head.export import write_head
-from ..head.fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
+from ..head.fastrm import FACTS_FILE, FIT_FOLDER, REPORT_FILE, FastRM, HeadFacts
 from ..head.labels import TEACHERS
 from ..head.picture_batches import PictureBatches, PictureTokens
 from ..head.sample_store import HeadSamples, shard_questions
@@ -88,7 +88,7 @@ def fit_head(
             raise ValueError(
                 f"{out} holds a finished head: use another folder with --out, or replace the head with --overwrite"
             )
-        folder = out / RUN_FOLDER
+        folder = out / FIT_FOLDER
         check_pictures(folder, pictures)
         with claimed(folder, manifest_of(loaded, pictures, label)):
             fitted = _Session(loaded, pictures.pictures, folder, label, train).run(out, name)
