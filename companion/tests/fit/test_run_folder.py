@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from patchlight.cli.main import main
-from patchlight.fit import session
+from patchlight.fit import run_folder, session
 from patchlight.head.example_questions import write_examples
 from tests.helpers.tiny_models import save, tiny
 
@@ -83,3 +83,31 @@ def test_a_fit_leaves_the_checkpoint_of_a_training_alone(command: list[str], tmp
         main(command)
     assert checkpoint.read_bytes() == b"of `patchlight train`"
     assert (tmp_path / "head" / "fit" / "journal.jsonl").exists()
+
+
+def test_labels_of_unknown_origin_are_refused(
+    command: list[str], tmp_path: Path, stops_at: dict[str, int], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(Stopped):
+        main(command)
+    (tmp_path / "head" / "fit" / "manifest.json").unlink()
+    assert main(command) == 2
+    assert "holds labels but no manifest.json, so it is unknown what they were made from" in capsys.readouterr().err
+
+
+def test_a_folder_whose_removal_was_killed_is_gone_and_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "fit"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+
+    def killed(*_: object, **__: object) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder.shutil, "rmtree", killed)
+        with pytest.raises(Stopped):
+            run_folder.remove(folder)
+    assert not folder.exists()
+    assert list(tmp_path.iterdir()) != []
+    run_folder.sweep(folder)
+    assert list(tmp_path.iterdir()) == []

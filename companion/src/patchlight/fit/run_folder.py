@@ -11,9 +11,11 @@ from typing import Any
 
 from ..head.collection import label_facts, model_facts
 from ..head.whole_files import write_json
+from ..head.work_folder import MANIFEST_FILE
 from ..models.loading import Loaded
 from .options import LabelOptions
 from .pictures import PictureSet, differences
+from .reservoir import JOURNAL_FILE
 
 PICTURES_FILE = "pictures.json"
 
@@ -27,6 +29,30 @@ def staged(folder: Path) -> Iterator[Path]:
     yield temporary
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder. A process that is killed in the middle leaves nothing under its name; see `sweep`."""
+    folder.rename(_removed(folder))
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what is left of a folder that a killed process was removing."""
+    shutil.rmtree(_removed(folder), ignore_errors=True)
+
+
+def _removed(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-removed")
+
+
+def check_origin(folder: Path) -> None:
+    """Refuse labels without a manifest. Raises ValueError."""
+    if (folder / JOURNAL_FILE).exists() and not (folder / MANIFEST_FILE).exists():
+        raise ValueError(
+            f"{folder} holds labels but no {MANIFEST_FILE}, so it is unknown what they were made from: delete the folder, "
+            "or use another one with --out"
+        )
 
 
 def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ from .pictures import Picture, PictureSet
 from .progress import Progress
 from .questions import Questioner
 from .reservoir import MIN_HELD, Reservoir
-from .run_folder import check_pictures, manifest_of, staged
+from .run_folder import check_origin, check_pictures, manifest_of, remove, staged, sweep
 from .trainer import Trainer
 from .worth import Worth, figures, judge_worth
 
@@ -84,15 +84,17 @@ def fit_head(
     """
     check_model(loaded, label)
     with locked(out):
+        sweep(out / FIT_FOLDER)
         if (out / FACTS_FILE).exists() and not overwrite:
             raise ValueError(
                 f"{out} holds a finished head: use another folder with --out, or replace the head with --overwrite"
             )
         folder = out / FIT_FOLDER
+        check_origin(folder)
         check_pictures(folder, pictures)
         with claimed(folder, manifest_of(loaded, pictures, label)):
             fitted = _Session(loaded, pictures.pictures, folder, label, train).run(out, name)
-        shutil.rmtree(folder)
+        remove(folder)
         return fitted
 
 
