@@ -1,13 +1,20 @@
 """Tests what a run of `patchlight fit` continues from: other inputs are refused, and advice that it gives can be followed."""
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from patchlight.cli.main import main
 from patchlight.fit import run_folder, session
+from patchlight.fit.labelling import label_picture
+from patchlight.fit.options import LabelOptions
+from patchlight.fit.pictures import Picture
+from patchlight.fit.questions import Questioner
 from patchlight.head.example_questions import write_examples
+from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
 
 PICTURES = 30
@@ -111,3 +118,15 @@ def test_a_folder_whose_removal_was_killed_is_gone_and_swept(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) != []
     run_folder.sweep(folder)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse names that are not UTF-8")
+def test_a_picture_whose_name_is_not_utf_8_is_named_when_it_cannot_be_read(inputs: Path, tmp_path: Path):
+    bad = tmp_path / os.fsdecode(b"bad-\xff.png")
+    bad.write_bytes(b"no picture")
+    loaded = load(LoadOptions(model=str(inputs / "model"), device="cpu"))
+    questioner = Questioner(loaded, most=1, written=False, seed=0)
+    labelled = label_picture(loaded, Picture("bad", bad, "00"), questioner, LabelOptions(written=False))
+    (problem,) = labelled.problems
+    assert "bad-\\udcff.png: cannot read this image" in problem
+    problem.encode()

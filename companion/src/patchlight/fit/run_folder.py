@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..head.collection import label_facts, model_facts
-from ..head.whole_files import write_json
+from ..head.whole_files import write_text
 from ..head.work_folder import MANIFEST_FILE
 from ..models.loading import Loaded
 from .options import LabelOptions
@@ -82,4 +82,5 @@ def check_pictures(folder: Path, pictures: PictureSet) -> None:
             f"another folder or delete this one"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, now)
+    # ASCII, because the names of files need not be UTF-8.
+    write_text(path, json.dumps(now, indent=1) + "\n")
