@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from patchlight.cli.main import main
-from patchlight.fit import run_folder, session
+from patchlight.fit import labelling, run_folder, session
 from patchlight.fit.labelling import label_picture
 from patchlight.fit.options import LabelOptions
 from patchlight.fit.pictures import Picture
 from patchlight.fit.questions import Questioner
+from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.example_questions import write_examples
 from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
@@ -130,3 +133,35 @@ def test_a_picture_whose_name_is_not_utf_8_is_named_when_it_cannot_be_read(input
     (problem,) = labelled.problems
     assert "bad-\\udcff.png: cannot read this image" in problem
     problem.encode()
+
+
+def test_a_picture_whose_patch_states_are_not_finite_is_left_out_as_a_problem(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    answer_sample = labelling.answer_sample
+
+    def broken(*arguments: object) -> SampleAnswer:
+        answer = answer_sample(*arguments)  # type: ignore[arg-type]
+        states = answer.patch_states.clone()
+        states[3, 0] = torch.inf
+        return answer._replace(patch_states=states)
+
+    monkeypatch.setattr(labelling, "answer_sample", broken)
+    loaded = load(LoadOptions(model=str(inputs / "model"), device="cpu"))
+    questioner = Questioner(loaded, most=1, written=False, seed=0)
+    picture = Picture("0", inputs / "pictures" / "example-000.png", "00")
+    labelled = label_picture(loaded, picture, questioner, LabelOptions(written=False, max_new_tokens=4))
+    assert labelled.content.tokens == 0
+    (problem,) = labelled.problems
+    assert "example-000.png: patch states are not finite" in problem
+
+
+def test_a_loss_that_is_not_finite_has_advice_of_its_own(command: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main([*command, "--steps", "20", "--learning-rate", "1e30"]) == 2
+    error = capsys.readouterr().err
+    assert re.search(
+        r"no head was installed\. (At step \d+, the loss is|The head's probabilities are not finite)", error
+    )
+    assert "Try a lower --learning-rate (this run had 1e+30)" in error
+    assert "--dtype float32" in error
+    assert "--loss" not in error

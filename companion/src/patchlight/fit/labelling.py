@@ -43,6 +43,9 @@ def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, opti
         except ValueError as reason:
             problems.append(_printable(f"{reason} (question: {question})"))
             continue
+        if not answer.patch_states.isfinite().all():
+            problems.append(_printable(f"{picture.path}: patch states are not finite (question: {question})"))
+            continue
         content.add(question, picture.sha256, answer, None)
         grid = [[frame.rows, frame.cols] for frame in answer.frames]
     return LabelledPicture(content, problems, grid)
@@ -54,7 +57,7 @@ def _printable(text: str) -> str:
 
 
 def usable_rows(samples: HeadSamples) -> torch.Tensor:
-    """Return the token rows that a head can be trained on: with a map of their own token, and finite states."""
+    """Return the token rows that a head can be trained on: with a map of their own token, and a finite query state."""
     rows = token_rows(samples)
     return rows[samples.columns["query_states"][rows].isfinite().all(1)]
 

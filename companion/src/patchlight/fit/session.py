@@ -119,13 +119,24 @@ class _Session:
         try:
             self._train()
         except NotFinite as reason:
-            self._refuse(f"{reason}.", None)
+            text = str(reason)
+            self._refuse(
+                f"{text[:1].upper()}{text[1:]}.",
+                f"Try a lower --learning-rate (this run had {self._trainer.rate:g}): the same command uses the labels in "
+                f"{self._folder} again. Or delete that folder, and run the command with --dtype float32.",
+            )
         finally:
             self._progress.close()
         head = self._trainer.best_head()
         worth = self._judge(head)
         if worth.refused is not None:
-            self._refuse(worth.refused, worth)
+            self._refuse(
+                worth.refused,
+                "Try more --steps or another --loss: the same command uses the labels in "
+                f"{self._folder} again. Or try more pictures, or ones that are more like those that you will ask about: "
+                "delete that folder, and run the command with them.",
+                worth,
+            )
         self._install(head, worth, out, name)
         return Fitted(head, worth, self._reservoir.tokens, self._skipped())
 
@@ -299,15 +310,11 @@ class _Session:
             },
         )
 
-    def _refuse(self, reason: str, worth: Worth | None) -> NoReturn:
+    def _refuse(self, reason: str, advice: str, worth: Worth | None = None) -> NoReturn:
         """End the run without a head, and keep its labels, its curve and a report."""
         self._report(self._folder / REPORT_FILE, "failed", reason, worth)
         self._checkpoint.unlink(missing_ok=True)
-        raise TrainingFailed(
-            f"no head was installed. {reason} Try more --steps or another --loss: the same command uses the labels in "
-            f"{self._folder} again. Or try more pictures, or ones that are more like those that you will ask about: delete "
-            "that folder, and run the command with them."
-        )
+        raise TrainingFailed(f"no head was installed. {reason} {advice}")
 
     def _install(self, head: FastRM, worth: Worth, out: Path, name: str) -> None:
         loaded, best = self._loaded, self._trainer.best
