@@ -17,10 +17,12 @@ from patchlight.cli import serve
 from patchlight.cli.main import build_parser, main
 from patchlight.fit import session
 from patchlight.fit.labelling import LabelledPicture
+from patchlight.fit.reservoir import MIN_HELD
 from patchlight.fit.session import label_picture
 from patchlight.head.cache import find_head, heads_folder
 from patchlight.head.example_questions import write_examples
 from patchlight.head.fastrm import FastRM
+from patchlight.head.picture_batches import PictureBatches, PictureTokens
 from patchlight.head.sample_store import shard_questions
 from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
@@ -67,7 +69,7 @@ def test_fit_installs_a_head_that_beats_its_controls(inputs: Path, fitted: Path)
     assert report["tokens"] == PICTURES * 2 * 6
     (problem,) = report["skipped"]
     assert "broken.jpg: cannot read this image" in problem
-    assert not (fitted / "training").exists()
+    assert not (fitted / "fit").exists()
     curve = [json.loads(line) for line in (fitted / "head-curve.jsonl").read_text().splitlines()]
     assert curve[-1]["step"] == 600
     assert curve[-1]["spearman"] > curve[0]["spearman"]
@@ -132,19 +134,19 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
         assert result.returncode == -signal.SIGKILL
 
     def journal() -> list[int]:
-        lines = (out / "training" / "journal.jsonl").read_text().splitlines()
+        lines = (out / "fit" / "journal.jsonl").read_text().splitlines()
         return [row["number"] for row in map(json.loads, lines) if "number" in row]
 
     kill("picture", 30)
     assert journal() == list(range(29))
     kill("step", 25)
-    checkpoint = torch.load(out / "training" / "checkpoint.pt", weights_only=True)
+    checkpoint = torch.load(out / "fit" / "checkpoint.pt", weights_only=True)
     assert 0 < checkpoint["step"] <= 24
     labelled = len(journal())
     assert labelled > 29
-    with (out / "training" / "journal.jsonl").open("a") as file:
+    with (out / "fit" / "journal.jsonl").open("a") as file:
         file.write('{"number": 4')  # killed while writing a line
-    damaged = out / "training" / "pictures" / "000003.safetensors"
+    damaged = out / "fit" / "pictures" / "000003.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:-8])
 
     added = inputs / "pictures" / "zzz.png"
@@ -190,20 +192,46 @@ def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
     with pytest.raises(FileNotFoundError, match="its training failed"):
         FastRM.from_pretrained(out)
     # Another loss is tried on the same labels. Labelling ended early, because the head had stopped getting better.
-    journal = out / "training" / "journal.jsonl"
+    journal = out / "fit" / "journal.jsonl"
     before = journal.read_text()
     assert main([*command, "--loss", "bce"]) == 2
     assert "no head was installed" in capsys.readouterr().err
     assert journal.read_text().startswith(before)
-    assert json.loads((out / "training" / "head-report.json").read_text())["options"]["loss"] == "bce"
+    assert json.loads((out / "fit" / "head-report.json").read_text())["options"]["loss"] == "bce"
 
 
-def test_little_space_holds_a_random_choice_of_the_pictures(inputs: Path, tmp_path: Path):
+def test_little_space_holds_a_random_choice_of_the_pictures(
+    inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trained: set[tuple[str, int]] = set()
+    done: list[int] = []
+    steps = session._Session._steps
+
+    def counted(self: session._Session, *arguments: object) -> None:
+        before = self._trainer.step
+        steps(self, *arguments)  # type: ignore[arg-type]
+        done.append(self._trainer.step - before)
+
+    monkeypatch.setattr(session._Session, "_steps", counted)
+    draw = PictureBatches.draw
+
+    def recorded(self: PictureBatches, random: torch.Generator) -> list[PictureTokens]:
+        groups = draw(self, random)
+        trained.update((group.samples._sources[0][0].path.stem, row) for group in groups for row in group.rows.tolist())
+        return groups
+
+    monkeypatch.setattr(PictureBatches, "draw", recorded)
     out = tmp_path / "head"
     main(words(inputs, "--steps", "20", "--disk", "250KB", "--out", str(out), "--seed", "3"))
-    folder = out / "training" if (out / "training").exists() else out
+    folder = out / "fit" if (out / "fit").exists() else out
     report = json.loads((folder / "head-report.json").read_text())
+    assert report["labels"]["seed"] == report["options"]["seed"] == 3
     assert report["picturesOnDisk"] < report["pictures"]["training"]
+    # The steps of the constant rate are spread evenly over the training pictures: the first round has at most 17 of them.
+    assert 14 <= sum(done[:-1]) <= 15
+    assert done[0] <= round(14 * (MIN_HELD - 1 + session.ROUND_PICTURES) / report["pictures"]["training"])
+    # Those that left the disk have been trained on too, with each of their tokens.
+    assert len(trained) == report["pictures"]["training"] * 2 * 6
     if folder != out:
         files = list((folder / "pictures").iterdir())
         assert sum(file.stat().st_size for file in files) <= 250_000

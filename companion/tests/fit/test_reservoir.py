@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from patchlight.fit.labelling import LabelledPicture
+from patchlight.fit.pictures import Picture, PictureSet
 from patchlight.fit.reservoir import NoSpace, Reservoir
+from patchlight.fit.run_folder import check_pictures
 from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.labels import Labels
 from patchlight.head.sample_store import ShardContent
@@ -92,3 +94,28 @@ def test_space_for_too_few_held_out_pictures_is_refused_with_what_is_needed(tmp_
     space = 20 * size_of_one(tmp_path / "one")
     with pytest.raises(NoSpace, match=r"one of them takes [\d.e-]+ MB, so pass --disk \dMB or more"):
         fill(tmp_path / "small", space, range(30), 0)
+
+
+def test_a_reservoir_with_less_space_than_before_makes_room_when_it_is_restored(tmp_path: Path):
+    size = size_of_one(tmp_path / "one")
+    fill(tmp_path / "run", 60 * size, range(60), 1)
+    less = Reservoir(tmp_path / "run", disk_bytes=45 * size, held=10, seed=1)
+    assert less.bytes <= 45 * size
+    kept = sorted(less.on_disk("training"))
+    assert kept == sorted(fill(tmp_path / "small", 45 * size, range(60), 1).on_disk("training"))
+    assert kept == sorted(Reservoir(tmp_path / "run", disk_bytes=45 * size, held=10, seed=1).on_disk("training"))
+
+
+@pytest.mark.parametrize("name", ["a\u2028b", "a\u2029b", "a\u0085b", "a\udcffb"])
+def test_any_name_of_a_file_survives_a_restart(tmp_path: Path, name: str):
+    reservoir = fill(tmp_path, 10**9, range(2), 0)
+    problem = f"{name}.jpg: cannot read this image"
+    reservoir.add(2, LabelledPicture(ShardContent(), [problem], []))
+    again = Reservoir(tmp_path, disk_bytes=10**9, held=10, seed=0)
+    assert again.entries == reservoir.entries
+    assert again.entries[2].problems == [problem]
+    picture = Picture(name, tmp_path, "00")
+    for _ in range(2):
+        check_pictures(tmp_path, PictureSet([picture], {}))
+    with pytest.raises(ValueError, match="1 changed"):
+        check_pictures(tmp_path, PictureSet([picture._replace(sha256="01")], {}))

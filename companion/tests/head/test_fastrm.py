@@ -267,7 +267,9 @@ def test_a_head_s_incomplete_files_are_named(tmp_path: Path):
     weights.write_bytes(weights.read_bytes()[:-1])
     with pytest.raises(OSError, match=r"head\.safetensors is incomplete"):
         FastRM.from_pretrained(tmp_path)
-    with pytest.raises(OSError, match=r"there is no .*head\.json: pass a folder that `patchlight train` wrote"):
+    with pytest.raises(
+        OSError, match=r"there is no .*head\.json: pass a folder that `patchlight fit` or `patchlight train` wrote"
+    ):
         FastRM.from_pretrained(tmp_path / "nowhere")
 
 

@@ -38,6 +38,22 @@ def test_a_batch_is_full_and_takes_few_tokens_of_one_picture_at_a_time(tmp_path:
     assert all(torch.equal(one.rows, other.rows) for one, other in zip(batch, again, strict=True))
 
 
+def test_new_pictures_are_drawn_once_before_any_other(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples")
+    pictures = by_picture(samples, torch.arange(len(samples)))
+    new = pictures[:3]
+    batches = PictureBatches(pictures[3:], batch=5, picture_tokens=2, first=new)
+    random = torch.Generator().manual_seed(0)
+    drawn = [batches.draw(random) for _ in range(batches.first_batches + 1)]
+    expected = torch.cat([picture.rows for picture in new]).tolist()
+    rows = torch.cat([picture.rows for batch in drawn for picture in batch]).tolist()
+    assert sorted(rows[: len(expected)]) == sorted(expected)
+    assert not set(rows[len(expected) :]) & set(expected)
+    assert len(rows) == 5 * len(drawn)
+    # A batch has tokens of several pictures, although the first picture alone could fill it.
+    assert len({picture.image for picture in drawn[0]}) == 3
+
+
 @pytest.mark.parametrize("ragged", [True, False])
 def test_grouped_logits_equal_those_of_each_token_alone(tmp_path: Path, ragged: bool):
     samples, head = write_samples(tmp_path / "samples", ragged=ragged), planted_head()

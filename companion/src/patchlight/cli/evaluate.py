@@ -28,7 +28,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_model_arguments(parser)
     add_data_arguments(parser)
-    parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
+    parser.add_argument(
+        "--head", type=Path, required=True, help="folder that `patchlight fit` or `patchlight train` wrote"
+    )
     add_force_head(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the results; finished parts are kept")
     parser.add_argument(

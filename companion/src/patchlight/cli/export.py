@@ -11,7 +11,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="export a trained head for the browser",
         description="Export a trained head as two ONNX graphs, a weights file and a manifest.",
     )
-    parser.add_argument("--head", type=Path, required=True, help="folder that `patchlight train` wrote")
+    parser.add_argument(
+        "--head", type=Path, required=True, help="folder that `patchlight fit` or `patchlight train` wrote"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for the exported files")
     parser.set_defaults(run=run, extra="train")
 

@@ -91,7 +91,11 @@ def run(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     train = TrainOptions(
-        steps=arguments.steps, loss=arguments.loss, rank=arguments.rank, learning_rate=arguments.learning_rate
+        steps=arguments.steps,
+        loss=arguments.loss,
+        rank=arguments.rank,
+        learning_rate=arguments.learning_rate,
+        seed=arguments.seed,
     )
     options = model_options(arguments)
     pictures = _pictures(arguments)

@@ -39,7 +39,7 @@ class EvaluateOptions:
 
     model: LoadOptions
     head: Path
-    """Folder that `patchlight train` wrote."""
+    """Folder that `patchlight fit` or `patchlight train` wrote."""
     force_head: bool = False
     """Use the head even if it was trained on another model."""
     data: DataOptions

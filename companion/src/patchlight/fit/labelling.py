@@ -36,20 +36,28 @@ def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, opti
             else questioner.of_picture(open_image(Sample(picture.name, picture.path, "", ())), picture.sha256)
         )
     except ValueError as reason:
-        return LabelledPicture(content, [str(reason)], [])
+        return LabelledPicture(content, [_printable(str(reason))], [])
     for question in questions:
         try:
             answer = answer_sample(loaded, Sample(picture.name, picture.path, question, ()), options.answers)
         except ValueError as reason:
-            problems.append(f"{reason} (question: {question})")
+            problems.append(_printable(f"{reason} (question: {question})"))
+            continue
+        if not answer.patch_states.isfinite().all():
+            problems.append(_printable(f"{picture.path}: patch states are not finite (question: {question})"))
             continue
         content.add(question, picture.sha256, answer, None)
         grid = [[frame.rows, frame.cols] for frame in answer.frames]
     return LabelledPicture(content, problems, grid)
 
 
+def _printable(text: str) -> str:
+    """Escape what cannot be encoded: the names of files need not be UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def usable_rows(samples: HeadSamples) -> torch.Tensor:
-    """Return the token rows that a head can be trained on: with a map of their own token, and finite states."""
+    """Return the token rows that a head can be trained on: with a map of their own token, and a finite query state."""
     rows = token_rows(samples)
     return rows[samples.columns["query_states"][rows].isfinite().all(1)]
 

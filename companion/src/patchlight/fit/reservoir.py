@@ -164,15 +164,15 @@ class Reservoir:
 
     def _append(self, row: dict[str, Any]) -> None:
         with self._journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            file.write(_line(row))
             file.flush()
             os.fsync(file.fileno())
 
     def _restore(self) -> None:
         """Read the journal. A picture whose file is missing or damaged is to be labelled again."""
-        lines = self._journal.read_text(encoding="utf-8").splitlines(keepends=True) if self._journal.exists() else []
-        # The last line is incomplete if the process was killed while writing it.
-        rows = [json.loads(line) for line in lines if line.endswith("\n")]
+        text = self._journal.read_text(encoding="utf-8") if self._journal.exists() else ""
+        # What follows the last line break is incomplete: the process was killed while writing it.
+        rows = [json.loads(line) for line in text.split("\n")[:-1]]
         evicted = {row["evicted"] for row in rows if "evicted" in row}
         kept: list[dict[str, Any]] = []
         for row in (row for row in rows if "number" in row):
@@ -187,8 +187,14 @@ class Reservoir:
                 self._kept[entry.number] = _Kept.of(path)
             elif entry.role == "training":
                 self._limit = min(self._limit, self._key(entry.number))
-        if lines:
-            write_text(self._journal, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept))
+        if text:
+            write_text(self._journal, "".join(_line(row) for row in kept))
         for path in self._folder.iterdir():
             if path not in {self._path(number) for number in self._kept}:
                 path.unlink()
+        self._make_room()
+
+
+def _line(row: dict[str, Any]) -> str:
+    """Return a line of the journal. It is ASCII, because the names of files need not be UTF-8."""
+    return json.dumps(row) + "\n"

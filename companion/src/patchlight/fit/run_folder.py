@@ -1,5 +1,6 @@
 """The folder of a run of `fit`: what was put in, and folders that appear only when they are complete."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
@@ -9,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from ..head.collection import label_facts, model_facts
-from ..head.whole_files import write_json
+from ..head.whole_files import write_text
+from ..head.work_folder import MANIFEST_FILE
 from ..models.loading import Loaded
 from .options import LabelOptions
 from .pictures import PictureSet, differences
+from .reservoir import JOURNAL_FILE
 
 PICTURES_FILE = "pictures.json"
 
@@ -28,15 +31,44 @@ def staged(folder: Path) -> Iterator[Path]:
     temporary.rename(folder)
 
 
+def remove(folder: Path) -> None:
+    """Remove a folder. A process that is killed in the middle leaves nothing under its name; see `sweep`."""
+    folder.rename(_removed(folder))
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what is left of a folder that a killed process was removing."""
+    shutil.rmtree(_removed(folder), ignore_errors=True)
+
+
+def _removed(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-removed")
+
+
+def check_origin(folder: Path) -> None:
+    """Refuse labels without a manifest. Raises ValueError."""
+    if (folder / JOURNAL_FILE).exists() and not (folder / MANIFEST_FILE).exists():
+        raise ValueError(
+            f"{folder} holds labels but no {MANIFEST_FILE}, so it is unknown what they were made from: delete the folder, "
+            "or use another one with --out"
+        )
+
+
 def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> Mapping[str, Any]:
-    """Describe everything that determines the labels. Two runs with the same description have the same labels."""
+    """Describe everything that determines the labels. Two runs with the same description have the same labels.
+
+    The space on disk is not among it: a run continues with more or less.
+    """
     return {
         "formatVersion": 1,
         **model_facts(loaded),
         **label_facts(options.answers, loaded),
-        **{f"option {name}": value for name, value in asdict(options).items()},
+        **{f"option {name}": value for name, value in asdict(options).items() if name != "disk_bytes"},
         "pictures": len(pictures.pictures),
-        "questionsAsked": sum(len(picture.asked) for picture in pictures.pictures),
+        "questionsSha256": hashlib.sha256(
+            json.dumps([[picture.sha256, *picture.asked] for picture in pictures.pictures]).encode()
+        ).hexdigest(),
     }
 
 
@@ -50,4 +82,5 @@ def check_pictures(folder: Path, pictures: PictureSet) -> None:
             f"another folder or delete this one"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, now)
+    # ASCII, because the names of files need not be UTF-8.
+    write_text(path, json.dumps(now, indent=1) + "\n")

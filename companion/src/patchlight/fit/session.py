@@ -2,7 +2,7 @@
 
 fit_head -> _Session.run -> (label_picture -> Reservoir.add, Trainer.advance)* -> judge_worth -> _install
 
-Everything that a killed run continues from is in the subfolder `training` of the output folder: the pictures' hashes,
+Everything that a killed run continues from is in the subfolder `fit` of the output folder: the pictures' hashes,
 the journal and the files of the labelled pictures, and a checkpoint of the training. It is removed when a head is
 installed. A refused head leaves the labels there, so that other training options can be tried on them.
 """
@@ -10,7 +10,7 @@ installed. A refused head leaves the labels there, so that other training option
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -18,7 +18,7 @@ from typing import NamedTuple, NoReturn
 import torch
 
 from ..head.export import write_head
-from ..head.fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
+from ..head.fastrm import FACTS_FILE, FIT_FOLDER, REPORT_FILE, FastRM, HeadFacts
 from ..head.labels import TEACHERS
 from ..head.picture_batches import PictureBatches, PictureTokens
 from ..head.sample_store import HeadSamples, shard_questions
@@ -35,12 +35,14 @@ from .pictures import Picture, PictureSet
 from .progress import Progress
 from .questions import Questioner
 from .reservoir import MIN_HELD, Reservoir
-from .run_folder import check_pictures, manifest_of, staged
+from .run_folder import check_origin, check_pictures, manifest_of, remove, staged, sweep
 from .trainer import Trainer
 from .worth import Worth, figures, judge_worth
 
 BROWSER_FOLDER = "browser"
 ROUND_PICTURES = 8
+FAIR_SHARE = 0.5
+"""Labelling may end early once this share of the training pictures is labelled."""
 _MAX_HELD = 100
 _CHECKPOINT_S = 60.0
 
@@ -82,15 +84,17 @@ def fit_head(
     """
     check_model(loaded, label)
     with locked(out):
+        sweep(out / FIT_FOLDER)
         if (out / FACTS_FILE).exists() and not overwrite:
             raise ValueError(
                 f"{out} holds a finished head: use another folder with --out, or replace the head with --overwrite"
             )
-        folder = out / RUN_FOLDER
+        folder = out / FIT_FOLDER
+        check_origin(folder)
         check_pictures(folder, pictures)
         with claimed(folder, manifest_of(loaded, pictures, label)):
             fitted = _Session(loaded, pictures.pictures, folder, label, train).run(out, name)
-        shutil.rmtree(folder)
+        remove(folder)
         return fitted
 
 
@@ -115,33 +119,48 @@ class _Session:
         try:
             self._train()
         except NotFinite as reason:
-            self._refuse(f"{reason}.", None)
+            text = str(reason)
+            self._refuse(
+                f"{text[:1].upper()}{text[1:]}.",
+                f"Try a lower --learning-rate (this run had {self._trainer.rate:g}): the same command uses the labels in "
+                f"{self._folder} again. Or delete that folder, and run the command with --dtype float32.",
+            )
         finally:
             self._progress.close()
         head = self._trainer.best_head()
         worth = self._judge(head)
         if worth.refused is not None:
-            self._refuse(worth.refused, worth)
+            self._refuse(
+                worth.refused,
+                "Try more --steps or another --loss: the same command uses the labels in "
+                f"{self._folder} again. Or try more pictures, or ones that are more like those that you will ask about: "
+                "delete that folder, and run the command with them.",
+                worth,
+            )
         self._install(head, worth, out, name)
         return Fitted(head, worth, self._reservoir.tokens, self._skipped())
 
     def _train(self) -> None:
         """Label and train in turns, then train while the rate falls."""
         trainer, reservoir = self._trainer, self._reservoir
-        for fresh in self._rounds():
+        fresh: dict[int, list[PictureTokens]] = {}
+        for labelled in self._rounds():
+            fresh.update(labelled)
             kept = reservoir.on_disk("training")
-            groups = [group for number in kept if number not in fresh for group in kept[number]]
-            groups += [group for tokens in fresh.values() for group in tokens]
+            first = [group for tokens in fresh.values() for group in tokens]
+            groups = [group for number in kept if number not in fresh for group in kept[number]] + first
             if len(groups) < MIN_HELD:
                 continue
-            self._steps(groups, trainer.steps_due(len(reservoir.entries) / len(self._pictures)))
+            self._steps(groups, trainer.steps_due(self._share()), first)
+            fresh = {}
             if trainer.is_stuck:
                 break
         if reservoir.count("test") < MIN_HELD or not reservoir.on_disk("training"):
             skipped = self._skipped()
             raise ValueError(
                 f"only {reservoir.count('check') + reservoir.count('test') + reservoir.count('training')} of "
-                f"{len(self._pictures)} pictures have answers to learn from, too few for a head"
+                f"{len(self._pictures)} pictures have answers to learn from, too few for a head: delete "
+                f"{self._folder}, and run the command with more pictures"
                 + (f"; the first that has none: {skipped[0]}" if skipped else "")
             )
         groups = [group for tokens in reservoir.on_disk("training").values() for group in tokens]
@@ -167,10 +186,11 @@ class _Session:
                 self._show()
             yield fresh
 
-    def _steps(self, groups: list[PictureTokens], steps: int) -> None:
+    def _steps(self, groups: list[PictureTokens], steps: int, first: Sequence[PictureTokens] = ()) -> None:
+        """Take steps, more if the tokens of `first` need more to be trained on once."""
         trainer, options = self._trainer, self._train_options
-        batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens)
-        for _ in range(steps):
+        batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens, first=first)
+        for _ in range(max(steps, batches.first_batches)):
             started = time.perf_counter()
             trainer.advance(batches)
             self._progress.trained(time.perf_counter() - started, 1)
@@ -185,7 +205,7 @@ class _Session:
 
     def _measure(self) -> None:
         trainer = self._trainer
-        measured = trainer.measure(self._checked())
+        measured = trainer.measure(self._checked(), is_counted=self._share() >= FAIR_SHARE)
         self._progress.measured(measured)
         row = {
             "step": trainer.step,
@@ -198,6 +218,13 @@ class _Session:
         }
         with self._curve.open("a") as file:
             file.write(json.dumps(row) + "\n")
+
+    def _share(self) -> float:
+        """Return the share of the training pictures that are labelled. Held-out pictures come first, so all that are left
+        are for training.
+        """
+        labelled = self._reservoir.count("training")
+        return labelled / max(1, labelled + len(self._pictures) - len(self._reservoir.entries))
 
     def _checked(self) -> list[PictureTokens]:
         return [group for tokens in self._reservoir.on_disk("check").values() for group in tokens]
@@ -283,15 +310,11 @@ class _Session:
             },
         )
 
-    def _refuse(self, reason: str, worth: Worth | None) -> NoReturn:
+    def _refuse(self, reason: str, advice: str, worth: Worth | None = None) -> NoReturn:
         """End the run without a head, and keep its labels, its curve and a report."""
         self._report(self._folder / REPORT_FILE, "failed", reason, worth)
         self._checkpoint.unlink(missing_ok=True)
-        raise TrainingFailed(
-            f"no head was installed. {reason} Try more pictures, pictures that are more like those that you will ask "
-            f"about, more --steps, or another --loss. The labels are kept in {self._folder}: the same command with other "
-            "training options uses them again."
-        )
+        raise TrainingFailed(f"no head was installed. {reason} {advice}")
 
     def _install(self, head: FastRM, worth: Worth, out: Path, name: str) -> None:
         loaded, best = self._loaded, self._trainer.best

@@ -1,6 +1,6 @@
 """Trains a head on pictures that are still arriving: a constant learning rate while they do, then a falling one.
 
-The planned steps are spread over the pictures. Once all are labelled, or the head has stopped getting better on the
+The planned steps are spread over the pictures; there are more if that takes too few to train once on each label. Once all are labelled, or the head has stopped getting better on the
 pictures held out to check it, the rate falls along a cosine for the last 30 % of the steps. The best head so far is kept.
 """
 
@@ -68,17 +68,18 @@ class Trainer:
 
     @property
     def last_step(self) -> int:
-        """The step at which training ends, as far as is known."""
-        return self.options.steps if self._falls_at is None else self._falls_at + self._falling_steps
+        """The step at which training ends, as far as is known. Many labels take more steps than planned."""
+        if self._falls_at is None:
+            return max(self.options.steps, self.step + self._falling_steps)
+        return self._falls_at + self._falling_steps
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the head has stopped getting better. It is given half of the steps at a constant rate before that."""
-        constant = self.options.steps - self._falling_steps
-        return self._since_best >= self.options.patience and 2 * self.step >= constant
+        """Whether the head has stopped getting better."""
+        return self._since_best >= self.options.patience
 
     def steps_due(self, share: float) -> int:
-        """Return how many steps are due once this share of the pictures is labelled."""
+        """Return how many steps are due once this share of the training pictures is labelled."""
         return round((self.options.steps - self._falling_steps) * share) - self.step
 
     def start_falling(self) -> None:
@@ -104,12 +105,15 @@ class Trainer:
         """Whether the head is due to be measured after this step."""
         return self.step % max(1, self.options.steps // MEASUREMENTS) == 0 or self.step == self.last_step
 
-    def measure(self, pictures: Sequence[PictureTokens]) -> Measured:
-        """Measure the head on held-out tokens, and keep it if it is the best so far."""
+    def measure(self, pictures: Sequence[PictureTokens], *, is_counted: bool = True) -> Measured:
+        """Measure the head on held-out tokens, and keep it if it is the best so far.
+
+        is_counted: whether a measurement without a better head counts towards the patience.
+        """
         measured = measure(self.head, pictures, self.options.labelling_threshold)
         if self.best is None or measured.score > self.best.score + _BETTER:
             self._since_best = 0
-        else:
+        elif is_counted:
             self._since_best += 1
         if self.best is None or measured.score >= self.best.score:
             self.best = measured

@@ -29,7 +29,7 @@ Stage = Literal["post_norm", "pre_norm"]
 LAYER_NORM_EPSILON = 1e-5
 WEIGHTS_FILE, FACTS_FILE = "head.safetensors", "head.json"
 # What `patchlight train` writes next to a head, or, if training has failed or is not finished, in the subfolder.
-REPORT_FILE, RUN_FOLDER = "head-report.json", "training"
+REPORT_FILE, RUN_FOLDER, FIT_FOLDER = "head-report.json", "training", "fit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,11 +273,12 @@ def read_head_facts(folder: Path) -> HeadFacts:
 
 
 def _why_no_head(folder: Path) -> str:
-    if (reason := _failure(folder / RUN_FOLDER / REPORT_FILE)) is not None:
-        return f"its training failed. {reason}"
-    if (folder / RUN_FOLDER).is_dir():
+    runs = [folder / name for name in (RUN_FOLDER, FIT_FOLDER)]
+    if reasons := [reason for run in runs if (reason := _failure(run / REPORT_FILE)) is not None]:
+        return f"its training failed. {reasons[0]}"
+    if any(run.is_dir() for run in runs):
         return "its training is not finished. To resume, run the same command again"
-    return "pass a folder that `patchlight train` wrote"
+    return "pass a folder that `patchlight fit` or `patchlight train` wrote"
 
 
 def _failure(report: Path) -> str | None:

@@ -4,7 +4,9 @@ At d = 4096, the states of a picture are 576 * 4096 numbers. A batch of 128 toke
 normalise them 128 times.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import torch
@@ -37,21 +39,40 @@ class PictureLogits(NamedTuple):
 class PictureBatches:
     """Draws batches in which each token is equally likely, and at most `picture_tokens` come from one picture at a time.
 
-    All the randomness is in the generator that `draw` takes, so its state is all that a checkpoint needs.
+    first: pictures whose tokens are all drawn once before any other, in turn, so that a batch has many pictures. All the randomness is in the generator that `draw` takes, so its state is all that a checkpoint needs.
     """
 
-    def __init__(self, pictures: Sequence[PictureTokens], *, batch: int, picture_tokens: int):
+    def __init__(
+        self,
+        pictures: Sequence[PictureTokens],
+        *,
+        batch: int,
+        picture_tokens: int,
+        first: Sequence[PictureTokens] = (),
+    ):
         self._pictures, self._batch, self._picture_tokens = pictures, batch, picture_tokens
         counts = torch.tensor([len(picture.rows) for picture in pictures], dtype=torch.float64)
         # A picture gives min(n, picture_tokens) of its n tokens. To compensate, it is drawn n / min(n, picture_tokens)
         # times as often.
         self._weights = (counts / picture_tokens).clamp(min=1)
+        parts = [[picture._replace(rows=rows) for rows in picture.rows.split(picture_tokens)] for picture in first]
+        self._first = deque(part for turn in zip_longest(*parts) for part in turn if part is not None)
+        self.first_batches = -(-sum(len(picture.rows) for picture in first) // batch)
 
     def draw(self, random: torch.Generator) -> list[PictureTokens]:
         """Return the tokens of a batch by picture. A picture may be drawn repeatedly."""
+        batch, size = [], 0
+        while self._first and size < self._batch:
+            picture = self._first.popleft()
+            rows, rest = picture.rows[: self._batch - size], picture.rows[self._batch - size :]
+            batch.append(picture._replace(rows=rows, places=torch.arange(size, size + len(rows))))
+            size += len(rows)
+            if len(rest):
+                self._first.appendleft(picture._replace(rows=rest))
+        if size == self._batch:
+            return batch
         # Each picture gives at least one token, so this many are always enough.
         drawn = torch.multinomial(self._weights, self._batch, replacement=True, generator=random)
-        batch, size = [], 0
         for number in drawn.tolist():
             picture = self._pictures[number]
             take = min(len(picture.rows), self._picture_tokens, self._batch - size)
