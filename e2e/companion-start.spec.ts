@@ -82,18 +82,20 @@ test('a photograph chosen by keyboard is asked about with a suggestion, and the 
   await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image: machu-picchu.jpg');
 });
 
-test('your own image replaces the photograph, and typing keeps the focus while the answer arrives', async ({
+test('your own image replaces the photograph, even if it has the name of another one, and typing keeps the focus while the answer arrives', async ({
   page,
   companion,
 }) => {
   await openPage(page, companion.address);
-  await chooseDisk(page, 'disk.png', 400, 336);
-  await expect(stage(page).locator('.readout-title')).toHaveText('disk.png');
+  await chooseDisk(page, 'coffee.jpg', 400, 336);
+  await expect(stage(page).locator('.readout-title')).toHaveText('coffee.jpg');
+  await expect(stage(page)).not.toContainText('Photograph by');
+  await expect(suggestions(page).filter({ hasText: 'saucer' })).toHaveCount(0);
   await expect(photographs(page)).toHaveCount(7);
   await questionBox(page).fill('How many objects are there?');
   await questionBox(page).press('Enter');
   await idle(page);
-  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image: disk.png');
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image: coffee.jpg');
   await expect(questionBox(page)).toBeFocused();
 });
 

@@ -557,7 +557,7 @@ alone.describe('a model without a head', () => {
       await expect(page.locator('.trust-panel')).toContainText(/Mean log-probability -?[\d.]+ nats per token/);
 
       const notice = page.locator('.notice');
-      await expect(notice).toContainText('patchlight-scenes has no FastRM head. Its maps are by TAM');
+      await expect(notice).toContainText('patchlight-scenes has no FastRM head. Without a head, the page shows TAM');
       await expect(notice.locator('code')).toHaveText(/^patchlight fit --model \S+ --images photos$/);
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await notice.getByRole('button', { name: 'Copy' }).click();
@@ -598,7 +598,9 @@ alone.describe('a model that caps its attention scores', () => {
       await expect(eyebrow(page)).toHaveText('Answer', { timeout: 120_000 });
       await idle(page);
       await expect(page.locator('canvas.stage-map')).toBeVisible();
-      await expect(page.locator('.notice')).toContainText('paligemma2 has no FastRM head. Its maps are by TAM');
+      await expect(page.locator('.notice')).toContainText(
+        'paligemma2 has no FastRM head. Without a head, the page shows TAM',
+      );
       await expect(page.locator('.notice code')).toHaveCount(0);
       await expect(page.getByRole('button', { name: /^Exact map/ })).toHaveCount(0);
       await page.getByRole('button', { name: 'Map by' }).click();

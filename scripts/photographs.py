@@ -4,7 +4,8 @@
     apt-get download gcompris-qt-data && dpkg -x gcompris-qt-data_*.deb gcompris
     python scripts/photographs.py gcompris/usr/share/gcompris-qt/rcc
 
-index.json, next to the photographs, is written by hand: it has their texts, suggested questions, and licences.
+index.json, next to the photographs, is written by hand: it has their SHA-256 hashes, texts, suggested questions, and
+licences.
 """
 
 import io

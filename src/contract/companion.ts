@@ -26,8 +26,8 @@ const calibration = z.object({ ...file.shape, n: count });
 const model = z.object({
   name: z.string(),
   revision: z.string(),
-  /** Identity of the weights; null if unknown. */
-  weights: z.nullable(z.string()),
+  /** Identity of the weights; null if unknown. Companions of an earlier version do not send it. */
+  weights: z._default(z.nullable(z.string()), null),
   family: z.string(),
   hiddenSize: count,
   stage: hiddenStateStage,

@@ -2,16 +2,21 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { parseJpeg } from './jpeg-file';
 import { parsePhotographsIndex } from './photographs-index';
+import { sha256Hex } from './sha256';
 
 const folder = new URL('../../public/photographs/', import.meta.url);
 const data = JSON.parse(readFileSync(new URL('index.json', folder), 'utf8'));
 const photographs = parsePhotographsIndex(data);
 
-test.each(photographs)('$file has the size in the index and at most 60,000 bytes', ({ file, widthPx, heightPx }) => {
-  const bytes = new Uint8Array(readFileSync(new URL(file, folder)));
-  expect(parseJpeg(bytes)).toMatchObject({ image: { widthPx, heightPx } });
-  expect(bytes.length).toBeLessThanOrEqual(60_000);
-});
+test.each(photographs)(
+  '$file has the size and hash in the index and at most 60,000 bytes',
+  async ({ file, sha256, widthPx, heightPx }) => {
+    const bytes = new Uint8Array(readFileSync(new URL(file, folder)));
+    expect(parseJpeg(bytes)).toMatchObject({ image: { widthPx, heightPx } });
+    expect(await sha256Hex(bytes)).toBe(sha256);
+    expect(bytes.length).toBeLessThanOrEqual(60_000);
+  },
+);
 
 test('each photograph in the folder is in the index, and credited with its author, licence and source', () => {
   const files = readdirSync(folder).filter((name) => name.endsWith('.jpg'));

@@ -1,9 +1,11 @@
 import * as z from 'zod/mini';
-import { count } from './shared-fields';
+import { count, sha256 } from './shared-fields';
 
 const photograph = z.object({
   /** Image file, relative to the index. */
   file: z.string(),
+  /** Of the file: an image is recognised by its content, because its name may be that of a user's own file. */
+  sha256,
   title: z.string(),
   alt: z.string(),
   widthPx: count,

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { sha256 } from './shared-fields';
 
 const runEntry = z.object({
   /** Run file, relative to the index. */
@@ -11,6 +12,7 @@ const runEntry = z.object({
 
 const imageEntry = z.object({
   file: z.string(),
+  sha256,
   alt: z.string(),
   /** Suggested questions about this image. */
   questions: z.array(z.string()),

@@ -182,7 +182,7 @@ describe('asking', () => {
     });
     createAskSession(source, createRunLibrary(), intake).ask(text);
     await vi.waitFor(() => expect(useAsking.getState().asking.phase).toBe('answering'));
-    const chosen = { id: 'image-2', url: '', name: 'two.png', alt: '', widthPx: 1, heightPx: 1 };
+    const chosen = { id: 'image-2', url: '', name: 'two.png', sha256: '', alt: '', widthPx: 1, heightPx: 1 };
     useDraft.getState().setImage(chosen);
     begin();
     await idle();

@@ -8,6 +8,7 @@ export interface DraftImage {
   readonly id: string;
   readonly url: string;
   readonly name: string;
+  readonly sha256: string;
   readonly alt: string;
   readonly widthPx: number;
   readonly heightPx: number;

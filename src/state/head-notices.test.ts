@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import type { NoHead, RunHeader } from '../contract/run';
 import { exampleHeader } from '../contract/run.example';
-import { dismissHeadNotice, selectShowsNotice, useHeadNotices } from './head-notices';
+import { dismissHeadNotice, noticeText, selectShowsNotice, useHeadNotices } from './head-notices';
 
 const absent: NoHead = { kind: 'absent', reason: 'No head.' };
 const header = (id: string, noHead?: NoHead, name = 'm'): RunHeader => ({
@@ -44,4 +44,15 @@ it('can be dismissed where the browser blocks storage', () => {
   vi.stubGlobal('localStorage', undefined);
   dismissHeadNotice(header('1', absent));
   expect(shown()).toEqual(['3']);
+});
+
+it('says that TAM is the default without a head, but not where it is computed or that the map on screen is by TAM', () => {
+  const tam = { method: 'tam', refusal: undefined, canExplain: true } as const;
+  const unusable: NoHead = { kind: 'unusable', reason: 'The FastRM head could not be used: 404.' };
+  expect(noticeText(absent, [tam])).toBe('No head. Without a head, the page shows TAM by default.');
+  expect(noticeText(unusable, [tam])).toBe(
+    'The FastRM head could not be used: 404. Without a usable head, the page shows TAM by default.',
+  );
+  expect(noticeText(absent, [{ ...tam, refusal: 'This model does not offer this method.' }])).toBe('No head.');
+  expect(noticeText(absent, [])).toBe('No head.');
 });

@@ -1,5 +1,6 @@
 import { create } from 'zustand';
-import type { RunHeader } from '../contract/run';
+import type { NoHead, RunHeader } from '../contract/run';
+import type { Offer } from './method-offers';
 import type { RunSnapshot } from './run-record';
 
 const storageKey = 'patchlight.head-notices';
@@ -44,6 +45,13 @@ export function selectShowsNotice(
   const model = modelOf(header);
   const first = runs.find((run) => run.header.noHead?.kind === 'absent' && modelOf(run.header) === model);
   return !dismissed.includes(model) && first?.header.id === header.id;
+}
+
+/** Why an answer has no FastRM maps, and what the page shows instead if no method is chosen. */
+export function noticeText({ kind, reason }: NoHead, offers: readonly Offer[]): string {
+  const hasTam = offers.some(({ method, refusal }) => method === 'tam' && refusal === undefined);
+  if (!hasTam) return reason;
+  return `${reason} Without ${kind === 'absent' ? 'a head' : 'a usable head'}, the page shows TAM by default.`;
 }
 
 function modelOf({ model: { name, revision } }: RunHeader): string {

@@ -16,7 +16,7 @@ export function createImageShelf(): ImageShelf {
       const { blob, widthPx, heightPx } = image.picture;
       const url = URL.createObjectURL(blob);
       held = { id: `image-${++count}`, url, image };
-      return { id: held.id, url, name: image.name, alt, widthPx, heightPx };
+      return { id: held.id, url, name: image.name, sha256: image.sha256, alt, widthPx, heightPx };
     },
     bytesOf: (id) => (held?.id === id ? held.image : undefined),
   };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { exampleHeader } from '../contract/run.example';
-import { sampleKind } from './sample-images';
+import { sampleKind, sampleOf } from './sample-images';
 
 const { model } = exampleHeader;
 const scenes = { weights: '7be40db1528cdd04' };
@@ -19,4 +19,11 @@ test('the kind is unknown until both the model and the index are known', () => {
 
 test('a source with recorded runs has scenes before its model has loaded', () => {
   expect(sampleKind({ opensWith: 'recorded-run', model: undefined, weights: undefined }, undefined)).toBe('scenes');
+});
+
+test('an image with the name of a sample is not that sample, and a sample under another name is', () => {
+  const coffee = { file: 'coffee.jpg', sha256: 'c0', alt: 'An espresso', questions: [] };
+  expect(sampleOf([coffee], { ...exampleHeader.image, name: 'coffee.jpg', sha256: 'f1' })).toBeUndefined();
+  expect(sampleOf([coffee], { ...exampleHeader.image, name: 'mine.jpg', sha256: 'c0' })).toBe(coffee);
+  expect(sampleOf([coffee], undefined)).toBeUndefined();
 });

@@ -1,4 +1,5 @@
-import type { SamplesIndex } from '../contract/samples-index';
+import type { Photograph } from '../contract/photographs-index';
+import type { SampleImage, SamplesIndex } from '../contract/samples-index';
 import type { RunSource } from './services';
 
 export type SampleKind = 'scenes' | 'photographs';
@@ -14,4 +15,16 @@ export function sampleKind(
   if (source.opensWith === 'recorded-run') return 'scenes';
   if (source.model === undefined || scenes === undefined) return undefined;
   return source.weights === scenes.weights ? 'scenes' : 'photographs';
+}
+
+export function isPhotograph(sample: SampleImage | Photograph): sample is Photograph {
+  return 'author' in sample;
+}
+
+/** The sample that is the same image, whatever the image's file is called. */
+export function sampleOf(
+  samples: readonly (SampleImage | Photograph)[],
+  image: { readonly name: string; readonly sha256: string } | undefined,
+): SampleImage | Photograph | undefined {
+  return samples.find(({ sha256 }) => sha256 === image?.sha256);
 }

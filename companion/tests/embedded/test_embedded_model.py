@@ -60,6 +60,9 @@ def test_the_browser_s_head_belongs_to_the_model() -> None:
         assert hashlib.sha256((BROWSER / name).read_bytes()).hexdigest() == entry["sha256"], name
 
 
-def test_the_page_s_scenes_name_the_model_s_weights() -> None:
-    index = json.loads((ROOT / "public/samples/index.json").read_text())
+def test_the_page_s_scenes_name_the_model_s_weights_and_the_hash_of_each_image() -> None:
+    folder = ROOT / "public/samples"
+    index = json.loads((folder / "index.json").read_text())
     assert index["weights"] == weights_identity(weight_files(HF))
+    for image in index["images"]:
+        assert hashlib.sha256((folder / image["file"]).read_bytes()).hexdigest() == image["sha256"], image["file"]

@@ -1,5 +1,5 @@
 import { useRef, useState } from 'react';
-import { dismissHeadNotice, selectShowsNotice, useHeadNotices } from '../../state/head-notices';
+import { dismissHeadNotice, noticeText, selectShowsNotice, useHeadNotices } from '../../state/head-notices';
 import { useRunSnapshots } from '../shared/use-run';
 import type { ShownRun } from '../shared/use-shown-run';
 import './head-notice.css';
@@ -10,13 +10,10 @@ export function HeadNotice({ shown }: { readonly shown: ShownRun }) {
   const runs = useRunSnapshots();
   const notices = useHeadNotices();
   if (header.noHead === undefined || !selectShowsNotice(notices, header, runs)) return null;
-  const { kind, reason, trainCommand } = header.noHead;
-  const hasTam = shown.offers.some(({ method, refusal }) => method === 'tam' && refusal === undefined);
+  const { kind, trainCommand } = header.noHead;
   return (
     <div className="notice">
-      <p>
-        {reason} {hasTam && 'Its maps are by TAM, computed in this page.'}
-      </p>
+      <p>{noticeText(header.noHead, shown.offers)}</p>
       {kind === 'absent' && (
         <button
           type="button"

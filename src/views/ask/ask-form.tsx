@@ -4,6 +4,7 @@ import { type Asking, useAsking } from '../../state/ask-session';
 import { useDraft } from '../../state/draft';
 import { useIntake } from '../../state/image-intake';
 import type { RunRecord } from '../../state/run-record';
+import { sampleOf } from '../../state/sample-images';
 import type { RunSource, SourceStatus } from '../../state/services';
 import { firstClause } from '../../text/first-clause';
 import { formatCount } from '../../text/number-format';
@@ -29,9 +30,9 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
   const samples = useSampleImages();
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
+  const current = image ?? (record && { ...record.snapshot().header.image, url: record.imageUrl });
   // While a new image is being read, the old image's suggestions would be asked about the new image.
-  const sample = isReading ? undefined : samples.images.find((entry) => entry.file === current?.name);
+  const sample = isReading ? undefined : sampleOf(samples.images, current);
   const { hints } = services.source;
   const isBusy = asking.phase !== 'idle';
 

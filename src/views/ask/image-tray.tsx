@@ -1,4 +1,5 @@
 import { useCallback, useRef, useSyncExternalStore } from 'react';
+import { sampleOf } from '../../state/sample-images';
 import { useServices } from '../shared/services-context';
 import type { SampleImages } from '../shared/use-sample-images';
 
@@ -6,6 +7,7 @@ import type { SampleImages } from '../shared/use-sample-images';
 export interface CurrentImage {
   readonly name: string;
   readonly url: string;
+  readonly sha256: string;
 }
 
 /** Sample images, and ways to add your own. */
@@ -19,7 +21,7 @@ export function ImageTray(props: { readonly samples: SampleImages; readonly curr
     () => source.status.phase === 'failed',
   );
   const picker = useRef<HTMLInputElement>(null);
-  const isOwn = images.length > 0 && images.every((image) => image.file !== current?.name);
+  const isOwn = images.length > 0 && sampleOf(images, current) === undefined;
   // Reserves space for the samples while the model that they depend on is being loaded.
   const hasImages = images.length > 0 || current !== undefined || !isFailed;
   return (
@@ -32,7 +34,7 @@ export function ImageTray(props: { readonly samples: SampleImages; readonly curr
               key={image.file}
               type="button"
               className="tray-image"
-              aria-pressed={current?.name === image.file}
+              aria-pressed={current?.sha256 === image.sha256}
               onClick={() => intake.takeUrl(`${folderUrl}${image.file}`, image.file, image.alt)}
             >
               <img src={`${folderUrl}${image.file}`} alt={image.alt} width={56} height={56} loading="lazy" />

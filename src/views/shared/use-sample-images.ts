@@ -36,8 +36,3 @@ export function useSampleImages(): SampleImages {
 }
 
 const none: readonly SampleImage[] = [];
-
-/** The photograph with this file name, if the samples are photographs. */
-export function photographOf({ images }: SampleImages, file: string | undefined): Photograph | undefined {
-  return images.find((image): image is Photograph => image.file === file && 'author' in image);
-}

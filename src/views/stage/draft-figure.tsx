@@ -1,14 +1,15 @@
 import type { Photograph } from '../../contract/photographs-index';
 import type { DraftImage } from '../../state/draft';
-import { photographOf, useSampleImages } from '../shared/use-sample-images';
+import { isPhotograph, sampleOf } from '../../state/sample-images';
+import { useSampleImages } from '../shared/use-sample-images';
 import { StillStage } from './still-stage';
 
 /** The image to ask about. Until one has been read, the first sample image. */
 export function DraftFigure({ image }: { readonly image: DraftImage | undefined }) {
-  const samples = useSampleImages();
-  const photograph = photographOf(samples, image?.name ?? samples.images[0]?.file);
-  const shown =
-    image ?? (photograph && { ...photograph, name: photograph.file, url: samples.folderUrl + photograph.file });
+  const { images, folderUrl } = useSampleImages();
+  const sample = image ? sampleOf(images, image) : images[0];
+  const photograph = sample && isPhotograph(sample) ? sample : undefined;
+  const shown = image ?? (photograph && { ...photograph, name: photograph.file, url: folderUrl + photograph.file });
   return (
     <figure className="explain-figure">
       <StillStage image={shown} />

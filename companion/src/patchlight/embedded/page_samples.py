@@ -1,5 +1,6 @@
 """Writes the page's sample images and recorded runs: large renderings of test scenes with the model's answers."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -91,7 +92,8 @@ def write_samples(hf_folder: Path, head_folder: Path, out: Path, *, name: str, r
         scene, _ = render_seed(split_seed("test", scene_number))
         file = f"scene-{number + 1}.png"
         Image.fromarray(render(scene, width=width, height=height).image).save(out / file, optimize=True)
-        images.append({"file": file, "alt": alt, "questions": list(questions)})
+        sha256 = hashlib.sha256((out / file).read_bytes()).hexdigest()
+        images.append({"file": file, "sha256": sha256, "alt": alt, "questions": list(questions)})
     for image, question in RUNS:
         text = images[image]["questions"][question]
         file = f"run-{len(runs) + 1}.run"
