@@ -79,6 +79,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
       return () => listeners.delete(onStatus);
     },
     load: ensureLoaded,
+    maxImages: 1,
     checkQuestion(text) {
       if (isBlank(text)) return { kind: 'empty' };
       const tokenized = ready?.promptTokenizer.tokenizeQuestion(text);

@@ -42,6 +42,7 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
       subscribe: () => () => {},
       load: () => ready,
       checkQuestion: (text) => (text === '' ? { kind: 'empty' } : undefined),
+      maxImages: 1,
       checkImage: async () => undefined,
       ask,
       offers: () => [],

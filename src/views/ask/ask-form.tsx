@@ -29,7 +29,7 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
   const samples = useSampleImages();
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrl });
+  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrls[0]! });
   // While a new image is being read, the old image's suggestions would be asked about the new image.
   const sample = isReading ? undefined : samples.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;

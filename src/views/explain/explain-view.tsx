@@ -9,6 +9,7 @@ import type { ShownRun } from '../shared/use-shown-run';
 import { DraftFigure } from '../stage/draft-figure';
 import { FrameChoice } from '../stage/frame-choice';
 import { HeadWarning } from '../stage/head-warning';
+import { ImageChoice } from '../stage/image-choice';
 import { Legend } from '../stage/legend';
 import { MapControls } from '../stage/map-controls';
 import { MapExport } from '../stage/map-export';
@@ -83,6 +84,7 @@ function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
   return (
     <figure className="explain-figure">
       <MapStage image={stageImage(shown)} placement={shown.frame.placement} map={shown.map} settings={shown.settings} />
+      <ImageChoice shown={shown} />
       {shown.map?.method === 'fastrm' && <HeadWarning header={shown.run.header} />}
       <MapReadout shown={shown} />
     </figure>
