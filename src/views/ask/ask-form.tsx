@@ -1,5 +1,5 @@
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
-import type { RunHeader } from '../../contract/run';
+import { imagesOf, type RunHeader } from '../../contract/run';
 import { type Asking, useAsking } from '../../state/ask-session';
 import { useDraft } from '../../state/draft';
 import { useIntake } from '../../state/image-intake';
@@ -10,7 +10,7 @@ import { formatCount } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshot, useSourceStatus } from '../shared/use-run';
 import { useSampleImages } from '../shared/use-sample-images';
-import { ImageTray } from './image-tray';
+import { type CurrentImage, ImageTray } from './image-tray';
 import { problemMessage } from './problem-message';
 import { useIsQuiet } from './use-is-quiet';
 import './ask-form.css';
@@ -25,11 +25,12 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
   const services = useServices();
   const { asking } = useAsking();
   const { isReading } = useIntake();
-  const { text, image, problem, setText } = useDraft();
+  const { text, image, more, problem, setText } = useDraft();
   const samples = useSampleImages();
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const current = image ?? (record && { name: record.snapshot().header.image.name, url: record.imageUrls[0]! });
+  const images = image === undefined ? runImages(record) : [image, ...more];
+  const current = images.length === 1 ? images[0] : undefined;
   // While a new image is being read, the old image's suggestions would be asked about the new image.
   const sample = isReading ? undefined : samples.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
@@ -60,12 +61,12 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
         </h2>
         {!isStart && <ModelSummary header={record?.snapshot().header} />}
       </div>
-      <ImageTray samples={samples} current={current} />
+      <ImageTray samples={samples} images={images} />
       <form className="ask-line" onSubmit={onSubmit}>
         <input
           ref={input}
           className="ask-input"
-          aria-label="Question about the image"
+          aria-label={images.length > 1 ? 'Question about the images' : 'Question about the image'}
           aria-describedby={messageId}
           aria-invalid={problem?.kind === 'question'}
           placeholder={hints.placeholder}
@@ -126,6 +127,11 @@ function AskMessage({ id }: { readonly id: string }) {
         : waitingNote(asking, status, { kind: source.kind, isQuiet, isImageDue: isReading || isOpening })}
     </p>
   );
+}
+
+function runImages(record: RunRecord | undefined): readonly CurrentImage[] {
+  if (record === undefined) return [];
+  return imagesOf(record.snapshot().header).map(({ name }, at) => ({ name, url: record.imageUrls[at]! }));
 }
 
 /** A short description of the model that will answer; the footer has the full one. */

@@ -44,7 +44,7 @@ export function CompareView({ shown }: { readonly shown: ShownRun | undefined })
             <h1>Do other methods agree? One word, several maps, side by side.</h1>
           </div>
           {draftImage ? (
-            <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+            <UnaskedImage image={draftImage} hasRun={shown !== undefined} />
           ) : shown ? (
             <ComparedAnswer shown={shown} />
           ) : (

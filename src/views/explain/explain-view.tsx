@@ -28,7 +28,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
   const isStart = useOpensWithImage() && shown === undefined;
   const mapPanel = shown && <MapPanel shown={draftImage ? { ...shown, map: undefined } : shown} isWide={isWide} />;
   const answer = isStart ? undefined : draftImage ? (
-    <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+    <UnaskedImage image={draftImage} hasRun={shown !== undefined} />
   ) : shown ? (
     <Answer shown={shown} />
   ) : (
