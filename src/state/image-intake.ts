@@ -57,7 +57,7 @@ export interface ImageIntake {
 }
 
 interface ChosenImage {
-  file(): Promise<Blob>;
+  readonly file: Blob | (() => Promise<Blob>);
   readonly name: string;
   readonly alt: string;
 }
@@ -100,7 +100,7 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
   }
 
   async function readUsable({ file, name }: ChosenImage): Promise<RunImage> {
-    const read = await readImage(await file(), name);
+    const read = await readImage(file instanceof Blob ? file : await file(), name);
     if (read.kind === 'refused') throw new Error(read.reason);
     const refusal = await checkImage(read.image);
     if (refusal !== undefined) throw new Error(refusal);
@@ -163,7 +163,7 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
 
   function chosenFile(file: File): ChosenImage {
     const name = file.name || 'pasted image';
-    return { file: async () => file, name, alt: `Your image, ${name}` };
+    return { file, name, alt: `Your image, ${name}` };
   }
 
   function takeFile(file: File): void {
