@@ -2,7 +2,7 @@ import { create } from 'zustand';
 import type { CheckedImage } from '../contract/checked-image';
 import { imagesOf, type RunImage } from '../contract/run';
 import { reasonOf } from '../text/reason-of';
-import { tooManyFiles } from '../text/too-many-files';
+import { tooManyImages } from '../text/too-many-files';
 import { useChoices } from './choices';
 import { type DraftImage, draftImages, useDraft } from './draft';
 import { fetchOk } from './fetch-ok';
@@ -188,7 +188,7 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
         takeImages(files.map(chosenFile));
         return;
       }
-      useDraft.getState().setProblem({ kind: 'image', reason: tooManyFiles(files.length, 'image or run file') });
+      useDraft.getState().setProblem({ kind: 'image', reason: tooManyImages(files.length, maxImages()) });
     },
     takeUrl(url, name, alt) {
       takeImages([{ file: async () => (await fetchOk(url)).blob(), name, alt }]);

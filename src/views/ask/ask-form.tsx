@@ -21,6 +21,9 @@ interface AskFormProps {
   readonly isStart?: boolean;
 }
 
+/** Questions that fit any images. */
+const aboutSeveral = ['What do the images have in common?', 'What is different between the images?'];
+
 export const AskForm = memo(function AskForm({ record, isStart = false }: AskFormProps) {
   const services = useServices();
   const { asking } = useAsking();
@@ -34,6 +37,8 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
   // While a new image is being read, the old image's suggestions would be asked about the new image.
   const sample = isReading ? undefined : samples.images.find((entry) => entry.file === current?.name);
   const { hints } = services.source;
+  const general = images.length > 1 ? aboutSeveral : hints.suggestions;
+  const suggestions = sample?.questions.length ? sample.questions : general;
   const isBusy = asking.phase !== 'idle';
 
   const onSubmit = (event: FormEvent) => {
@@ -69,7 +74,7 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
           aria-label={images.length > 1 ? 'Question about the images' : 'Question about the image'}
           aria-describedby={messageId}
           aria-invalid={problem?.kind === 'question'}
-          placeholder={hints.placeholder}
+          placeholder={images.length > 1 ? 'Ask about the images' : hints.placeholder}
           autoComplete="off"
           enterKeyHint="send"
           value={text}
@@ -87,7 +92,7 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
       </form>
       <AskMessage id={messageId} />
       <ul className="suggestions" aria-label="Suggested questions">
-        {(sample?.questions.length ? sample.questions : hints.suggestions).slice(0, 5).map((question) => (
+        {suggestions.slice(0, 5).map((question) => (
           <li key={question}>
             <button
               type="button"
