@@ -72,6 +72,31 @@ test('the frame can be chosen by keyboard, and the address keeps it', async ({ p
   await expect(page).not.toHaveURL(/frame=/);
 });
 
+test('of two images, the one on which the map of the chosen word peaks is shown, with its own frames', async ({
+  page,
+}) => {
+  await openWithoutModel(page);
+  await page.locator('input[type="file"]').setInputFiles('src/contract/fixtures/two-images.run');
+  await expect(page.locator('.answer-question')).toHaveText('What is different?');
+  const images = page.getByRole('group', { name: 'Image shown' });
+  await token(page, 0).click();
+  await expect(readout(page)).toHaveText('peak 0.75 at r2 c2');
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image 1: before.png');
+  await expect(frames(page), 'this image has one frame').toHaveCount(0);
+
+  await token(page, 1).click();
+  await expect(readout(page)).toHaveText('peak 0.88 at r2 c1');
+  await expect(page.locator('.stage-image')).toHaveAttribute('alt', 'Image 2: after.png');
+  await frames(page).getByRole('radio', { name: 'Overview, 1 × 1' }).click();
+  await expect(readout(page)).toHaveText('peak 0.50 at r1 c1');
+
+  await patches(page).click();
+  await expect(page.locator('.readout-note')).toContainText('Words that used r1 c1');
+  await images.getByRole('button', { name: 'Image 1' }).click();
+  await expect(page.locator('.readout-note'), 'the patch is one of the other image').not.toContainText('r1 c1');
+  await expect(readout(page)).toHaveText('peak 0.25 at r2 c2');
+});
+
 test('provenance includes the precision and the sampling settings', async ({ page }) => {
   await openTwoFrames(page);
   await expect(page.locator('.provenance')).toContainText('bfloat16');

@@ -52,6 +52,7 @@ const files = {
   shelf: createImageShelf(),
   readImage: (file: Blob, name: string) => readImage(pictures, file, name),
   checkImage: source.checkImage,
+  maxImages: () => source.maxImages,
   // Imported on demand: the Arrow reader adds 40 kB that the first paint does not need.
   async *openRecorded(bytes: Uint8Array<ArrayBuffer>) {
     const { openRecorded } = await import('./source/recorded-run');

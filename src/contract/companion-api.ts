@@ -52,7 +52,7 @@ export interface paths {
         put?: never;
         /**
          * Generate
-         * @description Answers a question about an image as a stream of rows. Closing the connection stops the answer.
+         * @description Answers a question about one or more images as a stream of rows. Closing the connection stops the answer.
          */
         post: operations["generate"];
         delete?: never;
@@ -198,8 +198,11 @@ export interface components {
             logProbs?: number[] | null;
             /** Method */
             method: string;
-            /** @default null */
-            pixels?: components["schemas"]["Pixels"] | null;
+            /**
+             * Pixels
+             * @default null
+             */
+            pixels?: components["schemas"]["Pixels"] | components["schemas"]["Pixels"][] | null;
             /** Question */
             question: string;
             /** Tokenindices */
@@ -211,7 +214,7 @@ export interface components {
          *
          *     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header. With
          *     `sendUnembedding`, the stream has the unembedding rows of its tokens, if the model `streamsUnembedding`. With
-         *     `pixels`, the image must decode to exactly these.
+         *     `pixels`, the image must decode to exactly these; for several images, it is a list with one entry per image.
          */
         GenerateRequest: {
             /**
@@ -219,8 +222,11 @@ export interface components {
              * @default null
              */
             maxNewTokens?: number | null;
-            /** @default null */
-            pixels?: components["schemas"]["Pixels"] | null;
+            /**
+             * Pixels
+             * @default null
+             */
+            pixels?: components["schemas"]["Pixels"] | components["schemas"]["Pixels"][] | null;
             /** Question */
             question: string;
             /**
@@ -335,6 +341,7 @@ export interface components {
          * Limits
          * @description Limits on requests, checked before any work is done.
          *
+         *     `imageBytes` and `imagePixels` apply to all images of a question together, of which there may be `images`.
          *     `imageAspectRatio` is how many times longer the longer side may be. `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
          *     `unembeddingIds` is the maximum number of token ids in one request for unembedding rows.
          */
@@ -349,6 +356,8 @@ export interface components {
             imageFormats: string[];
             /** Imagepixels */
             imagePixels: number;
+            /** Images */
+            images: number;
             /** Questionchars */
             questionChars: number;
             /** Queuelength */
@@ -543,11 +552,8 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": {
-                    /**
-                     * Format: binary
-                     * @description PNG, JPEG or WebP file; the part needs a filename.
-                     */
-                    image: string;
+                    /** @description PNG, JPEG or WebP files in order, one part each, with a filename. */
+                    image: string[];
                     request: components["schemas"]["ExplainRequest"];
                 };
             };
@@ -646,11 +652,8 @@ export interface operations {
         requestBody: {
             content: {
                 "multipart/form-data": {
-                    /**
-                     * Format: binary
-                     * @description PNG, JPEG or WebP file; the part needs a filename.
-                     */
-                    image: string;
+                    /** @description PNG, JPEG or WebP files in order, one part each, with a filename. */
+                    image: string[];
                     request: components["schemas"]["GenerateRequest"];
                 };
             };

@@ -35,7 +35,14 @@ const model = z.object({
   /** The PyTorch device: "cpu", "cuda:0". */
   device: z.string(),
   knows: z.string(),
-  limits: z.object({ imageBytes: count, imagePixels: count, imageAspectRatio: count, unembeddingIds: count }),
+  limits: z.object({
+    imageBytes: count,
+    imagePixels: count,
+    /** Companions of an earlier version read one image. */
+    images: z._default(count, 1),
+    imageAspectRatio: count,
+    unembeddingIds: count,
+  }),
   /** Methods that can explain the model's answers; the page ignores unknown names. */
   methods: z.array(z.string()),
   /** Methods that the model rules out, with the reasons. Companions of an earlier version do not list them. */

@@ -1,12 +1,17 @@
 import * as z from 'zod/mini';
-import type { ImageGeometry, Picture, RunHeader, StoredImage } from './run';
+import type { AskedImages, Frame, ImageGeometry, ImageSize, Picture, RunHeader, StoredImage } from './run';
 import { count, headFields, hiddenStateStage, share } from './shared-fields';
 
 /** Version of the run stream and of the companion protocol that carries it. */
 export const supportedFormat = 2;
 
-/** The header stored in the stream's metadata: everything except the image's bytes. */
-export type StreamHeader = Omit<RunHeader, 'image' | 'noHead'> & { readonly image: Omit<StoredImage, 'bytes'> };
+type ImageFacts = Omit<StoredImage, 'bytes'>;
+
+/** The header stored in the stream's metadata: everything except the images' bytes. */
+export type StreamHeader = Omit<RunHeader, keyof AskedImages | 'noHead'> & {
+  readonly image: ImageFacts;
+  readonly images?: readonly (ImageFacts & ImageSize)[] | undefined;
+};
 
 const length = z.number().check(z.positive());
 
@@ -16,14 +21,19 @@ const frame = z.object({
   grid: z.object({ rows: count, cols: count }),
   modelWidthPx: count,
   modelHeightPx: count,
+  image: z.optional(z.int().check(z.nonnegative())),
 });
+
+const image = z.object({ mediaType: z.string(), name: z.string(), sha256: z.string() });
+const sizedImage = z.object({ ...image.shape, widthPx: count, heightPx: count });
 
 const fields = z.object({
   id: z.string(),
   createdAt: z.string(),
   question: z.string(),
   askedAs: z.optional(z.string()),
-  image: z.object({ mediaType: z.string(), name: z.string(), sha256: z.string() }),
+  image,
+  images: z.optional(z.array(sizedImage).check(z.minLength(2))),
   geometry: z.object({
     sourceWidthPx: count,
     sourceHeightPx: count,
@@ -32,8 +42,8 @@ const fields = z.object({
       .tuple([frame], frame)
       .check(
         z.refine(
-          (frames) => new Set(frames.map(({ name }) => name)).size === frames.length,
-          'frame names must be unique',
+          (frames) => new Set(frames.map(({ name, image = 0 }) => `${image} ${name}`)).size === frames.length,
+          'frame names must be unique per image',
         ),
       ),
   }),
@@ -61,7 +71,21 @@ const header = fields.check(
     ({ head, model }) => head === null || head.stage === model.stage,
     "the head must read hidden states of the model's stage",
   ),
+  z.refine(
+    ({ images, image }) => images === undefined || images[0]?.sha256 === image.sha256,
+    'the first of the images must be the image',
+  ),
+  z.refine(
+    ({ images, geometry }) => hasFramesOfAll(geometry.frames, images?.length ?? 1),
+    'frames must be listed image by image, at least one for each',
+  ),
 );
+
+function hasFramesOfAll(frames: readonly Pick<Frame, 'image'>[], count: number): boolean {
+  const order = [...new Set(frames.map(({ image = 0 }) => image))];
+  const isSorted = frames.every(({ image = 0 }, at) => image >= (frames[at - 1]?.image ?? 0));
+  return isSorted && order.length === count && order.every((image, at) => image === at);
+}
 
 /** Throws if the version is not supported or fields are invalid; the error names the versions or the fields. */
 export function parseStreamHeader(text: string): StreamHeader {
@@ -86,6 +110,22 @@ export function ensureSameSize({ sourceWidthPx, sourceHeightPx }: ImageGeometry,
   throw new Error(
     `the maps are for an image of ${sourceWidthPx} × ${sourceHeightPx} pixels, but the image has ${widthPx} × ${heightPx}`,
   );
+}
+
+/** Throws if the maps are for other images than the pictures, in number or size. */
+export function ensureSameSizes(
+  { geometry, images }: Pick<StreamHeader, 'geometry' | 'images'>,
+  pictures: readonly Picture[],
+): void {
+  const count = images?.length ?? 1;
+  if (pictures.length !== count) {
+    throw new Error(`the maps are for ${count} images, but there are ${pictures.length}`);
+  }
+  for (const [at, picture] of pictures.entries()) {
+    const size = images?.[at];
+    const source = size && { ...geometry, sourceWidthPx: size.widthPx, sourceHeightPx: size.heightPx };
+    ensureSameSize(source ?? geometry, picture);
+  }
 }
 
 function parseJson(text: string): unknown {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type RecordBatch, Table, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
+import { imagesOf } from './run';
 import { openRunRows, type RunRow } from './run-rows';
 
 const fixture = (name: string) => new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', name)));
@@ -104,6 +105,48 @@ describe("a companion's run stream", () => {
     await expect(rowsOf(tableToIPC(new Table(schema, changed), 'stream'))).rejects.toThrow(
       'Unembedding of the prompt: expected 8 values as in the header, got 32',
     );
+  });
+});
+
+// Made-up numbers, too: an image of one frame, and one of two.
+const two = fixture('two-images.run');
+
+describe('a run of two images', () => {
+  it('has both images in its header, and each frame has the index of its image', async () => {
+    const { header } = await openRunRows(two);
+    expect(imagesOf(header).map(({ name }) => name)).toEqual(['before.png', 'after.png']);
+    expect(header.images?.map(({ widthPx, heightPx }) => [widthPx, heightPx])).toEqual([
+      [12, 8],
+      [6, 10],
+    ]);
+    expect(header.geometry.frames.map(({ name, image = 0, grid }) => [name, image, grid.rows, grid.cols])).toEqual([
+      ['image', 0, 2, 2],
+      ['detail', 1, 2, 1],
+      ['overview', 1, 1, 1],
+    ]);
+  });
+
+  it('yields the images in order, then the states of all patches and the maps over them', async () => {
+    const rows = await rowsOf(two);
+    expect(rows.map(({ kind }) => kind)).toEqual(['image', 'image', 'states', 'prompt', 'token', 'token', 'end']);
+    expect(rows[2]).toMatchObject({ states: { rows: 7, cols: 4 } });
+    const maps = rows.flatMap((row) => (row.kind === 'token' ? [row.map?.values] : []));
+    expect(maps).toEqual([
+      Float32Array.of(0.125, 0.25, 0.125, 0.75, 0, 0.25, 0.5),
+      Float32Array.of(0, 0.125, 0, 0.25, 0.25, 0.875, 0.5),
+    ]);
+  });
+
+  it.each([
+    ['too few', (b: readonly RecordBatch[]) => [b[0]!, ...b.slice(2)], 'Expected 2 images as in the header, got 1'],
+    ['too many', (b: readonly RecordBatch[]) => [b[0]!, ...b], 'Expected 2 images as in the header, got 3'],
+  ])('is refused if it has %s images', async (_name, choose, message) => {
+    await expect(rowsOf(rearranged(two, choose))).rejects.toThrow(message);
+  });
+
+  it('may leave out all images, as a stream does', async () => {
+    const rows = await rowsOf(rearranged(two, (batches) => batches.slice(2)));
+    expect(rows[0]?.kind).toBe('states');
   });
 });
 

@@ -1,7 +1,7 @@
 // A run as an Arrow IPC stream, format version 2, written by companion/src/patchlight/wire/run.py.
 //
 // The schema's metadata holds the header as JSON under `patchlight.run`. Each row is its own record batch, so tokens
-// can be read as they arrive. The rows come in the order `queued`*, `image`, `states`, `prompt`, `token`*, `end`;
+// can be read as they arrive. The rows come in the order `queued`*, `image`*, `states`, `prompt`, `token`*, `end`;
 // docs/protocol.md describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16
 // range. Streams that were asked for unembedding rows have two more columns.
 //
@@ -9,8 +9,9 @@
 //                                                         -> the companion source: maps computed from the states
 
 import * as z from 'zod/mini';
+import { formatCount } from '../text/number-format';
 import { type ArrowBytes, type ArrowReader, type Broken, headerText, openArrow, readRows } from './arrow-rows';
-import type { AnswerToken, MapBackend, PromptToken, RunEnd } from './run';
+import { type AnswerToken, imagesOf, type MapBackend, type PromptToken, type RunEnd } from './run';
 import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
 const metadataKey = 'patchlight.run';
@@ -31,6 +32,7 @@ interface RecordedMap {
 export type RunRow =
   /** `place` is the number of questions ahead in the queue; 0 once this one is being answered. */
   | { readonly kind: 'queued'; readonly place: number }
+  /** One per image, in order, or none. */
   | { readonly kind: 'image'; readonly picture: Uint8Array }
   /** [P, d], one row per patch: frames in order, each row-major. */
   | { readonly kind: 'states'; readonly states: StateRows }
@@ -117,7 +119,7 @@ type Kind = Cells['kind'];
 type TokenCells = Extract<Cells, { kind: 'token' }>;
 
 const order: readonly Kind[] = ['queued', 'image', 'states', 'prompt', 'token', 'end'];
-const repeated: readonly Kind[] = ['queued', 'token'];
+const repeated: readonly Kind[] = ['queued', 'image', 'token'];
 
 async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGenerator<RunRow> {
   const patches = patchCount(header);
@@ -125,16 +127,22 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
   let last: Kind | undefined;
   let hasStates = false;
   let tokenCount = 0;
+  let imageCount = 0;
   for await (const row of readRows(reader, 'this run', parseCells)) {
     if (row.kind === 'broken') return yield row;
     ensureOrder(row.kind, last, hasStates);
     last = row.kind;
     switch (row.kind) {
       case 'queued':
+        yield row;
+        break;
       case 'image':
+        imageCount += 1;
+        if (imageCount > imagesOf(header).length) throw new Error(imagesProblem(header, imageCount));
         yield row;
         break;
       case 'states':
+        if (imageCount > 0 && imageCount < imagesOf(header).length) throw new Error(imagesProblem(header, imageCount));
         hasStates = true;
         yield { kind: 'states', states: stateRows('Image states', row.states, row.states32, patches, d) };
         break;
@@ -161,6 +169,10 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
     }
   }
   yield { kind: 'broken', why: 'its end row is missing' };
+}
+
+function imagesProblem(header: StreamHeader, found: number): string {
+  return `Expected ${formatCount(imagesOf(header).length, 'image', 'images')} as in the header, got ${found}`;
 }
 
 function parseCells(row: Record<string, unknown>): Cells {

@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Schema, Table, tableFromArrays, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
-import type { StoredRunEvent } from './run';
+import { imagesOf, type StoredRunEvent } from './run';
 import { parseRunStream } from './run-stream';
+import { sha256Hex } from './sha256';
 
 // Written by companion/tests/makers/run_fixture.py; companion/tests/wire/test_run.py reads the same numbers from it.
 const fixture = new Uint8Array(readFileSync(join(import.meta.dirname, 'fixtures', 'random-weights.run')));
@@ -202,5 +203,40 @@ describe('bytes that are not a valid run', () => {
       throw new DOMException('stopped', 'AbortError');
     }
     await expect(collect(aborted())).rejects.toThrow('stopped');
+  });
+});
+
+describe('the header of a run of two images', () => {
+  const two = tableFromIPC(readFileSync(join(import.meta.dirname, 'fixtures', 'two-images.run')));
+  const header = JSON.parse(two.schema.metadata.get('patchlight.run') ?? '');
+  const changed = (change: Record<string, unknown>) => {
+    const metadata = new Map([['patchlight.run', JSON.stringify({ ...header, ...change })]]);
+    return tableToIPC(new Table(new Schema(two.schema.fields, metadata), two.batches), 'stream');
+  };
+  const frames = header.geometry.frames;
+  const withFrames = (next: unknown[]) => ({ geometry: { ...header.geometry, frames: next } });
+
+  it('begins once both images have arrived, with the bytes of each', async () => {
+    const [begin] = await collect(changed({}));
+    if (begin?.type !== 'begin') throw new Error('no begin');
+    const digests = await Promise.all(imagesOf(begin.header).map(({ bytes }) => sha256Hex(bytes)));
+    expect(digests).toEqual(header.images.map(({ sha256 }: { sha256: string }) => sha256));
+    expect(begin.header.images?.[0]?.bytes).toBe(begin.header.image.bytes);
+  });
+
+  it('refuses a run that is cut off between its images', async () => {
+    const first = tableToIPC(new Table(two.schema, two.batches.slice(0, 1)), 'stream');
+    await expect(collect(first)).rejects.toThrow('This run was cut off before its image');
+  });
+
+  it.each([
+    ['frames of an image that is missing', { images: undefined }, 'frames must be listed image by image'],
+    ['an image without frames', withFrames(frames.slice(0, 1)), 'frames must be listed image by image'],
+    ['frames of a later image first', withFrames([...frames].reverse()), 'frames must be listed image by image'],
+    ['two frames of one name in an image', withFrames([...frames, frames[2]]), 'frame names must be unique per image'],
+    ['another first image', { images: [...header.images].reverse() }, 'the first of the images must be the image'],
+    ['a list of one image', { images: header.images.slice(0, 1) }, 'images'],
+  ])('refuses %s', async (_name, change, message) => {
+    await expect(collect(changed(change))).rejects.toThrow(message);
   });
 });

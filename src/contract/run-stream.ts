@@ -1,6 +1,6 @@
 import { formatCount } from '../text/number-format';
 import { type ArrowBytes, isAbort } from './arrow-rows';
-import type { RunEnd, StoredRunEvent, StoredRunHeader } from './run';
+import { imagesOf, type RunEnd, type StoredRunEvent, type StoredRunHeader } from './run';
 import type { StreamHeader } from './run-header';
 import { openRunRows } from './run-rows';
 
@@ -11,21 +11,24 @@ import { openRunRows } from './run-rows';
  */
 export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<StoredRunEvent> {
   const { header, rows } = await openRunRows(bytes);
-  let hasImage = false;
+  const pictures: Uint8Array<ArrayBuffer>[] = [];
+  const hasImages = () => pictures.length === imagesOf(header).length;
   let tokens = 0;
   try {
     for await (const row of rows) {
       if (row.kind === 'broken') {
-        if (!hasImage) throw new Error(`This run was cut off before its image: ${row.why}`);
+        if (!hasImages()) throw new Error(`This run was cut off before its image: ${row.why}`);
         yield { type: 'end', end: truncated(tokens, row.why) };
         return;
       }
       if (row.kind === 'queued') continue; // a saved stream may contain outdated queue rows
-      if (!hasImage && row.kind !== 'image') throw new Error(`This run has a row of kind ${row.kind} before its image`);
+      if (!hasImages() && row.kind !== 'image')
+        throw new Error(`This run has a row of kind ${row.kind} before its image`);
       switch (row.kind) {
         case 'image':
-          hasImage = true;
-          yield { type: 'begin', header: runHeader(header, row.picture) };
+          // Copy the bytes: the batch's buffer holds more than the image.
+          pictures.push(new Uint8Array(row.picture));
+          if (hasImages()) yield { type: 'begin', header: runHeader(header, pictures) };
           break;
         case 'states':
           break;
@@ -48,9 +51,14 @@ export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<StoredR
   }
 }
 
-function runHeader(header: StreamHeader, picture: Uint8Array): StoredRunHeader {
-  // Copy the bytes: the batch's buffer holds more than the image.
-  return { ...header, image: { ...header.image, bytes: new Uint8Array(picture) } };
+function runHeader(header: StreamHeader, pictures: readonly Uint8Array<ArrayBuffer>[]): StoredRunHeader {
+  const [first] = pictures;
+  if (first === undefined) throw new Error('This run has no image');
+  return {
+    ...header,
+    image: { ...header.image, bytes: first },
+    images: header.images?.map((facts, at) => ({ ...facts, bytes: pictures[at]! })),
+  };
 }
 
 /** The times are unknown, so they are 0. */

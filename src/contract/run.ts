@@ -20,8 +20,10 @@ interface SourceRect {
 
 export type FrameName = 'image' | 'detail' | 'overview';
 
-/** A part of the source image (`crop`) that was resized and read by the model as one patch grid. */
+/** A part of a source image (`crop`) that was resized and read by the model as one patch grid. */
 export interface Frame {
+  /** The index of the image; undefined for the first. */
+  readonly image?: number | undefined;
   readonly name: FrameName;
   /** May extend beyond the image if the preprocessing pads it. */
   readonly crop: SourceRect;
@@ -30,13 +32,19 @@ export interface Frame {
   readonly modelHeightPx: number;
 }
 
-/** How patches map to the source image; the model did not see anything outside the frames. */
+/**
+ * How patches map to the source images; the model did not see anything outside the frames. The size is that of the
+ * first image.
+ */
 export interface ImageGeometry {
   readonly sourceWidthPx: number;
   readonly sourceHeightPx: number;
   /** A description for the page: "shorter side to 336 px, centre crop". */
   readonly preprocessing: string;
-  /** The first is shown by default. A map holds one value per patch, frame after frame, each row-major. */
+  /**
+   * Those of the first image come first; of each image, the first is shown by default. A map holds one value per patch,
+   * frame after frame, each row-major.
+   */
   readonly frames: readonly [Frame, ...Frame[]];
 }
 
@@ -175,6 +183,37 @@ export interface RunImage extends StoredImage {
   readonly picture: Picture;
 }
 
+/** A size in source-image pixels. */
+export interface ImageSize {
+  readonly widthPx: number;
+  readonly heightPx: number;
+}
+
+/** What a question is about: one image, or several in the order in which the model reads them. */
+export interface AskedImages {
+  /** The first. */
+  readonly image: RunImage;
+  /** All of them, if there are several. */
+  readonly images?: readonly RunImage[] | undefined;
+}
+
+export function imagesOf<Image>({
+  image,
+  images,
+}: {
+  readonly image: Image;
+  readonly images?: readonly Image[] | undefined;
+}): readonly Image[] {
+  return images ?? [image];
+}
+
+/** The fields for one image or several; at least one. */
+export function askedImages(images: readonly RunImage[]): AskedImages {
+  const [image] = images;
+  if (image === undefined) throw new Error('a question needs an image');
+  return images.length > 1 ? { image, images } : { image };
+}
+
 /** Why a run has no FastRM maps. */
 export interface NoHead {
   /** `unusable`: there is a head, but it could not be used. */
@@ -185,7 +224,7 @@ export interface NoHead {
   readonly trainCommand?: string;
 }
 
-export interface RunHeader {
+export interface RunHeader extends AskedImages {
   readonly formatVersion: 2;
   readonly id: string;
   readonly createdAt: string;
@@ -193,7 +232,6 @@ export interface RunHeader {
   readonly question: string;
   /** The question that the model read, if a word was replaced by the model's word for it. */
   readonly askedAs?: string | undefined;
-  readonly image: RunImage;
   readonly geometry: ImageGeometry;
   readonly model: ModelFacts;
   readonly head: HeadFacts | undefined;
@@ -204,9 +242,10 @@ export interface RunHeader {
   readonly recorded: boolean;
 }
 
-/** A run's header as its file has it, without the picture made of the image. */
-export interface StoredRunHeader extends Omit<RunHeader, 'image'> {
+/** A run's header as its file has it, without the pictures made of the images. */
+export interface StoredRunHeader extends Omit<RunHeader, keyof AskedImages> {
   readonly image: StoredImage;
+  readonly images?: readonly (StoredImage & ImageSize)[] | undefined;
 }
 
 type RunEndReason = 'stop' | 'length' | 'cancelled' | 'failed' | 'truncated';

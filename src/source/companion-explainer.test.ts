@@ -21,7 +21,7 @@ const run = fixture('random-weights.run');
 const model = {
   name: 'random-weights',
   revision: '94c0b4d387c2',
-  limits: { imageBytes: 200_000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 4 },
+  limits: { imageBytes: 200_000, imagePixels: 10_000, images: 8, imageAspectRatio: 100, unembeddingIds: 4 },
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam', 'a-method-of-next-year'],
   refusedMethods: [{ method: 'attention', reason: 'TinyModel caps its attention scores' }],
   unembedding: true,

@@ -6,7 +6,7 @@
 import type { CompanionModel } from '../contract/companion';
 import type { ExpectedExplanation } from '../contract/explain-stream';
 import { type MethodId, methodIds, methods } from '../contract/methods';
-import type { ExplainEvent, RunHeader } from '../contract/run';
+import { type ExplainEvent, imagesOf, type RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { AnswerActivations } from './answer-activations';
 import { type CompanionHttp, type EncodePicture, ensureAccepted } from './companion-http';
@@ -64,7 +64,7 @@ export function createCompanionExplainer({
     const expected: ExpectedExplanation = { method, model: header.model, tokenIndices, patches: patchCount(header) };
     // Loaded lazily: the Arrow reader is 40 kB that the first paint does not need.
     const { parseExplainStream } = await import('../contract/explain-stream');
-    await ensureAccepted(header.image, model()!, encodePicture);
+    await ensureAccepted(imagesOf(header), model()!, encodePicture);
     // Also aborts the request if the reader stops early.
     const left = new AbortController();
     try {

@@ -7,8 +7,9 @@ import {
   parseHealth,
   parseProblem,
 } from '../contract/companion';
-import type { Picture, RunImage } from '../contract/run';
+import { imagesOf, type Picture, type RunImage } from '../contract/run';
 import type { EncodedPicture } from '../inference/picture-client';
+import { formatCount } from '../text/number-format';
 import { type ExplainRequest, type Question, QuestionRefused } from './run-source';
 
 /** The companion does not respond, or the connection was lost. */
@@ -45,36 +46,57 @@ const maxBytesPerPixel = 3.1;
 const maxExtraBytes = 65_536;
 
 /**
- * Returns why the companion would refuse an image, or undefined. It is checked before sending, because a body that is
- * rejected midway is indistinguishable from a lost connection.
+ * Returns why the companion would refuse a question's images, or undefined. It is checked before sending, because a
+ * body that is rejected midway is indistinguishable from a lost connection.
  */
 export async function imageRefusal(
-  { name, picture }: RunImage,
-  { limits }: CompanionModel,
+  images: readonly RunImage[],
+  { name: model, limits }: CompanionModel,
   encode: EncodePicture,
 ): Promise<string | undefined> {
-  const { widthPx, heightPx } = picture;
-  const pixels = widthPx * heightPx;
-  if (pixels > limits.imagePixels) {
-    return `${name} has ${pixels} pixels (${widthPx} × ${heightPx}); the companion accepts at most ${limits.imagePixels}. Make it smaller first`;
+  if (images.length > limits.images) {
+    const most = formatCount(limits.images, 'image', 'images');
+    return `The question has ${images.length} images; ${model} accepts at most ${most} here. Remove some first`;
   }
-  if (Math.max(widthPx, heightPx) > limits.imageAspectRatio * Math.min(widthPx, heightPx)) {
-    return `${name} is ${widthPx} × ${heightPx} pixels; the companion accepts sides up to ${limits.imageAspectRatio}:1. Crop it first`;
+  for (const { name, picture } of images) {
+    const { widthPx, heightPx } = picture;
+    if (Math.max(widthPx, heightPx) > limits.imageAspectRatio * Math.min(widthPx, heightPx)) {
+      return `${name} is ${widthPx} × ${heightPx} pixels; the companion accepts sides up to ${limits.imageAspectRatio}:1. Crop it first`;
+    }
+  }
+  const subject = nameOfAll(images);
+  const pixels = images.reduce((sum, { picture }) => sum + picture.widthPx * picture.heightPx, 0);
+  if (pixels > limits.imagePixels) {
+    const sizes = images.map(({ picture: { widthPx, heightPx } }) => `${widthPx} × ${heightPx}`).join(', ');
+    return `${subject} ${pixels} pixels (${sizes}); the companion accepts at most ${limits.imagePixels}. ${smaller(images)}`;
   }
   // A photo takes a second to encode, so it is not waited for unless its size decides.
-  const encoding = encode(picture);
-  if (pixels * maxBytesPerPixel + maxExtraBytes <= limits.imageBytes) {
-    encoding.catch(() => {}); // sending it reports the error
+  const encodings = images.map(({ picture }) => encode(picture));
+  if (pixels * maxBytesPerPixel + images.length * maxExtraBytes <= limits.imageBytes) {
+    for (const encoding of encodings) encoding.catch(() => {}); // sending it reports the error
     return undefined;
   }
-  const { size } = (await encoding).png;
+  const size = (await Promise.all(encodings)).reduce((sum, { png }) => sum + png.size, 0);
   if (size <= limits.imageBytes) return undefined;
-  return `${name} has ${size} bytes as the PNG that is sent; the companion accepts at most ${limits.imageBytes}. Make it smaller first`;
+  const sent = images.length === 1 ? 'as the PNG that is sent' : 'as the PNGs that are sent';
+  return `${subject} ${size} bytes ${sent}; the companion accepts at most ${limits.imageBytes}. ${smaller(images)}`;
 }
 
-/** Throws if the companion would refuse the image. */
-export async function ensureAccepted(image: RunImage, model: CompanionModel, encode: EncodePicture): Promise<void> {
-  const refusal = await imageRefusal(image, model, encode);
+function nameOfAll(images: readonly RunImage[]): string {
+  return images.length === 1 ? `${images[0]!.name} has` : `The ${images.length} images together have`;
+}
+
+function smaller(images: readonly RunImage[]): string {
+  return images.length === 1 ? 'Make it smaller first' : 'Make them smaller or remove some first';
+}
+
+/** Throws if the companion would refuse the images. */
+export async function ensureAccepted(
+  images: readonly RunImage[],
+  model: CompanionModel,
+  encode: EncodePicture,
+): Promise<void> {
+  const refusal = await imageRefusal(images, model, encode);
   if (refusal !== undefined) throw new QuestionRefused(refusal);
 }
 
@@ -86,14 +108,24 @@ export function createCompanionHttp(apiUrl: string, encode: EncodePicture): Comp
     if (!response.ok) throw await refusalOf(response);
     return response.json().catch(() => undefined);
   };
-  /** Sends a request with its picture and streams the bytes of the response. */
-  const post = async (path: string, request: GenerateRequest | ExplainBody, image: RunImage, signal: AbortSignal) => {
-    const { png, pixelsSha256 } = await encode(image.picture);
-    const { widthPx, heightPx } = image.picture;
-    const checked = { ...request, pixels: { widthPx, heightPx, sha256: pixelsSha256 } };
+  /** Sends a request with its pictures and streams the bytes of the response. */
+  const post = async (
+    path: string,
+    request: GenerateRequest | ExplainBody,
+    images: readonly RunImage[],
+    signal: AbortSignal,
+  ) => {
+    const encoded = await Promise.all(images.map(({ picture }) => encode(picture)));
+    const pixels = images.map(({ picture: { widthPx, heightPx } }, at) => ({
+      widthPx,
+      heightPx,
+      sha256: encoded[at]!.pixelsSha256,
+    }));
+    // Companions of an earlier version do not accept a list.
+    const checked = { ...request, pixels: pixels.length === 1 ? pixels[0] : pixels };
     const body = new FormData();
     body.set('request', new Blob([JSON.stringify(checked)], { type: 'application/json' }));
-    body.set('image', png, `${image.name}.png`);
+    for (const [at, { name }] of images.entries()) body.append('image', encoded[at]!.png, `${name}.png`);
     const response = await reach(new URL(path, apiUrl), { method: 'POST', body, signal });
     if (!response.ok) throw await refusalOf(response);
     if (response.body === null) throw new Error('the companion sent no response');
@@ -103,14 +135,15 @@ export function createCompanionHttp(apiUrl: string, encode: EncodePicture): Comp
     apiUrl,
     checkHealth: async () => parseHealth(await get('health', AbortSignal.timeout(factsTimeoutMs))),
     model: async () => parseCompanionModel(await get('model', AbortSignal.timeout(factsTimeoutMs))),
-    generate({ image, text, maxNewTokens }, { sendUnembedding }, signal) {
+    generate(question, { sendUnembedding }, signal) {
+      const { text, maxNewTokens } = question;
       const request: GenerateRequest = {
         question: text,
         sendImage: false, // the page has it
         ...(sendUnembedding && { sendUnembedding }),
         ...(maxNewTokens && { maxNewTokens }),
       };
-      return post('generate', request, image, signal);
+      return post('generate', request, imagesOf(question), signal);
     },
     explain({ method, header, tokens, tokenIndices }, signal) {
       const request: ExplainBody = {
@@ -120,7 +153,7 @@ export function createCompanionHttp(apiUrl: string, encode: EncodePicture): Comp
         logProbs: tokens.map(({ logProb }) => logProb),
         tokenIndices: [...tokenIndices],
       };
-      return post('explain', request, header.image, signal);
+      return post('explain', request, imagesOf(header), signal);
     },
     async unembedding(ids, signal) {
       const response = await reach(new URL(`unembedding?ids=${ids.join()}`, apiUrl), { signal });

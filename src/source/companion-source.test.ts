@@ -45,7 +45,7 @@ const model: CompanionModel = {
   dtype: 'float32',
   device: 'cuda:0',
   knows: 'Nothing.',
-  limits: { imageBytes: 1000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 4 },
+  limits: { imageBytes: 1000, imagePixels: 10_000, images: 8, imageAspectRatio: 100, unembeddingIds: 4 },
   methods: ['fastrm', 'chefer', 'dex-ar', 'tam'],
   refusedMethods: [],
   unembedding: true,

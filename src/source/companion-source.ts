@@ -1,6 +1,6 @@
 import type { CompanionHead, CompanionModel } from '../contract/companion';
-import type { ModelFacts, NoHead, RunEvent, RunHeader } from '../contract/run';
-import { ensureSameSize, type StreamHeader } from '../contract/run-header';
+import { askedImages, imagesOf, type ModelFacts, type NoHead, type RunEvent, type RunHeader } from '../contract/run';
+import { ensureSameSizes, type StreamHeader } from '../contract/run-header';
 import {
   type BackendChoice,
   createHeadClient,
@@ -192,10 +192,12 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     const sendUnembedding = expected.kind === 'none' && asked.streamsUnembedding;
     const { header, rows } = await openRunRows(await http.generate(question, { sendUnembedding }, signal));
     contacts += 1;
-    const { picture } = question.image;
-    if (header.image.sha256 !== (await options.encodePicture(picture)).pngSha256)
-      throw new Error('the companion answered about a different image');
-    ensureSameSize(header.geometry, picture);
+    const pictures = imagesOf(question).map(({ picture }) => picture);
+    ensureSameSizes(header, pictures);
+    for (const [at, { sha256 }] of imagesOf(header).entries()) {
+      if (sha256 !== (await options.encodePicture(pictures[at]!)).pngSha256)
+        throw new Error('the companion answered about a different image');
+    }
     let first = await rows.next();
     while (!first.done && first.value.kind === 'queued' && first.value.place > 0) {
       yield { type: 'queued', before: first.value.place };
@@ -250,6 +252,9 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
       const path = connection.companion?.model.calibration?.path;
       return path && new URL(path, http.apiUrl).href;
     },
+    get maxImages() {
+      return connection.companion?.model.limits.images ?? 1;
+    },
     hints: { placeholder: 'Ask about the image', suggestions: ['Describe the image.'] },
     subscribe(onStatus) {
       listeners.add(onStatus);
@@ -259,13 +264,13 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     checkQuestion: (text) => (isBlank(text) ? { kind: 'empty' } : undefined),
     async checkImage(image) {
       const model = connection.companion?.model;
-      const refusal = model && (await imageRefusal(image, model, options.encodePicture));
+      const refusal = model && (await imageRefusal([image], model, options.encodePicture));
       return refusal && `${refusal}.`;
     },
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       await Promise.race([ensureConnected(), rejectAtAbort(signal)]);
-      await ensureAccepted(question.image, ensureCompanion().model, options.encodePicture);
+      await ensureAccepted(imagesOf(question), ensureCompanion().model, options.encodePicture);
       const left = new AbortController();
       try {
         for await (const event of answer(question, AbortSignal.any([signal, left.signal]), askedAt)) {
@@ -362,9 +367,10 @@ function restarted({ model, head }: StreamHeader): Maps {
   return { kind: 'none', why: { kind: 'unusable', reason: head ? `${reason} Ask again for FastRM maps.` : reason } };
 }
 
-function headerOf(header: StreamHeader, { image }: Question, maps: Maps): RunHeader {
-  const withImage = { ...header, image, recorded: false };
-  return maps.kind === 'made' ? withImage : { ...withImage, head: undefined, noHead: maps.why };
+function headerOf(header: StreamHeader, question: Question, maps: Maps): RunHeader {
+  const { images: _facts, ...rest } = header;
+  const withImages = { ...rest, ...askedImages(imagesOf(question)), recorded: false };
+  return maps.kind === 'made' ? withImages : { ...withImages, head: undefined, noHead: maps.why };
 }
 
 function modelFacts({ name, revision, hiddenSize, stage, knows, family, dtype }: CompanionModel): ModelFacts {

@@ -27,6 +27,7 @@ function refusalOf(
   if (method === 'random') return undefined;
   if (method === 'fastrm') return fastrmRefusal(header);
   if (!isExplainerMethod(method)) return `${methods[method].name} is computed by the companion only.`;
+  if (header.images !== undefined) return 'The model in this page reads one image at a time.';
   if (manifest === undefined) {
     return status.phase === 'failed'
       ? 'The model in this page could not be loaded.'

@@ -13,7 +13,7 @@ import { reasonOf } from '../text/reason-of';
 import { isBlank } from '../text/visible-text';
 import { embeddedOffers, isExplainerMethod } from './embedded-offers';
 import { explainAtRandom } from './explain-in-page';
-import type { Question, RunSource, SourceStatus } from './run-source';
+import { type Question, QuestionRefused, type RunSource, type SourceStatus } from './run-source';
 
 export interface EmbeddedSourceOptions {
   /** Folder of the model's manifest, with a trailing slash; relative to the page. */
@@ -79,6 +79,7 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
       return () => listeners.delete(onStatus);
     },
     load: ensureLoaded,
+    maxImages: 1,
     checkQuestion(text) {
       if (isBlank(text)) return { kind: 'empty' };
       const tokenized = ready?.promptTokenizer.tokenizeQuestion(text);
@@ -88,6 +89,11 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
     async *ask(question, signal): AsyncGenerator<RunEvent> {
       const askedAt = performance.now();
       let begun = false;
+      if (question.images !== undefined) {
+        throw new QuestionRefused(
+          `The model in this page reads one image at a time, and the question has ${question.images.length}.`,
+        );
+      }
       try {
         await ensureLoaded();
         const request = {

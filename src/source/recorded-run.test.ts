@@ -40,6 +40,25 @@ describe('a run file', () => {
     );
   });
 
+  it('of two images has the picture of each, and is refused if one has another size', async () => {
+    const two = new Uint8Array(readFileSync(new URL('../contract/fixtures/two-images.run', import.meta.url)));
+    const [begin] = await eventsOf(two);
+    if (begin?.type !== 'begin') throw new Error('no begin');
+    const sizes = begin.header.images?.map(({ picture: { widthPx, heightPx } }) => [widthPx, heightPx]);
+    expect(sizes).toEqual([
+      [12, 8],
+      [6, 10],
+    ]);
+    expect(begin.header.image).toBe(begin.header.images?.[0]);
+    const wide = async (bytes: Uint8Array, name: string) => {
+      const picture = await pictureOfHeader(bytes);
+      return name === 'after.png' ? { ...picture, widthPx: 7 } : picture;
+    };
+    await expect(eventsOf(two, wide)).rejects.toThrow(
+      'the maps are for an image of 6 × 10 pixels, but the image has 7 × 10',
+    );
+  });
+
   it('with invalid content is refused', async () => {
     await expect(eventsOf(new TextEncoder().encode('not a run at all'))).rejects.toThrow(/not a run/);
   });

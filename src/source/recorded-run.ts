@@ -1,5 +1,14 @@
-import type { Picture, RunEvent, RunHeader, StoredRunHeader } from '../contract/run';
-import { ensureSameSize } from '../contract/run-header';
+import {
+  askedImages,
+  imagesOf,
+  type Picture,
+  type RunEvent,
+  type RunHeader,
+  type RunImage,
+  type StoredImage,
+  type StoredRunHeader,
+} from '../contract/run';
+import { ensureSameSizes } from '../contract/run-header';
 import { parseRunStream } from '../contract/run-stream';
 import { sha256Hex } from '../contract/sha256';
 
@@ -19,10 +28,18 @@ export async function* openRecorded(
   }
 }
 
-/** A run file may have been saved from a live run, and the hash in its header may not match its image. */
 async function recordedHeader(header: StoredRunHeader, readPicture: ReadPicture): Promise<RunHeader> {
-  const { bytes, name } = header.image;
+  const { image: _image, images: _images, ...rest } = header;
+  const images = await Promise.all(imagesOf<StoredImage>(header).map((image) => recordedImage(image, readPicture)));
+  ensureSameSizes(
+    header,
+    images.map(({ picture }) => picture),
+  );
+  return { ...rest, ...askedImages(images), recorded: true };
+}
+
+/** A run file may have been saved from a live run, and the hash in its header may not match its image. */
+async function recordedImage({ bytes, mediaType, name }: StoredImage, readPicture: ReadPicture): Promise<RunImage> {
   const [sha256, picture] = await Promise.all([sha256Hex(bytes), readPicture(bytes, name)]);
-  ensureSameSize(header.geometry, picture);
-  return { ...header, image: { ...header.image, sha256, picture }, recorded: true };
+  return { bytes, mediaType, name, sha256, picture };
 }

@@ -1,8 +1,15 @@
 import type { MethodId } from '../contract/methods';
-import type { AnswerToken, ExplainEvent, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
+import type {
+  AnswerToken,
+  AskedImages,
+  ExplainEvent,
+  ModelFacts,
+  RunEvent,
+  RunHeader,
+  RunImage,
+} from '../contract/run';
 
-export interface Question {
-  readonly image: RunImage;
+export interface Question extends AskedImages {
   readonly text: string;
   readonly maxNewTokens?: number;
 }
@@ -80,6 +87,8 @@ export interface RunSource {
    */
   readonly calibrationUrl?: string | undefined;
   readonly hints: AskingHints;
+  /** Number of images that a question may be about; 1 until known. */
+  readonly maxImages: number;
   subscribe(onStatus: (status: SourceStatus) => void): () => void;
   /** Resolves once `ask` may be called, otherwise rejects with the reason. Safe to call again after a failure. */
   load(): Promise<void>;

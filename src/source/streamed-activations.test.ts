@@ -30,8 +30,9 @@ const question = { image, text: 'What color is the large sphere?' };
 const { model: recordedModel, ...header } = JSON.parse(recorded.schema.metadata.get('patchlight.run') ?? '');
 const facts = {
   ...recordedModel,
+  weights: null,
   device: 'cpu',
-  limits: { imageBytes: 1000, imagePixels: 10_000, imageAspectRatio: 100, unembeddingIds: 64 },
+  limits: { imageBytes: 1000, imagePixels: 10_000, images: 8, imageAspectRatio: 100, unembeddingIds: 64 },
   methods: ['tam'],
   unembedding: true,
   streamsUnembedding: true,

@@ -10,7 +10,7 @@ import { collectRun, createRunLibrary } from './run-library';
 const picture = { blob: new Blob(), widthPx: 1, heightPx: 1 };
 const image = { bytes: new Uint8Array([1]), mediaType: 'image/png', name: 'one.png', sha256: '', picture };
 const text = 'what color is the cube ?';
-const intake = { settled: async () => true, image: () => image };
+const intake = { settled: async () => true, images: () => [image] };
 
 function header(id: string): RunHeader {
   return { ...exampleHeader, id, question: text, image };
@@ -42,6 +42,7 @@ function sourceOf(ask: RunSource['ask'], status: SourceStatus = { phase: 'ready'
       subscribe: () => () => {},
       load: () => ready,
       checkQuestion: (text) => (text === '' ? { kind: 'empty' } : undefined),
+      maxImages: 1,
       checkImage: async () => undefined,
       ask,
       offers: () => [],
@@ -104,7 +105,7 @@ describe('asking', () => {
     let opened: typeof image | undefined;
     createAskSession({ ...source, opensWith: 'image' }, createRunLibrary(), {
       settled: async () => true,
-      image: () => opened,
+      images: () => (opened ? [opened] : []),
     }).ask(text);
     await vi.waitFor(() => expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'model' }));
     opened = image;
@@ -147,7 +148,7 @@ describe('asking', () => {
       yield end('stop');
     });
     const { source } = sourceOf(ask);
-    createAskSession(source, createRunLibrary(), { settled: () => settled, image: () => current }).ask(text);
+    createAskSession(source, createRunLibrary(), { settled: () => settled, images: () => [current] }).ask(text);
     expect(useAsking.getState().asking).toEqual({ phase: 'queued', text, until: 'image' });
     current = { ...image, name: 'two.png' };
     isRead(true);
@@ -165,7 +166,7 @@ describe('asking', () => {
 
   it('reports a problem when there is no image', async () => {
     const { source } = sourceOf(vi.fn());
-    createAskSession(source, createRunLibrary(), { ...intake, image: () => undefined }).ask(text);
+    createAskSession(source, createRunLibrary(), { ...intake, images: () => [] }).ask(text);
     await idle();
     expect(useDraft.getState().problem).toEqual({ kind: 'image', reason: 'Choose an image first.' });
   });

@@ -1,4 +1,5 @@
 import { create } from 'zustand';
+import { askedImages } from '../contract/run';
 import { QuestionRefused, type RunSource } from '../source/run-source';
 import { reasonOf } from '../text/reason-of';
 import { useChoices } from './choices';
@@ -19,8 +20,8 @@ export const useAsking = create<{ readonly asking: Asking }>(() => ({ asking: { 
 
 export interface AskSession {
   /**
-   * Asks about the chosen image, even if it is still being read; if no image is chosen, asks about the image of the run
-   * on screen.
+   * Asks about the chosen images, even if one is still being read; if none is chosen, asks about those of the run on
+   * screen.
    */
   ask(text: string): void;
   stop(): void;
@@ -33,7 +34,7 @@ export interface AskSession {
 export function createAskSession(
   source: RunSource,
   library: RunLibrary,
-  intake: Pick<ImageIntake, 'settled' | 'image'>,
+  intake: Pick<ImageIntake, 'settled' | 'images'>,
 ): AskSession {
   let running: AbortController | undefined;
 
@@ -48,13 +49,13 @@ export function createAskSession(
       await Promise.race([source.load(), aborted(signal)]);
     };
     if (!(await settle())) return;
-    if (intake.image() === undefined && source.opensWith === 'image') {
+    if (intake.images().length === 0 && source.opensWith === 'image') {
       await load(); // the image that the page opens with depends on the model
       if (signal.aborted || !(await settle())) return;
     }
-    const draft = useDraft.getState().image;
-    const image = intake.image();
-    if (image === undefined) {
+    const { image: draft, more } = useDraft.getState();
+    const images = intake.images();
+    if (images.length === 0) {
       useDraft.getState().setProblem({ kind: 'image', reason: 'Choose an image first.' });
       return;
     }
@@ -67,7 +68,7 @@ export function createAskSession(
     }
     const previous = useChoices.getState().runId;
     useAsking.setState({ asking: { phase: 'answering', text } });
-    const record = await collectRun(library, source.ask({ image, text }, signal), {
+    const record = await collectRun(library, source.ask({ ...askedImages(images), text }, signal), {
       onQueued(before) {
         if (!signal.aborted) useAsking.setState({ asking: { phase: 'queued', text, until: 'turn', before } });
       },
@@ -75,8 +76,9 @@ export function createAskSession(
         if (signal.aborted) return;
         useAsking.setState({ asking: { phase: 'answering', text, runId: id } });
         useChoices.getState().showRun(id);
-        // Keep an image chosen in the meantime: it is for the next question.
-        if (useDraft.getState().image === draft) useDraft.getState().setImage(undefined);
+        // Keep images chosen in the meantime: they are for the next question.
+        const now = useDraft.getState();
+        if (now.image === draft && now.more === more) useDraft.getState().setImage(undefined);
       },
     });
     const { tokens, end } = record.snapshot();

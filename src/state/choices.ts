@@ -12,6 +12,8 @@ export interface Choices {
   readonly pointedToken: number | undefined;
   readonly pointedPatch: Patch | undefined;
   readonly pickedPatch: Patch | undefined;
+  /** The index of the image that the user switched to; undefined to show the one on which the map peaks. */
+  readonly shownImage: number | undefined;
   /** The run for which DEX-AR's marks are computed even while its maps are not shown. */
   readonly weighedRun: string | undefined;
   showRun(runId: string): void;
@@ -20,6 +22,8 @@ export interface Choices {
   pointToken(index: number | undefined): void;
   pointPatch(patch: Patch | undefined): void;
   pickPatch(patch: Patch | undefined): void;
+  /** Forgets the patches, which are those of another image. */
+  showImage(image: number | undefined): void;
   weighWords(runId: string): void;
 }
 
@@ -30,6 +34,7 @@ export const useChoices = create<Choices>((set) => ({
   pointedToken: undefined,
   pointedPatch: undefined,
   pickedPatch: undefined,
+  shownImage: undefined,
   weighedRun: undefined,
   showRun: (runId) =>
     set({
@@ -38,11 +43,13 @@ export const useChoices = create<Choices>((set) => ({
       pointedToken: undefined,
       pointedPatch: undefined,
       pickedPatch: undefined,
+      shownImage: undefined,
     }),
   select: (selection) => set({ selection }),
   setUnit: (unit) => set({ unit }),
   pointToken: (pointedToken) => set({ pointedToken }),
   pointPatch: (pointedPatch) => set({ pointedPatch }),
   pickPatch: (pickedPatch) => set({ pickedPatch }),
+  showImage: (shownImage) => set({ shownImage, pointedPatch: undefined, pickedPatch: undefined }),
   weighWords: (weighedRun) => set({ weighedRun }),
 }));

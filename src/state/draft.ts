@@ -23,18 +23,33 @@ export type Problem =
 /** The question being prepared. If no image is chosen, the question is about the image of the run on screen. */
 export interface Draft {
   readonly image: DraftImage | undefined;
+  /** The images after the first, if the question is about several. */
+  readonly more: readonly DraftImage[];
+  /** Whether the next image is added instead of replacing those chosen. */
+  readonly isAdding: boolean;
   readonly text: string;
   readonly problem: Problem | undefined;
   setImage(image: DraftImage | undefined): void;
+  /** Chooses images in the order in which the model reads them. */
+  setImages(images: readonly DraftImage[]): void;
+  setAdding(isAdding: boolean): void;
   setText(text: string): void;
   setProblem(problem: Problem | undefined): void;
 }
 
 export const useDraft = create<Draft>((set) => ({
   image: undefined,
+  more: [],
+  isAdding: false,
   text: '',
   problem: undefined,
-  setImage: (image) => set({ image, problem: undefined }),
+  setImage: (image) => set({ image, more: [], isAdding: false, problem: undefined }),
+  setImages: ([image, ...more]) => set({ image, more, isAdding: false, problem: undefined }),
+  setAdding: (isAdding) => set({ isAdding }),
   setText: (text) => set({ text, problem: undefined }),
   setProblem: (problem) => set({ problem }),
 }));
+
+export function draftImages({ image, more }: Pick<Draft, 'image' | 'more'>): readonly DraftImage[] {
+  return image === undefined ? [] : [image, ...more];
+}

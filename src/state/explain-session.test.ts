@@ -8,7 +8,7 @@ import { createRunRecord, type RunRecord } from './run-record';
 const header = { id: 'run', question: 'q' } as RunHeader;
 
 function recordOf(tokenCount: number, { id = 'run', isEnded = true } = {}): RunRecord {
-  const record = createRunRecord({ ...header, id }, 'blob:', (notify) => notify());
+  const record = createRunRecord({ ...header, id }, ['blob:'], (notify) => notify());
   for (let index = 0; index < tokenCount; index++) {
     const token = { index, tokenId: index, text: ` t${index}`, word: index, logProb: 0, alternatives: [] };
     record.append({ type: 'token', token });

@@ -10,7 +10,7 @@ import { createRunLibrary } from './run-library';
 const picture = { blob: new Blob(), widthPx: 1, heightPx: 1 };
 
 /** An intake for which the test decides, by file name, when each file has been read. */
-function intakeOf() {
+function intakeOf(maxImages = 1) {
   const waiting = new Map<string, (reading: CheckedImage) => void>();
   const library = createRunLibrary();
   const intake = createImageIntake({
@@ -18,6 +18,7 @@ function intakeOf() {
     shelf: createImageShelf(),
     readImage: (_file, name) => new Promise((resolve) => waiting.set(name, resolve)),
     checkImage: async ({ name }) => (name.startsWith('wide') ? `${name} is too wide.` : undefined),
+    maxImages: () => maxImages,
     openRecorded: () => {
       throw new Error('it has no schema');
     },
@@ -49,7 +50,7 @@ describe('image intake', () => {
     expect(await intake.settled()).toBe(true);
     finish('slow.png');
     await macrotask();
-    expect(intake.image()?.name).toBe('quick.png');
+    expect(intake.images()[0]?.name).toBe('quick.png');
   });
 
   it('takes none of several files, and says so', async () => {
@@ -82,7 +83,7 @@ describe('image intake', () => {
     finish('second.png');
     await macrotask();
     expect(settled).toHaveBeenCalledExactlyOnceWith(true);
-    expect(intake.image()?.name).toBe('second.png');
+    expect(intake.images()[0]?.name).toBe('second.png');
     expect(useDraft.getState().problem).toBeUndefined();
     expect(useIntake.getState().isReading).toBe(false);
   });
@@ -95,7 +96,7 @@ describe('image intake', () => {
     expect(await settled).toBe(true);
     finish('slow.png');
     await macrotask();
-    expect(intake.image()).toBeUndefined();
+    expect(intake.images()).toEqual([]);
     expect(useIntake.getState().isReading).toBe(false);
   });
 
@@ -108,7 +109,7 @@ describe('image intake', () => {
     refuse('bad.png', 'bad.png is broken');
     expect(await intake.settled()).toBe(false);
     expect(useDraft.getState().problem).toEqual({ kind: 'image', reason: 'bad.png is broken' });
-    expect(intake.image()?.name).toBe('good.png');
+    expect(intake.images()[0]?.name).toBe('good.png');
     expect(await intake.settled(), 'nothing is being read any more').toBe(true);
   });
 
@@ -130,7 +131,7 @@ describe('image intake', () => {
     useChoices.getState().showRun(exampleHeader.id);
     await macrotask();
     expect(settled).toHaveBeenCalledExactlyOnceWith(true);
-    expect(intake.image()).toBe(exampleHeader.image);
+    expect(intake.images()).toEqual([exampleHeader.image]);
   });
 
   it('waits for the example no longer once it has failed or a file has been chosen', async () => {
@@ -145,7 +146,7 @@ describe('image intake', () => {
     intake.takeFile(file('own.png'));
     finish('own.png');
     expect(await chosen).toBe(true);
-    expect(intake.image()?.name).toBe('own.png');
+    expect(intake.images()[0]?.name).toBe('own.png');
   });
 
   it('shows the recorded run opened last, and a question waits for it', async () => {
@@ -172,7 +173,7 @@ describe('image intake', () => {
   });
 
   it('has no image if none is chosen and there is no run', () => {
-    expect(intakeOf().intake.image()).toBeUndefined();
+    expect(intakeOf().intake.images()).toEqual([]);
   });
 
   it('reports why an example could not be fetched', async () => {
@@ -182,5 +183,68 @@ describe('image intake', () => {
     expect(await intake.settled()).toBe(false);
     expect(useDraft.getState().problem).toEqual({ kind: 'image', reason: './samples/gone.png: 404 Not Found' });
     vi.unstubAllGlobals();
+  });
+
+  describe('of a model that reads several images', () => {
+    const names = (intake: { images(): readonly { readonly name: string }[] }) =>
+      intake.images().map(({ name }) => name);
+
+    async function take(name: string, { intake, finish }: ReturnType<typeof intakeOf>) {
+      intake.takeFile(file(name));
+      finish(name);
+      await intake.settled();
+    }
+
+    it('replaces the image, or adds to it if the user asked for that once', async () => {
+      const made = intakeOf(3);
+      await take('a.png', made);
+      await take('b.png', made);
+      expect(names(made.intake)).toEqual(['b.png']);
+      useDraft.getState().setAdding(true);
+      await take('c.png', made);
+      expect(names(made.intake)).toEqual(['b.png', 'c.png']);
+      expect(useDraft.getState().isAdding).toBe(false);
+      await take('d.png', made);
+      expect(names(made.intake)).toEqual(['d.png']);
+    });
+
+    it('adds to the images of the run on screen', async () => {
+      const made = intakeOf(3);
+      made.library.begin(exampleHeader);
+      useChoices.getState().showRun(exampleHeader.id);
+      useDraft.getState().setAdding(true);
+      await take('b.png', made);
+      expect(names(made.intake)).toEqual(['scene.png', 'b.png']);
+    });
+
+    it('removes one of several, and keeps the order of the others', async () => {
+      const made = intakeOf(3);
+      await take('a.png', made);
+      for (const name of ['b.png', 'c.png']) {
+        useDraft.getState().setAdding(true);
+        await take(name, made);
+      }
+      made.intake.remove(1);
+      expect(names(made.intake)).toEqual(['a.png', 'c.png']);
+      made.intake.remove(0);
+      expect(names(made.intake)).toEqual(['c.png']);
+      made.intake.remove(0);
+      expect(names(made.intake), 'the last one stays').toEqual(['c.png']);
+    });
+
+    it('takes as many files at once as a question may have', async () => {
+      const made = intakeOf(2);
+      made.intake.takeFiles([file('a.png'), file('b.png')]);
+      made.finish('a.png');
+      await macrotask();
+      made.finish('b.png');
+      expect(await made.intake.settled()).toBe(true);
+      expect(names(made.intake)).toEqual(['a.png', 'b.png']);
+      made.intake.takeFiles([file('a.png'), file('b.png'), file('c.png')]);
+      expect(useDraft.getState().problem).toMatchObject({ kind: 'image' });
+      made.intake.takeFiles([file('a.png'), file('b.run')]);
+      expect(useDraft.getState().problem).toMatchObject({ kind: 'image' });
+      expect(names(made.intake)).toEqual(['a.png', 'b.png']);
+    });
   });
 });

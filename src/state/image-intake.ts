@@ -1,10 +1,10 @@
 import { create } from 'zustand';
 import type { CheckedImage } from '../contract/checked-image';
-import type { RunImage } from '../contract/run';
+import { imagesOf, type RunImage } from '../contract/run';
 import { reasonOf } from '../text/reason-of';
-import { tooManyFiles } from '../text/too-many-files';
+import { tooManyImages } from '../text/too-many-files';
 import { useChoices } from './choices';
-import { useDraft } from './draft';
+import { type DraftImage, draftImages, useDraft } from './draft';
 import { fetchOk } from './fetch-ok';
 import type { ImageShelf } from './image-shelf';
 import { openRecordedRun, type RecordedRuns } from './recorded-runs';
@@ -16,6 +16,8 @@ export interface ImageReader {
   readImage(file: Blob, name: string): Promise<CheckedImage>;
   /** Resolves to why the model that answers would refuse an image, as a sentence, as far as it is known. */
   checkImage(image: RunImage): Promise<string | undefined>;
+  /** Number of images that a question may be about, as far as it is known. */
+  maxImages(): number;
 }
 
 export interface Intake {
@@ -30,22 +32,34 @@ export const useIntake = create<Intake>(() => ({ isReading: false, isOpening: fa
 export interface ImageIntake {
   /** Accepts an image to ask about, or a run file (`.run`) to open. */
   takeFile(file: File): void;
-  /** Accepts the file of a drop or paste; if there are several, accepts none and says so. */
+  /**
+   * Accepts the files of a drop or paste. Several must be images, as many as a question may have; otherwise, accepts none
+   * and says so.
+   */
   takeFiles(files: readonly File[]): void;
   takeUrl(url: string, name: string, alt: string): void;
   /** Shows a recorded run once `open` returns its id, unless the user chooses something else first. */
   takeRecorded(open: () => Promise<string>, onShown: () => void): void;
-  /** Discards the chosen image, even if it is still being read, and returns to the run on screen. */
+  /** Discards the chosen images, even if one is still being read, and returns to the run on screen. */
   drop(): void;
+  /** Leaves one of several images out of the question, by its index in `images`. */
+  remove(at: number): void;
   /**
    * Resolves once no file is being read and the example or image that the page starts with has arrived or failed: to false if
    * the last file could not be used, otherwise to true.
    */
   settled(): Promise<boolean>;
   /**
-   * The image that a question would be about: the chosen image or, if there is none, the image of the run on screen.
+   * The images that a question would be about: those chosen or, if there are none, those of the run on screen. Empty if
+   * there is neither.
    */
-  image(): RunImage | undefined;
+  images(): readonly RunImage[];
+}
+
+interface ChosenImage {
+  readonly file: Blob | (() => Promise<Blob>);
+  readonly name: string;
+  readonly alt: string;
 }
 
 /** Lasts from the first chosen file until the last one has been read, because a later file replaces earlier ones. */
@@ -55,7 +69,7 @@ interface PendingIntake {
 }
 
 export function createImageIntake(services: RecordedRuns & ImageReader): ImageIntake {
-  const { library, shelf, readImage, checkImage } = services;
+  const { library, shelf, readImage, checkImage, maxImages } = services;
   let pending: PendingIntake | undefined;
   let turn = 0;
 
@@ -85,12 +99,34 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     finish(isUsable);
   }
 
-  async function readForDraft(file: Blob, name: string, alt: string): Promise<() => void> {
-    const read = await readImage(file, name);
+  async function readUsable({ file, name }: ChosenImage): Promise<RunImage> {
+    const read = await readImage(file instanceof Blob ? file : await file(), name);
     if (read.kind === 'refused') throw new Error(read.reason);
     const refusal = await checkImage(read.image);
     if (refusal !== undefined) throw new Error(refusal);
-    return () => useDraft.getState().setImage(shelf.put(read.image, alt));
+    return read.image;
+  }
+
+  function takeImages(chosen: readonly ChosenImage[]): void {
+    const { isAdding } = useDraft.getState();
+    void take('image', async () => {
+      const images: RunImage[] = [];
+      for (const one of chosen) images.push(await readUsable(one));
+      return () => {
+        let all = isAdding ? asDraft() : [];
+        for (const [at, image] of images.entries()) all = [...all, shelf.put(image, chosen[at]!.alt, all)];
+        useDraft.getState().setImages(all);
+      };
+    });
+  }
+
+  /** The chosen images; those of the run on screen if there are none, so that others can be added. */
+  function asDraft(): readonly DraftImage[] {
+    const drafts = draftImages(useDraft.getState());
+    if (drafts.length > 0) return drafts;
+    let all: readonly DraftImage[] = [];
+    for (const image of images()) all = [...all, shelf.put(image, image.name, all)];
+    return all;
   }
 
   async function readRun(open: () => Promise<string>): Promise<() => void> {
@@ -103,18 +139,19 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
 
   const openFile = async (file: File) => openRecordedRun(services, new Uint8Array(await file.arrayBuffer()));
 
-  function image(): RunImage | undefined {
-    const draft = useDraft.getState().image;
-    if (draft) return shelf.bytesOf(draft.id);
+  function images(): readonly RunImage[] {
+    const drafts = draftImages(useDraft.getState());
+    if (drafts.length > 0) return drafts.map(({ id }) => shelf.bytesOf(id)).filter((image) => image !== undefined);
     const { runId } = useChoices.getState();
-    return runId === undefined ? undefined : library.get(runId)?.snapshot().header.image;
+    const run = runId === undefined ? undefined : library.get(runId)?.snapshot();
+    return run === undefined ? [] : imagesOf(run.header);
   }
 
   async function settled(): Promise<boolean> {
     for (;;) {
       if (pending) {
         if (!(await pending.settled)) return false;
-      } else if (image() !== undefined || !useIntake.getState().isOpening) {
+      } else if (images().length > 0 || !useIntake.getState().isOpening) {
         return true;
       } else {
         await nextChange();
@@ -122,10 +159,21 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
     }
   }
 
-  function takeFile(file: File): void {
+  const isRun = ({ name }: File) => name.endsWith('.run');
+
+  function chosenFile(file: File): ChosenImage {
     const name = file.name || 'pasted image';
-    if (file.name.endsWith('.run')) void take('file', () => readRun(() => openFile(file)));
-    else void take('image', () => readForDraft(file, name, `Your image, ${name}`));
+    return { file, name, alt: `Your image, ${name}` };
+  }
+
+  function takeFile(file: File): void {
+    if (isRun(file)) void take('file', () => readRun(() => openFile(file)));
+    else takeImages([chosenFile(file)]);
+  }
+
+  /** Number of images that may be chosen at once. */
+  function room(): number {
+    return maxImages() - (useDraft.getState().isAdding ? images().length : 0);
   }
 
   return {
@@ -136,10 +184,14 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
         if (file) takeFile(file);
         return;
       }
-      useDraft.getState().setProblem({ kind: 'image', reason: tooManyFiles(files.length, 'image or run file') });
+      if (files.length <= room() && !files.some(isRun)) {
+        takeImages(files.map(chosenFile));
+        return;
+      }
+      useDraft.getState().setProblem({ kind: 'image', reason: tooManyImages(files.length, maxImages()) });
     },
     takeUrl(url, name, alt) {
-      void take('image', async () => readForDraft(await (await fetchOk(url)).blob(), name, alt));
+      takeImages([{ file: async () => (await fetchOk(url)).blob(), name, alt }]);
     },
     takeRecorded(open, onShown) {
       void take('file', async () => {
@@ -155,8 +207,12 @@ export function createImageIntake(services: RecordedRuns & ImageReader): ImageIn
       finish(true);
       useDraft.getState().setImage(undefined);
     },
+    remove(at) {
+      if (images().length < 2) return;
+      useDraft.getState().setImages(asDraft().filter((_, i) => i !== at));
+    },
     settled,
-    image,
+    images,
   };
 }
 

@@ -150,6 +150,34 @@ describe('keeping the runs of a visit', () => {
     expect((await load(tab)).list().map(({ id }) => id)).toEqual(['small']);
   });
 
+  it('restores all images of a question, and drops an image with the last run that has it', async () => {
+    const tab = createTab();
+    const before = await load(tab);
+    const [image, other] = [2, 4].map((size) => ({
+      ...exampleHeader.image,
+      bytes: new Uint8Array(size),
+      sha256: `${size}`,
+      name: `${size}.png`,
+    }));
+    const [frame] = exampleHeader.geometry.frames;
+    const geometry = { ...exampleHeader.geometry, frames: [frame, { ...frame, image: 1 }] as const };
+    const images = [image!, other!];
+    before.begin({ ...exampleHeader, id: 'two', image: image!, images, geometry }).append(end);
+    before.begin({ ...exampleHeader, id: 'one', image: image! }).append(end);
+    await settled();
+
+    const after = await load(tab);
+    expect(after.get('two')?.snapshot().header).toMatchObject({ image, images, geometry });
+    expect(after.get('two')?.imageUrls).toHaveLength(2);
+    expect(after.get('one')?.snapshot().header.images).toBeUndefined();
+    after.drop('two');
+    await vi.waitFor(() => expect(useKeeping.getState().isStoring).toBe(true));
+    await settled();
+    const store = await openVisitStore(tab.getItem('patchlight.visit')!);
+    expect(await store.hasImage('2')).toBe(true);
+    await vi.waitFor(async () => expect(await store.hasImage('4')).toBe(false));
+  });
+
   it('shares one image among runs', async () => {
     const library = await load(createTab(), { limitBytes: 10_000 });
     answer(library, 'a', [end], 5000);

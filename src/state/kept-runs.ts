@@ -3,7 +3,7 @@
 // A run that cannot be stored is counted, and leaving the page then asks first.
 import { create } from 'zustand';
 import { methodIds } from '../contract/methods';
-import type { RunImage } from '../contract/run';
+import { askedImages, imagesOf, type RunImage } from '../contract/run';
 import { useChoices } from './choices';
 import type { RunLibrary } from './run-library';
 import type { RunRecord, RunSnapshot } from './run-record';
@@ -54,7 +54,7 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
   const shown = isReturning ? (tab?.getItem(shownKey) ?? undefined) : undefined;
   const changed = new Set<string>();
   const watched = new Map<string, { readonly record: RunRecord; readonly stop: () => void }>();
-  const stored = new Map<string, { readonly sha256: string; readonly bytes: number }>();
+  const stored = new Map<string, { readonly sha256s: readonly string[]; readonly bytes: number }>();
   const images = new Map<string, number>();
   const unkept = new Set<string>();
   let store: VisitStore | undefined;
@@ -73,18 +73,20 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
 
   async function put(record: RunRecord): Promise<void> {
     if (store === undefined) throw new Error('there is no store');
-    const { image, ...run } = keptRun(record.snapshot());
+    const snapshot = record.snapshot();
+    const run = keptRun(snapshot);
     const { id } = run.header;
-    const { sha256 } = image;
+    const own = new Map(imagesOf(snapshot.header).map((image) => [image.sha256, image]));
+    const fresh = [...own.values()].filter(({ sha256 }) => !images.has(sha256));
     const bytes = bytesOf(run);
-    const added = bytes - (stored.get(id)?.bytes ?? 0) + (images.has(sha256) ? 0 : imageBytes(image));
+    const added = fresh.reduce((sum, image) => sum + imageBytes(image), bytes - (stored.get(id)?.bytes ?? 0));
     if (totalBytes() + added > limitBytes) throw new Error(`over ${limitBytes} bytes`);
-    if (!images.has(sha256)) {
+    for (const image of fresh) {
       await store.putImage(image);
-      images.set(sha256, imageBytes(image));
+      images.set(image.sha256, imageBytes(image));
     }
     await store.putRun(run);
-    stored.set(id, { sha256, bytes });
+    stored.set(id, { sha256s: [...own.keys()], bytes });
   }
 
   async function drop(id: string): Promise<void> {
@@ -93,9 +95,11 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
     if (store === undefined || kept === undefined) return;
     stored.delete(id);
     await store.dropRun(id);
-    if ([...stored.values()].some(({ sha256 }) => sha256 === kept.sha256)) return;
-    images.delete(kept.sha256);
-    await store.dropImage(kept.sha256);
+    for (const sha256 of kept.sha256s) {
+      if ([...stored.values()].some((other) => other.sha256s.includes(sha256))) continue;
+      images.delete(sha256);
+      await store.dropImage(sha256);
+    }
   }
 
   async function keep(id: string): Promise<void> {
@@ -149,11 +153,11 @@ export function createKeptRuns(options: KeptRunsOptions): KeptRuns {
     try {
       if (tab === undefined) throw new Error('the next load could not find the runs');
       store = await Promise.race([openStore(visit), rejectAfter(openTimeoutMs)]);
-      for (const { run, image } of previous === undefined ? [] : await store.read()) {
+      for (const { run, images: own } of previous === undefined ? [] : await store.read()) {
         if (library.get(run.header.id) !== undefined) continue;
-        stored.set(run.header.id, { sha256: image.sha256, bytes: bytesOf(run) });
-        images.set(image.sha256, imageBytes(image));
-        restore(library, run, image);
+        stored.set(run.header.id, { sha256s: own.map(({ sha256 }) => sha256), bytes: bytesOf(run) });
+        for (const image of own) images.set(image.sha256, imageBytes(image));
+        restore(library, run, own);
       }
       tab.setItem(visitKey, visit);
     } catch {
@@ -198,17 +202,23 @@ export function askBeforeLeaving(page: Pick<Window, 'addEventListener' | 'remove
   });
 }
 
-function keptRun({ header, prompt, tokens, mapOf, end }: RunSnapshot): KeptRun & { readonly image: RunImage } {
-  const { image, ...rest } = header;
-  const { bytes: _bytes, picture: _picture, ...facts } = image;
+function keptRun({ header, prompt, tokens, mapOf, end }: RunSnapshot): KeptRun {
+  const facts = ({ mediaType, name, sha256 }: RunImage) => ({ mediaType, name, sha256 });
+  const { image, images, ...rest } = header;
   const maps = methodIds.flatMap((method) =>
     tokens.map(({ index }) => mapOf(index, method)).filter((map) => map !== undefined),
   );
-  return { header: { ...rest, image: facts }, prompt, tokens, maps, end, image };
+  const kept = { ...rest, image: facts(image), ...(images && { images: images.map(facts) }) };
+  return { header: kept, prompt, tokens, maps, end };
 }
 
-function restore(library: RunLibrary, { header, prompt, tokens, maps, end }: KeptRun, image: RunImage): void {
-  const record = library.begin({ ...header, image });
+function restore(
+  library: RunLibrary,
+  { header, prompt, tokens, maps, end }: KeptRun,
+  images: readonly RunImage[],
+): void {
+  const { images: _facts, ...rest } = header;
+  const record = library.begin({ ...rest, ...askedImages(images) });
   record.append({ type: 'prompt', tokens: prompt });
   for (const token of tokens) record.append({ type: 'token', token });
   for (const map of maps) record.append({ type: 'map', map });

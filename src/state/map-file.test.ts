@@ -20,7 +20,7 @@ const map: ExportedMap = {
   computeMs: 2,
   backend: 'wasm',
 };
-const exported = { run, frame: selectFrame(header.geometry, null), threshold: 0.5 };
+const exported = { run, frame: selectFrame(header, { name: null }), threshold: 0.5 };
 
 describe('an exported map', () => {
   it('has all values by row and column and the provenance in JSON', () => {
@@ -57,6 +57,21 @@ describe('an exported map', () => {
   it('has a caption with the word, question, method and model', () => {
     const caption = mapCaption(exported, map).join('\n');
     for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
+  });
+
+  it('of several images says which one it lies on', () => {
+    const [frame] = header.geometry.frames;
+    const frames = [frame, { ...frame, image: 1 }] as const;
+    const images = [header.image, { ...header.image, name: 'after.png' }];
+    const two = { ...header, images, geometry: { ...header.geometry, frames } };
+    const shown = { run: { ...run, header: two }, frame: selectFrame(two, { name: null, image: 1 }), threshold: 0.5 };
+    expect(JSON.parse(mapAsJson(shown, map))).toMatchObject({
+      image: 'after.png',
+      imageIndex: 1,
+      images: [{ name: 'scene.png', widthPx: 30 }, { name: 'after.png' }],
+    });
+    expect(mapCaption(shown, map).join('\n')).toContain('image 2 of 2');
+    expect(mapCaption(exported, map).join('\n')).not.toContain('image 1');
   });
 
   it('says in every form if the head was trained on another model', () => {

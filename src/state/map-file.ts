@@ -1,5 +1,5 @@
 import { type MethodId, methods } from '../contract/methods';
-import type { RelevancyMap, ReproductionCheck } from '../contract/run';
+import { imagesOf, type RelevancyMap, type ReproductionCheck } from '../contract/run';
 import { ranksDescending } from '../math/maps/map-values';
 import { shortened } from '../text/visible-text';
 import type { Pool } from './compare-settings';
@@ -16,7 +16,7 @@ export interface Exported {
 
 export interface ExportedMap {
   readonly method: MethodId;
-  /** Row-major over the frame's grid: probabilities, or shares of the map's maximum over all frames. */
+  /** Row-major over the frame's grid: probabilities, or shares of the map's maximum over all frames and images. */
   readonly values: Float32Array;
   readonly tokenIndices: readonly number[];
   readonly pool: Pool;
@@ -50,7 +50,11 @@ function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
     sampling: header.sampling,
     frame: frame.name,
     geometry: header.geometry,
-    image: header.image.name,
+    image: imagesOf(header)[frame.image]!.name,
+    ...(frame.images > 1 && {
+      imageIndex: frame.image,
+      images: imagesOf(header).map(({ name, picture: { widthPx, heightPx } }) => ({ name, widthPx, heightPx })),
+    }),
     run: header.id,
     createdAt: header.createdAt,
   };
@@ -86,6 +90,7 @@ export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap
   const facts = [
     `${methods[map.method].name}${isHead ? ` by ${head.name} ${head.revision}` : ''}`,
     ...(map.tokenIndices.length > 1 ? [`${poolWords[map.pool]} of ${map.tokenIndices.length} maps`] : []),
+    ...(frame.images > 1 ? [`image ${frame.image + 1} of ${frame.images}`] : []),
     ...(frame.all.length > 1 ? [`${frame.name} frame`] : []),
     `outlined at ${threshold.toFixed(2)}${methods[map.method].values === 'probability' ? '' : ' of its maximum'} and above`,
   ];

@@ -1,7 +1,7 @@
-import type { RunEvent, RunHeader } from '../contract/run';
+import { imagesOf, type RunEvent, type RunHeader } from '../contract/run';
 import { createRunRecord, onNextFrame, type RunRecord } from './run-record';
 
-/** All runs of this visit, recorded and live, newest last. A run's image URL is revoked when the run is dropped. */
+/** All runs of this visit, recorded and live, newest last. A run's image URLs are revoked when the run is dropped. */
 export interface RunLibrary {
   get(id: string): RunRecord | undefined;
   list(): readonly RunRecord[];
@@ -30,8 +30,8 @@ export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }
     records = next;
     for (const listener of listeners) listener();
   };
-  const release = ({ id, imageUrl }: RunRecord) => {
-    URL.revokeObjectURL(imageUrl);
+  const release = ({ id, imageUrls }: RunRecord) => {
+    for (const url of imageUrls) URL.revokeObjectURL(url);
     onDrop(id);
   };
   return {
@@ -40,8 +40,8 @@ export function createRunLibrary({ isOnScreen = () => false, onDrop = () => {} }
     begin(header) {
       if (records.some((record) => record.id === header.id))
         throw new Error(`run ${header.id} is already in the library`);
-      const url = URL.createObjectURL(header.image.picture.blob);
-      const record = createRunRecord(header, url, onNextFrame);
+      const urls = imagesOf(header).map(({ picture }) => URL.createObjectURL(picture.blob));
+      const record = createRunRecord(header, urls, onNextFrame);
       const surplus = Math.max(0, records.length - (maxRuns - 1));
       const dropped = records.filter(({ id }) => !isOnScreen(id)).slice(0, surplus);
       for (const one of dropped) release(one);

@@ -16,8 +16,8 @@ export interface RunSnapshot {
 /** An append-only record of one run. Large arrays are kept here, outside React and the stores. */
 export interface RunRecord {
   readonly id: string;
-  /** Object URL of the run's image. */
-  readonly imageUrl: string;
+  /** Object URLs of the run's images. */
+  readonly imageUrls: readonly string[];
   snapshot(): RunSnapshot;
   /** Live: includes maps that are not in the snapshot yet. */
   hasMap(tokenIndex: number, method: MethodId): boolean;
@@ -28,7 +28,7 @@ export interface RunRecord {
 /** `schedule` runs its callback once, within a frame, so a burst of events renders once. */
 export function createRunRecord(
   header: RunHeader,
-  imageUrl: string,
+  imageUrls: readonly string[],
   schedule: (notify: () => void) => void,
 ): RunRecord {
   const tokens: AnswerToken[] = [];
@@ -47,7 +47,7 @@ export function createRunRecord(
 
   return {
     id: header.id,
-    imageUrl,
+    imageUrls,
     snapshot: () => shown,
     hasMap: (tokenIndex, method) => maps.has(keyOf(method, tokenIndex)),
     append(event) {

@@ -1,10 +1,24 @@
 // What one browser tab keeps in IndexedDB for its visit: its runs, and their images once each.
 import { type DBSchema, openDB } from 'idb';
-import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunHeader, RunImage } from '../contract/run';
+import {
+  type AnswerToken,
+  type AskedImages,
+  imagesOf,
+  type PromptToken,
+  type RelevancyMap,
+  type RunEnd,
+  type RunHeader,
+  type RunImage,
+} from '../contract/run';
 
-/** A run without its image's file and picture, which many runs may share. */
+type KeptImage = Omit<RunImage, 'bytes' | 'picture'>;
+
+/** A run without its images' files and pictures, which many runs may share. */
 export interface KeptRun {
-  readonly header: Omit<RunHeader, 'image'> & { readonly image: Omit<RunImage, 'bytes' | 'picture'> };
+  readonly header: Omit<RunHeader, keyof AskedImages> & {
+    readonly image: KeptImage;
+    readonly images?: readonly KeptImage[] | undefined;
+  };
   readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
   readonly maps: readonly RelevancyMap[];
@@ -14,7 +28,7 @@ export interface KeptRun {
 
 export interface VisitStore {
   /** The runs and images of this visit, oldest first. */
-  read(): Promise<readonly { readonly run: KeptRun; readonly image: RunImage }[]>;
+  read(): Promise<readonly { readonly run: KeptRun; readonly images: readonly RunImage[] }[]>;
   hasImage(sha256: string): Promise<boolean>;
   putImage(image: RunImage): Promise<void>;
   putRun(run: KeptRun): Promise<void>;
@@ -71,8 +85,9 @@ export async function openVisitStore(visit: string): Promise<VisitStore> {
       return runs
         .sort((a, b) => a.begunAt - b.begunAt)
         .flatMap(({ value: run }) => {
-          const image = imageOf.get(run.header.image.sha256);
-          return image === undefined ? [] : [{ run, image }];
+          const kept = imagesOf<KeptImage>(run.header);
+          const found = kept.map(({ sha256 }) => imageOf.get(sha256)).filter((image) => image !== undefined);
+          return found.length === kept.length ? [{ run, images: found }] : [];
         });
     },
     hasImage: async (sha256) => (await db.count('images', [visit, sha256])) > 0,

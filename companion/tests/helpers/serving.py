@@ -47,14 +47,14 @@ class WatchedSession(ModelSession):
         self.stops: list[Callable[[], bool]] = []
         self.read_count = self.answer_count = self.explain_count = self.row_count = 0
 
-    def read(self, request: Any, image: Image.Image) -> Question:
+    def read(self, request: Any, images: Sequence[Image.Image]) -> Question:
         self.read_count += 1
-        return super().read(request, image)
+        return super().read(request, images)
 
-    def read_explanation(self, request: Any, image: Image.Image, stop: Any) -> Explaining:
+    def read_explanation(self, request: Any, images: Sequence[Image.Image], stop: Any) -> Explaining:
         self.read_count += 1
         self.stops.append(stop)
-        return super().read_explanation(request, image, stop)
+        return super().read_explanation(request, images, stop)
 
     def answer(self, question: Question, run: RunWriter, stop: Any, wait_for_room: Any) -> None:
         self.answer_count += 1
@@ -132,15 +132,21 @@ def noise_image(width: int = 60, height: int = 48, *, seed: int = 0, **options: 
     return file.getvalue()
 
 
-def form(question: str = "What is it?", image: bytes | None = None, **fields: Any) -> dict[str, Any]:
-    """Return keyword arguments for httpx's `post` that ask a question. `fields` are additional request fields."""
+Images = bytes | Sequence[bytes] | None
+
+
+def form(question: str = "What is it?", image: Images = None, **fields: Any) -> dict[str, Any]:
+    """Return keyword arguments for httpx's `post` that ask a question about one image or several. `fields` are
+    additional request fields. The images' names are a.png, b.png, and so on.
+    """
+    images = [noise_image()] if image is None else [image] if isinstance(image, bytes) else image
     return {
         "data": {"request": json.dumps({"question": question, **fields})},
-        "files": {"image": ("a.png", noise_image() if image is None else image, "image/png")},
+        "files": [("image", (f"{chr(ord('a') + at)}.png", content, "image/png")) for at, content in enumerate(images)],
     }
 
 
-def ask(client: httpx.Client, question: str = "What is it?", image: bytes | None = None, **fields: Any) -> Run:
+def ask(client: httpx.Client, question: str = "What is it?", image: Images = None, **fields: Any) -> Run:
     """Ask a question and return the complete run."""
     response = client.post("/v1/generate", **form(question, image, **fields))
     assert response.status_code == 200, response.text
@@ -148,7 +154,7 @@ def ask(client: httpx.Client, question: str = "What is it?", image: bytes | None
     return parse_run(response.content)
 
 
-def explain_form(method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None) -> dict[str, Any]:
+def explain_form(method: str, run: Run, token_indices: Sequence[int], image: Images = None) -> dict[str, Any]:
     """Return keyword arguments for httpx's `post` that request an explanation of tokens of a run's answer."""
     return form(
         run.header["question"],
@@ -161,7 +167,7 @@ def explain_form(method: str, run: Run, token_indices: Sequence[int], image: byt
 
 
 def ask_explanation(
-    client: httpx.Client, method: str, run: Run, token_indices: Sequence[int], image: bytes | None = None
+    client: httpx.Client, method: str, run: Run, token_indices: Sequence[int], image: Images = None
 ) -> Explanation:
     """Request an explanation of tokens and return it when it is complete."""
     response = client.post("/v1/explain", **explain_form(method, run, token_indices, image))

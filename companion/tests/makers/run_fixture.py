@@ -3,9 +3,12 @@
 random-weights.run is a run of a small LLaVA with random weights, 4 x 4 patches and hidden size 32; its answer is
 meaningless. Its numbers depend on PyTorch's random number generator, so rewriting it also changes the tests' expected
 numbers. live-stream.run imitates a companion's stream, with made-up numbers: two frames, no image, no head, states
-outside the range of fp16, unembedding rows, and an answer that fails midway.
+outside the range of fp16, unembedding rows, and an answer that fails midway. two-images.run has two images, made-up
+numbers, and a map that peaks on each image.
 """
 
+import hashlib
+import io
 import tempfile
 from pathlib import Path
 
@@ -18,12 +21,13 @@ from patchlight.embedded.record import record_run
 from patchlight.embedded.training.model import build_processor, llava_config
 from patchlight.head.fastrm import FastRM, HeadFacts
 from patchlight.models.model_files import weight_files, weights_identity
-from patchlight.wire.run import Alternative, End, PromptToken, RunWriter, Token
-from patchlight.wire.run_header import Header
+from patchlight.wire.run import Alternative, End, Map, PromptToken, RunWriter, Token
+from patchlight.wire.run_header import Header, SizedImageFacts
 from tests.helpers.paths import ROOT
 
 FIXTURES = ROOT / "src" / "contract" / "fixtures"
 FIXTURE, LIVE_FIXTURE = FIXTURES / "random-weights.run", FIXTURES / "live-stream.run"
+TWO_IMAGES_FIXTURE = FIXTURES / "two-images.run"
 QUESTION = "What color is the large sphere?"
 KNOWS = "Nothing: its weights are random. It exists to test the file format."
 IMAGE_PX, PATCH_PX, HIDDEN, TOKENS = 56, 14, 32, 6
@@ -131,6 +135,89 @@ LIVE_HEADER: Header = {
 }
 
 
+def _plain_png(width: int, height: int, color: str) -> bytes:
+    """Return a PNG whose bytes do not depend on the version of zlib: its pixels are stored without compression."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), color).save(file, "PNG", compress_level=0)
+    return file.getvalue()
+
+
+TWO_IMAGES = (_plain_png(12, 8, "maroon"), _plain_png(6, 10, "navy"))
+_FIRST_OF_TWO, _SECOND_OF_TWO = (
+    SizedImageFacts(
+        mediaType="image/png", name=name, sha256=hashlib.sha256(content).hexdigest(), widthPx=width, heightPx=height
+    )
+    for content, name, width, height in (
+        (TWO_IMAGES[0], "before.png", 12, 8),
+        (TWO_IMAGES[1], "after.png", 6, 10),
+    )
+)
+TWO_IMAGES_HEADER: Header = {
+    **LIVE_HEADER,
+    "id": "c0ffee00c0ffee02",
+    "question": "What is different?",
+    "image": {"mediaType": "image/png", "name": "before.png", "sha256": _FIRST_OF_TWO["sha256"]},
+    "images": [_FIRST_OF_TWO, _SECOND_OF_TWO],
+    "geometry": {
+        "sourceWidthPx": 12,
+        "sourceHeightPx": 8,
+        "preprocessing": "each image resized to a multiple of 14 px",
+        "frames": [
+            {
+                "name": "image",
+                "crop": {"xPx": 0.0, "yPx": 0.0, "widthPx": 12.0, "heightPx": 8.0},
+                "grid": {"rows": 2, "cols": 2},
+                "modelWidthPx": 28,
+                "modelHeightPx": 28,
+            },
+            {
+                "name": "detail",
+                "crop": {"xPx": 0.0, "yPx": 0.0, "widthPx": 6.0, "heightPx": 10.0},
+                "grid": {"rows": 2, "cols": 1},
+                "modelWidthPx": 14,
+                "modelHeightPx": 28,
+                "image": 1,
+            },
+            {
+                "name": "overview",
+                "crop": {"xPx": 0.0, "yPx": 0.0, "widthPx": 6.0, "heightPx": 10.0},
+                "grid": {"rows": 1, "cols": 1},
+                "modelWidthPx": 14,
+                "modelHeightPx": 14,
+                "image": 1,
+            },
+        ],
+    },
+    "head": {
+        "name": "made-up-head",
+        "revision": "0123456789ab",
+        "stage": "post_norm",
+        "teacher": "none: made-up numbers",
+        "labellingThreshold": 0.3,
+        "classificationThreshold": 0.5,
+    },
+    "recorded": True,
+}
+
+
+def write_two_images_run(out: Path) -> None:
+    """Write a run of two images. The first token's map peaks on the first image, the second one's on the second."""
+    states = np.arange(28, dtype=np.float32).reshape(7, 4) / 8
+    maps = np.array(
+        [[0.125, 0.25, 0.125, 0.75, 0.0, 0.25, 0.5], [0.0, 0.125, 0.0, 0.25, 0.25, 0.875, 0.5]], dtype=np.float32
+    )
+    with out.open("wb") as sink, RunWriter(sink, TWO_IMAGES_HEADER) as run:
+        for picture in TWO_IMAGES:
+            run.image(picture)
+        run.states(states)
+        run.prompt([PromptToken(1, "<s>"), PromptToken(9, " What")], states[:2])
+        for index, (text, values) in enumerate(zip(("The", " second"), maps, strict=True)):
+            alternatives = [Alternative(11 + index, text, -0.5)]
+            token_map = Map(values, "python", 1.5)
+            run.token(Token(index, 11 + index, text, index, -0.5, alternatives, states[index], token_map))
+        run.end(End("stop", 20.5, 8.25))
+
+
 def write_live_run(out: Path) -> None:
     """Write every kind of row except `image`; states of the prompt and the second token, and the unembedding row of
     the latter, exceed the range of fp16."""
@@ -151,5 +238,6 @@ def write_live_run(out: Path) -> None:
 
 if __name__ == "__main__":
     write_live_run(LIVE_FIXTURE)
+    write_two_images_run(TWO_IMAGES_FIXTURE)
     with tempfile.TemporaryDirectory() as temporary:
         print(record_tiny_run(Path(temporary), FIXTURE))

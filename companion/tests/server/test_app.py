@@ -15,7 +15,10 @@ import torch
 from PIL import Image
 
 from patchlight.head.fastrm import FastRM, HeadFacts
+from patchlight.models.decoding import Prefill, decode
 from patchlight.models.loading import LoadOptions, load
+from patchlight.models.sampling import Sampling
+from patchlight.models.several_images import read_images
 from patchlight.server.app import create_app
 from patchlight.server.head_files import default_head_folder, serve_head
 from patchlight.server.session import ModelSession
@@ -173,6 +176,49 @@ def test_the_image_is_sent_back_on_request(plain: Served):
         "name": "a.png",
         "sha256": hashlib.sha256(image).hexdigest(),
     }
+
+
+@pytest.mark.parametrize("kind", ["qwen2.5-vl", "smolvlm"])
+def test_several_images_are_read_in_order(kind: str):
+    made = tiny(kind)
+    files = [noise_image(120, 60, seed=1), noise_image(70, 150, seed=2)]
+    with companion(ServeSettings(new_tokens=3), made) as served, served.client() as client:
+        assert client.get("/v1/model").json()["limits"]["images"] == 8
+        run = ask(client, image=files, sendImage=True)
+        swapped = ask(client, image=files[::-1])
+    header = run.header
+    facts = [
+        {"mediaType": "image/png", "name": name, "sha256": hashlib.sha256(file).hexdigest()}
+        for name, file in zip(("a.png", "b.png"), files, strict=True)
+    ]
+    assert header["image"] == facts[0]
+    sizes = [{"widthPx": 120, "heightPx": 60}, {"widthPx": 70, "heightPx": 150}]
+    assert header.get("images") == [fact | size for fact, size in zip(facts, sizes, strict=True)]
+    assert (header["geometry"]["sourceWidthPx"], header["geometry"]["sourceHeightPx"]) == (120, 60)
+    assert run.pictures == files
+    images = [Image.open(io.BytesIO(file)) for file in files]
+    reading = read_images(made.family, made.model, made.processor, images, "What is it?")
+    frames = header["geometry"]["frames"]
+    assert [(frame["name"], frame.get("image", 0)) for frame in frames] == [
+        (frame.name, frame.image) for frame in reading.frames
+    ]
+    crops = [(*frame["crop"].values(), *frame["grid"].values()) for frame in frames]
+    assert crops == [(*frame.crop, frame.rows, frame.cols) for frame in reading.frames]
+    prefill = next(decode(made.model, reading, Sampling(max_new_tokens=1)))
+    assert isinstance(prefill, Prefill)
+    assert run.states is not None
+    np.testing.assert_allclose(run.states.astype(float), prefill.patch_states.numpy(), atol=5e-3)
+    digests = [image["sha256"] for image in swapped.header.get("images", [])]
+    assert digests == [fact["sha256"] for fact in facts[::-1]]
+    assert swapped.states is not None
+    assert not np.allclose(run.states, swapped.states)
+
+
+def test_one_image_has_no_list_of_images(plain: Served):
+    with plain.client() as client:
+        header = ask(client, maxNewTokens=1).header
+    assert "images" not in header
+    assert all("image" not in frame for frame in header["geometry"]["frames"])
 
 
 def test_the_request_part_may_be_a_blob_as_sent_by_browsers(plain: Served):

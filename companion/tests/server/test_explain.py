@@ -15,11 +15,13 @@ from PIL import Image
 from patchlight.methods.explain import Check, Cost, MethodMap, explain
 from patchlight.methods.names import METHODS
 from patchlight.models.loading import LoadOptions, load
+from patchlight.models.several_images import read_images
 from patchlight.server.app import create_app
 from patchlight.server.session import ModelSession
 from patchlight.server.settings import ServeSettings
 from patchlight.wire.explanation import parse_explanation
 from patchlight.wire.run import Run, read_run
+from patchlight.wire.run_header import patch_count
 from tests.helpers.paths import EMBEDDED, SAMPLES
 from tests.helpers.serving import (
     Served,
@@ -56,6 +58,27 @@ def embedded() -> Iterator[httpx.Client]:
 
 
 # --- streaming ---
+
+
+@pytest.mark.parametrize("method", ["chefer", "tam"])
+def test_an_answer_about_two_images_is_explained_over_both(method: Any):
+    made = tiny("qwen2.5-vl")
+    files = [noise_image(120, 60, seed=1), noise_image(70, 150, seed=2)]
+    with companion(ServeSettings(new_tokens=4), made) as served, served.client() as client:
+        run = ask(client, image=files)
+        indices = list(range(len(run.tokens)))
+        streamed = ask_explanation(client, method, run, indices, files)
+    model = loaded(made)
+    images = [Image.open(io.BytesIO(file)) for file in files]
+    reading = read_images(model.family, model.model, model.processor, images, run.header["question"])
+    ids, log_probs = ([getattr(token, name) for token in run.tokens] for name in ("token_id", "log_prob"))
+    steps = list(explain(model, reading, ids, method, indices, log_probs=log_probs))
+    maps = [step for step in steps if isinstance(step, MethodMap)]
+    assert streamed.header["patches"] == len(reading.patch_columns) == patch_count(run.header["geometry"])
+    assert streamed.check is None or streamed.check[0]
+    assert len(streamed.maps) == len(maps) == len(indices)
+    for actual, expected in zip(streamed.maps, maps, strict=True):
+        np.testing.assert_allclose(actual.values, expected.patches.numpy(), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("method", METHODS)

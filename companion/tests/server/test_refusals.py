@@ -14,6 +14,7 @@ from PIL import Image
 
 from patchlight.server.settings import ServeSettings
 from tests.helpers.serving import Served, ask, companion, form, noise_image, open_run, refusal
+from tests.helpers.tiny_models import tiny
 
 SMALL = ServeSettings(image_bytes=80_000, image_pixels=20_000, question_chars=300, prompt_tokens=200, new_tokens=40)
 
@@ -84,6 +85,77 @@ def test_an_image_with_other_pixels_than_the_request_says_is_refused(small: Serv
             assert reason in response.json()["detail"]
         assert small.session.read_count == reads
         assert ask(client, image=file.getvalue(), pixels=pixels, maxNewTokens=1).end.reason == "length"
+
+
+SEVERAL = {
+    # Counted before any of them is read.
+    "too many": ([b"x"] * 9, (413, "too-many-images", 8, 9), "9 images"),
+    "too many bytes together": ([b"x" * 50_000] * 2, (413, "image-too-many-bytes", 80_000, 100_000), "2 images"),
+    "too many pixels together": (
+        [noise_image(100, 100), noise_image(101, 100)],
+        (413, "image-too-many-pixels", 20_000, 20_100),
+        "image 2 and those before it",
+    ),
+    "another format": ([noise_image(), noise_image(format="GIF")], (415, "image-format", None, None), "image 2"),
+    "cut off": ([noise_image(), noise_image()[:-40]], (422, "image-damaged", None, None), "image 2"),
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/generate", "/v1/explain"])
+@pytest.mark.parametrize("case", SEVERAL)
+def test_invalid_images_of_several_are_refused(case: str, path: str, small: Served):
+    images, expected, named = SEVERAL[case]
+    fields = {} if path == "/v1/generate" else {"method": "attention", "answerIds": [9], "tokenIndices": [0]}
+    reads = small.session.read_count
+    with small.client() as client:
+        response = client.post(path, **form(image=images, **fields))
+    assert refusal(response) == expected
+    assert named in response.json()["detail"]
+    assert small.session.read_count == reads
+
+
+def pixels_of(image: bytes) -> dict[str, Any]:
+    decoded = Image.open(io.BytesIO(image))
+    return {
+        "widthPx": decoded.width,
+        "heightPx": decoded.height,
+        "sha256": hashlib.sha256(decoded.tobytes()).hexdigest(),
+    }
+
+
+def test_pixels_are_compared_image_by_image(small: Served):
+    images = [noise_image(40, 30, seed=1), noise_image(30, 40, seed=2)]
+    first, second = map(pixels_of, images)
+    reads = small.session.read_count
+    with small.client() as client:
+        for pixels, kind, reason in (
+            (first, "invalid-request", "`pixels` is for 1 images, the request has 2"),
+            ([first, second, first], "invalid-request", "`pixels` is for 3 images, the request has 2"),
+            ([], "invalid-request", "`pixels` is for 0 images, the request has 2"),
+            ([second, first], "image-differs", "image 1 decodes to 40 x 30 pixels"),
+            ([first, second | {"sha256": "0" * 64}], "image-differs", "image 2 decodes to pixels with the SHA-256"),
+        ):
+            response = client.post("/v1/generate", **form(image=images, pixels=pixels))
+            assert refusal(response)[:2] == (422, kind)
+            assert reason in response.json()["detail"]
+        assert small.session.read_count == reads
+        assert ask(client, image=images, pixels=[first, second], maxNewTokens=1).end.reason == "length"
+        assert ask(client, image=images[:1], pixels=[first], maxNewTokens=1).end.reason == "length"
+
+
+def test_a_model_that_reads_one_image_is_asked_about_one():
+    with companion(ServeSettings(new_tokens=1), tiny("paligemma")) as served, served.client() as client:
+        assert client.get("/v1/model").json()["limits"]["images"] == 1
+        response = client.post("/v1/generate", **form(image=[noise_image()] * 2))
+        assert refusal(response) == (413, "too-many-images", 1, 2)
+        assert ask(client).end.reason in ("length", "stop")
+
+
+def test_the_number_of_images_is_a_setting():
+    with companion(ServeSettings(images=2)) as served, served.client() as client:
+        assert client.get("/v1/model").json()["limits"]["images"] == 2
+        response = client.post("/v1/generate", **form(image=[noise_image()] * 3))
+        assert refusal(response) == (413, "too-many-images", 2, 3)
 
 
 REQUESTS: dict[str, tuple[Any, tuple[int, str, int | None, int | None]]] = {
@@ -158,9 +230,13 @@ BODIES: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
         {"files": {"image": ("a", b"x"), "mask": (None, "x"), "request": (None, "{}")}},
         (422, "unknown-part"),
     ),
-    "two images": (
-        {"files": [("image", ("a", b"x")), ("image", ("b", b"x")), ("request", (None, "{}"))]},
+    "two requests": (
+        {"files": [("image", ("a", b"x")), ("request", (None, "{}")), ("request", (None, "{}"))]},
         (422, "unknown-part"),
+    ),
+    "a second image without a filename": (
+        {"files": [("request", (None, '{"question":"a"}')), ("image", ("a", noise_image())), ("image", (None, "x"))]},
+        (422, "missing-part"),
     ),
     "too large a request": (
         {"files": {"image": ("a", b"x"), "request": (None, "x" * 70_000)}},

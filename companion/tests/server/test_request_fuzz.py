@@ -162,6 +162,23 @@ def test_mutated_requests(request_part: bytes, caller: Caller):
     post(caller, multipart(request_part, VALID_IMAGES[1]))
 
 
+TWO_IMAGES = VALID_BODY.replace(
+    b"--xYz--\r\n",
+    VALID_BODY[VALID_BODY.index(b"--xYz\r\n", 1) :],  # the image's part once more
+)
+
+
+def test_two_images_are_answered(caller: Caller):
+    assert TWO_IMAGES.count(b'name="image"') == 2
+    assert post(caller, TWO_IMAGES) == "length"
+
+
+@settings(quick, max_examples=200 * TIMES)
+@given(body=mutated(TWO_IMAGES))
+def test_mutated_bodies_of_two_images(body: bytes, caller: Caller):
+    post(caller, body)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -175,6 +192,12 @@ fields = {
     "seed": st.integers(0, 2**32 - 1),
     "sendImage": st.booleans(),
     "sendUnembedding": st.booleans(),
+    "pixels": st.lists(
+        st.fixed_dictionaries(
+            {"widthPx": st.integers(0, 30), "heightPx": st.just(16), "sha256": st.sampled_from(["0" * 64, "x"])}
+        ),
+        max_size=3,
+    ),
 }
 # Mostly valid requests; a third of the optional fields have arbitrary values.
 known = st.fixed_dictionaries(

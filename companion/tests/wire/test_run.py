@@ -36,8 +36,11 @@ from tests.makers.run_fixture import (
     LIVE_HEADER,
     QUESTION,
     TOKENS,
+    TWO_IMAGES_FIXTURE,
+    TWO_IMAGES_HEADER,
     record_tiny_run,
     write_live_run,
+    write_two_images_run,
 )
 
 
@@ -115,6 +118,50 @@ def test_the_committed_live_stream_has_the_expected_content():
 def test_the_committed_live_stream_equals_a_newly_written_one(tmp_path: Path):
     write_live_run(tmp_path / "live.run")
     assert (tmp_path / "live.run").read_bytes() == LIVE_FIXTURE.read_bytes()
+
+
+def test_the_committed_run_of_two_images_has_the_expected_content():
+    run = read_run(TWO_IMAGES_FIXTURE)
+    assert run.header == TWO_IMAGES_HEADER
+    frames = run.header["geometry"]["frames"]
+    assert [(frame["name"], frame.get("image", 0)) for frame in frames] == [
+        ("image", 0),
+        ("detail", 1),
+        ("overview", 1),
+    ]
+    assert [hashlib.sha256(picture).hexdigest() for picture in run.pictures] == [
+        image["sha256"] for image in run.header["images"]
+    ]
+    sizes = [Image.open(io.BytesIO(picture)).size for picture in run.pictures]
+    assert sizes == [(image["widthPx"], image["heightPx"]) for image in run.header["images"]]
+    assert run.picture == run.pictures[0]
+    assert run.states is not None
+    assert run.states.shape == (4 + 2 + 1, 4)
+    maps = [token.map.values for token in run.tokens if token.map is not None]
+    # The first token's map peaks on the first image, the second one's on the second.
+    assert [int(values.argmax()) for values in maps] == [3, 5]
+    assert run.end == ("stop", 20.5, 8.25, None)
+
+
+def test_the_committed_run_of_two_images_equals_a_newly_written_one(tmp_path: Path):
+    write_two_images_run(tmp_path / "two.run")
+    assert (tmp_path / "two.run").read_bytes() == TWO_IMAGES_FIXTURE.read_bytes()
+
+
+def test_the_writer_takes_all_images_or_none(tmp_path: Path):
+    states = np.zeros((7, 4), np.float32)
+    with (tmp_path / "two.run").open("wb") as sink, RunWriter(sink, TWO_IMAGES_HEADER) as run:
+        run.image(b"one")
+        with pytest.raises(ValueError, match="has 2 images, 1 of which have been written"):
+            run.states(states)
+        run.image(b"two")
+        with pytest.raises(ValueError, match="has 2 images, all of which have been written"):
+            run.image(b"three")
+        run.states(states)
+    with (tmp_path / "none.run").open("wb") as sink, RunWriter(sink, TWO_IMAGES_HEADER) as run:
+        run.states(states)
+    assert read_run(tmp_path / "two.run").pictures == [b"one", b"two"]
+    assert read_run(tmp_path / "none.run").pictures == []
 
 
 def test_the_recorded_answer_equals_that_of_generate(recorded: Recorded):

@@ -101,7 +101,7 @@ function OwnCard(props: { readonly record: RunRecord; readonly isCurrent: boolea
   const note = `${end && isCut(end) ? 'Partial: ' : ''}${text.trim()}`;
   return (
     <Card
-      image={record.imageUrl}
+      image={record.imageUrls[0]!}
       title={header.question}
       note={shortened(note, 200)}
       isCurrent={isCurrent}

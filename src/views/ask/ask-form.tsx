@@ -1,5 +1,5 @@
 import { type FormEvent, memo, useEffect, useId, useRef } from 'react';
-import type { RunHeader } from '../../contract/run';
+import { imagesOf, type RunHeader } from '../../contract/run';
 import { type Asking, useAsking } from '../../state/ask-session';
 import { useDraft } from '../../state/draft';
 import { useIntake } from '../../state/image-intake';
@@ -11,7 +11,7 @@ import { formatCount } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshot, useSourceStatus } from '../shared/use-run';
 import { useSampleImages } from '../shared/use-sample-images';
-import { ImageTray } from './image-tray';
+import { type CurrentImage, ImageTray } from './image-tray';
 import { problemMessage } from './problem-message';
 import { useIsQuiet } from './use-is-quiet';
 import './ask-form.css';
@@ -22,18 +22,24 @@ interface AskFormProps {
   readonly isStart?: boolean;
 }
 
+/** Questions that fit any images. */
+const aboutSeveral = ['What do the images have in common?', 'What is different between the images?'];
+
 export const AskForm = memo(function AskForm({ record, isStart = false }: AskFormProps) {
   const services = useServices();
   const { asking } = useAsking();
   const { isReading } = useIntake();
-  const { text, image, problem, setText } = useDraft();
+  const { text, image, more, problem, setText } = useDraft();
   const samples = useSampleImages();
   const messageId = useId();
   const input = useRef<HTMLInputElement>(null);
-  const current = image ?? (record && { ...record.snapshot().header.image, url: record.imageUrl });
+  const images = image === undefined ? runImages(record) : [image, ...more];
+  const current = images.length === 1 ? images[0] : undefined;
   // While a new image is being read, the old image's suggestions would be asked about the new image.
   const sample = isReading ? undefined : sampleOf(samples.images, current);
   const { hints } = services.source;
+  const general = images.length > 1 ? aboutSeveral : hints.suggestions;
+  const suggestions = sample?.questions.length ? sample.questions : general;
   const isBusy = asking.phase !== 'idle';
 
   const onSubmit = (event: FormEvent) => {
@@ -61,15 +67,15 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
         </h2>
         {!isStart && <ModelSummary header={record?.snapshot().header} />}
       </div>
-      <ImageTray samples={samples} current={current} />
+      <ImageTray samples={samples} images={images} />
       <form className="ask-line" onSubmit={onSubmit}>
         <input
           ref={input}
           className="ask-input"
-          aria-label="Question about the image"
+          aria-label={images.length > 1 ? 'Question about the images' : 'Question about the image'}
           aria-describedby={messageId}
           aria-invalid={problem?.kind === 'question'}
-          placeholder={hints.placeholder}
+          placeholder={images.length > 1 ? 'Ask about the images' : hints.placeholder}
           autoComplete="off"
           enterKeyHint="send"
           value={text}
@@ -87,7 +93,7 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
       </form>
       <AskMessage id={messageId} />
       <ul className="suggestions" aria-label="Suggested questions">
-        {(sample?.questions.length ? sample.questions : hints.suggestions).slice(0, 5).map((question) => (
+        {suggestions.slice(0, 5).map((question) => (
           <li key={question}>
             <button
               type="button"
@@ -127,6 +133,15 @@ function AskMessage({ id }: { readonly id: string }) {
         : waitingNote(asking, status, { kind: source.kind, isQuiet, isImageDue: isReading || isOpening })}
     </p>
   );
+}
+
+function runImages(record: RunRecord | undefined): readonly CurrentImage[] {
+  if (record === undefined) return [];
+  return imagesOf(record.snapshot().header).map(({ name, sha256 }, at) => ({
+    name,
+    sha256,
+    url: record.imageUrls[at]!,
+  }));
 }
 
 /** A short description of the model that will answer; the footer has the full one. */

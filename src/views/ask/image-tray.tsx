@@ -1,18 +1,20 @@
 import { useCallback, useRef, useSyncExternalStore } from 'react';
+import { type Draft, useDraft } from '../../state/draft';
 import { sampleOf } from '../../state/sample-images';
 import { useServices } from '../shared/services-context';
 import type { SampleImages } from '../shared/use-sample-images';
 
-/** The image that the next question is about. */
+/** An image that the next question is about. */
 export interface CurrentImage {
   readonly name: string;
   readonly url: string;
   readonly sha256: string;
 }
 
-/** Sample images, and ways to add your own. */
-export function ImageTray(props: { readonly samples: SampleImages; readonly current: CurrentImage | undefined }) {
-  const { samples, current } = props;
+/** Sample images, and ways to choose your own. */
+export function ImageTray(props: { readonly samples: SampleImages; readonly images: readonly CurrentImage[] }) {
+  const { samples, images: chosen } = props;
+  const current = chosen.length === 1 ? chosen[0] : undefined;
   const { folderUrl, images } = samples;
   const { intake, source } = useServices();
   // A boolean, so that the progress of loading a model does not re-render the tray.
@@ -20,6 +22,11 @@ export function ImageTray(props: { readonly samples: SampleImages; readonly curr
     useCallback((onChange) => source.subscribe(onChange), [source]),
     () => source.status.phase === 'failed',
   );
+  const maxImages = useSyncExternalStore(
+    useCallback((onChange) => source.subscribe(onChange), [source]),
+    () => source.maxImages,
+  );
+  const isAdding = useDraft(selectIsAdding);
   const picker = useRef<HTMLInputElement>(null);
   const isOwn = images.length > 0 && sampleOf(images, current) === undefined;
   // Reserves space for the samples while the model that they depend on is being loaded.
@@ -48,9 +55,21 @@ export function ImageTray(props: { readonly samples: SampleImages; readonly curr
         </div>
       )}
       <button type="button" className="tray-pick" onClick={() => picker.current?.click()}>
-        <strong>Choose a file</strong>
+        <strong>{isAdding ? 'Choose the file to add' : 'Choose a file'}</strong>
         <span>or drop or paste an image</span>
       </button>
+      {chosen.length > 1 && <ChosenImages images={chosen} />}
+      {maxImages > 1 && chosen.length > 0 && (
+        <button
+          type="button"
+          className="tray-add"
+          aria-pressed={isAdding}
+          disabled={chosen.length >= maxImages}
+          onClick={() => useDraft.getState().setAdding(!isAdding)}
+        >
+          Add another image
+        </button>
+      )}
       <input
         ref={picker}
         type="file"
@@ -64,5 +83,30 @@ export function ImageTray(props: { readonly samples: SampleImages; readonly curr
         }}
       />
     </div>
+  );
+}
+
+const selectIsAdding = ({ isAdding }: Draft) => isAdding;
+
+/** The images of a question about several, in order. */
+function ChosenImages({ images }: { readonly images: readonly CurrentImage[] }) {
+  const { intake } = useServices();
+  return (
+    <ol className="tray-chosen" aria-label="Images of the question">
+      {images.map(({ name, url }, at) => (
+        <li key={url}>
+          <img src={url} alt={name} width={56} height={56} />
+          <span>Image {at + 1}</span>
+          <button
+            type="button"
+            className="link-button"
+            aria-label={`Remove image ${at + 1}, ${name}`}
+            onClick={() => intake.remove(at)}
+          >
+            Remove
+          </button>
+        </li>
+      ))}
+    </ol>
   );
 }

@@ -1,14 +1,19 @@
+import { type Draft, type DraftImage, useDraft } from '../../state/draft';
 import { useServices } from '../shared/services-context';
 import { useOpeningExample, useOpensWithImage } from '../shared/use-opening-example';
 
-/** Shown instead of an answer while a new image has no question yet. */
-export function UnaskedImage({ name, hasRun }: { readonly name: string; readonly hasRun: boolean }) {
+const selectMore = ({ more }: Draft) => more;
+
+/** Shown instead of an answer while a new image, or several, have no question yet. */
+export function UnaskedImage({ image, hasRun }: { readonly image: DraftImage; readonly hasRun: boolean }) {
   const { intake } = useServices();
+  const count = 1 + useDraft(selectMore).length;
+  const subject = count === 1 ? image.name : `these ${count} images`;
   return (
     <section className="answer answer-empty" aria-label="Answer">
-      <p className="eyebrow">New image</p>
+      <p className="eyebrow">{count === 1 ? 'New image' : 'New images'}</p>
       <p className="answer-question">
-        What would you like to know about {name}? Type a question below and press Enter.
+        What would you like to know about {subject}? Type a question below and press Enter.
       </p>
       {hasRun && (
         <p>

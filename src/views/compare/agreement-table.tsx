@@ -2,6 +2,7 @@ import { useDeferredValue, useMemo } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import { agreementOf, agreementOverAnswer, type MeanOf, topShares } from '../../state/map-agreement';
 import { areOfSameTokens, type PanelDrawings } from '../../state/panel-map';
+import type { ShownFrame } from '../../state/shown-frame';
 import { formatCount, formatValue } from '../../text/number-format';
 import { formatSigned } from '../shared/values';
 import type { ShownComparison } from './use-shown-comparison';
@@ -88,11 +89,16 @@ export function AgreementTable(props: {
       </table>
       <p className="panel-text">
         The mean covers {mean.tokens} of {formatCount(run.tokens.length, 'token', 'tokens')}, those with both maps
-        {shown.frame.all.length > 1 && ', all frames together'}. A number in brackets says for how many of them a
-        measure is defined, if not for all.
+        {togetherNote(shown.frame)}. A number in brackets says for how many of them a measure is defined, if not for
+        all.
       </p>
     </section>
   );
+}
+
+function togetherNote({ all, images }: ShownFrame): string {
+  if (images > 1) return ', all images together';
+  return all.length > 1 ? ', all frames together' : '';
 }
 
 function useAgreement(shown: ShownComparison, [first, second]: readonly [MethodId, MethodId], drawings: PanelDrawings) {

@@ -15,6 +15,7 @@ import { EmptyAnswer, UnaskedImage } from '../ask/unasked-image';
 import { useMediaQuery } from '../shared/use-media-query';
 import type { ShownRun } from '../shared/use-shown-run';
 import { FrameChoice } from '../stage/frame-choice';
+import { ImageChoice } from '../stage/image-choice';
 import { MapControls } from '../stage/map-controls';
 import { StillStage, stageImage } from '../stage/still-stage';
 import { CompareBar } from './compare-bar';
@@ -43,7 +44,7 @@ export function CompareView({ shown }: { readonly shown: ShownRun | undefined })
             <h1>Do other methods agree? One word, several maps, side by side.</h1>
           </div>
           {draftImage ? (
-            <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+            <UnaskedImage image={draftImage} hasRun={shown !== undefined} />
           ) : shown ? (
             <ComparedAnswer shown={shown} />
           ) : (
@@ -109,7 +110,7 @@ function Comparison({ shown }: { readonly shown: ShownRun }) {
   const compared = useShownComparison(shown);
   useRequestedMaps(compared, useChoices(selectWeighed) === shown.record.id);
   useEffect(() => () => setZoom(wholeView), []);
-  const image = stageImage(shown);
+  const image = stageImage(compared);
   return (
     <>
       <CompareBar shown={compared} />
@@ -129,6 +130,7 @@ function Looks({ shown }: { readonly shown: ShownComparison }) {
     <section className="looks" aria-label="How the panels are drawn">
       <CompareLegend shown={shown} />
       <div>
+        <ImageChoice shown={shown} />
         <FrameChoice shown={shown} />
         <MapControls settings={shown.settings} setSettings={shown.setSettings} hasScale={false} />
       </div>

@@ -1,8 +1,10 @@
 import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
+import { type Choices, useChoices } from '../../state/choices';
 import { type CompareSettings, type SetCompareSettings, useCompareSettings } from '../../state/compare-settings';
 import type { MapRequest } from '../../state/explain-session';
 import { defaultPair, usualPair } from '../../state/method-offers';
+import { selectFrame, selectImage } from '../../state/shown-frame';
 import { leastCertain } from '../../state/token-selection';
 import { useMapRequests } from '../shared/use-map-requests';
 import { useSourceStatus } from '../shared/use-run';
@@ -19,6 +21,9 @@ export interface ShownComparison extends ShownRun {
   readonly setCompare: SetCompareSettings;
 }
 
+const selectShownImage = (choices: Choices) => choices.shownImage;
+
+/** Of several images, all panels show the one on which the first panel's map peaks, unless the user switched. */
 export function useShownComparison(shown: ShownRun): ShownComparison {
   const status = useSourceStatus();
   const [compare, setCompare] = useCompareSettings();
@@ -34,9 +39,20 @@ export function useShownComparison(shown: ShownRun): ShownComparison {
     () => (shown.selected.length > 0 || run.end === undefined ? shown.selected : leastCertain(run.tokens)),
     [shown.selected, run],
   );
+  const switchedTo = useChoices(selectShownImage);
+  const [first = shown.method] = panels;
+  const image = useMemo(
+    () => selectImage(run, { method: first, indices: selected }, switchedTo),
+    [run, first, selected, switchedTo],
+  );
+  const frame = useMemo(
+    () => selectFrame(run.header, { name: shown.settings.frame, image }),
+    [run.header, shown.settings.frame, image],
+  );
   return {
     ...shown,
     selected,
+    frame,
     panels,
     pair: pairOf(compare.difference, panels),
     stripMethod: compare.strip ?? panels[0] ?? 'fastrm',

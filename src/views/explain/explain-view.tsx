@@ -9,6 +9,7 @@ import type { ShownRun } from '../shared/use-shown-run';
 import { DraftFigure } from '../stage/draft-figure';
 import { FrameChoice } from '../stage/frame-choice';
 import { HeadWarning } from '../stage/head-warning';
+import { ImageChoice } from '../stage/image-choice';
 import { Legend } from '../stage/legend';
 import { MapControls } from '../stage/map-controls';
 import { MapExport } from '../stage/map-export';
@@ -27,7 +28,7 @@ export function ExplainView({ shown }: { readonly shown: ShownRun | undefined })
   const isStart = useOpensWithImage() && shown === undefined;
   const mapPanel = shown && <MapPanel shown={draftImage ? { ...shown, map: undefined } : shown} isWide={isWide} />;
   const answer = isStart ? undefined : draftImage ? (
-    <UnaskedImage name={draftImage.name} hasRun={shown !== undefined} />
+    <UnaskedImage image={draftImage} hasRun={shown !== undefined} />
   ) : shown ? (
     <Answer shown={shown} />
   ) : (
@@ -83,6 +84,7 @@ function StageColumn({ shown }: { readonly shown: ShownRun | undefined }) {
   return (
     <figure className="explain-figure">
       <MapStage image={stageImage(shown)} placement={shown.frame.placement} map={shown.map} settings={shown.settings} />
+      <ImageChoice shown={shown} />
       {shown.map?.method === 'fastrm' && <HeadWarning header={shown.run.header} />}
       <MapReadout shown={shown} />
     </figure>

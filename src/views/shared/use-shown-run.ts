@@ -4,7 +4,7 @@ import { type Choices, useChoices } from '../../state/choices';
 import { defaultMethod, type Offer, selectOffers, shownMethod } from '../../state/method-offers';
 import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf } from '../../state/panel-map';
 import type { RunRecord, RunSnapshot } from '../../state/run-record';
-import { type ShownFrame, selectFrame } from '../../state/shown-frame';
+import { type ShownFrame, selectFrame, selectImage } from '../../state/shown-frame';
 import { resolveSelection } from '../../state/token-selection';
 import type { SetViewSettings, ViewSettings } from '../../state/view-settings';
 import { useViewSettings } from '../../state/view-settings';
@@ -33,6 +33,7 @@ export interface ShownRun {
 
 const selectRunId = (choices: Choices) => choices.runId;
 const selectSelection = (choices: Choices) => choices.selection;
+const selectShownImage = (choices: Choices) => choices.shownImage;
 
 /** Used if the run has no head that states its thresholds. */
 const usualThresholds: Thresholds = { classification: 0.5, share: 0.3 };
@@ -43,6 +44,7 @@ export function useShownRun(): ShownRun | undefined {
   const [settings, setSettings] = useViewSettings();
   const runId = useChoices(selectRunId);
   const selection = useChoices(selectSelection);
+  const switchedTo = useChoices(selectShownImage);
   const record = runId === undefined ? undefined : library.get(runId);
   const run = useRunSnapshot(record);
   // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
@@ -55,8 +57,15 @@ export function useShownRun(): ShownRun | undefined {
       run ? resolveSelection(selection, run.tokens, mappedTokens(run, method, canExplain), run.end !== undefined) : [],
     [run, selection, method, canExplain],
   );
-  const geometry = run?.header.geometry;
-  const frame = useMemo(() => geometry && selectFrame(geometry, settings.frame), [geometry, settings.frame]);
+  const header = run?.header;
+  const image = useMemo(
+    () => run && selectImage(run, { method, indices: selected }, switchedTo),
+    [run, method, selected, switchedTo],
+  );
+  const frame = useMemo(
+    () => header && selectFrame(header, { name: settings.frame, image }),
+    [header, settings.frame, image],
+  );
   const classification =
     settings.threshold ?? run?.header.head?.classificationThreshold ?? usualThresholds.classification;
   const share = settings.shareThreshold ?? run?.header.head?.labellingThreshold ?? usualThresholds.share;

@@ -52,7 +52,7 @@ export function SaveMap(props: {
   const savePng = async () => {
     const { record, frame, settings } = shown;
     const image = new Image();
-    image.src = record.imageUrl;
+    image.src = record.imageUrls[frame.image]!;
     await image.decode();
     const canvas = drawFigure(document, {
       image,

@@ -1,3 +1,4 @@
+import { imagesOf } from '../../contract/run';
 import type { ShownRun } from '../shared/use-shown-run';
 import type { StageImage } from './map-stage';
 
@@ -6,12 +7,12 @@ export function StillStage({ image }: { readonly image: { readonly url: string; 
   return <div className="stage-box">{image && <img className="stage-still" src={image.url} alt={image.alt} />}</div>;
 }
 
-export function stageImage({ record, run }: Pick<ShownRun, 'record' | 'run'>): StageImage {
-  const { geometry, image } = run.header;
+export function stageImage({ record, run, frame }: Pick<ShownRun, 'record' | 'run' | 'frame'>): StageImage {
+  const { name } = imagesOf(run.header)[frame.image]!;
   return {
-    url: record.imageUrl,
-    alt: `Image: ${image.name}`,
-    widthPx: geometry.sourceWidthPx,
-    heightPx: geometry.sourceHeightPx,
+    url: record.imageUrls[frame.image]!,
+    alt: frame.images > 1 ? `Image ${frame.image + 1}: ${name}` : `Image: ${name}`,
+    widthPx: frame.placement.sourceWidthPx,
+    heightPx: frame.placement.sourceHeightPx,
   };
 }

@@ -55,13 +55,19 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="maximum prompt length in text tokens (default: %(default)s)",
     )
     limits.add_argument(
-        "--max-image-mib", type=float, default=64, help="maximum size of an image file in MiB (default: %(default)s)"
+        "--max-image-mib",
+        type=float,
+        default=64,
+        help="maximum size of a question's images in MiB (default: %(default)s)",
     )
     limits.add_argument(
         "--max-image-megapixels",
         type=float,
         default=50,
-        help="maximum size of an image in megapixels (default: %(default)s)",
+        help="maximum size of a question's images in megapixels (default: %(default)s)",
+    )
+    limits.add_argument(
+        "--max-images", type=int, default=8, help="maximum number of images in a question (default: %(default)s)"
     )
     limits.add_argument(
         "--explain-memory",
@@ -88,6 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
         queue_length=arguments.queue,
         image_bytes=int(arguments.max_image_mib * MIB),
         image_pixels=int(arguments.max_image_megapixels * 1e6),
+        images=arguments.max_images,
         prompt_tokens=arguments.max_prompt_tokens,
         new_tokens=arguments.max_new_tokens,
         explain_bytes=None if arguments.explain_memory is None else int(arguments.explain_memory * GIB),

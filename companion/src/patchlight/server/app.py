@@ -20,10 +20,9 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import NotModifiedResponse
 
 from ..methods.explain import BudgetExceeded
-from ..models.image_header import UnreadableImage
 from ..wire.explanation import ExplanationWriter
 from ..wire.run import RunWriter
-from ..wire.run_header import ImageFacts
+from ..wire.run_header import SizedImageFacts
 from .description import (
     describe,
     explanation_response,
@@ -44,7 +43,7 @@ from .schemas import ARROW_STREAM, ExplainRequest, GenerateRequest, Health, Mode
 from .security import DENY_ALL_POLICY, Gate
 from .session import ModelSession, PromptTooLong, UnknownWords
 from .settings import ServeSettings
-from .uploads import Parse, RequestT, Upload, discard_upload, read_upload, upload_slots
+from .uploads import Parse, RequestT, Upload, UploadedImage, discard_upload, read_upload, upload_slots
 
 # The query parameter of `unembedding`: comma-separated token ids.
 TOKEN_IDS = r"^[0-9]{1,9}(,[0-9]{1,9})*$"
@@ -110,7 +109,7 @@ def _add_routes(
         responses=run_response() | problems(403, 408, 413, 415, 422, 503),
     )
     async def generate(request: Request) -> Response:
-        """Answers a question about an image as a stream of rows. Closing the connection stops the answer."""
+        """Answers a question about one or more images as a stream of rows. Closing the connection stops the answer."""
         return await runs.generate(request)
 
     @app.post(
@@ -246,7 +245,8 @@ class _RunManager:
         except QueueFull:
             await discard_upload(request, self._settings, self._uploads)
             raise
-        return await read_upload(request, self._settings, self._uploads, parse)
+        max_images = self._session.facts.limits.images
+        return await read_upload(request, self._settings, self._uploads, parse, max_images=max_images)
 
     def stop_all(self) -> None:
         """Stop all runs, whether running or waiting."""
@@ -264,14 +264,15 @@ class _RunManager:
         with _refusals():
             session.check_length(request.question)
             session.check_words(request.question)
-            question = session.read(request, open_checked(upload.image, request.pixels))
-        digest = hashlib.sha256(upload.image).hexdigest()
-        facts: ImageFacts = {"mediaType": upload.media_type, "name": upload.name, "sha256": digest}
-        header = session.header(question, run_id=run.id, text=request.question, image=facts)
+            images = open_checked(upload.images, request.pixels)
+            question = session.read(request, images)
+        facts = [_facts(file, image) for file, image in zip(upload.images, images, strict=True)]
+        header = session.header(question, run_id=run.id, text=request.question, images=facts)
 
         def work(rows: RunWriter, stop: Callable[[], bool], wait_for_room: Callable[[], None]) -> None:
             if request.send_image:
-                rows.image(upload.image)
+                for image in upload.images:
+                    rows.image(image.content)
             session.answer(question, rows, stop, wait_for_room)
 
         return Job(partial(RunWriter, header=header, has_unembedding=question.has_unembedding), work)
@@ -282,8 +283,8 @@ class _RunManager:
         with _refusals():
             session.explainer.check(request)
             session.check_length(request.question)
-            image = open_checked(upload.image, request.pixels)
-            explaining = session.read_explanation(request, image, lambda: run.is_stopped)
+            images = open_checked(upload.images, request.pixels)
+            explaining = session.read_explanation(request, images, lambda: run.is_stopped)
         header = session.explainer.header(explaining, run.id)
 
         def work(rows: ExplanationWriter, _: Callable[[], bool], wait_for_room: Callable[[], None]) -> None:
@@ -298,13 +299,21 @@ class _RunManager:
             del self._runs[run.id]
 
 
+def _facts(file: UploadedImage, image: Image.Image) -> SizedImageFacts:
+    return {
+        "mediaType": file.media_type,
+        "name": file.name,
+        "sha256": hashlib.sha256(file.content).hexdigest(),
+        "widthPx": image.width,
+        "heightPx": image.height,
+    }
+
+
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Turn errors about unusable images, prompts and explanations into refusals."""
     try:
         yield
-    except UnreadableImage as error:
-        raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
     except PromptTooLong as error:
         raise Refusal(422, "question-too-long", str(error), limit=error.limit, found=error.found) from None
     except UnknownWords as error:

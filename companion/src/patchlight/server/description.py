@@ -15,7 +15,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 
 def multipart_body(model: str) -> dict[str, Any]:
-    """Describe a multipart body with two parts: JSON of the schema `model`, and the image."""
+    """Describe a multipart body with JSON of the schema `model` in one part, and an image in each of the others."""
     return {
         "requestBody": {
             "required": True,
@@ -26,7 +26,12 @@ def multipart_body(model: str) -> dict[str, Any]:
                         "required": ["request", "image"],
                         "properties": {
                             "request": {"$ref": _REFERENCE.format(model=model)},
-                            "image": {**_BINARY, "description": "PNG, JPEG or WebP file; the part needs a filename."},
+                            "image": {
+                                "type": "array",
+                                "items": _BINARY,
+                                "minItems": 1,
+                                "description": "PNG, JPEG or WebP files in order, one part each, with a filename.",
+                            },
                         },
                     },
                     "encoding": {"request": {"contentType": "application/json"}},

@@ -47,12 +47,14 @@ class Health(_Camel):
 class Limits(_Camel):
     """Limits on requests, checked before any work is done.
 
+    `imageBytes` and `imagePixels` apply to all images of a question together, of which there may be `images`.
     `imageAspectRatio` is how many times longer the longer side may be. `imageFormats` are media types. `explainBytes` is the memory that one explanation may use.
     `unembeddingIds` is the maximum number of token ids in one request for unembedding rows.
     """
 
     image_bytes: int
     image_pixels: int
+    images: int
     image_aspect_ratio: int
     image_formats: list[str]
     question_chars: int
@@ -166,7 +168,7 @@ class GenerateRequest(_Camel):
 
     Temperature 0 decodes greedily. Without a seed, a random one is used and returned in the run's header. With
     `sendUnembedding`, the stream has the unembedding rows of its tokens, if the model `streamsUnembedding`. With
-    `pixels`, the image must decode to exactly these.
+    `pixels`, the image must decode to exactly these; for several images, it is a list with one entry per image.
     """
 
     # Not validated here, because an empty question has its own problem type.
@@ -177,7 +179,7 @@ class GenerateRequest(_Camel):
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
     send_image: bool = False
     send_unembedding: bool = False
-    pixels: Pixels | None = None
+    pixels: Pixels | list[Pixels] | None = None
 
     @field_validator("temperature")
     @classmethod
@@ -200,7 +202,7 @@ class ExplainRequest(_Camel):
     answer_ids: list[TokenId] = Field(min_length=1)
     log_probs: list[float] | None = None
     token_indices: list[TokenId] = Field(min_length=1)
-    pixels: Pixels | None = None
+    pixels: Pixels | list[Pixels] | None = None
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

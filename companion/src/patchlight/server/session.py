@@ -5,7 +5,7 @@ The app itself handles no tensors.
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,10 @@ from ..models.loading import Loaded
 from ..models.question_words import AskedQuestion, quoted_list, read_question_words
 from ..models.reading import Reading
 from ..models.sampling import Sampling
+from ..models.several_images import read_images
 from ..wire.explanation import ExplanationWriter
 from ..wire.run import RunWriter
-from ..wire.run_header import Geometry, Head, Header, ImageFacts
+from ..wire.run_header import Geometry, Head, Header, SizedImageFacts
 from ..wire.run_rows import geometry_of, write_answer
 from .explaining import UNEMBEDDING_IDS, Explainer, Explaining
 from .schemas import (
@@ -99,6 +100,7 @@ class ModelSession:
             limits=Limits(
                 image_bytes=settings.image_bytes,
                 image_pixels=settings.image_pixels,
+                images=settings.images if reads_several(loaded) else 1,
                 image_aspect_ratio=MAX_ASPECT_RATIO,
                 image_formats=list(MEDIA_TYPES.values()),
                 question_chars=settings.question_chars,
@@ -131,20 +133,23 @@ class ModelSession:
         if words := self._asked(question).unknown:
             raise UnknownWords(f"the model does not know {quoted_list(words)}: use other words")
 
-    def read(self, request: GenerateRequest, image: Image.Image) -> Question:
-        """Prepare a question. Raises ValueError if the model cannot answer it, or PromptTooLong."""
+    def read(self, request: GenerateRequest, images: Sequence[Image.Image]) -> Question:
+        """Prepare a question about images, in order. Raises ValueError if the model cannot answer it, or PromptTooLong."""
         started = time.perf_counter()
-        reading = self._reading(request.question, image)
+        reading = self._reading(request.question, images)
         sampling = self._sampling(request, reading)
         has_unembedding = request.send_unembedding and self.explainer.has_unembedding
-        return Question(reading, sampling, geometry_of(reading, image), has_unembedding, time.perf_counter() - started)
+        geometry = geometry_of(reading, images[0])
+        return Question(reading, sampling, geometry, has_unembedding, time.perf_counter() - started)
 
-    def read_explanation(self, request: ExplainRequest, image: Image.Image, stop: Callable[[], bool]) -> Explaining:
+    def read_explanation(
+        self, request: ExplainRequest, images: Sequence[Image.Image], stop: Callable[[], bool]
+    ) -> Explaining:
         """Prepare an explanation; `stop` is polled between tokens.
 
         Raises the same errors as `read`, and BudgetExceeded if the explanation needs too much memory.
         """
-        reading = self._reading(request.question, image)
+        reading = self._reading(request.question, images)
         self._positions_left(reading, len(request.answer_ids))
         return self.explainer.prepare(request, reading, stop)
 
@@ -152,14 +157,15 @@ class ModelSession:
         """Compute an explanation and write its rows, from `check` to `end`."""
         self.explainer.write(explaining, rows, wait_for_room)
 
-    def header(self, question: Question, *, run_id: str, text: str, image: ImageFacts) -> Header:
+    def header(self, question: Question, *, run_id: str, text: str, images: Sequence[SizedImageFacts]) -> Header:
         """Return the header that precedes the rows of a run."""
         facts, sampling = self.facts, question.sampling
+        first = images[0]
         header: Header = {
             "id": run_id,
             "createdAt": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
             "question": text,
-            "image": image,
+            "image": {"mediaType": first["mediaType"], "name": first["name"], "sha256": first["sha256"]},
             "geometry": question.geometry,
             "model": {
                 "name": facts.name,
@@ -180,6 +186,8 @@ class ModelSession:
             },
             "recorded": False,
         }
+        if len(images) > 1:
+            header["images"] = list(images)
         if (asked_as := self._asked(text).asked_as) is not None:
             header["askedAs"] = asked_as
         return header
@@ -215,9 +223,10 @@ class ModelSession:
             unknown = [question[start:end] for token, (start, end) in spans if token == tokenizer.unk_token_id]
         return AskedQuestion(question, None, list(dict.fromkeys(unknown)))
 
-    def _reading(self, question: str, image: Image.Image) -> Reading:
+    def _reading(self, question: str, images: Sequence[Image.Image]) -> Reading:
         loaded = self._loaded
-        reading = loaded.family.read(loaded.model, loaded.processor, image, self._asked(question).text)
+        text = self._asked(question).text
+        reading = read_images(loaded.family, loaded.model, loaded.processor, images, text)
         tokens = len(reading.prompt_columns)
         if tokens > (limit := self._settings.prompt_tokens):
             raise PromptTooLong(f"the prompt has {tokens} text tokens, the limit is {limit}", limit=limit, found=tokens)
@@ -251,6 +260,17 @@ class ModelSession:
             return Sampling(max_new_tokens=length)
         seed = secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed
         return Sampling(max_new_tokens=length, temperature=request.temperature, top_p=request.top_p, seed=seed)
+
+
+def reads_several(loaded: Loaded) -> bool:
+    """Find out whether the model accepts two images in a question. Only its processor runs."""
+    images = [Image.new("RGB", size, "grey") for size in ((96, 64), (64, 96))]
+    try:
+        read_images(loaded.family, loaded.model, loaded.processor, images, "a")
+    # Processors that were written for one image raise errors of any type.
+    except Exception:
+        return False
+    return True
 
 
 def _head(facts: HeadFacts | None) -> Head | None:

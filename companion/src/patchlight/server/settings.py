@@ -11,6 +11,7 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 MIB = 2**20
 GIB = 2**30
 EXPLAIN_SHARE = 0.5
+MAX_IMAGES = 100
 # Top-level folders of the companion. With a root path of the same name, a path could be read in two ways.
 OWN_FOLDERS = ("v1", "assets", "models", "samples", "photographs", "datasets")
 
@@ -37,9 +38,11 @@ class ServeSettings:
     queue_length: int = 16
     """Maximum number of questions waiting for the model, not counting the current one."""
     image_bytes: int = 64 * MIB
-    """Maximum size of the image file. The page sends pixels as PNG: about 1.5 bytes per pixel of a photo."""
+    """Maximum size of a question's image files. The page sends pixels as PNG: about 1.5 bytes per pixel of a photo."""
     image_pixels: int = 50_000_000
-    """Maximum image size in pixels (width times height), checked before decoding."""
+    """Maximum size of a question's images in pixels (width times height, added up), checked before decoding."""
+    images: int = 8
+    """Maximum number of images in a question; 1 applies to models that read only one."""
     question_chars: int = 8000
     """Maximum length of the question in characters, checked before tokenizing."""
     prompt_tokens: int = 2048
@@ -89,6 +92,8 @@ class ServeSettings:
         for name in ("image_bytes", "image_pixels", "question_chars", "prompt_tokens", "new_tokens", "buffer_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
+        if not 1 <= self.images <= MAX_IMAGES:
+            raise ValueError(f"images is {self.images}: use 1 to {MAX_IMAGES}")
         if self.explain_bytes is not None and self.explain_bytes < 1:
             raise ValueError(f"explain_bytes is {self.explain_bytes}: use 1 or more")
         if self.queue_length < 0:

@@ -1,6 +1,6 @@
-"""Reads multipart bodies with a JSON request and an image. Sizes are bounded, and cheap checks come first."""
+"""Reads multipart bodies with a JSON request and images. Sizes are bounded, and cheap checks come first."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -21,6 +21,8 @@ REQUEST_BYTES_PER_TOKEN = 48
 # Room for the multipart boundaries and part headers.
 FRAMING_BYTES = 16 * 1024
 MAX_NAME_CHARS = 200
+# Far above the limit on images, so that the refusal of too many can say how many there are.
+MAX_FILES = 1000
 # The bodies that arrive at once may have as many bytes as this number of bodies of the maximum size.
 FULL_UPLOADS = 16
 
@@ -31,13 +33,20 @@ Parse = Callable[[bytes, ServeSettings], RequestT]
 
 
 @dataclass(frozen=True)
-class Upload(Generic[RequestT]):
-    """The parts of a body. image: the bytes of the file, not decoded. name: its filename."""
+class UploadedImage:
+    """An image file. content: its bytes, not decoded. name: its filename."""
 
-    request: RequestT
-    image: bytes
+    content: bytes
     media_type: str
     name: str
+
+
+@dataclass(frozen=True)
+class Upload(Generic[RequestT]):
+    """The parts of a body, with the images in order."""
+
+    request: RequestT
+    images: tuple[UploadedImage, ...]
 
 
 def upload_slots(settings: ServeSettings) -> UploadSlots:
@@ -46,9 +55,9 @@ def upload_slots(settings: ServeSettings) -> UploadSlots:
 
 
 async def read_upload(
-    request: Request, settings: ServeSettings, slots: UploadSlots, parse: Parse[RequestT]
+    request: Request, settings: ServeSettings, slots: UploadSlots, parse: Parse[RequestT], *, max_images: int
 ) -> Upload[RequestT]:
-    """Read and check a body. Raises Refusal at the first problem."""
+    """Read and check a body with up to `max_images` images. Raises Refusal at the first problem."""
     limit = _max_body_bytes(settings)
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
@@ -58,12 +67,12 @@ async def read_upload(
     try:
         async with slots.open(_client(request)) as add:
             bounded = Request(request.scope, _bounded(request, limit, add))
-            form = await bounded.form(max_files=2, max_fields=2, max_part_size=_request_bytes(settings))
+            form = await bounded.form(max_files=MAX_FILES, max_fields=2, max_part_size=_request_bytes(settings))
     except (HTTPException, ValueError, LookupError) as error:
         detail = error.detail if isinstance(error, HTTPException) else str(error)
         raise Refusal(400, "not-multipart", f"the body is not a valid multipart form: {detail}") from None
     try:
-        return await _parts(form, settings, parse)
+        return await _parts(form, settings, parse, max_images)
     finally:
         await form.close()
 
@@ -77,30 +86,47 @@ async def discard_upload(request: Request, settings: ServeSettings, slots: Uploa
             pass
 
 
-async def _parts(form: FormData, settings: ServeSettings, parse: Parse[RequestT]) -> Upload[RequestT]:
-    unknown = sorted(set(form.keys()) - {"request", "image"})
-    if unknown or len(form.multi_items()) != len(form.keys()):
-        names = [name for name, _ in form.multi_items()]
-        raise Refusal(422, "unknown-part", f"expected one part `request` and one `image`, got {sorted(names)}"[:300])
+async def _parts(form: FormData, settings: ServeSettings, parse: Parse[RequestT], max_images: int) -> Upload[RequestT]:
+    names = [name for name, _ in form.multi_items()]
+    if set(names) - {"request", "image"} or names.count("request") > 1:
+        detail = f"expected one part `request` and one `image` per image, got {sorted(names)}"
+        raise Refusal(422, "unknown-part", detail[:300])
     for part in ("request", "image"):
         if part not in form:
             raise Refusal(422, "missing-part", f"the part `{part}` is missing")
     request = parse(await _text(form["request"], _request_bytes(settings)), settings)
-    file = form["image"]
-    if not isinstance(file, UploadFile):
-        raise Refusal(422, "missing-part", "the part `image` is not a file: send it with a filename")
-    if (size := file.size or 0) > settings.image_bytes:
-        raise Refusal(
-            413,
-            "image-too-many-bytes",
-            f"the image has {size} bytes, the limit is {settings.image_bytes}",
-            limit=settings.image_bytes,
-            found=size,
-        )
-    image = await file.read()
-    facts = _check_image(image, settings.image_pixels)
-    name = (file.filename or "").replace("\\", "/").rpartition("/")[2][:MAX_NAME_CHARS] or "image"
-    return Upload(request, image, facts.media_type, name)
+    files = form.getlist("image")
+    if (count := len(files)) > max_images:
+        detail = f"the question has {count} images, the limit is {max_images}"
+        raise Refusal(413, "too-many-images", detail, limit=max_images, found=count)
+    if (size := sum(_size(file) for file in files)) > settings.image_bytes:
+        subject = "the image has" if count == 1 else f"the {count} images together have"
+        detail = f"{subject} {size} bytes, the limit is {settings.image_bytes}"
+        raise Refusal(413, "image-too-many-bytes", detail, limit=settings.image_bytes, found=size)
+    return Upload(request, await _read_images(files, settings.image_pixels))
+
+
+async def _read_images(files: Sequence[str | UploadFile], max_pixels: int) -> tuple[UploadedImage, ...]:
+    images: list[UploadedImage] = []
+    pixels = 0
+    for at, file in enumerate(files):
+        if not isinstance(file, UploadFile):
+            raise Refusal(422, "missing-part", "the part `image` is not a file: send it with a filename")
+        content = await file.read()
+        facts = _check_image(content, image_label(at, len(files)), pixels, max_pixels)
+        pixels += facts.width * facts.height
+        name = (file.filename or "").replace("\\", "/").rpartition("/")[2][:MAX_NAME_CHARS] or "image"
+        images.append(UploadedImage(content, facts.media_type, name))
+    return tuple(images)
+
+
+def image_label(at: int, count: int) -> str:
+    """Return what a message calls the image with the index `at` of `count`."""
+    return "the image" if count == 1 else f"image {at + 1}"
+
+
+def _size(file: str | UploadFile) -> int:
+    return 0 if isinstance(file, str) else file.size or 0
 
 
 async def _text(part: str | UploadFile, limit: int) -> bytes:
@@ -112,28 +138,26 @@ async def _text(part: str | UploadFile, limit: int) -> bytes:
     return await part.read()
 
 
-def _check_image(image: bytes, max_pixels: int) -> ImageInfo:
+def _check_image(image: bytes, label: str, earlier_pixels: int, max_pixels: int) -> ImageInfo:
+    """Check an image's header. earlier_pixels: the number of pixels in the images before it."""
     try:
         facts = read_image_info(image)
     except DamagedImage as error:
-        raise Refusal(422, "image-damaged", f"the image cannot be read: {error}") from None
+        raise Refusal(422, "image-damaged", f"{label} cannot be read: {error}") from None
     except UnreadableImage as error:
-        raise Refusal(415, "image-format", f"the image cannot be read: {error}") from None
-    if (pixels := facts.width * facts.height) > max_pixels:
-        raise Refusal(
-            413,
-            "image-too-many-pixels",
-            f"the image has {pixels} pixels ({facts.width} x {facts.height}), the limit is {max_pixels}",
-            limit=max_pixels,
-            found=pixels,
-        )
+        raise Refusal(415, "image-format", f"{label} cannot be read: {error}") from None
+    size = f"{facts.width} x {facts.height}"
+    if (pixels := earlier_pixels + facts.width * facts.height) > max_pixels:
+        subject = f"{label} and those before it have" if earlier_pixels else f"{label} has"
+        detail = f"{subject} {pixels} pixels ({label}: {size}), the limit is {max_pixels}"
+        raise Refusal(413, "image-too-many-pixels", detail, limit=max_pixels, found=pixels)
     short, long = sorted((facts.width, facts.height))
     if long > MAX_ASPECT_RATIO * short:
         # Some models resize the shorter side to a fixed length, which would turn a line of pixels into gigabytes.
-        detail = f"the image is {facts.width} x {facts.height}, the limit is an aspect ratio of {MAX_ASPECT_RATIO}:1"
+        detail = f"{label} is {size}, the limit is an aspect ratio of {MAX_ASPECT_RATIO}:1"
         raise Refusal(413, "image-too-many-pixels", detail)
     if facts.missing is not None:
-        raise Refusal(422, "image-damaged", f"the image cannot be read: {facts.missing}")
+        raise Refusal(422, "image-damaged", f"{label} cannot be read: {facts.missing}")
     return facts
 
 

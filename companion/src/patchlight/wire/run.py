@@ -3,7 +3,7 @@ docs/protocol.md specifies the format.
 
 The schema's metadata holds the header as JSON under `patchlight.run`. Each row is one record batch, so a reader can
 show every token as soon as it arrives. The rows are `queued` (number of questions ahead in the queue), `image` (the
-bytes of the image file, left out if the reader already has them), `states` (last hidden states of the patches, frames
+bytes of an image file, one row per image; left out if the reader already has them), `states` (last hidden states of the patches, frames
 in order, each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per answer token, then
 one `end`. A stream without an `end` row is a truncated run. States are fp16; if a value in a row is outside fp16's
 range, the row stores its states as float32 in another column.
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from .row_stream import RowWriter, Sink, open_rows
-from .run_header import Header, patch_count
+from .run_header import Header, image_count, patch_count
 
 FORMAT_VERSION = 2
 METADATA_KEY = b"patchlight.run"
@@ -59,7 +59,7 @@ UNEMBEDDING_FIELDS = [
     pa.field("unembedding32", pa.list_(pa.float32())),
 ]
 _ORDER = ("queued", "image", "states", "prompt", "token", "end")
-_REPEATED = ("queued", "token")
+_REPEATED = ("queued", "image", "token")
 
 
 class PromptToken(NamedTuple):
@@ -114,7 +114,7 @@ class StatesNotFinite(ValueError):
 
 
 class RunWriter(RowWriter):
-    """Writes the rows of a run in order: `queued`*, `image`, `states`, `prompt`, `token`*, `end`.
+    """Writes the rows of a run in order: `queued`*, `image`*, `states`, `prompt`, `token`*, `end`.
 
     `end` is allowed at any point. Without it, the run is truncated. With `has_unembedding`, `prompt` and `token` need
     the unembedding rows of their tokens; without it, they accept none.
@@ -129,6 +129,7 @@ class RunWriter(RowWriter):
             order=_ORDER,
             repeated=_REPEATED,
         )
+        self._images_left = self._images = image_count(header)
         self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
         self._has_unembedding = has_unembedding
@@ -139,8 +140,11 @@ class RunWriter(RowWriter):
         self.write_row("queued", place=place)
 
     def image(self, content: bytes) -> None:
-        """Write the image file, byte for byte."""
+        """Write the next image file, byte for byte: all images in order, or none."""
+        if self._images_left == 0:
+            raise ValueError(f"the header has {self._images} images, all of which have been written")
         self.write_row("image", picture=content)
+        self._images_left -= 1
 
     def states(self, states: np.ndarray) -> None:
         """Write the last hidden states [P, d] of the patches.
@@ -199,6 +203,11 @@ class RunWriter(RowWriter):
         """Write one row. Raises ValueError if it is out of order."""
         if kind in ("prompt", "token") and not self.has_passed("states"):
             raise ValueError(f"a row of kind {kind} cannot precede the states")
+        if kind == "states" and 0 < self._images_left < self._images:
+            written = self._images - self._images_left
+            raise ValueError(
+                f"the header has {self._images} images, {written} of which have been written before states"
+            )
         super().write_row(kind, **row)
 
     def _unembedding_columns(self, rows: np.ndarray | None, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -233,17 +242,22 @@ class Run(NamedTuple):
     """A run read from a stream. Parts that are missing from the stream, or lie beyond the point where it was cut off,
     are None.
 
-    places: the number of questions ahead in the queue, one per `queued` row. picture: the bytes of the image file.
+    places: the number of questions ahead in the queue, one per `queued` row. pictures: the bytes of the image files.
     states [P, d]: fp16, or float32 if a value is outside fp16's range, as are all states and unembedding rows.
     """
 
     header: Header
     places: list[int]
-    picture: bytes | None
+    pictures: list[bytes]
     states: np.ndarray | None
     prompt: Prompt | None
     tokens: list[Token]
     end: End
+
+    @property
+    def picture(self) -> bytes | None:
+        """The first image file."""
+        return self.pictures[0] if self.pictures else None
 
 
 def read_run(path: Path) -> Run:
@@ -259,14 +273,14 @@ def parse_run(content: bytes, *, name: str = "the stream") -> Run:
     metadata, rows = open_rows(content, key=METADATA_KEY, what="a run", version=FORMAT_VERSION, name=name)
     header = cast(Header, metadata)
     hidden_size = header["model"]["hiddenSize"]
-    places, picture, states, prompt, tokens = [], None, None, None, []
+    places, pictures, states, prompt, tokens = [], [], None, None, []
     end = End("truncated", 0, 0)
     for row in rows:
         match row["kind"]:
             case "queued":
                 places.append(row["place"])
             case "image":
-                picture = row["picture"]
+                pictures.append(row["picture"])
             case "states":
                 states = _numbers(row, "states").reshape(-1, hidden_size)
             case "prompt":
@@ -281,7 +295,7 @@ def parse_run(content: bytes, *, name: str = "the stream") -> Run:
                 tokens.append(_token(row))
             case "end":
                 end = End(row["reason"], row["answerMs"], row["firstTokenMs"], row["message"])
-    return Run(header, places, picture, states, prompt, tokens, end)
+    return Run(header, places, pictures, states, prompt, tokens, end)
 
 
 def _numbers(row: dict[str, Any], name: str) -> np.ndarray:

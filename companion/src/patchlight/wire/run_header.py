@@ -11,6 +11,13 @@ class ImageFacts(TypedDict):
     sha256: str
 
 
+class SizedImageFacts(ImageFacts):
+    """One of several images, with its size in source pixels."""
+
+    widthPx: int
+    heightPx: int
+
+
 class Rect(TypedDict):
     xPx: float
     yPx: float
@@ -27,7 +34,7 @@ class Frame(TypedDict):
     """One regular grid of patches.
 
     `crop` is the rectangle of the source image, in source pixels, that was resized to model pixels. It may extend past
-    the image if the processor pads.
+    the image if the processor pads. `image` is the index of that image; absent for the first.
     """
 
     name: str
@@ -35,11 +42,12 @@ class Frame(TypedDict):
     grid: Grid
     modelWidthPx: int
     modelHeightPx: int
+    image: NotRequired[int]
 
 
 class Geometry(TypedDict):
-    """How the model read the image. A map lists the patches of all frames, one frame after another; the page shows the
-    first frame by default.
+    """How the model read the images. A map lists the patches of all frames, one frame after another, those of the
+    first image first. The source size is the first image's.
     """
 
     sourceWidthPx: int
@@ -94,6 +102,7 @@ class Header(TypedDict):
     """The header of a run: `RunHeader` in src/contract/run.ts, without the image bytes. The writer adds the version.
 
     question: as typed. askedAs: the question that the model read, if a word was replaced by the model's word for it.
+    image: the first image. images: all of them, if there are several.
     """
 
     id: str
@@ -101,11 +110,17 @@ class Header(TypedDict):
     question: str
     askedAs: NotRequired[str]
     image: ImageFacts
+    images: NotRequired[list[SizedImageFacts]]
     geometry: Geometry
     model: Model
     head: Head | None
     sampling: Sampling
     recorded: bool
+
+
+def image_count(header: Header) -> int:
+    """Return the number of images that the question is about."""
+    return len(header.get("images", [header["image"]]))
 
 
 def patch_count(geometry: Geometry) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..models.answer_pieces import AnswerText, token_texts
 from ..models.decoding import Prefill, Step, decode
+from ..models.reading import Frame as ReadFrame
 from ..models.reading import Lvlm, Reading
 from ..models.sampling import Sampling
 from .run import Alternative, End, Map, PromptToken, RunWriter, Token
@@ -68,33 +69,32 @@ def write_answer(
 
 
 def geometry_of(reading: Reading, image: Image.Image) -> Geometry:
-    """Return the reading's frames in the format of the run header."""
-    frames: list[Frame] = [
-        {
-            "name": frame.name,
-            "crop": {
-                "xPx": frame.crop.x,
-                "yPx": frame.crop.y,
-                "widthPx": frame.crop.width,
-                "heightPx": frame.crop.height,
-            },
-            "grid": {"rows": frame.rows, "cols": frame.cols},
-            "modelWidthPx": frame.width_px,
-            "modelHeightPx": frame.height_px,
-        }
-        for frame in reading.frames
-    ]
+    """Return the reading's frames in the format of the run header. `image` is the first image."""
     return {
         "sourceWidthPx": image.width,
         "sourceHeightPx": image.height,
         "preprocessing": reading.preprocessing,
-        "frames": frames,
+        "frames": [_frame(frame) for frame in reading.frames],
     }
 
 
 def ms_since(start: float) -> float:
     """Return the milliseconds since `start`, a `perf_counter` time."""
     return (time.perf_counter() - start) * 1000
+
+
+def _frame(frame: ReadFrame) -> Frame:
+    x, y, width, height = frame.crop
+    facts: Frame = {
+        "name": frame.name,
+        "crop": {"xPx": x, "yPx": y, "widthPx": width, "heightPx": height},
+        "grid": {"rows": frame.rows, "cols": frame.cols},
+        "modelWidthPx": frame.width_px,
+        "modelHeightPx": frame.height_px,
+    }
+    if frame.image > 0:
+        facts["image"] = frame.image
+    return facts
 
 
 def _token(step: Step, answer: AnswerText, token_map: Map | None, unembedding: np.ndarray | None) -> Token:
