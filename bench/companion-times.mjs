@@ -1,6 +1,8 @@
 // @ts-check
 // Measures a real companion on this machine: how long a token's map takes to appear after its row reaches the page.
 import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { freePort } from '../scripts/free-port.mjs';
@@ -18,7 +20,13 @@ export async function startCompanion(pageFolder, modelFolder) {
   const serve = ['-m', 'patchlight', 'serve', '--model', modelFolder, '--page', pageFolder, '--no-open'];
   const child = spawn(installedPython(), [...serve, '--port', String(await freePort())], {
     cwd: root,
-    env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
+    // No head in the developer's own cache counts.
+    env: {
+      ...process.env,
+      PYTHONPATH: path.join(root, 'companion/src'),
+      OMP_NUM_THREADS: '1',
+      PATCHLIGHT_HEADS: mkdtempSync(path.join(tmpdir(), 'patchlight-heads-')),
+    },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const stop = () => child.kill();

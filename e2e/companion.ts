@@ -45,7 +45,13 @@ export async function startCompanion({
   const child = spawn(installedPython(), [...command, '--page', path.join(root, 'dist'), ...extra], {
     cwd: root,
     // Use this checkout's package instead of an installed one, and a single thread, because the browser needs the other cores.
-    env: { ...process.env, PYTHONPATH: path.join(root, 'companion/src'), OMP_NUM_THREADS: '1' },
+    // No head in the developer's own cache counts.
+    env: {
+      ...process.env,
+      PYTHONPATH: path.join(root, 'companion/src'),
+      OMP_NUM_THREADS: '1',
+      PATCHLIGHT_HEADS: mkdtempSync(path.join(tmpdir(), 'patchlight-heads-')),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));

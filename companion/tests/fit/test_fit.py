@@ -186,7 +186,10 @@ def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
     out = tmp_path / "head"
     command = words(inputs, "--steps", "100", "--out", str(out))
     assert main(command) == 2
-    error = capsys.readouterr().err
+    printed, error = capsys.readouterr()
+    for control in ("head", "mean map", "shuffled projection", "blank picture", "another picture"):
+        assert f"\n{control} " in printed
+    assert f"The figures are in {out / 'fit' / 'head-report.json'}" in error
     assert "no head was installed. On held-out pictures, the head is not better than the mean map" in error
     assert not (out / "head.json").exists()
     with pytest.raises(FileNotFoundError, match="its training failed"):
@@ -245,7 +248,7 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
         (("--images", "MISSING"), "is no folder: pass a folder of pictures"),
         (("--disk", "a lot"), "'a lot' is no size: use a number with KB, MB, GB or TB, such as 2GB"),
         (("--disk", "1KB", "--out", "OUT"), "too little space for labelled pictures: one of them takes"),
-        (("--pictures", "12"), "found 12 different pictures, but a head needs at least 30"),
+        (("--pictures", "12"), "--pictures 12 is too few: a head needs at least 30 pictures"),
         (("--rank", "64", "--out", "OUT"), "rank is 64: it must be at least 1 and below the hidden size 32"),
         (("--questions", "q.jsonl"), "--questions and --annotations need --data"),
     ],

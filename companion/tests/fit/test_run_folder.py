@@ -15,7 +15,8 @@ from patchlight.fit.labelling import label_picture
 from patchlight.fit.options import LabelOptions
 from patchlight.fit.pictures import Picture
 from patchlight.fit.questions import Questioner
-from patchlight.head.answer_sample import SampleAnswer
+from patchlight.head.answer_sample import AnswerOptions, SampleAnswer
+from patchlight.head.datasets import Sample
 from patchlight.head.example_questions import write_examples
 from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
@@ -165,3 +166,15 @@ def test_a_loss_that_is_not_finite_has_advice_of_its_own(command: list[str], cap
     assert "Try a lower --learning-rate (this run had 1e+30)" in error
     assert "--dtype float32" in error
     assert "--loss" not in error
+
+
+def test_a_blank_picture_is_asked_about_with_the_suffix(inputs: Path, monkeypatch: pytest.MonkeyPatch):
+    loaded = load(LoadOptions(model=str(inputs / "model"), device="cpu"))
+    family, asked = type(loaded.family), []
+    read = family.read
+    monkeypatch.setattr(family, "read", lambda *arguments: asked.append(arguments[-1]) or read(*arguments))
+    options = AnswerOptions(max_new_tokens=2, suffix="Be short.")
+    picture = Picture("0", inputs / "pictures" / "example-000.png", "00")
+    labelling.blank_states(loaded, picture, "What is this?", options)
+    labelling.answer_sample(loaded, Sample("0", picture.path, "What is this?", ()), options)
+    assert asked == ["What is this? Be short."] * 2

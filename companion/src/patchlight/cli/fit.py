@@ -10,6 +10,7 @@ from .data_arguments import add_label_precision, add_model_arguments, model_opti
 
 if TYPE_CHECKING:
     from ..fit.pictures import PictureSet
+    from ..fit.worth import Worth
 
 EPILOG = """To resume after a stop or a crash, run the same command again. A head that is no better than the mean map of the
 pictures is not installed, and the command fails; its labels are kept for another try."""
@@ -74,7 +75,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from ..fit.options import LabelOptions, TrainOptions, parse_bytes
     from ..fit.session import fit_head
-    from ..fit.worth import table
+    from ..fit.worth import HeadRefused
     from ..head.cache import entry_folder, heads_folder
     from ..head.shards import Rank
     from ..models.loading import load
@@ -102,12 +103,23 @@ def run(arguments: argparse.Namespace) -> None:
     loaded = load(options)
     out: Path = arguments.out or entry_folder(loaded, heads_folder())
     print(f"fitting a head to {loaded.name} on {len(pictures.pictures)} pictures: {out}")
-    fitted = fit_head(loaded, pictures, out, label, train, name=arguments.name, overwrite=arguments.overwrite)
+    try:
+        fitted = fit_head(loaded, pictures, out, label, train, name=arguments.name, overwrite=arguments.overwrite)
+    except HeadRefused as refused:
+        if refused.worth is not None:
+            _print_worth(refused.worth)
+        raise
     if fitted.skipped:
         print(f"{len(fitted.skipped)} pictures or questions could not be used; the first: {fitted.skipped[0]}")
-    print(f"On {fitted.worth.tokens} tokens of {fitted.worth.pictures} held-out pictures, with 95 % intervals:")
-    print(table(fitted.worth))
+    _print_worth(fitted.worth)
     print(f"installed {fitted.head.facts.name} in {out}. To use it, run\n  {_serve_command(arguments)}")
+
+
+def _print_worth(worth: "Worth") -> None:
+    from ..fit.worth import table
+
+    print(f"On {worth.tokens} tokens of {worth.pictures} held-out pictures, with 95 % intervals:")
+    print(table(worth))
 
 
 def _pictures(arguments: argparse.Namespace) -> "PictureSet":

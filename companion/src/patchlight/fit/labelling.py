@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..head.answer_sample import answer_sample, open_image
+from ..head.answer_sample import AnswerOptions, answer_sample, open_image
 from ..head.datasets import Sample
 from ..head.sample_store import HeadSamples, ShardContent, token_rows
 from ..models.decoding import Prefill, decode
@@ -63,11 +63,11 @@ def usable_rows(samples: HeadSamples) -> torch.Tensor:
 
 
 @torch.no_grad()
-def blank_states(loaded: Loaded, picture: Picture, question: str) -> torch.Tensor:
+def blank_states(loaded: Loaded, picture: Picture, question: str, options: AnswerOptions) -> torch.Tensor:
     """Return the patch states `[P, d]` of a grey picture of the same size, on the CPU."""
     image = open_image(Sample(picture.name, picture.path, question, ()))
     grey = read_pixels(image.point(lambda _: 128))
-    reading = loaded.family.read(loaded.model, loaded.processor, grey, question)
+    reading = loaded.family.read(loaded.model, loaded.processor, grey, options.with_suffix(question))
     prefill = next(decode(loaded.model, reading, Sampling(max_new_tokens=1, alternatives=1)))
     assert isinstance(prefill, Prefill)
     return prefill.patch_states.cpu()

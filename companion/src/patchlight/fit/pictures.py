@@ -73,6 +73,10 @@ def choose(
 
     most: number of pictures to choose. on_read: called for each file. Raises ValueError if too few are left.
     """
+    if most is not None and most < MIN_PICTURES:
+        raise ValueError(
+            f"--pictures {most} is too few: a head needs at least {MIN_PICTURES} pictures, and hundreds to be of use"
+        )
     chosen: dict[str, Picture] = {}
     left_out: Counter[str] = Counter()
     for picture in pictures:

@@ -24,7 +24,7 @@ from ..head.picture_batches import PictureBatches, PictureTokens
 from ..head.sample_store import HeadSamples, shard_questions
 from ..head.scores import NotFinite
 from ..head.training import CHECKPOINT_FILE, CONFIG_FILE, CURVE_FILE
-from ..head.verdict import ConstantMaps, TrainingFailed
+from ..head.verdict import ConstantMaps
 from ..head.whole_files import write_json
 from ..head.work_folder import claimed, locked
 from ..methods.support import refused_methods
@@ -37,7 +37,7 @@ from .questions import Questioner
 from .reservoir import MIN_HELD, Reservoir
 from .run_folder import check_origin, check_pictures, manifest_of, remove, staged, sweep
 from .trainer import Trainer
-from .worth import Worth, figures, judge_worth
+from .worth import HeadRefused, Worth, figures, judge_worth
 
 BROWSER_FOLDER = "browser"
 ROUND_PICTURES = 8
@@ -80,7 +80,7 @@ def fit_head(
 
     Continues a run of the same inputs in `out` that was killed. With `overwrite`, replaces a head in `out` once the new
     one is finished. Raises ValueError if the model rules the labels out, if `out` holds a head or is in use, or if a run
-    of other inputs is in it, naming what differs. Raises TrainingFailed if the head is no better than the mean map.
+    of other inputs is in it, naming what differs. Raises HeadRefused if the head is no better than the mean map.
     """
     check_model(loaded, label)
     with locked(out):
@@ -266,7 +266,7 @@ class _Session:
             key = number, question
             if key not in grey:
                 grey.clear()
-                grey[key] = blank_states(self._loaded, self._pictures[number], question)
+                grey[key] = blank_states(self._loaded, self._pictures[number], question, self._label.answers)
             states = grey[key]
             return states if len(states) == group.relevancy().shape[1] else None
 
@@ -312,9 +312,10 @@ class _Session:
 
     def _refuse(self, reason: str, advice: str, worth: Worth | None = None) -> NoReturn:
         """End the run without a head, and keep its labels, its curve and a report."""
-        self._report(self._folder / REPORT_FILE, "failed", reason, worth)
+        report = self._folder / REPORT_FILE
+        self._report(report, "failed", reason, worth)
         self._checkpoint.unlink(missing_ok=True)
-        raise TrainingFailed(f"no head was installed. {reason} {advice}")
+        raise HeadRefused(f"no head was installed. {reason} {advice} The figures are in {report}.", worth)
 
     def _install(self, head: FastRM, worth: Worth, out: Path, name: str) -> None:
         loaded, best = self._loaded, self._trainer.best

@@ -18,7 +18,7 @@ from ..head.fastrm import FastRM
 from ..head.map_scores import peak_hits, rank_correlation
 from ..head.picture_batches import PictureTokens, logits_by_picture
 from ..head.scores import HeadCounts, count, curve_of, labels_of
-from ..head.verdict import ConstantMaps
+from ..head.verdict import ConstantMaps, TrainingFailed
 
 HEAD, MEAN_MAP = "head", "mean map"
 StatesOf = Callable[[PictureTokens], torch.Tensor | None]
@@ -43,6 +43,14 @@ class Worth(NamedTuple):
     tokens: int
     pictures: int
     refused: str | None
+
+
+class HeadRefused(TrainingFailed):
+    """A head that is not good enough to be installed. worth: its figures; None if it could not be judged."""
+
+    def __init__(self, message: str, worth: Worth | None):
+        super().__init__(message)
+        self.worth = worth
 
 
 class _Maps(NamedTuple):

@@ -39,6 +39,10 @@ class AnswerOptions:
         if self.precision not in PRECISIONS:
             raise ValueError(f"unknown precision {self.precision!r}: use {', '.join(PRECISIONS)}")
 
+    def with_suffix(self, question: str) -> str:
+        """Return the text that the model is asked."""
+        return f"{question} {self.suffix}".rstrip()
+
     def label_precision(self, loaded: Loaded) -> LabelPrecision:
         """The number format of the labels' matrix products for this model. Raises ValueError as `label_precision`."""
         return label_precision(self.precision, loaded.dtype, loaded.device)
@@ -70,7 +74,7 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
     Raises DataError if the image cannot be opened, or ValueError if the answer cannot be explained.
     """
     model = loaded.model
-    question = f"{sample.question} {options.suffix}".rstrip()
+    question = options.with_suffix(sample.question)
     reading = loaded.family.read(model, loaded.processor, open_image(sample), question)
     start = time.perf_counter()
     patches, steps = torch.empty(0), []
