@@ -2,7 +2,7 @@ import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
 import { type Choices, useChoices } from '../../state/choices';
 import { defaultMethod, type Offer, selectOffers, shownMethod } from '../../state/method-offers';
-import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf } from '../../state/panel-map';
+import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf, usualThresholds } from '../../state/panel-map';
 import type { RunRecord, RunSnapshot } from '../../state/run-record';
 import { type ShownFrame, selectFrame } from '../../state/shown-frame';
 import { resolveSelection } from '../../state/token-selection';
@@ -34,9 +34,6 @@ export interface ShownRun {
 const selectRunId = (choices: Choices) => choices.runId;
 const selectSelection = (choices: Choices) => choices.selection;
 
-/** Used if the run has no head that states its thresholds. */
-const usualThresholds: Thresholds = { classification: 0.5, share: 0.3 };
-
 export function useShownRun(): ShownRun | undefined {
   const { library, source } = useServices();
   const status = useSourceStatus();
@@ -57,9 +54,9 @@ export function useShownRun(): ShownRun | undefined {
   );
   const geometry = run?.header.geometry;
   const frame = useMemo(() => geometry && selectFrame(geometry, settings.frame), [geometry, settings.frame]);
-  const classification =
-    settings.threshold ?? run?.header.head?.classificationThreshold ?? usualThresholds.classification;
-  const share = settings.shareThreshold ?? run?.header.head?.labellingThreshold ?? usualThresholds.share;
+  const usual = usualThresholds(run?.header.head);
+  const classification = settings.threshold ?? usual.classification;
+  const share = settings.shareThreshold ?? usual.share;
   const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
   const map = useMemo(() => {
     if (run === undefined || frame === undefined) return undefined;
