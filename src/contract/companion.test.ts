@@ -21,6 +21,7 @@ const earlier = {
 test('a companion of an earlier version is accepted, without the facts that it does not send', () => {
   expect(parseCompanionModel(earlier)).toEqual({
     ...earlier,
+    limits: { ...earlier.limits, images: 1 },
     weights: null,
     refusedMethods: [],
     streamsUnembedding: false,

@@ -1,5 +1,5 @@
 import { type MethodId, methods } from '../contract/methods';
-import type { RelevancyMap } from '../contract/run';
+import type { HeadFacts, RelevancyMap } from '../contract/run';
 import { greatestOfMaps, percentiles, sharesOfMaximum, weightedMeanOfMaps } from '../math/maps/map-scales';
 import { averageMaps } from '../math/maps/map-values';
 import type { Pool, ValueScale } from './compare-settings';
@@ -69,6 +69,11 @@ export function selectPanelMap(run: Pick<RunSnapshot, 'mapOf'>, request: PanelRe
       backend: first.backend,
     },
   };
+}
+
+/** The thresholds until the user chooses others: the head's, or the usual ones if it has none. */
+export function usualThresholds(head: HeadFacts | undefined): Thresholds {
+  return { classification: head?.classificationThreshold ?? 0.5, share: head?.labellingThreshold ?? 0.3 };
 }
 
 export function thresholdOf(method: MethodId, { classification, share }: Thresholds): number {

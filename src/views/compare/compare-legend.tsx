@@ -4,6 +4,7 @@ import { methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import type { ValueScale } from '../../state/compare-settings';
+import { usualThresholds } from '../../state/panel-map';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import { PlainTrack } from '../shared/plain-track';
@@ -28,7 +29,7 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
     if (canvas.current) drawColourBar(canvas.current, [0, 1], table);
   }, [table]);
   const kinds = new Set(panels.map((method) => methods[method].values));
-  const { head } = run.header;
+  const usual = usualThresholds(run.header.head);
   const isRankedByFrame = compare.values === 'rank' && frame.all.length > 1;
   return (
     <section className="compare-legend" aria-label="Legend">
@@ -41,7 +42,7 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
         <Threshold
           label="FastRM outline: probability"
           value={thresholds.classification}
-          usual={head?.classificationThreshold}
+          usual={usual.classification}
           isUsual={settings.threshold === null}
           onChange={(threshold) => void setSettings({ threshold })}
         />
@@ -50,7 +51,7 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
         <Threshold
           label={kinds.has('probability') ? 'Other outlines: share of maximum' : 'Outline: share of maximum'}
           value={thresholds.share}
-          usual={head?.labellingThreshold}
+          usual={usual.share}
           isUsual={settings.shareThreshold === null}
           onChange={(shareThreshold) => void setSettings({ shareThreshold })}
         />
@@ -62,7 +63,7 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
 function Threshold(props: {
   readonly label: string;
   readonly value: number;
-  readonly usual: number | undefined;
+  readonly usual: number;
   readonly isUsual: boolean;
   onChange(value: number | null): void;
 }) {
@@ -80,7 +81,7 @@ function Threshold(props: {
         <Label>{label}</Label> <SliderOutput className="mono">{formatValue(value)}</SliderOutput>{' '}
         {!isUsual && (
           <button type="button" className="link-button" onClick={() => onChange(null)}>
-            reset
+            reset to {formatValue(usual)}
           </button>
         )}
       </div>

@@ -2,7 +2,7 @@ import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
 import { type Choices, useChoices } from '../../state/choices';
 import { defaultMethod, type Offer, selectOffers, shownMethod } from '../../state/method-offers';
-import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf } from '../../state/panel-map';
+import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf, usualThresholds } from '../../state/panel-map';
 import type { RunRecord, RunSnapshot } from '../../state/run-record';
 import { type ShownFrame, selectFrame, selectImage } from '../../state/shown-frame';
 import { resolveSelection } from '../../state/token-selection';
@@ -35,9 +35,6 @@ const selectRunId = (choices: Choices) => choices.runId;
 const selectSelection = (choices: Choices) => choices.selection;
 const selectShownImage = (choices: Choices) => choices.shownImage;
 
-/** Used if the run has no head that states its thresholds. */
-const usualThresholds: Thresholds = { classification: 0.5, share: 0.3 };
-
 export function useShownRun(): ShownRun | undefined {
   const { library, source } = useServices();
   const status = useSourceStatus();
@@ -66,9 +63,9 @@ export function useShownRun(): ShownRun | undefined {
     () => header && selectFrame(header, { name: settings.frame, image }),
     [header, settings.frame, image],
   );
-  const classification =
-    settings.threshold ?? run?.header.head?.classificationThreshold ?? usualThresholds.classification;
-  const share = settings.shareThreshold ?? run?.header.head?.labellingThreshold ?? usualThresholds.share;
+  const usual = usualThresholds(run?.header.head);
+  const classification = settings.threshold ?? usual.classification;
+  const share = settings.shareThreshold ?? usual.share;
   const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
   const map = useMemo(() => {
     if (run === undefined || frame === undefined) return undefined;

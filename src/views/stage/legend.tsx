@@ -5,6 +5,7 @@ import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar, histogramPathData } from '../../marks/legend';
 import { countAtOrAbove } from '../../math/maps/map-values';
 import { countValues, evenEdges } from '../../math/statistics/histogram';
+import { thresholdOf, usualThresholds } from '../../state/panel-map';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import type { ShownRun } from '../shared/use-shown-run';
@@ -22,7 +23,7 @@ export function Legend({ shown }: { readonly shown: ShownRun }) {
   const { map, method, threshold, settings, setSettings, run } = shown;
   const { head } = run.header;
   const isProbability = methods[method].values === 'probability';
-  const usual = isProbability ? head?.classificationThreshold : head?.labellingThreshold;
+  const usual = thresholdOf(method, usualThresholds(head));
   const chosen = isProbability ? settings.threshold : settings.shareThreshold;
   const choose = (value: number | null) =>
     void setSettings(isProbability ? { threshold: value } : { shareThreshold: value });
@@ -46,9 +47,9 @@ export function Legend({ shown }: { readonly shown: ShownRun }) {
       <div className="legend-head">
         <Label>{isProbability ? 'Outline patches at or above' : 'Outline at or above'}</Label>
         <SliderOutput className="mono">{formatInScale('given', method, threshold)}</SliderOutput>
-        {chosen !== null && usual !== undefined && (
+        {chosen !== null && (
           <button type="button" className="link-button legend-reset" onClick={() => choose(null)}>
-            {isProbability ? 'reset to the head’s threshold' : 'reset to'} {formatValue(usual)}
+            {isProbability && head ? 'reset to the head’s threshold' : 'reset to'} {formatValue(usual)}
           </button>
         )}
         <span className="legend-count mono">
