@@ -156,7 +156,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
     assert "was started with other inputs (pictures: 1 new (zzz.png))" in capsys.readouterr().err
     added.unlink()
     assert main([*command, "--per-picture", "1"]) == 2
-    assert "was started with other inputs or options (option questions: 2, now 1): to resume" in capsys.readouterr().err
+    assert "was started with other inputs or options (--per-picture: 2, now 1): to resume" in capsys.readouterr().err
 
     labels, steps = [], []
     monkeypatch.setattr(session, "label_picture", lambda *a: labels.append(a[1].name) or label_picture(*a))
@@ -245,8 +245,8 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     ("more", "message"),
     [
         (("--images", "EMPTY"), "has no pictures: pass a folder of JPEG, PNG, WebP or other picture files"),
-        (("--images", "MISSING"), "is no folder: pass a folder of pictures"),
-        (("--disk", "a lot"), "'a lot' is no size: use a number with KB, MB, GB or TB, such as 2GB"),
+        (("--images", "MISSING"), "is not a folder: pass a folder of pictures"),
+        (("--disk", "a lot"), "'a lot' is not a size: use a number with KB, MB, GB or TB, such as 2GB"),
         (("--disk", "1KB", "--out", "OUT"), "too little space for labelled pictures: one of them takes"),
         (("--pictures", "12"), "--pictures 12 is too few: a head needs at least 30 pictures"),
         (("--rank", "64", "--out", "OUT"), "rank is 64: it must be at least 1 and below the hidden size 32"),

@@ -21,8 +21,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "fit",
         help="make a head for a model from a folder of pictures",
-        description="Let a model answer questions about pictures, label its answers, train a FastRM head on them "
-        "meanwhile, and install the head where `patchlight serve` finds it.",
+        description="Let a model answer questions about pictures, label its answers, train a FastRM head on the "
+        "labels while they are made, and install the head where `patchlight serve` finds it.",
         epilog=EPILOG,
     )
     add_model_arguments(parser)

@@ -94,5 +94,5 @@ def parse_bytes(text: str) -> int:
     """Parse a size such as 2GB or 500MB; a number alone is in bytes. Raises ValueError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]B)?", text.strip().upper())
     if match is None:
-        raise ValueError(f"{text!r} is no size: use a number with KB, MB, GB or TB, such as 2GB")
+        raise ValueError(f"{text!r} is not a size: use a number with KB, MB, GB or TB, such as 2GB")
     return round(float(match[1]) * _UNITS.get(match[2] or "", 1))

@@ -39,7 +39,7 @@ def folder_pictures(folder: Path) -> list[Picture]:
     ValueError if there are none.
     """
     if not folder.is_dir():
-        raise ValueError(f"{folder} is no folder: pass a folder of pictures")
+        raise ValueError(f"{folder} is not a folder: pass a folder of pictures")
     Image.init()
     endings = set(Image.registered_extensions())
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in endings and _is_shown(path, folder))

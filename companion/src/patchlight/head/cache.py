@@ -1,6 +1,6 @@
 """The cache folder of fitted heads, where `patchlight fit` puts them and `patchlight serve` finds them by model.
 
-`~/.cache/patchlight/heads`; `XDG_CACHE_HOME` moves `~/.cache`, and `PATCHLIGHT_HEADS` the complete folder.
+`~/.cache/patchlight/heads`; `XDG_CACHE_HOME` moves `~/.cache`, and `PATCHLIGHT_HEADS` the whole folder.
 """
 
 import os

@@ -28,6 +28,18 @@ _LABELS = {
     "annotations": "name of the annotations file",
     "annotationsSha256": "SHA-256 of the annotations",
     "samples": "number of samples",
+    "modelWeights": "weights of the model",
+    "dtype": "--dtype",
+    "labelPrecision": "number format of the labels",
+    "pictures": "number of pictures",
+    "option method": "method",
+    "option questions": "--per-picture",
+    "option written": "questions that the model writes",
+    "option max_new_tokens": "--max-new-tokens",
+    "option suffix": "--suffix",
+    "option precision": "--label-precision",
+    "option held_share": "share of held-out pictures",
+    "option seed": "--seed",
 }
 
 
