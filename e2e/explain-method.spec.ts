@@ -54,6 +54,7 @@ test('one click shows the exact map of a word, another goes back, and the addres
   await page.getByRole('button', { name: /^Exact map/ }).click();
   await idle(page);
   await expect(select(page)).toContainText('Chefer, exact');
+  await expect(page.getByText('The map by Chefer, exact is ready.')).toHaveAttribute('aria-live', 'polite');
   await expect(line(page)).toContainText(/[\d.]+ (ms|s), in the page/);
   expect(page.url()).toContain('method=chefer');
   const first = await mapPixels(page);
