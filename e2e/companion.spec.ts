@@ -562,6 +562,7 @@ alone.describe('a model without a head', () => {
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
       await notice.getByRole('button', { name: 'Copy' }).click();
       await expect(notice.getByRole('button', { name: 'Copied' })).toBeVisible();
+      await expect(notice.locator('[aria-live]')).toHaveText('Copied');
       const copied = await page.evaluate(() => navigator.clipboard.readText());
       expect(copied).toBe(await notice.locator('code').innerText());
       for (const colorScheme of ['light', 'dark'] as const) {
@@ -573,6 +574,7 @@ alone.describe('a model without a head', () => {
       await page.locator('.card').filter({ hasText: 'Describe the image.' }).first().click();
       await notice.getByRole('button', { name: 'Dismiss' }).click();
       await expect(notice).toHaveCount(0);
+      await expect(page.locator('.answer-question')).toBeFocused();
       await page.reload();
       await idle(page);
       await ask(page, 'How many objects are there?');

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
+import { sizes } from './looks';
 import { ask, expect, idle, mapPixels, openPage, openWithoutModel, readout, stageTitle, test, token } from './page';
 import { twoFramesRun } from './two-frames';
 
@@ -53,6 +54,7 @@ test('one click shows the exact map of a word, another goes back, and the addres
   await page.getByRole('button', { name: /^Exact map/ }).click();
   await idle(page);
   await expect(select(page)).toContainText('Chefer, exact');
+  await expect(page.getByText('The map by Chefer, exact is ready.')).toHaveAttribute('aria-live', 'polite');
   await expect(line(page)).toContainText(/[\d.]+ (ms|s), in the page/);
   expect(page.url()).toContain('method=chefer');
   const first = await mapPixels(page);
@@ -63,7 +65,10 @@ test('one click shows the exact map of a word, another goes back, and the addres
   await page.locator('.patch-grid').click({ position: { x: 5, y: 5 } });
   await expect(page.locator('.readout-note')).toContainText(/Only 2 of \d+ tokens have this map/);
 
+  await page.setViewportSize(sizes.phone);
+  await expect(page.getByRole('button', { name: 'Back to FastRM', exact: true })).toBeVisible();
   await page.getByRole('button', { name: /^Back/ }).click();
+  await expect(page.getByRole('button', { name: 'Exact map of this word', exact: true })).toBeVisible();
   await expect(select(page)).toContainText('FastRM');
   expect(page.url()).not.toContain('method=');
   await page.goto('/?method=tam');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { indicesOf, rangeBetween, tokenAfterKey, unbrokenGroups, wordRange } from './token-words';
+import { countWords, indicesOf, rangeBetween, tokenAfterKey, unbrokenGroups, wordRange } from './token-words';
 
 /** "the cube ##s are red ." */
 const tokens = [0, 1, 1, 2, 3, 4].map((word, index) => ({ index, word }));
@@ -9,6 +9,11 @@ describe('tokens and words', () => {
     expect(wordRange(tokens, 1)).toEqual({ first: 1, last: 2 });
     expect(wordRange(tokens, 2)).toEqual({ first: 1, last: 2 });
     expect(wordRange(tokens, 0)).toEqual({ first: 0, last: 0 });
+  });
+
+  it('counts a word once, however many of its tokens are given', () => {
+    expect(countWords(tokens, [1, 2])).toBe(1);
+    expect(countWords(tokens, [0, 2, 5])).toBe(3);
   });
 
   it('selects between two tokens in either direction, optionally by word', () => {

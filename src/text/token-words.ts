@@ -46,6 +46,11 @@ export function wordRange(tokens: readonly WordToken[], index: number): IndexRan
   return { first, last };
 }
 
+/** The number of words that the tokens belong to, completely or in part. */
+export function countWords(tokens: readonly WordToken[], indices: readonly number[]): number {
+  return new Set(indices.map((index) => tokens[index]?.word)).size;
+}
+
 /** The range between two tokens in either order, extended to complete words if `byWord`. */
 export function rangeBetween(tokens: readonly WordToken[], a: number, b: number, byWord: boolean): IndexRange {
   const first = Math.min(a, b);

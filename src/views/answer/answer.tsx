@@ -81,7 +81,7 @@ export function QuestionHeading({ header }: { readonly header: RunHeader }) {
   }, [isRecorded]);
   return (
     <>
-      <h2 ref={heading} className="answer-question">
+      <h2 ref={heading} className="answer-question" tabIndex={-1}>
         {question}
       </h2>
       {askedAs !== undefined && <p className="answer-asked">Asked as “{askedAs}”, in the model’s own words.</p>}

@@ -20,7 +20,11 @@ export function HeadNotice({ shown }: { readonly shown: ShownRun }) {
           className="notice-dismiss"
           aria-label="Dismiss"
           title="Dismiss"
-          onClick={() => dismissHeadNotice(header)}
+          onClick={() => {
+            dismissHeadNotice(header);
+            // The button had the focus, which would be lost with it.
+            document.querySelector<HTMLElement>('.answer-question')?.focus();
+          }}
         >
           ×
         </button>
@@ -54,6 +58,9 @@ function Command({ text }: { readonly text: string }) {
       <button type="button" className="link-button" onClick={() => void copy().catch(() => {})}>
         {isCopied ? 'Copied' : 'Copy'}
       </button>
+      <span className="visually-hidden" aria-live="polite">
+        {isCopied ? 'Copied' : ''}
+      </span>
     </p>
   );
 }

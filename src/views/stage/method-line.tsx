@@ -3,6 +3,7 @@ import { trackOf, useExplaining } from '../../state/explain-session';
 import { defaultMethod } from '../../state/method-offers';
 import type { PanelMap } from '../../state/panel-map';
 import { formatMs } from '../../text/number-format';
+import { countWords } from '../../text/token-words';
 import { MethodSelect } from '../shared/method-select';
 import type { ShownRun } from '../shared/use-shown-run';
 import { Running } from './method-progress';
@@ -54,7 +55,7 @@ function Pending({ shown }: { readonly shown: ShownRun }) {
 /** One click to Chefer's exact map of the selected words, and back. */
 function ExactMap(props: { readonly shown: ShownRun; readonly usual: MethodId; onChoose(method: MethodId): void }) {
   const { shown, usual, onChoose } = props;
-  const { method, offers, selected } = shown;
+  const { method, offers, selected, run } = shown;
   const exact = offers.find((offer) => offer.method === 'chefer');
   if (exact === undefined || exact.refusal !== undefined || selected.length === 0) return null;
   const isExact = method === 'chefer';
@@ -71,7 +72,11 @@ function ExactMap(props: { readonly shown: ShownRun; readonly usual: MethodId; o
         </>
       ) : (
         <>
-          Exact map<span className="method-exact-of"> of {selected.length === 1 ? 'this word' : 'these words'}</span>
+          Exact map
+          <span className="method-exact-of">
+            {' '}
+            of {countWords(run.tokens, selected) === 1 ? 'this word' : 'these words'}
+          </span>
         </>
       )}
     </button>
