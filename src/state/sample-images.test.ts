@@ -17,6 +17,11 @@ test('the kind is unknown until both the model and the index are known', () => {
   expect(sampleKind(source, undefined)).toBeUndefined();
 });
 
+test('photographs suit a model that cannot be compared, because the index of scenes failed to load', () => {
+  expect(sampleKind(source, 'failed')).toBe('photographs');
+  expect(sampleKind({ ...source, model: undefined }, 'failed')).toBeUndefined();
+});
+
 test('a source with recorded runs has scenes before its model has loaded', () => {
   expect(sampleKind({ opensWith: 'recorded-run', model: undefined, weights: undefined }, undefined)).toBe('scenes');
 });

@@ -10,10 +10,11 @@ export type SampleKind = 'scenes' | 'photographs';
  */
 export function sampleKind(
   source: Pick<RunSource, 'opensWith' | 'model' | 'weights'>,
-  scenes: Pick<SamplesIndex, 'weights'> | undefined,
+  scenes: Pick<SamplesIndex, 'weights'> | 'failed' | undefined,
 ): SampleKind | undefined {
   if (source.opensWith === 'recorded-run') return 'scenes';
   if (source.model === undefined || scenes === undefined) return undefined;
+  if (scenes === 'failed') return 'photographs';
   return source.weights === scenes.weights ? 'scenes' : 'photographs';
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { quoted, quotedList, visibleText } from './visible-text';
+import { quoted, quotedList, signOf, visibleText } from './visible-text';
 
 describe('the text as a reader sees it', () => {
   it.each([
@@ -37,5 +37,14 @@ describe('quoting', () => {
     expect(quotedList(['a'])).toBe('“a”');
     expect(quotedList(['a', 'b', 'c'])).toBe('“a”, “b” and “c”');
     expect(quotedList(Array.from('abcdefghij'))).toBe('“a”, “b”, “c”, “d”, “e”, “f”, “g”, “h” and 2 more');
+  });
+});
+
+describe('the sign of a token', () => {
+  it('names a token that shows nothing, and no other', () => {
+    expect(signOf('\n')?.name).toBe('line break');
+    expect(signOf(' ')?.name).toBe('space');
+    expect(signOf('')?.name).toBe('part of a character');
+    expect(signOf(' red')).toBeUndefined();
   });
 });

@@ -45,3 +45,13 @@ export function quotedList(texts: readonly string[]): string {
   const last = all.pop() ?? '';
   return all.length === 0 ? last : `${all.join(', ')} and ${last}`;
 }
+
+/**
+ * Visible sign and accessible name for a token that is white space or part of a character. Such a token has a map too,
+ * so it must be selectable.
+ */
+export function signOf(text: string): { readonly sign: string; readonly name: string } | undefined {
+  if (text.trim() !== '') return undefined;
+  if (text.includes('\n')) return { sign: '↵', name: 'line break' };
+  return text === '' ? { sign: '·', name: 'part of a character' } : { sign: '␣', name: 'space' };
+}

@@ -12,7 +12,7 @@ import {
 } from '../../state/token-selection';
 import { formatPercent, formatProbability, formatValue } from '../../text/number-format';
 import { indicesOf, tokenAfterKey, unbrokenGroups, wordRange } from '../../text/token-words';
-import { shortened } from '../../text/visible-text';
+import { shortened, signOf } from '../../text/visible-text';
 import { formatNats } from '../trust/trust-words';
 import { TokenMark } from './token-mark';
 
@@ -176,16 +176,6 @@ function Gap({ before, after }: { readonly before: string; readonly after: strin
       {breaks > 1 && <br />}
     </>
   );
-}
-
-/**
- * Visible sign and accessible name for a token that is white space or part of a character. Such a token has a map too,
- * so it must be selectable.
- */
-function signOf(text: string): { readonly sign: string; readonly name: string } | undefined {
-  if (text.trim() !== '') return undefined;
-  if (text.includes('\n')) return { sign: '↵', name: 'line break' };
-  return text === '' ? { sign: '·', name: 'part of a character' } : { sign: '␣', name: 'space' };
 }
 
 interface TokenOptionProps {

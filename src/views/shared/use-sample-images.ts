@@ -23,14 +23,14 @@ export function useSampleImages(): SampleImages {
   // A string, so that the progress of loading a model does not re-render the callers.
   const kind = useSyncExternalStore(
     useCallback((onChange) => source.subscribe(onChange), [source]),
-    () => sampleKind(source, scenes.data),
+    () => sampleKind(source, scenes.error ? 'failed' : scenes.data),
   );
   const photographs = useQuery({ ...photographsQuery(services), enabled: kind === 'photographs' });
   const retry = () => {
     if (scenes.error) void scenes.refetch();
     if (photographs.error) void photographs.refetch();
   };
-  const error = scenes.error ?? photographs.error;
+  const error = kind === 'photographs' ? photographs.error : scenes.error;
   if (kind === 'photographs') return { folderUrl: photographsUrl, images: photographs.data ?? none, error, retry };
   return { folderUrl: samplesUrl, images: (kind && scenes.data?.images) ?? none, error, retry };
 }

@@ -4,7 +4,7 @@ import { Button, Disclosure, DisclosurePanel } from 'react-aria-components';
 import { answerLogProb } from '../../state/answer-trust';
 import { leastCertain } from '../../state/token-selection';
 import { formatProbability, unbroken } from '../../text/number-format';
-import { shortened } from '../../text/visible-text';
+import { shortened, signOf } from '../../text/visible-text';
 import type { ShownRun } from '../shared/use-shown-run';
 import { formatNats, likeSentence } from './trust-words';
 import { type AnswerTrust, useAnswerTrust } from './use-answer-trust';
@@ -51,7 +51,7 @@ function LogProbability({ shown: { run } }: { readonly shown: ShownRun }) {
   return (
     <p className="trust-sentence">
       Mean log-probability <span className="mono">{formatNats(answerLogProb(run))}</span> nats per token. Least certain:{' '}
-      <strong>{shortened(weakest.text.trim())}</strong>{' '}
+      <strong>{signOf(weakest.text)?.name ?? shortened(weakest.text.trim())}</strong>{' '}
       <span className="mono">{formatProbability(weakest.logProb)}</span>.
     </p>
   );
