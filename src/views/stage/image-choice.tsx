@@ -12,13 +12,13 @@ export function ImageChoice({ shown }: { readonly shown: Pick<ShownRun, 'record'
   const switchedTo = useChoices(selectShownImage);
   // Patches are those of the image on screen, which changes with the selected token.
   // biome-ignore lint/correctness/useExhaustiveDependencies: runs when the image changes
-  useEffect(
-    () => () => {
+  useEffect(() => {
+    if (frame.images === 1) return;
+    return () => {
       useChoices.getState().pointPatch(undefined);
       useChoices.getState().pickPatch(undefined);
-    },
-    [record.id, frame.image],
-  );
+    };
+  }, [record.id, frame.image]);
   if (frame.images === 1) return null;
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset would add an unwanted border
