@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -174,8 +175,8 @@ def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
 ):
     random = torch.Generator().manual_seed(0)
 
-    def shuffled(*arguments: object) -> LabelledPicture:
-        labelled = label_picture(*arguments)  # type: ignore[arg-type]
+    def shuffled(*arguments: Any) -> LabelledPicture:
+        labelled = label_picture(*arguments)
         # The maps of a picture lose their places; their values stay.
         parts = labelled.content._relevancy
         for number, part in enumerate(parts):
@@ -210,9 +211,9 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     done: list[int] = []
     steps = session._Session._steps
 
-    def counted(self: session._Session, *arguments: object) -> None:
+    def counted(self: session._Session, *arguments: Any) -> None:
         before = self._trainer.step
-        steps(self, *arguments)  # type: ignore[arg-type]
+        steps(self, *arguments)
         done.append(self._trainer.step - before)
 
     monkeypatch.setattr(session._Session, "_steps", counted)

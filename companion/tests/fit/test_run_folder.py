@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,11 +49,11 @@ def stops_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Runs stop when they are about to label this many pictures; None for none. labelled: how many they have labelled."""
     label_picture, state = session.label_picture, {"most": 1, "labelled": 0}
 
-    def label(*arguments: object) -> object:
+    def label(*arguments: Any) -> object:
         if state["labelled"] == state["most"]:
             raise Stopped
         state["labelled"] += 1
-        return label_picture(*arguments)  # type: ignore[arg-type]
+        return label_picture(*arguments)
 
     monkeypatch.setattr(session, "label_picture", label)
     return state
@@ -141,8 +142,8 @@ def test_a_picture_whose_patch_states_are_not_finite_is_left_out_as_a_problem(
 ):
     answer_sample = labelling.answer_sample
 
-    def broken(*arguments: object) -> SampleAnswer:
-        answer = answer_sample(*arguments)  # type: ignore[arg-type]
+    def broken(*arguments: Any) -> SampleAnswer:
+        answer = answer_sample(*arguments)
         states = answer.patch_states.clone()
         states[3, 0] = torch.inf
         return answer._replace(patch_states=states)
