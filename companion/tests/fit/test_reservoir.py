@@ -9,9 +9,8 @@ from patchlight.fit.labelling import LabelledPicture
 from patchlight.fit.pictures import Picture, PictureSet
 from patchlight.fit.reservoir import NoSpace, Reservoir
 from patchlight.fit.run_folder import check_pictures
-from patchlight.head.answer_sample import SampleAnswer
-from patchlight.head.labels import Labels
-from patchlight.head.sample_store import ShardContent
+from patchlight.head.shard_content import ShardContent
+from tests.helpers.sample_answers import random_answer
 
 PATCHES, D, TOKENS = 9, 8, 3
 
@@ -19,10 +18,8 @@ PATCHES, D, TOKENS = 9, 8, 3
 def labelled(number: int) -> LabelledPicture:
     random = torch.Generator().manual_seed(number)
     states, queries = torch.randn(PATCHES, D, generator=random), torch.randn(TOKENS, D, generator=random)
-    ids, zeros = list(range(TOKENS)), torch.zeros(TOKENS)
-    labels = Labels(torch.rand(TOKENS, PATCHES, generator=random), zeros, torch.tensor(ids), zeros)
     content = ShardContent()
-    content.add("What?", "00", SampleAnswer("", ids, zeros.tolist(), states, queries, (), labels, True, 0, 0), None)
+    content.add("What?", "00", random_answer(states, queries, random), None)
     return LabelledPicture(content, [], [[3, 3]])
 
 

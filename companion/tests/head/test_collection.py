@@ -25,6 +25,7 @@ from patchlight.head.answer_scores import SCORES
 from patchlight.head.datasets import DataOptions, Sample, read_samples
 from patchlight.head.json_entries import DataError
 from patchlight.head.labels import label_answer
+from patchlight.head.picture_batches import by_picture
 from patchlight.head.sample_store import HeadSamples, shard_questions, token_rows
 from patchlight.models.decoding import Prefill, Step, decode
 from patchlight.models.loading import LoadOptions, load
@@ -117,9 +118,9 @@ def assert_same_shards(actual: Path, expected: Path) -> None:
 
 
 def test_samples_store_answer_tokens_states_and_labels(job: Job, collected: Path):
-    samples = HeadSamples(collected)
+    samples, words = HeadSamples(collected), HeadSamples(collected, output="text", hold=False)
     loaded = load(LoadOptions(model=str(job.model), device="cpu"))
-    assert len(samples) == SAMPLES * TOKENS
+    assert len(samples) == len(words) == SAMPLES * TOKENS
     assert len(set(samples.patches.tolist())) > 1
     for number, sample in enumerate(read_samples(DataOptions(kind="jsonl", questions=job.questions))):
         tokens = (samples.columns["question"] == number).nonzero()[:, 0]
@@ -138,6 +139,13 @@ def test_samples_store_answer_tokens_states_and_labels(job: Job, collected: Path
         scaled = labels.relevancy / labels.relevancy.amax(1, keepdim=True)
         torch.testing.assert_close(maps.values[:, : scaled.shape[1]][maps.mask[:, : scaled.shape[1]]].view_as(scaled), scaled, rtol=1e-3, atol=1e-3)  # fmt: skip
         torch.testing.assert_close(samples.columns["peak"][tokens], labels.relevancy.amax(1), rtol=1e-4, atol=1e-7)
+        (prompt,) = words.columns["image"][tokens].unique().tolist()
+        assert words.prompt_ids(prompt).tolist() == reading.inputs["input_ids"][0, reading.prompt_columns].tolist()
+        stored = words.picture_states(prompt).float()
+        torch.testing.assert_close(stored, prefill.prompt_states, rtol=1e-3, atol=1e-3)
+        scaled = labels.prompt_relevancy / labels.prompt_relevancy.amax(1, keepdim=True)
+        (group,) = by_picture(words, tokens)
+        torch.testing.assert_close(group.relevancy()[:, : scaled.shape[1]], scaled, rtol=1e-3, atol=1e-3)
     assert samples.columns["reproduced"].all()
     assert len(token_rows(samples)) == len(samples)
 
@@ -356,7 +364,8 @@ def test_an_answer_is_scored_by_the_text_that_the_page_shows(job: Job, tmp_path:
     ids = list(tokenizer(text, add_special_tokens=False).input_ids)
     state = torch.zeros(32)
     steps = [Step(k, token, 0.0, [], state, False) for k, token in enumerate(ids)]
-    family = SimpleNamespace(read=lambda *_: SimpleNamespace(frames=()))
+    reading = SimpleNamespace(frames=(), inputs={"input_ids": torch.tensor([[1]])}, prompt_columns=torch.tensor([0]))
+    family = SimpleNamespace(read=lambda *_: reading)
     monkeypatch.setattr(answer_sample, "decode", lambda *_: [Prefill(state[None], state[None]), *steps])
     sample = next(read_samples(DataOptions(kind="jsonl", questions=job.questions)))
     answer = answer_sample.answer_sample(

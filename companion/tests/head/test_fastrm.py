@@ -94,7 +94,7 @@ def test_folding_in_float64_changes_nothing(d: int):
 def test_fp16_storage_in_the_runtime_stays_within_a_thousandth(d: int, tmp_path: Path):
     case = make_case(d)
     write_head_graph(tmp_path, d)
-    write_head_weights(tmp_path, fold(case.head))
+    write_head_weights(tmp_path / "fastrm.bin", fold(case.head))
     norm = onnxruntime.InferenceSession(tmp_path / "fastrm-norm.onnx", providers=["CPUExecutionProvider"])
     head = onnxruntime.InferenceSession(tmp_path / "fastrm.onnx", providers=["CPUExecutionProvider"])
     [patches] = run(norm, {"patch_states": case.patches.numpy()})
@@ -119,7 +119,8 @@ def test_a_head_of_lower_rank_equals_the_paper_s_form_in_the_runtime(rank: int, 
     folded = fold(case.head)
     assert len(folded.factors) == factors
     write_head_graph(tmp_path, 192, rank)
-    blob = write_head_weights(tmp_path, folded)
+    blob = tmp_path / "fastrm.bin"
+    write_head_weights(blob, folded)
     # A head below half the width keeps its factors, because they are smaller than their product.
     assert blob.stat().st_size == 2 * min(2 * rank * 192, 192 * 192) + 4 * (2 * 192 + 2)
     norm = onnxruntime.InferenceSession(tmp_path / "fastrm-norm.onnx", providers=["CPUExecutionProvider"])

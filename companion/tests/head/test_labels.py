@@ -85,6 +85,13 @@ def test_exact_labels_equal_the_matrix_recursion(kind: str):
     # Both sides are float32 passes with different orders of summation; values reach a few tenths.
     torch.testing.assert_close(labels.relevancy.double(), expected[:, reading.patch_columns], atol=2e-6, rtol=2e-4)
     assert labels.relevancy.amax(1).min() > 1e-4
+    # The recursion starts from the identity, which says nothing about the other words.
+    words, prompt = expected.clone(), reading.inputs["input_ids"].shape[1]
+    for t in range(len(ANSWER)):
+        words[t, prompt - 1 + t] -= 1
+    words = words[:, reading.prompt_columns]
+    torch.testing.assert_close(labels.prompt_relevancy.double(), words, atol=2e-6, rtol=2e-4)
+    assert labels.prompt_relevancy.amax(1).min() > 1e-4
     share = expected[:, reading.patch_columns].sum(1) / expected.sum(1)
     torch.testing.assert_close(labels.image_share.double(), share, atol=1e-5, rtol=1e-4)
 

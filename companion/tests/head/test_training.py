@@ -14,15 +14,16 @@ from safetensors.torch import save_file
 
 from patchlight.cli.main import main
 from patchlight.head import training
-from patchlight.head.answer_sample import SampleAnswer
 from patchlight.head.fastrm import FastRM, HeadFacts, training_failure
-from patchlight.head.labels import Labels
 from patchlight.head.learning_rate import suggested_learning_rate
 from patchlight.head.picture_batches import batch_loss, by_picture
-from patchlight.head.sample_store import HeadSamples, ShardContent, left_out
+from patchlight.head.predictions import count_tokens, predict
+from patchlight.head.sample_store import HeadSamples, left_out
 from patchlight.head.scores import best_threshold, count, curve_of, labels_of
-from patchlight.head.training import HeadConfig, count_tokens, predict, split_tokens, train_head
+from patchlight.head.shard_content import ShardContent
+from patchlight.head.training import HeadConfig, split_tokens, train_head
 from patchlight.head.verdict import TrainingFailed, judge
+from tests.helpers.sample_answers import random_answer
 
 D = 24
 FACTS = HeadFacts(hidden_size=D, stage="post_norm", teacher="a planted head", model="none", model_revision="0")
@@ -75,7 +76,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     samples = write_samples(tmp_path / "samples", questions=240, ragged=ragged)
     config = HeadConfig(steps=300, batch=64, learning_rate=1e-2, schedule="cosine", validation_share=0.2)
-    head, verdict = train_head(samples, tmp_path / "head", FACTS, config, choose_threshold=True)
+    head, verdict, _ = train_head(samples, tmp_path / "head", FACTS, config, choose_threshold=True)
     held = split_tokens(samples, config).held
     assert len(held) > 100
     trained = curve_of(count_tokens(head, samples, held, 0.3))
@@ -158,9 +159,8 @@ def test_the_loss_is_the_mean_over_patches_of_pictures_of_different_sizes(tmp_pa
 def test_states_that_overflow_fp16_keep_the_model_s_dtype(tmp_path: Path, size: float, dtype: torch.dtype):
     torch.manual_seed(0)
     states = (torch.randn(9, D) * size).bfloat16()
-    labels = Labels(torch.rand(2, 9), torch.rand(2), torch.tensor([3, 4]), torch.zeros(2))
     content = ShardContent()
-    content.add("one", "00ff", SampleAnswer("", [3, 4], [0.0, 0.0], states, states[:2], (), labels, True, 0, 0), None)
+    content.add("one", "00ff", random_answer(states, states[:2], torch.Generator()), None)
     content.write(tmp_path / "00000.safetensors")
     samples = HeadSamples(tmp_path)
     stored = samples.picture_states(0)

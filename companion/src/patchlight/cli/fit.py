@@ -10,7 +10,7 @@ from .data_arguments import add_label_precision, add_model_arguments, model_opti
 
 if TYPE_CHECKING:
     from ..fit.pictures import PictureSet
-    from ..fit.worth import Worth
+    from ..head.worth import Worth
 
 EPILOG = """To resume after a stop or a crash, run the same command again. A head that is no better than the mean map of the
 pictures is not installed, and the command fails; its labels are kept for another try."""
@@ -75,9 +75,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from ..fit.options import LabelOptions, TrainOptions, parse_bytes
     from ..fit.session import fit_head
-    from ..fit.worth import HeadRefused
     from ..head.cache import entry_folder, heads_folder
     from ..head.shards import Rank
+    from ..head.worth import HeadRefused
     from ..models.loading import load
 
     if Rank.of(os.environ).ranks > 1:
@@ -112,11 +112,16 @@ def run(arguments: argparse.Namespace) -> None:
     if fitted.skipped:
         print(f"{len(fitted.skipped)} pictures or questions could not be used; the first: {fitted.skipped[0]}")
     _print_worth(fitted.worth)
+    if fitted.text.worth is not None:
+        print("The text output, which weighs the prompt's words:")
+        _print_worth(fitted.text.worth)
+    if fitted.text.refused is not None:
+        print(f"The head is installed without a text output. {fitted.text.refused}")
     print(f"installed {fitted.head.facts.name} in {out}. To use it, run\n  {_serve_command(arguments)}")
 
 
 def _print_worth(worth: "Worth") -> None:
-    from ..fit.worth import table
+    from ..head.worth import table
 
     print(f"On {worth.tokens} tokens of {worth.pictures} held-out pictures, with 95 % intervals:")
     print(table(worth))

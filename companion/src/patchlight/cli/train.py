@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from ..head.fastrm import HeadFacts
-    from ..head.sample_store import HeadSamples, left_out
+    from ..head.sample_store import HeadSamples, has_prompts, left_out
     from ..head.shards import Rank
     from ..head.training import HeadConfig, train_head
     from ..head.work_folder import MANIFEST_FILE, read_manifest
@@ -115,11 +115,17 @@ def run(arguments: argparse.Namespace) -> None:
     for reason, tokens in left_out(samples).items():
         if tokens:
             print(f"leaving out {tokens} of {len(samples)} tokens: {reason}")
-    head, verdict = train_head(
+    text = None
+    if has_prompts(arguments.samples):
+        text = HeadSamples(arguments.samples, output="text", allow_missing=arguments.allow_missing)
+    else:
+        print("training without a text output: these samples have no prompts, which an earlier version did not collect")
+    head, verdict, text_output = train_head(
         samples,
         arguments.out,
         facts,
         config,
+        text=text,
         device=device,
         choose_threshold=arguments.classification_threshold is None,
         overwrite=arguments.overwrite,
@@ -128,6 +134,10 @@ def run(arguments: argparse.Namespace) -> None:
     print(verdict.reason)
     if verdict.status == "failed":
         print("warning: this head is no better than a constant map; it is written because of --keep-failed")
+    if isinstance(text_output, str):
+        print(f"the head has no text output, which weighs the prompt's words. {text_output}")
+    elif text_output is not None:
+        print(f"text output: {text_output.verdict.reason}")
     print(
         f"trained {head.facts.name} for {head.facts.model}, classification threshold "
         f"{head.facts.classification_threshold}: {arguments.out}"

@@ -12,7 +12,8 @@ import torch
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from ..calibration.file import CalibrationFacts
-from ..head.fastrm import FastRM, HeadFacts
+from ..head.fastrm import TEXT_FOLDER, FastRM, HeadFacts, read_text_head
+from ..head.sample_store import HeadSamples
 from ..head.training import train_head
 from ..models.model_files import weight_files, weights_identity
 from ..report import figure, write_report
@@ -29,6 +30,7 @@ from .calibration.question_sets import SET_MEANINGS, SETS
 from .card import CARD_FILE, update_figures, write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
+from .evaluate_text import evaluate_text
 from .page_samples import write_samples
 from .training.llava_parts import text_config
 from .training.model import PROMPT, build_model, load_model, save_model
@@ -59,6 +61,8 @@ STEPS = (
     "samples",
     "head",
     "head-report",
+    "text",
+    "text-report",
     "export",
     "explain",
     "calibration",
@@ -90,6 +94,8 @@ class Build:
             "samples": self.samples,
             "head": self.head,
             "head-report": self.head_report,
+            "text": self.text,
+            "text-report": self.text_report,
             "export": self.export,
             "explain": self.explain,
             "calibration": self.calibration,
@@ -190,7 +196,18 @@ class Build:
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
 
     def head(self) -> None:
-        facts = HeadFacts(
+        """Train the head. Removes its text output, which belongs to the previous head."""
+        train_head(
+            self.work / "samples",
+            self.head_folder,
+            self.head_facts(),
+            self.size.head,
+            overwrite=True,
+            keep_failed=self.size.head_may_fail,
+        )
+
+    def head_facts(self) -> HeadFacts:
+        return HeadFacts(
             hidden_size=text_config(self.loaded()).hidden_size,
             stage="post_norm",
             teacher="Chefer relevancy, exact",
@@ -201,14 +218,23 @@ class Build:
             model_weights=weights_identity(weight_files(self.hf)),
             label_precision="bfloat16",
         )
+
+    def text(self) -> None:
+        """Train the head's text output on the same samples by the same recipe."""
         train_head(
-            self.work / "samples",
-            self.head_folder,
-            facts,
+            HeadSamples(self.work / "samples", output="text"),
+            self.head_folder / TEXT_FOLDER,
+            self.head_facts(),
             self.size.head,
+            choose_threshold=True,
             overwrite=True,
             keep_failed=self.size.head_may_fail,
         )
+
+    def text_report(self) -> None:
+        text = read_text_head(self.head_folder)
+        assert text is not None
+        evaluate_text(text, self.work / "held-out", self.work / "samples", self.report)
 
     def head_report(self) -> None:
         head = FastRM.from_pretrained(self.head_folder)

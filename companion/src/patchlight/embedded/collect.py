@@ -1,7 +1,7 @@
 """Collects samples for the embedded model's FastRM head: answers, last hidden states and exact Chefer relevancy.
 
 The scenes' labels say which object each word names. (`head/collection.py` collects samples for any other model and
-dataset.) A shard, in the block form of `head/sample_store.py`, covers a fixed range of scenes. Additional columns:
+dataset.) A shard, in the block form of `head/sample_store.py`, with the prompts as there, covers a fixed range of scenes. Additional columns:
 scene, target [t] and found [t] (see `TokenizedQuestion`; -1 and False in answers that differ from the reference),
 right, image_share.
 """
@@ -18,7 +18,9 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
+from ..head.labels import without_itself
 from ..head.sample_store import shard_questions
+from ..head.shard_content import prompt_tensors, scaled
 from ..head.shards import Rank, ShardPlan
 from ..head.work_folder import claimed
 from ..methods.attention_hooks.decoder_call import DecoderCall
@@ -52,7 +54,8 @@ class ExplainedAnswer(NamedTuple):
     """A greedy answer of t tokens, not counting the end token, and its explanation.
 
     right: whether the answer equals the reference. relevancy [t, 576]; query_states [t, d]; image_states [576, d];
-    image_share [t]: share of each token's relevancy that lies on the image.
+    image_share [t]: share of each token's relevancy that lies on the image. prompt_ids [m], prompt_states [m, d] and
+    prompt_relevancy [t, m]: of the prompt's text tokens.
     """
 
     ids: list[int]
@@ -61,6 +64,9 @@ class ExplainedAnswer(NamedTuple):
     query_states: torch.Tensor
     image_states: torch.Tensor
     image_share: torch.Tensor
+    prompt_ids: torch.Tensor
+    prompt_states: torch.Tensor
+    prompt_relevancy: torch.Tensor
 
 
 @torch.no_grad()
@@ -112,6 +118,7 @@ def explain_answer(
     explained = explain_tokens(call, positions, torch.tensor(ids), autocast=torch.bfloat16 if config.autocast else None)
     image = slice(len(pieces.before), len(pieces.before) + PATCHES)
     relevancy = explained.relevancy[:, image]
+    text = torch.tensor([*range(image.start), *range(image.stop, prompt.shape[0])])
     return ExplainedAnswer(
         ids,
         answer == question.reference,
@@ -119,6 +126,9 @@ def explain_answer(
         explained.query_states,
         explained.states[image],
         relevancy.sum(1) / explained.relevancy.sum(1),
+        torch.tensor([*pieces.before, *question.prompt_after]),
+        explained.states[text],
+        without_itself(explained.relevancy, positions)[:, text],
     )
 
 
@@ -133,6 +143,7 @@ def collect(model_folder: Path, pool_folder: Path, out: Path, config: CollectCon
         "shardSamples": SHARD_SCENES,
         "modelRevision": folder_revision(model_folder),
         "method": "chefer-exact",
+        "hasPrompts": True,
         "stage": "post_norm",
     }
     with claimed(out, manifest):
@@ -182,6 +193,8 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
     )
     columns: dict[str, list[torch.Tensor]] = {}
     states: dict[int, torch.Tensor] = {}
+    prompts: list[tuple[torch.Tensor, torch.Tensor]] = []
+    prompt_maps: list[torch.Tensor] = []
     with torch.no_grad():
         features = {i: embed_images(model, np.array(pool[i].image)[None])[0] for i in scenes}
     for number, item in enumerate(questions):
@@ -189,10 +202,14 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
         states.setdefault(item.scene, answer.image_states.half())
         t = len(answer.ids)
         same = answer.ids == item.reference[: len(answer.ids)]
-        peak = answer.relevancy.amax(1)
+        relevancy, peak = scaled(answer.relevancy)
+        prompt_relevancy, prompt_peak = scaled(answer.prompt_relevancy)
+        prompt_maps.append(prompt_relevancy.flatten())
+        prompts.append((answer.prompt_ids, answer.prompt_states.half()))
         row = {
-            "relevancy": (answer.relevancy / peak.clamp(min=1e-30)[:, None]).half(),
+            "relevancy": relevancy,
             "peak": peak,
+            "prompt_peak": prompt_peak,
             "image_share": answer.image_share,
             "query_states": answer.query_states.half(),
             "token": torch.tensor(answer.ids),
@@ -200,6 +217,7 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
             "found": torch.tensor(item.found[:t] if same else [False] * t, dtype=torch.bool),
             "image": torch.full((t,), item.scene - first),
             "scene": torch.full((t,), item.scene),
+            "prompt": torch.full((t,), number),
             "question": torch.full((t,), number),
             "right": torch.full((t,), answer.right),
         }
@@ -208,5 +226,6 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
     tensors = {name: torch.cat(values) for name, values in columns.items()}
     tensors["image_states"] = torch.stack([states[i] for i in scenes])
     tensors["question_count"] = torch.tensor(len(questions))
+    tensors |= prompt_tensors(prompts, prompt_maps)
     plan.write(shard, partial(save_file, tensors))
     return len(tensors["token"])

@@ -15,9 +15,9 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTraine
 
 from ..bootstrap import Bootstrap, Estimate, Ratio
 from ..head.fastrm import FastRM
+from ..head.predictions import predict
 from ..head.sample_store import HeadSamples
 from ..head.scores import THRESHOLDS, HeadCounts, best_threshold, count, curve_of
-from ..head.training import predict
 from ..models.answer_pieces import answer_text as shown_text
 from ..report import figure, write_report
 from .answering import GreedyAnswer, TokenizedQuestion, ask_scenes, greedy_answers

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..head.export import head_revision
-from ..head.fastrm import FastRM
+from ..head.fastrm import FastRM, read_text_head
+from ..models.decoding import Prefill
 from ..models.image_header import read_image_info
 from ..models.loading import LoadOptions, load
 from ..models.pictures import open_upright
@@ -43,7 +44,7 @@ def record_run(
     defaults to the revision of the loaded weights.
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
-    head = FastRM.from_pretrained(head_folder, model=loaded)
+    head, text_head = FastRM.from_pretrained(head_folder, model=loaded), read_text_head(head_folder)
     content = image_path.read_bytes()
     image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
@@ -76,7 +77,7 @@ def record_run(
         sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
         recorded=True,
     )
-    with out_path.open("wb") as sink, RunWriter(sink, header) as run:
+    with out_path.open("wb") as sink, RunWriter(sink, header, has_prompt_maps=text_head is not None) as run:
         run.image(content)
         return write_answer(
             run,
@@ -85,15 +86,16 @@ def record_run(
             reading=reading,
             sampling=sampling,
             started=started,
-            map_of=lambda query, patches: _map(head, query, patches),
+            map_of=lambda query, prefill: _map(head, text_head, query, prefill),
         )
 
 
 @torch.inference_mode()
-def _map(head: FastRM, query_state: Tensor, patch_states: Tensor) -> Map:
+def _map(head: FastRM, text_head: FastRM | None, query_state: Tensor, prefill: Prefill) -> Map:
     start = time.perf_counter()
-    values = head(query_state[None], patch_states)[0].numpy()
-    return Map(values, "python", ms_since(start))
+    values = head(query_state[None], prefill.patch_states)[0].numpy()
+    prompt = None if text_head is None else text_head(query_state[None], prefill.prompt_states)[0].numpy()
+    return Map(values, "python", ms_since(start), prompt)
 
 
 def _head_facts(head: FastRM, revision: str) -> Head:

@@ -6,7 +6,8 @@ import torch
 
 from ..head.answer_sample import AnswerOptions, answer_sample, open_image
 from ..head.datasets import Sample
-from ..head.sample_store import HeadSamples, ShardContent, token_rows
+from ..head.sample_store import HeadSamples, token_rows
+from ..head.shard_content import ShardContent
 from ..models.decoding import Prefill, decode
 from ..models.loading import Loaded
 from ..models.pictures import read_pixels
@@ -43,8 +44,8 @@ def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, opti
         except ValueError as reason:
             problems.append(_printable(f"{reason} (question: {question})"))
             continue
-        if not answer.patch_states.isfinite().all():
-            problems.append(_printable(f"{picture.path}: patch states are not finite (question: {question})"))
+        if not (answer.patch_states.isfinite().all() and answer.prompt_states.isfinite().all()):
+            problems.append(_printable(f"{picture.path}: hidden states are not finite (question: {question})"))
             continue
         content.add(question, picture.sha256, answer, None)
         grid = [[frame.rows, frame.cols] for frame in answer.frames]

@@ -61,7 +61,7 @@ def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> 
     The space on disk is not among it: a run continues with more or less.
     """
     return {
-        "formatVersion": 1,
+        "formatVersion": 2,
         **model_facts(loaded),
         **label_facts(options.answers, loaded),
         **{f"option {name}": value for name, value in asdict(options).items() if name != "disk_bytes"},

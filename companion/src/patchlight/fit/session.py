@@ -1,6 +1,6 @@
 """One run of `patchlight fit`: labelling and training take turns until the head is finished, judged and installed.
 
-fit_head -> _Session.run -> (label_picture -> Reservoir.add, Trainer.advance)* -> judge_worth -> _install
+fit_head -> _Session.run -> (label_picture -> Reservoir.add, Trainer.advance)* -> judge_worth -> fit_text -> install_head
 
 Everything that a killed run continues from is in the subfolder `fit` of the output folder: the pictures' hashes,
 the journal and the files of the labelled pictures, and a checkpoint of the training. It is removed when a head is
@@ -17,7 +17,6 @@ from typing import NamedTuple, NoReturn
 
 import torch
 
-from ..head.export import write_head
 from ..head.fastrm import FACTS_FILE, FIT_FOLDER, REPORT_FILE, FastRM, HeadFacts
 from ..head.labels import TEACHERS
 from ..head.picture_batches import PictureBatches, PictureTokens
@@ -27,19 +26,20 @@ from ..head.training import CHECKPOINT_FILE, CONFIG_FILE, CURVE_FILE
 from ..head.verdict import ConstantMaps
 from ..head.whole_files import write_json
 from ..head.work_folder import claimed, locked
+from ..head.worth import HeadRefused, Worth, figures, judge_worth
 from ..methods.support import refused_methods
 from ..models.loading import Loaded
+from .install import install_head
 from .labelling import blank_states, label_picture, usable_rows
 from .options import LabelOptions, TrainOptions
 from .pictures import Picture, PictureSet
 from .progress import Progress
 from .questions import Questioner
 from .reservoir import MIN_HELD, Reservoir
-from .run_folder import check_origin, check_pictures, manifest_of, remove, staged, sweep
+from .run_folder import check_origin, check_pictures, manifest_of, remove, sweep
+from .text_output import TextOutput, fit_text
 from .trainer import Trainer
-from .worth import HeadRefused, Worth, figures, judge_worth
 
-BROWSER_FOLDER = "browser"
 ROUND_PICTURES = 8
 FAIR_SHARE = 0.5
 """Labelling may end early once this share of the training pictures is labelled."""
@@ -48,10 +48,13 @@ _CHECKPOINT_S = 60.0
 
 
 class Fitted(NamedTuple):
-    """An installed head and its worth. skipped: why pictures and questions could not be used, in order."""
+    """An installed head and its worth, and its text output. skipped: why pictures and questions could not be used, in
+    order.
+    """
 
     head: FastRM
     worth: Worth
+    text: TextOutput
     tokens: int
     skipped: list[str]
 
@@ -137,8 +140,11 @@ class _Session:
                 "delete that folder, and run the command with them.",
                 worth,
             )
-        self._install(head, worth, out, name)
-        return Fitted(head, worth, self._reservoir.tokens, self._skipped())
+        text = fit_text(
+            self._reservoir, self._loaded.hidden_size, self._train_options, self._loaded.device, self._folder
+        )
+        self._install(head, worth, text, out, name)
+        return Fitted(head, worth, text, self._reservoir.tokens, self._skipped())
 
     def _train(self) -> None:
         """Label and train in turns, then train while the rate falls."""
@@ -290,7 +296,9 @@ class _Session:
         entries = self._reservoir.entries
         return [problem for number in sorted(entries) for problem in entries[number].problems]
 
-    def _report(self, path: Path, status: str, reason: str, worth: Worth | None) -> None:
+    def _report(
+        self, path: Path, status: str, reason: str, worth: Worth | None, text: TextOutput | None = None
+    ) -> None:
         reservoir, trainer = self._reservoir, self._trainer
         write_json(
             path,
@@ -298,6 +306,9 @@ class _Session:
                 "status": status,
                 "reason": reason,
                 "figures": None if worth is None else figures(worth),
+                "text": None
+                if text is None
+                else {"refused": text.refused, "figures": None if text.worth is None else figures(text.worth)},
                 "firstLoss": trainer.first_loss,
                 "lastLoss": trainer.loss,
                 "steps": trainer.step,
@@ -317,7 +328,7 @@ class _Session:
         self._checkpoint.unlink(missing_ok=True)
         raise HeadRefused(f"no head was installed. {reason} {advice} The figures are in {report}.", worth)
 
-    def _install(self, head: FastRM, worth: Worth, out: Path, name: str) -> None:
+    def _install(self, head: FastRM, worth: Worth, text: TextOutput, out: Path, name: str) -> None:
         loaded, best = self._loaded, self._trainer.best
         assert best is not None
         facts = HeadFacts(
@@ -337,12 +348,7 @@ class _Session:
         (out / FACTS_FILE).unlink(missing_ok=True)
         mean = worth.scores["mean map"].f1
         reason = f"On held-out pictures, the head's F1 is {worth.scores['head'].f1.value:.3f}; the mean map has {mean.value:.3f}."
-        self._report(out / REPORT_FILE, "passed", reason, worth)
+        self._report(out / REPORT_FILE, "passed", reason, worth, text)
         shutil.copyfile(self._curve, out / CURVE_FILE)
         write_json(out / CONFIG_FILE, asdict(self._train_options))
-        with staged(out / BROWSER_FOLDER) as browser:
-            head.save_pretrained(browser, facts)
-            write_head(head, browser, browser)
-            for weights in browser.glob("head.*"):
-                weights.unlink()
-        head.save_pretrained(out, facts)
+        install_head(out, head, facts, text)

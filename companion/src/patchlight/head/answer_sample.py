@@ -49,9 +49,10 @@ class AnswerOptions:
 
 
 class SampleAnswer(NamedTuple):
-    """A model's answer of T tokens (end token excluded) over P patches. All tensors are on the CPU.
+    """A model's answer of T tokens (end token excluded) over P patches and m text tokens of the prompt. All tensors are
+    on the CPU.
 
-    ids, log_probs: one per token. patch_states `[P, d]` and query_states `[T, d]` come from the cached passes that
+    ids, log_probs: one per token. prompt_ids: m. patch_states `[P, d]`, prompt_states `[m, d]` and query_states `[T, d]` come from the cached passes that
     generated the answer, in the model's dtype. labels: None if the method is "none". ended: whether the model produced
     an end token. decode_ms: time for the complete answer, end token included. label_ms: time for all labels.
     """
@@ -59,7 +60,9 @@ class SampleAnswer(NamedTuple):
     text: str
     ids: list[int]
     log_probs: list[float]
+    prompt_ids: list[int]
     patch_states: torch.Tensor
+    prompt_states: torch.Tensor
     query_states: torch.Tensor
     frames: tuple[Frame, ...]
     labels: Labels | None
@@ -77,14 +80,14 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
     question = options.with_suffix(sample.question)
     reading = loaded.family.read(model, loaded.processor, open_image(sample), question)
     start = time.perf_counter()
-    patches, steps = torch.empty(0), []
+    patches, prompt, steps = torch.empty(0), torch.empty(0), []
     for event in decode(model, reading, Sampling(max_new_tokens=options.max_new_tokens, alternatives=1)):
         if isinstance(event, Prefill):
-            patches = event.patch_states
+            patches, prompt = event.patch_states, event.prompt_states
         elif not event.is_end:
             steps.append(event)
     ended = len(steps) < options.max_new_tokens
-    patches, queries = patches.cpu(), _query_states(steps, patches)
+    patches, prompt, queries = patches.cpu(), prompt.cpu(), _query_states(steps, patches)
     decode_ms = _ms_since(start)
     ids = [step.token_id for step in steps]
     start = time.perf_counter()
@@ -96,7 +99,9 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
         answer_text(loaded.processor.tokenizer, ids),
         ids,
         [step.log_prob for step in steps],
+        reading.inputs["input_ids"][0, reading.prompt_columns].tolist(),
         patches,
+        prompt,
         queries,
         reading.frames,
         labels,

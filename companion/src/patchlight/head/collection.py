@@ -13,7 +13,8 @@ from .answer_scores import SCORES
 from .datasets import DataOptions, Sample, count_samples, question_files, read_samples
 from .input_hashes import file_sha256, files_sha256, image_sha256
 from .labels import TEACHERS
-from .sample_store import ShardContent, shard_questions
+from .sample_store import shard_questions
+from .shard_content import ShardContent
 from .shards import Rank, ShardPlan
 from .work_folder import claimed
 

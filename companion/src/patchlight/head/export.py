@@ -3,6 +3,7 @@
 fastrm-norm.onnx  patch_states [P, d] -> normalised [P, d]
 fastrm.onnx       query_states [T, d], patch_states [P, d] normalised -> probabilities [T, P]
 fastrm.bin        external data of the second graph
+fastrm-text.bin   the same for the head's text output, if it has one: prompt states take the place of patch states
 manifest.json     the head's facts (in camelCase, for the page), and the size and SHA-256 of each file
 """
 
@@ -11,11 +12,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .fastrm import WEIGHTS_FILE, FastRM, HeadFacts
-from .folded import BLOB_FILE, GRAPH_FILE, NORM_GRAPH_FILE, fold, write_head_graph, write_head_weights
+from .fastrm import WEIGHTS_FILE, FastRM, HeadFacts, read_text_head
+from .folded import (
+    BLOB_FILE,
+    GRAPH_FILE,
+    NORM_GRAPH_FILE,
+    TEXT_BLOB_FILE,
+    fold,
+    write_head_graph,
+    write_head_weights,
+)
 
 MANIFEST_FILE = "manifest.json"
-BROWSER_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": BLOB_FILE}
+_FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": BLOB_FILE, "textWeights": TEXT_BLOB_FILE}
 
 
 def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
@@ -26,10 +35,8 @@ def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
 
 def write_head(head: FastRM, head_folder: Path, out: Path) -> dict[str, Any]:
     """Export a head loaded from `head_folder`, as `export_head` does."""
-    write_head_graph(out, head.hidden_size, head.rank)
-    write_head_weights(out, fold(head))
     files = {}
-    for role, name in BROWSER_FILES.items():
+    for role, name in write_browser_files(head, head_folder, out).items():
         content = (out / name).read_bytes()
         files[role] = {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     manifest = {
@@ -41,6 +48,18 @@ def write_head(head: FastRM, head_folder: Path, out: Path) -> dict[str, Any]:
     }
     (out / MANIFEST_FILE).write_text(json.dumps({"formatVersion": 1, **manifest}, indent=2, ensure_ascii=False) + "\n")
     return manifest
+
+
+def write_browser_files(head: FastRM, head_folder: Path, out: Path) -> dict[str, str]:
+    """Write the graphs and weights of a head loaded from `head_folder`, and return the files' names by role."""
+    text = read_text_head(head_folder)
+    write_head_graph(out, head.hidden_size, head.rank)
+    write_head_weights(out / BLOB_FILE, fold(head))
+    if text is None:
+        (out / TEXT_BLOB_FILE).unlink(missing_ok=True)
+        return {role: name for role, name in _FILES.items() if role != "textWeights"}
+    write_head_weights(out / TEXT_BLOB_FILE, fold(text))
+    return dict(_FILES)
 
 
 def head_facts(head: FastRM, revision: str) -> dict[str, Any]:

@@ -30,6 +30,8 @@ LAYER_NORM_EPSILON = 1e-5
 WEIGHTS_FILE, FACTS_FILE = "head.safetensors", "head.json"
 # What `patchlight train` writes next to a head, or, if training has failed or is not finished, in the subfolder.
 REPORT_FILE, RUN_FOLDER, FIT_FOLDER = "head-report.json", "training", "fit"
+# The subfolder of a head with its second output: a head of the same width and rank, for the prompt's text tokens.
+TEXT_FOLDER = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +242,28 @@ class FastRM(nn.Module):
         check_finite(str(folder / WEIGHTS_FILE), head)
         head.match = match
         return head.eval()
+
+
+def read_text_head(folder: Path) -> FastRM | None:
+    """Load the text output of the head in a folder; None if it has none.
+
+    It is a head of its own whose keys are the prompt's text tokens instead of patches: `head(query_states,
+    prompt_states)` `[T, d]`, `[m, d]` gives `[T, m]`. Raises ValueError if it was trained for another model or rank than
+    the head, and the errors of `FastRM.from_pretrained`.
+    """
+    if not (folder / TEXT_FOLDER / FACTS_FILE).is_file():
+        return None
+    facts, text = read_head_facts(folder), FastRM.from_pretrained(folder / TEXT_FOLDER)
+    names = ["hidden_size", "stage", "rank"]
+    names.append("model_weights" if facts.model_weights and text.facts.model_weights else "model_revision")
+    for name in names:
+        ours, its = getattr(facts, name), getattr(text.facts, name)
+        if ours != its:
+            raise ValueError(
+                f"{folder / TEXT_FOLDER} does not belong to the head in {folder}: its {name} is {its}, the head's is "
+                f"{ours}; delete that folder, or train the head again"
+            )
+    return text
 
 
 def training_failure(folder: Path) -> str | None:

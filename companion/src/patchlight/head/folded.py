@@ -16,6 +16,8 @@ from onnx import TensorProto, helper
 from .fastrm import LAYER_NORM_EPSILON, FastRM
 
 GRAPH_FILE, NORM_GRAPH_FILE, BLOB_FILE = "fastrm.onnx", "fastrm-norm.onnx", "fastrm.bin"
+TEXT_BLOB_FILE = "fastrm-text.bin"
+"""Weights of a head's text output, in the same layout, for the same graph."""
 
 
 class Folded(NamedTuple):
@@ -87,21 +89,19 @@ def round_folded(folded: Folded) -> StoredHead:
     )
 
 
-def write_head_weights(folder: Path, folded: Folded) -> Path:
-    """Write fastrm.bin, little-endian: M16 `[d, d]` or its factors A16 `[d, r]` and B16 `[r, d]` in fp16, then v `[d]`,
+def write_head_weights(path: Path, folded: Folded) -> None:
+    """Write a weights file such as fastrm.bin, little-endian: M16 `[d, d]` or its factors A16 `[d, r]` and B16 `[r, d]` in fp16, then v `[d]`,
     w `[d]`, scale, s as fp32.
 
     `weight_layout` returns the offsets.
     """
     stored = round_folded(folded)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / BLOB_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as blob:
         for factor in stored.factors:
             blob.write(np.ascontiguousarray(factor).astype("<f2").tobytes())
         for part in (stored.v, stored.w, stored.scale, stored.s):
             blob.write(np.asarray(part).astype("<f4").tobytes())
-    return path
 
 
 class StoredTensor(NamedTuple):

@@ -1,4 +1,6 @@
-"""Training labels for a FastRM head: the relevancy of each patch to each answer token, for a model of any family."""
+"""Training labels for a FastRM head: the relevancy of each patch, and of each text token of the prompt, to each answer
+token, for a model of any family.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
@@ -21,9 +23,10 @@ _EXPLAIN = {"exact": explain_tokens, "incremental": explain_tokens_incrementally
 
 
 class Labels(NamedTuple):
-    """Labels of an answer's T tokens over P patches, on the CPU.
+    """Labels of an answer's T tokens over P patches and m text tokens of the prompt, on the CPU.
 
-    relevancy `[T, P]` float32, patches in the order of `Reading.patch_columns`. image_share `[T]`: the share of a
+    relevancy `[T, P]` float32, patches in the order of `Reading.patch_columns`. prompt_relevancy `[T, m]` float32, in the
+    order of `Reading.prompt_columns` (`without_itself`). image_share `[T]`: the share of a
     token's total relevancy, over all columns, that falls on patches. likeliest `[T]`: id of the most likely token at
     each position of the differentiated pass. log_probs `[T]`: log-probabilities of the answer tokens in that pass, in
     nats. If `likeliest` differs from the answer's token, the pass did not reproduce the answer, and the map explains a
@@ -34,6 +37,7 @@ class Labels(NamedTuple):
     image_share: torch.Tensor
     likeliest: torch.Tensor
     log_probs: torch.Tensor
+    prompt_relevancy: torch.Tensor
 
 
 def label_answer(
@@ -54,7 +58,8 @@ def label_answer(
     ids = torch.tensor(list(answer_ids), dtype=torch.long)
     if len(ids) == 0:
         none = torch.zeros(0)
-        return Labels(torch.zeros(0, len(reading.patch_columns)), none, ids, none)
+        patches, words = (torch.zeros(0, len(columns)) for columns in (reading.patch_columns, reading.prompt_columns))
+        return Labels(patches, none, ids, none, words)
     name: ExplanationMethod = "chefer" if method == "exact" else "chefer-incremental"
     if reason := refused_methods(model).get(name):
         raise ValueError(f"the answers of this model cannot be labelled with {TEACHERS[method]}: {reason}")
@@ -69,4 +74,16 @@ def label_answer(
         relevancy.sum(1) / rows.sum(1),
         log_probs.argmax(-1),
         log_probs.gather(1, ids[:, None])[:, 0],
+        without_itself(rows, positions)[:, reading.prompt_columns],
     )
+
+
+def without_itself(relevancy: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Return relevancy `[t, n]` without the identity that the recursion starts from: 1 in each token's own row
+    `positions` `[t]`.
+
+    The first answer token is predicted from the prompt's last column, so the 1 would hide the relevancy of all other
+    words. Later tokens are predicted from the answer's columns.
+    """
+    own = torch.zeros_like(relevancy).scatter_(1, positions[:, None], 1.0)
+    return (relevancy - own).clamp(min=0)

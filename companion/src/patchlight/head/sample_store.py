@@ -10,6 +10,10 @@ query_states [t, d]         the states that predicted the tokens
 relevancy fp16              per token, one value per patch, scaled to a maximum of 1; in block form [t, P], else flat
 peak [t] float32            the maximum before scaling
 reproduced [t] bool         whether the token was the most likely one in the differentiated pass; if absent, all were
+The same for the text tokens of the `q` answered prompts of m_i tokens each; absent in shards of version 0.1:
+prompt_states [sum m_i, d], prompt_tokens [sum m_i] int64 (ids), prompt_lengths [q] int64 (m_i), prompt [t] int64 (index of
+the token's prompt), prompt_relevancy fp16 (per token, one value per text token, scaled to a maximum of 1),
+prompt_peak [t] float32 (the maximum before scaling)
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
 stored in fp16, or, if a value would overflow, in the model's dtype.
 """
@@ -19,18 +23,35 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from .answer_sample import SampleAnswer
 from .shards import ShardPlan
 from .work_folder import MANIFEST_FILE, read_manifest
 
-_FLAT = ("image_states", "relevancy")
-_WHOLE = (*_FLAT, "patches", "question_count")
+Output = Literal["patches", "text"]
+"""What a head's maps are over: the patches of the image, or the text tokens of the prompt."""
+
+
+class _Tensors(NamedTuple):
+    """Names of the tensors that hold the states, their number per image or prompt, each token's image or prompt, and the
+    maps with their maxima.
+    """
+
+    states: str
+    lengths: str
+    place: str
+    relevancy: str
+    peak: str
+
+
+_OUTPUTS: dict[Output, _Tensors] = {
+    "patches": _Tensors("image_states", "patches", "image", "relevancy", "peak"),
+    "text": _Tensors("prompt_states", "prompt_lengths", "prompt", "prompt_relevancy", "prompt_peak"),
+}
+_NO_COLUMNS = {"question_count", "prompt_tokens", *(name for names in _OUTPUTS.values() for name in names)}
 _OPEN_SHARDS = 256
 _NAMED = 5  # file names in an error message
 
@@ -40,67 +61,6 @@ class Padded(NamedTuple):
 
     values: torch.Tensor
     mask: torch.Tensor
-
-
-class ShardContent:
-    """The samples of one shard, gathered in memory before writing."""
-
-    def __init__(self) -> None:
-        self._states: list[torch.Tensor] = []
-        self._relevancy: list[torch.Tensor] = []
-        self._columns: dict[str, list[torch.Tensor]] = {}
-        self._questions: list[dict[str, Any]] = []
-
-    @property
-    def tokens(self) -> int:
-        """Number of tokens added so far."""
-        return sum(len(part) for part in self._columns.get("token", []))
-
-    def add(self, sample_id: str, image_sha256: str | None, answer: SampleAnswer, score: float | None) -> None:
-        """Add an answered and labelled sample. score: how correct the answer is, 0 to 1; None if unknown."""
-        labels, t = answer.labels, len(answer.ids)
-        assert labels is not None
-        self._questions.append({"id": sample_id, "imageSha256": image_sha256, "answer": answer.text, "score": score})
-        if t == 0:
-            return
-        # Consecutive questions are often about one image, whose states rarely depend on the question, because it
-        # follows the image.
-        if not (self._states and torch.equal(self._states[-1], answer.patch_states)):
-            self._states.append(answer.patch_states)
-        peak = labels.relevancy.amax(1)
-        columns = {
-            "token": torch.tensor(answer.ids, dtype=torch.long),
-            "position": torch.arange(t),
-            "log_prob": torch.tensor(answer.log_probs, dtype=torch.float32),
-            "query_states": answer.query_states,
-            "peak": peak,
-            "image_share": labels.image_share,
-            "reproduced": labels.likeliest == torch.tensor(answer.ids, dtype=torch.long),
-            "image": torch.full((t,), len(self._states) - 1),
-            "question": torch.full((t,), len(self._questions) - 1),
-        }
-        for name, value in columns.items():
-            self._columns.setdefault(name, []).append(value)
-        self._relevancy.append((labels.relevancy / peak.clamp(min=1e-30)[:, None]).half().flatten())
-
-    def skip(self, sample_id: str, image_sha256: str | None, reason: str) -> None:
-        """Record a sample that could not be answered or explained. image_sha256: None if the image cannot be read."""
-        self._questions.append({"id": sample_id, "imageSha256": image_sha256, "skipped": reason})
-
-    def write(self, path: Path) -> None:
-        """Write the shard. Its metadata lists the questions in order: id and image, and answer and score or why the
-        sample was skipped.
-        """
-        metadata = {"questions": json.dumps(self._questions, ensure_ascii=False)}
-        tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
-        if tensors:
-            tensors["query_states"] = _storable(tensors["query_states"])
-            tensors["image_states"] = _storable(torch.cat(self._states))
-            tensors["relevancy"] = torch.cat(self._relevancy)
-            tensors["patches"] = torch.tensor([len(states) for states in self._states])
-        tensors["question_count"] = torch.tensor(len(self._questions))
-        # `save_file` would report a full disk as an error of its own instead of an OSError.
-        path.write_bytes(save(tensors, metadata))
 
 
 def shard_questions(path: Path) -> list[dict[str, Any]]:
@@ -160,7 +120,7 @@ def _named(names: list[str]) -> str:
 
 
 class _Images(NamedTuple):
-    """The shard file that holds an image's states. block: whether the shard is in block form."""
+    """The shard file that holds an image's or a prompt's states. block: whether the shard is in block form."""
 
     path: Path
     block: bool
@@ -170,24 +130,29 @@ class HeadSamples:
     """All shards of a folder as one set of samples. Tokens, images and questions are numbered consecutively across
     shards.
 
+    output: what the maps are over. With "text", a prompt takes the place of an image and its text tokens that of the
+    patches: in `columns`, `patches`, `relevancy` and `picture_states`.
+
     columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
     otherwise read from the shards on demand; `hold` overrides that choice. `missing` names the shards that are not
     there, if `allow_missing` permits any. Raises ValueError if the folder has no shards, lacks some, or has a damaged
-    one, or if it has no answer tokens.
+    one, if it has no answer tokens, or, for text, if it was collected without prompts (`has_prompts`).
     """
 
     HOLD_BYTES = 8 << 30
 
-    def __init__(self, folder: Path, *, hold: bool | None = None, allow_missing: bool = False):
+    def __init__(
+        self, folder: Path, *, output: Output = "patches", hold: bool | None = None, allow_missing: bool = False
+    ):
         paths, self.missing = _shard_paths(folder, allow_missing)
-        self._load(paths, hold)
+        self._load(paths, output, hold)
 
     @classmethod
-    def of_files(cls, paths: Sequence[Path], *, hold: bool | None = None) -> "HeadSamples":
+    def of_files(cls, paths: Sequence[Path], *, output: Output = "patches", hold: bool | None = None) -> "HeadSamples":
         """Open shards, wherever they are, in the given order."""
         samples = cls.__new__(cls)
         samples.missing = []
-        samples._load(paths, hold)
+        samples._load(paths, output, hold)
         return samples
 
     def close(self) -> None:
@@ -195,9 +160,11 @@ class HeadSamples:
         while self._open:
             self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
 
-    def _load(self, paths: Sequence[Path], hold: bool | None) -> None:
+    def _load(self, paths: Sequence[Path], output: Output, hold: bool | None) -> None:
         columns: dict[str, list[torch.Tensor]] = {}
-        counts, relevancy, self._sources = [], [], []
+        counts, relevancy, ids = [], [], []
+        self._sources: list[tuple[_Images, int]] = []
+        self._names = names_of = _OUTPUTS[output]
         images = questions = size = 0
         for path in paths:
             with _opened(path) as file:
@@ -206,17 +173,24 @@ class HeadSamples:
                 if "token" not in names:
                     questions += count
                     continue
-                states = file.get_slice("image_states")
+                if names_of.states not in names:
+                    raise ValueError(
+                        f"{path} has no prompts: it was collected by an earlier version; collect the samples again"
+                    )
+                states = file.get_slice(names_of.states)
                 shape = states.get_shape()
                 block = len(shape) == 3
-                patches = torch.full((shape[0],), shape[1]) if block else file.get_tensor("patches")
-                part = {name: file.get_tensor(name) for name in names if name not in _WHOLE}
+                patches = torch.full((shape[0],), shape[1]) if block else file.get_tensor(names_of.lengths)
+                part = {name: file.get_tensor(name) for name in names - _NO_COLUMNS}
                 part.setdefault("reproduced", torch.ones(len(part["token"]), dtype=torch.bool))
-                part["image"] = part["image"] + images
+                part["image"] = file.get_tensor(names_of.place) + images
+                part["peak"] = file.get_tensor(names_of.peak)
                 part["question"] = part["question"] + questions
                 for name, value in part.items():
                     columns.setdefault(name, []).append(value)
-                relevancy.append(file.get_tensor("relevancy").flatten())
+                relevancy.append(file.get_tensor(names_of.relevancy).flatten())
+                if output == "text":
+                    ids.append(file.get_tensor("prompt_tokens"))
                 counts.append(patches)
                 self._sources += [(_Images(path, block), number) for number in range(len(patches))]
                 size += int(patches.sum()) * shape[-1] * (4 if states.get_dtype() == "F32" else 2)
@@ -232,6 +206,7 @@ class HeadSamples:
         self._starts = _starts(self.patches[self.columns["image"]])
         self._uniform = int(self.patches[0]) if (self.patches == self.patches[0]).all() else None
         self._image_starts = _starts(self.patches)
+        self._ids = torch.cat(ids) if ids else None
         self._open: dict[Path, Any] = {}
         self._held: torch.Tensor | None = None
         if size <= self.HOLD_BYTES if hold is None else hold:
@@ -261,11 +236,18 @@ class HeadSamples:
         return Padded(self._relevancy[rows].masked_fill(~mask, 0).float(), mask)
 
     def picture_states(self, image: int) -> torch.Tensor:
-        """Return patch states `[P, d]` of one image, in the stored dtype: fp16 halves the transfer to a GPU."""
+        """Return the states `[P, d]` of one image's patches, in the stored dtype: fp16 halves the transfer to a GPU."""
         if self._held is None:
             return self._read(image)
         start = int(self._image_starts[image])
         return self._held[start : start + int(self.patches[image])]
+
+    def prompt_ids(self, prompt: int) -> torch.Tensor:
+        """Return the token ids `[m]` of one prompt. Raises ValueError unless the output is "text"."""
+        if self._ids is None:
+            raise ValueError("only samples for text have prompts")
+        start = int(self._image_starts[prompt])
+        return self._ids[start : start + int(self.patches[prompt])]
 
     def _read(self, image: int) -> torch.Tensor:
         """Read the states `[P, d]` of one image from its shard."""
@@ -274,22 +256,26 @@ class HeadSamples:
             while len(self._open) >= _OPEN_SHARDS:
                 self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
             file = safe_open(source.path, "pt").__enter__()
-            starts = None if source.block else _starts(file.get_tensor("patches")).tolist()
-            self._open[source.path] = file, file.get_slice("image_states"), starts
+            starts = None if source.block else _starts(file.get_tensor(self._names.lengths)).tolist()
+            self._open[source.path] = file, file.get_slice(self._names.states), starts
         _, states, starts = self._open[source.path]
         if starts is None:
             return states[number]
         return states[starts[number] : starts[number] + int(self.patches[image])]
 
 
+def has_prompts(folder: Path) -> bool:
+    """Whether all shards of a folder have prompts, which those of version 0.1 lack."""
+    shards = []
+    for path in sorted(folder.glob("[0-9]*.safetensors")):
+        with _opened(path) as file:
+            shards.append(set(file.keys()))
+    answered = [names for names in shards if "token" in names]
+    return bool(answered) and all("prompt_states" in names for names in answered)
+
+
 def _starts(counts: torch.Tensor) -> torch.Tensor:
     return counts.cumsum(0) - counts
-
-
-def _storable(states: torch.Tensor) -> torch.Tensor:
-    """Convert states to fp16 unless that overflows."""
-    half = states.half()
-    return half if half.isfinite().all() else states
 
 
 def token_rows(samples: HeadSamples) -> torch.Tensor:

@@ -2,6 +2,9 @@
 
 Until it is finished, a run keeps its files in the subfolder `training` of its output folder. A head is written only if
 it is better than a constant map (`verdict.py`); so a failed run leaves an earlier head as it was.
+
+The head's text output is trained first, by the same recipe, as a head in the run's subfolder `text`; it moves to the
+output folder with the head.
 """
 
 import io
@@ -15,11 +18,12 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import torch
 from tqdm import tqdm
 
-from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, FastRM, HeadFacts
+from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, HeadFacts, training_failure
 from .losses import LOSSES, Loss
-from .picture_batches import PictureBatches, PictureTokens, batch_loss, by_picture, logits_by_picture
+from .picture_batches import PictureBatches, PictureTokens, batch_loss, by_picture
+from .predictions import count_tokens
 from .sample_store import HeadSamples, left_out, token_rows
-from .scores import HeadCounts, NotFinite, best_threshold, count, curve_of
+from .scores import HeadCounts, NotFinite, best_threshold, curve_of
 from .verdict import TrainingFailed, Verdict, advice, judge
 from .whole_files import write_bytes, write_json
 from .work_folder import locked
@@ -102,10 +106,13 @@ def split_tokens(samples: HeadSamples, config: HeadConfig) -> Split:
 
 
 class Trained(NamedTuple):
-    """A head that was trained and written, and how it compares with a constant map."""
+    """A head that was trained and written, and how it compares with a constant map. text: the same of its text output, or
+    why it has none; None if there were no samples for it.
+    """
 
     head: FastRM
     verdict: Verdict
+    text: "Trained | str | None" = None
 
 
 def train_head(
@@ -114,12 +121,16 @@ def train_head(
     facts: HeadFacts,
     config: HeadConfig,
     *,
+    text: HeadSamples | None = None,
     device: str = "cpu",
     choose_threshold: bool = False,
     overwrite: bool = False,
     keep_failed: bool = False,
 ) -> Trained:
     """Train a head on all shards of `samples` and save it, its config, its learning curve and a report to `out`.
+
+    text: samples for a text output (`HeadSamples` with output "text"). If that is no better than a constant map, the head
+    is written without it.
 
     Resumes from a checkpoint in `out`. With `choose_threshold`, the saved classification threshold is the value with
     the best F1 on the held-out tokens. With `overwrite`, replaces a head in `out` once the new one is finished. With
@@ -141,6 +152,7 @@ def train_head(
             )
         split = split_tokens(samples, config)
         _check_states(samples, torch.cat(split))
+        text_output = None if text is None else _train_text(text, out / RUN_FOLDER / TEXT_FOLDER, facts, config, device)
         run = _Run(out / RUN_FOLDER, config, split, samples, device)
         verdict = _train(run, samples, split, config)
         if verdict.status == "broken" or (verdict.status == "failed" and not keep_failed):
@@ -155,9 +167,27 @@ def train_head(
         run.report(out / REPORT_FILE, verdict)
         write_json(out / CONFIG_FILE, {**asdict(config), "tokens": len(split.training), "questions": samples.questions})
         shutil.copyfile(out / RUN_FOLDER / CURVE_FILE, out / CURVE_FILE)
+        shutil.rmtree(out / TEXT_FOLDER, ignore_errors=True)
+        if isinstance(text_output, Trained):
+            (out / RUN_FOLDER / TEXT_FOLDER).rename(out / TEXT_FOLDER)
         head.save_pretrained(out, facts)
         shutil.rmtree(out / RUN_FOLDER)
-        return Trained(head, verdict)
+        return Trained(head, verdict, text_output)
+
+
+def _train_text(samples: HeadSamples, folder: Path, facts: HeadFacts, config: HeadConfig, device: str) -> Trained | str:
+    """Train a text output in a folder, or return why there is none. One that a killed run has finished is used again."""
+    if len(token_rows(samples)) == 0:
+        return "No token's map has any relevancy on the prompt's text."
+    if (folder / FACTS_FILE).exists():
+        report = json.loads((folder / REPORT_FILE).read_text())
+        if report["options"] == asdict(config) and report["samples"]["sha256"] == samples.fingerprint():
+            verdict = Verdict(*(report[name] for name in Verdict._fields))
+            return Trained(FastRM.from_pretrained(folder), verdict)
+    try:
+        return train_head(samples, folder, facts, config, device=device, choose_threshold=True, overwrite=True)
+    except TrainingFailed as failed:
+        return training_failure(folder / RUN_FOLDER) or str(failed)
 
 
 def _train(run: "_Run", samples: HeadSamples, split: Split, config: HeadConfig) -> Verdict:
@@ -192,7 +222,7 @@ class _Run:
 
     def __init__(self, folder: Path, config: HeadConfig, split: Split, samples: HeadSamples, device: str):
         torch.manual_seed(config.seed)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True, parents=True)
         self._folder, self._path, self._curve = folder, folder / CHECKPOINT_FILE, folder / CURVE_FILE
         self._config = config
         self._samples = {
@@ -297,27 +327,3 @@ class _Run:
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._random.set_state(state["random"])
-
-
-@torch.no_grad()
-def predict(head: FastRM, samples: HeadSamples, tokens: torch.Tensor) -> torch.Tensor:
-    """Return probabilities `[t, P]` of the token rows, on the CPU. Values on padding are 0."""
-    width = int(samples.patches[samples.columns["image"][tokens]].max()) if len(tokens) else 0
-    probabilities = torch.zeros(len(tokens), width)
-    for places, logits in logits_by_picture(head, by_picture(samples, tokens)):
-        probabilities[places, : logits.shape[1]] = logits.sigmoid().cpu()
-    return probabilities
-
-
-@torch.no_grad()
-def count_tokens(head: FastRM, samples: HeadSamples, tokens: torch.Tensor, labelling_threshold: float) -> HeadCounts:
-    """Compare the head's maps for the token rows with the tokens' labels, picture by picture."""
-    pictures = by_picture(samples, tokens)
-    parts = [
-        count(part.logits.sigmoid().cpu(), picture.relevancy(), labelling_threshold)
-        for picture, part in zip(pictures, logits_by_picture(head, pictures), strict=True)
-    ]
-    if not parts:
-        none = torch.zeros(1, 1)
-        return count(none, none, labelling_threshold, none.bool())
-    return HeadCounts(*(torch.cat(column) for column in zip(*parts, strict=True)))

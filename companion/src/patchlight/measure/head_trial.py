@@ -24,9 +24,10 @@ from ..embedded.world.pool import ScenePool
 from ..head.fastrm import FastRM, HeadFacts
 from ..head.losses import Loss
 from ..head.map_scores import peak_hits, rank_correlation
+from ..head.predictions import predict
 from ..head.sample_store import HeadSamples, token_rows
 from ..head.scores import count, curve_of, labels_of
-from ..head.training import HeadConfig, predict, train_head
+from ..head.training import HeadConfig, train_head
 from ..head.whole_files import write_json
 from ..report import figure, write_report
 
@@ -130,7 +131,7 @@ def train_variant(variant: Variant, samples: HeadSamples, judged: Judged, work: 
     facts = HeadFacts(
         hidden_size=samples.hidden_size, stage="post_norm", teacher="trial", model="trial", model_revision="0"
     )
-    head, _ = train_head(samples, folder / "head", facts, config, overwrite=True, keep_failed=True)
+    head, *_ = train_head(samples, folder / "head", facts, config, overwrite=True, keep_failed=True)
     write_json(folder / "scores.json", {**asdict(variant), "scores": score(head, judged)})
 
 

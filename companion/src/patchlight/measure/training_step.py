@@ -22,7 +22,8 @@ from ..head.fastrm import FastRM
 from ..head.labels import Labels
 from ..head.losses import LOSSES, Loss
 from ..head.picture_batches import PictureBatches, batch_loss, by_picture
-from ..head.sample_store import HeadSamples, ShardContent
+from ..head.sample_store import HeadSamples
+from ..head.shard_content import ShardContent
 from ..report import figure, write_report
 
 PATCHES, TOKENS, PICTURES, TOKENS_PER_PICTURE = 576, 128, 16, 24
@@ -45,8 +46,9 @@ def write_samples(folder: Path, hidden_size: int) -> HeadSamples:
     for number in range(PICTURES):
         states, queries = torch.randn(PATCHES, hidden_size), torch.randn(TOKENS_PER_PICTURE, hidden_size)
         ids, zeros = list(range(TOKENS_PER_PICTURE)), torch.zeros(TOKENS_PER_PICTURE)
-        labels = Labels(torch.rand(TOKENS_PER_PICTURE, PATCHES) ** 4, zeros, torch.tensor(ids), zeros)
-        answer = SampleAnswer("", ids, zeros.tolist(), states, queries, (), labels, True, 0, 0)
+        relevancy = torch.rand(TOKENS_PER_PICTURE, PATCHES) ** 4
+        labels = Labels(relevancy, zeros, torch.tensor(ids), zeros, relevancy[:, :1])
+        answer = SampleAnswer("", ids, zeros.tolist(), [0], states, states[:1], queries, (), labels, True, 0, 0)
         content.add(str(number), None, answer, None)
     content.write(folder / "00000.safetensors")
     return HeadSamples(folder)

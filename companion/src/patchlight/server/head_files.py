@@ -52,7 +52,12 @@ def serve_head(head_folder: Path, out: Path, model: Loaded, *, force: bool = Fal
         hidden_size=manifest["hiddenSize"],
         trained_on=TrainedOn(**manifest["trainedOn"]),
         match=head.match,
-        files=HeadFiles(graph=addressed["graph"], norm_graph=addressed["normGraph"], weights=addressed["weights"]),
+        files=HeadFiles(
+            graph=addressed["graph"],
+            norm_graph=addressed["normGraph"],
+            weights=addressed["weights"],
+            text_weights=addressed.get("textWeights"),
+        ),
     )
     training = describe_match(head.facts, head.match, model)
     return ServedHead(facts, training, {f.path: (out / f.path, f.sha256) for f in exported.values()})

@@ -9,7 +9,7 @@ one `end`. A stream without an `end` row is a truncated run. States are fp16; if
 range, the row stores its states as float32 in another column.
 
 A stream may also have the unembedding rows of its tokens, in two columns that other streams lack: the page needs them
-for token activation maps.
+for token activation maps. A run with maps may have those of the head's text output, in another such column.
 """
 
 from collections.abc import Sequence
@@ -58,6 +58,8 @@ UNEMBEDDING_FIELDS = [
     pa.field("unembedding", pa.list_(pa.float16())),
     pa.field("unembedding32", pa.list_(pa.float32())),
 ]
+# Present only in runs with maps of the head's text output.
+PROMPT_MAP_FIELD = pa.field("mapPrompt", pa.list_(pa.float32()))
 _ORDER = ("queued", "image", "states", "prompt", "token", "end")
 _REPEATED = ("queued", "image", "token")
 
@@ -74,11 +76,15 @@ class Alternative(NamedTuple):
 
 
 class Map(NamedTuple):
-    """FastRM probabilities [P], frames in order, each row-major; the backend that computed them; and the time taken."""
+    """FastRM probabilities [P], frames in order, each row-major; the backend that computed them; and the time taken.
+
+    prompt [m]: probabilities of the prompt's text tokens, if the head has a text output.
+    """
 
     values: np.ndarray
     backend: str
     compute_ms: float
+    prompt: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -117,13 +123,18 @@ class RunWriter(RowWriter):
     """Writes the rows of a run in order: `queued`*, `image`*, `states`, `prompt`, `token`*, `end`.
 
     `end` is allowed at any point. Without it, the run is truncated. With `has_unembedding`, `prompt` and `token` need
-    the unembedding rows of their tokens; without it, they accept none.
+    the unembedding rows of their tokens; without it, they accept none. The same holds for `has_prompt_maps` and the maps'
+    `prompt`.
     """
 
-    def __init__(self, sink: Sink, header: Header, *, has_unembedding: bool = False):
+    def __init__(self, sink: Sink, header: Header, *, has_unembedding: bool = False, has_prompt_maps: bool = False):
         super().__init__(
             sink,
-            [*RUN_FIELDS, *UNEMBEDDING_FIELDS] if has_unembedding else RUN_FIELDS,
+            [
+                *RUN_FIELDS,
+                *(UNEMBEDDING_FIELDS if has_unembedding else []),
+                *([PROMPT_MAP_FIELD] if has_prompt_maps else []),
+            ],
             key=METADATA_KEY,
             header={"formatVersion": FORMAT_VERSION, **header},
             order=_ORDER,
@@ -132,8 +143,8 @@ class RunWriter(RowWriter):
         self._images_left = self._images = image_count(header)
         self._patches = patch_count(header["geometry"])
         self._hidden_size = header["model"]["hiddenSize"]
-        self._has_unembedding = has_unembedding
-        self._tokens = 0
+        self._has_unembedding, self._has_prompt_maps = has_unembedding, has_prompt_maps
+        self._prompt_tokens = self._tokens = 0
 
     def queued(self, place: int) -> None:
         """Write the number of questions ahead in the queue; 0 when this one starts."""
@@ -163,6 +174,7 @@ class RunWriter(RowWriter):
         prompt_tokens = [{"tokenId": token.token_id, "text": token.text} for token in tokens]
         rows = self._unembedding_columns(unembedding, (len(tokens), self._hidden_size))
         self.write_row("prompt", promptTokens=prompt_tokens, **_number_columns("states", states), **rows)
+        self._prompt_tokens = len(tokens)
 
     def token(self, token: Token) -> None:
         """Write the next answer token."""
@@ -187,6 +199,7 @@ class RunWriter(RowWriter):
                 raise ValueError(f"expected a map of shape {(self._patches,)}, got {token.map.values.shape}")
             values = token.map.values.astype(np.float32)
             row |= {"map": values, "mapBackend": token.map.backend, "mapComputeMs": token.map.compute_ms}
+            row |= self._prompt_map_column(token.map.prompt)
         self.write_row("token", **row)
         self._tokens += 1
 
@@ -209,6 +222,13 @@ class RunWriter(RowWriter):
                 f"the header has {self._images} images, {written} of which have been written before states"
             )
         super().write_row(kind, **row)
+
+    def _prompt_map_column(self, values: np.ndarray | None) -> dict[str, np.ndarray]:
+        actual = None if values is None else values.shape
+        expected = (self._prompt_tokens,) if self._has_prompt_maps else None
+        if actual != expected:
+            raise ValueError(f"expected a map of the prompt of shape {expected}, got {actual}")
+        return {} if values is None else {"mapPrompt": values.astype(np.float32)}
 
     def _unembedding_columns(self, rows: np.ndarray | None, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         actual = None if rows is None else rows.shape
@@ -307,7 +327,9 @@ def _unembedding(row: dict[str, Any]) -> np.ndarray | None:
 
 
 def _token(row: dict[str, Any]) -> Token:
-    token_map = None if row["map"] is None else Map(row["map"], row["mapBackend"], row["mapComputeMs"])
+    token_map = None
+    if row["map"] is not None:
+        token_map = Map(row["map"], row["mapBackend"], row["mapComputeMs"], row.get("mapPrompt"))
     alternatives = [Alternative(a["tokenId"], a["text"], a["logProb"]) for a in row["alternatives"]]
     fields = (row["index"], row["tokenId"], row["text"], row["word"], row["logProb"])
     return Token(*fields, alternatives, _numbers(row, "queryState"), token_map, _unembedding(row))

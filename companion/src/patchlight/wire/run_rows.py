@@ -18,8 +18,8 @@ from .run import Alternative, End, Map, PromptToken, RunWriter, Token
 from .run_header import Frame, Geometry
 from .unembedding import unembedding_rows
 
-# Maps a query state [d] and the patch states [P, d] to the relevancy of the patches for the predicted token.
-MapOf = Callable[[Tensor, Tensor], Map]
+# Maps a query state [d] and the prompt's states to the relevancy of the patches for the predicted token.
+MapOf = Callable[[Tensor, Prefill], Map]
 
 
 def write_answer(
@@ -42,13 +42,14 @@ def write_answer(
     `has_unembedding` adds the unembedding rows of all text tokens, for which `run` must have the columns.
     """
     answer = AnswerText(tokenizer)
-    patches = torch.empty(0)
+    prefill: Prefill | None = None
     tokens, first_token_ms, reason = 0, 0.0, "length"
     for step in decode(model, reading, sampling, stop=stop):
         match step:
-            case Prefill(patch_states=patches):
+            case Prefill():
+                prefill = step
                 first_token_ms = ms_since(started)
-                run.states(_numbers(patches))
+                run.states(_numbers(step.patch_states))
                 after_row()
                 ids = reading.inputs["input_ids"][0, reading.prompt_columns].tolist()
                 prompt_tokens = zip(ids, token_texts(tokenizer, ids), strict=True)
@@ -57,7 +58,8 @@ def write_answer(
             case Step(is_end=True):
                 reason = "stop"
             case Step():
-                token_map = None if map_of is None else map_of(step.query_state, patches)
+                assert prefill is not None
+                token_map = None if map_of is None else map_of(step.query_state, prefill)
                 row = unembedding_rows(model, [step.token_id])[0] if has_unembedding else None
                 run.token(_token(step, answer, token_map, row))
                 tokens += 1

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import onnxruntime
 
+from ...head.folded import BLOB_FILE
+
 
 class BrowserAnswer(NamedTuple):
     """A greedy answer without its end token: one id and one log-probability (nats) per token.
@@ -49,6 +51,9 @@ class BrowserModel:
         graphs, head = self.manifest["graphs"], self.manifest["head"]
         self.vision, self.embed, self.decoder = (session(graphs[name]) for name in ("vision", "embed", "decoder"))
         self.head, self.norm = session(head["graph"]), session(head["normGraph"])
+        self.text_head = None
+        if "textWeights" in head:
+            self.text_head = _with_weights(folder / head["graph"], folder / head["textWeights"], options)
 
     def image_features(self, image: np.ndarray) -> np.ndarray:
         """Encode a cropped image [px, px, 3] uint8 to projected features [1, P, d]."""
@@ -103,9 +108,27 @@ class BrowserModel:
 
     def relevancy(self, query_states: np.ndarray, patch_states: np.ndarray) -> np.ndarray:
         """Compute the head's probabilities [T, P] from raw states [T, d] and [P, d]."""
-        [patches] = _run(self.norm, {"patch_states": patch_states})
-        [probabilities] = _run(self.head, {"query_states": query_states, "patch_states": patches})
+        return self._maps(self.head, query_states, patch_states)
+
+    def text_relevancy(self, query_states: np.ndarray, prompt_states: np.ndarray) -> np.ndarray:
+        """Compute the text output's probabilities [T, m] from raw states [T, d] and [m, d]. Raises ValueError if the head
+        has none.
+        """
+        if self.text_head is None:
+            raise ValueError(f"the head of {self.manifest['name']} has no text output")
+        return self._maps(self.text_head, query_states, prompt_states)
+
+    def _maps(self, head: onnxruntime.InferenceSession, query_states: np.ndarray, states: np.ndarray) -> np.ndarray:
+        [normalised] = _run(self.norm, {"patch_states": states})
+        [probabilities] = _run(head, {"query_states": query_states, "patch_states": normalised})
         return probabilities
+
+
+def _with_weights(graph: Path, weights: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """Load a head's graph with the weights of another output in place of those that it names."""
+    content = weights.read_bytes()
+    options.add_external_initializers_from_files_in_memory([BLOB_FILE], [content], [len(content)])
+    return onnxruntime.InferenceSession(graph.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _log_softmax(logits: np.ndarray, token: int) -> float:

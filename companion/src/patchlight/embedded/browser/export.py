@@ -24,9 +24,8 @@ from torch.export import Dim
 from transformers import AutoProcessor, DynamicCache, LlavaForConditionalGeneration, LlavaProcessor
 from transformers.cache_utils import DynamicLayer
 
-from ...head.export import BROWSER_FILES, head_facts, head_revision
+from ...head.export import head_facts, head_revision, write_browser_files
 from ...head.fastrm import FastRM
-from ...head.folded import fold, write_head_graph, write_head_weights
 from ...models.question_words import FILE as QUESTION_WORDS_FILE
 from ..training.llava_parts import (
     image_px,
@@ -58,12 +57,13 @@ def export_browser_model(
     head = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
     (out_folder / "head").mkdir(parents=True, exist_ok=True)
     export_graphs(model, out_folder)
-    write_head_graph(out_folder / "head", text.hidden_size)
-    write_head_weights(out_folder / "head", fold(head))
+    head_files = write_browser_files(head, head_folder, out_folder / "head")
     for file in TOKENIZER_FILES:
         shutil.copyfile(hf_folder / file, out_folder / file)
     processor = AutoProcessor.from_pretrained(hf_folder)
-    manifest = _manifest(model, processor, head_facts(head, head_revision(head_folder)), hf_folder, out_folder)
+    head_paths = {role: f"head/{name}" for role, name in head_files.items()}
+    facts = head_facts(head, head_revision(head_folder))
+    manifest = _manifest(model, processor, head_paths, facts, hf_folder, out_folder)
     manifest |= {"name": name, "knows": knows, "training": training}
     path = out_folder / "manifest.json"
     manifest |= _explain_section(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
@@ -224,6 +224,7 @@ def store_weights_in_fp16(proto: onnx.ModelProto, *, larger_than: int = 64) -> N
 def _manifest(
     model: LlavaForConditionalGeneration,
     processor: LlavaProcessor,
+    head_paths: dict[str, str],
     facts: dict[str, Any],
     hf_folder: Path,
     folder: Path,
@@ -236,9 +237,8 @@ def _manifest(
             f"expected preprocessing with shorter side {px}, bicubic (3) and a centre crop, got {image.size}, resample "
             f"{image.resample}, centre crop {image.do_center_crop}"
         )
-    head_files = [f"head/{name}" for name in BROWSER_FILES.values()]
     files = {}
-    for relative in (*GRAPHS.values(), *head_files, *TOKENIZER_FILES):
+    for relative in (*GRAPHS.values(), *head_paths.values(), *TOKENIZER_FILES):
         content = (folder / relative).read_bytes()
         files[relative] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     revision = hashlib.sha256(b"".join((folder / graph).read_bytes() for graph in GRAPHS.values())).hexdigest()[:12]
@@ -279,7 +279,7 @@ def _manifest(
             "caseFallback": "lower",
         },
         "graphs": GRAPHS,
-        "head": {role: f"head/{name}" for role, name in BROWSER_FILES.items()} | facts,
+        "head": head_paths | facts,
         "tokenizer": list(TOKENIZER_FILES),
         "files": files,
         "training": {},

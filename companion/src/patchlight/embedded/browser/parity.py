@@ -11,7 +11,7 @@ import torch
 from transformers import AutoTokenizer
 
 from ...calibration.statistics import share_of
-from ...head.fastrm import FastRM
+from ...head.fastrm import FastRM, read_text_head
 from ...report import figure
 from ..answering import TokenizedQuestion, embed_images, greedy_answers, prompt_embeds
 from ..training.llava_parts import language_model, word_embeddings
@@ -29,13 +29,15 @@ class Parity(NamedTuple):
     questions: number of questions compared. identical_share: share of greedy answers with identical tokens.
     hidden_error: largest relative L2 difference between the two runtimes' last hidden states at a position in the
     prompt or in the common start of the two answers. head_error: largest absolute difference between the two runtimes'
-    probabilities for a patch; each runtime uses its own hidden states.
+    probabilities for a patch; each runtime uses its own hidden states. text_error: the same for a text token of the
+    prompt; None if the head has no text output.
     """
 
     questions: int
     identical_share: float
     hidden_error: float
     head_error: float
+    text_error: float | None
 
 
 class _ImageOnly(NamedTuple):
@@ -57,7 +59,7 @@ def check_parity(
     """
     model = load_model(hf_folder)
     tokenizer = AutoTokenizer.from_pretrained(hf_folder)
-    head = FastRM.from_pretrained(head_folder)
+    head, text_head = FastRM.from_pretrained(head_folder), read_text_head(head_folder)
     browser = BrowserModel(model_folder)
     pieces = prompt_pieces(tokenizer)
     images = [_ImageOnly(image) for image, _ in samples]
@@ -73,7 +75,7 @@ def check_parity(
         for number, (_, text) in enumerate(samples)
     ]
     answers = greedy_answers(model, images, questions, tokenizer, limit=limit)
-    same, hidden_error, head_error = 0, 0.0, 0.0
+    same, hidden_error, head_error, text_error = 0, 0.0, 0.0, 0.0
     for item, shown, answer in zip(questions, images, answers, strict=True):
         features = embed_images(model, shown.image[None])[0]
         prompt = prompt_embeds(model, features, pieces, item.prompt_after)
@@ -91,7 +93,14 @@ def check_parity(
         maps = head(torch.from_numpy(expected[queries]), torch.from_numpy(expected[patches])).numpy()
         difference = np.abs(browser.relevancy(states[queries], states[patches]) - maps)
         head_error = max(head_error, float(difference.max()))
-    parity = Parity(len(samples), same / len(samples), hidden_error, head_error)
+        if text_head is not None:
+            words = [*range(patches.start), *range(patches.stop, len(prompt))]
+            maps = text_head(torch.from_numpy(expected[queries]), torch.from_numpy(expected[words])).numpy()
+            difference = np.abs(browser.text_relevancy(states[queries], states[words]) - maps)
+            text_error = max(text_error, float(difference.max()))
+    parity = Parity(
+        len(samples), same / len(samples), hidden_error, head_error, None if text_head is None else text_error
+    )
     _write_report(model_folder / "report" / "parity.json", parity)
     return parity
 
@@ -117,6 +126,14 @@ def _write_report(path: Path, parity: Parity) -> None:
             "goal": "<= 0.005",
         },
     ]
+    if parity.text_error is not None:
+        figures.append(
+            {
+                "label": "largest error of a text token's probability",
+                "value": float(f"{parity.text_error:.3g}"),
+                "goal": "<= 0.005",
+            }
+        )
     body = {
         "title": "The browser model compared with PyTorch",
         "command": COMMAND,

@@ -6,7 +6,7 @@ patch states of a grey picture of the same size, or of another test picture read
 map of the real picture. Each is scored at its own best threshold.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -14,14 +14,16 @@ import numpy as np
 import torch
 
 from ..bootstrap import Bootstrap, Estimate, Ratio
-from ..head.fastrm import FastRM
-from ..head.map_scores import peak_hits, rank_correlation
-from ..head.picture_batches import PictureTokens, logits_by_picture
-from ..head.scores import HeadCounts, count, curve_of, labels_of
-from ..head.verdict import ConstantMaps, TrainingFailed
+from .fastrm import FastRM
+from .map_scores import peak_hits, rank_correlation
+from .picture_batches import PictureTokens, logits_by_picture
+from .scores import HeadCounts, count, curve_of, labels_of
+from .verdict import ConstantMaps, TrainingFailed
 
 HEAD, MEAN_MAP = "head", "mean map"
 StatesOf = Callable[[PictureTokens], torch.Tensor | None]
+GroupMaps = tuple[PictureTokens, torch.Tensor | None]
+"""Tokens of one picture and their maps `[n, P]`; None if they are left out."""
 
 
 class Scores(NamedTuple):
@@ -77,7 +79,7 @@ def judge_worth(
     """
     groups = [group for number in sorted(test) for group in test[number]]
     names = [number for number in sorted(test) for group in test[number] for _ in group.rows]
-    shuffled = _shuffled(head)
+    shuffled = shuffled_projection(head)
     maps = {
         HEAD: _maps_of(head, groups),
         MEAN_MAP: (
@@ -88,13 +90,11 @@ def judge_worth(
         "another picture": _maps_of(head, groups, another),
     }
     bootstrap = Bootstrap(np.array(names))
-    scores = {name: _score(part, bootstrap, labelling_threshold) for name, part in maps.items()}
-    return Worth(scores, len(names), len(test), _refusal(scores))
+    scores = {name: score(part, bootstrap, labelling_threshold) for name, part in maps.items()}
+    return Worth(scores, len(names), len(test), refusal(scores, MEAN_MAP, "the mean map of the training pictures"))
 
 
-def _maps_of(
-    head: FastRM, groups: Sequence[PictureTokens], states_of: StatesOf | None = None
-) -> Iterator[tuple[PictureTokens, torch.Tensor | None]]:
+def _maps_of(head: FastRM, groups: Sequence[PictureTokens], states_of: StatesOf | None = None) -> Iterator[GroupMaps]:
     with torch.no_grad():
         for group in groups:
             states = None if states_of is None else states_of(group)
@@ -106,9 +106,8 @@ def _maps_of(
             yield group, part.logits.sigmoid().cpu()
 
 
-def _score(
-    maps: Iterator[tuple[PictureTokens, torch.Tensor | None]], bootstrap: Bootstrap, labelling_threshold: float
-) -> Scores:
+def score(maps: Iterable[GroupMaps], bootstrap: Bootstrap, labelling_threshold: float) -> Scores:
+    """Score maps against those of the teacher, at their own best threshold."""
     parts = []
     for group, predicted in maps:
         relevancy = group.relevancy()
@@ -132,7 +131,8 @@ def _score(
     )
 
 
-def _shuffled(head: FastRM) -> FastRM:
+def shuffled_projection(head: FastRM) -> FastRM:
+    """Return a copy of a head with the rows of W_q permuted."""
     other = deepcopy(head)
     order = torch.randperm(head.key_size, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
@@ -140,13 +140,14 @@ def _shuffled(head: FastRM) -> FastRM:
     return other
 
 
-def _refusal(scores: Mapping[str, Scores]) -> str | None:
-    head, mean = scores[HEAD], scores[MEAN_MAP]
+def refusal(scores: Mapping[str, Scores], control: str, description: str) -> str | None:
+    """Return why the head is refused, if it is not better than a control in F1 and rank correlation."""
+    head, mean = scores[HEAD], scores[control]
     for name, ours, its in (("F1", head.f1, mean.f1), ("Spearman", head.spearman, mean.spearman)):
         difference = ours.minus(its)
         if not difference.low > 0:
             return (
-                f"On held-out pictures, the head is not better than the mean map of the training pictures: {name} "
+                f"On held-out pictures, the head is not better than {description}: {name} "
                 f"{ours.value:.3f} and {its.value:.3f} (difference {difference.value:.3f}, 95 % interval "
                 f"{difference.low:.3f} to {difference.high:.3f})."
             )

@@ -1,0 +1,90 @@
+"""Trains the head's text output on the labels of a run, once the head itself is good enough.
+
+The output is a head of its own with the same recipe, whose keys are the prompt's text tokens. Its labels are those of
+the pictures that are on disk.
+"""
+
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from tqdm import tqdm
+
+from ..head.fastrm import FastRM
+from ..head.picture_batches import PictureBatches, PictureTokens, by_picture
+from ..head.sample_store import HeadSamples
+from ..head.scores import NotFinite
+from ..head.text_worth import judge_text
+from ..head.worth import Worth
+from .labelling import usable_rows
+from .options import TrainOptions
+from .reservoir import Reservoir, Role
+from .trainer import Trainer
+
+CHECKPOINT_FILE = "text-checkpoint.pt"
+CHECKPOINT_S = 60.0
+
+
+class TextOutput(NamedTuple):
+    """A text output and its worth. head: None if it is not good enough. refused: why not. threshold: with the best F1 on
+    the pictures that steered the training.
+    """
+
+    head: FastRM | None
+    worth: Worth | None
+    threshold: float
+    refused: str | None
+
+
+def fit_text(
+    reservoir: Reservoir, hidden_size: int, options: TrainOptions, device: str | torch.device, folder: Path
+) -> TextOutput:
+    """Train and judge a text output. Continues from a checkpoint in `folder`."""
+    training = HeadSamples.of_files(reservoir.paths("training"), output="text")
+    rows = usable_rows(training)
+    check, test = (_by_number(reservoir, role) for role in ("check", "test"))
+    if not (len(rows) and check and test):
+        return TextOutput(None, None, 0, "Too few tokens have relevancy on the prompt's text.")
+    trainer = Trainer(hidden_size, options, device)
+    try:
+        _train(trainer, by_picture(training, rows), [group for groups in check.values() for group in groups], folder)
+    except NotFinite as reason:
+        text = str(reason)
+        return TextOutput(None, None, 0, f"{text[:1].upper()}{text[1:]}.")
+    head, best = trainer.best_head(), trainer.best
+    assert best is not None
+    worth = judge_text(head, test, training, rows, options.labelling_threshold)
+    return TextOutput(None if worth.refused else head, worth, best.threshold, worth.refused)
+
+
+def _by_number(reservoir: Reservoir, role: Role) -> dict[int, list[PictureTokens]]:
+    """Return the usable tokens of the held-out pictures of a role that have any, by the pictures' numbers."""
+    groups = {}
+    for number, path in zip(sorted(reservoir.on_disk(role)), reservoir.paths(role), strict=True):
+        samples = HeadSamples.of_files([path], output="text")
+        groups[number] = by_picture(samples, usable_rows(samples))
+    return {number: tokens for number, tokens in groups.items() if tokens}
+
+
+def _train(trainer: Trainer, groups: list[PictureTokens], check: list[PictureTokens], folder: Path) -> None:
+    checkpoint = folder / CHECKPOINT_FILE
+    if checkpoint.exists() and not trainer.restore(checkpoint):
+        checkpoint.unlink()
+    options, saved_at = trainer.options, time.monotonic()
+    batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens)
+    with tqdm(initial=trainer.step, total=options.steps, desc="text output", unit="step") as bar:
+        while trainer.step < trainer.last_step:
+            if trainer.steps_due(1) <= 0 or trainer.is_stuck:
+                trainer.start_falling()
+            trainer.advance(batches)
+            if trainer.is_measured_now():
+                measured = trainer.measure(check)
+                bar.set_postfix({"F1": f"{measured.f1:.3f}", "Spearman": f"{measured.spearman:.3f}"})
+            if time.monotonic() - saved_at > CHECKPOINT_S:
+                trainer.save(checkpoint)
+                saved_at = time.monotonic()
+            bar.total = trainer.last_step
+            bar.update()
+    if trainer.best is None:
+        trainer.measure(check)
