@@ -33,7 +33,12 @@ const head = {
   labellingThreshold: 0.3,
   classificationThreshold: 0.4,
   hiddenSize: 32,
-  files: { graph: file('fastrm.onnx'), normGraph: file('fastrm-norm.onnx'), weights: file('fastrm.bin') },
+  files: {
+    graph: file('fastrm.onnx'),
+    normGraph: file('fastrm-norm.onnx'),
+    weights: file('fastrm.bin'),
+    textWeights: null,
+  },
 };
 const model: CompanionModel = {
   name: 'random-weights',
