@@ -191,7 +191,8 @@ const tests = {
     const wasm = await createHead(runtime, files, 'wasm');
     await webgpu.setImage(patches);
     await wasm.setImage(patches);
-    const [actual, expected] = [await webgpu.maps(queries), await wasm.maps(queries)];
+    const { patches: actual } = await webgpu.maps(queries);
+    const { patches: expected } = await wasm.maps(queries);
     return {
       backends: [webgpu.backend, wasm.backend],
       difference: largestDifference(actual.data, expected.data),
@@ -210,22 +211,22 @@ const tests = {
     const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
     const head = await createHead(runtime, files, 'webgpu');
     await head.setImage(patches);
-    const before = await head.maps(queries);
+    const { patches: before } = await head.maps(queries);
     const backendBefore = head.backend;
     const device = runtime.device!;
     if (when === 'between') device.destroy();
     const call = head.maps(queries);
     if (when === 'during') device.destroy();
-    const after = await call;
+    const { patches: after } = await call;
     const second = await createHead(runtime, files, 'webgpu');
     await second.setImage(patches);
-    const again = await second.maps(queries);
+    const { patches: again } = await second.maps(queries);
     return {
       backends: [backendBefore, head.backend, second.backend],
       difference: Math.max(
         largestDifference(before.data, after.data),
         largestDifference(before.data, again.data),
-        largestDifference(before.data, (await head.maps(queries)).data),
+        largestDifference(before.data, (await head.maps(queries)).patches.data),
       ),
       note: runtime.deviceNote,
     };
@@ -238,7 +239,7 @@ const tests = {
     const failure = await createHead(runtime, broken, backend).catch((error: unknown) => String(error));
     const head = await createHead(runtime, files, backend);
     await head.setImage(patches);
-    return { failure, values: (await head.maps(queries)).data.length };
+    return { failure, values: (await head.maps(queries)).patches.data.length };
   },
 
   /** Loads twice with the same source; the first load may fail. */
