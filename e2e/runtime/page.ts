@@ -64,7 +64,7 @@ async function fetchImage(url: string): Promise<RunImage> {
 }
 
 async function collect(events: AsyncIterable<RunEvent>) {
-  const run = { tokens: [] as AnswerToken[], maps: [] as Float32Array[], end: '' };
+  const run = { tokens: [] as AnswerToken[], maps: [] as Float32Array[], wordMaps: [] as Float32Array[], end: '' };
   let header: RunHeader | undefined;
   let prompt: readonly PromptToken[] = [];
   for await (const event of events) {
@@ -80,6 +80,7 @@ async function collect(events: AsyncIterable<RunEvent>) {
         break;
       case 'map':
         run.maps[event.map.tokenIndex] = event.map.values;
+        if (event.map.text) run.wordMaps[event.map.tokenIndex] = event.map.text.prompt;
         break;
       case 'end':
         run.end = event.end.reason;
@@ -112,7 +113,8 @@ async function compareWithRun(source: RunSource, runUrl: string) {
   const recorded = await openRun(runUrl);
   const { image, question } = recorded.header!;
   const live = await collect(source.ask({ image, text: question }, new AbortController().signal));
-  const differences = recorded.maps.map((values, i) => largestDifference(values, live.maps[i] ?? new Float32Array()));
+  const differencesOf = (of: 'maps' | 'wordMaps') =>
+    recorded[of].map((values, i) => largestDifference(values, live[of][i] ?? new Float32Array()));
   const logProbs = recorded.tokens.map(({ logProb }, i) => Math.abs(logProb - (live.tokens[i]?.logProb ?? 0)));
   return {
     question,
@@ -122,7 +124,9 @@ async function compareWithRun(source: RunSource, runUrl: string) {
     prompts: [recorded.prompt, live.prompt],
     words: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ word }) => word)),
     ends: [recorded.end, live.end],
-    mapDifference: Math.max(...differences),
+    mapDifference: Math.max(...differencesOf('maps')),
+    wordMaps: [recorded.wordMaps.length, live.wordMaps.length],
+    wordDifference: Math.max(0, ...differencesOf('wordMaps')),
     logProbDifference: Math.max(...logProbs),
   };
 }
