@@ -10,7 +10,14 @@ import type {
   RunImage,
 } from '../../src/contract/run';
 import { sha256Hex } from '../../src/contract/sha256';
-import { chooseHead, createHead, type HeadFiles, largestDifference } from '../../src/inference/head';
+import {
+  chooseHead,
+  createHead,
+  type Head,
+  type HeadFiles,
+  headNote,
+  largestDifference,
+} from '../../src/inference/head';
 import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
 import { createPictureClient } from '../../src/inference/picture-client';
 import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../../src/inference/runtime';
@@ -35,6 +42,7 @@ interface HeadSetup {
   readonly runtime: Runtime;
   readonly files: HeadFiles;
   readonly patches: FloatTensor;
+  readonly prompt: FloatTensor;
   readonly queries: FloatTensor;
   readonly hiddenSize: number;
 }
@@ -43,18 +51,34 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
   const manifest = await fetchManifest(modelUrl);
   const quiet = () => {};
   const files = await loadModelFiles(modelUrl, manifest, quiet, quiet);
-  const { graph, normGraph, weights, hiddenSize } = manifest.head;
-  const external = [{ path: 'fastrm.bin', data: files(weights) }];
+  const { graph, normGraph, weights, textWeights, hiddenSize } = manifest.head;
+  const headWith = (path: string) => {
+    return { name: graph, graph: files(graph), external: [{ path: 'fastrm.bin', data: files(path) }] };
+  };
   return {
     runtime: await loadRuntime(await planRuntime(choice), quiet),
     files: {
       norm: { name: normGraph, graph: files(normGraph) },
-      head: { name: graph, graph: files(graph), external },
+      head: headWith(weights),
+      text: headWith(textWeights ?? weights),
     },
     patches: noise(1, 576, hiddenSize),
+    prompt: noise(3, 12, hiddenSize),
     queries: noise(2, 100, hiddenSize),
     hiddenSize,
   };
+}
+
+type HeadOutput = Awaited<ReturnType<Head['maps']>>;
+
+/** Of patches and words; infinite if either output lacks the words. */
+function differenceOf(a: HeadOutput, b: HeadOutput): number {
+  if (a.prompt === undefined || b.prompt === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(largestDifference(a.patches.data, b.patches.data), largestDifference(a.prompt.data, b.prompt.data));
+}
+
+function spreadOf(values: Float32Array): number {
+  return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
 }
 
 async function fetchImage(url: string): Promise<RunImage> {
@@ -188,19 +212,21 @@ const tests = {
     return info && `${info.vendor} ${info.architecture} ${info.description}`.trim();
   },
 
-  /** Largest difference over 100 tokens x 576 patches. */
+  /** Largest difference over 100 tokens x 576 patches and 12 words. */
   async compareBackends() {
-    const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
+    const { runtime, files, patches, prompt, queries } = await openHeadSetup('webgpu');
     const webgpu = await createHead(runtime, files, 'webgpu');
     const wasm = await createHead(runtime, files, 'wasm');
     await webgpu.setImage(patches);
     await wasm.setImage(patches);
-    const { patches: actual } = await webgpu.maps(queries);
-    const { patches: expected } = await wasm.maps(queries);
+    await webgpu.setPrompt(prompt);
+    await wasm.setPrompt(prompt);
+    const [actual, expected] = [await webgpu.maps(queries), await wasm.maps(queries)];
     return {
       backends: [webgpu.backend, wasm.backend],
-      difference: largestDifference(actual.data, expected.data),
-      spread: expected.data.reduce((a, b) => Math.max(a, b)) - expected.data.reduce((a, b) => Math.min(a, b)),
+      difference: differenceOf(actual, expected),
+      spread: spreadOf(expected.patches.data),
+      wordSpread: spreadOf(expected.prompt!.data),
     };
   },
 
@@ -210,27 +236,45 @@ const tests = {
     return { backend: head.backend, note, threads: runtime.threads };
   },
 
+  /** Chooses a head whose weights for words are not finite. */
+  async chooseWithBrokenWords() {
+    const { runtime, files, patches, prompt, queries, hiddenSize } = await openHeadSetup('webgpu');
+    const external = files.text!.external!.map(({ path, data }) => ({ path, data: data.slice().fill(0xff, -4) }));
+    const chosen = await chooseHead(runtime, { ...files, text: { ...files.text!, external } }, hiddenSize);
+    await chosen.head.setImage(patches);
+    await chosen.head.setPrompt(prompt);
+    const output = await chosen.head.maps(queries);
+    return {
+      backend: chosen.head.backend,
+      note: headNote(chosen, runtime),
+      values: output.patches.data.length,
+      hasWords: output.prompt !== undefined,
+    };
+  },
+
   /** Destroys the device between two calls or during one, then creates a second head. */
   async loseDevice(when: 'between' | 'during') {
-    const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
+    const { runtime, files, patches, prompt, queries } = await openHeadSetup('webgpu');
     const head = await createHead(runtime, files, 'webgpu');
     await head.setImage(patches);
-    const { patches: before } = await head.maps(queries);
+    await head.setPrompt(prompt);
+    const before = await head.maps(queries);
     const backendBefore = head.backend;
     const device = runtime.device!;
     if (when === 'between') device.destroy();
     const call = head.maps(queries);
     if (when === 'during') device.destroy();
-    const { patches: after } = await call;
+    const after = await call;
     const second = await createHead(runtime, files, 'webgpu');
     await second.setImage(patches);
-    const { patches: again } = await second.maps(queries);
+    await second.setPrompt(prompt);
+    const again = await second.maps(queries);
     return {
       backends: [backendBefore, head.backend, second.backend],
       difference: Math.max(
-        largestDifference(before.data, after.data),
-        largestDifference(before.data, again.data),
-        largestDifference(before.data, (await head.maps(queries)).patches.data),
+        differenceOf(before, after),
+        differenceOf(before, again),
+        differenceOf(before, await head.maps(queries)),
       ),
       note: runtime.deviceNote,
     };

@@ -21,7 +21,7 @@ export type MethodId = (typeof methodIds)[number];
  * total. `probabilities`: of the prompt's tokens only, without a total, and only if the head has that output. `none`:
  * patches only.
  */
-export type WordValues = 'shares' | 'probabilities' | 'none';
+type WordValues = 'shares' | 'probabilities' | 'none';
 
 export interface MethodFacts {
   /** Display name. */

@@ -15,7 +15,7 @@ export interface HeadFiles {
 }
 
 /** The head's two outputs for T tokens. */
-export interface HeadOutput {
+interface HeadOutput {
   /** Probabilities [T, P] of the image's patches. */
   readonly patches: FloatTensor;
   /** Probabilities [T, m] of the prompt's text tokens; undefined if the head has none, or none that can be used. */
