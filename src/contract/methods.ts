@@ -17,7 +17,7 @@ export const methodIds = [
 export type MethodId = (typeof methodIds)[number];
 
 /**
- * `shares`: every map weighs the prompt's and the earlier answer's tokens in the unit of the patches, so that all have one
+ * `shares`: the prompt's and the earlier answer's tokens are weighed in the unit of the patches, so that all have one
  * total. `probabilities`: of the prompt's tokens only, without a total, and only if the head has that output. `none`:
  * patches only.
  */

@@ -38,6 +38,13 @@ export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
   );
 }
 
+/** What a map without values for words says. */
+const withoutWords = {
+  shares: 'This method found no relevancy here, on patches or on words.',
+  probabilities: 'The head gave no values for words here.',
+  none: undefined,
+} as const;
+
 function WordsOf({ shown, method }: { readonly shown: ShownComparison; readonly method: MethodId }) {
   const { run, selected, offers } = shown;
   const words = useMemo(() => promptRelevancy(run, selected, method), [run, selected, method]);
@@ -52,7 +59,7 @@ function WordsOf({ shown, method }: { readonly shown: ShownComparison; readonly 
         <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
       ) : (
         <p className="panel-text">
-          {isThere ? 'This method found no relevancy here, on patches or on words.' : (refusal ?? 'No map yet.')}
+          {isThere ? withoutWords[methods[method].words] : (refusal ?? 'No map yet.')}
         </p>
       )}
     </figure>
