@@ -58,9 +58,7 @@ function WordsOf({ shown, method }: { readonly shown: ShownComparison; readonly 
       {words ? (
         <ShadedWords words={words} prompt={run.prompt} answer={run.tokens} name={methods[method].name} />
       ) : (
-        <p className="panel-text">
-          {isThere ? withoutWords[methods[method].words] : (refusal ?? 'No map yet.')}
-        </p>
+        <p className="panel-text">{isThere ? withoutWords[methods[method].words] : (refusal ?? 'No map yet.')}</p>
       )}
     </figure>
   );
