@@ -16,7 +16,7 @@ export interface LoadedHead extends HeadReport {
 
 export interface HeadClient {
   load(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedHead>;
-  /** Sets the image's patch states [P, d], replacing the previous image. Copies the states, as do `setPrompt` and `maps`. */
+  /** Sets the image's patch states [P, d], replacing the previous image. Copies the states, as the image's methods do. */
   openImage(patchStates: StateRows): HeadImage;
   destroy(): void;
 }

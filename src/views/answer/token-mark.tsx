@@ -64,8 +64,8 @@ export interface MarkedTokens {
 }
 
 /**
- * Token marks from the first method in `among` that shares relevancy between the image and this run's words and has been
- * computed during this visit.
+ * Token marks from the first method in `among` that shares relevancy between the image and this run's words and has
+ * been computed during this visit.
  */
 export function useTokenMarks({ run }: Pick<ShownRun, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {

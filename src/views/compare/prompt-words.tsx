@@ -6,7 +6,7 @@ import { formatPercent, formatValue } from '../../text/number-format';
 import type { ShownComparison } from './use-shown-comparison';
 import './prompt-words.css';
 
-/** How strongly the selected tokens rest on the words of the prompt and, for most methods, of the answer before them. */
+/** How strongly the selected tokens rest on the words of the prompt and, by most methods, of the answer so far. */
 export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
   const { run, panels, selected } = shown;
   const weighing = panels.filter((method) => weighsWords(run, method));
