@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
 import { ask, boxOf, expect, holdBack, idle, openPage, openWithoutModel, selectedTokens, test, token } from './page';
-import { twoFramesRun } from './two-frames';
+import { type RunTexts, twoFramesRun } from './two-frames';
 
 /** FastRM and a method that costs almost nothing, for tests in which the method does not matter. */
 const quick = '&methods=fastrm,rollout';
@@ -313,6 +313,39 @@ test('the prompt’s words are shaded by relevancy, and a focused word shows its
   await page.keyboard.press('ArrowRight');
   await expect(words.getByRole('listitem').nth(1)).toBeFocused();
   await expect(page.locator('.words-readout').first()).toContainText('of the relevancy');
+});
+
+test('FastRM’s words have probabilities, without shares, and a head that gives none is said to', async ({ page }) => {
+  await openWithRandom(page);
+  const prompt = ['USER', ': What', ' is', ' in', ' the', ' middle', '?'];
+  const promptMaps = [
+    [0, 0.1, 0, 0.2, 0, 0.9, 0.05],
+    [0, 0.3, 0.1, 0.2, 0, 0.7, 0.05],
+  ];
+  const open = (texts: RunTexts) => {
+    const file = { name: 'a.run', mimeType: 'application/octet-stream', buffer: twoFramesRun(texts) };
+    return page.locator('input[type="file"]').setInputFiles(file);
+  };
+  const part = page.getByRole('region', { name: 'Prompt words' });
+  const words = page.getByRole('list', { name: 'Words weighed by FastRM' });
+  await open({ prompt, promptMaps });
+  await token(page, 0).click();
+  await expect(words.getByRole('listitem')).toHaveCount(prompt.length);
+  await expect(part.locator('.words-readout')).toHaveText('most: “middle” 0.90');
+  await token(page, 1).click({ modifiers: ['Shift'] });
+  await expect(words.getByRole('listitem', { name: 'middle, 0.80' })).toBeVisible();
+  await expect(part.locator('.words-head')).toHaveText(/probability of each word.*nothing about the answer/);
+  await expect(part).not.toContainText('%');
+  await expect(page.locator('.tokens .token-mark')).toHaveCount(0);
+
+  await words.getByRole('listitem').first().focus();
+  await page.keyboard.press('End');
+  await expect(words.getByRole('listitem').last()).toBeFocused();
+  await expect(part.locator('.words-readout')).toHaveText('“?” 0.05');
+
+  await open({ id: 'without-words', prompt });
+  await expect(part).toContainText('FastRM weighs only patches here: its head gives no values for words.');
+  await expect(words).toHaveCount(0);
 });
 
 test('a question asked here is answered and compared, with its costs as a chart and a table', async ({ page }) => {

@@ -109,10 +109,11 @@ test('the browser has a WebGPU adapter', async ({ page }) => {
   expect(await call(page, 'adapter')).toMatch(/swiftshader/i);
 });
 
-test('WebGPU computes the same maps as WASM', async ({ page }) => {
-  const { backends, difference, spread } = await call(page, 'compareBackends');
+test('WebGPU computes the same maps and words as WASM', async ({ page }) => {
+  const { backends, difference, spread, wordSpread } = await call(page, 'compareBackends');
   expect(backends).toEqual(['webgpu', 'wasm']);
   expect(spread, 'the maps are not flat').toBeGreaterThan(0.3);
+  expect(wordSpread, 'nor are the words').toBeGreaterThan(0.1);
   expect(difference).toBeLessThan(1e-3);
 });
 
@@ -120,6 +121,12 @@ test('a software adapter is used only on request', async ({ page }) => {
   expect(await call(page, 'choose', 'auto')).toMatchObject({ backend: 'wasm' });
   expect(await call(page, 'choose', 'webgpu')).toMatchObject({ backend: 'webgpu' });
   expect(await call(page, 'choose', 'wasm')).toMatchObject({ backend: 'wasm' });
+});
+
+test('unusable weights for words cost neither the maps nor WebGPU', async ({ page }) => {
+  const { note, ...rest } = await call(page, 'chooseWithBrokenWords');
+  expect(rest).toEqual({ backend: 'webgpu', values: 100 * 576, hasWords: false });
+  expect(note).toMatch(/^The head’s output for words cannot be used: .*NaN/);
 });
 
 for (const when of ['between', 'during'] as const) {
@@ -231,6 +238,8 @@ test('answers and maps match those saved by Python', async ({ page }) => {
       expect(actual![side], label).toBeCloseTo(expected![side], 6);
     // The page has fp16 weights and Python has float32 weights, so probabilities differ in the third decimal.
     expect(result.mapDifference, label).toBeLessThan(5e-3);
+    expect(result.wordMaps[1], label).toBe(result.wordMaps[0]);
+    expect(result.wordDifference, label).toBeLessThan(5e-3);
     expect(result.logProbDifference, label).toBeLessThan(2e-2);
   }
 });

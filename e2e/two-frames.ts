@@ -27,10 +27,15 @@ const alternative = new Struct<{ tokenId: Int32; text: Utf8; logProb: Float32 }>
   new Field('text', new Utf8()),
   new Field('logProb', new Float32()),
 ]);
+const promptToken = new Struct<{ tokenId: Int32; text: Utf8 }>([
+  new Field('tokenId', new Int32()),
+  new Field('text', new Utf8()),
+]);
 const floats = new List(new Field('item', new Float32()));
 const columns: Record<string, DataType> = {
   kind: new Utf8(),
   picture: new Binary(),
+  promptTokens: new List(new Field('item', promptToken)),
   states32: floats,
   index: new Int32(),
   tokenId: new Int32(),
@@ -40,6 +45,7 @@ const columns: Record<string, DataType> = {
   alternatives: new List(new Field('item', alternative)),
   queryState32: floats,
   map: floats,
+  mapPrompt: floats,
   mapBackend: new Utf8(),
   mapComputeMs: new Float64(),
   reason: new Utf8(),
@@ -55,8 +61,9 @@ function bump({ rows, cols }: typeof detail, peak: typeof peaks.detail): number[
   });
 }
 
-/** The texts of a run; by default, short ones. */
+/** The texts of a run, and what it says about them; by default, short ones. */
 export interface RunTexts {
+  readonly id?: string;
   readonly question?: string;
   /** One text per token. */
   readonly answer?: readonly string[];
@@ -64,6 +71,10 @@ export interface RunTexts {
   readonly name?: string;
   readonly model?: string;
   readonly preprocessing?: string;
+  /** The prompt's tokens; by default, the run has none. */
+  readonly prompt?: readonly string[];
+  /** For each token of the answer, the probability of each token of the prompt. */
+  readonly promptMaps?: readonly (readonly number[])[];
 }
 
 /** Returns a run file of a model with two frames: an unpadded detail frame, and a small overview padded to a square. */
@@ -71,6 +82,7 @@ export function twoFramesRun(texts: RunTexts = {}): Buffer {
   const { question = 'What is in the middle?', answer = ['blue', ' disk'], name = 'wide.png' } = texts;
   const { model = 'made-up/two-frames', preprocessing = 'split into tiles, plus the full image padded to a square' } =
     texts;
+  const { id = 'two-frames', prompt, promptMaps } = texts;
   const picture = diskPng(sizePx.width, sizePx.height, [40, 90, 170]);
   const patches = detail.rows * detail.cols + overview.rows * overview.cols;
   const map = [...bump(detail, peaks.detail), ...bump(overview, peaks.overview)];
@@ -79,17 +91,18 @@ export function twoFramesRun(texts: RunTexts = {}): Buffer {
     ...{ index, tokenId: index, text, word: index, logProb: -0.1 },
     alternatives: [{ tokenId: index, text, logProb: -0.1 }],
     queryState32: [0, 1],
-    ...{ map, mapBackend: 'python', mapComputeMs: 2 },
+    ...{ map, mapPrompt: promptMaps?.[index], mapBackend: 'python', mapComputeMs: 2 },
   });
   const rows: Record<string, unknown>[] = [
     { kind: 'image', picture },
     { kind: 'states', states32: Array.from({ length: patches * 2 }, (_, i) => i % 7) },
+    ...(prompt ? [promptRow(prompt)] : []),
     ...answer.map((text, index) => token(index, text)),
     { kind: 'end', reason: 'stop', answerMs: 20, firstTokenMs: 10 },
   ];
   const header = {
     formatVersion: 2,
-    id: 'two-frames',
+    id,
     createdAt: '2026-11-22T10:00:00Z',
     question,
     image: { mediaType: 'image/png', name, sha256: createHash('sha256').update(picture).digest('hex') },
@@ -144,4 +157,9 @@ export function twoFramesRun(texts: RunTexts = {}): Buffer {
   const table = new Table(Object.fromEntries(vectors));
   const schema = new Schema(table.schema.fields, new Map([['patchlight.run', JSON.stringify(header)]]));
   return Buffer.from(tableToIPC(new Table(schema, table.batches), 'stream'));
+}
+
+function promptRow(prompt: readonly string[]): Record<string, unknown> {
+  const promptTokens = prompt.map((text, tokenId) => ({ tokenId, text }));
+  return { kind: 'prompt', promptTokens, states32: prompt.flatMap(() => [1, 0]) };
 }

@@ -67,7 +67,7 @@ export async function measureHead(job: HeadJob): Promise<HeadTimes> {
     products.run({ query_states, patches_by_column: columns }, ['probabilities']);
 
   await head.setImage(image);
-  const map = await head.maps(one);
+  const { patches: map } = await head.maps(one);
   const reference = referenceMap(blob, one.data, image.data);
   const error = reference.reduce((max, value, i) => Math.max(max, Math.abs(value - map.data[i]!)), 0);
 

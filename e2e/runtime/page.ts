@@ -10,7 +10,14 @@ import type {
   RunImage,
 } from '../../src/contract/run';
 import { sha256Hex } from '../../src/contract/sha256';
-import { chooseHead, createHead, type HeadFiles, largestDifference } from '../../src/inference/head';
+import {
+  chooseHead,
+  createHead,
+  type Head,
+  type HeadFiles,
+  headNote,
+  largestDifference,
+} from '../../src/inference/head';
 import { fetchManifest, loadModelFiles } from '../../src/inference/model-files';
 import { createPictureClient } from '../../src/inference/picture-client';
 import { type BackendChoice, loadRuntime, planRuntime, type Runtime } from '../../src/inference/runtime';
@@ -35,6 +42,7 @@ interface HeadSetup {
   readonly runtime: Runtime;
   readonly files: HeadFiles;
   readonly patches: FloatTensor;
+  readonly prompt: FloatTensor;
   readonly queries: FloatTensor;
   readonly hiddenSize: number;
 }
@@ -43,18 +51,34 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
   const manifest = await fetchManifest(modelUrl);
   const quiet = () => {};
   const files = await loadModelFiles(modelUrl, manifest, quiet, quiet);
-  const { graph, normGraph, weights, hiddenSize } = manifest.head;
-  const external = [{ path: 'fastrm.bin', data: files(weights) }];
+  const { graph, normGraph, weights, textWeights, hiddenSize } = manifest.head;
+  const headWith = (path: string) => {
+    return { name: graph, graph: files(graph), external: [{ path: 'fastrm.bin', data: files(path) }] };
+  };
   return {
     runtime: await loadRuntime(await planRuntime(choice), quiet),
     files: {
       norm: { name: normGraph, graph: files(normGraph) },
-      head: { name: graph, graph: files(graph), external },
+      head: headWith(weights),
+      text: headWith(textWeights ?? weights),
     },
     patches: noise(1, 576, hiddenSize),
+    prompt: noise(3, 12, hiddenSize),
     queries: noise(2, 100, hiddenSize),
     hiddenSize,
   };
+}
+
+type HeadOutput = Awaited<ReturnType<Head['maps']>>;
+
+/** Of patches and words; infinite if either output lacks the words. */
+function differenceOf(a: HeadOutput, b: HeadOutput): number {
+  if (a.prompt === undefined || b.prompt === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(largestDifference(a.patches.data, b.patches.data), largestDifference(a.prompt.data, b.prompt.data));
+}
+
+function spreadOf(values: Float32Array): number {
+  return values.reduce((a, b) => Math.max(a, b)) - values.reduce((a, b) => Math.min(a, b));
 }
 
 async function fetchImage(url: string): Promise<RunImage> {
@@ -64,7 +88,7 @@ async function fetchImage(url: string): Promise<RunImage> {
 }
 
 async function collect(events: AsyncIterable<RunEvent>) {
-  const run = { tokens: [] as AnswerToken[], maps: [] as Float32Array[], end: '' };
+  const run = { tokens: [] as AnswerToken[], maps: [] as Float32Array[], wordMaps: [] as Float32Array[], end: '' };
   let header: RunHeader | undefined;
   let prompt: readonly PromptToken[] = [];
   for await (const event of events) {
@@ -80,6 +104,7 @@ async function collect(events: AsyncIterable<RunEvent>) {
         break;
       case 'map':
         run.maps[event.map.tokenIndex] = event.map.values;
+        if (event.map.text) run.wordMaps[event.map.tokenIndex] = event.map.text.prompt;
         break;
       case 'end':
         run.end = event.end.reason;
@@ -112,7 +137,8 @@ async function compareWithRun(source: RunSource, runUrl: string) {
   const recorded = await openRun(runUrl);
   const { image, question } = recorded.header!;
   const live = await collect(source.ask({ image, text: question }, new AbortController().signal));
-  const differences = recorded.maps.map((values, i) => largestDifference(values, live.maps[i] ?? new Float32Array()));
+  const differencesOf = (of: 'maps' | 'wordMaps') =>
+    recorded[of].map((values, i) => largestDifference(values, live[of][i] ?? new Float32Array()));
   const logProbs = recorded.tokens.map(({ logProb }, i) => Math.abs(logProb - (live.tokens[i]?.logProb ?? 0)));
   return {
     question,
@@ -122,7 +148,9 @@ async function compareWithRun(source: RunSource, runUrl: string) {
     prompts: [recorded.prompt, live.prompt],
     words: [recorded.tokens, live.tokens].map((tokens) => tokens.map(({ word }) => word)),
     ends: [recorded.end, live.end],
-    mapDifference: Math.max(...differences),
+    mapDifference: Math.max(...differencesOf('maps')),
+    wordMaps: [recorded.wordMaps.length, live.wordMaps.length],
+    wordDifference: Math.max(0, ...differencesOf('wordMaps')),
     logProbDifference: Math.max(...logProbs),
   };
 }
@@ -184,18 +212,21 @@ const tests = {
     return info && `${info.vendor} ${info.architecture} ${info.description}`.trim();
   },
 
-  /** Largest difference over 100 tokens x 576 patches. */
+  /** Largest difference over 100 tokens x 576 patches and 12 words. */
   async compareBackends() {
-    const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
+    const { runtime, files, patches, prompt, queries } = await openHeadSetup('webgpu');
     const webgpu = await createHead(runtime, files, 'webgpu');
     const wasm = await createHead(runtime, files, 'wasm');
     await webgpu.setImage(patches);
     await wasm.setImage(patches);
+    await webgpu.setPrompt(prompt);
+    await wasm.setPrompt(prompt);
     const [actual, expected] = [await webgpu.maps(queries), await wasm.maps(queries)];
     return {
       backends: [webgpu.backend, wasm.backend],
-      difference: largestDifference(actual.data, expected.data),
-      spread: expected.data.reduce((a, b) => Math.max(a, b)) - expected.data.reduce((a, b) => Math.min(a, b)),
+      difference: differenceOf(actual, expected),
+      spread: spreadOf(expected.patches.data),
+      wordSpread: spreadOf(expected.prompt!.data),
     };
   },
 
@@ -205,11 +236,28 @@ const tests = {
     return { backend: head.backend, note, threads: runtime.threads };
   },
 
+  /** Chooses a head whose weights for words are not finite. */
+  async chooseWithBrokenWords() {
+    const { runtime, files, patches, prompt, queries, hiddenSize } = await openHeadSetup('webgpu');
+    const external = files.text!.external!.map(({ path, data }) => ({ path, data: data.slice().fill(0xff, -4) }));
+    const chosen = await chooseHead(runtime, { ...files, text: { ...files.text!, external } }, hiddenSize);
+    await chosen.head.setImage(patches);
+    await chosen.head.setPrompt(prompt);
+    const output = await chosen.head.maps(queries);
+    return {
+      backend: chosen.head.backend,
+      note: headNote(chosen, runtime),
+      values: output.patches.data.length,
+      hasWords: output.prompt !== undefined,
+    };
+  },
+
   /** Destroys the device between two calls or during one, then creates a second head. */
   async loseDevice(when: 'between' | 'during') {
-    const { runtime, files, patches, queries } = await openHeadSetup('webgpu');
+    const { runtime, files, patches, prompt, queries } = await openHeadSetup('webgpu');
     const head = await createHead(runtime, files, 'webgpu');
     await head.setImage(patches);
+    await head.setPrompt(prompt);
     const before = await head.maps(queries);
     const backendBefore = head.backend;
     const device = runtime.device!;
@@ -219,13 +267,14 @@ const tests = {
     const after = await call;
     const second = await createHead(runtime, files, 'webgpu');
     await second.setImage(patches);
+    await second.setPrompt(prompt);
     const again = await second.maps(queries);
     return {
       backends: [backendBefore, head.backend, second.backend],
       difference: Math.max(
-        largestDifference(before.data, after.data),
-        largestDifference(before.data, again.data),
-        largestDifference(before.data, (await head.maps(queries)).data),
+        differenceOf(before, after),
+        differenceOf(before, again),
+        differenceOf(before, await head.maps(queries)),
       ),
       note: runtime.deviceNote,
     };
@@ -238,7 +287,7 @@ const tests = {
     const failure = await createHead(runtime, broken, backend).catch((error: unknown) => String(error));
     const head = await createHead(runtime, files, backend);
     await head.setImage(patches);
-    return { failure, values: (await head.maps(queries)).data.length };
+    return { failure, values: (await head.maps(queries)).patches.data.length };
   },
 
   /** Loads twice with the same source; the first load may fail. */

@@ -303,10 +303,14 @@ export interface components {
         /**
          * HeadFiles
          * @description The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which holds the external data of fastrm.onnx.
+         *
+         *     `textWeights` is fastrm-text.bin, the external data with which fastrm.onnx weighs the prompt's text tokens; null
+         *     if the head has none.
          */
         HeadFiles: {
             graph: components["schemas"]["HeadFile"];
             normGraph: components["schemas"]["HeadFile"];
+            textWeights?: components["schemas"]["HeadFile"] | null;
             weights: components["schemas"]["HeadFile"];
         };
         /**

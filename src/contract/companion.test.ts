@@ -28,6 +28,18 @@ test('a companion of an earlier version is accepted, without the facts that it d
   });
 });
 
+test('a head has weights for words only if the companion lists them', () => {
+  const file = (name: string) => ({ path: `head/${name}?sha256=${'5'.repeat(64)}`, bytes: 1, sha256: '5'.repeat(64) });
+  const files = { graph: file('fastrm.onnx'), normGraph: file('fastrm-norm.onnx'), weights: file('fastrm.bin') };
+  const facts = { teacher: 'none', labellingThreshold: 0.3, classificationThreshold: 0.4, hiddenSize: 32 };
+  const head = { name: 'h', revision: 'r', stage: 'post_norm', ...facts };
+  const parsed = (given: object) => parseCompanionModel({ ...earlier, head: { ...head, files: given } }).head?.files;
+  expect(parsed(files)?.textWeights).toBeNull();
+  expect(parsed({ ...files, textWeights: null })?.textWeights).toBeNull();
+  const textWeights = file('fastrm-text.bin');
+  expect(parsed({ ...files, textWeights })?.textWeights).toEqual(textWeights);
+});
+
 test('a fact that every version sends is required, and named if it is missing', () => {
   expect(() => parseCompanionModel({ ...earlier, hiddenSize: undefined })).toThrow(/hiddenSize/);
 });

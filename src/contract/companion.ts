@@ -18,7 +18,13 @@ const file = z.object({
 const head = z.object({
   ...headFields,
   hiddenSize: count,
-  files: z.object({ graph: file, normGraph: file, weights: file }),
+  files: z.object({
+    graph: file,
+    normGraph: file,
+    weights: file,
+    /** The graph's weights for the prompt's tokens; null if the head has none. */
+    textWeights: z._default(z.nullable(file), null),
+  }),
 });
 
 const calibration = z.object({ ...file.shape, n: count });

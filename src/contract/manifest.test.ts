@@ -36,6 +36,15 @@ test('rejects a file without a hash', () => {
   expect(() => parseManifest(manifest)).toThrow('no hash for head/fastrm-norm.onnx');
 });
 
+test('reads the head’s weights for words, if there are any, and requires their hash', () => {
+  expect(parseManifest(exampleManifest()).head.textWeights).toBeUndefined();
+  const manifest = exampleManifest();
+  manifest.head.textWeights = 'head/fastrm-text.bin';
+  expect(() => parseManifest(manifest)).toThrow('no hash for head/fastrm-text.bin');
+  manifest.files['head/fastrm-text.bin'] = { sha256: 'a'.repeat(64), bytes: 100 };
+  expect(parseManifest(manifest).head.textWeights).toBe('head/fastrm-text.bin');
+});
+
 test.each(['https://elsewhere.example/x.onnx', '/x.onnx', 'a/../../x.onnx'])(
   'rejects a path outside its folder: %s',
   (path) => {

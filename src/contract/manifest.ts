@@ -52,6 +52,8 @@ const head = z.object({
   /** Normalises an image's patches; runs once per image. */
   normGraph: relativePath,
   weights: relativePath,
+  /** The graph's weights for the prompt's tokens. */
+  textWeights: z.optional(relativePath),
   ...headFields,
   labellingThreshold: threshold,
   classificationThreshold: threshold,
@@ -128,6 +130,7 @@ function problemIn({ model, image, head, graphs, tokenizer, files, explain }: Mo
   if (rows * image.patchPx !== image.sizePx || cols * image.patchPx !== image.sizePx)
     return `a ${rows}x${cols} grid of ${image.patchPx} px patches does not fill ${image.sizePx} px`;
   const loadedAtStart = [...Object.values(graphs), head.graph, head.normGraph, head.weights, ...tokenizer];
+  if (head.textWeights !== undefined) loadedAtStart.push(head.textWeights);
   if (explain) loadedAtStart.push(explain.weights);
   const loadedLater = explain ? [explain.trace, ...Object.values(explain.graphs), explain.unembedding] : [];
   const unlisted = [

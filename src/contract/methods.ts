@@ -16,6 +16,13 @@ export const methodIds = [
 
 export type MethodId = (typeof methodIds)[number];
 
+/**
+ * `shares`: the prompt's and the earlier answer's tokens are weighed in the unit of the patches, so that all have one
+ * total. `probabilities`: of the prompt's tokens only, without a total, and only if the head has that output. `none`:
+ * patches only.
+ */
+type WordValues = 'shares' | 'probabilities' | 'none';
+
 export interface MethodFacts {
   /** Display name. */
   readonly name: string;
@@ -25,8 +32,8 @@ export interface MethodFacts {
   readonly kind: 'exact' | 'estimate' | 'control';
   /** `probability`: 0..1, comparable between maps. `magnitude`: at least 0, no unit, meaningful only within one map. */
   readonly values: 'probability' | 'magnitude';
-  /** Whether the method also gives relevancy values to the prompt tokens and the earlier answer tokens. */
-  readonly hasText: boolean;
+  /** What the method gives to words; a map holds it as its `text`. */
+  readonly words: WordValues;
   /** One sentence, shown on the page. */
   readonly description: string;
   readonly paper: string;
@@ -40,7 +47,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'hidden states',
     kind: 'estimate',
     values: 'probability',
-    hasText: false,
+    words: 'probabilities',
     description: 'A small head trained to predict Chefer’s maps from hidden states; needs no gradients.',
     paper: 'Ben Melech Stan et al. 2024',
   },
@@ -49,7 +56,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'gradients',
     kind: 'exact',
     values: 'magnitude',
-    hasText: true,
+    words: 'shares',
     description: 'Attention weighted by its gradient, accumulated over all layers. FastRM is trained on these maps.',
     paper: chefer,
   },
@@ -58,7 +65,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'gradients',
     kind: 'estimate',
     values: 'magnitude',
-    hasText: true,
+    words: 'shares',
     description: 'Estimates Chefer’s exact map with a cache: the prompt keeps the gradients of the first token.',
     paper: `${chefer}, as in lvlm-interpret`,
   },
@@ -67,7 +74,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'gradients',
     kind: 'exact',
     values: 'magnitude',
-    hasText: true,
+    words: 'shares',
     description: 'Last-layer attention, each attention head weighted by its mean gradient.',
     paper: 'Selvaraju et al. 2017',
   },
@@ -76,7 +83,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'gradients',
     kind: 'exact',
     values: 'magnitude',
-    hasText: false,
+    words: 'none',
     description: 'Patch features of a middle layer, each channel weighted by its mean positive gradient.',
     paper: 'Selvaraju et al. 2017',
   },
@@ -85,7 +92,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'gradients',
     kind: 'exact',
     values: 'magnitude',
-    hasText: false,
+    words: 'none',
     description:
       'Gradients of each layer’s own prediction of the token; attention heads that focus on text are left out.',
     paper: 'arXiv 2603.06302',
@@ -95,7 +102,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'hidden states',
     kind: 'exact',
     values: 'magnitude',
-    hasText: true,
+    words: 'shares',
     description: 'How strongly each patch’s hidden state predicts the token, minus what earlier tokens explain.',
     paper: 'Token activation map, ICCV 2025',
   },
@@ -104,7 +111,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'attention',
     kind: 'exact',
     values: 'magnitude',
-    hasText: true,
+    words: 'shares',
     description: 'Attention multiplied through all layers: a baseline that does not depend on which token was chosen.',
     paper: 'Abnar & Zuidema 2020',
   },
@@ -113,7 +120,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'attention',
     kind: 'exact',
     values: 'magnitude',
-    hasText: true,
+    words: 'shares',
     description: 'Last-layer attention, averaged over its heads: the simplest baseline.',
     paper: 'Vaswani et al. 2017',
   },
@@ -122,7 +129,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     from: 'nothing',
     kind: 'control',
     values: 'magnitude',
-    hasText: false,
+    words: 'none',
     description: 'The mean of five random maps: a control that every other method must beat.',
     paper: '',
   },

@@ -1,6 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type RecordBatch, Table, tableFromIPC, tableToIPC } from 'apache-arrow';
+import {
+  Field,
+  Float32,
+  List,
+  makeData,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  tableFromIPC,
+  tableToIPC,
+  vectorFromArray,
+} from 'apache-arrow';
 import { describe, expect, it } from 'vitest';
 import { imagesOf } from './run';
 import { openRunRows, type RunRow } from './run-rows';
@@ -147,6 +159,55 @@ describe('a run of two images', () => {
   it('may leave out all images, as a stream does', async () => {
     const rows = await rowsOf(rearranged(two, (batches) => batches.slice(2)));
     expect(rows[0]?.kind).toBe('states');
+  });
+});
+
+describe('maps over the words of the prompt', () => {
+  const recorded = fixture('random-weights.run');
+  const promptLength = 12;
+  const words = (token: number, count = promptLength) => Array.from({ length: count }, (_, at) => (token + at) / 32);
+
+  /** The recorded run with a column `mapPrompt`; `valuesOf` gives a token's values. */
+  function withWords(valuesOf: (token: number) => number[] | null): Uint8Array {
+    const { schema, batches } = tableFromIPC(recorded);
+    const type = new List(new Field('item', new Float32()));
+    const fields = [...schema.fields, new Field('mapPrompt', type, true)];
+    const wider = batches.map((batch) => {
+      const isToken = batch.getChild('kind')?.get(0) === 'token';
+      const cell = isToken ? valuesOf(batch.getChild('index')?.get(0)) : null;
+      const children = [...batch.data.children, vectorFromArray([cell], type).data[0]!];
+      return new RecordBatch(new Schema(fields), makeData({ type: new Struct(fields), length: 1, children }));
+    });
+    return tableToIPC(new Table(new Schema(fields, schema.metadata), wider), 'stream');
+  }
+  const mapsOf = async (bytes: Uint8Array) =>
+    (await rowsOf(bytes)).flatMap((row) => (row.kind === 'token' ? [row.map] : []));
+
+  it('have one probability per token of the prompt, and none for the answer', async () => {
+    const maps = await mapsOf(withWords((token) => words(token)));
+    expect(maps.map((map) => [...map!.text!.prompt])).toEqual([0, 1, 2, 3, 4, 5].map((token) => words(token)));
+    expect(maps.every((map) => map!.text!.answer.length === 0)).toBe(true);
+    expect(maps.map((map) => map!.values)).toEqual((await mapsOf(recorded)).map((map) => map!.values));
+  });
+
+  it('are absent if the run has no such column, or a token no value in it', async () => {
+    expect((await mapsOf(recorded)).map((map) => map!.text)).toEqual(Array.from({ length: 6 }, () => undefined));
+    const some = await mapsOf(withWords((token) => (token === 2 ? words(2) : null)));
+    expect(some.map((map) => map!.text?.prompt.length)).toEqual([
+      undefined,
+      undefined,
+      12,
+      ...Array(3).fill(undefined),
+    ]);
+  });
+
+  it.each([
+    ['another length than the prompt', words(1, 11), 'expected 12 values as in the prompt, got 11'],
+    ['values above 1', words(30), 'expected probabilities, got 1.03125'],
+    ['values that are not finite', words(1).fill(Number.NaN, 3, 4), 'expected probabilities, got NaN'],
+  ])('are refused with %s', async (_name, values, message) => {
+    const bytes = withWords((token) => (token === 1 ? values : words(token)));
+    await expect(rowsOf(bytes)).rejects.toThrow(`Map of token 1 over the prompt: ${message}`);
   });
 });
 

@@ -3,7 +3,8 @@
 // The schema's metadata holds the header as JSON under `patchlight.run`. Each row is its own record batch, so tokens
 // can be read as they arrive. The rows come in the order `queued`*, `image`*, `states`, `prompt`, `token`*, `end`;
 // docs/protocol.md describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16
-// range. Streams that were asked for unembedding rows have two more columns.
+// range. Streams that were asked for unembedding rows have two more columns. Recorded runs whose head also weighs the
+// prompt's tokens have `mapPrompt`.
 //
 //   openRunRows -> rows (typed, in order, shapes checked) -> parseRunStream: a recorded run's events
 //                                                         -> the companion source: maps computed from the states
@@ -11,7 +12,7 @@
 import * as z from 'zod/mini';
 import { formatCount } from '../text/number-format';
 import { type ArrowBytes, type ArrowReader, type Broken, headerText, openArrow, readRows } from './arrow-rows';
-import { type AnswerToken, imagesOf, type MapBackend, type PromptToken, type RunEnd } from './run';
+import { type AnswerToken, imagesOf, type MapBackend, type PromptToken, type RunEnd, type TextRelevancy } from './run';
 import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
 const metadataKey = 'patchlight.run';
@@ -27,6 +28,8 @@ interface RecordedMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
+  /** Undefined if the head has no output for the prompt's tokens. */
+  readonly text?: TextRelevancy;
 }
 
 export type RunRow =
@@ -100,6 +103,7 @@ const cells = z.discriminatedUnion('kind', [
     queryState: halfs,
     queryState32: floats,
     map: floats,
+    mapPrompt: floats,
     mapBackend: z.nullish(backend),
     mapComputeMs: z.nullish(milliseconds),
     unembedding: halfs,
@@ -126,6 +130,7 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
   const d = header.model.hiddenSize;
   let last: Kind | undefined;
   let hasStates = false;
+  let promptCount = 0;
   let tokenCount = 0;
   let imageCount = 0;
   for await (const row of readRows(reader, 'this run', parseCells)) {
@@ -148,6 +153,7 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
         break;
       case 'prompt': {
         const tokens = row.promptTokens;
+        promptCount = tokens.length;
         const states = stateRows('Prompt states', row.states, row.states32, tokens.length, d);
         const unembedding = unembeddingRows('Unembedding of the prompt', row, tokens.length, d);
         yield { kind: 'prompt', tokens, states, unembedding };
@@ -158,7 +164,8 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
         tokenCount += 1;
         const queryState = stateRows(`Query state of token ${row.index}`, row.queryState, row.queryState32, 1, d);
         const unembedding = unembeddingRows(`Unembedding of token ${row.index}`, row, 1, d);
-        yield { kind: 'token', token: answerToken(row), queryState, map: recordedMap(row, patches), unembedding };
+        const map = recordedMap(row, patches, promptCount);
+        yield { kind: 'token', token: answerToken(row), queryState, map, unembedding };
         break;
       }
       case 'end': {
@@ -215,14 +222,28 @@ function answerToken({ index, tokenId, text, word, logProb, alternatives }: Toke
   return { index, tokenId, text, word, logProb, alternatives };
 }
 
-function recordedMap({ index, map, mapBackend, mapComputeMs }: TokenCells, patches: number): RecordedMap | undefined {
+function recordedMap(
+  { index, map, mapPrompt, mapBackend, mapComputeMs }: TokenCells,
+  patches: number,
+  promptTokens: number,
+): RecordedMap | undefined {
   if (!map || !mapBackend || typeof mapComputeMs !== 'number') return undefined;
-  ensureLength(`Map of token ${index}`, map.length, patches);
-  const invalid = map.find((value) => !(value >= 0 && value <= 1));
-  if (invalid !== undefined) throw new Error(`Map of token ${index}: expected probabilities, got ${invalid}`);
-  return { values: map.slice(), backend: mapBackend, computeMs: mapComputeMs };
+  const values = probabilities(`Map of token ${index}`, map, patches, 'header');
+  const recorded = { values, backend: mapBackend, computeMs: mapComputeMs };
+  if (!mapPrompt) return recorded;
+  const prompt = probabilities(`Map of token ${index} over the prompt`, mapPrompt, promptTokens, 'prompt');
+  return { ...recorded, text: { prompt, answer: new Float32Array() } };
 }
 
-function ensureLength(what: string, actual: number, expected: number): void {
-  if (actual !== expected) throw new Error(`${what}: expected ${expected} values as in the header, got ${actual}`);
+function probabilities(what: string, values: Float32Array, count: number, source: LengthSource): Float32Array {
+  ensureLength(what, values.length, count, source);
+  const invalid = values.find((value) => !(value >= 0 && value <= 1));
+  if (invalid !== undefined) throw new Error(`${what}: expected probabilities, got ${invalid}`);
+  return values.slice();
+}
+
+type LengthSource = 'header' | 'prompt';
+
+function ensureLength(what: string, actual: number, expected: number, source: LengthSource = 'header'): void {
+  if (actual !== expected) throw new Error(`${what}: expected ${expected} values as in the ${source}, got ${actual}`);
 }

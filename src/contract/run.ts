@@ -123,7 +123,7 @@ export interface RelevancyMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
-  /** Relevancy of the text tokens in the unit of `values`, if the method provides it. */
+  /** Relevancy of the text tokens in the unit of `values`, if the method, or the head of FastRM, provides it. */
   readonly text?: TextRelevancy;
   /**
    * DEX-AR's grounding weight: 0 for a token that attends only to text, and higher the more the token attends to the
@@ -132,7 +132,11 @@ export interface RelevancyMap {
   readonly grounding?: number;
 }
 
-/** `prompt` [m] has one value per text token of the prompt; `answer` [t] has one value per earlier answer token. */
+/**
+ * `prompt` [m] has one value per text token of the prompt; `answer` [t] has one value per earlier answer token.
+ * FastRM's head says nothing about earlier answer tokens, so its `answer` is empty. Its probabilities for the prompt are trained
+ * apart from those for the patches: the two have no common total.
+ */
 export interface TextRelevancy {
   readonly prompt: Float32Array;
   readonly answer: Float32Array;

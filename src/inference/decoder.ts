@@ -53,10 +53,16 @@ export function createDecoder(embedGraph: Graph, decoderGraph: Graph, model: Mod
 
 /** [1, a + b, d] */
 export function concatenate(a: FloatTensor, b: FloatTensor): FloatTensor {
+  const { data } = joinRows(a, b);
+  return { data, dims: [1, a.dims[1]! + b.dims[1]!, a.dims[2]!] };
+}
+
+/** [a + b, d] */
+export function joinRows(a: FloatTensor, b: FloatTensor): FloatTensor {
   const data = new Float32Array(a.data.length + b.data.length);
   data.set(a.data);
   data.set(b.data, a.data.length);
-  return { data, dims: [1, a.dims[1]! + b.dims[1]!, a.dims[2]!] };
+  return { data, dims: [a.dims[0]! + b.dims[0]!, a.dims[1]!] };
 }
 
 /** Rows `from` to `to` (exclusive) of [n, d]. */

@@ -4,10 +4,10 @@ import type { ExplainFacts, ModelManifest } from '../contract/manifest';
 import type { AnswerToken, ImageGeometry, PromptToken, RelevancyMap, RunEnd } from '../contract/run';
 import { macrotask } from '../workers/macrotask';
 import { placePiece } from './answer-text';
-import { createDecoder, type DecoderStep, rowsOf } from './decoder';
+import { createDecoder, type DecoderStep, joinRows, rowsOf } from './decoder';
 import { createExplainer, type Explainer } from './explainer';
 import { createGraph } from './graph';
-import { chooseHead, type Head } from './head';
+import { chooseHead, type Head, headNote } from './head';
 import { createImageEmbedder, type HashedImage } from './image-embedder';
 import { mostLikely } from './log-probabilities';
 import type { ModelFiles } from './model-files';
@@ -57,12 +57,19 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
   const vision = await graph(graphs.vision);
   const decoder = createDecoder(await graph(graphs.embed), await graph(graphs.decoder), manifest.model);
   const embedImage = createImageEmbedder(vision, decoder, tokenizer, manifest.image);
-  const weights = { path: fileName(headFacts.weights), data: files(headFacts.weights) };
+  // The graph refers to the weights by file name only.
+  const headWith = (weights: string) => ({
+    name: headFacts.graph,
+    graph: files(headFacts.graph),
+    external: [{ path: fileName(headFacts.weights), data: files(weights) }],
+  });
   const headFiles = {
     norm: { name: headFacts.normGraph, graph: files(headFacts.normGraph) },
-    head: { name: headFacts.graph, graph: files(headFacts.graph), external: [weights] },
+    head: headWith(headFacts.weights),
+    text: headFacts.textWeights === undefined ? undefined : headWith(headFacts.textWeights),
   };
-  const { head, note } = await chooseHead(runtime, headFiles, headFacts.hiddenSize);
+  const chosen = await chooseHead(runtime, headFiles, headFacts.hiddenSize);
+  const { head } = chosen;
 
   interface ReadImage {
     readonly key: string;
@@ -105,6 +112,9 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
     const room = maxPositions - read.step.state.length - promptIds.length;
     const limit = Math.min(maxNewTokens ?? manifest.prompt.maxNewTokens, manifest.prompt.maxNewTokens, room);
     let step = await decoder.read(read.step.state, await decoder.embed(promptIds));
+    // In the order of the `prompt` event: the tokens before the image, then those after it.
+    const beforeImage = rowsOf(read.step.hiddenStates, 0, tokenizer.before.length);
+    await head.setPrompt(joinRows(beforeImage, step.hiddenStates));
     let word = -1;
     for (let index = 0; index < limit; index++) {
       const likely = mostLikely(step.logits, alternativeCount);
@@ -139,7 +149,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       return head.backend;
     },
     get note() {
-      return head.backend === 'wasm' ? (note ?? runtime.deviceNote) : undefined;
+      return headNote(chosen, runtime);
     },
     answer,
     createExplainer: (facts, explainFiles) =>
@@ -149,9 +159,17 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
 
 async function mapOf(head: Head, queryState: Parameters<Head['maps']>[0], tokenIndex: number): Promise<RelevancyMap> {
   const from = performance.now();
-  const { data } = await head.maps(queryState);
+  const { patches, prompt } = await head.maps(queryState);
   const computeMs = performance.now() - from;
-  return { method: 'fastrm', tokenIndex, values: data, backend: head.backend, computeMs };
+  const text = prompt && { prompt: prompt.data, answer: new Float32Array() };
+  return {
+    method: 'fastrm',
+    tokenIndex,
+    values: patches.data,
+    backend: head.backend,
+    computeMs,
+    ...(text && { text }),
+  };
 }
 
 const fileName = (path: string) => path.split('/').at(-1) ?? path;

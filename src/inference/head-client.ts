@@ -16,12 +16,14 @@ export interface LoadedHead extends HeadReport {
 
 export interface HeadClient {
   load(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedHead>;
-  /** Sets the image's patch states [P, d], replacing the previous image. Copies the states, as does `maps`. */
+  /** Sets the image's patch states [P, d], replacing the previous image. Copies the states, as the image's methods do. */
   openImage(patchStates: StateRows): HeadImage;
   destroy(): void;
 }
 
 interface HeadImage {
+  /** Sets the states [m, d] of the prompt's text tokens, for a head that also weighs these. */
+  setPrompt(promptStates: StateRows): void;
   /** Rejects once another image has been opened. */
   maps(queryStates: StateRows): Promise<HeadMaps>;
 }
@@ -47,10 +49,17 @@ export function createHeadClient(onDeath: (reason: string) => void): HeadClient 
       const image = images;
       const patchStates = copyOf(states);
       const opened = link.request('image', { image, patchStates }, { transfer: [patchStates.values.buffer] });
-      opened.catch(() => {}); // `maps` rejects with the same error
+      let ready: Promise<unknown> = opened;
+      ready.catch(() => {}); // `maps` rejects with the same error
       return {
+        setPrompt(states) {
+          const promptStates = copyOf(states);
+          const prompted = link.request('prompt', { image, promptStates }, { transfer: [promptStates.values.buffer] });
+          ready = Promise.all([opened, prompted]);
+          ready.catch(() => {});
+        },
         async maps(queries) {
-          await opened;
+          await ready;
           const queryStates = copyOf(queries);
           return link.request('maps', { image, queryStates }, { transfer: [queryStates.values.buffer] });
         },

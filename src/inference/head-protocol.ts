@@ -10,6 +10,8 @@ export interface HeadLoadRequest {
   readonly graph: ModelFile;
   readonly normGraph: ModelFile;
   readonly weights: ModelFile;
+  /** Null if the head has no output for words. */
+  readonly textWeights: ModelFile | null;
   readonly hiddenSize: number;
   readonly backend: BackendChoice;
   /** Fewer threads than the browser allows. */
@@ -19,13 +21,15 @@ export interface HeadLoadRequest {
 /** Where maps are computed. */
 export interface HeadReport {
   readonly backend: Backend;
-  /** Why WebGPU is not used although it was an option. */
+  /** Why WebGPU or the head's output for words is not used although it was an option. */
   readonly note: string | undefined;
 }
 
 /** Probabilities [T, P], and the total time that the head took. */
 export interface HeadMaps extends HeadReport {
   readonly values: Float32Array;
+  /** Probabilities [T, m] of the prompt's text tokens, if the head has a usable output for them. */
+  readonly promptValues: Float32Array | undefined;
   readonly tokens: number;
   readonly computeMs: number;
 }
@@ -34,5 +38,7 @@ export interface HeadProtocol {
   load: { request: HeadLoadRequest; events: LoadProgress; response: HeadReport };
   /** `image` identifies the image that the patches belong to; it replaces the previous image. */
   image: { request: { readonly image: number; readonly patchStates: StateRows }; response: undefined };
+  /** The prompt about this image; it replaces the previous prompt. */
+  prompt: { request: { readonly image: number; readonly promptStates: StateRows }; response: undefined };
   maps: { request: { readonly image: number; readonly queryStates: StateRows }; response: HeadMaps };
 }

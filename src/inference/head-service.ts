@@ -2,10 +2,10 @@
 import { widenHalfs } from '../contract/half-floats';
 import type { StateRows } from '../contract/run-rows';
 import type { Handlers } from '../workers/worker-service';
-import { type ChosenHead, chooseHead, type HeadFiles } from './head';
+import { type ChosenHead, chooseHead, type HeadFiles, headNote } from './head';
 import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
 import { createLoadReport, type LoadProgress } from './load-progress';
-import { loadModelFiles } from './model-files';
+import { loadModelFiles, type ModelFile } from './model-files';
 import { loadRuntime, planRuntime, type Runtime } from './runtime';
 import type { FloatTensor } from './tensor';
 
@@ -24,6 +24,9 @@ export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadProt
     if (loaded === undefined) throw new Error('states arrived before the head was loaded');
     return loaded;
   };
+  const ensureImage = (requested: number) => {
+    if (image !== requested) throw new Error(`image ${requested} is no longer the head's image`);
+  };
 
   return {
     async load(request, { emit }) {
@@ -41,10 +44,16 @@ export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadProt
       image = request.image;
       return undefined;
     },
+    async prompt(request) {
+      ensureImage(request.image);
+      await ensureLoaded().head.setPrompt(tensorOf(request.promptStates));
+      return undefined;
+    },
     async maps(request, { handOver }) {
-      if (image !== request.image) throw new Error(`image ${request.image} is no longer the head's image`);
+      ensureImage(request.image);
       const maps = await mapsOf(ensureLoaded(), request.queryStates);
       handOver(maps.values.buffer);
+      if (maps.promptValues) handOver(maps.promptValues.buffer);
       return maps;
     },
   };
@@ -53,14 +62,14 @@ export function createHeadHandlers(load: LoadHead = loadHead): Handlers<HeadProt
 async function mapsOf(loaded: LoadedHead, queryStates: StateRows): Promise<HeadMaps> {
   const queries = tensorOf(queryStates);
   const from = performance.now();
-  const { data } = await loaded.head.maps(queries);
+  const { patches, prompt } = await loaded.head.maps(queries);
   const computeMs = performance.now() - from;
-  return { values: data, tokens: queryStates.rows, computeMs, ...reportOf(loaded) };
+  const values = { values: patches.data, promptValues: prompt?.data };
+  return { ...values, tokens: queryStates.rows, computeMs, ...reportOf(loaded) };
 }
 
-function reportOf({ head, note, runtime }: LoadedHead): HeadReport {
-  const { backend } = head;
-  return { backend, note: backend === 'wasm' ? (note ?? runtime.deviceNote) : undefined };
+function reportOf({ head, note, textProblem, runtime }: LoadedHead): HeadReport {
+  return { backend: head.backend, note: headNote({ head, note, textProblem }, runtime) };
 }
 
 function tensorOf({ values, rows, cols }: StateRows): FloatTensor {
@@ -68,9 +77,9 @@ function tensorOf({ values, rows, cols }: StateRows): FloatTensor {
 }
 
 async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedHead> {
-  const { baseUrl, graph, normGraph, weights, hiddenSize, backend, maxThreads } = request;
+  const { baseUrl, graph, normGraph, weights, textWeights, hiddenSize, backend, maxThreads } = request;
   const plan = await planRuntime(backend, maxThreads);
-  const entries = [graph, normGraph, weights];
+  const entries = [graph, normGraph, weights, ...(textWeights ? [textWeights] : [])];
   const totalBytes = plan.bundle.bytes + entries.reduce((sum, { bytes }) => sum + bytes, 0);
   const report = createLoadReport(totalBytes, onProgress);
   const runtime = await loadRuntime(plan, report.onBytes, report.show);
@@ -83,10 +92,15 @@ async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadPro
   report.start('the FastRM head, into memory', runtime.threads);
   // The graph refers to the weights by file name only.
   const weightsName = new URL(weights.path, baseUrl).pathname.split('/').at(-1) ?? '';
-  const external = [{ path: weightsName, data: files(weights.path) }];
+  const withWeights = ({ path }: ModelFile) => ({
+    name: graph.path,
+    graph: files(graph.path),
+    external: [{ path: weightsName, data: files(path) }],
+  });
   const headFiles: HeadFiles = {
     norm: { name: normGraph.path, graph: files(normGraph.path) },
-    head: { name: graph.path, graph: files(graph.path), external },
+    head: withWeights(weights),
+    text: textWeights ? withWeights(textWeights) : undefined,
   };
   return { ...(await chooseHead(runtime, headFiles, hiddenSize)), runtime };
 }

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-web';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createHead, type Head } from './head';
 import { createRuntime } from './runtime';
 
@@ -55,6 +55,27 @@ function paperProbabilities(): number[] {
   });
 }
 
+// The second set of weights is made in its folded form, so that its reference shares nothing with the folding.
+const promptCount = 7;
+const words = states(promptCount);
+const text = { M: matrix(d, d, 0.1), v: vector(d, 0.4), w: vector(d, 0.4), s: -1.5 };
+
+/** p = sigmoid(n_q M n_j + v n_j + w n_q + s), one product after the other, of the normalised states n. */
+function wordProbabilities(): number[] {
+  return queries.flatMap((query) => {
+    const n_q = normalised(query);
+    return words.map((word) => {
+      const n_j = normalised(word);
+      let logit = text.s;
+      for (let i = 0; i < d; i++) {
+        logit += text.v[i]! * n_j[i]! + text.w[i]! * n_q[i]!;
+        for (let k = 0; k < d; k++) logit += n_q[i]! * text.M[i]![k]! * n_j[k]!;
+      }
+      return 1 / (1 + Math.exp(-logit));
+    });
+  });
+}
+
 /** fastrm.bin: M [d, d] in fp16, then v, w, scale, s in fp32; folded in float64 and rounded once. */
 function foldedWeights(change = (rest: Float32Array) => rest): Uint8Array {
   const c_q = W_q.map((row, i) => dot(row, shift) + b_q[i]!);
@@ -71,10 +92,20 @@ function foldedWeights(change = (rest: Float32Array) => rest): Uint8Array {
   );
   const w = Array.from({ length: d }, (_, j) => dot(Float64Array.from(c_k), column(Q, j)));
   const s = c_q.reduce((sum, c, i) => sum + c * c_k[i]! * root, 0);
+  return weightFile(M, v, w, s, change);
+}
+
+function weightFile(
+  M: ArrayLike<number>,
+  v: ArrayLike<number>,
+  w: ArrayLike<number>,
+  s: number,
+  change = (rest: Float32Array) => rest,
+): Uint8Array {
   const scale = 2 ** -10;
-  const rest = change(Float32Array.from([...v, ...w, scale, s]));
+  const rest = change(Float32Array.from([...Array.from(v), ...Array.from(w), scale, s]));
   const bytes = new Uint8Array(d * d * 2 + rest.byteLength);
-  bytes.set(new Uint8Array(Float16Array.from(M, (m) => m / scale).buffer));
+  bytes.set(new Uint8Array(Float16Array.from(Array.from(M), (m) => m / scale).buffer));
   bytes.set(new Uint8Array(rest.buffer), d * d * 2);
   return bytes;
 }
@@ -84,11 +115,23 @@ const graph = (file: string) => new Uint8Array(readFileSync(new URL(`fixtures/he
 
 let head: Head;
 
-function headOf(weights: Uint8Array): Promise<Head> {
-  const external = [{ path: 'fastrm.bin', data: weights }];
+const textWeights = (change?: (rest: Float32Array) => Float32Array) =>
+  weightFile(
+    text.M.flatMap((row) => [...row]),
+    text.v,
+    text.w,
+    text.s,
+    change,
+  );
+
+function headOf(weights: Uint8Array, ofText?: Uint8Array): Promise<Head> {
+  const graphWith = (name: string, data: Uint8Array) => {
+    return { name, graph: graph('fastrm.onnx'), external: [{ path: 'fastrm.bin', data }] };
+  };
   const files = {
     norm: { name: 'norm', graph: graph('fastrm-norm.onnx') },
-    head: { name: 'head', graph: graph('fastrm.onnx'), external },
+    head: graphWith('head', weights),
+    text: ofText && graphWith('text', ofText),
   };
   return createHead(createRuntime(ort, { threads: 1 }), files, 'wasm');
 }
@@ -104,7 +147,9 @@ test('refuses a token before an image is set', async () => {
 
 test("gives the paper's probabilities for a batch of tokens", async () => {
   await head.setImage(flat(patches));
-  const { data, dims } = await head.maps(flat(queries));
+  const { patches: map, prompt } = await head.maps(flat(queries));
+  const { data, dims } = map;
+  expect(prompt).toBeUndefined();
   expect(dims).toEqual([queryCount, patchCount]);
   const expected = paperProbabilities();
   expect(Math.max(...expected) - Math.min(...expected), 'the maps are not flat').toBeGreaterThan(0.9);
@@ -114,17 +159,17 @@ test("gives the paper's probabilities for a batch of tokens", async () => {
 
 test('computes the same map for a single token as in a batch', async () => {
   await head.setImage(flat(patches));
-  const batch = await head.maps(flat(queries));
-  const single = await head.maps(flat(queries.slice(3, 4)));
+  const { patches: batch } = await head.maps(flat(queries));
+  const { patches: single } = await head.maps(flat(queries.slice(3, 4)));
   const row = batch.data.slice(3 * patchCount, 4 * patchCount);
   for (const [i, value] of row.entries()) expect(single.data[i]).toBeCloseTo(value, 5);
 });
 
 test('uses the most recently set image', async () => {
   await head.setImage(flat(patches));
-  const first = await head.maps(flat(queries));
+  const { patches: first } = await head.maps(flat(queries));
   await head.setImage(flat([...patches].reverse()));
-  const second = await head.maps(flat(queries));
+  const { patches: second } = await head.maps(flat(queries));
   expect(second.data[0]).toBeCloseTo(first.data[patchCount - 1]!, 5);
 });
 
@@ -136,4 +181,53 @@ test.for([
   await broken.setImage(flat(patches));
   await expect(broken.maps(flat(queries))).rejects.toThrow(/Its training has probably failed.*another head.*holds/s);
   await expect(broken.maps(flat(queries))).rejects.toThrow(problem);
+});
+
+describe('the output for words', () => {
+  test("gives the formula's probabilities, next to unchanged ones for the patches", async () => {
+    const both = await headOf(foldedWeights(), textWeights());
+    await both.setImage(flat(patches));
+    await both.setPrompt(flat(words));
+    const { patches: map, prompt } = await both.maps(flat(queries));
+    expect(prompt?.dims).toEqual([queryCount, promptCount]);
+    const expected = wordProbabilities();
+    expect(Math.max(...expected) - Math.min(...expected), 'the words differ').toBeGreaterThan(0.9);
+    // M rounded to fp16, as above.
+    for (const [i, value] of expected.entries()) expect(Math.abs(prompt!.data[i]! - value)).toBeLessThan(2e-3);
+    await head.setImage(flat(patches));
+    expect(map.data).toEqual((await head.maps(flat(queries))).patches.data);
+    expect(both.textProblem).toBeUndefined();
+  });
+
+  test('belongs to the last prompt about this image', async () => {
+    const both = await headOf(foldedWeights(), textWeights());
+    await both.setImage(flat(patches));
+    expect((await both.maps(flat(queries))).prompt, 'no prompt yet').toBeUndefined();
+    await both.setPrompt(flat(words));
+    const { prompt: first } = await both.maps(flat(queries));
+    await both.setPrompt(flat([...words].reverse()));
+    const { prompt: second } = await both.maps(flat(queries));
+    expect(second!.data[0]).toBeCloseTo(first!.data[promptCount - 1]!, 5);
+    await both.setImage(flat(patches));
+    expect((await both.maps(flat(queries))).prompt, 'of the previous image').toBeUndefined();
+  });
+
+  test.for([
+    ['0 everywhere', () => textWeights((rest) => rest.fill(-1e6, -1)), 'holds 35 zeros'],
+    ['not finite', () => textWeights((rest) => rest.fill(Number.NaN, -1)), 'holds NaN'],
+    ['made from a file that is too short', () => textWeights().subarray(0, 64), ''],
+  ] as const)('is left out with a reason if it is %s; the patches keep their map', async ([, weights, problem]) => {
+    const both = await headOf(foldedWeights(), weights());
+    await both.setImage(flat(patches));
+    await both.setPrompt(flat(words));
+    await head.setImage(flat(patches));
+    const { patches: expected } = await head.maps(flat(queries));
+    for (let i = 0; i < 2; i++) {
+      const { patches: map, prompt } = await both.maps(flat(queries));
+      expect(map.data).toEqual(expected.data);
+      expect(prompt).toBeUndefined();
+    }
+    expect(both.textProblem).toContain('output for words cannot be used');
+    expect(both.textProblem).toContain(problem);
+  });
 });

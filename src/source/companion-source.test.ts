@@ -33,7 +33,12 @@ const head = {
   labellingThreshold: 0.3,
   classificationThreshold: 0.4,
   hiddenSize: 32,
-  files: { graph: file('fastrm.onnx'), normGraph: file('fastrm-norm.onnx'), weights: file('fastrm.bin') },
+  files: {
+    graph: file('fastrm.onnx'),
+    normGraph: file('fastrm-norm.onnx'),
+    weights: file('fastrm.bin'),
+    textWeights: null,
+  },
 };
 const model: CompanionModel = {
   name: 'random-weights',
@@ -103,28 +108,42 @@ function companionOf(change: Partial<Companion> = {}): Companion {
   return companion;
 }
 
-/** A head that fills each map with the first value of its query state; `delayMs` lets tokens queue up. */
-function headOf({ delayMs = 0, isRestarted = false } = {}) {
+/**
+ * A head that fills each map with the first value of its query state, and, with `hasText`, the words' values with the
+ * second; `delayMs` lets tokens queue up.
+ */
+function headOf({ delayMs = 0, isRestarted = false, hasText = false } = {}) {
   const batches: number[] = [];
   const seen: StateRows[] = [];
+  const prompts: StateRows[] = [];
+  const loads: Parameters<HeadClient['load']>[0][] = [];
+  let note: string | undefined;
   let die = (_reason: string) => {};
   let failure: string | undefined;
   const createHead = (onDeath: (reason: string) => void): HeadClient => {
     die = onDeath;
     return {
-      load: async (_request, onProgress) => {
+      load: async (request, onProgress) => {
+        loads.push(request);
         onProgress({ loadedBytes: 1, totalBytes: 2, what: 'the FastRM head' });
         return { backend: 'wasm', note: undefined, isRestarted };
       },
       openImage(patchStates) {
         seen.push(patchStates);
+        let words = 0;
         return {
+          setPrompt(states) {
+            prompts.push(states);
+            if (hasText) words = states.rows;
+          },
           async maps({ values, rows, cols }) {
             await new Promise((resolve) => setTimeout(resolve, delayMs));
             if (failure !== undefined) throw new Error(failure);
             batches.push(rows);
-            const maps = Float32Array.from({ length: rows * P }, (_, at) => values[Math.floor(at / P) * cols]!);
-            return { values: maps, tokens: rows, computeMs: 6, backend: 'wasm', note: undefined };
+            const filled = (count: number, from: number) =>
+              Float32Array.from({ length: rows * count }, (_, at) => values[Math.floor(at / count) * cols + from]!);
+            const promptValues = words > 0 ? filled(words, 1) : undefined;
+            return { values: filled(P, 0), promptValues, tokens: rows, computeMs: 6, backend: 'wasm', note };
           },
         };
       },
@@ -135,6 +154,11 @@ function headOf({ delayMs = 0, isRestarted = false } = {}) {
     createHead,
     batches,
     seen,
+    prompts,
+    loads,
+    note: (text: string) => {
+      note = text;
+    },
     die: (reason: string) => die(reason),
     fail: (reason: string) => {
       failure = reason;
@@ -239,6 +263,21 @@ describe('connecting', () => {
     await source.load();
     expect(source.status.phase).toBe('ready');
   });
+
+  it('loads a head again once it has weights for words', async () => {
+    const companion = companionOf();
+    const { source, head: loading } = sourceOf();
+    await source.load();
+    companion.generate = gone;
+    companion.health = gone;
+    await expect(eventsOf(source.ask(question, never))).rejects.toThrow('does not respond');
+    await vi.waitFor(() => expect(source.status.phase).toBe('failed'));
+    const textWeights = { ...file('fastrm-text.bin'), sha256: '6'.repeat(64) };
+    companion.model = () => json({ ...model, head: { ...head, files: { ...head.files, textWeights } } });
+    companion.health = () => json({ status: 'ready', version: '0.1.0', protocol: 2 });
+    await source.load();
+    expect(loading.loads.map((request) => request.textWeights)).toEqual([null, textWeights]);
+  });
 });
 
 describe('an answer', () => {
@@ -270,6 +309,32 @@ describe('an answer', () => {
     // The time of a batch is divided among its maps.
     const total = mapsOf(events).reduce((sum, { computeMs }) => sum + computeMs, 0);
     expect(total).toBeCloseTo(6 * head.batches.length, 9);
+  });
+
+  it('has each word of the prompt weighed for each token if the head can, in one batch too', async () => {
+    companionOf();
+    const { source, head } = sourceOf(headOf({ delayMs: 5, hasText: true }));
+    const events = await eventsOf(source.ask(question, never));
+    const words = events.flatMap((event) => (event.type === 'prompt' ? event.tokens : [])).length;
+    expect(words).toBe(12);
+    expect(head.prompts).toMatchObject([{ rows: words, cols: 32 }]);
+    const second = recorded.batches.slice(3, 9).map((batch) => batch.getChild('queryState')?.get(0)?.toArray()[1]);
+    expect(mapsOf(events).map(({ text }) => [...text!.prompt])).toEqual(
+      second.map((value) => Array.from({ length: words }, () => value)),
+    );
+    expect(mapsOf(events).every(({ text }) => text!.answer.length === 0)).toBe(true);
+    expect(mapsOf(events).every(({ values }) => values.length === P)).toBe(true);
+  });
+
+  it('has maps without words if the head cannot weigh these, and the status says why', async () => {
+    companionOf();
+    const silent = headOf();
+    const { source } = sourceOf(silent);
+    silent.note('The head’s output for words cannot be used: it holds NaN');
+    const events = await eventsOf(source.ask(question, never));
+    expect(mapsOf(events)).toHaveLength(6);
+    expect(mapsOf(events).every((map) => !('text' in map))).toBe(true);
+    expect(source.status).toMatchObject({ phase: 'ready', note: expect.stringContaining('it holds NaN') });
   });
 
   it('is requested with the question and the image, and tells the companion not to send the image back', async () => {

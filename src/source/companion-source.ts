@@ -166,12 +166,14 @@ export function createCompanionSource(options: CompanionSourceOptions): Companio
     return connection.companion;
   }
 
-  /** A head may fall back from WebGPU to WASM while it runs. */
+  /** A head may fall back from WebGPU to WASM, or lose its output for words, while it runs. */
   function noteReport({ backend, note }: HeadReport): void {
     if (connection.phase !== 'connected') return;
     const { companion } = connection;
-    if (companion.maps.kind !== 'made' || companion.maps.report.backend === backend) return;
-    const maps = { ...companion.maps, report: { ...companion.maps.report, backend, note } };
+    if (companion.maps.kind !== 'made') return;
+    const { report } = companion.maps;
+    if (report.backend === backend && report.note === note) return;
+    const maps = { ...companion.maps, report: { ...report, backend, note } };
     setConnection({ ...connection, companion: { ...companion, maps } });
   }
 
@@ -326,7 +328,7 @@ function statusOf(connection: Connection): SourceStatus {
 
 /** Equal for heads with the same files. */
 function keyOf({ files }: CompanionHead): string {
-  return [files.graph, files.normGraph, files.weights].map(({ sha256 }) => sha256).join();
+  return [files.graph, files.normGraph, files.weights, files.textWeights].map((file) => file?.sha256).join();
 }
 
 function headless(model: CompanionModel): NoHead {

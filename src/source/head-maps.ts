@@ -13,19 +13,27 @@ export function openHeadMaps(
   const image = head.openImage(patchStates);
   return {
     atOnce: Number.POSITIVE_INFINITY,
+    setPrompt: image.setPrompt,
     async of(tokens) {
       const maps = await image.maps(stacked(tokens.map(({ queryState }) => queryState)));
       onReport(maps);
-      const { values, computeMs, backend } = maps;
+      const { values, promptValues, computeMs, backend } = maps;
       return tokens.map(({ token: { index: tokenIndex } }, i) => ({
         method: 'fastrm',
         tokenIndex,
-        values: values.slice(i * patchStates.rows, (i + 1) * patchStates.rows),
+        values: rowOf(values, i, patchStates.rows),
         backend,
         computeMs: computeMs / tokens.length,
+        ...(promptValues && {
+          text: { prompt: rowOf(promptValues, i, promptValues.length / tokens.length), answer: new Float32Array() },
+        }),
       }));
     },
   };
+}
+
+function rowOf(values: Float32Array, row: number, length: number): Float32Array {
+  return values.slice(row * length, (row + 1) * length);
 }
 
 /** Stacks rows; the result is float32 if any of them is. */

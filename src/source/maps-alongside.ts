@@ -11,6 +11,8 @@ type TokenRow = Extract<RunRow, { kind: 'token' }>;
 export interface TokenMaps {
   /** Maximum number of tokens per call. */
   readonly atOnce: number;
+  /** Called when the states [m, d] of the prompt's text tokens arrive, before any token. */
+  setPrompt?(promptStates: StateRows): void;
   /** The maps of consecutive tokens, in order. */
   of(tokens: readonly TokenRow[]): Promise<readonly RelevancyMap[]>;
 }
@@ -84,6 +86,7 @@ export async function* mapsAlongside(
         } else if (row.kind === 'states') {
           maps = openMaps(row.states);
         } else if (row.kind === 'prompt') {
+          maps?.setPrompt?.(row.states);
           yield { type: 'prompt', tokens: row.tokens };
         } else if (row.kind === 'token') {
           if (tokens === 0) firstTokenMs = performance.now() - askedAt;

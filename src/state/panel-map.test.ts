@@ -206,6 +206,11 @@ describe('token marks', () => {
     ]);
   });
 
+  it('have no image share by FastRM, whose patches and words have no common total', () => {
+    const fastrm = holding({ method: 'fastrm', tokenIndex: 0, patches: [3, 1], text });
+    expect(selectTokenMarks(fastrm, 1, 'fastrm')[0]).toEqual({ imageShare: undefined, grounding: undefined });
+  });
+
   it('are 0 if no token is grounded', () => {
     const none = holding({ method: 'dex-ar', tokenIndex: 0, patches: [1], grounding: 0 });
     expect(selectTokenMarks(none, 1, undefined)).toEqual([{ imageShare: undefined, grounding: 0 }]);

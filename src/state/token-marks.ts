@@ -1,4 +1,4 @@
-import type { MethodId } from '../contract/methods';
+import { type MethodId, methods } from '../contract/methods';
 import type { RelevancyMap } from '../contract/run';
 import { imageShare } from '../math/maps/map-scales';
 import type { RunSnapshot } from './run-record';
@@ -33,7 +33,7 @@ export function selectTokenMarks(
 const cache = new WeakMap<RelevancyMap, number | undefined>();
 
 function shareOnImage(map: RelevancyMap): number | undefined {
-  if (map.text === undefined) return undefined;
+  if (map.text === undefined || methods[map.method].words !== 'shares') return undefined;
   if (!cache.has(map)) cache.set(map, imageShare(map.values, map.text.prompt, map.text.answer));
   return cache.get(map);
 }

@@ -64,11 +64,15 @@ export interface MarkedTokens {
 }
 
 /**
- * Token marks from the first method in `among` that has computed the relevancy of this run's words during this visit.
+ * Token marks from the first method in `among` that shares relevancy between the image and this run's words and has
+ * been computed during this visit.
  */
 export function useTokenMarks({ run }: Pick<ShownRun, 'run'>, among: readonly MethodId[] = methodIds): MarkedTokens {
   return useMemo(() => {
-    const method = among.find((one) => run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined));
+    const method = among.find(
+      (one) =>
+        methods[one].words === 'shares' && run.tokens.some(({ index }) => run.mapOf(index, one)?.text !== undefined),
+    );
     return { method, marks: selectTokenMarks(run, run.tokens.length, method) };
   }, [run, among]);
 }

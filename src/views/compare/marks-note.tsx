@@ -9,7 +9,7 @@ const selectWeighedRun = (choices: Choices) => choices.weighedRun;
 export function MarksNote({ shown, marked }: { readonly shown: ShownComparison; readonly marked: MarkedTokens }) {
   const { record, panels, offers, stripMethod } = shown;
   const weighedRun = useChoices(selectWeighedRun);
-  const method = marked.method ?? panels.find((one) => methods[one].hasText);
+  const method = marked.method ?? panels.find((one) => methods[one].words === 'shares');
   const isWeighed = marked.marks.some(({ grounding }) => grounding !== undefined);
   const isRequested = panels.includes('dex-ar') || stripMethod === 'dex-ar' || weighedRun === record.id;
   const canWeigh = offers.some((offer) => offer.method === 'dex-ar' && offer.canExplain);

@@ -1,4 +1,5 @@
 import { type ReactNode, useMemo } from 'react';
+import { methods } from '../../contract/methods';
 import { ranksDescending, summariseMap } from '../../math/maps/map-values';
 import { hasPadding, type Patch, patchAtIndex, patchIndex, unseenShare } from '../../math/maps/patch-geometry';
 import { type Choices, useChoices } from '../../state/choices';
@@ -77,13 +78,15 @@ function MethodNote({ shown, children }: { readonly shown: ShownRun; readonly ch
 }
 
 function MapNumbers({ shown }: { readonly shown: ShownRun }) {
-  const { map, frame } = shown;
+  const { run, map, frame } = shown;
   if (map === undefined) return null;
   const { max, maxIndex } = summariseMap(map.values);
   const peak = patchAtIndex(frame.placement.grid, maxIndex);
+  // The peak of a single frame's magnitudes is always all of the maximum.
+  const isConstant = methods[map.method].values === 'magnitude' && run.header.geometry.frames.length === 1 && max > 0;
   return (
     <>
-      peak {formatInScale('given', map.method, max)} at r{peak.row + 1} c{peak.col + 1}
+      peak {isConstant ? '' : `${formatInScale('given', map.method, max)} `}at r{peak.row + 1} c{peak.col + 1}
     </>
   );
 }
