@@ -304,13 +304,12 @@ export interface components {
          * HeadFiles
          * @description The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which holds the external data of fastrm.onnx.
          *
-         *     `textWeights` is fastrm-text.bin, the external data with which fastrm.onnx weighs the prompt's text tokens; null
-         *     if the head has none.
+         *     `textWeights` is fastrm-text.bin, or null: with it in place of fastrm.bin, the graph weighs the prompt's text tokens.
          */
         HeadFiles: {
             graph: components["schemas"]["HeadFile"];
             normGraph: components["schemas"]["HeadFile"];
-            textWeights?: components["schemas"]["HeadFile"] | null;
+            textWeights: components["schemas"]["HeadFile"] | null;
             weights: components["schemas"]["HeadFile"];
         };
         /**
