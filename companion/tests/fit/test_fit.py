@@ -15,14 +15,15 @@ import pytest
 import torch
 
 from patchlight.cli import serve
+from patchlight.cli.fit import run
 from patchlight.cli.main import build_parser, main
-from patchlight.fit import session
+from patchlight.fit import session, text_output
 from patchlight.fit.labelling import LabelledPicture
 from patchlight.fit.reservoir import MIN_HELD
 from patchlight.fit.session import label_picture
 from patchlight.head.cache import find_head, heads_folder
 from patchlight.head.example_questions import write_examples
-from patchlight.head.fastrm import FastRM
+from patchlight.head.fastrm import FastRM, read_text_head
 from patchlight.head.picture_batches import PictureBatches, PictureTokens
 from patchlight.head.sample_store import shard_questions
 from patchlight.models.loading import LoadOptions, load
@@ -53,7 +54,7 @@ def fitted(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     heads = tmp_path_factory.mktemp("cache") / "heads"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATCHLIGHT_HEADS", str(heads))
-        assert main(words(inputs, "--steps", "600")) == 0
+        assert main(words(inputs, "--steps", "600", "--per-picture", "3", "--max-new-tokens", "8")) == 0
     (entry,) = heads.iterdir()
     return entry
 
@@ -67,7 +68,11 @@ def test_fit_installs_a_head_that_beats_its_controls(inputs: Path, fitted: Path)
         assert figures["head"]["spearman"]["value"] > figures[control]["spearman"]["value"] + 0.05
         assert figures[control]["f1"]["low"] < figures[control]["f1"]["value"] < figures[control]["f1"]["high"]
     assert report["pictures"] == {"training": PICTURES - 20, "check": 10, "test": 10}
-    assert report["tokens"] == PICTURES * 2 * 6
+    assert report["tokens"] == PICTURES * 3 * 8
+    assert report["text"]["refused"] is None
+    words = report["text"]["figures"]
+    for control in ("mean map", "mean word", "shuffled projection", "another token"):
+        assert words["head"]["f1"]["value"] > words[control]["f1"]["value"]
     (problem,) = report["skipped"]
     assert "broken.jpg: cannot read this image" in problem
     assert not (fitted / "fit").exists()
@@ -86,6 +91,11 @@ def test_a_fitted_head_is_found_by_its_model_and_exported_for_the_page(inputs: P
     for file in manifest["files"].values():
         assert (fitted / "browser" / file["path"]).stat().st_size == file["bytes"]
     assert not (fitted / "browser" / "head.json").exists()
+    assert not (fitted / "browser" / "text").exists()
+    text = read_text_head(fitted)
+    assert text is not None
+    assert text.facts.trained_on == head.facts.trained_on
+    assert manifest["files"]["textWeights"]["path"] == "fastrm-text.bin"
 
 
 def test_a_finished_head_is_not_replaced_by_accident(inputs: Path, fitted: Path, capsys: pytest.CaptureFixture[str]):
@@ -99,11 +109,12 @@ def test_a_finished_head_is_not_replaced_by_accident(inputs: Path, fitted: Path,
 KILLED = """
 import os, signal, sys
 from patchlight.cli import serve
+from patchlight.cli.fit import run
 from patchlight.cli.main import build_parser, main
-from patchlight.fit import session
+from patchlight.fit import session, text_output
 from patchlight.fit.trainer import Trainer
 
-session._CHECKPOINT_S = 0
+session._CHECKPOINT_S = text_output.CHECKPOINT_S = 0
 place, at = sys.argv[1], int(sys.argv[2])
 done = 0
 
@@ -159,15 +170,35 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
     assert main([*command, "--per-picture", "1"]) == 2
     assert "was started with other inputs or options (--per-picture: 2, now 1): to resume" in capsys.readouterr().err
 
-    labels, steps = [], []
+    labels: list[str] = []
+    steps: dict[session.Trainer, list[int]] = {}
     monkeypatch.setattr(session, "label_picture", lambda *a: labels.append(a[1].name) or label_picture(*a))
     advance = session.Trainer.advance
-    monkeypatch.setattr(session.Trainer, "advance", lambda self, b: steps.append(self.step) or advance(self, b))
-    main(command)
+
+    def counted(self: session.Trainer, batches: PictureBatches) -> None:
+        steps.setdefault(self, []).append(self.step)
+        if is_killed_in_text and len(steps) == 2 and self.step == 20:
+            raise KeyboardInterrupt
+        advance(self, batches)
+
+    monkeypatch.setattr(session.Trainer, "advance", counted)
+    monkeypatch.setattr(text_output, "CHECKPOINT_S", 0)
+    is_killed_in_text = True
+    with pytest.raises(KeyboardInterrupt):
+        run(build_parser().parse_args(command))
     # Only what is missing is labelled: the rest, and the picture whose file is damaged.
     assert len(labels) == PICTURES + 1 - labelled + 1
-    assert steps[0] == checkpoint["step"]
-    assert steps == sorted(steps)
+    of_patches, of_text = steps.values()
+    assert of_patches[0] == checkpoint["step"]
+    assert of_patches == sorted(of_patches)
+    assert of_text == list(range(21))
+    labels.clear()
+    steps.clear()
+    is_killed_in_text = False
+    main(command)
+    (of_text,) = steps.values()
+    assert of_text == list(range(20, 120))
+    assert labels == []
 
 
 def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
@@ -221,12 +252,15 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
 
     def recorded(self: PictureBatches, random: torch.Generator) -> list[PictureTokens]:
         groups = draw(self, random)
-        trained.update((group.samples._sources[0][0].path.stem, row) for group in groups for row in group.rows.tolist())
+        of_patches = [group for group in groups if group.samples._ids is None]
+        trained.update(
+            (group.samples._sources[0][0].path.stem, row) for group in of_patches for row in group.rows.tolist()
+        )
         return groups
 
     monkeypatch.setattr(PictureBatches, "draw", recorded)
     out = tmp_path / "head"
-    main(words(inputs, "--steps", "20", "--disk", "250KB", "--out", str(out), "--seed", "3"))
+    main(words(inputs, "--steps", "20", "--disk", "600KB", "--out", str(out), "--seed", "3"))
     folder = out / "fit" if (out / "fit").exists() else out
     report = json.loads((folder / "head-report.json").read_text())
     assert report["labels"]["seed"] == report["options"]["seed"] == 3
@@ -238,7 +272,7 @@ def test_little_space_holds_a_random_choice_of_the_pictures(
     assert len(trained) == report["pictures"]["training"] * 2 * 6
     if folder != out:
         files = list((folder / "pictures").iterdir())
-        assert sum(file.stat().st_size for file in files) <= 250_000
+        assert sum(file.stat().st_size for file in files) <= 600_000
         assert all(len(shard_questions(file)) == 2 for file in files)
 
 

@@ -3,7 +3,10 @@
 import argparse
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,6 +14,7 @@ import pytest
 import torch
 
 from patchlight.cli import export as export_command
+from patchlight.head.export import export_head
 from patchlight.head.fastrm import FastRM, HeadFacts
 
 FACTS = HeadFacts(
@@ -89,3 +93,51 @@ def test_the_error_for_a_folder_without_a_head_gives_its_path(tmp_path: Path):
     arguments = command("--head", str(tmp_path / "none"), "--out", str(tmp_path / "out"))
     with pytest.raises(FileNotFoundError, match=r"none/head\.json"):
         arguments.run(arguments)
+
+
+def test_the_graph_computes_the_text_output_from_its_weights(head: FastRM, tmp_path: Path):
+    torch.manual_seed(1)
+    text = FastRM(64)
+    with torch.no_grad():
+        text.query.weight *= 6
+    text.save_pretrained(tmp_path / "head" / "text", FACTS)
+    manifest = export_head(tmp_path / "head", tmp_path / "out")
+    assert manifest["files"]["textWeights"]["path"] == "fastrm-text.bin"
+    queries, words = torch.randn(3, 64), torch.randn(11, 64)
+    norm = onnxruntime.InferenceSession(tmp_path / "out" / "fastrm-norm.onnx", providers=["CPUExecutionProvider"])
+    normalised = np.asarray(norm.run(None, {"patch_states": words.numpy()})[0])
+    # The graph names fastrm.bin, so another output's weights take its place.
+    weights, options = (tmp_path / "out" / "fastrm-text.bin").read_bytes(), onnxruntime.SessionOptions()
+    options.add_external_initializers_from_files_in_memory(["fastrm.bin"], [weights], [len(weights)])
+    graph = onnxruntime.InferenceSession(
+        (tmp_path / "out" / "fastrm.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+    actual = np.asarray(graph.run(None, {"query_states": queries.numpy(), "patch_states": normalised})[0])
+    with torch.no_grad():
+        expected, of_patches = text.eval()(queries, words).numpy(), head(queries, words).numpy()
+    assert expected.std() > 0.2
+    assert np.abs(of_patches - expected).max() > 0.5
+    # The folded matrix is stored in fp16; the tolerance is derived in head/test_fastrm.py.
+    assert np.abs(actual - expected).max() < 1e-3
+
+
+def test_an_export_without_a_text_output_removes_an_earlier_one(head: FastRM, tmp_path: Path):
+    FastRM(64).save_pretrained(tmp_path / "head" / "text", FACTS)
+    assert "textWeights" in export_head(tmp_path / "head", tmp_path / "out")["files"]
+    shutil.rmtree(tmp_path / "head" / "text")
+    assert "textWeights" not in export_head(tmp_path / "head", tmp_path / "out")["files"]
+    assert not (tmp_path / "out" / "fastrm-text.bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"model_revision": "def"}, "its model_revision is def, the head's is abc"),
+        ({"rank": 8}, "its rank is 8, the head's is None"),
+    ],
+)
+def test_a_text_output_of_another_head_is_refused(head: FastRM, changed: dict[str, Any], what: str, tmp_path: Path):
+    facts = replace(FACTS, **changed)
+    FastRM(64, rank=facts.rank).save_pretrained(tmp_path / "head" / "text", facts)
+    with pytest.raises(ValueError, match=what):
+        export_head(tmp_path / "head", tmp_path / "out")

@@ -112,7 +112,12 @@ def test_a_streamed_answer_equals_the_recorded_one(name: str, embedded: httpx.Cl
 def test_the_served_head_reproduces_the_recorded_maps(embedded: httpx.Client, tmp_path: Path):
     facts = embedded.get("/v1/model").json()
     files = facts["head"]["files"]
-    for role, name in (("graph", "fastrm.onnx"), ("normGraph", "fastrm-norm.onnx"), ("weights", "fastrm.bin")):
+    for role, name in (
+        ("graph", "fastrm.onnx"),
+        ("normGraph", "fastrm-norm.onnx"),
+        ("weights", "fastrm.bin"),
+        ("textWeights", "fastrm-text.bin"),
+    ):
         response = embedded.get(f"/v1/{files[role]['path']}")
         assert response.headers["cache-control"] == "private, max-age=31536000, immutable"
         assert len(response.content) == files[role]["bytes"]
@@ -128,6 +133,15 @@ def test_the_served_head_reproduces_the_recorded_maps(embedded: httpx.Client, tm
     [maps] = head.run(None, {"query_states": queries, "patch_states": patches})
     expected = np.stack([token.map.values for token in recorded.tokens if token.map is not None])
     # States and weights are fp16: the tolerance of wire/test_run.py plus the rounding of the folded matrix.
+    np.testing.assert_allclose(np.asarray(maps), expected, atol=3e-3)
+    # The graph of the text output is the same; it reads other weights, and the words' states in place of the patches'.
+    assert run.prompt is not None
+    [words] = norm.run(None, {"patch_states": run.prompt.states.astype(np.float32)})
+    weights, options = (tmp_path / "fastrm-text.bin").read_bytes(), onnxruntime.SessionOptions()
+    options.add_external_initializers_from_files_in_memory(["fastrm.bin"], [weights], [len(weights)])
+    text = onnxruntime.InferenceSession((tmp_path / "fastrm.onnx").read_bytes(), options)
+    [maps] = text.run(None, {"query_states": queries, "patch_states": words})
+    expected = np.stack([t.map.prompt for t in recorded.tokens if t.map is not None and t.map.prompt is not None])
     np.testing.assert_allclose(np.asarray(maps), expected, atol=3e-3)
 
 

@@ -267,6 +267,36 @@ def test_unembedding_rows_are_written_only_to_a_run_that_has_them():
         with_rows.token(replace(run.tokens[0], unembedding=row + np.nan))
 
 
+def test_maps_of_the_prompt_are_kept_by_a_run_that_has_them():
+    run = read_run(FIXTURE)
+    token = run.tokens[0]
+    assert token.map is not None
+    assert token.map.prompt is None
+    states, values = np.zeros((16, 32)), np.array([0.25, 1, 0], np.float32)
+    words = [PromptToken(k, text) for k, text in enumerate("abc")]
+    with_words = replace(token, map=token.map._replace(prompt=values))
+    sink = io.BytesIO()
+    with RunWriter(sink, run.header, has_prompt_maps=True) as writer:
+        writer.states(states)
+        writer.prompt(words, states[:3])
+        with pytest.raises(ValueError, match=r"expected a map of the prompt of shape \(3,\), got None"):
+            writer.token(token)
+        with pytest.raises(ValueError, match=r"of shape \(3,\), got \(2,\)"):
+            writer.token(replace(token, map=token.map._replace(prompt=values[:2])))
+        writer.token(with_words)
+        writer.token(replace(token, index=1, map=None))
+        writer.end(End("stop", 1, 1))
+    first, second = parse_run(sink.getvalue()).tokens
+    assert first.map is not None
+    np.testing.assert_array_equal(first.map.prompt, values)
+    np.testing.assert_array_equal(first.map.values, token.map.values)
+    assert second.map is None
+    without = RunWriter(io.BytesIO(), run.header)
+    without.states(states)
+    with pytest.raises(ValueError, match=r"expected a map of the prompt of shape None, got \(3,\)"):
+        without.token(with_words)
+
+
 def test_a_row_out_of_order_is_not_written():
     run = read_run(FIXTURE)
     states = np.zeros((16, 32))

@@ -140,6 +140,7 @@ class _Session:
                 "delete that folder, and run the command with them.",
                 worth,
             )
+        self._save()
         text = fit_text(
             self._reservoir, self._loaded.hidden_size, self._train_options, self._loaded.device, self._folder
         )
