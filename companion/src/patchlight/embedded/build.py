@@ -13,8 +13,10 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
 from ..calibration.file import CalibrationFacts
 from ..head.fastrm import TEXT_FOLDER, FastRM, HeadFacts, read_text_head
+from ..head.label_precision import multiplies_bfloat16_faster
 from ..head.sample_store import HeadSamples
 from ..head.training import train_head
+from ..head.work_folder import read_manifest
 from ..models.model_files import weight_files, weights_identity
 from ..report import figure, write_report
 from .browser.browser_model import BrowserModel
@@ -189,10 +191,11 @@ class Build:
     def samples(self) -> None:
         """Collect training samples from the training scenes, and held-out samples from the test scenes."""
         size = self.size
-        for folder, config in (
-            ("held-out", CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)),
-            ("samples", CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)),
-        ):
+        held_out = CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)
+        samples = CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)
+        is_lower = multiplies_bfloat16_faster(torch.device("cpu"))
+        for folder, config in (("held-out", held_out), ("samples", samples)):
+            config = replace(config, autocast=is_lower)
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
 
     def head(self) -> None:
@@ -216,16 +219,16 @@ class Build:
             model=NAME,
             model_revision=revision(self.hf),
             model_weights=weights_identity(weight_files(self.hf)),
-            label_precision="bfloat16",
+            label_precision="bfloat16" if read_manifest(self.work / "samples")["autocast"] else "float32",
         )
 
     def text(self) -> None:
-        """Train the head's text output on the same samples by the same recipe."""
+        """Train the head's text output on the same samples."""
         train_head(
             HeadSamples(self.work / "samples", output="text"),
             self.head_folder / TEXT_FOLDER,
             self.head_facts(),
-            self.size.head,
+            self.size.text,
             choose_threshold=True,
             overwrite=True,
             keep_failed=self.size.head_may_fail,

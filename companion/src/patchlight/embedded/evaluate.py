@@ -113,7 +113,7 @@ def evaluate_answers(
         sizes = {"questions": len(items), "descriptions": len(described)}
         figures = [
             *(figure(name, value) for name, value in sizes.items()),
-            *(_estimated(name, estimate, _GOALS.get(name, "")) for name, estimate in estimates.items()),
+            *(estimated(name, estimate, _GOALS.get(name, "")) for name, estimate in estimates.items()),
             *(figure(name, value) for name, value in chances.items()),
         ]
         _report_answers(report, figures, items, answers, texts, right)
@@ -155,7 +155,7 @@ def exact_by_kind(
     return {kind: float(np.mean(values or [math.nan])) for kind, values in right.items()}
 
 
-def _estimated(label: str, estimate: Estimate, goal: str = "") -> dict[str, object]:
+def estimated(label: str, estimate: Estimate, goal: str = "") -> dict[str, object]:
     """Return a figure with its interval, or 0 without an interval if the estimate is undefined, such as the precision
     when nothing is predicted.
     """
@@ -229,7 +229,7 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     bootstrap = Bootstrap(data["scene"][tokens][~chosen_on].numpy())
 
     def row(label: str, ratio: Ratio, goal: str = "") -> dict[str, object]:
-        return _estimated(label, bootstrap.estimate(ratio), goal)
+        return estimated(label, bootstrap.estimate(ratio), goal)
 
     at_best, at_half = _score_ratios(held_out, best), _score_ratios(held_out, 50)
     every_patch = HeadCounts(
@@ -319,7 +319,7 @@ def _report_objects(
         inside = masks[group]
 
         def row(label: str, values: torch.Tensor, bootstrap: Bootstrap = bootstrap) -> dict[str, object]:
-            return _estimated(label, bootstrap.estimate(Ratio.mean(values.double().numpy())))
+            return estimated(label, bootstrap.estimate(Ratio.mean(values.double().numpy())))
 
         figures += [
             figure(f"tokens, {words}", int(group.sum())),

@@ -10,7 +10,7 @@ from ..head.sample_store import HeadSamples, token_rows
 from ..head.scores import labels_of
 from ..head.text_worth import judge_text
 from ..report import figure, write_report
-from .evaluate import COMMAND
+from .evaluate import COMMAND, estimated
 
 
 def evaluate_text(text: FastRM, held_out: Path, training: Path, report: Path) -> None:
@@ -37,8 +37,7 @@ def evaluate_text(text: FastRM, held_out: Path, training: Path, report: Path) ->
         ("spearman", "Spearman's correlation with exact Chefer"),
     ):
         for name, scores in worth.scores.items():
-            estimate = getattr(scores, score)
-            figures.append(figure(f"{label}, {name}", estimate.value, interval=estimate.interval))
+            figures.append(estimated(f"{label}, {name}", getattr(scores, score)))
     write_report(
         report,
         "text",
