@@ -76,7 +76,7 @@ function Totals({ words }: { readonly words: WordsRelevancy }) {
       );
     case 'probability':
       return (
-        <span className="words-note">probability of each word of the prompt; says nothing about the answer so far</span>
+        <span className="words-note">probability of each word of the prompt; the answer so far is not weighed</span>
       );
   }
 }

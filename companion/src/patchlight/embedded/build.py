@@ -15,7 +15,7 @@ from ..calibration.file import CalibrationFacts
 from ..head.fastrm import TEXT_FOLDER, FastRM, HeadFacts, read_text_head
 from ..head.label_precision import multiplies_bfloat16_faster
 from ..head.sample_store import HeadSamples
-from ..head.training import train_head
+from ..head.training import CONFIG_FILE, train_head
 from ..head.work_folder import read_manifest
 from ..models.model_files import weight_files, weights_identity
 from ..report import figure, write_report
@@ -249,7 +249,8 @@ class Build:
         training = {
             stage.name: {"steps": stage.steps, "images": stage.steps * stage.batch_images} for stage in self.trained()
         }
-        training["head"] = json.loads((self.head_folder / "head-config.json").read_text())
+        training["head"] = json.loads((self.head_folder / CONFIG_FILE).read_text())
+        training["text"] = json.loads((self.head_folder / TEXT_FOLDER / CONFIG_FILE).read_text())
         export_browser_model(self.hf, self.head_folder, self.out, name=NAME, knows=KNOWS, training=training)
         self.parity()
 
@@ -304,6 +305,8 @@ class Build:
         ]
         if training["head"]["tokens"] < 100_000:
             short.append(f"{training['head']['tokens']} of 100000 explained tokens")
+        if training["text"]["tokens"] < 100_000:
+            short.append(f"{training['text']['tokens']} of 100000 explained tokens for the text output")
         for name, label, expected in (
             ("answers", "questions", self.size.questions),
             ("parity", "questions", self.size.parity_questions),
@@ -329,7 +332,9 @@ class Build:
                 "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3), and "
                 "the FastRM head was trained on them: Adam, batch size 128, "
                 f"{training['head']['steps']} steps, learning rate {training['head']['learning_rate']} (the paper's "
-                "2e-5 is for d = 4096), cosine decay. The classification threshold was chosen on half of the held-out "
+                "2e-5 is for d = 4096), cosine decay. Its text output was trained in the same way, but with a KL divergence "
+                f"added to the loss, on {training['text']['tokens']} answer tokens of {training['text']['questions']} "
+                "questions. The classification threshold was chosen on half of the held-out "
                 "scenes and evaluated on the other half. The questions of the page's recorded examples were chosen "
                 "before the model answered them; the example that opens the page was chosen for a map that is easy to "
                 "read."
