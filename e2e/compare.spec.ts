@@ -334,7 +334,7 @@ test('FastRM’s words have probabilities, without shares, and a head that gives
   await expect(part.locator('.words-readout')).toHaveText('most: “middle” 0.90');
   await token(page, 1).click({ modifiers: ['Shift'] });
   await expect(words.getByRole('listitem', { name: 'middle, 0.80' })).toBeVisible();
-  await expect(part.locator('.words-head')).toHaveText(/probability of each word.*nothing about the answer/);
+  await expect(part.locator('.words-head')).toHaveText(/probability of each word.*the answer so far is not weighed/);
   await expect(part).not.toContainText('%');
   await expect(page.locator('.tokens .token-mark')).toHaveCount(0);
 

@@ -238,6 +238,7 @@ test('answers and maps match those saved by Python', async ({ page }) => {
       expect(actual![side], label).toBeCloseTo(expected![side], 6);
     // The page has fp16 weights and Python has float32 weights, so probabilities differ in the third decimal.
     expect(result.mapDifference, label).toBeLessThan(5e-3);
+    expect(result.wordMaps[0], label).toBe(result.texts[0]?.length);
     expect(result.wordMaps[1], label).toBe(result.wordMaps[0]);
     expect(result.wordDifference, label).toBeLessThan(5e-3);
     expect(result.logProbDifference, label).toBeLessThan(2e-2);

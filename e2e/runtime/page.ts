@@ -52,6 +52,7 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
   const quiet = () => {};
   const files = await loadModelFiles(modelUrl, manifest, quiet, quiet);
   const { graph, normGraph, weights, textWeights, hiddenSize } = manifest.head;
+  if (textWeights === undefined) throw new Error('the embedded model has no weights for words');
   const headWith = (path: string) => {
     return { name: graph, graph: files(graph), external: [{ path: 'fastrm.bin', data: files(path) }] };
   };
@@ -60,7 +61,7 @@ async function openHeadSetup(choice: BackendChoice): Promise<HeadSetup> {
     files: {
       norm: { name: normGraph, graph: files(normGraph) },
       head: headWith(weights),
-      text: headWith(textWeights ?? weights),
+      text: headWith(textWeights),
     },
     patches: noise(1, 576, hiddenSize),
     prompt: noise(3, 12, hiddenSize),

@@ -134,8 +134,8 @@ export interface RelevancyMap {
 
 /**
  * `prompt` [m] has one value per text token of the prompt; `answer` [t] has one value per earlier answer token.
- * FastRM's head says nothing about earlier answer tokens, so its `answer` is empty. Its probabilities for the prompt are trained
- * apart from those for the patches: the two have no common total.
+ * FastRM's head says nothing about earlier answer tokens, so its `answer` is empty. Its probabilities for the prompt
+ * are trained apart from those for the patches: the two have no common total.
  */
 export interface TextRelevancy {
   readonly prompt: Float32Array;

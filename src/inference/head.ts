@@ -48,16 +48,15 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
   let patches: FloatTensor | undefined;
   let prompt: FloatTensor | undefined;
   const { text: textFiles } = files;
-  if (textFiles) text = await orWithoutText(() => createGraph(runtime, textFiles, preferred));
+  if (textFiles) text = await orWithoutWords(() => createGraph(runtime, textFiles, preferred));
 
-  /** A failure of the output for words turns only that output off: the image's maps do not depend on it. */
-  async function orWithoutText<T>(step: () => Promise<T>): Promise<T | undefined> {
+  /** A failure of the output for words costs this question's words only: the image's maps do not depend on it. */
+  async function orWithoutWords<T>(step: () => Promise<T>): Promise<T | undefined> {
     try {
       return await step();
     } catch (error) {
       textProblem = `The head’s output for words cannot be used: ${reasonOf(error)}`;
-      await text?.destroy();
-      text = undefined;
+      prompt = undefined;
       return undefined;
     }
   }
@@ -79,7 +78,9 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
       prompt = undefined;
     },
     async setPrompt(promptStates) {
-      prompt = text && (await orWithoutText(() => normalised(promptStates)));
+      if (text === undefined) return;
+      textProblem = undefined;
+      prompt = await orWithoutWords(() => normalised(promptStates));
     },
     async maps(queryStates) {
       if (patches === undefined) throw new Error('the head has no image yet');
@@ -87,7 +88,7 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
         throw error instanceof InvalidOutput ? new Error(`${untrained} (${error.message})`) : error;
       });
       const [words, states] = [text, prompt];
-      const ofPrompt = words && states && (await orWithoutText(() => probabilities(words, queryStates, states)));
+      const ofPrompt = words && states && (await orWithoutWords(() => probabilities(words, queryStates, states)));
       return { patches: ofPatches, prompt: ofPrompt };
     },
     async destroy() {

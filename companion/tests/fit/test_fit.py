@@ -17,7 +17,7 @@ import torch
 from patchlight.cli import serve
 from patchlight.cli.fit import run
 from patchlight.cli.main import build_parser, main
-from patchlight.fit import session, text_output
+from patchlight.fit import checkpoint_clock, session
 from patchlight.fit.labelling import LabelledPicture
 from patchlight.fit.reservoir import MIN_HELD
 from patchlight.fit.session import label_picture
@@ -111,10 +111,10 @@ import os, signal, sys
 from patchlight.cli import serve
 from patchlight.cli.fit import run
 from patchlight.cli.main import build_parser, main
-from patchlight.fit import session, text_output
+from patchlight.fit import checkpoint_clock, session
 from patchlight.fit.trainer import Trainer
 
-session._CHECKPOINT_S = text_output.CHECKPOINT_S = 0
+checkpoint_clock.INTERVAL_S = 0
 place, at = sys.argv[1], int(sys.argv[2])
 done = 0
 
@@ -182,7 +182,9 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
         advance(self, batches)
 
     monkeypatch.setattr(session.Trainer, "advance", counted)
-    monkeypatch.setattr(text_output, "CHECKPOINT_S", 0)
+    monkeypatch.setattr(checkpoint_clock, "INTERVAL_S", 0)
+    # Saving takes no time here, so a checkpoint is due after every step.
+    monkeypatch.setattr(checkpoint_clock.CheckpointClock, "is_due", True)
     is_killed_in_text = True
     with pytest.raises(KeyboardInterrupt):
         run(build_parser().parse_args(command))

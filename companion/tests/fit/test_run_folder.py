@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,16 @@ import torch
 
 from patchlight.cli.main import main
 from patchlight.fit import labelling, run_folder, session
+from patchlight.fit.install import install_head
 from patchlight.fit.labelling import label_picture
 from patchlight.fit.options import LabelOptions
 from patchlight.fit.pictures import Picture
 from patchlight.fit.questions import Questioner
+from patchlight.fit.text_output import TextOutput
 from patchlight.head.answer_sample import AnswerOptions, SampleAnswer
 from patchlight.head.datasets import Sample
 from patchlight.head.example_questions import write_examples
+from patchlight.head.fastrm import FastRM, HeadFacts, read_text_head
 from patchlight.models.loading import LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
 
@@ -155,7 +159,7 @@ def test_a_picture_whose_patch_states_are_not_finite_is_left_out_as_a_problem(
     labelled = label_picture(loaded, picture, questioner, LabelOptions(written=False, max_new_tokens=4))
     assert labelled.content.tokens == 0
     (problem,) = labelled.problems
-    assert "example-000.png: patch states are not finite" in problem
+    assert "example-000.png: hidden states are not finite" in problem
 
 
 def test_a_loss_that_is_not_finite_has_advice_of_its_own(command: list[str], capsys: pytest.CaptureFixture[str]):
@@ -179,3 +183,17 @@ def test_a_blank_picture_is_asked_about_with_the_suffix(inputs: Path, monkeypatc
     labelling.blank_states(loaded, picture, "What is this?", options)
     labelling.answer_sample(loaded, Sample("0", picture.path, "What is this?", ()), options)
     assert asked == ["What is this? Be short."] * 2
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_an_installed_head_takes_the_place_of_the_text_output_too(is_good: bool, tmp_path: Path):
+    facts = HeadFacts(hidden_size=16, stage="post_norm", teacher="none", model="m", model_revision="0")
+    FastRM(16).save_pretrained(tmp_path / "text", replace(facts, classification_threshold=0.7))
+    text = TextOutput(FastRM(16) if is_good else None, None, 0.2, None if is_good else "It is not.")
+    install_head(tmp_path, FastRM(16), facts, text)
+    installed = read_text_head(tmp_path)
+    assert (installed is not None) == is_good == (tmp_path / "browser" / "fastrm-text.bin").exists()
+    if installed is not None:
+        assert installed.facts.classification_threshold == 0.2
+    assert FastRM.from_pretrained(tmp_path).facts == facts
+    assert not list((tmp_path / "browser").glob("head.*"))

@@ -1,6 +1,7 @@
 """Tests the text output of a head: labels of prompts in sample shards, training next to the head, and its controls."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from patchlight.head.picture_batches import by_picture
 from patchlight.head.sample_store import HeadSamples, has_prompts, token_rows
 from patchlight.head.scores import labels_of
 from patchlight.head.text_worth import MeanWords, judge_text
-from patchlight.head.training import HeadConfig, Trained, train_head
+from patchlight.head.training import HeadConfig, train_head
 from tests.head.test_training import FACTS, D, planted_head, write_samples
 
 LEARNT = HeadConfig(steps=300, batch=64, learning_rate=1e-2, schedule="cosine", validation_share=0.2)
@@ -70,9 +71,11 @@ def test_prompts_take_the_place_of_images(tmp_path: Path):
 def test_a_head_is_trained_with_its_text_output(tmp_path: Path):
     samples = write_samples(tmp_path / "samples", questions=240)
     text = add_prompts(tmp_path / "samples")
-    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, text=text, choose_threshold=True)
-    assert isinstance(trained.text, Trained)
+    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text, choose_threshold=True)
+    assert trained.text is not None
+    assert trained.text.head is not None
     assert trained.text.verdict.status == "passed"
+    assert "the text output's F1 is " in trained.text.verdict.reason
     loaded = read_text_head(tmp_path / "head")
     assert loaded is not None
     assert torch.equal(loaded.query.weight, trained.text.head.query.weight)
@@ -90,14 +93,15 @@ def test_a_text_output_that_is_no_better_than_a_constant_map_is_left_out(tmp_pat
     FastRM(D).save_pretrained(tmp_path / "head", FACTS)
     FastRM(D).save_pretrained(tmp_path / "head" / "text", FACTS)
     text = add_prompts(tmp_path / "samples", is_constant=True)
-    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, text=text, overwrite=True)
-    assert isinstance(trained.text, str)
-    assert "All tokens have the same labels" in trained.text
+    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text, overwrite=True)
+    assert trained.text is not None
+    assert trained.text.head is None
+    assert "All tokens have the same labels" in trained.text.verdict.reason
     assert read_text_head(tmp_path / "head") is None
     assert not (tmp_path / "head" / "training").exists()
 
 
-def test_a_finished_text_output_is_kept_when_training_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_finished_head_is_kept_while_its_text_output_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples", questions=240)
     text = add_prompts(tmp_path / "samples")
     steps = 0
@@ -112,12 +116,15 @@ def test_a_finished_text_output_is_kept_when_training_resumes(tmp_path: Path, mo
 
     monkeypatch.setattr(torch.optim.Adam, "step", killed)
     with pytest.raises(KeyboardInterrupt):
-        train_head(samples, tmp_path / "head", FACTS, LEARNT, text=text)
+        train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
+    other = replace(LEARNT, learning_rate=0.02)
+    with pytest.raises(ValueError, match=r"learning_rate: 0\.01, now 0\.02"):
+        train_head(samples, tmp_path / "head", FACTS, other, open_text=lambda: text)
     assert not (tmp_path / "head" / "head.json").exists()
     steps = 1000
-    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, text=text)
-    assert steps == 1300
-    assert isinstance(trained.text, Trained)
+    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
+    assert steps == 1300  # those of the text output; its last checkpoint would have been at step 500
+    assert trained.text is not None
     assert trained.text.verdict.status == "passed"
 
 
@@ -129,7 +136,9 @@ def test_the_command_trains_both_outputs_and_says_how_good_they_are(tmp_path: Pa
     assert "training without a text output: these samples have no prompts" in capsys.readouterr().out
     add_prompts(tmp_path / "samples")
     assert main([*words, "--out", str(tmp_path / "new")]) == 0
-    assert "text output: On " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "held-out tokens, the head's F1 is " in printed
+    assert "held-out tokens, the text output's F1 is " in printed
     assert not (tmp_path / "old" / "text").exists()
     assert json.loads((tmp_path / "new" / "text" / "head.json").read_text())["model"] == "m"
 
@@ -152,7 +161,18 @@ def test_a_text_output_is_judged_against_maps_that_know_less(tmp_path: Path):
     torch.manual_seed(3)
     untrained = judge_text(FastRM(D).eval(), test, samples, known, 0.3)
     assert untrained.refused is not None
-    assert untrained.refused.startswith("On held-out pictures, the head is not better than the mean ")
+    assert untrained.refused.startswith("On held-out pictures, the text output is not better than the mean ")
+
+
+def test_prompts_without_relevancy_leave_the_head_as_it_is(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples", questions=240)
+    text = add_prompts(tmp_path / "samples")
+    text.columns["peak"].zero_()
+    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
+    assert trained.text is not None
+    assert trained.text.head is None
+    assert trained.text.verdict.reason == "No map has any relevancy on the prompt's text."
+    assert trained.verdict.status == "passed"
 
 
 def test_the_mean_of_a_word_counts_every_token_that_could_rest_on_it(tmp_path: Path):

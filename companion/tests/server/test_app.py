@@ -346,18 +346,6 @@ def test_without_a_head_the_model_facts_give_the_command_to_train_one(plain: Ser
             assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 
 
-@pytest.mark.parametrize(
-    ("stage", "hidden_size", "message"),
-    [("post_norm", 16, r"hidden size 16.*32"), ("pre_norm", 32, r"pre_norm.*post_norm")],
-)
-def test_a_head_for_other_hidden_states_is_refused(stage: Any, hidden_size: int, message: str, tmp_path: Path):
-    facts = HeadFacts(hidden_size=hidden_size, stage=stage, teacher="none", model="tiny", model_revision="0")
-    FastRM(hidden_size).save_pretrained(tmp_path / "fastrm", facts)
-    assert default_head_folder(str(tmp_path)) == tmp_path / "fastrm"
-    with pytest.raises(ValueError, match=message):
-        serve_head(tmp_path / "fastrm", tmp_path / "out", loaded(tiny("llava")))
-
-
 def test_the_embedded_model_s_own_head_matches(embedded: httpx.Client):
     assert embedded.get("/v1/model").json()["head"]["match"] == "same"
     recorded = read_run(SAMPLES / "run-1.run")
@@ -387,11 +375,6 @@ def test_a_forced_head_says_so_in_the_model_facts_and_in_every_run(trained_on: s
         for described in heads:
             assert described["match"] == match
             assert described["trainedOn"] == {"name": trained_on, "revision": "r1"}
-
-
-def test_a_model_folder_without_a_head_has_no_default_head(tmp_path: Path):
-    assert default_head_folder(str(tmp_path)) is None
-    assert default_head_folder("org/some-model") is None
 
 
 def test_the_committed_api_description_is_up_to_date(plain: Served):

@@ -11,7 +11,7 @@ export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
   const { run, panels, selected } = shown;
   const weighing = panels.filter((method) => weighsWords(run, method));
   const others = panels.filter((method) => methods[method].words === 'none').map((method) => methods[method].name);
-  const isHeadWordless = panels.includes('fastrm') && !weighing.includes('fastrm');
+  const isHeadWordless = run.prompt.length > 0 && panels.includes('fastrm') && !weighing.includes('fastrm');
   return (
     <section className="prompt-part" aria-label="Prompt words">
       <div className="part-head">

@@ -82,7 +82,7 @@ function MapNumbers({ shown }: { readonly shown: ShownRun }) {
   if (map === undefined) return null;
   const { max, maxIndex } = summariseMap(map.values);
   const peak = patchAtIndex(frame.placement.grid, maxIndex);
-  // The peak of a single frame's magnitudes is always all of the maximum.
+  // A single frame always contains the map's maximum, so its value would always be 1.
   const isConstant = methods[map.method].values === 'magnitude' && run.header.geometry.frames.length === 1 && max > 0;
   return (
     <>

@@ -148,6 +148,8 @@ def _serve(
             say(f"warning: {head.training}, so its maps are meaningless; the page says so next to every map")
         elif head.facts.match == "unverified":
             say(f"warning: {head.training}; the page says so next to every map")
+        if head.without_text is not None:
+            say(f"warning: the head is served without its text output. {head.without_text}")
     if calibration is not None:
         say(f"calibration {calibration.path}, {calibration.facts.n} answers")
     if page is None:

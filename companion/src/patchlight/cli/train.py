@@ -115,17 +115,19 @@ def run(arguments: argparse.Namespace) -> None:
     for reason, tokens in left_out(samples).items():
         if tokens:
             print(f"leaving out {tokens} of {len(samples)} tokens: {reason}")
-    text = None
-    if has_prompts(arguments.samples):
-        text = HeadSamples(arguments.samples, output="text", allow_missing=arguments.allow_missing)
-    else:
+
+    def open_text() -> HeadSamples:
+        return HeadSamples(arguments.samples, output="text", allow_missing=arguments.allow_missing)
+
+    has_text = has_prompts(arguments.samples)
+    if not has_text:
         print("training without a text output: these samples have no prompts, which an earlier version did not collect")
-    head, verdict, text_output = train_head(
+    head, verdict, text = train_head(
         samples,
         arguments.out,
         facts,
         config,
-        text=text,
+        open_text=open_text if has_text else None,
         device=device,
         choose_threshold=arguments.classification_threshold is None,
         overwrite=arguments.overwrite,
@@ -134,10 +136,10 @@ def run(arguments: argparse.Namespace) -> None:
     print(verdict.reason)
     if verdict.status == "failed":
         print("warning: this head is no better than a constant map; it is written because of --keep-failed")
-    if isinstance(text_output, str):
-        print(f"the head has no text output, which weighs the prompt's words. {text_output}")
-    elif text_output is not None:
-        print(f"text output: {text_output.verdict.reason}")
+    if text is not None:
+        print(text.verdict.reason)
+        if text.head is None:
+            print("warning: the head is written without its text output, which would weigh the prompt's words")
     print(
         f"trained {head.facts.name} for {head.facts.model}, classification threshold "
         f"{head.facts.classification_threshold}: {arguments.out}"

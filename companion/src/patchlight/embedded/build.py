@@ -16,7 +16,7 @@ from ..head.fastrm import TEXT_FOLDER, FastRM, HeadFacts, read_text_head
 from ..head.label_precision import multiplies_bfloat16_faster
 from ..head.sample_store import HeadSamples
 from ..head.training import CONFIG_FILE, train_head
-from ..head.work_folder import read_manifest
+from ..head.work_folder import MANIFEST_FILE, read_manifest
 from ..models.model_files import weight_files, weights_identity
 from ..report import figure, write_report
 from .browser.browser_model import BrowserModel
@@ -193,10 +193,17 @@ class Build:
         size = self.size
         held_out = CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)
         samples = CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)
-        is_lower = multiplies_bfloat16_faster(torch.device("cpu"))
         for folder, config in (("held-out", held_out), ("samples", samples)):
-            config = replace(config, autocast=is_lower)
+            config = replace(config, autocast=self.labels_in_bfloat16(folder))
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
+
+    def labels_in_bfloat16(self, folder: str) -> bool:
+        """Whether a folder's samples are labelled in bfloat16: as they were begun, else where the CPU is faster with
+        it.
+        """
+        if (self.work / folder / MANIFEST_FILE).exists():
+            return read_manifest(self.work / folder)["autocast"]
+        return multiplies_bfloat16_faster(torch.device("cpu"))
 
     def head(self) -> None:
         """Train the head. Removes its text output, which belongs to the previous head."""
@@ -219,7 +226,7 @@ class Build:
             model=NAME,
             model_revision=revision(self.hf),
             model_weights=weights_identity(weight_files(self.hf)),
-            label_precision="bfloat16" if read_manifest(self.work / "samples")["autocast"] else "float32",
+            label_precision="bfloat16" if self.labels_in_bfloat16("samples") else "float32",
         )
 
     def text(self) -> None:
@@ -305,8 +312,6 @@ class Build:
         ]
         if training["head"]["tokens"] < 100_000:
             short.append(f"{training['head']['tokens']} of 100000 explained tokens")
-        if training["text"]["tokens"] < 100_000:
-            short.append(f"{training['text']['tokens']} of 100000 explained tokens for the text output")
         for name, label, expected in (
             ("answers", "questions", self.size.questions),
             ("parity", "questions", self.size.parity_questions),
@@ -332,8 +337,8 @@ class Build:
                 "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3), and "
                 "the FastRM head was trained on them: Adam, batch size 128, "
                 f"{training['head']['steps']} steps, learning rate {training['head']['learning_rate']} (the paper's "
-                "2e-5 is for d = 4096), cosine decay. Its text output was trained in the same way, but with a KL divergence "
-                f"added to the loss, on {training['text']['tokens']} answer tokens of {training['text']['questions']} "
+                "2e-5 is for d = 4096), cosine decay. Its text output was trained in the same way, but with a KL "
+                f"divergence added to the loss, on {training['text']['tokens']} answer tokens of {training['text']['questions']} "
                 "questions. The classification threshold was chosen on half of the held-out "
                 "scenes and evaluated on the other half. The questions of the page's recorded examples were chosen "
                 "before the model answered them; the example that opens the page was chosen for a map that is easy to "

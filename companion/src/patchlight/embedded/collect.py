@@ -1,9 +1,9 @@
 """Collects samples for the embedded model's FastRM head: answers, last hidden states and exact Chefer relevancy.
 
 The scenes' labels say which object each word names. (`head/collection.py` collects samples for any other model and
-dataset.) A shard, in the block form of `head/sample_store.py`, with the prompts as there, covers a fixed range of scenes. Additional columns:
-scene, target [t] and found [t] (see `TokenizedQuestion`; -1 and False in answers that differ from the reference),
-right, image_share.
+dataset.) A shard, in the block form of `head/sample_store.py`, with the prompts as there, covers a fixed range of
+scenes. Additional columns: scene, target [t] and found [t] (see `TokenizedQuestion`; -1 and False in answers that
+differ from the reference), right, image_share.
 """
 
 from concurrent.futures import ProcessPoolExecutor, as_completed

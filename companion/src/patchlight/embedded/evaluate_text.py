@@ -14,7 +14,8 @@ from .evaluate import COMMAND, estimated
 
 
 def evaluate_text(text: FastRM, held_out: Path, training: Path, report: Path) -> None:
-    """Score the text output and its controls on all tokens of the held-out answers, with intervals from resampled scenes.
+    """Score the text output and its controls on all tokens of the held-out answers, with intervals from resampled
+    scenes.
 
     The controls are made from the training samples.
     """

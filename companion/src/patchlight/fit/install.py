@@ -18,16 +18,11 @@ def install_head(out: Path, head: FastRM, facts: HeadFacts, text: TextOutput) ->
     The caller has removed the facts of an earlier head: a folder without facts holds no head. They are written last.
     """
     with staged(out / BROWSER_FOLDER) as browser:
-        _save(browser, head, facts, text)
-        write_head(head, browser, browser)
-        shutil.rmtree(browser / TEXT_FOLDER, ignore_errors=True)
+        head.save_pretrained(browser, facts)
+        write_head(head, text.head, browser, browser)
         for weights in browser.glob("head.*"):
             weights.unlink()
     shutil.rmtree(out / TEXT_FOLDER, ignore_errors=True)
-    _save(out, head, facts, text)
-
-
-def _save(folder: Path, head: FastRM, facts: HeadFacts, text: TextOutput) -> None:
     if text.head is not None:
-        text.head.save_pretrained(folder / TEXT_FOLDER, replace(facts, classification_threshold=text.threshold))
-    head.save_pretrained(folder, facts)
+        text.head.save_pretrained(out / TEXT_FOLDER, replace(facts, classification_threshold=text.threshold))
+    head.save_pretrained(out, facts)

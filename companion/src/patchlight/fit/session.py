@@ -29,6 +29,7 @@ from ..head.work_folder import claimed, locked
 from ..head.worth import HeadRefused, Worth, figures, judge_worth
 from ..methods.support import refused_methods
 from ..models.loading import Loaded
+from .checkpoint_clock import CheckpointClock
 from .install import install_head
 from .labelling import blank_states, label_picture, usable_rows
 from .options import LabelOptions, TrainOptions
@@ -44,7 +45,6 @@ ROUND_PICTURES = 8
 FAIR_SHARE = 0.5
 """Labelling may end early once this share of the training pictures is labelled."""
 _MAX_HELD = 100
-_CHECKPOINT_S = 60.0
 
 
 class Fitted(NamedTuple):
@@ -115,7 +115,7 @@ class _Session:
         if self._checkpoint.exists() and not self._trainer.restore(self._checkpoint):
             self._checkpoint.unlink()
         self._trim_curve()
-        self._saved_at, self._saving_s = time.monotonic(), 0.0
+        self._clock = CheckpointClock()
         self._progress = Progress(len(pictures))
 
     def run(self, out: Path, name: str) -> Fitted:
@@ -205,7 +205,7 @@ class _Session:
                 self._measure()
                 if trainer.is_stuck and not trainer.is_falling:
                     return
-            if time.monotonic() - self._saved_at > max(_CHECKPOINT_S, 20 * self._saving_s):
+            if self._clock.is_due:
                 self._save()
             if trainer.step % 10 == 0:
                 self._show()
@@ -237,10 +237,8 @@ class _Session:
         return [group for tokens in self._reservoir.on_disk("check").values() for group in tokens]
 
     def _save(self) -> None:
-        started = time.monotonic()
-        self._trainer.save(self._checkpoint)
-        self._saved_at = time.monotonic()
-        self._saving_s = self._saved_at - started
+        with self._clock.saving():
+            self._trainer.save(self._checkpoint)
 
     def _show(self) -> None:
         self._progress.show(

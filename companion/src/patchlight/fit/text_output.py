@@ -4,7 +4,6 @@ The output is a head of its own with the same recipe, whose keys are the prompt'
 the pictures that are on disk.
 """
 
-import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,18 +16,18 @@ from ..head.sample_store import HeadSamples
 from ..head.scores import NotFinite
 from ..head.text_worth import judge_text
 from ..head.worth import Worth
+from .checkpoint_clock import CheckpointClock
 from .labelling import usable_rows
 from .options import TrainOptions
-from .reservoir import Reservoir, Role
+from .reservoir import MIN_HELD, Reservoir, Role
 from .trainer import Trainer
 
 CHECKPOINT_FILE = "text-checkpoint.pt"
-CHECKPOINT_S = 60.0
 
 
 class TextOutput(NamedTuple):
-    """A text output and its worth. head: None if it is not good enough. refused: why not. threshold: with the best F1 on
-    the pictures that steered the training.
+    """A text output and its worth. head: None if it is not good enough. refused: why not. threshold: with the best F1
+    on the pictures that steered the training.
     """
 
     head: FastRM | None
@@ -44,8 +43,8 @@ def fit_text(
     training = HeadSamples.of_files(reservoir.paths("training"), output="text")
     rows = usable_rows(training)
     check, test = (_by_number(reservoir, role) for role in ("check", "test"))
-    if not (len(rows) and check and test):
-        return TextOutput(None, None, 0, "Too few tokens have relevancy on the prompt's text.")
+    if not len(rows) or min(len(check), len(test)) < MIN_HELD:
+        return TextOutput(None, None, 0, "Too few held-out pictures have answers with relevancy on the prompt's text.")
     trainer = Trainer(hidden_size, options, device)
     try:
         _train(trainer, by_picture(training, rows), [group for groups in check.values() for group in groups], folder)
@@ -71,7 +70,7 @@ def _train(trainer: Trainer, groups: list[PictureTokens], check: list[PictureTok
     checkpoint = folder / CHECKPOINT_FILE
     if checkpoint.exists() and not trainer.restore(checkpoint):
         checkpoint.unlink()
-    options, saved_at = trainer.options, time.monotonic()
+    options, clock = trainer.options, CheckpointClock()
     batches = PictureBatches(groups, batch=options.batch, picture_tokens=options.picture_tokens)
     with tqdm(initial=trainer.step, total=options.steps, desc="text output", unit="step") as bar:
         while trainer.step < trainer.last_step:
@@ -81,9 +80,9 @@ def _train(trainer: Trainer, groups: list[PictureTokens], check: list[PictureTok
             if trainer.is_measured_now():
                 measured = trainer.measure(check)
                 bar.set_postfix({"F1": f"{measured.f1:.3f}", "Spearman": f"{measured.spearman:.3f}"})
-            if time.monotonic() - saved_at > CHECKPOINT_S:
-                trainer.save(checkpoint)
-                saved_at = time.monotonic()
+            if clock.is_due:
+                with clock.saving():
+                    trainer.save(checkpoint)
             bar.total = trainer.last_step
             bar.update()
     if trainer.best is None:

@@ -52,9 +52,10 @@ class SampleAnswer(NamedTuple):
     """A model's answer of T tokens (end token excluded) over P patches and m text tokens of the prompt. All tensors are
     on the CPU.
 
-    ids, log_probs: one per token. prompt_ids: m. patch_states `[P, d]`, prompt_states `[m, d]` and query_states `[T, d]` come from the cached passes that
-    generated the answer, in the model's dtype. labels: None if the method is "none". ended: whether the model produced
-    an end token. decode_ms: time for the complete answer, end token included. label_ms: time for all labels.
+    ids, log_probs: one per token. prompt_ids: m. patch_states `[P, d]`, prompt_states `[m, d]` and query_states `[T,
+    d]` come from the cached passes that generated the answer, in the model's dtype. labels: None if the method is
+    "none". ended: whether the model produced an end token. decode_ms: time for the complete answer, end token included.
+    label_ms: time for all labels.
     """
 
     text: str

@@ -116,7 +116,7 @@ def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dic
     method = options.answers.method
     assert method != "none"
     return {
-        "formatVersion": 2,
+        "formatVersion": 3,
         **model_facts(loaded),
         "stage": "post_norm",
         "teacher": TEACHERS[method],

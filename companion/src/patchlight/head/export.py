@@ -30,13 +30,13 @@ _FILES = {"graph": GRAPH_FILE, "normGraph": NORM_GRAPH_FILE, "weights": BLOB_FIL
 def export_head(head_folder: Path, out: Path) -> dict[str, Any]:
     """Export a trained head to `out` and return its manifest. Paths in the manifest's `files` are relative to `out`."""
     head = FastRM.from_pretrained(head_folder)
-    return write_head(head, head_folder, out)
+    return write_head(head, read_text_head(head_folder), head_folder, out)
 
 
-def write_head(head: FastRM, head_folder: Path, out: Path) -> dict[str, Any]:
-    """Export a head loaded from `head_folder`, as `export_head` does."""
+def write_head(head: FastRM, text: FastRM | None, head_folder: Path, out: Path) -> dict[str, Any]:
+    """Export a head and its text output, loaded from `head_folder`, as `export_head` does."""
     files = {}
-    for role, name in write_browser_files(head, head_folder, out).items():
+    for role, name in write_browser_files(head, text, out).items():
         content = (out / name).read_bytes()
         files[role] = {"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     manifest = {
@@ -50,9 +50,8 @@ def write_head(head: FastRM, head_folder: Path, out: Path) -> dict[str, Any]:
     return manifest
 
 
-def write_browser_files(head: FastRM, head_folder: Path, out: Path) -> dict[str, str]:
-    """Write the graphs and weights of a head loaded from `head_folder`, and return the files' names by role."""
-    text = read_text_head(head_folder)
+def write_browser_files(head: FastRM, text: FastRM | None, out: Path) -> dict[str, str]:
+    """Write the graphs and weights of a head and its text output, and return the files' names by role."""
     write_head_graph(out, head.hidden_size, head.rank)
     write_head_weights(out / BLOB_FILE, fold(head))
     if text is None:

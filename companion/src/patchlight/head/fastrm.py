@@ -248,8 +248,8 @@ def read_text_head(folder: Path) -> FastRM | None:
     """Load the text output of the head in a folder; None if it has none.
 
     It is a head of its own whose keys are the prompt's text tokens instead of patches: `head(query_states,
-    prompt_states)` `[T, d]`, `[m, d]` gives `[T, m]`. Raises ValueError if it was trained for another model or rank than
-    the head, and the errors of `FastRM.from_pretrained`.
+    prompt_states)` `[T, d]`, `[m, d]` gives `[T, m]`. Raises ValueError if it was trained for another model or rank
+    than the head, and the errors of `FastRM.from_pretrained`.
     """
     if not (folder / TEXT_FOLDER / FACTS_FILE).is_file():
         return None

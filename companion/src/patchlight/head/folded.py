@@ -90,8 +90,8 @@ def round_folded(folded: Folded) -> StoredHead:
 
 
 def write_head_weights(path: Path, folded: Folded) -> None:
-    """Write a weights file such as fastrm.bin, little-endian: M16 `[d, d]` or its factors A16 `[d, r]` and B16 `[r, d]` in fp16, then v `[d]`,
-    w `[d]`, scale, s as fp32.
+    """Write a weights file such as fastrm.bin, little-endian: M16 `[d, d]` or its factors A16 `[d, r]` and B16 `[r, d]`
+    in fp16, then v `[d]`, w `[d]`, scale, s as fp32.
 
     `weight_layout` returns the offsets.
     """

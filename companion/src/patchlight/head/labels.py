@@ -25,12 +25,12 @@ _EXPLAIN = {"exact": explain_tokens, "incremental": explain_tokens_incrementally
 class Labels(NamedTuple):
     """Labels of an answer's T tokens over P patches and m text tokens of the prompt, on the CPU.
 
-    relevancy `[T, P]` float32, patches in the order of `Reading.patch_columns`. prompt_relevancy `[T, m]` float32, in the
-    order of `Reading.prompt_columns` (`without_itself`). image_share `[T]`: the share of a
-    token's total relevancy, over all columns, that falls on patches. likeliest `[T]`: id of the most likely token at
-    each position of the differentiated pass. log_probs `[T]`: log-probabilities of the answer tokens in that pass, in
-    nats. If `likeliest` differs from the answer's token, the pass did not reproduce the answer, and the map explains a
-    token that the model did not produce.
+    relevancy `[T, P]` float32, patches in the order of `Reading.patch_columns`. prompt_relevancy `[T, m]` float32, in
+    the order of `Reading.prompt_columns` (`without_itself`). image_share `[T]`: the share of a token's total relevancy,
+    over all columns, that falls on patches. likeliest `[T]`: id of the most likely token at each position of the
+    differentiated pass. log_probs `[T]`: log-probabilities of the answer tokens in that pass, in nats. If `likeliest`
+    differs from the answer's token, the pass did not reproduce the answer, and the map explains a token that the model
+    did not produce.
     """
 
     relevancy: torch.Tensor

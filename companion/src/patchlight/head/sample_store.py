@@ -10,10 +10,13 @@ query_states [t, d]         the states that predicted the tokens
 relevancy fp16              per token, one value per patch, scaled to a maximum of 1; in block form [t, P], else flat
 peak [t] float32            the maximum before scaling
 reproduced [t] bool         whether the token was the most likely one in the differentiated pass; if absent, all were
-The same for the text tokens of the `q` answered prompts of m_i tokens each; absent in shards of version 0.1:
-prompt_states [sum m_i, d], prompt_tokens [sum m_i] int64 (ids), prompt_lengths [q] int64 (m_i), prompt [t] int64 (index of
-the token's prompt), prompt_relevancy fp16 (per token, one value per text token, scaled to a maximum of 1),
-prompt_peak [t] float32 (the maximum before scaling)
+The same for the text tokens of the `q` answered prompts, m_i of each; absent in shards from before prompts were stored:
+prompt_states [sum m_i, d]
+prompt_tokens [sum m_i] int64    ids
+prompt_lengths [q] int64         m_i
+prompt [t] int64                 index of the token's prompt
+prompt_relevancy fp16            per token, one value per text token, scaled to a maximum of 1
+prompt_peak [t] float32          the maximum before scaling
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
 stored in fp16, or, if a value would overflow, in the model's dtype.
 """
@@ -160,6 +163,10 @@ class HeadSamples:
         while self._open:
             self._open.pop(next(iter(self._open)))[0].__exit__(None, None, None)
 
+    def release(self) -> None:
+        """Give up the states that are in memory. Later ones are read from the shards."""
+        self._held = None
+
     def _load(self, paths: Sequence[Path], output: Output, hold: bool | None) -> None:
         columns: dict[str, list[torch.Tensor]] = {}
         counts, relevancy, ids = [], [], []
@@ -265,7 +272,7 @@ class HeadSamples:
 
 
 def has_prompts(folder: Path) -> bool:
-    """Whether all shards of a folder have prompts, which those of version 0.1 lack."""
+    """Whether all shards of a folder have prompts, which were not stored at first."""
     shards = []
     for path in sorted(folder.glob("[0-9]*.safetensors")):
         with _opened(path) as file:

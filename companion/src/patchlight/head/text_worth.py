@@ -14,7 +14,7 @@ import torch
 
 from ..bootstrap import Bootstrap
 from .fastrm import FastRM
-from .picture_batches import PictureTokens, logits_by_picture
+from .picture_batches import PictureTokens, by_picture, logits_by_picture
 from .sample_store import HeadSamples
 from .scores import labels_of
 from .verdict import ConstantMaps
@@ -47,9 +47,12 @@ def judge_text(
     }
     bootstrap = Bootstrap(np.array(names))
     scores = {name: score(part, bootstrap, labelling_threshold) for name, part in maps.items()}
-    refused = refusal(scores, MEAN_MAP, "the mean map of the training prompts") or refusal(
-        scores, MEAN_WORD, "the mean of each word over the training prompts"
-    )
+    refused = None
+    for control, description in (
+        (MEAN_MAP, "the mean map of the training prompts"),
+        (MEAN_WORD, "the mean of each word over the training prompts"),
+    ):
+        refused = refused or refusal(scores, control, description, what="text output")
     return Worth(scores, len(names), len(test), refused)
 
 
@@ -61,13 +64,11 @@ class MeanWords:
     def __init__(self, training: HeadSamples, rows: torch.Tensor, labelling_threshold: float):
         sums: dict[int, float] = {}
         counts: dict[int, int] = {}
-        prompts = training.columns["image"][rows]
-        for prompt in prompts.unique().tolist():
-            of_prompt = rows[prompts == prompt]
-            labels = labels_of(training.relevancy(of_prompt).values, labelling_threshold).sum(0).tolist()
-            for token, relevant in zip(training.prompt_ids(prompt).tolist(), labels, strict=True):
+        for prompt in by_picture(training, rows):
+            labels = labels_of(prompt.relevancy(), labelling_threshold).sum(0).tolist()
+            for token, relevant in zip(training.prompt_ids(prompt.image).tolist(), labels, strict=True):
                 sums[token] = sums.get(token, 0.0) + relevant
-                counts[token] = counts.get(token, 0) + len(of_prompt)
+                counts[token] = counts.get(token, 0) + len(prompt.rows)
         self._share = sum(sums.values()) / sum(counts.values())
         self._means = {token: sums[token] / counts[token] for token in sums}
 

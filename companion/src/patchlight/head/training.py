@@ -3,14 +3,14 @@
 Until it is finished, a run keeps its files in the subfolder `training` of its output folder. A head is written only if
 it is better than a constant map (`verdict.py`); so a failed run leaves an earlier head as it was.
 
-The head's text output is trained first, by the same recipe, as a head in the run's subfolder `text`; it moves to the
-output folder with the head.
+Then the head's text output is trained by the same recipe, with a run of its own in the subfolder `text`.
 """
 
 import io
 import json
 import math
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NoReturn
@@ -18,9 +18,9 @@ from typing import Any, Literal, NamedTuple, NoReturn
 import torch
 from tqdm import tqdm
 
-from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, HeadFacts, training_failure
+from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, HeadFacts
 from .losses import LOSSES, Loss
-from .picture_batches import PictureBatches, PictureTokens, batch_loss, by_picture
+from .picture_batches import PictureBatches, batch_loss, by_picture
 from .predictions import count_tokens
 from .sample_store import HeadSamples, left_out, token_rows
 from .scores import HeadCounts, NotFinite, best_threshold, curve_of
@@ -30,6 +30,8 @@ from .work_folder import locked
 
 CHECKPOINT_FILE, CURVE_FILE, CONFIG_FILE = "checkpoint.pt", "head-curve.jsonl", "head-config.json"
 MEASURE_STEPS, MEASURE_TOKENS = 100, 1500
+DEFAULT_THRESHOLD = 0.4
+"""Classification threshold of a text output that has no held-out tokens, as of a head."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,14 +107,21 @@ def split_tokens(samples: HeadSamples, config: HeadConfig) -> Split:
     return Split(training, held)
 
 
+class TrainedText(NamedTuple):
+    """A text output and how it compares with a constant map. head: None if it was not written."""
+
+    head: FastRM | None
+    verdict: Verdict
+
+
 class Trained(NamedTuple):
-    """A head that was trained and written, and how it compares with a constant map. text: the same of its text output, or
-    why it has none; None if there were no samples for it.
+    """A head that was trained and written, and how it compares with a constant map. text: its text output; None if
+    there were no samples for one.
     """
 
     head: FastRM
     verdict: Verdict
-    text: "Trained | str | None" = None
+    text: TrainedText | None = None
 
 
 def train_head(
@@ -121,7 +130,7 @@ def train_head(
     facts: HeadFacts,
     config: HeadConfig,
     *,
-    text: HeadSamples | None = None,
+    open_text: Callable[[], HeadSamples] | None = None,
     device: str = "cpu",
     choose_threshold: bool = False,
     overwrite: bool = False,
@@ -129,13 +138,13 @@ def train_head(
 ) -> Trained:
     """Train a head on all shards of `samples` and save it, its config, its learning curve and a report to `out`.
 
-    text: samples for a text output (`HeadSamples` with output "text"). If that is no better than a constant map, the head
-    is written without it.
+    open_text: opens samples with the output "text", for a text output. It is trained once the head is, and left out if
+    it is no better than a constant map.
 
     Resumes from a checkpoint in `out`. With `choose_threshold`, the saved classification threshold is the value with
-    the best F1 on the held-out tokens. With `overwrite`, replaces a head in `out` once the new one is finished. With
-    `keep_failed`, writes the head even if it is no better than a constant map; its report says so. A head whose numbers
-    are not finite is never written.
+    the best F1 on the held-out tokens; that of a text output always is. With `overwrite`, replaces a head in `out` once
+    the new one is finished. With `keep_failed`, writes the head even if it is no better than a constant map; its report
+    says so. A head whose numbers are not finite is never written.
 
     Raises ValueError if the samples do not match `facts`, `out` holds a head or is in use, or the checkpoint was made
     with another config or other samples. Raises TrainingFailed if the loss is not finite, or if the head is no better
@@ -150,62 +159,44 @@ def train_head(
                 f"{out} holds a finished head ({FastRM.from_pretrained(out).facts.name}): use another folder, or "
                 "replace the head with --overwrite"
             )
-        split = split_tokens(samples, config)
-        _check_states(samples, torch.cat(split))
-        text_output = None if text is None else _train_text(text, out / RUN_FOLDER / TEXT_FOLDER, facts, config, device)
-        run = _Run(out / RUN_FOLDER, config, split, samples, device)
-        verdict = _train(run, samples, split, config)
+        folder = out / RUN_FOLDER
+        run = _Run(folder, config, samples, device)
+        verdict = run.train("head")
         if verdict.status == "broken" or (verdict.status == "failed" and not keep_failed):
             run.fail(verdict)
-        head = run.head.cpu().eval()
-        if choose_threshold and len(split.held):
-            counts = count_tokens(head, samples, split.held, config.labelling_threshold)
-            facts = replace(facts, classification_threshold=best_threshold(curve_of(counts)))
+        head, best = run.head.cpu().eval(), run.best_threshold()
+        samples.release()
+        text = None if open_text is None else _train_text(open_text(), folder / TEXT_FOLDER, config, device)
         # A folder without facts holds no head. They are removed first and written last, so that weights, report and
         # facts always belong together.
         (out / FACTS_FILE).unlink(missing_ok=True)
-        run.report(out / REPORT_FILE, verdict)
-        write_json(out / CONFIG_FILE, {**asdict(config), "tokens": len(split.training), "questions": samples.questions})
-        shutil.copyfile(out / RUN_FOLDER / CURVE_FILE, out / CURVE_FILE)
         shutil.rmtree(out / TEXT_FOLDER, ignore_errors=True)
-        if isinstance(text_output, Trained):
-            (out / RUN_FOLDER / TEXT_FOLDER).rename(out / TEXT_FOLDER)
-        head.save_pretrained(out, facts)
-        shutil.rmtree(out / RUN_FOLDER)
-        return Trained(head, verdict, text_output)
+        if text is not None and text.run is not None and text.head is not None:
+            text.run.write(out / TEXT_FOLDER, text.verdict)
+            text.head.save_pretrained(out / TEXT_FOLDER, replace(facts, classification_threshold=text.threshold))
+        run.write(out, verdict)
+        head.save_pretrained(out, replace(facts, classification_threshold=best) if choose_threshold and best else facts)
+        shutil.rmtree(folder)
+        return Trained(head, verdict, None if text is None else TrainedText(text.head, text.verdict))
 
 
-def _train_text(samples: HeadSamples, folder: Path, facts: HeadFacts, config: HeadConfig, device: str) -> Trained | str:
-    """Train a text output in a folder, or return why there is none. One that a killed run has finished is used again."""
+class _Text(NamedTuple):
+    """The run of a text output, if there is anything to learn, and its result; head: None if it is not to be written."""
+
+    run: "_Run | None"
+    head: FastRM | None
+    verdict: Verdict
+    threshold: float
+
+
+def _train_text(samples: HeadSamples, folder: Path, config: HeadConfig, device: str) -> _Text:
     if len(token_rows(samples)) == 0:
-        return "No token's map has any relevancy on the prompt's text."
-    if (folder / FACTS_FILE).exists():
-        report = json.loads((folder / REPORT_FILE).read_text())
-        if report["options"] == asdict(config) and report["samples"]["sha256"] == samples.fingerprint():
-            verdict = Verdict(*(report[name] for name in Verdict._fields))
-            return Trained(FastRM.from_pretrained(folder), verdict)
-    try:
-        return train_head(samples, folder, facts, config, device=device, choose_threshold=True, overwrite=True)
-    except TrainingFailed as failed:
-        return training_failure(folder / RUN_FOLDER) or str(failed)
-
-
-def _train(run: "_Run", samples: HeadSamples, split: Split, config: HeadConfig) -> Verdict:
-    held_out = split.held[:MEASURE_TOKENS]
-    pictures = by_picture(samples, split.training)
-    batches = PictureBatches(pictures, batch=config.batch, picture_tokens=config.picture_tokens)
-    bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, desc="head", unit="step")
-    try:
-        for step in bar:
-            run.advance(batch_loss(run.head, run.pick(batches), config.loss, config.labelling_threshold))
-            if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
-                row = run.record(count_tokens(run.head, samples, held_out, config.labelling_threshold))
-                bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
-            if run.step % config.checkpoint_steps == 0 and run.step < config.steps:
-                run.save()
-        return judge(run.head, samples, split.training, split.held, config.labelling_threshold)
-    except NotFinite as reason:
-        return Verdict("broken", f"At step {run.step} of {config.steps}, {reason}.", {"step": run.step})
+        return _Text(None, None, Verdict("failed", "No map has any relevancy on the prompt's text.", {}), 0)
+    run = _Run(folder, config, samples, device)
+    verdict = run.train("text output")
+    is_good = verdict.status in ("passed", "untested")
+    threshold = (run.best_threshold() if is_good else None) or DEFAULT_THRESHOLD
+    return _Text(run, run.head.cpu().eval() if is_good else None, verdict, threshold)
 
 
 def _check_states(samples: HeadSamples, tokens: torch.Tensor) -> None:
@@ -220,7 +211,10 @@ def _check_states(samples: HeadSamples, tokens: torch.Tensor) -> None:
 class _Run:
     """The state of a training run: everything that a checkpoint stores."""
 
-    def __init__(self, folder: Path, config: HeadConfig, split: Split, samples: HeadSamples, device: str):
+    def __init__(self, folder: Path, config: HeadConfig, samples: HeadSamples, device: str):
+        self._data, self._split = samples, split_tokens(samples, config)
+        _check_states(samples, torch.cat(self._split))
+        split = self._split
         torch.manual_seed(config.seed)
         folder.mkdir(exist_ok=True, parents=True)
         self._folder, self._path, self._curve = folder, folder / CHECKPOINT_FILE, folder / CURVE_FILE
@@ -248,10 +242,35 @@ class _Run:
         kept = [row for row in rows if self.step and json.loads(row)["step"] <= self.step]
         self._curve.write_text("".join(f"{row}\n" for row in kept))
 
-    def pick(self, batches: PictureBatches) -> list[PictureTokens]:
-        return batches.draw(self._random)
+    def train(self, what: str) -> Verdict:
+        """Take the steps that are left, and judge the result. what: "head" or "text output"."""
+        config, split = self._config, self._split
+        batches = PictureBatches(
+            by_picture(self._data, split.training), batch=config.batch, picture_tokens=config.picture_tokens
+        )
+        bar = tqdm(range(self.step, config.steps), initial=self.step, total=config.steps, desc=what, unit="step")
+        try:
+            for step in bar:
+                drawn = batches.draw(self._random)
+                self._advance(batch_loss(self.head, drawn, config.loss, config.labelling_threshold))
+                if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
+                    row = self._record(self._counts(split.held[:MEASURE_TOKENS]))
+                    bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
+                if self.step % config.checkpoint_steps == 0 or self.step == config.steps:
+                    self._save()
+            return judge(self.head, self._data, split.training, split.held, config.labelling_threshold, what=what)
+        except NotFinite as reason:
+            return Verdict("broken", f"At step {self.step} of {config.steps}, {reason}.", {"step": self.step})
 
-    def advance(self, loss: torch.Tensor) -> None:
+    def best_threshold(self) -> float | None:
+        """Return the threshold with the best F1 on the held-out tokens; None if there are none."""
+        held = self._split.held
+        return best_threshold(curve_of(self._counts(held))) if len(held) else None
+
+    def _counts(self, tokens: torch.Tensor) -> HeadCounts:
+        return count_tokens(self.head, self._data, tokens, self._config.labelling_threshold)
+
+    def _advance(self, loss: torch.Tensor) -> None:
         """Take a step. Raises NotFinite if the loss is NaN or infinite."""
         if not loss.isfinite():
             raise NotFinite(f"the loss is {loss.item()}")
@@ -263,7 +282,7 @@ class _Run:
         if self.step == 1:
             self._first_loss = self._loss
 
-    def record(self, counts: HeadCounts) -> dict[str, float]:
+    def _record(self, counts: HeadCounts) -> dict[str, float]:
         """Append a row to the learning curve and return it."""
         curve = curve_of(counts)
         row = {
@@ -279,7 +298,7 @@ class _Run:
             file.write(json.dumps(row) + "\n")
         return row
 
-    def save(self) -> None:
+    def _save(self) -> None:
         state = {
             "options": self._options,
             "step": self.step,
@@ -293,7 +312,15 @@ class _Run:
         torch.save(state, content)
         write_bytes(self._path, content.getbuffer())
 
-    def report(self, path: Path, verdict: Verdict) -> None:
+    def write(self, out: Path, verdict: Verdict) -> None:
+        """Write the report, the config and the learning curve to a folder."""
+        out.mkdir(parents=True, exist_ok=True)
+        sizes = {"tokens": len(self._split.training), "questions": self._data.questions}
+        write_json(out / CONFIG_FILE, {**asdict(self._config), **sizes})
+        shutil.copyfile(self._curve, out / CURVE_FILE)
+        self._report(out / REPORT_FILE, verdict)
+
+    def _report(self, path: Path, verdict: Verdict) -> None:
         """Write what the head was trained on, and the verdict."""
         losses = {"firstLoss": self._first_loss, "lastLoss": self._loss}
         content = {**verdict._asdict(), **losses, "samples": self._samples, "options": asdict(self._config)}
@@ -301,7 +328,7 @@ class _Run:
 
     def fail(self, verdict: Verdict) -> NoReturn:
         """End the run without a head: keep its curve and a report, and raise TrainingFailed."""
-        self.report(self._folder / REPORT_FILE, verdict)
+        self._report(self._folder / REPORT_FILE, verdict)
         self._path.unlink(missing_ok=True)
         what = advice(self._config.learning_rate, self.head.hidden_size, (self._first_loss, self._loss))
         raise TrainingFailed(

@@ -45,10 +45,16 @@ class Verdict(NamedTuple):
 
 
 def judge(
-    head: FastRM, samples: HeadSamples, training: torch.Tensor, held: torch.Tensor, labelling_threshold: float
+    head: FastRM,
+    samples: HeadSamples,
+    training: torch.Tensor,
+    held: torch.Tensor,
+    labelling_threshold: float,
+    *,
+    what: str = "head",
 ) -> Verdict:
     """Compare a head with the constant map of the `training` token rows, on the `held` rows if there are enough, else
-    on the training rows. Raises NotFinite if a probability is NaN.
+    on the training rows. what: its name in the sentences. Raises NotFinite if a probability is NaN.
     """
     questions = len(samples.columns["question"][held].unique())
     is_held_out = questions >= MIN_HELD_QUESTIONS
@@ -80,26 +86,26 @@ def judge(
         "largestSpreadInAMap": spread,
     }
     compared = (
-        f"On {len(tokens)} {where} tokens, the head's F1 is {f1.value:.3f} at its best threshold; a constant map, the "
+        f"On {len(tokens)} {where} tokens, the {what}'s F1 is {f1.value:.3f} at its best threshold; a constant map, the "
         f"mean of the training labels, has {control_f1.value:.3f} (difference {difference.value:.3f}, 95 % interval "
         f"{difference.low:.3f} to {difference.high:.3f})."
     )
     if control_f1.value >= 1:
         return Verdict("failed", f"{compared} All tokens have the same labels, so there is nothing to learn.", figures)
     if largest < 0.01:
-        why = f"The head's probabilities are nearly 0 everywhere (at most {largest:.1e}), so its maps are empty."
+        why = f"The {what}'s probabilities are nearly 0 everywhere (at most {largest:.1e}), so its maps are empty."
         return Verdict("failed", f"{why} {compared}", figures)
     if spread < 1e-6:
-        return Verdict("failed", f"The head's maps have the same probability at every patch. {compared}", figures)
+        return Verdict("failed", f"The {what}'s maps have the same probability at every patch. {compared}", figures)
     if difference.low <= 0:
-        return Verdict("failed", f"The head is not better than a constant map. {compared}", figures)
+        return Verdict("failed", f"The {what} is not better than a constant map. {compared}", figures)
     if not loss < control_loss:
-        why = f"On training tokens, the head's loss is {loss:.3f}; a constant map has {control_loss:.3f}."
-        return Verdict("failed", f"The head has learned less than a constant map. {why}", figures)
+        why = f"On training tokens, the {what}'s loss is {loss:.3f}; a constant map has {control_loss:.3f}."
+        return Verdict("failed", f"The {what} has learned less than a constant map. {why}", figures)
     if is_held_out:
         return Verdict("passed", compared, figures)
     few = (
-        f"At least {MIN_HELD_QUESTIONS} held-out questions are needed to tell whether the head is better than a constant "
+        f"At least {MIN_HELD_QUESTIONS} held-out questions are needed to tell whether the {what} is better than a constant "
         f"map on new questions (now {questions}): collect more, or raise --validation-share."
     )
     return Verdict("untested", f"{compared} {few}", figures)

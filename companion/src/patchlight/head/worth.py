@@ -1,9 +1,9 @@
 """Judges a fitted head on pictures that nothing else used, next to controls that should be worse.
 
-mean map: the mean label of each patch over the training pictures, which reads nothing. shuffled projection: the head with
-the rows of W_q permuted, so that queries and keys no longer match. blank picture and another picture: the head with the
-patch states of a grey picture of the same size, or of another test picture read in the same grid, against the teacher's
-map of the real picture. Each is scored at its own best threshold.
+mean map: the mean label of each patch over the training pictures, which reads nothing. shuffled projection: the head
+with the rows of W_q permuted, so that queries and keys no longer match. blank picture and another picture: the head
+with the patch states of a grey picture of the same size, or of another test picture read in the same grid, against the
+teacher's map of the real picture. Each is scored at its own best threshold.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -140,14 +140,16 @@ def shuffled_projection(head: FastRM) -> FastRM:
     return other
 
 
-def refusal(scores: Mapping[str, Scores], control: str, description: str) -> str | None:
-    """Return why the head is refused, if it is not better than a control in F1 and rank correlation."""
+def refusal(scores: Mapping[str, Scores], control: str, description: str, *, what: str = "head") -> str | None:
+    """Return why a head is refused, if it is not better than a control in F1 and rank correlation. what: its name in
+    the sentence.
+    """
     head, mean = scores[HEAD], scores[control]
     for name, ours, its in (("F1", head.f1, mean.f1), ("Spearman", head.spearman, mean.spearman)):
         difference = ours.minus(its)
         if not difference.low > 0:
             return (
-                f"On held-out pictures, the head is not better than {description}: {name} "
+                f"On held-out pictures, the {what} is not better than {description}: {name} "
                 f"{ours.value:.3f} and {its.value:.3f} (difference {difference.value:.3f}, 95 % interval "
                 f"{difference.low:.3f} to {difference.high:.3f})."
             )

@@ -2,11 +2,11 @@
 
     python -m patchlight.measure.head_trial --work FOLDER --scenes 192 --held-out 64 --steps 2000 --seeds 1
 
-Renders scenes, and labels the embedded model's answers about them with exact Chefer in float32. Each variant is trained on the same samples with several seeds, and judged on held-out scenes by F1 at its best
-threshold, pointing (the share of tokens whose highest patch the teacher labels relevant) and Spearman's correlation with
-the teacher. For words that the model found in the image, the object is known: the share of tokens whose highest patch
-lies on it is the pointing game of docs/figures.md. Figures are means over the seeds; a finished seed is not trained
-again.
+Renders scenes, and labels the embedded model's answers about them with exact Chefer in float32. Each variant is trained
+on the same samples with several seeds, and judged on held-out scenes by F1 at its best threshold, pointing (the share
+of tokens whose highest patch the teacher labels relevant) and Spearman's correlation with the teacher. For words that
+the model found in the image, the object is known: the share of tokens whose highest patch lies on it is the pointing
+game of docs/figures.md. Figures are means over the seeds; a finished seed is not trained again.
 """
 
 import argparse

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..head.export import write_head
-from ..head.fastrm import FACTS_FILE, FastRM, describe_match
+from ..head.fastrm import FACTS_FILE, FastRM, describe_match, read_text_head
 from ..models.loading import Loaded
 from .schemas import HeadFacts, HeadFile, HeadFiles, TrainedOn
 
@@ -13,11 +13,13 @@ class ServedHead(NamedTuple):
     """An exported head.
 
     facts: the head's description in the API. training: a sentence that compares the model that the head was trained on
-    with the loaded one. files: path and SHA-256 by file name.
+    with the loaded one. files: path and SHA-256 by file name. without_text: why a text output in its folder is not
+    served.
     """
 
     facts: HeadFacts
     training: str
+    without_text: str | None
     files: dict[str, tuple[Path, str]]
 
 
@@ -35,7 +37,12 @@ def serve_head(head_folder: Path, out: Path, model: Loaded, *, force: bool = Fal
     """
     head = FastRM.from_pretrained(head_folder, model=model, force=force)
     assert head.match is not None
-    manifest = write_head(head, head_folder, out)
+    text, without_text = None, None
+    try:
+        text = read_text_head(head_folder)
+    except (OSError, ValueError) as problem:
+        without_text = str(problem)
+    manifest = write_head(head, text, head_folder, out)
     exported = {role: HeadFile(**file) for role, file in manifest["files"].items()}
     # The URL contains the hash, so a cached file of another head is never used for this one.
     addressed = {
@@ -60,4 +67,4 @@ def serve_head(head_folder: Path, out: Path, model: Loaded, *, force: bool = Fal
         ),
     )
     training = describe_match(head.facts, head.match, model)
-    return ServedHead(facts, training, {f.path: (out / f.path, f.sha256) for f in exported.values()})
+    return ServedHead(facts, training, without_text, {f.path: (out / f.path, f.sha256) for f in exported.values()})

@@ -74,7 +74,8 @@ class HeadFile(_Camel):
 class HeadFiles(_Camel):
     """The files fastrm.onnx, fastrm-norm.onnx and fastrm.bin, which holds the external data of fastrm.onnx.
 
-    `textWeights` is fastrm-text.bin, or null: with it in place of fastrm.bin, the graph weighs the prompt's text tokens.
+    `textWeights` is fastrm-text.bin, or null: with it in place of fastrm.bin, the graph weighs the prompt's text
+    tokens.
     """
 
     graph: HeadFile

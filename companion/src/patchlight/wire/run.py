@@ -3,10 +3,10 @@ docs/protocol.md specifies the format.
 
 The schema's metadata holds the header as JSON under `patchlight.run`. Each row is one record batch, so a reader can
 show every token as soon as it arrives. The rows are `queued` (number of questions ahead in the queue), `image` (the
-bytes of an image file, one row per image; left out if the reader already has them), `states` (last hidden states of the patches, frames
-in order, each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per answer token, then
-one `end`. A stream without an `end` row is a truncated run. States are fp16; if a value in a row is outside fp16's
-range, the row stores its states as float32 in another column.
+bytes of an image file, one row per image; left out if the reader already has them), `states` (last hidden states of the
+patches, frames in order, each row-major), `prompt` (the prompt's text tokens and their states), one `token` row per
+answer token, then one `end`. A stream without an `end` row is a truncated run. States are fp16; if a value in a row is
+outside fp16's range, the row stores its states as float32 in another column.
 
 A stream may also have the unembedding rows of its tokens, in two columns that other streams lack: the page needs them
 for token activation maps. A run with maps may have those of the head's text output, in another such column.
@@ -123,8 +123,8 @@ class RunWriter(RowWriter):
     """Writes the rows of a run in order: `queued`*, `image`*, `states`, `prompt`, `token`*, `end`.
 
     `end` is allowed at any point. Without it, the run is truncated. With `has_unembedding`, `prompt` and `token` need
-    the unembedding rows of their tokens; without it, they accept none. The same holds for `has_prompt_maps` and the maps'
-    `prompt`.
+    the unembedding rows of their tokens; without it, they accept none. The same holds for `has_prompt_maps` and the
+    maps' `prompt`.
     """
 
     def __init__(self, sink: Sink, header: Header, *, has_unembedding: bool = False, has_prompt_maps: bool = False):
@@ -224,11 +224,14 @@ class RunWriter(RowWriter):
         super().write_row(kind, **row)
 
     def _prompt_map_column(self, values: np.ndarray | None) -> dict[str, np.ndarray]:
+        if not self._has_prompt_maps:
+            if values is not None:
+                raise ValueError("this run has no column for maps of the prompt")
+            return {}
         actual = None if values is None else values.shape
-        expected = (self._prompt_tokens,) if self._has_prompt_maps else None
-        if actual != expected:
-            raise ValueError(f"expected a map of the prompt of shape {expected}, got {actual}")
-        return {} if values is None else {"mapPrompt": values.astype(np.float32)}
+        if values is None or actual != (self._prompt_tokens,):
+            raise ValueError(f"expected a map of the prompt of shape {(self._prompt_tokens,)}, got {actual}")
+        return {"mapPrompt": values.astype(np.float32)}
 
     def _unembedding_columns(self, rows: np.ndarray | None, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         actual = None if rows is None else rows.shape

@@ -111,8 +111,8 @@ class BrowserModel:
         return self._maps(self.head, query_states, patch_states)
 
     def text_relevancy(self, query_states: np.ndarray, prompt_states: np.ndarray) -> np.ndarray:
-        """Compute the text output's probabilities [T, m] from raw states [T, d] and [m, d]. Raises ValueError if the head
-        has none.
+        """Compute the text output's probabilities [T, m] from raw states [T, d] and [m, d]. Raises ValueError if the
+        head has none.
         """
         if self.text_head is None:
             raise ValueError(f"the head of {self.manifest['name']} has no text output")

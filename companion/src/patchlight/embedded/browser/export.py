@@ -25,7 +25,7 @@ from transformers import AutoProcessor, DynamicCache, LlavaForConditionalGenerat
 from transformers.cache_utils import DynamicLayer
 
 from ...head.export import head_facts, head_revision, write_browser_files
-from ...head.fastrm import FastRM
+from ...head.fastrm import FastRM, read_text_head
 from ...models.question_words import FILE as QUESTION_WORDS_FILE
 from ..training.llava_parts import (
     image_px,
@@ -57,7 +57,7 @@ def export_browser_model(
     head = FastRM.from_pretrained(head_folder, hidden_size=text.hidden_size, stage="post_norm")
     (out_folder / "head").mkdir(parents=True, exist_ok=True)
     export_graphs(model, out_folder)
-    head_files = write_browser_files(head, head_folder, out_folder / "head")
+    head_files = write_browser_files(head, read_text_head(head_folder), out_folder / "head")
     for file in TOKENIZER_FILES:
         shutil.copyfile(hf_folder / file, out_folder / file)
     processor = AutoProcessor.from_pretrained(hf_folder)
