@@ -312,7 +312,8 @@ test('the prompt’s words are shaded by relevancy, and a focused word shows its
   await words.getByRole('listitem').first().focus();
   await page.keyboard.press('ArrowRight');
   await expect(words.getByRole('listitem').nth(1)).toBeFocused();
-  await expect(page.locator('.words-readout').first()).toContainText('of the relevancy');
+  const readout = page.locator('.words').filter({ has: words }).locator('.words-readout');
+  await expect(readout).toContainText('of the relevancy');
 });
 
 test('FastRM’s words have probabilities, without shares, and a head that gives none is said to', async ({ page }) => {

@@ -123,6 +123,8 @@ def test_a_finished_head_is_kept_while_its_text_output_is_trained(tmp_path: Path
     assert not (tmp_path / "head" / "head.json").exists()
     steps = 1000
     trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
+    report = json.loads((tmp_path / "head" / "head-report.json").read_text())
+    assert report["lastLoss"] < report["firstLoss"]
     assert steps == 1300  # those of the text output; its last checkpoint would have been at step 500
     assert trained.text is not None
     assert trained.text.verdict.status == "passed"

@@ -302,7 +302,7 @@ class _Run:
         state = {
             "options": self._options,
             "step": self.step,
-            "first_loss": self._first_loss,
+            "losses": (self._first_loss, self._loss),
             "head": self.head.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
@@ -349,7 +349,7 @@ class _Run:
             raise ValueError(
                 f"{self._path} has other options or samples ({shown}): use the same, delete it, or use another folder"
             )
-        self.step, self._first_loss = state["step"], state["first_loss"]
+        self.step, (self._first_loss, self._loss) = state["step"], state["losses"]
         self.head.load_state_dict(state["head"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
