@@ -12,7 +12,7 @@ from patchlight.server.schemas import ExplainRequest, GenerateRequest
 from patchlight.server.settings import ServeSettings
 from patchlight.server.uploads import FULL_UPLOADS, MAX_ASPECT_RATIO, MAX_NAME_CHARS
 from patchlight.wire.explanation import EXPLANATION_FIELDS, ExplanationHeader
-from patchlight.wire.run import FORMAT_VERSION, RUN_FIELDS, UNEMBEDDING_FIELDS, parse_run, read_run
+from patchlight.wire.run import FORMAT_VERSION, PROMPT_MAP_FIELD, RUN_FIELDS, UNEMBEDDING_FIELDS, parse_run, read_run
 from tests.helpers.paths import ROOT
 from tests.helpers.serving import ask, companion, form, noise_image
 from tests.helpers.tiny_models import tiny
@@ -30,7 +30,10 @@ def block(language: str) -> str:
 
 @pytest.mark.parametrize(
     ("heading", "fields"),
-    [("Columns", [*RUN_FIELDS, *UNEMBEDDING_FIELDS]), ("Columns of an explanation", EXPLANATION_FIELDS)],
+    [
+        ("Columns", [*RUN_FIELDS, *UNEMBEDDING_FIELDS, PROMPT_MAP_FIELD]),
+        ("Columns of an explanation", EXPLANATION_FIELDS),
+    ],
 )
 def test_the_documented_columns_match_the_schemas(heading: str, fields: list[pa.Field]):
     section = PAGE.partition(f"### {heading}\n")[2].partition("###")[0]
