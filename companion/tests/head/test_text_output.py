@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from patchlight.head.sample_store import HeadSamples, has_prompts, token_rows
 from patchlight.head.scores import labels_of
 from patchlight.head.text_worth import MeanWords, judge_text
 from patchlight.head.training import HeadConfig, train_head
-from tests.head.test_training import FACTS, D, planted_head, write_samples
+from tests.head.test_training import FACTS, D, OptimizerSteps, planted_head, write_samples
 
 LEARNT = HeadConfig(steps=300, batch=64, learning_rate=1e-2, schedule="cosine", validation_share=0.2)
 
@@ -104,28 +103,18 @@ def test_a_text_output_that_is_no_better_than_a_constant_map_is_left_out(tmp_pat
 def test_a_finished_head_is_kept_while_its_text_output_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples", questions=240)
     text = add_prompts(tmp_path / "samples")
-    steps = 0
-    step = torch.optim.Adam.step
-
-    def killed(self: torch.optim.Adam, *arguments: Any) -> Any:
-        nonlocal steps
-        steps += 1
-        if steps == 305:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    monkeypatch.setattr(torch.optim.Adam, "step", killed)
+    steps = OptimizerSteps(monkeypatch, interrupted_at=305)
     with pytest.raises(KeyboardInterrupt):
         train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
     other = replace(LEARNT, learning_rate=0.02)
     with pytest.raises(ValueError, match=r"learning_rate: 0\.01, now 0\.02"):
         train_head(samples, tmp_path / "head", FACTS, other, open_text=lambda: text)
     assert not (tmp_path / "head" / "head.json").exists()
-    steps = 1000
     trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
     report = json.loads((tmp_path / "head" / "head-report.json").read_text())
     assert report["lastLoss"] < report["firstLoss"]
-    assert steps == 1300  # those of the text output; its last checkpoint would have been at step 500
+    # None of the head's are taken again. Those of the text output are: its first checkpoint is after step 500.
+    assert steps.count == 304 + 300
     assert trained.text is not None
     assert trained.text.verdict.status == "passed"
 

@@ -89,29 +89,34 @@ def test_training_recovers_the_planted_head(tmp_path: Path, ragged: bool):
     assert not (tmp_path / "head" / "training").exists()
 
 
+class OptimizerSteps:
+    """Counts the optimiser's steps, and interrupts the training once, before a given one is taken."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *, interrupted_at: int):
+        self.count = 0
+        self._left, self._take = interrupted_at, torch.optim.Adam.step
+        patch.setattr(torch.optim.Adam, "step", lambda *arguments: self._step(*arguments))
+
+    def _step(self, *arguments: Any) -> Any:
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self.count += 1
+        return self._take(*arguments)
+
+
 def test_resumed_training_equals_uninterrupted_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples")
     uninterrupted = train_head(samples, tmp_path / "uninterrupted", FACTS, SMALL, keep_failed=True).head
-    steps = 0
-    step = torch.optim.Adam.step
-
-    def killed(self: torch.optim.Adam, *arguments: Any) -> Any:
-        nonlocal steps
-        steps += 1
-        if steps == 18:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    monkeypatch.setattr(torch.optim.Adam, "step", killed)
+    steps = OptimizerSteps(monkeypatch, interrupted_at=18)
     monkeypatch.setattr(training, "MEASURE_STEPS", 4)
     with pytest.raises(KeyboardInterrupt):
         train_head(samples, tmp_path / "killed", FACTS, SMALL)
     with (tmp_path / "killed" / "training" / "head-curve.jsonl").open("a") as curve:
         curve.write('{"step": 2')  # killed while writing a line
     assert [row["step"] for row in rows(tmp_path / "killed" / "training")] == [4, 8, 12, 16]
-    steps = 100
     resumed = train_head(samples, tmp_path / "killed", FACTS, SMALL, keep_failed=True).head
-    assert steps == 120  # it resumed after step 10
+    assert steps.count == 17 + 20  # it resumed after step 10
     for actual, expected in zip(resumed.parameters(), uninterrupted.parameters(), strict=True):
         assert torch.equal(actual, expected)
     assert [row["step"] for row in rows(tmp_path / "killed")] == [4, 8, 12, 16, 20, 24, 28, 30]

@@ -21,13 +21,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ..bootstrap import Bootstrap, Ratio
 from ..embedded.collect import CollectConfig, collect
 from ..embedded.world.pool import ScenePool
 from ..head.fastrm import FastRM
 from ..head.whole_files import write_json
 from ..report import figure, write_report
-from .head_trial import read_judged, score
+from .head_trial import estimates_of, read_judged, score
 
 TIMES_FILE = "times.json"
 
@@ -91,13 +90,6 @@ def main(arguments: list[str] | None = None) -> None:
     scores = {
         name: np.array(column) for name, column in score(FastRM.from_pretrained(args.work / "head"), judged).items()
     }
-    bootstrap = Bootstrap(judged.scenes)
-    of_scenes = {
-        "F1": Ratio(2 * scores["truePositive"], scores["truePositive"] + scores["falsePositive"] + scores["positive"]),
-        "pointing": Ratio.mean(scores["pointing"]),
-        "Spearman": Ratio.mean(scores["spearman"]),
-    }
-    on_object = bootstrap.estimate(Ratio.mean(scores["onObject"]), judged.found.numpy())
     figures = [
         figure("scenes", args.scenes),
         figure("cores", os.cpu_count() or 0),
@@ -110,10 +102,8 @@ def main(arguments: list[str] | None = None) -> None:
     if report["text"]["figures"] is not None:
         of_words = figures_of(report["text"]["figures"], {})
         figures += [{**row, "label": f"words: {row['label']}"} for row in of_words]
-    for label, ratio in of_scenes.items():
-        estimate = bootstrap.estimate(ratio)
-        figures.append(figure(f"{label}, questions about other scenes", estimate.value, interval=estimate.interval))
-    figures.append(figure("pointing game, words not in the question", on_object.value, interval=on_object.interval))
+    for label, estimate in estimates_of(scores, judged).items():
+        figures.append(figure(f"questions about other scenes: {label}", estimate.value, interval=estimate.interval))
     for row in figures:
         print(f"{row['label']}: {row['value']} {row.get('interval', '')}")
     if args.out:

@@ -11,6 +11,7 @@ game of docs/figures.md. Figures are means over the seeds; a finished seed is no
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -142,18 +143,25 @@ def estimates(work: Path, judged: Judged) -> dict[str, dict[str, Estimate]]:
         content = json.loads(path.read_text())
         scores = {name: np.array(values) for name, values in content.pop("scores").items()}
         found.setdefault(Variant(**content).name, []).append(scores)
-    bootstrap, on_object = Bootstrap(judged.scenes), judged.found.numpy()
     result = {}
     for name, seeds in found.items():
         mean = {column: np.mean([scores[column] for scores in seeds], axis=0) for column in seeds[0]}
-        under = mean["truePositive"] + mean["falsePositive"] + mean["positive"]
-        result[name] = {
-            "F1": bootstrap.estimate(Ratio(2 * mean["truePositive"], under)),
-            "pointing": bootstrap.estimate(Ratio.mean(mean["pointing"])),
-            "Spearman": bootstrap.estimate(Ratio.mean(mean["spearman"])),
-            "pointing game, words not in the question": bootstrap.estimate(Ratio.mean(mean["onObject"]), on_object),
-        }
+        result[name] = estimates_of(mean, judged)
     return result
+
+
+def estimates_of(scores: Mapping[str, np.ndarray], judged: Judged) -> dict[str, Estimate]:
+    """Estimate each figure from what `score` returns, with intervals from resampled scenes."""
+    bootstrap = Bootstrap(judged.scenes)
+    under = scores["truePositive"] + scores["falsePositive"] + scores["positive"]
+    return {
+        "F1": bootstrap.estimate(Ratio(2 * scores["truePositive"], under)),
+        "pointing": bootstrap.estimate(Ratio.mean(scores["pointing"])),
+        "Spearman": bootstrap.estimate(Ratio.mean(scores["spearman"])),
+        "pointing game, words not in the question": bootstrap.estimate(
+            Ratio.mean(scores["onObject"]), judged.found.numpy()
+        ),
+    }
 
 
 def main(arguments: list[str] | None = None) -> None:
