@@ -20,7 +20,7 @@ def labelled(number: int) -> LabelledPicture:
     states, queries = torch.randn(PATCHES, D, generator=random), torch.randn(TOKENS, D, generator=random)
     content = ShardContent()
     content.add("What?", "00", random_answer(states, queries, random), None)
-    return LabelledPicture(content, [], [[3, 3]])
+    return LabelledPicture(content.encode(), [], [[3, 3]])
 
 
 def size_of_one(folder: Path) -> int:
@@ -79,7 +79,7 @@ def test_a_damaged_or_missing_file_is_labelled_again(tmp_path: Path):
 
 def test_a_picture_without_usable_tokens_keeps_its_reason_only(tmp_path: Path):
     reservoir = Reservoir(tmp_path, disk_bytes=10**9, held=10, seed=0)
-    assert reservoir.add(0, LabelledPicture(ShardContent(), ["a.jpg: cannot read this image"], [])) == []
+    assert reservoir.add(0, LabelledPicture(None, ["a.jpg: cannot read this image"], [])) == []
     assert reservoir.entries[0].role is None
     assert reservoir.entries[0].problems == ["a.jpg: cannot read this image"]
     assert reservoir.bytes == 0
@@ -107,7 +107,7 @@ def test_a_reservoir_with_less_space_than_before_makes_room_when_it_is_restored(
 def test_any_name_of_a_file_survives_a_restart(tmp_path: Path, name: str):
     reservoir = fill(tmp_path, 10**9, range(2), 0)
     problem = f"{name}.jpg: cannot read this image"
-    reservoir.add(2, LabelledPicture(ShardContent(), [problem], []))
+    reservoir.add(2, LabelledPicture(None, [problem], []))
     again = Reservoir(tmp_path, disk_bytes=10**9, held=10, seed=0)
     assert again.entries == reservoir.entries
     assert again.entries[2].problems == [problem]

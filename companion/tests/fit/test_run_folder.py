@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from patchlight.cli.main import main
-from patchlight.fit import labelling, run_folder, session
+from patchlight.fit import labelling, run_folder, workers
 from patchlight.fit.install import install_head
 from patchlight.fit.labelling import label_picture
 from patchlight.fit.options import LabelOptions
@@ -45,13 +45,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def command(inputs: Path, tmp_path: Path) -> list[str]:
     of_model = ["fit", "--model", str(inputs / "model"), "--device", "cpu", "--images", str(inputs / "pictures")]
-    return [*of_model, "--per-picture", "1", "--no-written", "--max-new-tokens", "4", "--out", str(tmp_path / "head")]
+    out = str(tmp_path / "head")
+    return [*of_model, "--per-picture", "1", "--no-written", "--max-new-tokens", "4", "--workers", "1", "--out", out]
 
 
 @pytest.fixture
 def stops_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Runs stop when they are about to label this many pictures; None for none. labelled: how many they have labelled."""
-    label_picture, state = session.label_picture, {"most": 1, "labelled": 0}
+    label_picture, state = workers.label_picture, {"most": 1, "labelled": 0}
 
     def label(*arguments: Any) -> object:
         if state["labelled"] == state["most"]:
@@ -59,7 +60,7 @@ def stops_at(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
         state["labelled"] += 1
         return label_picture(*arguments)
 
-    monkeypatch.setattr(session, "label_picture", label)
+    monkeypatch.setattr(workers, "label_picture", label)
     return state
 
 
@@ -157,7 +158,7 @@ def test_a_picture_whose_patch_states_are_not_finite_is_left_out_as_a_problem(
     questioner = Questioner(loaded, most=1, written=False, seed=0)
     picture = Picture("0", inputs / "pictures" / "example-000.png", "00")
     labelled = label_picture(loaded, picture, questioner, LabelOptions(written=False, max_new_tokens=4))
-    assert labelled.content.tokens == 0
+    assert labelled.shard is None
     (problem,) = labelled.problems
     assert "example-000.png: hidden states are not finite" in problem
 

@@ -51,6 +51,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_label_precision(pictures)
     pictures.add_argument(
+        "--workers",
+        type=int,
+        help="processes that label pictures, each with one thread (default: one per core, at most 8, for a small model on "
+        "the CPU under Linux; else 1 with all threads)",
+    )
+    pictures.add_argument(
         "--disk",
         default="2GB",
         help="space for labelled pictures; beyond it, a random choice of them is kept (default: %(default)s)",
@@ -104,7 +110,16 @@ def run(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out or entry_folder(loaded, heads_folder())
     print(f"fitting a head to {loaded.name} on {len(pictures.pictures)} pictures: {out}")
     try:
-        fitted = fit_head(loaded, pictures, out, label, train, name=arguments.name, overwrite=arguments.overwrite)
+        fitted = fit_head(
+            loaded,
+            pictures,
+            out,
+            label,
+            train,
+            workers=arguments.workers,
+            name=arguments.name,
+            overwrite=arguments.overwrite,
+        )
     except HeadRefused as refused:
         if refused.worth is not None:
             _print_worth(refused.worth)

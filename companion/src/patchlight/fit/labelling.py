@@ -1,4 +1,4 @@
-"""Labels one picture: asks the model about it, and labels every token of the answers with Chefer relevancy."""
+"""Labels pictures: asks the model about each, and labels every token of the answers with Chefer relevancy."""
 
 from typing import NamedTuple
 
@@ -18,11 +18,12 @@ from .questions import Questioner
 
 
 class LabelledPicture(NamedTuple):
-    """The labelled answers about a picture. problems: why questions, or the whole picture, could not be used. grid: rows
-    and columns of each frame that the model read.
+    """The labelled answers about a picture. shard: a file of its own for them (`ShardContent.encode`); None if there are
+    none. problems: why questions, or the whole picture, could not be used. grid: rows and columns of each frame that the
+    model read.
     """
 
-    content: ShardContent
+    shard: bytes | None
     problems: list[str]
     grid: list[list[int]]
 
@@ -37,7 +38,7 @@ def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, opti
             else questioner.of_picture(open_image(Sample(picture.name, picture.path, "", ())), picture.sha256)
         )
     except ValueError as reason:
-        return LabelledPicture(content, [_printable(str(reason))], [])
+        return LabelledPicture(None, [_printable(str(reason))], [])
     for question in questions:
         try:
             answer = answer_sample(loaded, Sample(picture.name, picture.path, question, ()), options.answers)
@@ -49,7 +50,7 @@ def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, opti
             continue
         content.add(question, picture.sha256, answer, None)
         grid = [[frame.rows, frame.cols] for frame in answer.frames]
-    return LabelledPicture(content, problems, grid)
+    return LabelledPicture(content.encode() if content.tokens else None, problems, grid)
 
 
 def _printable(text: str) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 from ..head.input_hashes import file_sha256
 from ..head.picture_batches import PictureTokens, by_picture
 from ..head.sample_store import HeadSamples
-from ..head.whole_files import write_text, write_whole
+from ..head.whole_files import write_bytes, write_text
 from .labelling import LabelledPicture, usable_rows
 
 JOURNAL_FILE, PICTURES_FOLDER = "journal.jsonl", "pictures"
@@ -102,11 +102,11 @@ class Reservoir:
 
         They are in memory, so that they can be trained on whether or not the picture has a place on disk.
         """
-        path = self._path(number)
-        if labelled.content.tokens == 0:
+        path, shard = self._path(number), labelled.shard
+        if shard is None:
             self._record(Entry(number, None, problems=labelled.problems or ["all answers are empty"]))
             return []
-        write_whole(path, labelled.content.write)
+        write_bytes(path, shard)
         samples = HeadSamples.of_files([path], hold=True)
         rows = usable_rows(samples)
         if len(rows) == 0:

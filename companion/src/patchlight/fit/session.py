@@ -1,6 +1,6 @@
 """One run of `patchlight fit`: labelling and training take turns until the head is finished, judged and installed.
 
-fit_head -> _Session.run -> (label_picture -> Reservoir.add, Trainer.advance)* -> judge_worth -> fit_text -> install_head
+fit_head -> _Session.run -> (label_pictures -> Reservoir.add, Trainer.advance)* -> judge_worth -> fit_text -> install_head
 
 Everything that a killed run continues from is in the subfolder `fit` of the output folder: the pictures' hashes,
 the journal and the files of the labelled pictures, and a checkpoint of the training. It is removed when a head is
@@ -31,7 +31,7 @@ from ..methods.support import refused_methods
 from ..models.loading import Loaded
 from .checkpoint_clock import CheckpointClock
 from .install import install_head
-from .labelling import blank_states, label_picture, usable_rows
+from .labelling import blank_states, usable_rows
 from .options import LabelOptions, TrainOptions
 from .pictures import Picture, PictureSet
 from .progress import Progress
@@ -40,6 +40,7 @@ from .reservoir import MIN_HELD, Reservoir
 from .run_folder import check_origin, check_pictures, manifest_of, remove, sweep
 from .text_output import TextOutput, fit_text
 from .trainer import Trainer
+from .workers import check_workers, label_pictures, suggested_workers
 
 ROUND_PICTURES = 8
 FAIR_SHARE = 0.5
@@ -76,16 +77,19 @@ def fit_head(
     label: LabelOptions,
     train: TrainOptions,
     *,
+    workers: int | None = None,
     name: str = "fastrm",
     overwrite: bool = False,
 ) -> Fitted:
     """Fit a head to a model and install it in `out`, with its browser export, report and learning curve.
 
-    Continues a run of the same inputs in `out` that was killed. With `overwrite`, replaces a head in `out` once the new
-    one is finished. Raises ValueError if the model rules the labels out, if `out` holds a head or is in use, or if a run
+    Continues a run of the same inputs in `out` that was killed. workers: number of processes that label pictures; None
+    for what suits the model. With `overwrite`, replaces a head in `out` once the new one is finished. Raises ValueError if the model rules the labels out, if `out` holds a head or is in use, or if a run
     of other inputs is in it, naming what differs. Raises HeadRefused if the head is no better than the mean map.
     """
     check_model(loaded, label)
+    workers = suggested_workers(loaded) if workers is None else workers
+    check_workers(loaded, workers)
     with locked(out):
         sweep(out / FIT_FOLDER)
         if (out / FACTS_FILE).exists() and not overwrite:
@@ -96,7 +100,7 @@ def fit_head(
         check_origin(folder)
         check_pictures(folder, pictures)
         with claimed(folder, manifest_of(loaded, pictures, label)):
-            fitted = _Session(loaded, pictures.pictures, folder, label, train).run(out, name)
+            fitted = _Session(loaded, pictures.pictures, folder, label, train, workers).run(out, name)
         remove(folder)
         return fitted
 
@@ -104,9 +108,17 @@ def fit_head(
 class _Session:
     """The state of a run."""
 
-    def __init__(self, loaded: Loaded, pictures: list[Picture], folder: Path, label: LabelOptions, train: TrainOptions):
+    def __init__(
+        self,
+        loaded: Loaded,
+        pictures: list[Picture],
+        folder: Path,
+        label: LabelOptions,
+        train: TrainOptions,
+        workers: int,
+    ):
         self._loaded, self._pictures, self._folder = loaded, pictures, folder
-        self._label, self._train_options = label, train
+        self._label, self._train_options, self._workers = label, train, workers
         held = max(MIN_HELD, min(_MAX_HELD, round(len(pictures) * label.held_share)))
         self._reservoir = Reservoir(folder, disk_bytes=label.disk_bytes, held=held, seed=label.seed)
         self._questioner = Questioner(loaded, most=label.questions, written=label.written, seed=label.seed)
@@ -183,12 +195,13 @@ class _Session:
         if self._trainer.is_falling:
             return
         missing = [number for number in range(len(self._pictures)) if number not in self._reservoir.entries]
+        pictures = [self._pictures[number] for number in missing]
+        labelled = label_pictures(self._loaded, pictures, self._questioner, self._label, workers=self._workers)
         for start in range(0, len(missing), ROUND_PICTURES):
             fresh = {}
             for number in missing[start : start + ROUND_PICTURES]:
                 started = time.perf_counter()
-                labelled = label_picture(self._loaded, self._pictures[number], self._questioner, self._label)
-                fresh[number] = self._reservoir.add(number, labelled)
+                fresh[number] = self._reservoir.add(number, next(labelled))
                 self._progress.labelled(time.perf_counter() - started)
                 self._show()
             yield fresh

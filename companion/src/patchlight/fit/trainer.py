@@ -1,7 +1,8 @@
 """Trains a head on pictures that are still arriving: a constant learning rate while they do, then a falling one.
 
-The planned steps are spread over the pictures; there are more if that takes too few to train once on each label. Once all are labelled, or the head has stopped getting better on the
-pictures held out to check it, the rate falls along a cosine for the last 30 % of the steps. The best head so far is kept.
+The planned steps are spread over the pictures; there are more if that takes too few to train once on each label. Once
+all are labelled, or the head has stopped getting better on the pictures held out to check it, the rate falls along a
+cosine for the last 30 % of the steps. The best head so far is kept.
 """
 
 import io

@@ -64,8 +64,13 @@ class ShardContent:
         self._questions.append({"id": sample_id, "imageSha256": image_sha256, "skipped": reason})
 
     def write(self, path: Path) -> None:
-        """Write the shard. Its metadata lists the questions in order: id and image, and answer and score or why the
-        sample was skipped.
+        """Write the shard to a file."""
+        # `save_file` would report a full disk as an error of its own instead of an OSError.
+        path.write_bytes(self.encode())
+
+    def encode(self) -> bytes:
+        """Return the shard as the bytes of a safetensors file. Its metadata lists the questions in order: id and image,
+        and answer and score or why the sample was skipped.
         """
         metadata = {"questions": json.dumps(self._questions, ensure_ascii=False)}
         tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
@@ -76,8 +81,7 @@ class ShardContent:
             tensors["patches"] = torch.tensor([len(states) for states in self._states])
             tensors |= prompt_tensors(self._prompts, self._prompt_relevancy)
         tensors["question_count"] = torch.tensor(len(self._questions))
-        # `save_file` would report a full disk as an error of its own instead of an OSError.
-        path.write_bytes(save(tensors, metadata))
+        return save(tensors, metadata)
 
 
 def scaled(relevancy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -109,9 +109,9 @@ def main(arguments: list[str] | None = None) -> None:
     if args.out:
         amount = f"--scenes {args.scenes} --held-out {args.held_out}"
         command = f"python -m patchlight.measure.fit_scenes --work FOLDER {amount} --out bench/report"
-        write_report(
-            args.out, "fit", "A head for the embedded model by `patchlight fit`, from pictures alone", command, figures
-        )
+        precision = FastRM.from_pretrained(args.work / "head").facts.label_precision
+        title = f"A head for the embedded model by `patchlight fit`, from pictures alone (labels in {precision})"
+        write_report(args.out, "fit", title, command, figures)
 
 
 if __name__ == "__main__":
