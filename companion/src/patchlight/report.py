@@ -1,6 +1,7 @@
 """Measurement reports: JSON files of labelled figures from which the documentation is generated."""
 
 import json
+import platform
 import time
 from pathlib import Path
 
@@ -29,3 +30,13 @@ def figure(
     if goal:
         row["goal"] = goal
     return row
+
+
+def processor_name() -> str:
+    """Return the name of the processor if the system tells it (Linux), otherwise its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [value.strip() for key, _, value in (line.partition(":") for line in lines) if key.strip() == "model name"]
+    return names[0] if names else platform.machine()

@@ -16,7 +16,6 @@ ones, and, if this machine has instructions for them, how fast they are.
 
 import argparse
 import copy
-import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,7 +39,7 @@ from ..models.loading import Loaded, LoadOptions, load
 from ..models.pictures import read_pixels
 from ..models.reading import Reading
 from ..models.sampling import Sampling
-from ..report import figure, write_report
+from ..report import figure, processor_name, write_report
 from .method_scores import binarised, f1, spearman
 
 QUESTION = "Describe the image."
@@ -243,7 +242,7 @@ def main(arguments: list[str] | None = None) -> None:
         what = "--model models/patchlight-scenes --image public/samples/scene-1.png"
         command = f"python -m patchlight.measure.exact_speed {what}"
         where = "one core" if loaded.device.type == "cpu" else str(loaded.device)
-        title = f"Exact Chefer maps for a complete answer ({loaded.name}, {where}, {platform.machine()})"
+        title = f"Exact Chefer maps for a complete answer ({loaded.name}, {where}, {processor_name()})"
         write_report(args.out, "exact", title, f"{command} --out bench/report", figures)
 
 

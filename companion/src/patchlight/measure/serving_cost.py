@@ -8,7 +8,6 @@ question. Also counts the bytes of a token's row at LLaVA-1.5-7B's width.
 
 import argparse
 import io
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from ..models.loading import Loaded, LoadOptions, load
 from ..models.pictures import read_pixels
 from ..models.reading import Reading
 from ..models.sampling import Sampling
-from ..report import figure, write_report
+from ..report import figure, processor_name, write_report
 from ..wire.run import Alternative, PromptToken, RunWriter, Token
 from ..wire.run_header import Geometry, Header
 from ..wire.run_rows import write_answer
@@ -159,9 +158,7 @@ def main() -> None:
     if args.out:
         what = "--model models/patchlight-scenes --image public/samples/scene-1.png"
         command = f"python -m patchlight.measure.serving_cost {what}"
-        title = (
-            f"Cost of sending hidden states from the companion ({loaded.name}, {loaded.device}, {platform.machine()})"
-        )
+        title = f"Cost of sending hidden states from the companion ({loaded.name}, {loaded.device}, {processor_name()})"
         write_report(args.out, "companion", title, f"{command} --out bench/report", figures)
 
 

@@ -7,7 +7,6 @@ them.
 
 import argparse
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -24,7 +23,7 @@ from ..head.losses import LOSSES, Loss
 from ..head.picture_batches import PictureBatches, batch_loss, by_picture
 from ..head.sample_store import HeadSamples
 from ..head.shard_content import ShardContent
-from ..report import figure, write_report
+from ..report import figure, processor_name, write_report
 
 PATCHES, TOKENS, PICTURES, TOKENS_PER_PICTURE = 576, 128, 16, 24
 PRODUCTS = 6
@@ -127,7 +126,7 @@ def main(arguments: list[str] | None = None) -> None:
     for row in figures:
         print(f"{row['label']}: {row['value']} {row.get('unit', '')}")
     if args.out:
-        where = f"{cores} of {os.cpu_count()} cores, {platform.machine()}"
+        where = f"{cores} of {os.cpu_count()} cores, {processor_name()}"
         title = f"A training step of {TOKENS} tokens, {PATCHES} patches ({where})"
         write_report(args.out, "training", title, "npm run bench -- --only training --write", figures)
 
