@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 import torch
@@ -20,13 +21,14 @@ from patchlight.cli.main import build_parser, main
 from patchlight.fit import checkpoint_clock, labelling, session
 from patchlight.fit.reservoir import MIN_HELD
 from patchlight.fit.workers import label_pictures
-from patchlight.head.answer_sample import SampleAnswer, answer_sample
+from patchlight.head.answer_sample import AnswerOptions, SampleAnswer, answer_sample
 from patchlight.head.cache import find_head, heads_folder
+from patchlight.head.datasets import Sample
 from patchlight.head.example_questions import write_examples
 from patchlight.head.fastrm import FastRM, read_text_head
 from patchlight.head.picture_batches import PictureBatches, PictureTokens
 from patchlight.head.sample_store import shard_questions
-from patchlight.models.loading import LoadOptions, load
+from patchlight.models.loading import Loaded, LoadOptions, load
 from tests.helpers.tiny_models import save, tiny
 
 PICTURES = 80
@@ -145,7 +147,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
 
     def kill(place: str, at: int, workers: int) -> None:
         script = [sys.executable, "-c", KILLED, place, str(at), *command, "--workers", str(workers)]
-        result = subprocess.run(script, capture_output=True)
+        result = subprocess.run(script, capture_output=True, timeout=120)
         assert result.returncode == -signal.SIGKILL
 
     def journal() -> list[int]:
@@ -154,7 +156,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
 
     kill("picture", 30, workers=1)
     assert journal() == list(range(29))
-    # The workers end with their parent: they hold neither the folder nor the pipes that `run` reads to their ends.
+    # The workers end with their parent: they leave neither a lock on the folder nor an open pipe.
     kill("step", 25, workers=2)
     checkpoint = torch.load(out / "fit" / "checkpoint.pt", weights_only=True)
     assert 0 < checkpoint["step"] <= 24
@@ -215,11 +217,10 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
 def test_labels_that_do_not_belong_to_the_pictures_are_refused_and_kept(
     inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    random = torch.Generator().manual_seed(0)
-
-    def shuffled(*arguments: Any) -> SampleAnswer:
-        answer = answer_sample(*arguments)
+    def shuffled(loaded: Loaded, sample: Sample, options: AnswerOptions) -> SampleAnswer:
+        answer = answer_sample(loaded, sample, options)
         assert answer.labels is not None
+        random = torch.Generator().manual_seed(crc32(f"{sample.id} {sample.question}".encode()))
         # The values of an answer's maps lose their places.
         maps = answer.labels.relevancy
         mixed = maps.flatten()[torch.randperm(maps.numel(), generator=random)].view_as(maps)

@@ -100,6 +100,23 @@ def test_a_text_output_that_is_no_better_than_a_constant_map_is_left_out(tmp_pat
     assert not (tmp_path / "head" / "training").exists()
 
 
+def test_a_broken_state_that_only_the_text_output_reads_costs_the_text_output_only(tmp_path: Path):
+    write_samples(tmp_path / "samples", questions=240)
+    add_prompts(tmp_path / "samples")
+    path = tmp_path / "samples" / "00000.safetensors"
+    tensors = load_file(path)
+    tensors["peak"][4], tensors["query_states"][4, 0] = 0, torch.nan
+    save_file(tensors, path)
+    samples, text = HeadSamples(tmp_path / "samples"), HeadSamples(tmp_path / "samples", output="text")
+    trained = train_head(samples, tmp_path / "head", FACTS, LEARNT, open_text=lambda: text)
+    assert trained.verdict.status == "passed"
+    assert trained.text is not None
+    assert trained.text.head is None
+    assert (
+        "The hidden states of 1 of 720 tokens are not finite: collect the samples again" in trained.text.verdict.reason
+    )
+
+
 def test_a_finished_head_is_kept_while_its_text_output_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     samples = write_samples(tmp_path / "samples", questions=240)
     text = add_prompts(tmp_path / "samples")

@@ -53,8 +53,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pictures.add_argument(
         "--workers",
         type=int,
-        help="processes that label pictures, each with one thread (default: one per core, at most 8, for a small model on "
-        "the CPU under Linux; else 1 with all threads)",
+        help="processes that label pictures, each with one thread (default: one per core, at most 8, for a model of at "
+        "most 100 MB on the CPU under Linux; else 1 with all threads)",
     )
     pictures.add_argument(
         "--disk",

@@ -1,4 +1,4 @@
-"""Labels pictures: asks the model about each, and labels every token of the answers with Chefer relevancy."""
+"""Labels one picture: asks the model about it, and labels every token of the answers with Chefer relevancy."""
 
 from typing import NamedTuple
 
@@ -18,9 +18,9 @@ from .questions import Questioner
 
 
 class LabelledPicture(NamedTuple):
-    """The labelled answers about a picture. shard: a file of its own for them (`ShardContent.encode`); None if there are
-    none. problems: why questions, or the whole picture, could not be used. grid: rows and columns of each frame that the
-    model read.
+    """The labelled answers about a picture. shard: a file of its own for them (`ShardContent.encode`); None if there
+    are none. problems: why questions, or the whole picture, could not be used. grid: rows and columns of each frame
+    that the model read.
     """
 
     shard: bytes | None

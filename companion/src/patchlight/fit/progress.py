@@ -10,7 +10,8 @@ _BAR = "{desc} {percentage:3.0f}%|{bar:20}| {elapsed}{postfix}"
 class Progress:
     """A progress bar over the steps of the training. Call `close` at the end.
 
-    The time left is what the remaining pictures and steps take at the mean pace so far, each on its own.
+    The time left is what the remaining pictures and steps take at their mean paces so far. A picture's time is how long
+    the training waited for it.
     """
 
     def __init__(self, pictures: int):
@@ -21,7 +22,7 @@ class Progress:
         self._bar = tqdm(total=100, desc="fit", bar_format=_BAR)
 
     def labelled(self, seconds: float) -> None:
-        """A picture was labelled in this process, in `seconds`."""
+        """A picture was labelled after a wait of `seconds`."""
         self._labelled_in, self._labelled_now = self._labelled_in + seconds, self._labelled_now + 1
 
     def trained(self, seconds: float, steps: int) -> None:

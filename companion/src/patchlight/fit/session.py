@@ -1,6 +1,7 @@
 """One run of `patchlight fit`: labelling and training take turns until the head is finished, judged and installed.
 
-fit_head -> _Session.run -> (label_pictures -> Reservoir.add, Trainer.advance)* -> judge_worth -> fit_text -> install_head
+fit_head -> _Session.run -> (label_pictures -> Reservoir.add, Trainer.advance)* -> judge_worth -> fit_text
+-> install_head
 
 Everything that a killed run continues from is in the subfolder `fit` of the output folder: the pictures' hashes,
 the journal and the files of the labelled pictures, and a checkpoint of the training. It is removed when a head is
@@ -10,7 +11,8 @@ installed. A refused head leaves the labels there, so that other training option
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -84,8 +86,9 @@ def fit_head(
     """Fit a head to a model and install it in `out`, with its browser export, report and learning curve.
 
     Continues a run of the same inputs in `out` that was killed. workers: number of processes that label pictures; None
-    for what suits the model. With `overwrite`, replaces a head in `out` once the new one is finished. Raises ValueError if the model rules the labels out, if `out` holds a head or is in use, or if a run
-    of other inputs is in it, naming what differs. Raises HeadRefused if the head is no better than the mean map.
+    for what suits the model. With `overwrite`, replaces a head in `out` once the new one is finished. Raises ValueError
+    if the model rules the labels out, if `out` holds a head or is in use, or if a run of other inputs is in it, naming
+    what differs. Raises HeadRefused if the head is no better than the mean map.
     """
     check_model(loaded, label)
     workers = suggested_workers(loaded) if workers is None else workers
@@ -134,9 +137,8 @@ class _Session:
         try:
             self._train()
         except NotFinite as reason:
-            text = str(reason)
             self._refuse(
-                f"{text[:1].upper()}{text[1:]}.",
+                reason.sentence,
                 f"Try a lower --learning-rate (this run had {self._trainer.rate:g}): the same command uses the labels in "
                 f"{self._folder} again. Or delete that folder, and run the command with --dtype float32.",
             )
@@ -163,17 +165,18 @@ class _Session:
         """Label and train in turns, then train while the rate falls."""
         trainer, reservoir = self._trainer, self._reservoir
         fresh: dict[int, list[PictureTokens]] = {}
-        for labelled in self._rounds():
-            fresh.update(labelled)
-            kept = reservoir.on_disk("training")
-            first = [group for tokens in fresh.values() for group in tokens]
-            groups = [group for number in kept if number not in fresh for group in kept[number]] + first
-            if len(groups) < MIN_HELD:
-                continue
-            self._steps(groups, trainer.steps_due(self._share()), first)
-            fresh = {}
-            if trainer.is_stuck:
-                break
+        with closing(self._rounds()) as rounds:
+            for labelled in rounds:
+                fresh.update(labelled)
+                kept = reservoir.on_disk("training")
+                first = [group for tokens in fresh.values() for group in tokens]
+                groups = [group for number in kept if number not in fresh for group in kept[number]] + first
+                if len(groups) < MIN_HELD:
+                    continue
+                self._steps(groups, trainer.steps_due(self._share()), first)
+                fresh = {}
+                if trainer.is_stuck:
+                    break
         if reservoir.count("test") < MIN_HELD or not reservoir.on_disk("training"):
             skipped = self._skipped()
             raise ValueError(
@@ -190,21 +193,22 @@ class _Session:
         if trainer.best is None:
             trainer.measure(self._checked())
 
-    def _rounds(self) -> Iterator[dict[int, list[PictureTokens]]]:
+    def _rounds(self) -> Generator[dict[int, list[PictureTokens]], None, None]:
         """Label the pictures that are not labelled yet and yield the training tokens of each round by picture."""
         if self._trainer.is_falling:
             return
         missing = [number for number in range(len(self._pictures)) if number not in self._reservoir.entries]
         pictures = [self._pictures[number] for number in missing]
-        labelled = label_pictures(self._loaded, pictures, self._questioner, self._label, workers=self._workers)
-        for start in range(0, len(missing), ROUND_PICTURES):
-            fresh = {}
-            for number in missing[start : start + ROUND_PICTURES]:
-                started = time.perf_counter()
-                fresh[number] = self._reservoir.add(number, next(labelled))
-                self._progress.labelled(time.perf_counter() - started)
-                self._show()
-            yield fresh
+        labels = label_pictures(self._loaded, pictures, self._questioner, self._label, workers=self._workers)
+        with closing(labels):
+            for start in range(0, len(missing), ROUND_PICTURES):
+                fresh = {}
+                for number in missing[start : start + ROUND_PICTURES]:
+                    started = time.perf_counter()
+                    fresh[number] = self._reservoir.add(number, next(labels))
+                    self._progress.labelled(time.perf_counter() - started)
+                    self._show()
+                yield fresh
 
     def _steps(self, groups: list[PictureTokens], steps: int, first: Sequence[PictureTokens] = ()) -> None:
         """Take steps, more if the tokens of `first` need more to be trained on once."""
@@ -240,8 +244,8 @@ class _Session:
             file.write(json.dumps(row) + "\n")
 
     def _share(self) -> float:
-        """Return the share of the training pictures that are labelled. Held-out pictures come first, so all that are left
-        are for training.
+        """Return the share of the training pictures that are labelled. Held-out pictures come first, so all that are
+        left are for training.
         """
         labelled = self._reservoir.count("training")
         return labelled / max(1, labelled + len(self._pictures) - len(self._reservoir.entries))
@@ -358,8 +362,8 @@ class _Session:
         )
         # A folder without facts holds no head. They are removed first and written last.
         (out / FACTS_FILE).unlink(missing_ok=True)
-        mean = worth.scores["mean map"].f1
-        reason = f"On held-out pictures, the head's F1 is {worth.scores['head'].f1.value:.3f}; the mean map has {mean.value:.3f}."
+        own, mean = (worth.scores[name].f1.value for name in ("head", "mean map"))
+        reason = f"On held-out pictures, the head's F1 is {own:.3f}; the mean map has {mean:.3f}."
         self._report(out / REPORT_FILE, "passed", reason, worth, text)
         shutil.copyfile(self._curve, out / CURVE_FILE)
         write_json(out / CONFIG_FILE, asdict(self._train_options))

@@ -49,8 +49,7 @@ def fit_text(
     try:
         _train(trainer, by_picture(training, rows), [group for groups in check.values() for group in groups], folder)
     except NotFinite as reason:
-        text = str(reason)
-        return TextOutput(None, None, 0, f"{text[:1].upper()}{text[1:]}.")
+        return TextOutput(None, None, 0, reason.sentence)
     head, best = trainer.best_head(), trainer.best
     assert best is not None
     worth = judge_text(head, test, training, rows, options.labelling_threshold)

@@ -1,45 +1,50 @@
-"""Labels pictures in several processes.
+"""Labels pictures one after the other, or several at a time in processes of one thread each.
 
-The passes of a small model are so short that a second thread hardly shortens them. Processes of one thread each share
-the model's memory, and label as many pictures at a time as there are of them.
+The passes of a small model are so short that a second thread hardly shortens them. Forked processes share the model's
+memory and label as many pictures at a time as there are of them.
 """
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import NamedTuple
 
-from torch.utils.data import DataLoader, Dataset
+import torch
 
 from ..models.loading import Loaded
-from ..models.memory import required_bytes
 from .labelling import LabelledPicture, label_picture
 from .options import LabelOptions
 from .pictures import Picture
 from .questions import Questioner
 
-_MOST_WEIGHTS = 4e9
-_MOST_PROCESSES = 8
+_MOST_WEIGHTS = 10**8
+_MOST_WORKERS = 8
 _AHEAD = 2
 _SET_DEATH_SIGNAL = 1
 
 
 def suggested_workers(loaded: Loaded) -> int:
-    """Return the number of processes to label with: on Linux, for a model on the CPU with at most 4 GB of weights, one
+    """Return how many processes are to label: on Linux without CUDA, for a model with at most 100 MB of weights, one
     per core, at most 8; else 1, this process.
 
     A larger model keeps the threads of one process busy, and the passes of several processes would need more memory.
     """
-    is_small = required_bytes(loaded.model, loaded.dtype).weights <= _MOST_WEIGHTS
-    if _can_fork(loaded) and is_small:
-        return min(_MOST_PROCESSES, len(os.sched_getaffinity(0)))
-    return 1
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in loaded.model.parameters())
+    # With CUDA, a process that differentiates starts a thread per GPU, and these do not survive a fork.
+    if not _can_fork(loaded) or weights > _MOST_WEIGHTS or torch.cuda.device_count() > 0:
+        return 1
+    return min(_MOST_WORKERS, len(os.sched_getaffinity(0)))
 
 
 def check_workers(loaded: Loaded, workers: int) -> None:
-    """Raise ValueError if the pictures cannot be labelled with this number of processes."""
+    """Raise ValueError if this number of processes cannot label."""
     if workers < 1:
         raise ValueError(f"--workers is {workers}: use 1 or more")
     if workers > 1 and not _can_fork(loaded):
@@ -51,60 +56,71 @@ def check_workers(loaded: Loaded, workers: int) -> None:
 
 def label_pictures(
     loaded: Loaded, pictures: Sequence[Picture], questioner: Questioner, options: LabelOptions, *, workers: int
-) -> Iterator[LabelledPicture]:
-    """Label pictures with `label_picture` and yield them in their order. With one worker, this process does it, each
-    picture when it is asked for; others label up to 2 pictures each in advance.
+) -> Generator[LabelledPicture, None, None]:
+    """Label pictures with `label_picture` and yield them in their order.
 
-    Raises ChildProcessError if a worker dies.
+    With one worker, this process labels a picture when it is asked for it. With more, processes label up to two
+    pictures each ahead. They end when the iterator is closed, and when this process is killed. Raises what
+    `label_picture` raises, or ChildProcessError if a worker dies.
     """
-    processes = min(workers, len(pictures))
-    of_processes: dict[str, Any] = {
-        "num_workers": processes,
-        "multiprocessing_context": "fork",
-        "prefetch_factor": _AHEAD,
-        "worker_init_fn": _end_with_parent,
-    }
-    loader = DataLoader(
-        _Labelled(loaded, pictures, questioner, options),
-        batch_size=None,
-        collate_fn=_unchanged,
-        **(of_processes if processes > 1 else {}),
+    workers = min(workers, len(pictures))
+    if workers < 2:
+        for picture in pictures:
+            yield label_picture(loaded, picture, questioner, options)
+        return
+    others = multiprocessing.active_children()
+    executor = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("fork"),
+        initializer=_start,
+        initargs=(os.getpid(), _Job(loaded, questioner, options)),
     )
     try:
-        yield from loader
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
-            raise
+        rest = iter(pictures)
+        ahead = deque(executor.submit(_label, picture) for picture in islice(rest, _AHEAD * workers))
+        while ahead:
+            labelled = ahead.popleft().result()
+            ahead.extend(executor.submit(_label, picture) for picture in islice(rest, 1))
+            yield labelled
+    except BrokenProcessPool:
         raise ChildProcessError(
-            "a process that labels pictures was killed, most likely because the memory is full: run the same command "
-            "again with --workers 1; it continues from what is labelled"
-        ) from error
+            "a process that labels pictures was killed, perhaps because the memory is full. The same command with "
+            "--workers 1 needs less of it, and continues from what is labelled"
+        ) from None
+    finally:
+        for worker in multiprocessing.active_children():
+            if worker not in others:
+                worker.kill()
+        executor.shutdown(cancel_futures=True)
 
 
-class _Labelled(Dataset[LabelledPicture]):
-    """Pictures that are labelled when they are read."""
+class _Job(NamedTuple):
+    """What a worker needs to label a picture."""
 
-    def __init__(
-        self, loaded: Loaded, pictures: Sequence[Picture], questioner: Questioner, options: LabelOptions
-    ) -> None:
-        self._loaded, self._pictures, self._questioner, self._options = loaded, pictures, questioner, options
+    loaded: Loaded
+    questioner: Questioner
+    options: LabelOptions
 
-    def __len__(self) -> int:
-        return len(self._pictures)
 
-    def __getitem__(self, index: int) -> LabelledPicture:
-        return label_picture(self._loaded, self._pictures[index], self._questioner, self._options)
+_jobs: list[_Job] = []
+
+
+def _start(parent: int, job: _Job) -> None:
+    """Prepare a worker. The fork has copied the job; nothing is sent."""
+    # The kernel kills the worker when its parent dies: it would wait for pictures forever.
+    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    _jobs.append(job)
+
+
+def _label(picture: Picture) -> LabelledPicture:
+    loaded, questioner, options = _jobs[-1]
+    return label_picture(loaded, picture, questioner, options)
 
 
 def _can_fork(loaded: Loaded) -> bool:
     # macOS has `fork` too, but its libraries do not survive it.
     return loaded.device.type == "cpu" and sys.platform == "linux"
-
-
-def _unchanged(labelled: Any) -> Any:
-    return labelled
-
-
-def _end_with_parent(worker: int) -> None:
-    """Let the kernel kill this worker when its parent is killed: it would keep the lock of the output folder."""
-    ctypes.CDLL(None).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)

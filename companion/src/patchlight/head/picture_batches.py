@@ -39,7 +39,8 @@ class PictureLogits(NamedTuple):
 class PictureBatches:
     """Draws batches in which each token is equally likely, and at most `picture_tokens` come from one picture at a time.
 
-    first: pictures whose tokens are all drawn once before any other, in turn, so that a batch has many pictures. All the randomness is in the generator that `draw` takes, so its state is all that a checkpoint needs.
+    first: pictures whose tokens are all drawn once before any other, in turn, so that a batch has many pictures. All
+    the randomness is in the generator that `draw` takes, so its state is all that a checkpoint needs.
     """
 
     def __init__(

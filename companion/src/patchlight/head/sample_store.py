@@ -67,7 +67,7 @@ class Padded(NamedTuple):
 
 
 def shard_questions(path: Path) -> list[dict[str, Any]]:
-    """Read the list of questions that `ShardContent.write` stored in a shard's metadata.
+    """Read the list of questions that `ShardContent` stored in a shard's metadata.
 
     Raises ValueError if the file is damaged.
     """

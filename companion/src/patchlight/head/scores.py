@@ -9,7 +9,13 @@ THRESHOLDS = torch.linspace(0, 1, STEPS)
 
 
 class NotFinite(ValueError):
-    """A prediction is NaN."""
+    """A prediction, a loss or a hidden state is NaN or infinite."""
+
+    @property
+    def sentence(self) -> str:
+        """The message as a sentence."""
+        text = str(self)
+        return f"{text[:1].upper()}{text[1:]}."
 
 
 class HeadCounts(NamedTuple):

@@ -65,7 +65,6 @@ class ShardContent:
 
     def write(self, path: Path) -> None:
         """Write the shard to a file."""
-        # `save_file` would report a full disk as an error of its own instead of an OSError.
         path.write_bytes(self.encode())
 
     def encode(self) -> bytes:

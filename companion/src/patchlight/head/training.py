@@ -192,7 +192,10 @@ class _Text(NamedTuple):
 def _train_text(samples: HeadSamples, folder: Path, config: HeadConfig, device: str) -> _Text:
     if len(token_rows(samples)) == 0:
         return _Text(None, None, Verdict("failed", "No map has any relevancy on the prompt's text.", {}), 0)
-    run = _Run(folder, config, samples, device)
+    try:
+        run = _Run(folder, config, samples, device)
+    except NotFinite as reason:
+        return _Text(None, None, Verdict("broken", reason.sentence, {}), 0)
     verdict = run.train("text output")
     is_good = verdict.status in ("passed", "untested")
     threshold = (run.best_threshold() if is_good else None) or DEFAULT_THRESHOLD
@@ -202,7 +205,7 @@ def _train_text(samples: HeadSamples, folder: Path, config: HeadConfig, device: 
 def _check_states(samples: HeadSamples, tokens: torch.Tensor) -> None:
     broken = int((~samples.columns["query_states"][tokens].isfinite().all(1)).sum())
     if broken:
-        raise ValueError(
+        raise NotFinite(
             f"the hidden states of {broken} of {len(tokens)} tokens are not finite: collect the samples again in "
             "another number format, such as --dtype float32"
         )

@@ -51,8 +51,8 @@ class Cost(NamedTuple):
     """Cost of one implementation.
 
     ms: median time for a complete answer; on a CPU, processor time, which excludes other processes. relative: this
-    implementation's time divided by this package's in float32, median over rounds. peak_bytes: peak memory, minus the memory in
-    use at the start.
+    implementation's time divided by this package's in float32, median over rounds. peak_bytes: peak memory, minus the
+    memory in use at the start.
     """
 
     ms: float

@@ -44,10 +44,10 @@ def check_layout(name: str, config: Mapping[str, Any]) -> None:
 def check_checkpoint(name: str, model: nn.Module, report: Mapping[str, Any]) -> list[str]:
     """Check transformers' loading report: `missing_keys`, `unexpected_keys` and `mismatched_keys`.
 
-    Tied weights are in none of them, and buffers that the model computes itself do not count. Returns the names of tensors that the
-    model does not use and that cannot change its answers: parts that the config does not have, such as a pooling head.
-    Raises WrongWeights if a tensor is missing or has another shape, or if an unexpected one belongs to a module of the
-    model or to its stacks of layers, because the model would then not be the one that was trained.
+    Tied weights are in none of them, and buffers that the model computes itself do not count. Returns the names of
+    tensors that the model does not use and that cannot change its answers: parts that the config does not have, such as
+    a pooling head. Raises WrongWeights if a tensor is missing or has another shape, or if an unexpected one belongs to
+    a module of the model or to its stacks of layers, because the model would then not be the one that was trained.
     """
     missing, mismatched = sorted(report["missing_keys"]), sorted(report["mismatched_keys"])
     unexpected = sorted(key for key in report["unexpected_keys"] if key.rpartition(".")[2] not in RECOMPUTED)

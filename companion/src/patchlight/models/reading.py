@@ -5,7 +5,7 @@ passed to the image encoder. A *frame* is a rectangle of the source image that t
 patches, each `crop.width / cols` source pixels wide. *Columns* are positions in the model's token sequence.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
@@ -90,6 +90,7 @@ class Lvlm(Protocol):
     def device(self) -> torch.device: ...
     @property
     def dtype(self) -> torch.dtype: ...
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
 
 
 class Trace(NamedTuple):
