@@ -1,10 +1,13 @@
 """Tests labelling in several processes, with a tiny model and drawn pictures."""
 
+import multiprocessing
 import os
 import signal
 import sys
 import time
 from itertools import islice
+from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -68,18 +71,30 @@ def test_workers_give_the_same_labels_in_the_order_of_the_pictures(inputs: Input
     assert children() == []
 
 
-def test_workers_end_with_the_iterator_whatever_they_are_doing(inputs: Inputs, monkeypatch: pytest.MonkeyPatch):
-    def slow(*arguments: object) -> None:
-        time.sleep(600)
-
+def test_workers_end_with_the_iterator(inputs: Inputs):
     labels = label_pictures(*inputs, OPTIONS, workers=2)
     next(labels)
     assert len(children()) == 2
     labels.close()
     assert children() == []
-    monkeypatch.setattr(workers, "label_picture", lambda *a: slow() if a[1] == inputs[1][1] else label_picture(*a))
+
+
+def test_ctrl_c_ends_a_picture_in_progress(inputs: Inputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def endless(*arguments: Any) -> LabelledPicture:
+        if arguments[1] == inputs[1][1]:
+            (tmp_path / "begun").touch()
+            time.sleep(600)
+        return label_picture(*arguments)
+
+    monkeypatch.setattr(workers, "label_picture", endless)
     labels = label_pictures(*inputs, OPTIONS, workers=2)
     next(labels)
+    until = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.5)  # the other worker has nothing to do by now
+    for child in children():
+        child.send_signal(signal.SIGINT)
     labels.close()
     assert children() == []
 
@@ -87,9 +102,9 @@ def test_workers_end_with_the_iterator_whatever_they_are_doing(inputs: Inputs, m
 def test_a_worker_that_is_killed_ends_the_command_with_advice(inputs: Inputs):
     labels = label_pictures(*inputs, OPTIONS, workers=2)
     first = list(islice(labels, 2))
-    for child in children():
-        child.send_signal(signal.SIGKILL)
-    psutil.wait_procs(children(), timeout=10)  # this process is doing something else meanwhile
+    for child in multiprocessing.active_children():
+        child.kill()
+        child.join()  # this process is doing something else when its workers die
     with pytest.raises(ChildProcessError, match="The same command with --workers 1 needs less of it"):
         list(labels)
     assert labelled(inputs, workers=1)[:2] == first

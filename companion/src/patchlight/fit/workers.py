@@ -60,15 +60,14 @@ def label_pictures(
     """Label pictures with `label_picture` and yield them in their order.
 
     With one worker, this process labels a picture when it is asked for it. With more, processes label up to two
-    pictures each ahead. They end when the iterator is closed, and when this process is killed. Raises what
-    `label_picture` raises, or ChildProcessError if a worker dies.
+    pictures each ahead. When the iterator is closed, they finish the pictures in progress and end; when this process is
+    killed, they end at once. Raises what `label_picture` raises, or ChildProcessError if a worker dies.
     """
     workers = min(workers, len(pictures))
     if workers < 2:
         for picture in pictures:
             yield label_picture(loaded, picture, questioner, options)
         return
-    others = multiprocessing.active_children()
     executor = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context("fork"),
@@ -88,9 +87,6 @@ def label_pictures(
             "--workers 1 needs less of it, and continues from what is labelled"
         ) from None
     finally:
-        for worker in multiprocessing.active_children():
-            if worker not in others:
-                worker.kill()
         executor.shutdown(cancel_futures=True)
 
 
@@ -118,7 +114,12 @@ def _start(parent: int, job: _Job) -> None:
 
 def _label(picture: Picture) -> LabelledPicture:
     loaded, questioner, options = _jobs[-1]
-    return label_picture(loaded, picture, questioner, options)
+    # Ctrl-C reaches every process. It ends a picture in progress, and is nothing to a worker that waits for one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return label_picture(loaded, picture, questioner, options)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _can_fork(loaded: Loaded) -> bool:
