@@ -87,7 +87,10 @@ export const AskForm = memo(function AskForm({ record, isStart = false }: AskFor
           </button>
         ) : (
           <button type="submit" className="ask-button">
-            Ask <kbd>↵</kbd>
+            Ask
+            <svg viewBox="0 0 12 10" aria-hidden="true">
+              <path d="M11 1v4.5H1.5M5 2 1.5 5.5 5 9" />
+            </svg>
           </button>
         )}
       </form>
