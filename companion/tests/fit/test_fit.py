@@ -147,7 +147,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
 
     def kill(place: str, at: int, workers: int) -> None:
         script = [sys.executable, "-c", KILLED, place, str(at), *command, "--workers", str(workers)]
-        result = subprocess.run(script, capture_output=True, timeout=120)
+        result = subprocess.run(script, capture_output=True, timeout=300)
         assert result.returncode == -signal.SIGKILL
 
     def journal() -> list[int]:
