@@ -123,6 +123,8 @@ class Connection(H11Protocol):
             self.transport.abort()
             return
         self.is_refused = True
+        # Before the response: once that has arrived, its client may look for the line in the log.
+        self._connections.note(f"refused: {refusal.status} {refusal.kind}")
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -137,7 +139,6 @@ class Connection(H11Protocol):
         # Closing at once would reset the connection if the client is still sending, and it would not see the answer.
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._connections.note(f"refused: {refusal.status} {refusal.kind}")
 
 
 class Connections:
