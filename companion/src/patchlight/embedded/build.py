@@ -34,6 +34,7 @@ from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
 from .evaluate_text import evaluate_text
 from .page_samples import write_samples
+from .training.depth import deepened
 from .training.llava_parts import text_config
 from .training.model import PROMPT, build_model, load_model, save_model
 from .training.packing import PATCHES
@@ -57,6 +58,7 @@ STEPS = (
     "easy",
     "answer",
     "whole",
+    "long",
     "finish",
     "model",
     "answers",
@@ -90,6 +92,7 @@ class Build:
             "easy": lambda: self.train("easy"),
             "answer": lambda: self.train("answer"),
             "whole": lambda: self.train("whole"),
+            "long": lambda: self.train("long"),
             "finish": lambda: self.train("finish"),
             "model": self.model,
             "answers": self.answers,
@@ -119,9 +122,10 @@ class Build:
         }
         return ScenePool(self.work / "scenes", split, counts[split])
 
-    def untrained(self) -> LlavaForConditionalGeneration:
-        """Build a model of the configured size with random weights."""
-        return build_model(self.tokenizer, max_layers=self.size.model_layers)
+    def untrained(self, stage: StageConfig | None = None) -> LlavaForConditionalGeneration:
+        """Build a model of a stage's depth, by default the last one's, with random weights."""
+        stage = stage or self.size.stages[-1]
+        return build_model(self.tokenizer, vision_layers=stage.vision_layers, text_layers=stage.text_layers)
 
     def scenes(self) -> None:
         for split in ("train", "validation", "test"):
@@ -129,29 +133,29 @@ class Build:
 
     def train(self, name: str) -> None:
         """Train one stage, starting from the previous stage's weights."""
-        model, head = self.untrained(), AlignmentHead(192, self.tokenizer)
-        names = [stage.name for stage in self.size.stages]
-        place = names.index(name)
+        place = [stage.name for stage in self.size.stages].index(name)
+        stage = self.size.stages[place]
+        model, head = self.untrained(stage), AlignmentHead(192, self.tokenizer)
         if place:
-            before = torch.load(
-                self.work / "training" / f"{names[place - 1]}.pt", weights_only=True, map_location="cpu"
-            )
-            model.load_state_dict(before["model"])
-            head.load_state_dict(before["head"])
+            file = self.work / "training" / f"{self.size.stages[place - 1].name}.pt"
+            before = torch.load(file, weights_only=True, map_location="cpu")
+            model.load_state_dict(deepened(before["model"], model))
+            if before["head"] is not None:
+                head.load_state_dict(before["head"])
         device = "cuda" if torch.cuda.is_available() else "cpu"
         trained_now = train_stage(
             model,
             head,
             self.tokenizer,
             self.pool("train"),
-            self.size.stages[place],
+            stage,
             self.work / "training",
             device=device,
         )
         validation = self.work / "training" / f"{name}.validation.json"
         if not trained_now and validation.exists():
             return
-        trained = self.untrained()  # a copy, because the compiled model would be recompiled for other shapes
+        trained = self.untrained(stage)  # a copy, because the compiled model would be recompiled for other shapes
         trained.load_state_dict(model.state_dict())
         torch.nn.Module.to(trained, device)
         exact = exact_by_kind(trained, self.pool("validation"), self.tokenizer, device=device)

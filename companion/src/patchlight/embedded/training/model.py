@@ -30,15 +30,19 @@ CHAT_TEMPLATE = (
     "{% else %}{{ content['text'] + ' ' }}{% endif %}{% endfor %}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
-VISION_LAYERS, TEXT_LAYERS = 5, 4
+VISION_LAYERS, TEXT_LAYERS = 6, 6
 
 
 def build_model(
-    tokenizer: PreTrainedTokenizerFast, *, seed: int = 0, max_layers: int | None = None
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    seed: int = 0,
+    vision_layers: int = VISION_LAYERS,
+    text_layers: int = TEXT_LAYERS,
 ) -> LlavaForConditionalGeneration:
-    """Build the model with random weights: CLIP ViT 5 x 192, Llama 4 x 192 with 4 heads.
+    """Build the model with random weights: CLIP ViT and Llama of width 192 with 4 heads each.
 
-    `max_layers` limits the depth of both towers, for builds in which the model does not have to learn.
+    The first training stages use fewer layers, as do builds in which the model does not have to learn.
 
     At this size, the usual small random weights learn some structure late or never, so the initialisation provides it:
 
@@ -56,7 +60,7 @@ def build_model(
     vision = CLIPVisionConfig(
         hidden_size=192,
         intermediate_size=768,
-        num_hidden_layers=VISION_LAYERS if max_layers is None else min(VISION_LAYERS, max_layers),
+        num_hidden_layers=vision_layers,
         num_attention_heads=4,
         image_size=IMAGE_PX,
         patch_size=PATCH_PX,
@@ -66,7 +70,7 @@ def build_model(
         vocab_size=len(tokenizer),
         hidden_size=192,
         intermediate_size=512,
-        num_hidden_layers=TEXT_LAYERS if max_layers is None else min(TEXT_LAYERS, max_layers),
+        num_hidden_layers=text_layers,
         num_attention_heads=4,
         num_key_value_heads=4,
         max_position_embeddings=1024,

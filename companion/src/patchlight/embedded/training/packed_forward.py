@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from transformers import LlavaForConditionalGeneration
 
+from ..world.questions import KINDS
 from ..world.scenes import GRID, PATCH_PX
 from .llava_parts import language_model, vision_tower, word_embeddings
 from .packing import IGNORED, PATCHES, PackedBatch, block_mask
@@ -71,13 +72,24 @@ def text_states(model: LlavaForConditionalGeneration, batch: PackedBatch, featur
 
 
 def answer_loss(
-    model: LlavaForConditionalGeneration, batch: PackedBatch, states: torch.Tensor
+    model: LlavaForConditionalGeneration,
+    batch: PackedBatch,
+    states: torch.Tensor,
+    *,
+    numbers: torch.Tensor | None = None,
+    number_weight: float = 1.0,
 ) -> tuple[torch.Tensor, float]:
     """Return the cross entropy and the accuracy of the predicted answer tokens.
 
-    states [b, m, d]. The accuracy is over single tokens, so it can be high even if many complete answers are wrong.
+    states [b, m, d]. numbers: ids of the number words; in answers to count questions, they have `number_weight`, all
+    other tokens have 1. The accuracy is over single tokens, so it can be high even if many complete answers are wrong.
     """
     is_answer = batch.labels != IGNORED
     logits = model.lm_head(states[is_answer]).float()
     target = batch.labels[is_answer]
-    return F.cross_entropy(logits, target), (logits.argmax(-1) == target).float().mean().item()
+    loss = F.cross_entropy(logits, target, reduction="none")
+    weight = torch.ones_like(loss)
+    if numbers is not None:
+        is_count = batch.kinds[is_answer] == KINDS.index("count")
+        weight[is_count & torch.isin(target, numbers)] = number_weight
+    return (loss * weight).sum() / weight.sum(), (logits.argmax(-1) == target).float().mean().item()

@@ -12,6 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Queue
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,10 +21,12 @@ from tqdm import tqdm
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from ..world.pool import PooledScene, ScenePool
+from ..world.questions import NUMBERS
 from .llava_parts import language_model, vision_tower, word_embeddings
 from .packed_forward import answer_loss, encode_patches, text_states
 from .packing import PATCHES, PackedBatch, pack_scenes
 from .supervision import AlignmentHead, object_targets, side_targets
+from .vocabulary import token_id
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,15 @@ class StageConfig:
     These losses teach directly which object a phrase refers to; the answer loss does so only through answers that
     depend on that object.
     """
+    number_weight: float = 1.0
+    """Weight of the number in the answer to a count question relative to other answer tokens."""
+    vision_layers: int = 5
+    text_layers: int = 4
+    """Depth of each tower. A stage with more layers than the one before it copies the middle ones (`depth.py`)."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` uses Muon (Jordan et al., 2024) for the weight matrices of both towers and the projector, and AdamW for all
+    other parameters. A step takes 3 % longer.
+    """
     compiled: bool = False
     """Fuse elementwise operations with torch.compile: 20 % faster on a CPU, after a minute of compilation."""
 
@@ -87,7 +99,7 @@ def train_stage(
     modules: list[nn.Module] = [model, head]
     for module in modules:
         module.to(device)
-    optimizer = _optimizer(model, head, config)
+    optimizers = _optimizers(model, head, config)
     start = 0
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=device)
@@ -96,7 +108,8 @@ def train_stage(
         start = saved["step"]
         if start >= config.steps:
             return False
-        optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
     (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
     if config.compiled:
         language_model(model).compile(dynamic=False)
@@ -104,13 +117,16 @@ def train_stage(
     batches = _Prefetcher(pool, tokenizer, config, seed, start)
     curve = (folder / f"{config.name}.jsonl").open("a")
     bar = tqdm(range(start, config.steps), initial=start, total=config.steps, desc=config.name)
+    numbers = torch.tensor([token_id(tokenizer, word) for word in NUMBERS], device=device)
+    parameters = [p for o in optimizers for g in o.param_groups for p in g["params"]]
     saved_at = time.monotonic()
     smooth: dict[str, float] = {}
     for step in bar:
         scenes, batch = batches.get()
         batch = PackedBatch(*(t.to(device) for t in batch))
-        for group, share in zip(optimizer.param_groups, (config.vision_rate, 1.0), strict=True):
-            group["lr"] = config.learning_rate * share * _schedule(step, config)
+        for optimizer in optimizers:
+            for group, share in zip(optimizer.param_groups, (config.vision_rate, 1.0), strict=True):
+                group["lr"] = config.learning_rate * share * _schedule(step, config)
         losses: dict[str, float] = {}
         loss = torch.zeros((), device=device)
         with torch.autocast(device, dtype=torch.bfloat16):
@@ -118,7 +134,9 @@ def train_stage(
         if config.text_tokens:
             with torch.autocast(device, dtype=torch.bfloat16):
                 states = text_states(model, batch, features)
-                loss, losses["token_accuracy"] = answer_loss(model, batch, states.last)
+                loss, losses["token_accuracy"] = answer_loss(
+                    model, batch, states.last, numbers=numbers, number_weight=config.number_weight
+                )
             losses["answers"] = loss.item()
             if config.mention_weight:
                 mention, accuracy = head.mention_loss(states.half, batch.fitting, object_targets(scenes, batch.fit))
@@ -135,27 +153,47 @@ def train_stage(
             loss = loss + weight * align
             losses |= {"align": align.item(), **accuracy}
         loss.backward()
-        norm = nn.utils.clip_grad_norm_((p for g in optimizer.param_groups for p in g["params"]), 1.0)
-        if torch.isfinite(norm):
-            optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        norm = nn.utils.clip_grad_norm_(parameters, 1.0)
+        for optimizer in optimizers:
+            if torch.isfinite(norm):
+                optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         smooth |= {name: 0.95 * smooth.get(name, value) + 0.05 * value for name, value in losses.items()}
         if step % 20 == 0 or step == config.steps - 1:
             curve.write(json.dumps({"step": step, "seconds": time.time(), **smooth}) + "\n")
             curve.flush()
             bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()})
         if time.monotonic() - saved_at > checkpoint_s or step == config.steps - 1:
-            _save(checkpoint, model, head, optimizer, step + 1)
+            _save(checkpoint, model, head, optimizers, step + 1)
             saved_at = time.monotonic()
     curve.close()
     return True
 
 
-def _optimizer(model: LlavaForConditionalGeneration, head: AlignmentHead, config: StageConfig) -> torch.optim.Optimizer:
-    vision = [*vision_tower(model).parameters(), *model.model.multi_modal_projector.parameters()]
+def _optimizers(
+    model: LlavaForConditionalGeneration, head: AlignmentHead, config: StageConfig
+) -> list[torch.optim.Optimizer]:
+    """Return the optimizers; each has one group for the vision tower and projector, and one for the rest."""
+    projector, tower = model.model.multi_modal_projector, vision_tower(model)
+    vision = [*tower.parameters(), *projector.parameters()]
     rest = [*language_model(model).parameters(), *model.lm_head.parameters(), *head.parameters()]
-    groups = [{"params": vision}, {"params": rest}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    matrices: list[list[nn.Parameter]] = [[], []]
+    if config.optimizer == "muon":
+        for found, parts in zip(matrices, ((tower.encoder, projector), (language_model(model).layers,)), strict=True):
+            found += [p for part in parts for p in part.parameters() if p.ndim == 2]
+    by_muon = {id(p) for found in matrices for p in found}
+    groups = [{"params": [p for p in group if id(p) not in by_muon]} for group in (vision, rest)]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    ]
+    if by_muon:
+        groups = [{"params": found} for found in matrices]
+        # With this scale, Muon's updates are as large as AdamW's, so one learning rate fits both.
+        muon = torch.optim.Muon(
+            groups, lr=config.learning_rate, weight_decay=0.01, momentum=0.95, adjust_lr_fn="match_rms_adamw"
+        )
+        optimizers.append(muon)
+    return optimizers
 
 
 def _schedule(step: int, config: StageConfig) -> float:
@@ -165,12 +203,10 @@ def _schedule(step: int, config: StageConfig) -> float:
     return config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _save(path: Path, model: nn.Module, head: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _save(path: Path, model: nn.Module, head: nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
     temporary = path.with_suffix(".tmp")
-    torch.save(
-        {"model": model.state_dict(), "head": head.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
-        temporary,
-    )
+    states = [optimizer.state_dict() for optimizer in optimizers]
+    torch.save({"model": model.state_dict(), "head": head.state_dict(), "optimizers": states, "step": step}, temporary)
     temporary.rename(path)
 
 

@@ -28,8 +28,8 @@ MAX_FITTING = 8
 class ObjectTargets(NamedTuple):
     """Targets for the object at each of k positions per image.
 
-    words [b, k, 4]: class number per group in WORD_GROUPS, 0 for no object. places [b, k, 3]: x and y in -1..1 and
-    depth / 10, NaN for no object.
+    words [b, k, 4]: class number per group in WORD_GROUPS, 0 for no object. places [b, k, 4]: x and y in -1..1,
+    depth / 10 and the logarithm of the number of patches / 4; NaN for no object.
     """
 
     words: torch.Tensor
@@ -40,7 +40,7 @@ class AlignmentHead(nn.Module):
     """Predicts auxiliary targets from hidden states; used in training only.
 
     From a patch's projected feature: its object's words, by dot product with the word embeddings, and its place (centre
-    in the image, depth). From the language model's middle-layer state at the end of a phrase that mentions objects: how
+    in the image, depth, number of patches: attention weighted by its inverse counts objects instead of patches). From the language model's middle-layer state at the end of a phrase that mentions objects: how
     many objects fit the phrase and, if exactly one does, that object's words and place. One layer later, at the end of
     a second phrase: on which side of the second object the first one is. All predictions except the patch words are
     linear maps.
@@ -49,10 +49,10 @@ class AlignmentHead(nn.Module):
     def __init__(self, hidden: int, tokenizer: PreTrainedTokenizerFast):
         super().__init__()
         self.norm = nn.LayerNorm(hidden, elementwise_affine=False)
-        self.place = nn.Linear(hidden, 3)
+        self.place = nn.Linear(hidden, 4)
         self.fitting = nn.Linear(hidden, MAX_FITTING + 1)
         self.fit_words = nn.Linear(hidden, sum(1 + len(ATTRIBUTES[name]) for name in WORD_GROUPS))
-        self.fit_place = nn.Linear(hidden, 3)
+        self.fit_place = nn.Linear(hidden, 4)
         self.sides = nn.Linear(hidden, 2)
         self.scale = nn.Parameter(torch.zeros(()))
         for name in WORD_GROUPS:
@@ -116,8 +116,10 @@ def object_targets(scenes: list[PooledScene], objects: torch.Tensor) -> ObjectTa
         table += [[1 + ATTRIBUTES[n].index(getattr(o, n)) for n in WORD_GROUPS] for o in item.scene.objects]
         centers = np.array([[*o.center, o.radius] for o in item.scene.objects])
         place = project(item.scene.camera, centers) / (IMAGE_PX / 2, IMAGE_PX / 2, 10) - (1, 1, 0)
+        patches = np.bincount(item.patch_objects[item.patch_objects >= 0], minlength=len(centers))
+        place = np.column_stack([place, np.log(patches.clip(1)) / 4])
         words.append(np.array(table)[row + 1])
-        places.append(np.vstack([np.full((1, 3), np.nan), place])[row + 1])
+        places.append(np.vstack([np.full((1, 4), np.nan), place])[row + 1])
     return ObjectTargets(
         torch.from_numpy(np.stack(words)).to(objects.device),
         torch.from_numpy(np.stack(places)).float().to(objects.device),
