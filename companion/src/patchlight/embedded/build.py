@@ -17,7 +17,7 @@ from ..head.label_precision import multiplies_bfloat16_faster
 from ..head.sample_store import HeadSamples
 from ..head.training import CONFIG_FILE, train_head
 from ..head.work_folder import MANIFEST_FILE, read_manifest
-from ..models.model_files import weight_files, weights_identity
+from ..models.model_files import folder_revision, weight_files, weights_identity
 from ..report import figure, write_report
 from .browser.browser_model import BrowserModel
 from .browser.explain_export import export_explain_graphs
@@ -209,10 +209,21 @@ class Build:
             return read_manifest(self.work / folder)["autocast"]
         return multiplies_bfloat16_faster(torch.device("cpu"))
 
+    def collected(self, folder: str) -> Path:
+        """Return a folder of samples. Raises ValueError if they are of another model, such as an earlier build's."""
+        path = self.work / folder
+        collected, current = read_manifest(path)["modelRevision"], folder_revision(self.hf)
+        if collected != current:
+            raise ValueError(
+                f"{path} holds samples of another model (revision {collected}; {self.hf} is {current}): delete the "
+                "folder, then run the step `samples` again"
+            )
+        return path
+
     def head(self) -> None:
         """Train the head. Removes its text output, which belongs to the previous head."""
         train_head(
-            self.work / "samples",
+            self.collected("samples"),
             self.head_folder,
             self.head_facts(),
             self.size.head,
@@ -236,7 +247,7 @@ class Build:
     def text(self) -> None:
         """Train the head's text output on the same samples."""
         train_head(
-            HeadSamples(self.work / "samples", output="text"),
+            HeadSamples(self.collected("samples"), output="text"),
             self.head_folder / TEXT_FOLDER,
             self.head_facts(),
             self.size.text,
@@ -248,12 +259,14 @@ class Build:
     def text_report(self) -> None:
         text = read_text_head(self.head_folder)
         assert text is not None
-        evaluate_text(text, self.work / "held-out", self.work / "samples", self.report)
+        evaluate_text(text, self.collected("held-out"), self.collected("samples"), self.report)
 
     def head_report(self) -> None:
         head = FastRM.from_pretrained(self.head_folder)
         facts = head.facts
-        best = evaluate_maps(head, self.work / "held-out", self.pool("test"), self.report, facts.labelling_threshold)
+        best = evaluate_maps(
+            head, self.collected("held-out"), self.pool("test"), self.report, facts.labelling_threshold
+        )
         head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
 
     def export(self) -> None:
