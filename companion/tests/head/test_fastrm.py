@@ -297,3 +297,48 @@ def test_a_head_of_other_weights_under_the_same_name_is_refused_unless_forced(tm
     with pytest.raises(WrongHead, match=r"trained on other weights of the same name, patchlight-scenes \(6cbd97bf7205"):
         FastRM.from_pretrained(folder / "fastrm", model=loaded)
     assert FastRM.from_pretrained(folder / "fastrm", model=loaded, force=True).match == "other"
+
+
+def test_fastrm_plus_adds_the_weighted_logarithms_of_attention_rows(tmp_path: Path):
+    d, rows, patches = 192, 6, 40
+    plain = make_case(d)
+    head = FastRM(d, attention_rows=rows).eval()
+    head.load_state_dict({**plain.head.state_dict(), "attention.weight": torch.randn(rows)})
+    attention = torch.rand(5, rows, patches) / patches
+    attention[:, :, 3] = 0  # no attention at all
+    assert head.attention is not None
+    expected = reference(plain)
+    for t in range(5):
+        for j in range(patches):
+            logit = np.log(expected[t, j] / (1 - expected[t, j]))
+            for f in range(rows):
+                logit += float(head.attention.weight[f]) * np.log(float(attention[t, f, j]) + 1e-6)
+            expected[t, j] = 1 / (1 + np.exp(-logit))
+    head.save_pretrained(tmp_path, FACTS)
+    loaded = FastRM.from_pretrained(tmp_path)
+    with torch.no_grad():
+        # Rounding error of float32 sums over d terms.
+        assert largest_error(loaded(plain.queries, plain.patches, attention=attention).numpy(), expected) < 1e-5
+    assert loaded.facts.features == "attention"
+    with pytest.raises(ValueError, match="this head needs the tokens' attention rows"):
+        loaded(plain.queries, plain.patches)
+    with pytest.raises(ValueError, match="5 attention rows per token, the head expects 6"):
+        loaded(plain.queries, plain.patches, attention=attention[:, :5])
+    with pytest.raises(ValueError, match="this head reads no attention"):
+        plain.head(plain.queries, plain.patches, attention=attention)
+    with pytest.raises(ValueError, match=r"FastRM\+ takes query_states"):
+        loaded(plain.queries)
+
+
+def test_an_untrained_fastrm_plus_equals_the_plain_head():
+    case = make_case(192)
+    head = FastRM(192, attention_rows=4).eval()
+    head.load_state_dict(case.head.state_dict(), strict=False)
+    with torch.no_grad():
+        maps = head(case.queries, case.patches, attention=torch.rand(5, 4, 40))
+        assert torch.equal(maps, case.head(case.queries, case.patches))
+
+
+def test_facts_of_a_plain_head_do_not_mention_its_features(tmp_path: Path):
+    FastRM(192).save_pretrained(tmp_path, FACTS)
+    assert "features" not in json.loads((tmp_path / "head.json").read_text())

@@ -3,6 +3,7 @@ correctly after being interrupted, and counts true and false positives correctly
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from patchlight.cli.main import main
 from patchlight.head import training
@@ -70,6 +71,35 @@ def write_samples(folder: Path, *, questions: int = 40, ragged: bool = True) -> 
 def rows(folder: Path) -> list[dict[str, Any]]:
     lines = (folder / "head-curve.jsonl").read_text().splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def test_a_head_with_attention_rows_learns_what_they_say(tmp_path: Path):
+    write_samples(tmp_path / "samples", questions=80, ragged=False)
+    random = torch.Generator().manual_seed(3)
+    for path in sorted((tmp_path / "samples").glob("*.safetensors")):
+        tensors = load_file(path)
+        # Maps that the states say nothing about. One row looks where the map is, the other anywhere.
+        maps = torch.rand(tensors["relevancy"].shape, generator=random) ** 4
+        noise = torch.rand(maps.shape, generator=random)
+        tensors["relevancy"] = (maps / maps.amax(1, keepdim=True)).half()
+        tensors["attention"] = torch.stack([maps, noise], 1).half() / maps.shape[1]
+        save_file(tensors, path)
+    samples, config = HeadSamples(tmp_path / "samples"), HeadConfig(steps=100, batch=64, learning_rate=3e-2)
+    held, f1 = split_tokens(samples, config).held, {}
+    for features in ("states", "attention"):
+        options = replace(config, features=features)
+        head = train_head(samples, tmp_path / features, FACTS, options, keep_failed=True).head
+        f1[features] = float(curve_of(count_tokens(head, samples, held, 0.3)).f1.max())
+        assert head.facts.features == features
+    assert f1["attention"] > f1["states"] + 0.2
+    weight = FastRM.from_pretrained(tmp_path / "attention").state_dict()["attention.weight"]
+    assert weight[0] > 3 * weight[1].abs()
+
+
+def test_samples_without_attention_rows_cannot_train_a_head_that_reads_them(tmp_path: Path):
+    samples = write_samples(tmp_path / "samples")
+    with pytest.raises(ValueError, match="these samples have no attention rows"):
+        train_head(samples, tmp_path / "head", FACTS, HeadConfig(steps=1, features="attention"))
 
 
 @pytest.mark.parametrize("ragged", [True, False])

@@ -10,11 +10,14 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from patchlight.head.labels import label_answer
+from patchlight.methods.attention import attention_rows
+from patchlight.methods.attention_hooks.decoder_call import decoder_call
 from patchlight.methods.dex_ar import sequence_map
 from patchlight.methods.explain import Check, Cost, MethodMap, explain
 from patchlight.methods.names import METHODS, Method
 from patchlight.methods.tam import rank_gaussian
 from patchlight.models.decoding import Step, decode
+from patchlight.models.families.registry import extend
 from patchlight.models.loading import Loaded
 from patchlight.models.reading import Reading
 from patchlight.models.sampling import Sampling
@@ -62,6 +65,18 @@ def test_maps_equal_the_matrix_form_over_patches_prompt_and_answer(kind: str, me
         assert_close(parts, row[columns])
         assert token_map.answer.shape == (t,)
     assert max(float(token_map.patches.max()) for token_map in maps) > 0
+
+
+@pytest.mark.parametrize("kind", ONE_PER_DECODER)
+def test_attention_rows_equal_the_library_s_eager_attention(kind: str):
+    lvlm = tiny(kind)
+    reading = read(lvlm)
+    call = decoder_call(lvlm.model, lvlm.family.decoder(lvlm.model), extend(reading, ANSWER))
+    start = reading.inputs["input_ids"].shape[1]
+    rows = attention_rows(call, torch.arange(len(ANSWER)) + start - 1, reading.patch_columns)
+    for t in range(len(ANSWER)):
+        eager = plain.prefix_pass(lvlm, reading, ANSWER[:t]).attentions
+        assert_close(rows[t], torch.cat([a[0, :, -1, reading.patch_columns] for a in eager]).detach().float())
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ONE_PER_DECODER if kind != "gemma4"])

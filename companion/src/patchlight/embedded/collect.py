@@ -3,7 +3,7 @@
 The scenes' labels say which object each word names. (`head/collection.py` collects samples for any other model and
 dataset.) A shard, in the block form of `head/sample_store.py`, with the prompts as there, covers a fixed range of
 scenes. Additional columns: scene, target [t] and found [t] (see `TokenizedQuestion`; -1 and False in answers that
-differ from the reference), right, image_share.
+differ from the reference), right, image_share, attention [t, layers * heads, 576] fp16 (`attention_rows`).
 """
 
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -23,6 +23,7 @@ from ..head.sample_store import shard_questions
 from ..head.shard_content import prompt_tensors, scaled
 from ..head.shards import Rank, ShardPlan
 from ..head.work_folder import claimed
+from ..methods.attention import attention_rows
 from ..methods.attention_hooks.decoder_call import DecoderCall
 from ..methods.relevancy import explain_tokens
 from ..models.loading import folder_revision
@@ -55,7 +56,7 @@ class ExplainedAnswer(NamedTuple):
 
     right: whether the answer equals the reference. relevancy [t, 576]; query_states [t, d]; image_states [576, d];
     image_share [t]: share of each token's relevancy that lies on the image. prompt_ids [m], prompt_states [m, d] and
-    prompt_relevancy [t, m]: of the prompt's text tokens.
+    prompt_relevancy [t, m]: of the prompt's text tokens. attention [t, layers * heads, 576]: the tokens' attention rows.
     """
 
     ids: list[int]
@@ -67,6 +68,7 @@ class ExplainedAnswer(NamedTuple):
     prompt_ids: torch.Tensor
     prompt_states: torch.Tensor
     prompt_relevancy: torch.Tensor
+    attention: torch.Tensor
 
 
 @torch.no_grad()
@@ -129,6 +131,7 @@ def explain_answer(
         torch.tensor([*pieces.before, *question.prompt_after]),
         explained.states[text],
         without_itself(explained.relevancy, positions)[:, text],
+        attention_rows(call, positions, torch.arange(image.start, image.stop)),
     )
 
 
@@ -220,6 +223,7 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
             "prompt": torch.full((t,), number),
             "question": torch.full((t,), number),
             "right": torch.full((t,), answer.right),
+            "attention": answer.attention.half(),
         }
         for name, value in row.items():
             columns.setdefault(name, []).append(value)

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from ..models.loading import Loaded
 
 Stage = Literal["post_norm", "pre_norm"]
+Features = Literal["states", "attention"]
 
 LAYER_NORM_EPSILON = 1e-5
+ATTENTION_EPSILON = 1e-6
+"""Added to attention before its logarithm is taken, so that a patch without attention counts as far below average."""
 WEIGHTS_FILE, FACTS_FILE = "head.safetensors", "head.json"
 # What `patchlight train` writes next to a head, or, if training has failed or is not finished, in the subfolder.
 REPORT_FILE, RUN_FOLDER, FIT_FOLDER = "head-report.json", "training", "fit"
@@ -61,6 +64,8 @@ class HeadFacts:
     """Name of the head."""
     rank: int | None = None
     """Width of query and key; None for d, as in the paper."""
+    features: Features = "states"
+    """What the head reads: last hidden states, as in the paper, or also the tokens' attention rows (FastRM+)."""
 
     @property
     def trained_on(self) -> Identity:
@@ -73,6 +78,8 @@ class HeadFacts:
         for field in ("labelling_threshold", "classification_threshold"):
             if not 0 < getattr(self, field) < 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: it must be above 0 and below 1")
+        if self.features not in ("states", "attention"):
+            raise ValueError(f"unknown features {self.features!r}: use states or attention")
         check_rank(self.rank, self.hidden_size)
 
 
@@ -86,16 +93,49 @@ class WrongHead(ValueError):
     """The head was trained on another model, or on other weights of the same name."""
 
 
+class AttentionFeatures(nn.Module):
+    """The part of FastRM+ that reads a token's attention rows: one weight per row, 0 at first.
+
+    Our extension of FastRM, not in the paper: where a source has the attention at hand, it says where the token looked,
+    which the last hidden states keep only in part.
+    """
+
+    def __init__(self, rows: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(rows))
+
+    def forward(self, attention: torch.Tensor) -> torch.Tensor:
+        """Return what to add to the logits, `[..., T, P]`: the weighted sum of the logarithms of the rows.
+
+        attention `[..., T, F, P]`: probabilities from the position that predicted the token to the patches, of all
+        layers and heads, layer by layer. They sum to at most 1, because the text has its share.
+        """
+        if attention.shape[-2] != len(self.weight):
+            raise ValueError(
+                f"{attention.shape[-2]} attention rows per token, the head expects {len(self.weight)}: one for each head "
+                "of each layer"
+            )
+        return torch.einsum("...fp,f->...p", (attention.float() + ATTENTION_EPSILON).log(), self.weight)
+
+
 class FastRM(nn.Module):
     """A head of width `hidden_size`: LayerNorm, W_q and W_k, and the sigmoid of the scaled product of query and key.
 
     `rank` makes W_q and W_k narrower, `[rank, d]`, which shortens queries and keys and makes the head smaller.
+    `attention_rows` makes it a FastRM+ that also reads this many attention rows per token (`AttentionFeatures`).
 
     `facts` describes the training of a head that was loaded or saved; an untrained head has none. match: whether it was
     trained on the model that it was loaded for; None if it was loaded for none.
     """
 
-    def __init__(self, hidden_size: int, facts: HeadFacts | None = None, *, rank: int | None = None):
+    def __init__(
+        self,
+        hidden_size: int,
+        facts: HeadFacts | None = None,
+        *,
+        rank: int | None = None,
+        attention_rows: int | None = None,
+    ):
         super().__init__()
         check_rank(rank, hidden_size)
         if facts is not None and facts.hidden_size != hidden_size:
@@ -106,6 +146,7 @@ class FastRM(nn.Module):
         self.key_size = d if rank is None else rank
         self.query = nn.Linear(d, self.key_size)
         self.key = nn.Linear(d, self.key_size)
+        self.attention = None if attention_rows is None else AttentionFeatures(attention_rows)
         self._facts = facts
         self.match: Match | None = None
 
@@ -124,6 +165,7 @@ class FastRM(nn.Module):
         patch_states: torch.Tensor | None = None,
         *,
         patch_columns: torch.Tensor | None = None,
+        attention: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return the relevancy probability of each patch, 0 to 1, from last hidden states of the head's stage.
 
@@ -132,9 +174,10 @@ class FastRM(nn.Module):
         complete sequence up to that state, `[..., n, d]`; the columns select the patches.
 
         All tokens of an answer: `head(query_states, patch_states)` takes `[..., T, d]` and `[..., P, d]` and returns
-        `[..., T, P]`.
+        `[..., T, P]`. FastRM+ needs `attention` `[..., T, F, P]` as well, and takes tokens in this form only.
 
-        Raises ValueError if the states have the wrong width or no patches, or if both optional arguments are given.
+        Raises ValueError if the states have the wrong width or no patches, if both `patch_states` and `patch_columns`
+        are given, or if attention is missing, or given to a head that does not read it.
         """
         width = hidden_states.shape[-1]
         if width != self.hidden_size:
@@ -142,7 +185,9 @@ class FastRM(nn.Module):
         if patch_states is not None:
             if patch_columns is not None:
                 raise ValueError("pass either patch_states or patch_columns, not both")
-            return self.logits(hidden_states, patch_states).sigmoid()
+            return self.logits(hidden_states, patch_states, attention).sigmoid()
+        if attention is not None or self.attention is not None:
+            raise ValueError("FastRM+ takes query_states, patch_states and attention")
         if hidden_states.ndim < 2 or hidden_states.shape[-2] < 2:
             raise ValueError(
                 f"hidden states have shape {list(hidden_states.shape)}, expected [..., P + 1, {self.hidden_size}]: the "
@@ -154,13 +199,15 @@ class FastRM(nn.Module):
             patches = hidden_states[..., patch_columns, :]
         return self.logits(hidden_states[..., -1:, :], patches).sigmoid()[..., 0, :]
 
-    def logits(self, query_states: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
+    def logits(
+        self, query_states: torch.Tensor, patch_states: torch.Tensor, attention: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return logits `[..., T, P]` as `u . x_j + c` with `u = W_k^T q` and `c = b_k . q`.
 
         Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The norm's
         scale and bias are folded into `u` and `c`, so training needs no gradient of size P d in the backward pass.
         """
-        return self.patch_logits(*self.fold_queries(query_states), patch_states)
+        return self.patch_logits(*self.fold_queries(query_states), patch_states, attention)
 
     def fold_queries(self, query_states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return `u` `[..., T, d]` and `c` `[..., T]`: all that `patch_logits` needs to know about the tokens."""
@@ -168,22 +215,33 @@ class FastRM(nn.Module):
         u = q @ self.key.weight
         return u * self.norm.weight, q @ self.key.bias + u @ self.norm.bias
 
-    def patch_logits(self, u: torch.Tensor, c: torch.Tensor, patch_states: torch.Tensor) -> torch.Tensor:
-        """Return logits `[..., T, P]` of folded queries and raw patch states `[..., P, d]`."""
+    def patch_logits(
+        self, u: torch.Tensor, c: torch.Tensor, patch_states: torch.Tensor, attention: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return logits `[..., T, P]` of folded queries and raw patch states `[..., P, d]`.
+
+        attention `[..., T, F, P]` belongs to FastRM+ only: raises ValueError if it is missing there or given elsewhere.
+        """
+        if (attention is None) != (self.attention is None):
+            lacks = "needs the tokens' attention rows" if attention is None else "reads no attention"
+            raise ValueError(f"this head {lacks}")
         plain = F.layer_norm(patch_states, (self.hidden_size,), eps=self.norm.eps)
-        return u @ plain.transpose(-1, -2) + c[..., None]
+        logits = u @ plain.transpose(-1, -2) + c[..., None]
+        return logits if self.attention is None else logits + self.attention(attention)
 
     def save_pretrained(self, folder: Path | str, facts: HeadFacts | None = None) -> None:
         """Save the weights as safetensors and the facts as JSON. `facts` defaults to the head's own."""
         facts = facts or self.facts
         if facts.hidden_size != self.hidden_size:
             raise ValueError(f"the facts have hidden size {facts.hidden_size}, the head has {self.hidden_size}")
-        self._facts = facts = replace(facts, rank=self.rank)
+        features: Features = "states" if self.attention is None else "attention"
+        self._facts = facts = replace(facts, rank=self.rank, features=features)
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
         write_bytes(folder / WEIGHTS_FILE, save(weights))
-        content = {name: value for name, value in asdict(facts).items() if name != "rank" or value is not None}
+        usual = {("rank", None), ("features", "states")}
+        content = {name: value for name, value in asdict(facts).items() if (name, value) not in usual}
         write_text(folder / FACTS_FILE, json.dumps(content, indent=2) + "\n")
 
     @classmethod
@@ -223,9 +281,11 @@ class FastRM(nn.Module):
                 f"{folder}: {describe_match(facts, match, model)}, so its maps would be meaningless: use a head that "
                 "was trained on this model, or pass --force-head (in Python, force=True) to use it nevertheless"
             )
-        head = cls(facts.hidden_size, facts, rank=facts.rank)
         check_safetensors(folder / WEIGHTS_FILE)
-        weights, expected = load_file(folder / WEIGHTS_FILE), head.state_dict()
+        weights = load_file(folder / WEIGHTS_FILE)
+        rows = weights.get("attention.weight", torch.zeros(1)).numel() if facts.features == "attention" else None
+        head = cls(facts.hidden_size, facts, rank=facts.rank, attention_rows=rows)
+        expected = head.state_dict()
         wrong = [f"{name} is missing" for name in expected if name not in weights]
         wrong += [f"{name} is unexpected" for name in weights if name not in expected]
         wrong += [

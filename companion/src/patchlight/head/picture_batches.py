@@ -112,7 +112,8 @@ def logits_by_picture(
     counts = [len(picture.rows) for picture in pictures]
     for picture, u, c in zip(pictures, *(part.split(counts) for part in folded), strict=True):
         states = states_of(picture) if states_of else picture.samples.picture_states(picture.image)
-        yield PictureLogits(picture.places, head.patch_logits(u, c, states.to(device).float()))
+        attention = picture.samples.columns["attention"][picture.rows].to(device) if head.attention else None
+        yield PictureLogits(picture.places, head.patch_logits(u, c, states.to(device).float(), attention))
 
 
 def batch_loss(head: FastRM, pictures: Sequence[PictureTokens], loss: Loss, labelling_threshold: float) -> torch.Tensor:

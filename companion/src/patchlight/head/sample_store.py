@@ -17,6 +17,7 @@ prompt_lengths [q] int64         m_i
 prompt [t] int64                 index of the token's prompt
 prompt_relevancy fp16            per token, one value per text token, scaled to a maximum of 1
 prompt_peak [t] float32          the maximum before scaling
+attention [t, rows, P] fp16      what FastRM+ reads (methods/attention.py); absent if it was not collected
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
 stored in fp16, or, if a value would overflow, in the model's dtype.
 """
@@ -269,6 +270,16 @@ class HeadSamples:
         if starts is None:
             return states[number]
         return states[starts[number] : starts[number] + int(self.patches[image])]
+
+
+def attention_rows(samples: HeadSamples) -> int:
+    """Return the number of attention rows per token. Raises ValueError if the samples were collected without any."""
+    attention = samples.columns.get("attention")
+    if attention is None:
+        raise ValueError(
+            "these samples have no attention rows, which FastRM+ reads: collect them with a source of them"
+        )
+    return attention.shape[1]
 
 
 def has_prompts(folder: Path) -> bool:

@@ -13,16 +13,16 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import torch
 from tqdm import tqdm
 
-from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, HeadFacts
+from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, Features, HeadFacts
 from .losses import LOSSES, Loss
 from .picture_batches import PictureBatches, batch_loss, by_picture
 from .predictions import count_tokens
-from .sample_store import HeadSamples, left_out, token_rows
+from .sample_store import HeadSamples, attention_rows, left_out, token_rows
 from .scores import HeadCounts, NotFinite, best_threshold, curve_of
 from .verdict import TrainingFailed, Verdict, advice, judge
 from .whole_files import write_bytes, write_json
@@ -48,6 +48,8 @@ class HeadConfig:
     """The paper's binary cross-entropy, or another of `losses.py`."""
     rank: int | None = None
     """Width of query and key; None for d, as in the paper."""
+    features: Features = "states"
+    """What the head reads: last hidden states, as in the paper, or also the tokens' attention rows (FastRM+)."""
     learning_rate: float = 2e-5
     """The default suits d = 4096. Narrower heads need a higher rate (`suggested_learning_rate`)."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -72,6 +74,8 @@ class HeadConfig:
             raise ValueError(f"unknown schedule {self.schedule!r}: use constant or cosine")
         if self.loss not in LOSSES:
             raise ValueError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
+        if self.features not in get_args(Features):
+            raise ValueError(f"unknown features {self.features!r}: use {' or '.join(get_args(Features))}")
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}: it must be above 0 and finite")
         if not 0 < self.labelling_threshold < 1:
@@ -231,7 +235,8 @@ class _Run:
             "missingShards": samples.missing,
         }
         self._options = {**asdict(config), "samples (SHA-256)": self._samples["sha256"]}
-        self.head = FastRM(samples.hidden_size, rank=config.rank).to(device)
+        rows = attention_rows(samples) if config.features == "attention" else None
+        self.head = FastRM(samples.hidden_size, rank=config.rank, attention_rows=rows).to(device)
         self._optimizer = torch.optim.Adam(self.head.parameters(), lr=config.learning_rate, fused=True)
         lowest = config.learning_rate / 50 if config.schedule == "cosine" else config.learning_rate
         self._schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, config.steps, lowest)

@@ -10,6 +10,7 @@ from collections.abc import Generator
 import torch
 
 from .answer import Answer, Logits, Passes, TokenRelevancy
+from .attention_hooks.decoder_call import DecoderCall
 from .attention_hooks.record import LayerAttention, record_attention
 
 
@@ -26,6 +27,19 @@ def rollout(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy
             share = r.to(mean.device) / (mean.sum(1) + 1)
             r = share @ mean + share
         yield answer.relevancy(t, r)
+
+
+def attention_rows(call: DecoderCall, positions: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Return the attention from positions [t] to columns [P] in all layers and heads, [t, layers * heads, P] float32,
+    layer by layer: what FastRM+ reads. Takes one forward pass.
+    """
+    rows: list[torch.Tensor] = []
+
+    def keep(layer: LayerAttention) -> None:
+        rows.append(layer.a[:, positions.to(layer.a.device)][..., columns.to(layer.a.device)].transpose(0, 1))
+
+    record_attention(call, positions, keep)
+    return torch.cat([part.to(rows[0].device) for part in rows], dim=1)
 
 
 def raw_attention(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
