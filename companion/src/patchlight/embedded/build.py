@@ -351,7 +351,8 @@ class Build:
             + (f"{history.read_text().strip()}\n\n" if history.exists() else "")
             + (
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
-                "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3), and "
+                "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3, matrix "
+                f"products in {FastRM.from_pretrained(self.head_folder).facts.label_precision or 'an unknown format'}), and "
                 "the FastRM head was trained on them: Adam, batch size 128, "
                 f"{training['head']['steps']} steps, learning rate {training['head']['learning_rate']} (the paper's "
                 "2e-5 is for d = 4096), cosine decay. Its text output was trained in the same way, but with a KL "
