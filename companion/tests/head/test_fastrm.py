@@ -315,7 +315,9 @@ def test_fastrm_plus_adds_the_weighted_logarithms_of_attention_rows(tmp_path: Pa
                 logit += float(head.attention.weight[f]) * np.log(float(attention[t, f, j]) + 1e-6)
             expected[t, j] = 1 / (1 + np.exp(-logit))
     head.save_pretrained(tmp_path, FACTS)
-    loaded = FastRM.from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"head fastrm is a FastRM\+, which needs each token's attention rows"):
+        FastRM.from_pretrained(tmp_path)
+    loaded = FastRM.from_pretrained(tmp_path, attention=True)
     with torch.no_grad():
         # Rounding error of float32 sums over d terms.
         assert largest_error(loaded(plain.queries, plain.patches, attention=attention).numpy(), expected) < 1e-5

@@ -92,7 +92,7 @@ def test_a_head_with_attention_rows_learns_what_they_say(tmp_path: Path):
         f1[features] = float(curve_of(count_tokens(head, samples, held, 0.3)).f1.max())
         assert head.facts.features == features
     assert f1["attention"] > f1["states"] + 0.2
-    weight = FastRM.from_pretrained(tmp_path / "attention").state_dict()["attention.weight"]
+    weight = FastRM.from_pretrained(tmp_path / "attention", attention=True).state_dict()["attention.weight"]
     assert weight[0] > 3 * weight[1].abs()
 
 

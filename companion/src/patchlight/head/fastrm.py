@@ -253,13 +253,15 @@ class FastRM(nn.Module):
         stage: Stage | None = None,
         model: "Loaded | None" = None,
         force: bool = False,
+        attention: bool = False,
     ) -> "FastRM":
         """Load a saved head and its `facts`, on the CPU in float32.
 
         `model` is the loaded model whose hidden states the head will read. Raises WrongHead if the head was trained on
-        another model or on other weights, unless `force` is set. Raises ValueError if it was trained for a different
-        `hidden_size` or `stage` (those of `model` by default), or if its weights are not those of a head, and OSError
-        if `folder` has no head or its files are incomplete.
+        another model or on other weights, unless `force` is set. attention: whether the caller has the tokens' attention
+        rows, which FastRM+ needs. Raises ValueError if it was trained for a different `hidden_size` or `stage` (those of
+        `model` by default), if it is a FastRM+ and there is no `attention`, or if its weights are not those of a head,
+        and OSError if `folder` has no head or its files are incomplete.
         """
         folder = Path(folder)
         facts = read_head_facts(folder)
@@ -274,6 +276,11 @@ class FastRM(nn.Module):
             raise ValueError(
                 f"head {facts.name} expects {facts.stage} hidden states, the model returns {stage}: use a head that "
                 "was trained on those"
+            )
+        if facts.features == "attention" and not attention:
+            raise ValueError(
+                f"head {facts.name} is a FastRM+, which needs each token's attention rows besides the last hidden states, "
+                "and they are not available here: use a head that reads hidden states only"
             )
         match = None if model is None else match_model(facts.trained_on, model)
         if model is not None and match == "other" and not force:

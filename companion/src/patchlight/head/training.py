@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, get_args
 import torch
 from tqdm import tqdm
 
-from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, Features, HeadFacts
+from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, Features, HeadFacts, read_head_facts
 from .losses import LOSSES, Loss
 from .picture_batches import PictureBatches, batch_loss, by_picture
 from .predictions import count_tokens
@@ -160,7 +160,7 @@ def train_head(
     with locked(out):
         if (out / FACTS_FILE).exists() and not overwrite:
             raise ValueError(
-                f"{out} holds a finished head ({FastRM.from_pretrained(out).facts.name}): use another folder, or "
+                f"{out} holds a finished head ({read_head_facts(out).name}): use another folder, or "
                 "replace the head with --overwrite"
             )
         folder = out / RUN_FOLDER
