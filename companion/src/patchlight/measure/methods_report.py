@@ -133,7 +133,7 @@ def report(
                 "group": group,
                 "label": one.label,
                 "tokens": one.tokens,
-                "methods": {name: _triple(estimate) for name, estimate in one.pointing.items()},
+                "methods": {name: estimate.rounded() for name, estimate in one.pointing.items()},
             }
             for group, some in slices.items()
             for one in some
@@ -144,13 +144,7 @@ def report(
 
 def _rounded(of: MethodFigures) -> dict[str, list[float] | None]:
     """Return each figure as [value, low, high], or None if there are no tokens."""
-    return {name: _triple(getattr(of, name)) for name in of._fields}
-
-
-def _triple(estimate: Estimate) -> list[float] | None:
-    if np.isnan(estimate.value):
-        return None
-    return [round(number, 4) for number in (estimate.value, estimate.low, estimate.high)]
+    return {name: getattr(of, name).rounded() for name in of._fields}
 
 
 def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost]) -> dict[str, dict[str, float]]:
