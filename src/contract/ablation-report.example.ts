@@ -15,7 +15,7 @@ const row = (label: string, at: number, more: Partial<AblationRow> = {}): Ablati
   ...more,
 });
 
-/** A report with made-up numbers, for tests. */
+/** A report with made-up numbers, for tests and the gallery. */
 export const exampleAblations: AblationReport = {
   title: 'Made-up ablations',
   command: 'make ablations',

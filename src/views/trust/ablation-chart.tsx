@@ -15,9 +15,9 @@ const heightPx = 250;
 
 /** What is drawn. Points of one value stand next to each other, so that their intervals do not overlap. */
 const measures = [
-  { of: 'f1', name: 'F1', offsetPx: -7, shape: 'M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0' },
-  { of: 'spearman', name: 'Spearman', offsetPx: 0, shape: 'M-3 -3h6v6h-6Z' },
-  { of: 'pointing', name: 'pointing', offsetPx: 7, shape: 'M0 -4L4 3H-4Z' },
+  { of: 'f1', name: 'F1', offsetPx: -7, keyPx: 6, shape: 'M-3.5 0a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0 -7 0' },
+  { of: 'spearman', name: 'Spearman', offsetPx: 0, keyPx: 46, shape: 'M-3 -3h6v6h-6Z' },
+  { of: 'pointing', name: 'pointing', offsetPx: 7, keyPx: 126, shape: 'M0 -4L4 3H-4Z' },
 ] as const;
 
 interface AblationChartProps {
@@ -95,7 +95,7 @@ export function AblationDrawing({ ablation, widthPx }: { readonly ablation: Abla
           labelYPx={30}
         />
       )}
-      {measures.map(({ of, name: measure, offsetPx, shape }, k) => {
+      {measures.map(({ of, name: measure, offsetPx, keyPx, shape }) => {
         const points = rows.flatMap((row, i) => pointOf(row[of], x(i) + offsetPx));
         const at = points.map(({ atPx }) => atPx);
         return (
@@ -113,7 +113,7 @@ export function AblationDrawing({ ablation, widthPx }: { readonly ablation: Abla
             {points.map(({ atPx, value }) => (
               <path key={atPx} className="ablation-point" d={shape} transform={`translate(${atPx} ${y(value)})`} />
             ))}
-            <g transform={`translate(${margins.left + 6 + 74 * k} 10)`}>
+            <g transform={`translate(${margins.left + keyPx} 10)`}>
               <path className="ablation-point" d={shape} />
               <text className="curve-name" x={8} dy="0.32em">
                 {measure}

@@ -4,6 +4,7 @@ import { exampleAblations } from '../../contract/ablation-report.example';
 import type { HeadReport } from '../../contract/head-report';
 import { AblationDrawing, ablationTable } from './ablation-chart';
 import { Ablations } from './ablations';
+import { HeadCurve } from './head-curve';
 import { SpreadDrawing } from './score-spread-chart';
 import { TableOne } from './table-one';
 
@@ -61,6 +62,25 @@ describe('the ablations', () => {
     expect(rows[1]!.slice(0, 6)).toEqual(['0.3', 'yes', 4000, 3500, 0.4, 0.57]);
     expect(rows[2]![columns.indexOf('pointing game')]).toBeNaN();
     expect(rows.every((row) => row.length === columns.length)).toBe(true);
+  });
+});
+
+describe('the head’s curve', () => {
+  const column = [0.5, 0.6];
+  const report: HeadReport = {
+    title: 'A head',
+    command: 'make head',
+    measuredOn: '2026-01-01',
+    figures: [],
+    curve: { threshold: [0, 1], accuracy: column, precision: column, recall: column, f1: column },
+  };
+  const noteOf = (curve: HeadReport['curve']) =>
+    renderToStaticMarkup(<HeadCurve report={{ ...report, curve }} model="m" own={0.4} />);
+
+  it('says that it has intervals if the report has them', () => {
+    const interval = { low: [0.4, null], high: [0.6, null] };
+    expect(noteOf({ ...report.curve, intervals: { accuracy: interval, f1: interval } })).toContain('95 % intervals');
+    expect(noteOf(report.curve)).not.toContain('95 %');
   });
 });
 
