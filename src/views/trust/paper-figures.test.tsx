@@ -147,8 +147,8 @@ describe('Table 1', () => {
         of('F1 at the threshold, gqa-like', 0.65),
       ],
     });
-    expect(text).toContain('FastRM on m 0.950 (0.940–0.960) 0.60 (0.59–0.61) GQA-like questions');
-    expect(text).toContain('same, at threshold 0.3 0.940 (0.930–0.950) 0.65 (0.64–0.66) GQA-like questions');
+    expect(text).toContain('FastRM on m 0.950 (0.940–0.960) 0.60 (0.59–0.61) GQA-like: relations');
+    expect(text).toContain('same, at threshold 0.3 0.940 (0.930–0.950) 0.65 (0.64–0.66) GQA-like: relations');
     expect(text).not.toContain('VQA-like');
   });
 });

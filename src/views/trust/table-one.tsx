@@ -8,9 +8,9 @@ const paper = [
 
 /** Our sets of questions, modelled on the paper's data sets. */
 const sets = [
-  { set: 'vqa-like', name: 'VQA-like questions' },
-  { set: 'gqa-like', name: 'GQA-like questions' },
-  { set: 'pope-like', name: 'POPE-like questions' },
+  { set: 'vqa-like', name: 'VQA-like: attributes, counts' },
+  { set: 'gqa-like', name: 'GQA-like: relations' },
+  { set: 'pope-like', name: 'POPE-like: existence' },
 ] as const;
 
 /** How well the head's maps agree with its teacher's, next to the paper's figures. */

@@ -260,6 +260,8 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     ]
     for name in SETS:
         of_set = sets == name
+        if not of_set.any():
+            continue
         figures += [
             figure(f"tokens evaluated, {name}", int(of_set.sum())),
             row(f"accuracy at 0.5, {name}", at_half.accuracy, rows=of_set),
