@@ -89,8 +89,11 @@ export function isMet({ label, value, interval, goal }) {
   return sign === '>=' ? low >= limit : high <= limit;
 }
 
-/** @param {Figure} figure */
-function renderGoal({ goal, ...figure }) {
+/**
+ * A figure's goal and whether it is met; empty if it has none.
+ * @param {Figure} figure
+ */
+export function renderGoal({ goal, ...figure }) {
   if (goal === undefined) return '';
   return `${goal}: ${isMet({ ...figure, goal }) ? 'met' : 'missed'}`;
 }
