@@ -15,6 +15,7 @@ import { parseArgs } from 'node:util';
 import { chromium } from '@playwright/test';
 import { build, preview } from 'vite';
 import { ensureBrowser, isHeadlessShell } from '../scripts/browser.mjs';
+import { renderGoal } from '../scripts/figures.mjs';
 import { installedPython } from '../scripts/python.mjs';
 import { root } from '../scripts/shell.mjs';
 import { measureArrival, startCompanion } from './companion-times.mjs';
@@ -247,9 +248,10 @@ try {
     if (options.only !== undefined && options.only !== name) continue;
     const report = await measure();
     console.log(`\n${report.title}`);
-    for (const { label, value, unit, goal } of report.figures) {
+    for (const figure of report.figures) {
+      const { label, value, unit } = figure;
       const text = typeof value === 'number' ? Number(value.toPrecision(4)) : value;
-      console.log(`  ${label.padEnd(66)} ${String(text).padStart(9)} ${(unit ?? '').padEnd(6)} ${goal ?? ''}`);
+      console.log(`  ${label.padEnd(66)} ${String(text).padStart(9)} ${(unit ?? '').padEnd(6)} ${renderGoal(figure)}`);
     }
     if (!options.write) continue;
     const folder = path.join(root, 'bench/report');

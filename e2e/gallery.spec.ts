@@ -24,6 +24,7 @@ const goldens: Readonly<Record<string, readonly ('light' | 'dark')[]>> = {
   brush: ['light', 'dark'],
   categories: ['light'],
   curve: ['light'],
+  intervals: ['light'],
   'cost-chart': ['light', 'dark'],
 };
 

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Download, Locator, Page } from '@playwright/test';
+import { exampleAblations } from '../src/contract/ablation-report.example';
 import { expectAccessible } from './looks';
 import { boxOf, chooseDisk, expect, idle, openPage, openWithoutModel, questionBox, test, token } from './page';
 
@@ -100,6 +101,13 @@ test.describe('when requests fail', () => {
     await expect(page.locator('.trust .notice')).toContainText('patchlight evaluate');
   });
 
+  test('without a report on ablations, there is no heading for them', async ({ page }) => {
+    await page.route('**/report/ablations.json', (route) => route.fulfill({ status: 404, body: 'none' }));
+    await openWithoutModel(page, '/?view=trust');
+    await expect(page.getByRole('heading', { name: /^Table 1/ })).toBeVisible();
+    await expect(page.getByRole('heading', { name: /^Ablations/ })).toHaveCount(0);
+  });
+
   test('a sample whose image is missing is not opened, and the page says why', async ({ page }) => {
     await page.route('**/datasets/**/images.bin', (route) => route.fulfill({ status: 404, body: 'none' }));
     await openPage(page, '/?view=trust');
@@ -107,6 +115,21 @@ test.describe('when requests fail', () => {
     await expect(page.locator('.samples-note')).toContainText('could not be read: the server answered 404');
     await expect(page).toHaveURL(/view=trust/);
   });
+});
+
+test('ablations are charts that can be read by keyboard, with their numbers as a table', async ({ page }) => {
+  await page.route('**/report/ablations.json', (route) => route.fulfill({ json: exampleAblations }));
+  await openWithoutModel(page, '/?view=trust');
+  const figure = figureOf(page, 'Labelling threshold');
+  await expect(figure.locator('.chart-note')).toContainText('Shipped: 0.3. F1 0.57 (0.55–0.60)');
+  const slider = figure.getByRole('slider', { name: 'Read Labelling threshold at' });
+  await slider.focus();
+  await slider.press('Home');
+  await expect(slider).toHaveAttribute('aria-valuetext', /^0\.1 · F1 0\.40 \(0\.38–0\.43\)/);
+  await slider.press('ArrowRight');
+  await expect(slider).toHaveAttribute('aria-valuetext', /^0\.3 · F1 0\.57/);
+  await figure.getByRole('button', { name: 'Labelling threshold as a table' }).click();
+  await expect(figure.getByRole('columnheader', { name: 'F1: low' })).toBeVisible();
 });
 
 test('a brush filters the other charts and the table, by pointer and by keyboard', async ({ page }) => {

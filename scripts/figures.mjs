@@ -74,6 +74,30 @@ function renderTable({ title, columns, rows }) {
 const measuredHeading = (figures) =>
   figures.some(({ interval }) => interval !== undefined) ? 'measured (95 % interval)' : 'measured';
 
+/**
+ * Whether a figure meets its goal, such as ">= 0.8": with an interval, its worse end has to. `is_met` in
+ * companion/src/patchlight/report.py judges alike.
+ * @param {Figure & { goal: string }} figure
+ */
+export function isMet({ label, value, interval, goal }) {
+  const [sign, bound, ...rest] = goal.split(' ');
+  const limit = Number(bound);
+  if ((sign !== '>=' && sign !== '<=') || bound === undefined || Number.isNaN(limit) || rest.length > 0)
+    throw new Error(`the goal "${goal}" of "${label}" is not such as ">= 0.8" or "<= 10"`);
+  if (typeof value === 'string') throw new Error(`"${label}" has a goal, but its value is text: "${value}"`);
+  const [low, high] = interval ?? [value, value];
+  return sign === '>=' ? low >= limit : high <= limit;
+}
+
+/**
+ * A figure's goal and whether it is met; empty if it has none.
+ * @param {Figure} figure
+ */
+export function renderGoal({ goal, ...figure }) {
+  if (goal === undefined) return '';
+  return `${goal}: ${isMet({ ...figure, goal }) ? 'met' : 'missed'}`;
+}
+
 /** @param {readonly Report[]} reports */
 export function renderFigures(reports) {
   if (reports.length === 0) return 'Nothing has been measured yet.';
@@ -82,7 +106,7 @@ export function renderFigures(reports) {
     const measured = measuredHeading(figures);
     const head = hasGoals ? `| | ${measured} | goal |\n|---|---:|---:|` : `| | ${measured} |\n|---|---:|`;
     const rows = figures.map((figure) => {
-      const cells = [figure.label, renderValue(figure), ...(hasGoals ? [figure.goal ?? ''] : [])];
+      const cells = [figure.label, renderValue(figure), ...(hasGoals ? [renderGoal(figure)] : [])];
       return renderRow(cells);
     });
     const where = measuredOn === undefined ? '' : ` (${measuredOn})`;

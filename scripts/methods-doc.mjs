@@ -29,9 +29,11 @@ const names = /** @type {const} */ ({
 /**
  * A figure with its 95 % interval: value, low, high; null if there are no tokens.
  * @typedef {readonly [number, number, number] | null} Estimate
+ * The low and the high end of a 95 % interval. Reports of earlier versions lack some.
+ * @typedef {readonly [number, number]} Interval
  * @typedef {keyof typeof names} Method
  * @typedef {Record<'pointing' | 'iou' | 'mass' | 'spearman' | 'top' | 'f1', Estimate>} Figures
- * @typedef {{ words: string, tokens: number, objectShare: number, methods: Record<Method, Figures> }} Group
+ * @typedef {{ words: string, tokens: number, objectShare: number, objectShareInterval?: Interval, methods: Record<Method, Figures> }} Group
  * @typedef {{ msPerToken: number, peakMegabytes: number, forwardPerAnswer: number, backwardPerAnswer: number }} Cost
  * @typedef {{
  *   command: string, measuredOn: string, model: string, modelRevision: string,
@@ -39,6 +41,7 @@ const names = /** @type {const} */ ({
  *   groups: Record<'found' | 'repeated', Group>,
  *   costs: Record<Method, Cost>,
  *   emptyMaps: Record<Method, number>,
+ *   emptyMapsIntervals?: Record<Method, Interval>,
  *   pointingBy: readonly { group: 'found' | 'repeated', label: string, tokens: number, methods: Record<Method, Estimate> }[],
  *   verdict: readonly string[],
  * }} MethodsReport
@@ -50,8 +53,14 @@ const methods = /** @type {readonly Method[]} */ (Object.keys(names));
 const withInterval = (estimate) =>
   estimate === null ? '–' : `${estimate[0].toFixed(2)} (${estimate[1].toFixed(2)} to ${estimate[2].toFixed(2)})`;
 
-/** @param {Estimate} estimate */
-const alone = (estimate) => (estimate === null ? '–' : estimate[0].toFixed(2));
+/**
+ * @param {number} share
+ * @param {Interval | undefined} interval
+ */
+function percent(share, interval) {
+  const ends = interval?.map((end) => (100 * end).toFixed(1)).join(' to ');
+  return `${(100 * share).toFixed(1)} %${ends === undefined ? '' : ` (${ends} %)`}`;
+}
 
 /**
  * @param {readonly string[]} head
@@ -85,17 +94,21 @@ export function renderMethods(data) {
         ['', 'tokens', ...methods.map((name) => names[name])],
         data.pointingBy
           .filter((row) => row.group === group)
-          .map(({ label, tokens, methods: of }) => [label, String(tokens), ...methods.map((name) => alone(of[name]))]),
+          .map(({ label, tokens, methods: of }) => [
+            label,
+            String(tokens),
+            ...methods.map((name) => withInterval(of[name])),
+          ]),
       ),
     ]),
   ].join('\n\n');
 }
 
 /** @param {Group} group */
-function renderGroup({ words, tokens, objectShare, methods: of }) {
+function renderGroup({ words, tokens, objectShare, objectShareInterval, methods: of }) {
   return [
     `### ${words[0]?.toUpperCase()}${words.slice(1)}`,
-    `${tokens} tokens; the object covers ${(100 * objectShare).toFixed(1)} % of the patches.`,
+    `${tokens} tokens; the object covers ${percent(objectShare, objectShareInterval)} of the patches.`,
     table(
       ['', 'pointing game', 'IoU', 'mass on the object', 'Spearman with Chefer, exact', 'IoU of the top 10 %', 'F1'],
       methods.map((name) => {
@@ -107,7 +120,7 @@ function renderGroup({ words, tokens, objectShare, methods: of }) {
 }
 
 /** @param {MethodsReport} data */
-function renderCosts({ costs, emptyMaps }) {
+function renderCosts({ costs, emptyMaps, emptyMapsIntervals }) {
   const head = [
     '',
     'ms per token',
@@ -120,7 +133,13 @@ function renderCosts({ costs, emptyMaps }) {
     const { msPerToken, peakMegabytes, forwardPerAnswer, backwardPerAnswer } = costs[name];
     const ms = String(Number(msPerToken.toPrecision(3)));
     const passes = [forwardPerAnswer, backwardPerAnswer].map((count) => count.toFixed(1));
-    return [names[name], ms, `${peakMegabytes.toFixed(1)} MB`, ...passes, `${(100 * emptyMaps[name]).toFixed(1)} %`];
+    return [
+      names[name],
+      ms,
+      `${peakMegabytes.toFixed(1)} MB`,
+      ...passes,
+      percent(emptyMaps[name], emptyMapsIntervals?.[name]),
+    ];
   });
   return table(head, rows);
 }

@@ -36,7 +36,15 @@ describe('the tables of docs/methods.md', () => {
   it('show costs, empty maps, the verdict and where methods fail', () => {
     expect(text).toContain('| TAM | 12.3 | 56.0 MB | 1.0 | 4.3 | 20.0 % |');
     expect(text).toContain('### Verdict\n\n- Raw attention is best.');
-    expect(text).toContain('| color words | 3 | 0.51 |');
+    expect(text).toContain('| color words | 3 | 0.51 (0.40 to 0.62) |');
     expect(text).toContain('at most 4.2e-6. Intervals');
+  });
+
+  it('show the intervals of shares, if the report has them', () => {
+    const found = { ...data.groups.found, objectShareInterval: [0.05, 0.058] };
+    const more = { groups: { ...data.groups, found }, emptyMapsIntervals: forEach([0.15, 0.26]) };
+    const withMore = renderMethods({ ...data, ...more });
+    expect(withMore).toContain('the object covers 5.4 % (5.0 to 5.8 %) of the patches.');
+    expect(withMore).toContain('| 20.0 % (15.0 to 26.0 %) |');
   });
 });

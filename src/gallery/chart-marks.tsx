@@ -1,11 +1,13 @@
 import { scaleLinear, scaleSqrt } from 'd3-scale';
 import { useEffect, useRef, useState } from 'react';
+import { exampleAblations } from '../contract/ablation-report.example';
 import type { HeadReport } from '../contract/head-report';
 import { countTicks } from '../marks/axis';
 import type { Range } from '../marks/brush';
 import { chartAsSvg } from '../marks/chart-file';
 import { BottomAxis, ClassKey, ClassPattern, LeftAxis, UprightMark } from '../views/charts/chart-parts';
 import { CostChart } from '../views/compare/cost-chart';
+import { AblationChart } from '../views/trust/ablation-chart';
 import { CategoryBars } from '../views/trust/category-bars';
 import { DensityChart } from '../views/trust/density-chart';
 import { FilterHistogram } from '../views/trust/filter-histogram';
@@ -151,6 +153,10 @@ const report: HeadReport = {
 
 export function Curves() {
   return <HeadCurve report={report} model="fixed values" own={0.42} />;
+}
+
+export function Intervals() {
+  return <AblationChart ablation={exampleAblations.ablations[0]!} report={exampleAblations} />;
 }
 
 const costs = [

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { Axes, Brushes, Categories, ChartFiles, Costs, Curves, Densities, Histograms } from './chart-marks';
+import { Axes, Brushes, Categories, ChartFiles, Costs, Curves, Densities, Histograms, Intervals } from './chart-marks';
 import { Figures, Heatmaps, Legends, Outlines, Signs, Zooms } from './map-marks';
 import type { SampleStatistics } from './sample-answers';
 
@@ -85,6 +85,12 @@ export const galleryMarks: readonly GalleryMark[] = [
     about: 'Lines over a threshold, with gaps where a value is undefined.',
     files: ['marks/curve.ts'],
     draw: () => <Curves />,
+  },
+  {
+    name: 'intervals',
+    about: 'Points with their intervals, next to each other over the value of an option.',
+    files: ['marks/interval.ts'],
+    draw: () => <Intervals />,
   },
   {
     name: 'cost-chart',

@@ -1,5 +1,5 @@
 import type { ScaleLinear } from 'd3-scale';
-import { line } from 'd3-shape';
+import { area, line } from 'd3-shape';
 
 /** SVG path data of a line through (x, y), with gaps at non-finite y values. */
 export function curvePathData(
@@ -13,6 +13,23 @@ export function curvePathData(
     (i) => round(x(xs[i]!)),
     (i) => round(y(ys[i]!)),
   ).defined((i) => Number.isFinite(ys[i]));
+  return path(indices) ?? '';
+}
+
+/** SVG path data of the area between (x, low) and (x, high), with gaps where either is not finite. */
+export function bandPathData(
+  xs: ArrayLike<number>,
+  low: ArrayLike<number>,
+  high: ArrayLike<number>,
+  x: ScaleLinear<number, number>,
+  y: ScaleLinear<number, number>,
+): string {
+  const indices = Array.from({ length: xs.length }, (_, i) => i);
+  const path = area<number>(
+    (i) => round(x(xs[i]!)),
+    (i) => round(y(low[i]!)),
+    (i) => round(y(high[i]!)),
+  ).defined((i) => Number.isFinite(low[i]) && Number.isFinite(high[i]));
   return path(indices) ?? '';
 }
 

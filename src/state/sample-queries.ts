@@ -1,8 +1,9 @@
 import { queryOptions, skipToken } from '@tanstack/react-query';
+import { parseAblationReport } from '../contract/ablation-report';
 import { parseHeadReport } from '../contract/head-report';
 import { parsePhotographsIndex } from '../contract/photographs-index';
 import { parseSamplesIndex } from '../contract/samples-index';
-import { fetchOk } from './fetch-ok';
+import { fetchIfAny, fetchOk } from './fetch-ok';
 import { openRecordedRun, type RecordedRuns } from './recorded-runs';
 
 /** Where the page's own files are served; each URL ends with a slash. */
@@ -47,6 +48,18 @@ export function headReportQuery({ modelUrl }: Pick<PageFiles, 'modelUrl'>) {
     queryFn: async ({ signal }) => {
       const response = await fetchOk(`${modelUrl}report/head.json`, signal);
       return parseHeadReport(await response.json());
+    },
+    ...forever,
+  });
+}
+
+/** The report on heads trained with one option changed; null if none is stored with the embedded model. */
+export function ablationReportQuery({ modelUrl }: Pick<PageFiles, 'modelUrl'>) {
+  return queryOptions({
+    queryKey: ['ablation-report'],
+    queryFn: async ({ signal }) => {
+      const response = await fetchIfAny(`${modelUrl}report/ablations.json`, signal);
+      return response ? parseAblationReport(await response.json()) : null;
     },
     ...forever,
   });

@@ -33,6 +33,12 @@ class Estimate(NamedTuple):
     def interval(self) -> tuple[float, float]:
         return self.low, self.high
 
+    def rounded(self, decimals: int = 4) -> list[float] | None:
+        """Return value, low and high for a report; None if the value is undefined."""
+        if np.isnan(self.value):
+            return None
+        return [round(number, decimals) for number in (self.value, self.low, self.high)]
+
     def minus(self, other: "Estimate") -> "Estimate":
         """Estimate the difference `self - other`. Both estimates must use the same items and resamples."""
         return _estimate(self.value - other.value, self.draws - other.draws)

@@ -2,7 +2,9 @@
 
 import json
 import platform
+import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -21,7 +23,9 @@ def write_report(
 def figure(
     label: str, value: float, *, interval: tuple[float, float] | None = None, unit: str = "", goal: str = ""
 ) -> dict[str, object]:
-    """Return one figure of a report, rounded to four decimals. `interval` is the 95 % interval of an estimated figure."""
+    """Return one figure of a report, rounded to four decimals. `interval` is the 95 % interval of an estimated figure;
+    `goal` is such as ">= 0.8".
+    """
     row: dict[str, object] = {"label": label, "value": round(value, 4)}
     if interval is not None:
         row["interval"] = [round(end, 4) for end in interval]
@@ -30,6 +34,19 @@ def figure(
     if goal:
         row["goal"] = goal
     return row
+
+
+def is_met(goal: str, value: float, interval: Sequence[float] | None = None) -> bool:
+    """Return whether a figure meets its goal: with an interval, its worse end has to (`scripts/figures.mjs` judges
+    alike).
+
+    Raises ValueError unless the goal is ">= " or "<= " and a number.
+    """
+    low, high = interval or (value, value)
+    match = re.fullmatch(r"(>=|<=) (\d[\d.]*(?:e-?\d+)?)", goal)
+    if match is None:
+        raise ValueError(f'the goal {goal!r} is not such as ">= 0.8" or "<= 10"')
+    return low >= float(match[2]) if match[1] == ">=" else high <= float(match[2])
 
 
 def processor_name() -> str:

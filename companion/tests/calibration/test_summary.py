@@ -178,6 +178,11 @@ def test_without_kinds_the_sets_are_the_kinds_and_a_single_set_has_none():
     labels = [row["label"] for row in report["figures"]]
     assert "AUROC of entropy (sum-normalised, mean) within one kind of question" in labels
     assert report["kinds"]["within"]["logProbs"]["value"] > 0.5
+    for table in report["tables"][:2]:
+        for row in table["rows"]:
+            cells = dict(zip(table["columns"], row, strict=True))
+            bare = {column for column, cell in cells.items() if cell and " to " not in cell}
+            assert bare <= {"set", "answers", "threshold"}
     json.dumps(report, allow_nan=False)
 
 

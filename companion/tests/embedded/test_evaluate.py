@@ -1,12 +1,26 @@
 """Tests for the reports on the embedded model and its head."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from patchlight.bootstrap import Bootstrap
-from patchlight.embedded.evaluate import _score_ratios, _share_right
+from patchlight.embedded.calibration.question_sets import SETS, set_of
+from patchlight.embedded.collect import CollectConfig, collect
+from patchlight.embedded.evaluate import _score_ratios, _share_right, evaluate_maps
+from patchlight.embedded.evaluate_text import evaluate_text
+from patchlight.embedded.held_out import question_kinds, read_held_out
+from patchlight.embedded.world.pool import ScenePool
+from patchlight.embedded.world.questions import KINDS
+from patchlight.head.fastrm import FastRM, read_text_head
+from patchlight.head.predictions import predict
+from patchlight.head.sample_store import HeadSamples, token_rows
 from patchlight.head.scores import THRESHOLDS, count, curve_of
+from tests.helpers.paths import EMBEDDED
 
 
 def test_scores_as_ratios_equal_those_of_the_curve() -> None:
@@ -34,3 +48,82 @@ def test_answers_of_one_scene_count_as_one_observation() -> None:
     assert independent.value == together.value == 0.75
     ratio = (together.high - together.low) / (independent.high - independent.low)
     assert ratio == pytest.approx(np.sqrt(8 * 200 / 192), rel=0.15)
+
+
+def test_every_kind_of_question_but_descriptions_belongs_to_a_set() -> None:
+    assert {kind: set_of(kind) for kind in KINDS} == {
+        "attribute": "vqa-like",
+        "count": "vqa-like",
+        "existence": "pope-like",
+        "relation": "gqa-like",
+        "description": None,
+    }
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("collected")
+    ScenePool(folder / "scenes", "test", 4).fill(workers=1)
+    config = CollectConfig("test", 0, 4, questions_per_scene=6, autocast=False, max_answer_tokens=12)
+    collect(EMBEDDED, folder / "scenes", folder / "held-out", config, workers=1)
+    return folder
+
+
+def figures_of(report: Path) -> dict[str, dict[str, Any]]:
+    return {row["label"]: row for row in json.loads(report.read_text())["figures"]}
+
+
+def test_the_head_s_report_has_figures_by_set_and_the_spread_of_scores(collected: Path, tmp_path: Path) -> None:
+    pool = ScenePool(collected / "scenes", "test", 4)
+    head = FastRM.from_pretrained(EMBEDDED / "fastrm")
+    best = evaluate_maps(head, collected / "held-out", pool, tmp_path, 0.3)
+    report = json.loads((tmp_path / "head.json").read_text())
+    figures = figures_of(tmp_path / "head.json")
+
+    held = read_held_out(collected / "held-out", pool)
+    maps = predict(head, held.samples, held.rows).numpy()
+    relevancy = held.relevancy.numpy()
+    labels = relevancy >= np.float32(0.3) * relevancy.max(1, keepdims=True)
+    kinds = np.array(question_kinds(collected / "held-out", pool))[held.samples.columns["question"][held.rows].numpy()]
+    odd, total = held.scenes % 2 == 1, 0
+    for name in SETS:
+        rows = odd & np.array([set_of(kind) == name for kind in kinds])
+        total += figures[f"tokens evaluated, {name}"]["value"]
+        assert figures[f"tokens evaluated, {name}"]["value"] == rows.sum()
+        for at, where in ((0.5, "0.5"), (best, "the threshold")):
+            chosen, relevant = maps[rows] >= at, labels[rows]
+            f1 = 2 * (chosen & relevant).sum() / max(1, chosen.sum() + relevant.sum())
+            # Reports are rounded to four decimals; a probability may be a rounding error from the threshold.
+            assert figures[f"F1 at {where}, {name}"]["value"] == pytest.approx(f1, abs=2e-3)
+            accuracy = (chosen == relevant).mean() if rows.any() else 0
+            assert figures[f"accuracy at {where}, {name}"]["value"] == pytest.approx(accuracy, abs=2e-3)
+    assert 0 < total <= figures["tokens evaluated"]["value"]
+
+    for name in ("FastRM", "exact Chefer"):
+        shares = report["spread"]["shares"][name]
+        assert sum(value for value, _, _ in shares) == pytest.approx(1, abs=1e-4)
+        below = figures[f"share of patches below 5 % of their map's maximum, {name}"]
+        assert [below["value"], *below["interval"]] == pytest.approx(shares[0], abs=1e-4)
+    assert report["spread"]["patches"] == 576 * figures["tokens evaluated"]["value"]
+    for name, interval in report["curve"]["intervals"].items():
+        for value, low, high in zip(report["curve"][name], interval["low"], interval["high"], strict=True):
+            assert low <= value <= high
+    without = [label for label, row in figures.items() if "interval" not in row]
+    assert without == [label for label in figures if label.startswith("tokens") or label == "classification threshold"]
+    on_objects = figures_of(tmp_path / "objects.json")
+    assert len(on_objects) == 16
+    assert all(label.startswith("tokens") == ("interval" not in row) for label, row in on_objects.items())
+
+
+def test_the_text_output_s_report_has_an_interval_for_every_share(collected: Path, tmp_path: Path) -> None:
+    text = read_text_head(EMBEDDED / "fastrm")
+    assert text is not None
+    evaluate_text(text, collected / "held-out", collected / "held-out", tmp_path)
+    figures = figures_of(tmp_path / "text.json")
+    stored = HeadSamples(collected / "held-out", output="text")
+    rows = token_rows(stored)
+    relevancy, mask = stored.relevancy(rows)
+    relevant = (relevancy >= 0.3 * relevancy.amax(1, keepdim=True))[mask].float().mean().item()
+    assert figures["share of text tokens labelled relevant"]["value"] == pytest.approx(relevant, abs=1e-4)
+    without = [label for label, row in figures.items() if "interval" not in row]
+    assert without == ["tokens evaluated", "text tokens of a prompt, mean"]

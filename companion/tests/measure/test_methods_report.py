@@ -1,6 +1,7 @@
 """Tests the report on maps with known scores, and runs the whole command on two scenes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,9 @@ def test_figures_match_the_planted_maps(written: dict):
     assert methods["fastrm"]["spearman"] == [1, 1, 1]
     assert methods["fastrm"]["f1"] == [1, 1, 1]
     assert methods["chefer"]["pointing"][0] == pytest.approx(0.5)
+    low, high = found["objectShareInterval"]
+    assert low < found["objectShare"] < high
+    assert written["emptyMapsIntervals"]["gradcam"] == [1, 1]
     low, high = methods["random"]["pointing"][1:]
     assert low <= found["objectShare"] <= high
     assert written["emptyMaps"]["gradcam"] == 1
@@ -83,13 +87,15 @@ def test_figures_match_the_planted_maps(written: dict):
 def test_the_verdict_names_the_winner_and_methods_no_better_than_chance(written: dict):
     sentences = [sentence for sentence in written["verdict"] if sentence.startswith("Words not in the question")]
     assert "pointing game: raw attention is best, 1.00 (1.00 to 1.00); followed by " in sentences[0]
+    assert re.search(r"; random maps 0\.\d\d \(0\.\d\d to 0\.\d\d\)\.$", sentences[0])
+    assert any(re.search(r"misses the object for 0 % \(0 to 0 %\) of the tokens", sentence) for sentence in sentences)
     failing = next(sentence for sentence in sentences if "not significantly better than random maps: " in sentence)
     assert "TAM" in failing
     assert "attention GradCAM" in failing
     assert "exact Chefer" not in failing
     distance = next(sentence for sentence in sentences if "compared with its teacher" in sentence)
     assert "Spearman 1.00 (1.00 to 1.00)" in distance
-    assert "it is not significantly different from its teacher (0.50 and 0.50" in distance
+    assert "it is not significantly different from its teacher (0.50 (" in distance
 
 
 def test_every_kind_of_token_has_a_row(written: dict):

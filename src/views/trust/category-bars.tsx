@@ -1,4 +1,5 @@
 import { useId } from 'react';
+import { shareOf } from '../../math/statistics/share';
 import type { ChartCounts } from '../../statistics/api';
 import { formatPercent, formatWhole } from '../../text/number-format';
 import { shortened } from '../../text/visible-text';
@@ -40,7 +41,7 @@ export function CategoryBars(props: CategoryBarsProps) {
   const patternId = useId().replaceAll(':', '');
   const heightPx = Math.max(minHeightPx, names.length * rowPx);
   const labelPx = Math.min(110, 12 + 6.6 * Math.max(0, ...names.map((name) => nameOf(name).length)));
-  const numberPx = 92;
+  const numberPx = hasShares ? 152 : 92;
   const room = Math.max(0, widthPx - labelPx - numberPx);
   const max = Math.max(1, ...rows.map(({ all }) => all));
   const px = (count: number) => (count / max) * room;
@@ -56,7 +57,7 @@ export function CategoryBars(props: CategoryBarsProps) {
             </button>
           </>
         ) : (
-          `Select one or more to filter.${hasShares ? ' Next to each bar: the number of answers and the share that is right.' : ''}`
+          `Select one or more to filter.${hasShares ? ' Next to each bar: the number of answers and the share that is right, with its 95 % interval.' : ''}`
         )
       }
       heightPx={heightPx}
@@ -66,8 +67,11 @@ export function CategoryBars(props: CategoryBarsProps) {
       isInteractive
       description={`${title}: one bar per category, right and wrong answers.`}
       table={() => ({
-        columns: [title, 'right', 'wrong', 'not scored', 'all, unfiltered'],
-        rows: rows.map(({ name, right, wrong, unscored, all }) => [nameOf(name), right, wrong, unscored, all]),
+        columns: [title, 'right', 'wrong', 'not scored', 'all, unfiltered', 'share right', 'low', 'high'],
+        rows: rows.map(({ name, right, wrong, unscored, all }) => {
+          const { value, low, high } = shareOf(right, right + wrong);
+          return [nameOf(name), right, wrong, unscored, all, value, low, high];
+        }),
       })}
       provenance={provenance}
       fileName={fileName}
@@ -120,13 +124,18 @@ export function CategoryBars(props: CategoryBarsProps) {
             />
             <text className="axis-number" x={labelPx + px(all) + 8} y={rowPx / 2 - 1} dy="0.32em">
               {formatWhole(right + wrong + unscored)}
-              {hasShares && right + wrong > 0 && ` · ${formatPercent(right / (right + wrong))}`}
+              {hasShares && right + wrong > 0 && ` · ${shareText(right, right + wrong)}`}
             </text>
           </g>
         );
       })}
     </ChartFrame>
   );
+}
+
+function shareText(right: number, scored: number): string {
+  const { value, low, high } = shareOf(right, scored);
+  return `${formatPercent(value)} (${(low * 100).toFixed(0)}–${(high * 100).toFixed(0)})`;
 }
 
 const rowOf = ({ right, wrong, unscored }: ChartCounts, i: number) => ({

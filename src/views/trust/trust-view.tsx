@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import { memo, useMemo } from 'react';
-import { headReportQuery } from '../../state/sample-queries';
+import { ablationReportQuery, headReportQuery } from '../../state/sample-queries';
 import { distributionQuery, filterCharts, filterRequest, type OpenCalibration } from '../../state/statistics-queries';
 import { meanLogProb, type TrustChoices, type TrustSubset, useTrustChoices } from '../../state/trust-choices';
 import type { AnswerValue, Distribution, FilterRequest, Subset, ThresholdReport } from '../../statistics/api';
@@ -8,6 +8,7 @@ import { formatCount, formatPercent, unbroken } from '../../text/number-format';
 import { useServices } from '../shared/services-context';
 import { useRunSnapshots, useSourceStatus } from '../shared/use-run';
 import type { ShownRun } from '../shared/use-shown-run';
+import { Ablations } from './ablations';
 import { CalibrationSource } from './calibration-source';
 import { DensityChart } from './density-chart';
 import { FiguresCard } from './figures-card';
@@ -15,6 +16,7 @@ import { HeadCurve } from './head-curve';
 import { LinkedCharts } from './linked-charts';
 import { calibrationProvenance } from './provenance';
 import { ScoreHistogram } from './score-histogram';
+import { ScoreSpreadChart } from './score-spread-chart';
 import { TableOne } from './table-one';
 import { comparisonSentence, formatNats, kindsSentence, valueName } from './trust-words';
 import { type CalibrationState, type EntropyChoice, useCalibration, useEntropyChoice } from './use-calibration';
@@ -242,6 +244,7 @@ function PaperFigures({
 }) {
   const services = useServices();
   const { data: report } = useQuery(headReportQuery(services));
+  const { data: ablations } = useQuery(ablationReportQuery(services));
   const runs = useRunSnapshots();
   const maps = useMemo(
     () =>
@@ -272,8 +275,10 @@ function PaperFigures({
           <div className="trust-curve-room" />
         )}
         <ScoreHistogram maps={maps} threshold={own} />
+        {report?.spread && <ScoreSpreadChart report={report} spread={report.spread} />}
       </div>
       {report && <TableOne report={report} model={embeddedModel} />}
+      {ablations && <Ablations report={ablations} model={embeddedModel} />}
     </section>
   );
 }

@@ -21,6 +21,7 @@ from .statistics import (
     grouped_auroc,
     is_set_half,
     pool,
+    share_of,
 )
 
 RIGHT = 0.5
@@ -299,16 +300,15 @@ def _threshold_table(measure: Measure, by_set: dict[str, Separation]) -> dict[st
     paper = f". {PAPER}" if measure == ENTROPY_SUM else ""
     rows = []
     for name, separation in by_set.items():
-        accuracy = f"{separation.right / separation.answers:.3f}" if separation.answers else ""
-        line = [name or "all", str(separation.answers), accuracy]
+        line = [name or "all", str(separation.answers), _rate(share_of(separation.right, separation.answers))]
         t = separation.threshold
         if t is None:
             line += [""] * 6
         else:
             share = t.share_below if side == "below" else _rest(t.share_below)
             on_side, on_other = (t.right_below, t.right_above)[:: 1 if side == "below" else -1]
-            line += [f"{t.threshold:.3f}", f"{share.value:.3f}", _rate(on_side), _rate(on_other)]
-            line += [f"{t.true_positives.value:.3f}", f"{t.false_positives.value:.3f}"]
+            line += [f"{t.threshold:.3f}"]
+            line += [_rate(rate) for rate in (share, on_side, on_other, t.true_positives, t.false_positives)]
         rows.append([*line, _interval(separation.auroc)])
     return {
         "title": f"{measure.name.capitalize()}, {POOLING_NAMES['mean']}. The threshold (nats) is set on one half of "

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..report import is_met
 from .training.stages import StageConfig
 from .world.questions import KINDS
 
@@ -135,9 +136,17 @@ def _figure_table(report: dict[str, Any]) -> str:
         "",
         f"| | measured{' (95 % interval)' if any('interval' in f for f in report['figures']) else ''} | goal |",
         "|---|---:|---|",
-        *(f"| {f['label']} | {_value(f)} | {f.get('goal', '')} |" for f in report["figures"]),
+        *(f"| {f['label']} | {_value(f)} | {_judged(f)} |" for f in report["figures"]),
     ]
     return "\n".join(row.rstrip() for row in rows)
+
+
+def _judged(figure: dict[str, Any]) -> str:
+    """Return a figure's goal and whether it is met; empty if it has none."""
+    goal = figure.get("goal", "")
+    if not goal:
+        return ""
+    return f"{goal}: {'met' if is_met(goal, figure['value'], figure.get('interval')) else 'missed'}"
 
 
 def _value(figure: dict[str, Any]) -> str:

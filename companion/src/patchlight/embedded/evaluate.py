@@ -15,12 +15,15 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTraine
 
 from ..bootstrap import Bootstrap, Estimate, Ratio
 from ..head.fastrm import FastRM
+from ..head.map_scores import peak_hits
 from ..head.predictions import predict
-from ..head.sample_store import HeadSamples
 from ..head.scores import THRESHOLDS, HeadCounts, best_threshold, count, curve_of
 from ..models.answer_pieces import answer_text as shown_text
 from ..report import figure, write_report
 from .answering import GreedyAnswer, TokenizedQuestion, ask_scenes, greedy_answers
+from .calibration.question_sets import SETS, set_of
+from .held_out import HeldOut, question_kinds, read_held_out
+from .score_spread import BIN, EDGES, spread_of, spread_table
 from .training.packed_forward import encode_patches, text_states
 from .training.packing import IGNORED, PATCHES, PackedBatch, pack_scenes
 from .world.phrases import ATTRIBUTES
@@ -210,14 +213,12 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     """Compare the head with its teacher, and both with the objects' patches. Returns the best threshold.
 
     The threshold and the mean map are determined on the even-numbered scenes. All figures are for the odd-numbered
-    scenes, with intervals from resampling these scenes.
+    scenes, with intervals from resampling these scenes. Those by question set are for the questions of the kinds that
+    the set asks (`set_of`); descriptions are in no set.
     """
-    stored = HeadSamples(samples)
-    data = stored.columns
-    tokens = (data["peak"] > 0).nonzero()[:, 0]
-    chosen_on = data["scene"][tokens] % 2 == 0
-    relevancy = stored.relevancy(tokens).values
-    predicted = predict(head, stored, tokens)
+    held = read_held_out(samples, pool)
+    relevancy, predicted = held.relevancy, predict(head, held.samples, held.rows)
+    chosen_on = torch.from_numpy(held.scenes % 2 == 0)
     mean_map = relevancy[chosen_on].mean(0, keepdim=True)
     mean_map = mean_map / mean_map.max()
     on_chosen, held_out = (count(predicted[s], relevancy[s], labelling_threshold) for s in (chosen_on, ~chosen_on))
@@ -226,10 +227,10 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     )
     best = round(best_threshold(curve_of(on_chosen)) * 100)
     best_of_mean = int(curve_of(mean_choice).f1.argmax())
-    bootstrap = Bootstrap(data["scene"][tokens][~chosen_on].numpy())
+    bootstrap = Bootstrap(held.scenes[~chosen_on.numpy()])
 
-    def row(label: str, ratio: Ratio, goal: str = "") -> dict[str, object]:
-        return estimated(label, bootstrap.estimate(ratio), goal)
+    def row(label: str, ratio: Ratio, goal: str = "", rows: np.ndarray | None = None) -> dict[str, object]:
+        return estimated(label, bootstrap.estimate(ratio, rows), goal)
 
     at_best, at_half = _score_ratios(held_out, best), _score_ratios(held_out, 50)
     every_patch = HeadCounts(
@@ -237,6 +238,11 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
     )
     none = torch.zeros_like(held_out.positive)[:, None]
     no_patch = HeadCounts(none, none, held_out.positive, held_out.total)
+    kinds = question_kinds(samples, pool)
+    questions = held.samples.columns["question"][held.rows[~chosen_on]].tolist()
+    sets = np.array([set_of(kinds[question]) or "" for question in questions])
+    scores = {"FastRM": predicted[~chosen_on], "exact Chefer": relevancy[~chosen_on]}
+    spread = {name: spread_of(maps, bootstrap) for name, maps in scores.items()}
     figures = [
         figure("tokens used to choose the threshold", int(chosen_on.sum())),
         figure("tokens evaluated", int((~chosen_on).sum())),
@@ -252,20 +258,55 @@ def evaluate_maps(head: FastRM, samples: Path, pool: ScenePool, report: Path, la
         row("accuracy of a constant map (none relevant)", _score_ratios(no_patch, 0).accuracy),
         row("F1 of the dataset's mean map at its own threshold", _score_ratios(mean, best_of_mean).f1),
     ]
-    curve = curve_of(held_out)
+    for name in SETS:
+        of_set = sets == name
+        if not of_set.any():
+            continue
+        figures += [
+            figure(f"tokens evaluated, {name}", int(of_set.sum())),
+            row(f"accuracy at 0.5, {name}", at_half.accuracy, rows=of_set),
+            row(f"F1 at 0.5, {name}", at_half.f1, rows=of_set),
+            row(f"accuracy at the threshold, {name}", at_best.accuracy, rows=of_set),
+            row(f"F1 at the threshold, {name}", at_best.f1, rows=of_set),
+        ]
+    figures += [
+        estimated(f"share of patches below {BIN:.0%} of their map's maximum, {name}".replace("%", " %"), bins[0])
+        for name, bins in spread.items()
+    ]
     write_report(
         report,
         "head",
         "FastRM head compared with exact Chefer on held-out answers",
         COMMAND.format(step="head-report"),
         figures,
-        curve={
-            "threshold": THRESHOLDS.tolist(),
-            **{name: [round(v, 4) for v in getattr(curve, name).tolist()] for name in curve._fields},
+        tables=[spread_table(spread)],
+        curve=_curve_with_intervals(held_out, bootstrap),
+        spread={
+            "edges": EDGES,
+            "patches": int(held_out.total.sum()),
+            "shares": {name: [share.rounded(6) for share in bins] for name, bins in spread.items()},
         },
     )
-    _report_objects(data, tokens, relevancy, predicted, pool, report)
+    _report_objects(held, predicted, report)
     return best / 100
+
+
+def _curve_with_intervals(counts: HeadCounts, bootstrap: Bootstrap) -> dict[str, object]:
+    """Return the scores at every threshold, and the intervals of accuracy and F1."""
+    curve = curve_of(counts)
+    ratios = [_score_ratios(counts, step) for step in range(len(THRESHOLDS))]
+    intervals = {}
+    for name in ("accuracy", "f1"):
+        estimates = [bootstrap.estimate(getattr(of_step, name)) for of_step in ratios]
+        intervals[name] = {
+            "low": [round(estimate.low, 4) for estimate in estimates],
+            "high": [round(estimate.high, 4) for estimate in estimates],
+        }
+    return {
+        "threshold": THRESHOLDS.tolist(),
+        **{name: [round(v, 4) for v in getattr(curve, name).tolist()] for name in curve._fields},
+        "intervals": intervals,
+    }
 
 
 class _ScoreRatios(NamedTuple):
@@ -287,54 +328,38 @@ def _score_ratios(counts: HeadCounts, step: int) -> _ScoreRatios:
     )
 
 
-def _report_objects(
-    data: dict[str, torch.Tensor],
-    tokens: torch.Tensor,
-    relevancy: torch.Tensor,
-    predicted: torch.Tensor,
-    pool: ScenePool,
-    report: Path,
-) -> None:
+def _report_objects(held: HeldOut, predicted: torch.Tensor, report: Path) -> None:
     """Report the pointing game, and the share of each map that lies on the object, for tokens that name an object.
 
     Words that are not in the question, which the model had to find in the image, are reported separately from words
-    repeated from the question.
+    repeated from the question. predicted [n, 576]: the head's maps of the held-out tokens.
     """
-    rows = (data["target"][tokens] >= 0).nonzero()[:, 0]
-    masks = torch.zeros(len(rows), relevancy.shape[1], dtype=torch.bool)
-    for mask, r in zip(masks, rows, strict=True):
-        scene, target = int(data["scene"][tokens[r]]), int(data["target"][tokens[r]])
-        mask.copy_(torch.from_numpy(pool[scene].patch_objects == target))
-    seen = masks.any(1)
-    rows, masks = rows[seen], masks[seen].float()
-    found = data["found"][tokens[rows]]
-    generator = torch.Generator().manual_seed(0)
-    random_maps = torch.rand(masks.shape, generator=generator)
-    scenes = data["scene"][tokens[rows]].numpy()
+    named = held.objects.any(1)
+    objects, found, scenes = held.objects[named], held.found[named], held.scenes[named.numpy()]
+    maps = {
+        "exact Chefer": held.relevancy[named],
+        "FastRM": predicted[named],
+        "random maps": torch.rand(objects.shape, generator=torch.Generator().manual_seed(0)),
+    }
     figures = []
     for words, group in (("words not in the question", found), ("words repeated from the question", ~found)):
         if not group.any():
             continue
         bootstrap = Bootstrap(scenes[group.numpy()])
-        inside = masks[group]
+        inside = objects[group]
 
         def row(label: str, values: torch.Tensor, bootstrap: Bootstrap = bootstrap) -> dict[str, object]:
             return estimated(label, bootstrap.estimate(Ratio.mean(values.double().numpy())))
 
         figures += [
             figure(f"tokens, {words}", int(group.sum())),
-            row(f"object's share of the patches, {words}", inside.mean(1)),
+            row(f"object's share of the patches, {words}", inside.double().mean(1)),
         ]
-        for name, maps in (
-            ("exact Chefer", relevancy[rows]),
-            ("FastRM", predicted[rows]),
-            ("random maps", random_maps),
-        ):
-            values = maps[group]
-            hit = inside.gather(1, values.argmax(1, keepdim=True))[:, 0]
+        for name, of_all in maps.items():
+            values = of_all[group]
             mass = (values * inside).sum(1) / values.sum(1).clamp(min=1e-12)
             figures += [
-                row(f"pointing game, {name}, {words}", hit),
+                row(f"pointing game, {name}, {words}", peak_hits(values, inside)),
                 row(f"mass on the object, {name}, {words}", mass),
             ]
     write_report(

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from ..bootstrap import Bootstrap, Ratio
 from ..head.fastrm import FastRM
 from ..head.picture_batches import PictureTokens, by_picture
 from ..head.sample_store import HeadSamples, token_rows
@@ -26,11 +28,14 @@ def evaluate_text(text: FastRM, held_out: Path, training: Path, report: Path) ->
     for group in groups:
         by_scene.setdefault(int(stored.columns["scene"][group.rows[0]]), []).append(group)
     worth = judge_text(text, by_scene, known, token_rows(known), threshold)
-    relevant = torch.cat([labels_of(group.relevancy(), threshold).flatten() for group in groups])
+    labels = [labels_of(group.relevancy(), threshold) for group in groups]
+    relevant = torch.cat([part.sum(1) for part in labels]).numpy()
+    words = np.concatenate([np.full(part.shape[0], part.shape[1]) for part in labels])
+    scenes = torch.cat([stored.columns["scene"][group.rows] for group in groups]).numpy()
     figures = [
         figure("tokens evaluated", worth.tokens),
         figure("text tokens of a prompt, mean", stored.patches.double().mean().item()),
-        figure("share of text tokens labelled relevant", relevant.mean().item()),
+        estimated("share of text tokens labelled relevant", Bootstrap(scenes).estimate(Ratio(relevant, words))),
     ]
     for score, label in (
         ("f1", "F1 at its own best threshold"),

@@ -18,6 +18,11 @@ _DRAWS = 40_000_000  # resamples times images, which bounds memory to 0.6 GB
 Ratios = dict[str, Ratio]
 
 
+def image_bootstrap(images: np.ndarray) -> Bootstrap:
+    """Return a bootstrap that resamples images, with fewer resamples if there are very many. images [n]: of each item."""
+    return Bootstrap(images, resamples=min(RESAMPLES, max(100, _DRAWS // len(np.unique(images)))))
+
+
 def benchmark(scored: pa.Table, data: str) -> dict[str, Any] | None:
     """Return a benchmark's own figures, or None for a dataset without any.
 
@@ -30,7 +35,7 @@ def benchmark(scored: pa.Table, data: str) -> dict[str, Any] | None:
     rule, ratios_of, columns = _BENCHMARKS[data]
     ratios = ratios_of(scored)
     images = np.array(scored["imagePath"].to_pylist())
-    bootstrap = Bootstrap(images, resamples=min(RESAMPLES, max(100, _DRAWS // len(np.unique(images)))))
+    bootstrap = image_bootstrap(images)
     neither = np.array([says_neither(answer) for answer in scored["answer"].to_pylist()])
 
     def group(by: str, name: str, rows: np.ndarray) -> dict[str, Any]:

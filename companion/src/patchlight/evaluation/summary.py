@@ -1,6 +1,6 @@
 """Summarises the table of an evaluation as in the FastRM paper's Table 1: accuracy and F1 per dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from ..bootstrap import Ratio
 from ..head.answer_scores import vqa_accuracy_of_nine
 from ..head.scores import THRESHOLDS, HeadCounts, HeadCurve, best_threshold, curve_of
-from .benchmarks import benchmark, benchmark_lines
+from .benchmarks import benchmark, benchmark_lines, image_bootstrap
 
 RIGHT = 0.5
 """Answers with at least this score count as right."""
@@ -72,7 +73,8 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
         for kind, note in (("half", ""), ("chosen", ", the head's threshold"), ("best", ", best F1")):
             scores = [summary["maps"][kind] for summary in with_maps]
             at = "/".join(f"{value:g}" for value in sorted({row["threshold"] for row in scores}))
-            figures = [f"{row['accuracy']:.3f}" for row in scores] + [f"{row['f1']:.2f}" for row in scores]
+            figures = [_cell(_estimate_of(row, "accuracy")) for row in scores]
+            figures += [_cell(_estimate_of(row, "f1"), 2) for row in scores]
             lines += [_row([f"{name} at {at}{note}", *figures])]
         constant = [summary["maps"]["constant"] for summary in with_maps]
         accuracy = [f"{row['accuracyNoneRelevant']:.3f}" for row in constant]
@@ -81,9 +83,9 @@ def table_of(summaries: Sequence[dict[str, Any]], name: str) -> str:
     columns = ["dataset", "samples", "tokens", "answers right", "answer, ms per token", "head", "baseline"]
     lines += [_row(columns), _rule(len(columns))]
     for summary in summaries:
-        right, ms = summary["answers"].get("accuracy"), summary["msPerToken"]
+        answers, ms = summary["answers"], summary["msPerToken"]
         times = ["" if ms[kind] is None else f"{ms[kind]:.3g}" for kind in ("decode", "head", "baseline")]
-        share = "unknown" if right is None else f"{right:.3f}"
+        share = _cell(_estimate_of(answers, "accuracy")) or "unknown"
         lines += [_row([summary["data"], str(summary["samples"]), str(summary["tokens"]), share, *times])]
     lines += benchmark_lines(summaries)
     lines += _entropy_lines(summaries)
@@ -116,9 +118,8 @@ def _entropy_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
         if entropy["threshold"] is None:
             refused += [f"{summary['data']}: no threshold, because {entropy['why']}."]
             continue
-        shares = (entropy["threshold"][name]["value"] for name in ("shareBelow", "rightBelow", "rightAbove"))
-        values = [*shares, entropy["auroc"]["value"], log_prob["auroc"]["value"]]
-        rows += [_row([summary["data"], *("" if value is None else f"{value:.3f}" for value in values)])]
+        shares = (entropy["threshold"][name] for name in ("shareBelow", "rightBelow", "rightAbove"))
+        rows += [_row([summary["data"], *map(_cell, [*shares, entropy["auroc"], log_prob["auroc"]])])]
     lines = ["", _row(columns), _rule(len(columns)), *rows] if rows else []
     return [*lines, *_kind_lines(summaries), *(["", *refused] if refused else [])]
 
@@ -137,9 +138,8 @@ def _kind_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
         if kinds is None:
             continue
         areas = [*kinds["within"].values(), kinds["alone"]]
-        values = ["" if area is None else f"{area['value']:.3f}" for area in areas]
         entropy = areas[0]
-        rows += [_row([summary["data"], *values, "all" if entropy is None else str(entropy["leftOut"])])]
+        rows += [_row([summary["data"], *map(_cell, areas), "all" if entropy is None else str(entropy["leftOut"])])]
     return ["", _row(columns), _rule(len(columns)), *rows] if rows else []
 
 
@@ -165,6 +165,21 @@ def _left_out_lines(summaries: Sequence[dict[str, Any]]) -> list[str]:
     return ["", *lines] if lines else []
 
 
+def _estimate_of(row: Mapping[str, Any], name: str) -> dict[str, float | None]:
+    """Return a value and its interval, which summaries of earlier versions lack."""
+    low, high = row.get(f"{name}Interval") or (None, None)
+    return {"value": row.get(name), "low": low, "high": high}
+
+
+def _cell(estimate: Mapping[str, float | None] | None, digits: int = 3) -> str:
+    """Return a value with its interval; empty if it is unknown."""
+    if estimate is None or estimate["value"] is None:
+        return ""
+    if estimate["low"] is None:
+        return f"{estimate['value']:.{digits}f}"
+    return f"{estimate['value']:.{digits}f} ({estimate['low']:.{digits}f} to {estimate['high']:.{digits}f})"
+
+
 def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
@@ -177,7 +192,9 @@ def _answers(first: pa.Table, data: str) -> dict[str, Any]:
     """Summarise the scored answers. first: the first row of each answer."""
     if len(first) == 0:
         return {}
-    summary = {"accuracy": _mean(_floats(first, "score")), "scored": len(first)}
+    score = _floats(first, "score")
+    interval = _intervals(first, {"accuracy": Ratio.mean(score)})
+    summary: dict[str, Any] = {"accuracy": _mean(score), **interval, "scored": len(first)}
     if data == "vqav2":
         pairs = zip(first["answer"].to_pylist(), first["rightAnswers"].to_pylist(), strict=True)
         summary["accuracyOfNine"] = float(np.mean([vqa_accuracy_of_nine(answer, right) for answer, right in pairs]))
@@ -205,11 +222,15 @@ def _maps(used: pa.Table, classification_threshold: float) -> dict[str, Any]:
     )
     curve = curve_of(counts)
     share = (counts.positive / counts.total).item() if len(used) else float("nan")
+
+    def at(threshold: float) -> dict[str, Any]:
+        return {**_at(curve, threshold), **_intervals(used, _ratios(used, threshold))}
+
     return {
         "tokens": len(used),
-        "half": _at(curve, 0.5),
-        "chosen": _at(curve, classification_threshold),
-        "best": _at(curve, best_threshold(curve)),
+        "half": at(0.5),
+        "chosen": at(classification_threshold),
+        "best": at(best_threshold(curve)),
         "relevantShare": share,
         "constant": {"accuracyNoneRelevant": 1 - share, "f1AllRelevant": 2 * share / (1 + share)},
         "curve": {
@@ -217,6 +238,29 @@ def _maps(used: pa.Table, classification_threshold: float) -> dict[str, Any]:
             **{name: getattr(curve, name).tolist() for name in curve._fields},
         },
     }
+
+
+def _ratios(used: pa.Table, threshold: float) -> dict[str, Ratio]:
+    """Return accuracy and F1 at a threshold as ratios over tokens."""
+    tp, fp = (_column_at(used[name], threshold) for name in ("truePositive", "falsePositive"))
+    positive, total = (_floats(used, name) for name in ("positive", "patches"))
+    return {"accuracy": Ratio(total - positive - fp + tp, total), "f1": Ratio(2 * tp, tp + fp + positive)}
+
+
+def _intervals(rows: pa.Table, ratios: Mapping[str, Ratio]) -> dict[str, list[float] | None]:
+    """Return the 95 % interval of each ratio over the rows, from resampled images; None for less than two images."""
+    images = np.array(rows["imagePath"].to_pylist())
+    if len(np.unique(images)) < 2:
+        return {f"{name}Interval": None for name in ratios}
+    bootstrap = image_bootstrap(images)
+    return {f"{name}Interval": [*bootstrap.estimate(ratio).interval] for name, ratio in ratios.items()}
+
+
+def _column_at(column: pa.ChunkedArray, threshold: float) -> np.ndarray:
+    """Return each row's count at a threshold, float64 `[n]`."""
+    index = round(threshold * 100)
+    parts = [chunk.flatten().to_numpy().reshape(-1, len(THRESHOLDS))[:, index] for chunk in column.chunks]
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _counts(column: pa.ChunkedArray) -> torch.Tensor:

@@ -22,11 +22,12 @@ import numpy as np
 from PIL import Image
 
 from ..embedded.collect import CollectConfig, collect
+from ..embedded.held_out import read_held_out
 from ..embedded.world.pool import ScenePool
 from ..head.fastrm import FastRM
 from ..head.whole_files import write_json
 from ..report import figure, write_report
-from .head_trial import estimates_of, read_judged, score
+from .head_trial import estimates_of, score
 
 TIMES_FILE = "times.json"
 
@@ -86,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     report = json.loads((args.work / "head" / "head-report.json").read_text())
     config = CollectConfig("test", 0, args.held_out, seed=12, autocast=False)
     collect(args.model, args.work / "scenes", args.work / "held-out", config, workers=2)
-    judged = read_judged(args.work / "held-out", ScenePool(args.work / "scenes", "test", args.held_out))
+    judged = read_held_out(args.work / "held-out", ScenePool(args.work / "scenes", "test", args.held_out))
     scores = {
         name: np.array(column) for name, column in score(FastRM.from_pretrained(args.work / "head"), judged).items()
     }

@@ -14,13 +14,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from ..bootstrap import Bootstrap, Estimate, Ratio
 from ..embedded.collect import CollectConfig, collect
+from ..embedded.held_out import HeldOut, read_held_out
 from ..embedded.world.pool import ScenePool
 from ..head.fastrm import FastRM, HeadFacts
 from ..head.losses import Loss
@@ -72,34 +72,7 @@ def make_samples(model: Path, work: Path, *, scenes: int, held_out: int, workers
         collect(model, work / "scenes", work / folder, config, workers=workers)
 
 
-class Judged(NamedTuple):
-    """The held-out tokens: their rows, maps, scenes, and the object's patches of those that name one."""
-
-    samples: HeadSamples
-    rows: torch.Tensor
-    relevancy: torch.Tensor
-    scenes: np.ndarray
-    found: torch.Tensor
-    objects: torch.Tensor
-
-
-def read_judged(folder: Path, pool: ScenePool) -> Judged:
-    """Read held-out samples of the embedded model. objects: the patches of the object that a token names, if any."""
-    samples = HeadSamples(folder)
-    rows = token_rows(samples)
-    columns = {name: samples.columns[name][rows] for name in ("scene", "target", "found")}
-    objects = torch.stack(
-        [
-            torch.from_numpy(pool[scene].patch_objects == target)
-            for scene, target in zip(columns["scene"].tolist(), columns["target"].tolist(), strict=True)
-        ]
-    )
-    objects &= (columns["target"] >= 0)[:, None]
-    found = columns["found"] & objects.any(1)
-    return Judged(samples, rows, samples.relevancy(rows).values, columns["scene"].numpy(), found, objects)
-
-
-def score(head: FastRM, judged: Judged) -> dict[str, list[float]]:
+def score(head: FastRM, judged: HeldOut) -> dict[str, list[float]]:
     """Return per token: true positives and false positives at the best threshold, positives, hits and correlation."""
     maps = predict(head, judged.samples, judged.rows)
     counts = count(maps, judged.relevancy, THRESHOLD)
@@ -115,7 +88,7 @@ def score(head: FastRM, judged: Judged) -> dict[str, list[float]]:
     return {name: column.double().tolist() for name, column in columns.items()}
 
 
-def train_variant(variant: Variant, samples: HeadSamples, judged: Judged, work: Path, seed: int, steps: int) -> None:
+def train_variant(variant: Variant, samples: HeadSamples, judged: HeldOut, work: Path, seed: int, steps: int) -> None:
     """Train and judge one variant with one seed, unless that is done."""
     folder = work / f"{variant.name.replace(' ', '-').replace(',', '')}-{seed}"
     if (folder / "scores.json").exists():
@@ -136,7 +109,7 @@ def train_variant(variant: Variant, samples: HeadSamples, judged: Judged, work: 
     write_json(folder / "scores.json", {**asdict(variant), "scores": score(head, judged)})
 
 
-def estimates(work: Path, judged: Judged) -> dict[str, dict[str, Estimate]]:
+def estimates(work: Path, judged: HeldOut) -> dict[str, dict[str, Estimate]]:
     """Estimate each figure of each variant, as a mean over the seeds, with intervals from resampled scenes."""
     found: dict[str, list[dict[str, np.ndarray]]] = {}
     for path in sorted(work.glob("*/scores.json")):
@@ -150,7 +123,7 @@ def estimates(work: Path, judged: Judged) -> dict[str, dict[str, Estimate]]:
     return result
 
 
-def estimates_of(scores: Mapping[str, np.ndarray], judged: Judged) -> dict[str, Estimate]:
+def estimates_of(scores: Mapping[str, np.ndarray], judged: HeldOut) -> dict[str, Estimate]:
     """Estimate each figure from what `score` returns, with intervals from resampled scenes."""
     bootstrap = Bootstrap(judged.scenes)
     under = scores["truePositive"] + scores["falsePositive"] + scores["positive"]
@@ -177,7 +150,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(1)
     make_samples(args.model, args.work, scenes=args.scenes, held_out=args.held_out)
     samples = HeadSamples(args.work / "samples")
-    judged = read_judged(args.work / "held-out", ScenePool(args.work / "scenes", "test", args.held_out))
+    judged = read_held_out(args.work / "held-out", ScenePool(args.work / "scenes", "test", args.held_out))
     for seed in range(args.seeds):
         for variant in VARIANTS:
             train_variant(variant, samples, judged, args.work, seed, args.steps)

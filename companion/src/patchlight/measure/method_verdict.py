@@ -79,9 +79,9 @@ def _both(groups: Mapping[str, Mapping[str, Figures]]) -> list[str]:
     found, repeated = best["found"], best["repeated"]
     return [
         f"No method is best for both groups in the pointing game: {NAMES[found]}, the best for words not in the "
-        f"question, scores {groups['repeated'][found].pointing.value:.2f} on words repeated from it; "
+        f"question, scores {_interval(groups['repeated'][found].pointing)} on words repeated from it; "
         f"{NAMES[repeated]}, the best for repeated words, scores "
-        f"{groups['found'][repeated].pointing.value:.2f} on the others."
+        f"{_interval(groups['found'][repeated].pointing)} on the others."
     ]
 
 
@@ -96,7 +96,8 @@ def _weak_spots(group: str, methods: Mapping[str, Figures], slices: Sequence[Sli
         order = sorted(large, key=lambda one, name=name: one.pointing[name].value)
         low, high = order[0], order[-1]
         parts.append(
-            f"{NAMES[name]} {low.pointing[name].value:.2f} ({low.label}) to {high.pointing[name].value:.2f} ({high.label})"
+            f"{NAMES[name]} from {_interval(low.pointing[name])} for {low.label} to {_interval(high.pointing[name])} for "
+            f"{high.label}"
         )
     return [f"{_GROUPS[group]}, pointing game on the worst and the best kind of token: {'; '.join(parts)}."]
 
@@ -110,11 +111,11 @@ def _winner(group: str, methods: Mapping[str, Figures], measure: str) -> str:
     if level:
         next_best = f"not significantly different: {_list(level)}"
     else:
-        next_best = f"followed by {NAMES[second]} ({scores[second].value:.2f})"
-    rest = "" if "fastrm" in (best, second, *level) else f"; FastRM {ours.value:.2f}"
+        next_best = f"followed by {NAMES[second]}, {_interval(scores[second])}"
+    rest = "" if "fastrm" in (best, second, *level) else f"; FastRM {_interval(ours)}"
     return (
         f"{_GROUPS[group]}, {_MEASURES[measure]}: {NAMES[best]} is best, {_interval(scores[best])}; {next_best}{rest}; "
-        f"random maps {scores['random'].value:.2f}."
+        f"random maps {_interval(scores['random'])}."
     )
 
 
@@ -127,10 +128,11 @@ def _failures(group: str, methods: Mapping[str, Figures]) -> str:
     parts = [f"not significantly better than random maps: {_list(level)}"] if level else []
     parts += [f"worse than random maps: {_list(worse)}"] if worse else []
     findings = "; ".join(parts) if parts else "every method is better than random maps"
-    misses = 100 * (1 - max(of.pointing.value for of in methods.values()))
+    best = max((of.pointing for of in methods.values()), key=lambda pointing: pointing.value)
+    misses, fewest, most = (100 * (1 - share) for share in (best.value, best.high, best.low))
     return (
         f"{_GROUPS[group]}, {_MEASURES['pointing']}: {findings}. Even the best method misses the object for "
-        f"{misses:.0f} % of the tokens."
+        f"{misses:.0f} % ({fewest:.0f} to {most:.0f} %) of the tokens."
     )
 
 
@@ -146,7 +148,7 @@ def _distance(group: str, methods: Mapping[str, Figures]) -> str:
     return (
         f"{_GROUPS[group]}, FastRM compared with its teacher: Spearman {_interval(ours.spearman)}, IoU of the top 10 % "
         f"{_interval(ours.top)}, F1 {_interval(ours.f1)}. In the pointing game it is {compared} its teacher "
-        f"({ours.pointing.value:.2f} and {teacher.pointing.value:.2f}, difference {by.value:+.2f}, {by.low:+.2f} to "
+        f"({_interval(ours.pointing)} and {_interval(teacher.pointing)}; difference {by.value:+.2f}, {by.low:+.2f} to "
         f"{by.high:+.2f})."
     )
 

@@ -97,6 +97,9 @@ def report(
     groups = {"found": is_found, "repeated": ~is_found}
     threshold = head.facts.classification_threshold
     figures = {group: figures_of(samples, threshold, bootstrap, rows) for group, rows in groups.items()}
+    covers = Ratio.mean(columns["masks"].double().mean(1).numpy())
+    covered = {group: bootstrap.estimate(covers, rows) for group, rows in groups.items()}
+    empty = {name: bootstrap.estimate(Ratio.mean((columns[f"maps/{name}"].amax(1) <= 0).numpy())) for name in NAMES}
     slices = {group: _slices(columns, bootstrap, rows) for group, rows in groups.items()}
     return {
         "title": "Maps of words that name an object, by method, compared with the object's patches",
@@ -121,19 +124,21 @@ def report(
             group: {
                 "words": WORDS[group],
                 "tokens": int(rows.sum()),
-                "objectShare": float(columns["masks"].float().mean(1).numpy()[rows].mean()) if rows.any() else None,
+                "objectShare": covered[group].value if rows.any() else None,
+                "objectShareInterval": [*covered[group].interval] if rows.any() else None,
                 "methods": {name: _rounded(of) for name, of in figures[group].items()},
             }
             for group, rows in groups.items()
         },
         "costs": _costs(columns, costs),
-        "emptyMaps": {name: float((columns[f"maps/{name}"].amax(1) <= 0).float().mean()) for name in NAMES},
+        "emptyMaps": {name: share.value for name, share in empty.items()},
+        "emptyMapsIntervals": {name: [*share.interval] for name, share in empty.items()},
         "pointingBy": [
             {
                 "group": group,
                 "label": one.label,
                 "tokens": one.tokens,
-                "methods": {name: _triple(estimate) for name, estimate in one.pointing.items()},
+                "methods": {name: estimate.rounded() for name, estimate in one.pointing.items()},
             }
             for group, some in slices.items()
             for one in some
@@ -144,13 +149,7 @@ def report(
 
 def _rounded(of: MethodFigures) -> dict[str, list[float] | None]:
     """Return each figure as [value, low, high], or None if there are no tokens."""
-    return {name: _triple(getattr(of, name)) for name in of._fields}
-
-
-def _triple(estimate: Estimate) -> list[float] | None:
-    if np.isnan(estimate.value):
-        return None
-    return [round(number, 4) for number in (estimate.value, estimate.low, estimate.high)]
+    return {name: getattr(of, name).rounded() for name in of._fields}
 
 
 def _costs(columns: Mapping[str, torch.Tensor], costs: Mapping[str, MethodCost]) -> dict[str, dict[str, float]]:

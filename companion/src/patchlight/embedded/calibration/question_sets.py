@@ -30,6 +30,11 @@ class SetQuestion(NamedTuple):
     question: Question
 
 
+def set_of(kind: str) -> SetName | None:
+    """Return the set that asks questions of this kind; None for descriptions, which no set asks."""
+    return next((name for name, kinds in _KINDS.items() if kind in kinds), None)
+
+
 def ask_sets(scene: Scene, seed: int, *, each: int) -> list[SetQuestion]:
     """Return up to `each` questions per set, with distinct answers. The same scene and `seed` always give the same
     questions.
