@@ -33,6 +33,7 @@ from .card import CARD_FILE, update_figures, write_card
 from .collect import CollectConfig, collect
 from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
 from .evaluate_text import evaluate_text
+from .held_out import question_kinds, read_held_out
 from .page_samples import write_samples
 from .training.depth import deepened
 from .training.llava_parts import text_config
@@ -119,6 +120,7 @@ class Build:
             "train": self.size.train_scenes,
             "validation": self.size.validation_scenes,
             "test": self.size.test_scenes,
+            "final": self.size.test_scenes,
         }
         return ScenePool(self.work / "scenes", split, counts[split])
 
@@ -128,7 +130,7 @@ class Build:
         return build_model(self.tokenizer, vision_layers=stage.vision_layers, text_layers=stage.text_layers)
 
     def scenes(self) -> None:
-        for split in ("train", "validation", "test"):
+        for split in ("train", "validation", "test", "final"):
             self.pool(split).fill(workers=self.workers)
 
     def train(self, name: str) -> None:
@@ -185,7 +187,7 @@ class Build:
         result = evaluate_answers(
             self.loaded(),
             self.hf,
-            self.pool("test"),
+            self.pool("final"),
             self.report,
             questions=self.size.questions,
             descriptions=self.size.descriptions,
@@ -193,11 +195,12 @@ class Build:
         print(json.dumps(result, indent=1))
 
     def samples(self) -> None:
-        """Collect training samples from the training scenes, and held-out samples from the test scenes."""
+        """Collect samples from the training scenes, and held-out samples: to choose a threshold on, and to report on."""
         size = self.size
-        held_out = CollectConfig("test", 0, size.held_out_scenes, seed=12, max_answer_tokens=size.answer_tokens)
         samples = CollectConfig("train", 0, size.collected_scenes, max_answer_tokens=size.answer_tokens)
-        for folder, config in (("held-out", held_out), ("samples", samples)):
+        held_out = replace(samples, split="test", scenes=size.held_out_scenes, seed=12)
+        final = replace(held_out, split="final")
+        for folder, config in (("final", final), ("held-out", held_out), ("samples", samples)):
             config = replace(config, autocast=self.labels_in_bfloat16(folder))
             collect(self.hf, self.work / "scenes", self.work / folder, config, workers=self.workers)
 
@@ -259,13 +262,20 @@ class Build:
     def text_report(self) -> None:
         text = read_text_head(self.head_folder)
         assert text is not None
-        evaluate_text(text, self.collected("held-out"), self.collected("samples"), self.report)
+        evaluate_text(text, self.collected("final"), self.collected("samples"), self.report)
 
     def head_report(self) -> None:
         head = FastRM.from_pretrained(self.head_folder)
         facts = head.facts
+        choice = read_held_out(self.collected("held-out"), self.pool("test"))
+        final = self.collected("final")
         best = evaluate_maps(
-            head, self.collected("held-out"), self.pool("test"), self.report, facts.labelling_threshold
+            head,
+            choice,
+            read_held_out(final, self.pool("final")),
+            question_kinds(final, self.pool("final")),
+            self.report,
+            labelling_threshold=facts.labelling_threshold,
         )
         head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
 
