@@ -1,6 +1,7 @@
 // The head's worker: hidden states in, maps out.
+
+import type { StateRows } from '../contract/answer-states';
 import { widenHalfs } from '../contract/half-floats';
-import type { StateRows } from '../contract/run-rows';
 import type { Handlers } from '../workers/worker-service';
 import { type ChosenHead, chooseHead, type HeadFiles, headNote } from './head';
 import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';

@@ -1,6 +1,7 @@
 // FastRM maps of an answer's tokens, computed by the head in this page.
+
+import type { StateRows } from '../contract/answer-states';
 import { widenHalfs } from '../contract/half-floats';
-import type { StateRows } from '../contract/run-rows';
 import type { HeadClient, HeadReport } from '../inference/head-client';
 import type { TokenMaps } from './maps-alongside';
 
