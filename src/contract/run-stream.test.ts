@@ -46,7 +46,7 @@ describe('a run written by the companion', () => {
       ...Array.from({ length: 6 }, () => ['token', 'map']).flat(),
       'end',
     ]);
-    const [begin, prompt] = events;
+    const [begin, , prompt] = events;
     if (begin?.type !== 'begin' || prompt?.type !== 'prompt') throw new Error('no begin');
     expect(prompt.tokens.map(({ text }) => text).join('')).toContain(begin.header.question);
     expect(begin.header).toMatchObject({
