@@ -152,7 +152,7 @@ export function parseManifest(data: unknown): ModelManifest {
 
 function problemIn(manifest: ModelManifest): string | undefined {
   const { model, image, head, otherHeads = {}, graphs, tokenizer, files, explain } = manifest;
-  const others = Object.values(otherHeads);
+  const others = Object.values(otherHeads).filter((other) => other !== undefined);
   for (const { name, stage, hiddenSize } of [head, ...others]) {
     if (stage !== model.hiddenStateStage)
       return `head ${name} expects ${stage} hidden states, but the model returns ${model.hiddenStateStage}`;

@@ -59,6 +59,12 @@ export interface MethodFacts {
 
 const chefer = 'Chefer et al. 2021';
 
+/** Whether the method needs another pass of the model; the others read only what an answer leaves behind. */
+export function needsModelPass(method: MethodId): boolean {
+  const { from } = methods[method];
+  return from === 'gradients' || from === 'attention';
+}
+
 export const methods: Readonly<Record<MethodId, MethodFacts>> = {
   fastrm: {
     name: 'FastRM',

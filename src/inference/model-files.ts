@@ -35,7 +35,7 @@ export async function loadModelFiles(
 ): Promise<ModelFiles> {
   const cache = await openCache();
   const loaded = await loadFiles(modelUrl, files, cache, onBytes, onFile);
-  const ofHeads = Object.values(otherHeads ?? {}).flatMap((head) => Object.values(head.files));
+  const ofHeads = Object.values(otherHeads ?? {}).flatMap((head) => Object.values(head?.files ?? {}));
   const listed = [...Object.values({ ...files, ...explain?.files }), ...ofHeads];
   if (cache) void removeUnlisted(cache, modelUrl, new Set(listed.map(({ sha256 }) => sha256)));
   return loaded;
