@@ -131,7 +131,6 @@ const manifest = z.object({
 });
 
 export type ExplainFacts = z.infer<typeof explain>;
-export type AttentionFacts = z.infer<typeof attention>;
 
 /** What a model's folder contains and how to use it; `files` lists every file loaded at the start, with its hash. */
 export type ModelManifest = z.infer<typeof manifest>;

@@ -13,7 +13,7 @@ import { watchLoad } from './watched-load';
 export { type ExplainerMethod, explainerMethods } from './explainer-method';
 export type { HashedImage } from './image-embedder';
 export type { BackendReport } from './model-protocol';
-export type { OtherHeadMaps, OtherHeadRequest } from './other-head';
+export type { OtherHeadRequest } from './other-head';
 
 export type { BackendChoice } from './runtime';
 

@@ -1,4 +1,5 @@
-"""Records a run: asks a model one question and saves the answer with its FastRM maps.
+"""Records a run: asks a model one question and saves the answer with its FastRM maps and, if the model's folder has a
+FastRM+ head, with what attention adds to that head's logits.
 
 python -m patchlight.embedded.record --model HF --head HEAD --image IMAGE --question TEXT --out FILE.run
 """
@@ -7,13 +8,17 @@ import argparse
 import hashlib
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
 
 from ..head.export import head_revision
-from ..head.fastrm import FastRM, read_text_head
+from ..head.fastrm import FACTS_FILE, FastRM, read_text_head
 from ..models.decoding import Prefill
 from ..models.image_header import read_image_info
 from ..models.loading import LoadOptions, load
@@ -22,6 +27,8 @@ from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer
+from .browser.other_heads import PLUS, PlusHead, read_plus_head
+from .training.llava_parts import language_model
 
 MAX_NEW_TOKENS = 96
 
@@ -45,6 +52,7 @@ def record_run(
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head, text_head = FastRM.from_pretrained(head_folder, model=loaded), read_text_head(head_folder)
+    plus = read_plus_head(hf_folder / PLUS) if (hf_folder / PLUS / FACTS_FILE).is_file() else None
     content = image_path.read_bytes()
     image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
@@ -77,6 +85,9 @@ def record_run(
         sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
         recorded=True,
     )
+    if plus is not None:
+        header["attentionLogitsOf"] = {"name": plus.head.facts.name, "revision": head_revision(hf_folder / PLUS)}
+    attention = None if plus is None else _AttentionLogits(loaded.model, plus, reading.patch_columns)
     with out_path.open("wb") as sink, RunWriter(sink, header, has_prompt_maps=text_head is not None) as run:
         run.image(content)
         return write_answer(
@@ -87,7 +98,26 @@ def record_run(
             sampling=sampling,
             started=started,
             map_of=lambda query, prefill: _map(head, text_head, query, prefill),
+            attention_logits=attention,
         )
+
+
+class _AttentionLogits:
+    """What attention adds to the logits [P] of FastRM+, for the last position of the latest pass."""
+
+    def __init__(self, model: LlavaForConditionalGeneration, plus: PlusHead, patch_columns: Tensor):
+        # Other implementations do not return the attention.
+        model.set_attn_implementation({"text_config": "eager"})
+        self._plus, self._columns = plus, patch_columns
+        self._layers: dict[int, np.ndarray] = {}
+        for index, layer in enumerate(language_model(model).layers):
+            layer.self_attn.register_forward_hook(partial(self._keep, index))
+
+    def _keep(self, layer: int, _module: nn.Module, _inputs: Any, outputs: tuple[Tensor, Tensor]) -> None:
+        self._layers[layer] = outputs[1][0, :, -1, self._columns].numpy()
+
+    def __call__(self) -> np.ndarray:
+        return self._plus.attention_logits(np.concatenate([self._layers[i] for i in sorted(self._layers)]))
 
 
 @torch.inference_mode()
