@@ -357,6 +357,7 @@ def test_a_recorded_run_has_the_attention_logits_of_the_model_s_fastrm_plus_head
         rows = attentions[:, :, length - 1 + token.index][..., columns].reshape(4, 16)
         expected = (weights.double()[:, None] * (rows + 1e-6).log()).sum(0).numpy()
         # float32, in one pass instead of one per token; the smallest attention is about 1e-3.
+        assert token.attention_logits is not None
         np.testing.assert_allclose(token.attention_logits, expected, rtol=0, atol=1e-4)
 
 

@@ -23,12 +23,13 @@ from ..models.decoding import Prefill
 from ..models.image_header import read_image_info
 from ..models.loading import LoadOptions, load
 from ..models.pictures import open_upright
+from ..models.reading import Lvlm
 from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer
 from .browser.other_heads import PLUS, PlusHead, read_plus_head
-from .training.llava_parts import language_model
+from .training.llava_parts import attention_modules, language_model
 
 MAX_NEW_TOKENS = 96
 
@@ -103,15 +104,20 @@ def record_run(
 
 
 class _AttentionLogits:
-    """What attention adds to the logits [P] of FastRM+, for the last position of the latest pass."""
+    """What attention adds to the logits [P] of FastRM+, for the last position of the latest pass.
 
-    def __init__(self, model: LlavaForConditionalGeneration, plus: PlusHead, patch_columns: Tensor):
+    Raises TypeError if the model is not LLaVA.
+    """
+
+    def __init__(self, model: Lvlm, plus: PlusHead, patch_columns: Tensor):
+        if not isinstance(model, LlavaForConditionalGeneration):
+            raise TypeError(f"attention is recorded for LLaVA only, not for {type(model).__name__}")
         # Other implementations do not return the attention.
         model.set_attn_implementation({"text_config": "eager"})
         self._plus, self._columns = plus, patch_columns
         self._layers: dict[int, np.ndarray] = {}
-        for index, layer in enumerate(language_model(model).layers):
-            layer.self_attn.register_forward_hook(partial(self._keep, index))
+        for index, part in enumerate(attention_modules(language_model(model))):
+            part.register_forward_hook(partial(self._keep, index))
 
     def _keep(self, layer: int, _module: nn.Module, _inputs: Any, outputs: tuple[Tensor, Tensor]) -> None:
         self._layers[layer] = outputs[1][0, :, -1, self._columns].numpy()

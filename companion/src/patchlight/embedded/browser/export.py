@@ -29,6 +29,7 @@ from ...head.export import head_facts, head_revision, write_browser_files
 from ...head.fastrm import FastRM, read_text_head
 from ...models.question_words import FILE as QUESTION_WORDS_FILE
 from ..training.llava_parts import (
+    attention_modules,
     image_px,
     key_value_shape,
     language_model,
@@ -137,7 +138,7 @@ class _Decoder(nn.Module):
         s, p = inputs_embeds.shape[1], past[0].shape[2]
         seen = torch.arange(p + s) <= p + torch.arange(s)[:, None]
         mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
-        hooks = [layer.self_attn.register_forward_hook(keep_last_row) for layer in self.language_model.layers]
+        hooks = [part.register_forward_hook(keep_last_row) for part in attention_modules(self.language_model)]
         try:
             states = self.language_model(
                 inputs_embeds=inputs_embeds,
