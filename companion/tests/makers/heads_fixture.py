@@ -1,0 +1,49 @@
+"""Writes a small browser model with several heads for TypeScript tests: `python -m tests.makers.heads_fixture`.
+
+src/inference/fixtures/several-heads is the model folder of a small LLaVA with random weights, 4 x 4 patches and hidden
+size 32; its answers are meaningless. All three heads have the same weights for hidden states, so that their maps follow
+from one another: fastrm-paper's equal FastRM's, and FastRM+'s differ by what attention adds to the logits.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from patchlight.embedded.browser.export import export_browser_model
+from patchlight.head.fastrm import FastRM
+from patchlight.models.question_words import FILE as QUESTION_WORDS_FILE
+from tests.helpers.paths import ROOT
+from tests.makers.run_fixture import KNOWS, save_tiny_model
+
+FIXTURE = ROOT / "src" / "inference" / "fixtures" / "several-heads"
+ATTENTION_ROWS = 4
+
+
+def save_heads(hf: Path, head_folder: Path) -> None:
+    """Save the other heads next to the model, as copies of its head."""
+    head = FastRM.from_pretrained(head_folder)
+    for name in ("fastrm-paper", "fastrm-plus"):
+        head.save_pretrained(hf / name)
+    plus = hf / "fastrm-plus"
+    weights = {**load_file(plus / "head.safetensors"), "attention.weight": torch.tensor([1.0, -0.5, 0.75, -1.5])}
+    save_file(weights, plus / "head.safetensors")
+    facts = json.loads((plus / "head.json").read_text())
+    (plus / "head.json").write_text(json.dumps(facts | {"features": "attention", "classification_threshold": 0.3}))
+
+
+def write_fixture(out: Path) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        hf, head = Path(temporary) / "hf", Path(temporary) / "head"
+        save_tiny_model(hf, head)
+        save_heads(hf, head)
+        (hf / QUESTION_WORDS_FILE).write_text(json.dumps({"neverSeen": [], "synonyms": {}}))
+        shutil.rmtree(out, ignore_errors=True)
+        export_browser_model(hf, head, out, name="several-heads", knows=KNOWS, training={})
+
+
+if __name__ == "__main__":
+    write_fixture(FIXTURE)
