@@ -3,7 +3,9 @@
 import { readFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-web';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { StateRows, TokenStates } from '../contract/answer-states';
 import { type ModelManifest, parseManifest } from '../contract/manifest';
+import { parseRunStream } from '../contract/run-stream';
 import { createRandom } from '../math/random';
 import { concatenate, createDecoder, type Decoder } from './decoder';
 import { type AnswerEvent, createEmbeddedModel } from './embedded-model';
@@ -132,4 +134,41 @@ describe('an answer of a model with several heads', () => {
       }
     }
   });
+});
+
+test('a recorded run holds all that the other heads read', async () => {
+  const states: TokenStates[] = [];
+  const recorded: Float32Array[] = [];
+  let patchStates: StateRows | undefined;
+  for await (const event of parseRunStream(new Uint8Array(readFileSync(new URL('../several-heads.run', folder))))) {
+    if (event.type === 'begin') {
+      const { name, revision } = manifest.otherHeads!['fastrm-plus']!;
+      expect(event.header.model).toMatchObject({ name: manifest.name, revision: manifest.revision });
+      expect(event.header.attentionLogitsOf).toEqual({ name, revision });
+    }
+    if (event.type === 'patch-states') patchStates = event.states;
+    if (event.type === 'token') states.push(event.states!);
+    if (event.type === 'map') recorded.push(event.map.values);
+  }
+  const model = await createEmbeddedModel(runtime, { manifest, files: read, tokenizer });
+  const queries = states.map(({ query }) => query.values as Uint16Array);
+  const queryStates = { values: Uint16Array.from(queries.flatMap((row) => [...row])), rows: 4, cols: 32 };
+  const logits = Float32Array.from(states.flatMap(({ attentionLogits }) => [...attentionLogits!]));
+  const request = { patchStates: patchStates!, queryStates };
+  const paper = await otherHeadMaps((await model.createOtherHead('fastrm-paper', read)).head, {
+    method: 'fastrm-paper',
+    ...request,
+    attentionLogits: undefined,
+  });
+  const plus = await otherHeadMaps((await model.createOtherHead('fastrm-plus', read)).head, {
+    method: 'fastrm-plus',
+    ...request,
+    attentionLogits: { data: logits, dims: [4, patches] },
+  });
+  const maps = Float32Array.from(recorded.flatMap((map) => [...map]));
+  for (const [i, p] of paper.values.entries()) {
+    // The recorded states are fp16, and so are the head's folded weights.
+    expect(Math.abs(p - maps[i]!)).toBeLessThan(0.01);
+    expect(plus.values[i]).toBeCloseTo(1 / (1 + (1 / p - 1) * Math.exp(-logits[i]!)), 4);
+  }
 });

@@ -3,6 +3,7 @@
 src/inference/fixtures/several-heads is the model folder of a small LLaVA with random weights, 4 x 4 patches and hidden
 size 32; its answers are meaningless. All three heads have the same weights for hidden states, so that their maps follow
 from one another: fastrm-paper's equal FastRM's, and FastRM+'s differ by what attention adds to the logits.
+several-heads.run, next to it, is a run of this model.
 """
 
 import json
@@ -14,13 +15,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from patchlight.embedded.browser.export import export_browser_model
+from patchlight.embedded.record import record_run
 from patchlight.head.fastrm import FastRM
 from patchlight.models.question_words import FILE as QUESTION_WORDS_FILE
 from tests.helpers.paths import ROOT
-from tests.makers.run_fixture import KNOWS, save_tiny_model
+from tests.makers.run_fixture import KNOWS, QUESTION, save_image, save_tiny_model
 
-FIXTURE = ROOT / "src" / "inference" / "fixtures" / "several-heads"
-ATTENTION_ROWS = 4
+NAME = "several-heads"
+FIXTURE = ROOT / "src" / "inference" / "fixtures" / NAME
 
 
 def save_heads(hf: Path, head_folder: Path) -> None:
@@ -42,7 +44,11 @@ def write_fixture(out: Path) -> None:
         save_heads(hf, head)
         (hf / QUESTION_WORDS_FILE).write_text(json.dumps({"neverSeen": [], "synonyms": {}}))
         shutil.rmtree(out, ignore_errors=True)
-        export_browser_model(hf, head, out, name="several-heads", knows=KNOWS, training={})
+        path = export_browser_model(hf, head, out, name=NAME, knows=KNOWS, training={})
+        revision = json.loads(path.read_text())["revision"]
+        image, run = Path(temporary) / "gradient.png", out.with_suffix(".run")
+        save_image(image)
+        record_run(hf, head, image, QUESTION, run, name=NAME, revision=revision, knows=KNOWS, max_new_tokens=4)
 
 
 if __name__ == "__main__":

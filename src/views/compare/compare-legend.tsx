@@ -1,24 +1,30 @@
 import { useLayoutEffect, useMemo, useRef } from 'react';
 import { Label, Slider, SliderOutput } from 'react-aria-components';
-import { headMethods, methods } from '../../contract/methods';
+import { type HeadMethod, headMethods, methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import type { ValueScale } from '../../state/compare-settings';
 import { usualThresholds } from '../../state/panel-map';
 import { thresholdSetting } from '../../state/view-settings';
-import { formatValue, listOf } from '../../text/number-format';
+import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import { PlainTrack } from '../shared/plain-track';
 import { LegendAxis, unitTicks } from '../stage/legend-axis';
 import type { ShownComparison } from './use-shown-comparison';
 
-/** `heads` names the methods whose maps are probabilities. */
-const scaleWords: Record<ValueScale, (heads: string) => string> = {
-  given: (heads) =>
-    `${heads}: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.`,
-  share: (heads) => `Colours show shares of each map’s maximum, ${heads} included; every map reaches 1.`,
-  rank: () => 'Colours show ranks: the share of the map’s patches with a lower value.',
-};
+/** `heads`: the panels' methods whose maps are probabilities. */
+function scaleInWords(values: ValueScale, heads: readonly HeadMethod[]): string {
+  const [first = 'fastrm'] = heads;
+  const isOne = heads.length < 2;
+  switch (values) {
+    case 'given':
+      return `${isOne ? methods[first].name : 'Heads'}: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.`;
+    case 'share':
+      return `Colours show shares of each map’s maximum, ${isOne ? methods[first].name : 'heads'} included; every map reaches 1.`;
+    case 'rank':
+      return 'Colours show ranks: the share of the map’s patches with a lower value.';
+  }
+}
 
 /** Maps with several frames are ranked per frame, as displayed. */
 const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
@@ -32,7 +38,6 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
     if (canvas.current) drawColourBar(canvas.current, [0, 1], table);
   }, [table]);
   const heads = headMethods.filter((method) => panels.includes(method));
-  const headNames = (heads.length > 0 ? heads : (['fastrm'] as const)).map((method) => methods[method].name);
   const usual = usualThresholds(run.header, offers);
   const isRankedByFrame = compare.values === 'rank' && frame.all.length > 1;
   return (
@@ -40,7 +45,7 @@ export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
       <div>
         <canvas ref={canvas} className="signed-bar" />
         <LegendAxis ticks={unitTicks} />
-        <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleWords[compare.values](listOf(headNames))}</p>
+        <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleInWords(compare.values, heads)}</p>
       </div>
       {heads.map((method) => (
         <Threshold
