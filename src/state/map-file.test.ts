@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { exampleHead, exampleHeader } from '../contract/run.example';
-import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from './map-file';
+import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption, mapFileName } from './map-file';
 import type { RunSnapshot } from './run-record';
 import { selectFrame } from './shown-frame';
 
@@ -58,6 +58,13 @@ describe('an exported map', () => {
   it('has a caption with the word, question, method and model', () => {
     const caption = mapCaption(exported, map).join('\n');
     for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
+  });
+
+  it('has a file name of its tokens and its method, which differs between FastRM and FastRM+', () => {
+    expect(mapFileName([' red', ' cube'], undefined)).toBe('patchlight-red-cube');
+    expect(mapFileName([' red'], 'FastRM')).toBe('patchlight-red-FastRM');
+    expect(mapFileName([' red'], 'FastRM+')).toBe('patchlight-red-FastRM-plus');
+    expect(mapFileName([], undefined)).toBe('patchlight-map');
   });
 
   it('by another head names that head instead of the one in the run’s header', () => {

@@ -104,3 +104,10 @@ export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap
     ...(warning !== undefined ? [warning] : []),
   ];
 }
+
+/** The name of a map's file without its extension; `method` is left out if undefined. */
+export function mapFileName(texts: readonly string[], method: string | undefined): string {
+  const words = [...texts, method === undefined ? '' : ` ${method}`].join('').replaceAll('+', ' plus');
+  const slug = words.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
+  return `patchlight-${slug.slice(0, 60) || 'map'}`;
+}

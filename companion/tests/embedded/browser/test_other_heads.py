@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,15 @@ def test_a_model_without_other_heads_has_no_entries(tmp_path: Path):
         "fastrm.bin",
         "fastrm.onnx",
     ]
+
+
+def test_a_head_that_the_model_no_longer_has_is_removed(tmp_path: Path):
+    save_head(tmp_path / "hf" / "fastrm-paper", seed=1)
+    export(tmp_path / "hf", tmp_path / "out")
+    assert (tmp_path / "out" / "head" / "fastrm-paper" / "fastrm.bin").exists()
+    shutil.rmtree(tmp_path / "hf" / "fastrm-paper")
+    assert export(tmp_path / "hf", tmp_path / "out") == {}
+    assert not (tmp_path / "out" / "head" / "fastrm-paper").exists()
 
 
 @pytest.mark.parametrize("rank", [None, 16])

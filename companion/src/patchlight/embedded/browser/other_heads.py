@@ -10,6 +10,7 @@ The page loads these heads on first use, so the manifest lists their files apart
 
 import hashlib
 import json
+import shutil
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,7 +59,8 @@ def read_plus_head(folder: Path) -> PlusHead:
 
 @torch.no_grad()
 def export_other_heads(hf_folder: Path, out_folder: Path, *, hidden_size: int, attention_rows: int) -> dict[str, Any]:
-    """Export those of OTHER_HEADS that `hf_folder` has, and return their entries in the manifest, by name.
+    """Export those of OTHER_HEADS that `hf_folder` has, and return their entries in the manifest, by name. Removes the
+    files of those that it no longer has.
 
     attention_rows: layers times attention heads. Raises ValueError if a head was trained for other states or another
     number of rows.
@@ -66,6 +68,8 @@ def export_other_heads(hf_folder: Path, out_folder: Path, *, hidden_size: int, a
     entries: dict[str, Any] = {}
     for name in OTHER_HEADS:
         folder, out = hf_folder / name, out_folder / "head" / name
+        # Of an earlier export.
+        shutil.rmtree(out, ignore_errors=True)
         if not (folder / FACTS_FILE).is_file():
             continue
         attention: dict[str, Any] = {}
