@@ -31,9 +31,9 @@ test('recorded and live answers have maps by each head, and a head is loaded onl
   await openPage(page, '/?view=compare&methods=fastrm');
   expect(requested.filter((file) => /fastrm-(paper|plus)/.test(file))).toEqual([]);
   await openPage(page, address);
-  for (const name of ['FastRM, paper’s recipe', 'FastRM+']) {
+  for (const [name, head] of Object.entries({ 'FastRM, paper’s recipe': 'paper', 'FastRM+': 'plus' })) {
     await expect(panel(page, name)).toContainText('4 tokens done');
-    await expect(panel(page, name)).toContainText('head random-weights-head');
+    await expect(panel(page, name)).toContainText(`head random-weights-${head}`);
   }
   const peak = (name: string) => panel(page, name).locator('.panel-readout').innerText();
   // Both have the same weights; the recorded map is by PyTorch.

@@ -9,17 +9,17 @@ several-heads.run, next to it, is a run of this model.
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 
 from patchlight.embedded.browser.export import export_browser_model
 from patchlight.embedded.record import record_run
 from patchlight.head.fastrm import FastRM
 from patchlight.models.question_words import FILE as QUESTION_WORDS_FILE
 from tests.helpers.paths import ROOT
-from tests.makers.run_fixture import KNOWS, QUESTION, save_image, save_tiny_model
+from tests.makers.run_fixture import HIDDEN, KNOWS, QUESTION, save_image, save_tiny_model
 
 NAME = "several-heads"
 FIXTURE = ROOT / "src" / "inference" / "fixtures" / NAME
@@ -28,13 +28,12 @@ FIXTURE = ROOT / "src" / "inference" / "fixtures" / NAME
 def save_heads(hf: Path, head_folder: Path) -> None:
     """Save the other heads next to the model, as copies of its head."""
     head = FastRM.from_pretrained(head_folder)
-    for name in ("fastrm-paper", "fastrm-plus"):
-        head.save_pretrained(hf / name)
-    plus = hf / "fastrm-plus"
-    weights = {**load_file(plus / "head.safetensors"), "attention.weight": torch.tensor([1.0, -0.5, 0.75, -1.5])}
-    save_file(weights, plus / "head.safetensors")
-    facts = json.loads((plus / "head.json").read_text())
-    (plus / "head.json").write_text(json.dumps(facts | {"features": "attention", "classification_threshold": 0.3}))
+    head.save_pretrained(hf / "fastrm-paper", replace(head.facts, name="random-weights-paper"))
+    plus = FastRM(HIDDEN, attention_rows=4)  # 2 layers of 2 attention heads
+    weights = {"attention.weight": torch.tensor([1.0, -0.5, 0.75, -1.5])}
+    plus.load_state_dict({**head.state_dict(), **weights})
+    facts = replace(head.facts, name="random-weights-plus", classification_threshold=0.3)
+    plus.save_pretrained(hf / "fastrm-plus", facts)
 
 
 def write_fixture(out: Path) -> None:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor
 
 from patchlight.embedded.record import record_run
@@ -330,11 +329,9 @@ def test_a_recorded_run_has_the_attention_logits_of_the_model_s_fastrm_plus_head
     save_tiny_model(tmp_path / "hf", tmp_path / "head")
     weights = torch.tensor([0.5, -1.0, 0.25, 2.0])  # 2 layers of 2 attention heads
     plus = tmp_path / "hf" / "fastrm-plus"
-    FastRM.from_pretrained(tmp_path / "head").save_pretrained(plus)
-    save_file({**load_file(plus / "head.safetensors"), "attention.weight": weights}, plus / "head.safetensors")
-    (plus / "head.json").write_text(
-        json.dumps(json.loads((plus / "head.json").read_text()) | {"features": "attention"})
-    )
+    head = FastRM(32, attention_rows=4)
+    head.load_state_dict({**head.state_dict(), "attention.weight": weights})
+    head.save_pretrained(plus, FastRM.from_pretrained(tmp_path / "head").facts)
     save_image(tmp_path / "gradient.png")
     folders = tmp_path / "hf", tmp_path / "head"
     record_run(*folders, tmp_path / "gradient.png", QUESTION, tmp_path / "plus.run", max_new_tokens=3)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import LlavaForConditionalGeneration
 
 from ..head.export import head_revision
-from ..head.fastrm import FACTS_FILE, FastRM, read_text_head
+from ..head.fastrm import AttentionFeatures, FastRM, read_text_head
 from ..models.decoding import Prefill
 from ..models.image_header import read_image_info
 from ..models.loading import LoadOptions, load
@@ -28,7 +28,7 @@ from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer
-from .browser.other_heads import PLUS, PlusHead, read_plus_head
+from .browser.other_heads import PLUS, read_plus_head
 from .training.llava_parts import attention_modules, language_model
 
 MAX_NEW_TOKENS = 96
@@ -53,7 +53,7 @@ def record_run(
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head, text_head = FastRM.from_pretrained(head_folder, model=loaded), read_text_head(head_folder)
-    plus = read_plus_head(hf_folder / PLUS) if (hf_folder / PLUS / FACTS_FILE).is_file() else None
+    plus = read_plus_head(hf_folder)
     content = image_path.read_bytes()
     image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
@@ -86,9 +86,11 @@ def record_run(
         sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
         recorded=True,
     )
+    attention = None
     if plus is not None:
-        header["attentionLogitsOf"] = {"name": plus.head.facts.name, "revision": head_revision(hf_folder / PLUS)}
-    attention = None if plus is None else _AttentionLogits(loaded.model, plus, reading.patch_columns)
+        plus_head, features = plus
+        header["attentionLogitsOf"] = {"name": plus_head.facts.name, "revision": head_revision(hf_folder / PLUS)}
+        attention = _AttentionLogits(loaded.model, features, reading.patch_columns)
     with out_path.open("wb") as sink, RunWriter(sink, header, has_prompt_maps=text_head is not None) as run:
         run.image(content)
         return write_answer(
@@ -109,21 +111,22 @@ class _AttentionLogits:
     Raises TypeError if the model is not LLaVA.
     """
 
-    def __init__(self, model: Lvlm, plus: PlusHead, patch_columns: Tensor):
+    def __init__(self, model: Lvlm, features: AttentionFeatures, patch_columns: Tensor):
         if not isinstance(model, LlavaForConditionalGeneration):
             raise TypeError(f"attention is recorded for LLaVA only, not for {type(model).__name__}")
         # Other implementations do not return the attention.
         model.set_attn_implementation({"text_config": "eager"})
-        self._plus, self._columns = plus, patch_columns
-        self._layers: dict[int, np.ndarray] = {}
+        self._features, self._columns = features, patch_columns
+        self._layers: dict[int, Tensor] = {}
         for index, part in enumerate(attention_modules(language_model(model))):
             part.register_forward_hook(partial(self._keep, index))
 
     def _keep(self, layer: int, _module: nn.Module, _inputs: Any, outputs: tuple[Tensor, Tensor]) -> None:
-        self._layers[layer] = outputs[1][0, :, -1, self._columns].numpy()
+        self._layers[layer] = outputs[1][0, :, -1, self._columns]
 
+    @torch.inference_mode()
     def __call__(self) -> np.ndarray:
-        return self._plus.attention_logits(np.concatenate([self._layers[i] for i in sorted(self._layers)]))
+        return self._features(torch.cat([self._layers[i] for i in sorted(self._layers)])).numpy()
 
 
 @torch.inference_mode()

@@ -1,17 +1,16 @@
 """Compares the exported heads with PyTorch, and checks what the manifest says about them."""
 
 import hashlib
-import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from patchlight.embedded.browser.other_heads import EPSILON, export_other_heads, read_plus_head
+from patchlight.embedded.browser.other_heads import export_other_heads
 from patchlight.head.export import write_browser_files
 from patchlight.head.fastrm import FastRM, HeadFacts
 
@@ -29,15 +28,13 @@ def save_head(folder: Path, *, seed: int, rank: int | None = None, facts: HeadFa
     return head.eval()
 
 
-def save_plus_head(folder: Path, *, seed: int, rows: int = ROWS, facts: HeadFacts = FACTS) -> tuple[FastRM, np.ndarray]:
-    """Save a head with attention weights, as training writes it."""
-    head = save_head(folder, seed=seed, facts=facts)
+def save_plus_head(folder: Path, *, seed: int, rows: int = ROWS, facts: HeadFacts = FACTS) -> FastRM:
+    states = save_head(folder, seed=seed, facts=facts)
+    head = FastRM(facts.hidden_size, attention_rows=rows)
     weights = torch.randn(rows) / 3
-    weights -= weights.mean()
-    save_file({**load_file(folder / "head.safetensors"), "attention.weight": weights}, folder / "head.safetensors")
-    content = json.loads((folder / "head.json").read_text())
-    (folder / "head.json").write_text(json.dumps(content | {"features": "attention"}))
-    return head, weights.double().numpy()
+    head.load_state_dict({**states.state_dict(), "attention.weight": weights - weights.mean()})
+    head.save_pretrained(folder, facts)
+    return head.eval()
 
 
 def export(hf: Path, out: Path, rows: int = ROWS) -> dict:
@@ -92,22 +89,18 @@ def test_the_paper_s_head_gives_its_own_probabilities_whatever_its_rank(tmp_path
 
 
 def test_fastrm_plus_adds_the_weighted_logarithms_of_its_attention(tmp_path: Path):
-    head, weights = save_plus_head(tmp_path / "hf" / "fastrm-plus", seed=2)
+    head = save_plus_head(tmp_path / "hf" / "fastrm-plus", seed=2)
     [entry] = export(tmp_path / "hf", tmp_path / "out").values()
-    assert entry["attention"] == {"weights": weights.tolist(), "epsilon": EPSILON}
     queries, patches = states()
     # Half of the attention on the patches, and none on the first.
     rows = np.random.default_rng(0).dirichlet(np.ones(PATCHES), (TOKENS, ROWS)) / 2
     rows[..., 0] = 0
-    plus = read_plus_head(tmp_path / "hf" / "fastrm-plus")
-    logits = plus.attention_logits(rows)
-    slow = [
-        [sum(w * np.log(row[j] + 1e-6) for w, row in zip(weights, of, strict=True)) for j in range(17)] for of in rows
-    ]
-    np.testing.assert_allclose(logits, slow, rtol=0, atol=1e-12)
+    # As the page reduces the rows, from the manifest alone.
+    weights, epsilon = entry["attention"]["weights"], entry["attention"]["epsilon"]
+    logits = np.tensordot(np.log(rows + epsilon), weights, axes=(-2, 0)).astype(np.float32)
     with torch.no_grad():
-        expected = torch.sigmoid(head.logits(queries, patches) + torch.from_numpy(logits)).numpy()
-    actual = probabilities(tmp_path / "out", entry, queries, patches, attention_logits=logits.astype(np.float32))
+        expected = head(queries, patches, attention=torch.from_numpy(rows)).numpy()
+    actual = probabilities(tmp_path / "out", entry, queries, patches, attention_logits=logits)
     assert expected.std() > 0.2
     assert np.abs(actual - expected).max() < 1e-3
 
@@ -132,11 +125,14 @@ def test_each_head_lists_its_own_files_with_their_hashes_and_facts(tmp_path: Pat
 def test_heads_that_do_not_fit_the_model_are_refused_with_both_numbers(tmp_path: Path):
     plus = tmp_path / "hf" / "fastrm-plus"
     save_plus_head(plus, seed=2, rows=6)
-    with pytest.raises(ValueError, match="has 6 attention weights, the model 8 rows"):
+    with pytest.raises(ValueError, match="has 6 attention weights, the model has 8 rows"):
         export(tmp_path / "hf", tmp_path / "out")
-    save_plus_head(plus, seed=2, facts=HeadFacts(**{**vars(FACTS), "stage": "pre_norm"}))
-    with pytest.raises(ValueError, match="expects pre_norm hidden states of size 64, the model returns post_norm"):
+    save_plus_head(plus, seed=2, facts=replace(FACTS, stage="pre_norm"))
+    with pytest.raises(ValueError, match="expects pre_norm hidden states, the model returns post_norm"):
+        export(tmp_path / "hf", tmp_path / "out")
+    save_plus_head(plus, seed=2, facts=replace(FACTS, hidden_size=32))
+    with pytest.raises(ValueError, match="head fastrm-plus expects hidden size 32, the model has 64"):
         export(tmp_path / "hf", tmp_path / "out")
     save_head(plus, seed=2)
-    with pytest.raises(ValueError, match="is not a FastRM\\+ head: its features are None"):
+    with pytest.raises(ValueError, match="is not a FastRM\\+ head: it reads hidden states only"):
         export(tmp_path / "hf", tmp_path / "out")
