@@ -23,9 +23,11 @@ function foldersIn(folder) {
 
 /** @param {string} folder */
 function listedIn(folder) {
-  /** @type {{ files?: Record<string, Listed>, explain?: { files?: Record<string, Listed> } }} */
+  /** @typedef {{ files?: Record<string, Listed> }} Part */
+  /** @type {Part & { explain?: Part, otherHeads?: Record<string, Part> }} */
   const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8'));
-  return { ...manifest.files, ...manifest.explain?.files };
+  const parts = [manifest, manifest.explain, ...Object.values(manifest.otherHeads ?? {})];
+  return Object.assign({}, ...parts.map((part) => part?.files));
 }
 
 /**

@@ -12,7 +12,7 @@ import { root } from './shell.mjs';
 const document = 'docs/methods.md';
 const report = 'public/models/patchlight-scenes/report/methods.json';
 
-/** In the order of src/contract/methods.ts. */
+/** The methods that the report measures, in the order of src/contract/methods.ts. */
 const names = /** @type {const} */ ({
   fastrm: 'FastRM',
   chefer: 'Chefer, exact',

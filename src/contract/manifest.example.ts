@@ -1,4 +1,5 @@
 import type { ExplainFacts, ModelManifest } from './manifest';
+import type { OtherHeadMethod } from './methods';
 
 /** A manifest like the exporter's, for tests; its hashes do not match any file. */
 export function exampleManifest(): ModelManifest {
@@ -86,6 +87,22 @@ export function exampleExplainManifest(): ModelManifest & { explain: ExplainFact
     files: fileEntries(['explain-trace.onnx', ...Object.values(graphs), 'explain-unembedding.bin']),
   };
   return { ...exampleManifest(), explain };
+}
+
+/** The same manifest, with further heads, for 5 layers of 4 attention heads. */
+export function exampleHeadsManifest() {
+  const { head, ...manifest } = exampleManifest();
+  const { graph: _graph, normGraph: _norm, weights: _weights, textWeights: _text, ...facts } = head;
+  const other = (method: OtherHeadMethod, classificationThreshold: number) => {
+    const [graph, weights] = [`head/${method}/fastrm.onnx`, `head/${method}/fastrm.bin`];
+    return { ...facts, name: method, graph, weights, classificationThreshold, files: fileEntries([graph, weights]) };
+  };
+  const attention = { weights: Array.from({ length: 20 }, (_, f) => f / 20), epsilon: 1e-6 };
+  const otherHeads = {
+    'fastrm-paper': other('fastrm-paper', 0.5),
+    'fastrm-plus': { ...other('fastrm-plus', 0.35), attention },
+  };
+  return { ...manifest, head, otherHeads };
 }
 
 function fileEntries(paths: readonly string[]): ModelManifest['files'] {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { parseManifest } from './manifest';
-import { exampleExplainManifest, exampleManifest } from './manifest.example';
+import { exampleExplainManifest, exampleHeadsManifest, exampleManifest } from './manifest.example';
 
 test('reads a consistent manifest', () => {
   const manifest = parseManifest(exampleManifest());
@@ -75,4 +75,36 @@ test('rejects a method without its graph, naming it', () => {
   const manifest = exampleExplainManifest();
   const { chefer: _, ...graphs } = manifest.explain.graphs;
   expect(() => parseManifest({ ...manifest, explain: { ...manifest.explain, graphs } })).toThrow('chefer');
+});
+
+test('reads the heads besides FastRM’s, if there are any', () => {
+  expect(parseManifest(exampleManifest()).otherHeads).toBeUndefined();
+  const { otherHeads } = parseManifest(exampleHeadsManifest());
+  expect(otherHeads?.['fastrm-paper']?.classificationThreshold).toBe(0.5);
+  expect(otherHeads?.['fastrm-plus']?.attention.weights).toHaveLength(20);
+  const { 'fastrm-paper': paper } = exampleHeadsManifest().otherHeads;
+  expect(parseManifest({ ...exampleManifest(), otherHeads: { 'fastrm-paper': paper } }).otherHeads).toEqual({
+    'fastrm-paper': paper,
+  });
+});
+
+test('holds the other heads to the same hidden states as FastRM’s', () => {
+  const pre = exampleHeadsManifest();
+  pre.otherHeads['fastrm-paper'].stage = 'pre_norm';
+  expect(() => parseManifest(pre)).toThrow('head fastrm-paper expects pre_norm hidden states, but the model returns');
+  const wide = exampleHeadsManifest();
+  wide.otherHeads['fastrm-plus'].hiddenSize = 4096;
+  expect(() => parseManifest(wide)).toThrow("head fastrm-plus expects hidden size 4096, but the model's is 192");
+});
+
+test.each([0, 19, 21])('rejects %i attention weights for 5 layers of 4 heads', (length) => {
+  const manifest = exampleHeadsManifest();
+  manifest.otherHeads['fastrm-plus'].attention.weights = new Array(length).fill(1);
+  expect(() => parseManifest(manifest)).toThrow(`has ${length} attention weights, but the model's number`);
+});
+
+test('rejects a file of another head without a hash among its own files', () => {
+  const manifest = exampleHeadsManifest();
+  manifest.otherHeads['fastrm-plus'].weights = 'head/fastrm.bin';
+  expect(() => parseManifest(manifest)).toThrow('no hash for head/fastrm.bin');
 });

@@ -62,6 +62,33 @@ const head = z.object({
 
 const files = z.record(relativePath, z.object({ sha256, bytes: count }));
 
+/** A head besides FastRM's. It shares that head's `normGraph`, which depends on the hidden size only. */
+const otherHead = {
+  graph: relativePath,
+  weights: relativePath,
+  ...headFields,
+  labellingThreshold: threshold,
+  classificationThreshold: threshold,
+  hiddenSize: count,
+  /** Loaded on first use. */
+  files,
+};
+
+/**
+ * What FastRM+ adds to the logit of patch j: the sum of `weights[f] * log(a[f][j] + epsilon)`, where `a[f][j]` is the
+ * attention that the position that predicted the token pays to the patch in layer and attention head f.
+ */
+const attention = z.object({
+  /** One per layer and attention head: all of the first layer, then all of the next. */
+  weights: z.array(z.number()),
+  epsilon: z.number().check(z.positive()),
+});
+
+const otherHeads = z.object({
+  'fastrm-paper': z.optional(z.object(otherHead)),
+  'fastrm-plus': z.optional(z.object({ ...otherHead, attention })),
+});
+
 const layer = z.int().check(z.nonnegative());
 
 /** Graphs that explain answers by gradients and attention. Their files are loaded on first use. */
@@ -97,6 +124,7 @@ const manifest = z.object({
   prompt,
   graphs: z.object({ vision: relativePath, embed: relativePath, decoder: relativePath }),
   head,
+  otherHeads: z.optional(otherHeads),
   tokenizer: z.tuple([relativePath, relativePath]),
   files,
   explain: z.optional(explain),
@@ -121,14 +149,24 @@ export function parseManifest(data: unknown): ModelManifest {
   return result.data;
 }
 
-function problemIn({ model, image, head, graphs, tokenizer, files, explain }: ModelManifest): string | undefined {
-  if (head.stage !== model.hiddenStateStage)
-    return `head ${head.name} expects ${head.stage} hidden states, but the model returns ${model.hiddenStateStage}`;
-  if (head.hiddenSize !== model.hiddenSize)
-    return `head ${head.name} expects hidden size ${head.hiddenSize}, but the model's is ${model.hiddenSize}`;
-  const { rows, cols } = image.grid;
-  if (rows * image.patchPx !== image.sizePx || cols * image.patchPx !== image.sizePx)
-    return `a ${rows}x${cols} grid of ${image.patchPx} px patches does not fill ${image.sizePx} px`;
+function problemIn(manifest: ModelManifest): string | undefined {
+  const { model, image, head, otherHeads = {}, graphs, tokenizer, files, explain } = manifest;
+  const others = Object.values(otherHeads).filter((other) => other !== undefined);
+  for (const { name, stage, hiddenSize } of [head, ...others]) {
+    if (stage !== model.hiddenStateStage)
+      return `head ${name} expects ${stage} hidden states, but the model returns ${model.hiddenStateStage}`;
+    if (hiddenSize !== model.hiddenSize)
+      return `head ${name} expects hidden size ${hiddenSize}, but the model's is ${model.hiddenSize}`;
+  }
+  const plus = otherHeads['fastrm-plus'];
+  // Attention heads share key-value heads evenly.
+  const rows = model.layers * model.kvHeads;
+  const weights = plus?.attention.weights.length ?? rows;
+  if (weights === 0 || weights % rows !== 0)
+    return `head ${plus?.name} has ${weights} attention weights, but the model's number of attention rows is a multiple of ${rows}`;
+  const { grid, patchPx, sizePx } = image;
+  if (grid.rows * patchPx !== sizePx || grid.cols * patchPx !== sizePx)
+    return `a ${grid.rows}x${grid.cols} grid of ${patchPx} px patches does not fill ${sizePx} px`;
   const loadedAtStart = [...Object.values(graphs), head.graph, head.normGraph, head.weights, ...tokenizer];
   if (head.textWeights !== undefined) loadedAtStart.push(head.textWeights);
   if (explain) loadedAtStart.push(explain.weights);
@@ -136,6 +174,7 @@ function problemIn({ model, image, head, graphs, tokenizer, files, explain }: Mo
   const unlisted = [
     ...loadedAtStart.filter((path) => !(path in files)),
     ...loadedLater.filter((path) => !(path in (explain?.files ?? {}))),
+    ...others.flatMap((other) => [other.graph, other.weights].filter((path) => !(path in other.files))),
   ];
   return unlisted.length > 0 ? `no hash for ${unlisted.join(', ')}` : undefined;
 }

@@ -3,6 +3,8 @@
 /** In display order. */
 export const methodIds = [
   'fastrm',
+  'fastrm-paper',
+  'fastrm-plus',
   'chefer',
   'chefer-incremental',
   'gradcam',
@@ -16,6 +18,22 @@ export const methodIds = [
 
 export type MethodId = (typeof methodIds)[number];
 
+/** Methods whose maps a trained head predicts. Their values are probabilities, each with the head's own threshold. */
+export const headMethods = ['fastrm', 'fastrm-paper', 'fastrm-plus'] as const satisfies readonly MethodId[];
+export type HeadMethod = (typeof headMethods)[number];
+
+/** Of heads that a model may have besides FastRM's; their maps are computed on request. */
+export const otherHeadMethods = ['fastrm-paper', 'fastrm-plus'] as const satisfies readonly HeadMethod[];
+export type OtherHeadMethod = (typeof otherHeadMethods)[number];
+
+export function isHeadMethod(method: MethodId): method is HeadMethod {
+  return headMethods.some((one) => one === method);
+}
+
+export function isOtherHeadMethod(method: MethodId): method is OtherHeadMethod {
+  return otherHeadMethods.some((one) => one === method);
+}
+
 /**
  * `shares`: the prompt's and the earlier answer's tokens are weighed in the unit of the patches, so that all have one
  * total. `probabilities`: of the prompt's tokens only, without a total, and only if the head has that output. `none`:
@@ -27,7 +45,7 @@ export interface MethodFacts {
   /** Display name. */
   readonly name: string;
   /** What it is computed from. */
-  readonly from: 'hidden states' | 'gradients' | 'attention' | 'nothing';
+  readonly from: 'hidden states' | 'hidden states and attention' | 'gradients' | 'attention' | 'nothing';
   /** `estimate`: approximates the map of another method, which the description names. */
   readonly kind: 'exact' | 'estimate' | 'control';
   /** `probability`: 0..1, comparable between maps. `magnitude`: at least 0, no unit, meaningful only within one map. */
@@ -41,6 +59,12 @@ export interface MethodFacts {
 
 const chefer = 'Chefer et al. 2021';
 
+/** Whether the method needs another pass of the model; the others read only what an answer leaves behind. */
+export function needsModelPass(method: MethodId): boolean {
+  const { from } = methods[method];
+  return from === 'gradients' || from === 'attention';
+}
+
 export const methods: Readonly<Record<MethodId, MethodFacts>> = {
   fastrm: {
     name: 'FastRM',
@@ -50,6 +74,26 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     words: 'probabilities',
     description: 'A small head trained to predict Chefer’s maps from hidden states; needs no gradients.',
     paper: 'Ben Melech Stan et al. 2024',
+  },
+  'fastrm-paper': {
+    name: 'FastRM, paper’s recipe',
+    from: 'hidden states',
+    kind: 'estimate',
+    values: 'probability',
+    words: 'none',
+    description:
+      'The same architecture trained exactly by the paper’s recipe, binary cross-entropy on labels, to compare it with FastRM.',
+    paper: 'Ben Melech Stan et al. 2024',
+  },
+  'fastrm-plus': {
+    name: 'FastRM+',
+    from: 'hidden states and attention',
+    kind: 'estimate',
+    values: 'probability',
+    words: 'none',
+    description:
+      'FastRM that also reads the token’s attention over the patches, so it needs more than last hidden states.',
+    paper: 'extends Ben Melech Stan et al. 2024',
   },
   chefer: {
     name: 'Chefer, exact',

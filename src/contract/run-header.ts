@@ -57,6 +57,7 @@ const fields = z.object({
     dtype: z.string(),
   }),
   head: z.nullable(z.object(headFields)),
+  attentionLogitsOf: z.optional(z.object({ name: z.string(), revision: z.string() })),
   sampling: z.object({
     maxNewTokens: count,
     temperature: z.number().check(z.nonnegative()),

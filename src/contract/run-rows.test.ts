@@ -162,24 +162,46 @@ describe('a run of two images', () => {
   });
 });
 
+const recorded = fixture('random-weights.run');
+
+/** The recorded run with a further column of its tokens; `valuesOf` gives a token's values. */
+function withColumn(name: string, valuesOf: (token: number) => number[] | null): Uint8Array {
+  const { schema, batches } = tableFromIPC(recorded);
+  const type = new List(new Field('item', new Float32()));
+  const fields = [...schema.fields, new Field(name, type, true)];
+  const wider = batches.map((batch) => {
+    const isToken = batch.getChild('kind')?.get(0) === 'token';
+    const cell = isToken ? valuesOf(batch.getChild('index')?.get(0)) : null;
+    const children = [...batch.data.children, vectorFromArray([cell], type).data[0]!];
+    return new RecordBatch(new Schema(fields), makeData({ type: new Struct(fields), length: 1, children }));
+  });
+  return tableToIPC(new Table(new Schema(fields, schema.metadata), wider), 'stream');
+}
+
+describe('attention logits', () => {
+  const logits = (token: number, count = 16) => Array.from({ length: count }, (_, at) => token - at / 4);
+  const logitsOf = async (bytes: Uint8Array) =>
+    (await rowsOf(bytes)).flatMap((row) => (row.kind === 'token' ? [row.attentionLogits] : []));
+
+  it('have one number per patch, and are absent from runs without the column', async () => {
+    expect(await logitsOf(recorded)).toEqual(new Array(6).fill(undefined));
+    const read = await logitsOf(withColumn('attentionLogits', (token) => logits(token)));
+    expect(read).toEqual([0, 1, 2, 3, 4, 5].map((token) => Float32Array.from(logits(token))));
+  });
+
+  it.each([
+    ['another length than the image', logits(1, 15), 'expected 16 values as in the header, got 15'],
+    ['values that are not finite', logits(1).fill(Number.NEGATIVE_INFINITY, 3, 4), 'expected finite numbers'],
+  ])('are refused with %s', async (_name, values, message) => {
+    const bytes = withColumn('attentionLogits', (token) => (token === 1 ? values : logits(token)));
+    await expect(rowsOf(bytes)).rejects.toThrow(`Attention logits of token 1: ${message}`);
+  });
+});
+
 describe('maps over the words of the prompt', () => {
-  const recorded = fixture('random-weights.run');
   const promptLength = 12;
   const words = (token: number, count = promptLength) => Array.from({ length: count }, (_, at) => (token + at) / 32);
-
-  /** The recorded run with a column `mapPrompt`; `valuesOf` gives a token's values. */
-  function withWords(valuesOf: (token: number) => number[] | null): Uint8Array {
-    const { schema, batches } = tableFromIPC(recorded);
-    const type = new List(new Field('item', new Float32()));
-    const fields = [...schema.fields, new Field('mapPrompt', type, true)];
-    const wider = batches.map((batch) => {
-      const isToken = batch.getChild('kind')?.get(0) === 'token';
-      const cell = isToken ? valuesOf(batch.getChild('index')?.get(0)) : null;
-      const children = [...batch.data.children, vectorFromArray([cell], type).data[0]!];
-      return new RecordBatch(new Schema(fields), makeData({ type: new Struct(fields), length: 1, children }));
-    });
-    return tableToIPC(new Table(new Schema(fields, schema.metadata), wider), 'stream');
-  }
+  const withWords = (valuesOf: (token: number) => number[] | null) => withColumn('mapPrompt', valuesOf);
   const mapsOf = async (bytes: Uint8Array) =>
     (await rowsOf(bytes)).flatMap((row) => (row.kind === 'token' ? [row.map] : []));
 

@@ -4,25 +4,19 @@
 // can be read as they arrive. The rows come in the order `queued`*, `image`*, `states`, `prompt`, `token`*, `end`;
 // docs/protocol.md describes their columns. States are fp16, or float32 in a separate column if they exceed the fp16
 // range. Streams that were asked for unembedding rows have two more columns. Recorded runs whose head also weighs the
-// prompt's tokens have `mapPrompt`.
+// prompt's tokens have `mapPrompt`, and those of a model with a FastRM+ head have `attentionLogits`.
 //
 //   openRunRows -> rows (typed, in order, shapes checked) -> parseRunStream: a recorded run's events
 //                                                         -> the companion source: maps computed from the states
 
 import * as z from 'zod/mini';
 import { formatCount } from '../text/number-format';
+import type { StateRows } from './answer-states';
 import { type ArrowBytes, type ArrowReader, type Broken, headerText, openArrow, readRows } from './arrow-rows';
 import { type AnswerToken, imagesOf, type MapBackend, type PromptToken, type RunEnd, type TextRelevancy } from './run';
 import { parseStreamHeader, patchCount, type StreamHeader } from './run-header';
 
 const metadataKey = 'patchlight.run';
-
-/** Hidden states or unembedding rows [rows, cols], row-major: fp16 bit patterns or float32. A view of the stream's buffer. */
-export interface StateRows {
-  readonly values: Uint16Array | Float32Array;
-  readonly rows: number;
-  readonly cols: number;
-}
 
 interface RecordedMap {
   readonly values: Float32Array;
@@ -55,6 +49,8 @@ export type RunRow =
       readonly map: RecordedMap | undefined;
       /** [1, d], the token's row of `lm_head`; undefined unless the stream has it. */
       readonly unembedding: StateRows | undefined;
+      /** [P]: what FastRM+ adds to its logits; undefined unless the stream has it. */
+      readonly attentionLogits: Float32Array | undefined;
     }
   | { readonly kind: 'end'; readonly end: RunEnd }
   /** Reading stopped before the `end` row. */
@@ -108,6 +104,7 @@ const cells = z.discriminatedUnion('kind', [
     mapComputeMs: z.nullish(milliseconds),
     unembedding: halfs,
     unembedding32: floats,
+    attentionLogits: floats,
   }),
   z.object({
     kind: z.literal('end'),
@@ -165,7 +162,8 @@ async function* checkedRows(reader: ArrowReader, header: StreamHeader): AsyncGen
         const queryState = stateRows(`Query state of token ${row.index}`, row.queryState, row.queryState32, 1, d);
         const unembedding = unembeddingRows(`Unembedding of token ${row.index}`, row, 1, d);
         const map = recordedMap(row, patches, promptCount);
-        yield { kind: 'token', token: answerToken(row), queryState, map, unembedding };
+        const attentionLogits = finiteLogits(row, patches);
+        yield { kind: 'token', token: answerToken(row), queryState, map, unembedding, attentionLogits };
         break;
       }
       case 'end': {
@@ -240,6 +238,15 @@ function probabilities(what: string, values: Float32Array, count: number, source
   const invalid = values.find((value) => !(value >= 0 && value <= 1));
   if (invalid !== undefined) throw new Error(`${what}: expected probabilities, got ${invalid}`);
   return values.slice();
+}
+
+function finiteLogits({ index, attentionLogits }: TokenCells, patches: number): Float32Array | undefined {
+  if (!attentionLogits) return undefined;
+  const what = `Attention logits of token ${index}`;
+  ensureLength(what, attentionLogits.length, patches);
+  const invalid = attentionLogits.find((value) => !Number.isFinite(value));
+  if (invalid !== undefined) throw new Error(`${what}: expected finite numbers, got ${invalid}`);
+  return attentionLogits.slice();
 }
 
 type LengthSource = 'header' | 'prompt';

@@ -41,11 +41,12 @@ describe('a run written by the companion', () => {
     const events = await collect(fixture);
     expect(events.map((event) => event.type)).toEqual([
       'begin',
+      'patch-states',
       'prompt',
       ...Array.from({ length: 6 }, () => ['token', 'map']).flat(),
       'end',
     ]);
-    const [begin, prompt] = events;
+    const [begin, , prompt] = events;
     if (begin?.type !== 'begin' || prompt?.type !== 'prompt') throw new Error('no begin');
     expect(prompt.tokens.map(({ text }) => text).join('')).toContain(begin.header.question);
     expect(begin.header).toMatchObject({
@@ -81,6 +82,19 @@ describe('a run written by the companion', () => {
       type: 'end',
       end: { reason: 'length', answerMs: 1194.0668039997036, firstTokenMs: 909.9999890004256 },
     });
+  });
+
+  it('keeps the states of patches and tokens, and says of which head the attention logits are', async () => {
+    const events = await collect(fixture);
+    const patches = events.find((event) => event.type === 'patch-states');
+    expect(patches?.states).toMatchObject({ rows: 16, cols: 32 });
+    const states = events.flatMap((event) => (event.type === 'token' ? [event.states] : []));
+    expect(states.map((one) => [one?.query.rows, one?.query.cols, one?.attentionLogits])).toEqual(
+      new Array(6).fill([1, 32, undefined]),
+    );
+    const attentionLogitsOf = { name: 'fastrm-plus', revision: 'ab' };
+    const [begin] = await collect(withHeader((header) => ({ ...header, attentionLogitsOf })));
+    expect(begin).toMatchObject({ header: { attentionLogitsOf } });
   });
 
   it('yields the same events however its bytes are chunked', async () => {

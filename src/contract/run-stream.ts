@@ -1,4 +1,5 @@
 import { formatCount } from '../text/number-format';
+import type { StateRows } from './answer-states';
 import { type ArrowBytes, isAbort } from './arrow-rows';
 import { imagesOf, type RunEnd, type StoredRunEvent, type StoredRunHeader } from './run';
 import type { StreamHeader } from './run-header';
@@ -31,13 +32,18 @@ export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<StoredR
           if (hasImages()) yield { type: 'begin', header: runHeader(header, pictures) };
           break;
         case 'states':
+          yield { type: 'patch-states', states: copyOf(row.states) };
           break;
         case 'prompt':
           yield { type: 'prompt', tokens: row.tokens };
           break;
         case 'token':
           tokens += 1;
-          yield { type: 'token', token: row.token };
+          yield {
+            type: 'token',
+            token: row.token,
+            states: { query: copyOf(row.queryState), attentionLogits: row.attentionLogits },
+          };
           if (row.map) yield { type: 'map', map: { method: 'fastrm', tokenIndex: row.token.index, ...row.map } };
           break;
         case 'end':
@@ -49,6 +55,11 @@ export async function* parseRunStream(bytes: ArrowBytes): AsyncGenerator<StoredR
     if (tokens === 0 || isAbort(error) || !(error instanceof Error)) throw error;
     yield { type: 'end', end: { reason: 'failed', answerMs: 0, firstTokenMs: 0, message: error.message } };
   }
+}
+
+/** Copied so that the larger buffer of the stream can be freed. */
+function copyOf({ values, rows, cols }: StateRows): StateRows {
+  return { values: values.slice(), rows, cols };
 }
 
 function runHeader(header: StreamHeader, pictures: readonly Uint8Array<ArrayBuffer>[]): StoredRunHeader {

@@ -1,3 +1,4 @@
+import type { StateRows, TokenStates } from './answer-states';
 import type { MethodId } from './methods';
 
 // The types of a run: one answer with everything that explains it. `run-stream.ts` parses Arrow bytes into them.
@@ -123,6 +124,8 @@ export interface RelevancyMap {
   readonly values: Float32Array;
   readonly backend: MapBackend;
   readonly computeMs: number;
+  /** The head that computed the map, if it is not the one in the run's header. */
+  readonly head?: HeadFacts;
   /** Relevancy of the text tokens in the unit of `values`, if the method, or the head of FastRM, provides it. */
   readonly text?: TextRelevancy;
   /**
@@ -239,6 +242,8 @@ export interface RunHeader extends AskedImages {
   readonly geometry: ImageGeometry;
   readonly model: ModelFacts;
   readonly head: HeadFacts | undefined;
+  /** The FastRM+ head with whose weights the tokens' attention logits were computed; undefined if there are none. */
+  readonly attentionLogitsOf?: Pick<HeadFacts, 'name' | 'revision'> | undefined;
   /** Why this run has no FastRM maps, if known. Set by the page, not stored in the file. */
   readonly noHead?: NoHead;
   readonly sampling: Sampling;
@@ -268,15 +273,17 @@ export function isCut({ reason }: RunEnd): boolean {
 }
 
 /**
- * The events of a source, in order: `queued` while other questions are ahead, one `begin`, one `prompt` if the prompt's
- * tokens are known, `token` and `map` as they arrive, one `end`.
+ * The events of a source, in order: `queued` while other questions are ahead, one `begin`, one `patch-states` if the
+ * answer's states are kept, one `prompt` if the prompt's tokens are known, `token` and `map` as they arrive, one `end`.
  */
 export type RunEvent =
   /** `before` is the number of questions ahead in the queue. */
   | { readonly type: 'queued'; readonly before: number }
   | { readonly type: 'begin'; readonly header: RunHeader }
+  /** [P, d] */
+  | { readonly type: 'patch-states'; readonly states: StateRows }
   | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
-  | { readonly type: 'token'; readonly token: AnswerToken }
+  | { readonly type: 'token'; readonly token: AnswerToken; readonly states?: TokenStates | undefined }
   | { readonly type: 'map'; readonly map: RelevancyMap }
   | { readonly type: 'end'; readonly end: RunEnd };
 

@@ -16,6 +16,8 @@ export interface DecoderStep {
   readonly logits: Float32Array;
   /** [s, d] last hidden states of the positions just read. */
   readonly hiddenStates: FloatTensor;
+  /** [L, h, n] attention of the last position over all columns so far; undefined unless the decoder reads it. */
+  readonly attention: FloatTensor | undefined;
 }
 
 export interface Decoder {
@@ -26,7 +28,14 @@ export interface Decoder {
   read(state: DecoderState, embeds: FloatTensor): Promise<DecoderStep>;
 }
 
-export function createDecoder(embedGraph: Graph, decoderGraph: Graph, model: ModelManifest['model']): Decoder {
+/** `readsAttention`: only then must the decoder's graph have that output. */
+export function createDecoder(
+  embedGraph: Graph,
+  decoderGraph: Graph,
+  model: ModelManifest['model'],
+  readsAttention = false,
+): Decoder {
+  const checked = ['logits', 'last_hidden_state', ...(readsAttention ? ['attention'] : [])];
   const cacheNames = Array.from({ length: model.layers }, (_, i) => [`${i}.key`, `${i}.value`]).flat();
   const rename = (outputs: Outputs) =>
     Object.fromEntries(cacheNames.map((n) => [`past.${n}`, outputs[`present.${n}`]!]));
@@ -41,11 +50,12 @@ export function createDecoder(embedGraph: Graph, decoderGraph: Graph, model: Mod
       const count = embeds.dims[1]!;
       const positions = Array.from({ length: count }, (_, i) => length + i);
       const feeds = { inputs_embeds: embeds, position_ids: int64(positions, [1, count]), ...cache };
-      const outputs = await decoderGraph.run(feeds, ['logits', 'last_hidden_state']);
+      const outputs = await decoderGraph.run(feeds, checked);
       return {
         state: { length: length + count, cache: rename(outputs) },
         logits: outputs.logits!.data,
         hiddenStates: { data: outputs.last_hidden_state!.data, dims: [count, model.hiddenSize] },
+        attention: readsAttention ? outputs.attention : undefined,
       };
     },
   };

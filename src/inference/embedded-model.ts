@@ -1,26 +1,34 @@
 // Answers a question with the embedded model: image -> patches -> image part of the prompt (once per image) -> question
 // -> tokens, each followed immediately by its relevancy map.
+import type { StateRows, TokenStates } from '../contract/answer-states';
 import type { ExplainFacts, ModelManifest } from '../contract/manifest';
+import type { OtherHeadMethod } from '../contract/methods';
 import type { AnswerToken, ImageGeometry, PromptToken, RelevancyMap, RunEnd } from '../contract/run';
+import { attentionLogits } from '../math/methods/attention-logits';
 import { macrotask } from '../workers/macrotask';
 import { placePiece } from './answer-text';
 import { createDecoder, type DecoderStep, joinRows, rowsOf } from './decoder';
 import { createExplainer, type Explainer } from './explainer';
 import { createGraph } from './graph';
-import { chooseHead, type Head, headNote } from './head';
+import { type ChosenHead, chooseHead, type Head, headNote } from './head';
 import { createImageEmbedder, type HashedImage } from './image-embedder';
 import { mostLikely } from './log-probabilities';
 import type { ModelFiles } from './model-files';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import type { Backend, Runtime } from './runtime';
+import type { FloatTensor } from './tensor';
 
 const alternativeCount = 5;
 
-/** The events of an answer, in order: `seen`, `prompt`, then each `token` followed by its `map`, then `end`. */
+/**
+ * The events of an answer, in order: `seen`, `patch-states` if the model has heads besides FastRM's, which read the
+ * answer's states later, `prompt`, then each `token` followed by its `map`, then `end`.
+ */
 export type AnswerEvent =
   | { readonly type: 'seen'; readonly geometry: ImageGeometry; readonly askedAs: string | undefined }
+  | { readonly type: 'patch-states'; readonly states: StateRows }
   | { readonly type: 'prompt'; readonly tokens: readonly PromptToken[] }
-  | { readonly type: 'token'; readonly token: AnswerToken }
+  | { readonly type: 'token'; readonly token: AnswerToken; readonly states?: TokenStates | undefined }
   | { readonly type: 'map'; readonly map: RelevancyMap }
   | { readonly type: 'end'; readonly end: RunEnd };
 
@@ -36,6 +44,8 @@ export interface EmbeddedModel {
   readonly note: string | undefined;
   /** After `signal` aborts, ends as `cancelled` within one token. */
   answer(question: ImageQuestion, signal: AbortSignal): AsyncGenerator<AnswerEvent>;
+  /** Creates a head besides FastRM's; `headFiles` are those of its facts in the manifest. */
+  createOtherHead(method: OtherHeadMethod, headFiles: ModelFiles): Promise<ChosenHead>;
   /** `facts` is the manifest's `explain`; `explainFiles` are its files. */
   createExplainer(facts: ExplainFacts, explainFiles: ModelFiles): Explainer;
 }
@@ -52,10 +62,16 @@ export interface EmbeddedModelParts {
  */
 export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModelParts): Promise<EmbeddedModel> {
   const { manifest, files, tokenizer } = parts;
-  const { graphs, head: headFacts } = manifest;
+  const { graphs, head: headFacts, otherHeads } = manifest;
+  const attentionFacts = otherHeads?.['fastrm-plus']?.attention;
   const graph = (path: string) => createGraph(runtime, { name: path, graph: files(path) }, 'wasm');
   const vision = await graph(graphs.vision);
-  const decoder = createDecoder(await graph(graphs.embed), await graph(graphs.decoder), manifest.model);
+  const decoder = createDecoder(
+    await graph(graphs.embed),
+    await graph(graphs.decoder),
+    manifest.model,
+    attentionFacts !== undefined,
+  );
   const embedImage = createImageEmbedder(vision, decoder, tokenizer, manifest.image);
   // The graph refers to the weights by file name only.
   const headWith = (weights: string) => ({
@@ -77,14 +93,17 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
     readonly step: DecoderStep;
   }
   let last: ReadImage | undefined;
+  const patchColumns = { from: tokenizer.before.length, count: manifest.image.grid.rows * manifest.image.grid.cols };
+
+  const patchStates = ({ hiddenStates }: DecoderStep) =>
+    rowsOf(hiddenStates, patchColumns.from, patchColumns.from + patchColumns.count);
 
   async function readImage(image: HashedImage): Promise<ReadImage> {
     const { key, geometry, prefix } = await embedImage(image);
     if (last?.key === key) return last;
     last = undefined;
     const step = await decoder.read(decoder.start, prefix);
-    const firstPatch = tokenizer.before.length;
-    await head.setImage(rowsOf(step.hiddenStates, firstPatch, prefix.dims[1]!));
+    await head.setImage(patchStates(step));
     last = { key, geometry, step };
     return last;
   }
@@ -108,6 +127,7 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
 
     const { maxPositions } = manifest.model;
     const promptIds = [...tokenized.ids, ...tokenizer.after];
+    if (otherHeads) yield { type: 'patch-states', states: stateRows(patchStates(read.step)) };
     yield { type: 'prompt', tokens: promptTokens([...tokenizer.before, ...promptIds]) };
     const room = maxPositions - read.step.state.length - promptIds.length;
     const limit = Math.min(maxNewTokens ?? manifest.prompt.maxNewTokens, manifest.prompt.maxNewTokens, room);
@@ -127,10 +147,12 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
         ...other,
         text: placePiece(tokenizer.pieceOf(other.tokenId), index === 0).text,
       }));
-      yield { type: 'token', token: { index, tokenId, text, word, logProb, alternatives } };
+      const count = step.hiddenStates.dims[0]!;
+      const query = rowsOf(step.hiddenStates, count - 1, count);
+      const token = { index, tokenId, text, word, logProb, alternatives };
+      yield { type: 'token', token, ...(otherHeads && { states: tokenStates(query, step) }) };
 
-      const states = step.hiddenStates;
-      const map = await mapOf(head, rowsOf(states, states.dims[0]! - 1, states.dims[0]!), index);
+      const map = await mapOf(head, query, index);
       yield { type: 'map', map };
       // Messages, including an abort, are received only between tasks.
       await macrotask();
@@ -138,6 +160,11 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       if (index + 1 < limit) step = await decoder.read(step.state, await decoder.embed([tokenId]));
     }
     yield end('length');
+  }
+
+  function tokenStates(query: FloatTensor, { attention }: DecoderStep): TokenStates {
+    const logits = attention && attentionFacts && attentionLogits(attention, patchColumns, attentionFacts);
+    return { query: stateRows(query), attentionLogits: logits };
   }
 
   function promptTokens(ids: readonly number[]): PromptToken[] {
@@ -152,12 +179,24 @@ export async function createEmbeddedModel(runtime: Runtime, parts: EmbeddedModel
       return headNote(chosen, runtime);
     },
     answer,
+    async createOtherHead(method, otherFiles) {
+      const facts = otherHeads?.[method];
+      if (facts === undefined) throw new Error(`the model has no head ${method}`);
+      const { graph, weights, hiddenSize } = facts;
+      const external = [{ path: fileName(weights), data: otherFiles(weights) }];
+      const ofHead = { name: graph, graph: otherFiles(graph), external };
+      return chooseHead(runtime, { norm: headFiles.norm, head: ofHead }, hiddenSize);
+    },
     createExplainer: (facts, explainFiles) =>
       createExplainer(runtime, { manifest, facts, files, explainFiles, decoder, embedImage, tokenizer }),
   };
 }
 
-async function mapOf(head: Head, queryState: Parameters<Head['maps']>[0], tokenIndex: number): Promise<RelevancyMap> {
+function stateRows({ data, dims }: FloatTensor): StateRows {
+  return { values: data, rows: dims[0]!, cols: dims[1]! };
+}
+
+async function mapOf(head: Head, queryState: FloatTensor, tokenIndex: number): Promise<RelevancyMap> {
   const from = performance.now();
   const { patches, prompt } = await head.maps(queryState);
   const computeMs = performance.now() - from;

@@ -1,5 +1,5 @@
 // The page's side of the head's worker: hidden states in, maps out.
-import type { StateRows } from '../contract/run-rows';
+import type { StateRows } from '../contract/answer-states';
 import { createWorkerLink } from '../workers/worker-link';
 import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
 import type { LoadProgress } from './load-progress';

@@ -1,5 +1,5 @@
 // The protocol of the head's worker. The hidden states come from the companion.
-import type { StateRows } from '../contract/run-rows';
+import type { StateRows } from '../contract/answer-states';
 import type { LoadProgress } from './load-progress';
 import type { ModelFile } from './model-files';
 import type { Backend, BackendChoice } from './runtime';

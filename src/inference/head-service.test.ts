@@ -25,6 +25,7 @@ function productHead(textProblem?: string): Head {
   return {
     backend: 'wasm',
     textProblem,
+    readsAttention: false,
     async setImage(states) {
       if (states.data.some(Number.isNaN)) throw new Error('normalised holds NaN');
       patches = states;

@@ -1,13 +1,13 @@
 // The head's worker: hidden states in, maps out.
-import { widenHalfs } from '../contract/half-floats';
-import type { StateRows } from '../contract/run-rows';
+
+import type { StateRows } from '../contract/answer-states';
 import type { Handlers } from '../workers/worker-service';
 import { type ChosenHead, chooseHead, type HeadFiles, headNote } from './head';
 import type { HeadLoadRequest, HeadMaps, HeadProtocol, HeadReport } from './head-protocol';
 import { createLoadReport, type LoadProgress } from './load-progress';
 import { loadModelFiles, type ModelFile } from './model-files';
 import { loadRuntime, planRuntime, type Runtime } from './runtime';
-import type { FloatTensor } from './tensor';
+import { tensorOf } from './tensor';
 
 type LoadHead = (request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void) => Promise<LoadedHead>;
 
@@ -70,10 +70,6 @@ async function mapsOf(loaded: LoadedHead, queryStates: StateRows): Promise<HeadM
 
 function reportOf({ head, note, textProblem, runtime }: LoadedHead): HeadReport {
   return { backend: head.backend, note: headNote({ head, note, textProblem }, runtime) };
-}
-
-function tensorOf({ values, rows, cols }: StateRows): FloatTensor {
-  return { data: values instanceof Uint16Array ? widenHalfs(values) : values, dims: [rows, cols] };
 }
 
 async function loadHead(request: HeadLoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedHead> {

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { Float16Array } from '@petamoriken/float16';
 import * as ort from 'onnxruntime-web';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { createHead, type Head } from './head';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { chooseHead, createHead, type Head } from './head';
 import { createRuntime } from './runtime';
 
 const d = 48;
@@ -124,9 +124,9 @@ const textWeights = (change?: (rest: Float32Array) => Float32Array) =>
     change,
   );
 
-function headOf(weights: Uint8Array, ofText?: Uint8Array): Promise<Head> {
+function headOf(weights: Uint8Array, ofText?: Uint8Array, file = 'fastrm.onnx'): Promise<Head> {
   const graphWith = (name: string, data: Uint8Array) => {
-    return { name, graph: graph('fastrm.onnx'), external: [{ path: 'fastrm.bin', data }] };
+    return { name, graph: graph(file), external: [{ path: 'fastrm.bin', data }] };
   };
   const files = {
     norm: { name: 'norm', graph: graph('fastrm-norm.onnx') },
@@ -181,6 +181,42 @@ test.for([
   await broken.setImage(flat(patches));
   await expect(broken.maps(flat(queries))).rejects.toThrow(/Its training has probably failed.*another head.*holds/s);
   await expect(broken.maps(flat(queries))).rejects.toThrow(problem);
+});
+
+describe('a head that reads attention', () => {
+  const logits = Float32Array.from({ length: queryCount * patchCount }, (_, i) => Math.sin(i) * 3);
+  const attention = { data: logits, dims: [queryCount, patchCount] };
+  const plusHead = () => headOf(foldedWeights(), undefined, 'fastrm-attention.onnx');
+
+  test('adds the attention logits to those of the states', async () => {
+    const plus = await plusHead();
+    expect([plus.readsAttention, head.readsAttention]).toEqual([true, false]);
+    await plus.setImage(flat(patches));
+    const { patches: map } = await plus.maps(flat(queries), attention);
+    const expected = paperProbabilities().map((p, i) => 1 / (1 + (1 / p - 1) * Math.exp(-logits[i]!)));
+    // M rounded to fp16, as above.
+    for (const [i, value] of expected.entries()) expect(Math.abs(map.data[i]! - value)).toBeLessThan(2e-3);
+  });
+
+  test('gives no map without them', async () => {
+    const plus = await plusHead();
+    await plus.setImage(flat(patches));
+    await expect(plus.maps(flat(queries))).rejects.toThrow('reads attention besides hidden states');
+  });
+
+  test('is chosen by a comparison that gives it attention too', async () => {
+    const external = [{ path: 'fastrm.bin', data: foldedWeights() }];
+    const files = {
+      norm: { name: 'norm', graph: graph('fastrm-norm.onnx') },
+      head: { name: 'head', graph: graph('fastrm-attention.onnx'), external },
+    };
+    // Node has no WebGPU, so the second head falls back to WASM too.
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
+    const device = { lost: new Promise(() => {}) } as GPUDevice;
+    const runtime = createRuntime(ort, { threads: 1, device });
+    await expect(chooseHead(runtime, files, d)).resolves.toMatchObject({ head: { backend: 'wasm' } });
+    expect(warn).toHaveBeenCalledOnce();
+  });
 });
 
 describe('the output for words', () => {

@@ -3,12 +3,12 @@ import { createRandom } from '../math/random';
 import { reasonOf } from '../text/reason-of';
 import { createGraph, type Graph, type GraphFiles, InvalidOutput } from './graph';
 import type { Backend, Runtime } from './runtime';
-import type { FloatTensor } from './tensor';
+import type { Feeds, FloatTensor } from './tensor';
 
 export interface HeadFiles {
   /** patch_states [P, d] -> normalised [P, d] */
   readonly norm: GraphFiles;
-  /** query_states [T, d], patch_states [P, d] normalised -> probabilities [T, P] */
+  /** query_states [T, d], patch_states [P, d] normalised and, for FastRM+, attention_logits [T, P] -> probabilities [T, P] */
   readonly head: GraphFiles;
   /** The graph of `head` with its weights for words: `patch_states` are then the prompt's text tokens [m, d]. */
   readonly text?: GraphFiles | undefined;
@@ -26,14 +26,18 @@ export interface Head {
   readonly backend: Backend;
   /** Why the head's output for words is not used although it has one. */
   readonly textProblem: string | undefined;
+  /** Whether `maps` needs attention logits, as FastRM+ does. */
+  readonly readsAttention: boolean;
   /** [P, d] last hidden states at the image's patches, row-major over the grid; call once per image. */
   setImage(patchStates: FloatTensor): Promise<void>;
   /** [m, d] last hidden states at the prompt's text tokens; call once per question, after `setImage`. */
   setPrompt(promptStates: FloatTensor): Promise<void>;
-  /** Computes probabilities from the [T, d] states that predicted the tokens. */
-  maps(queryStates: FloatTensor): Promise<HeadOutput>;
+  /** Computes probabilities from the [T, d] states that predicted the tokens, and their attention logits [T, P]. */
+  maps(queryStates: FloatTensor, attentionLogits?: FloatTensor): Promise<HeadOutput>;
   destroy(): Promise<void>;
 }
+
+const attentionInput = 'attention_logits';
 
 const untrained =
   'The head’s probabilities are 0 everywhere or not finite, so there is no map. Its training has probably failed: ' +
@@ -43,6 +47,7 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
   // The norm stays on WASM: it runs once per image, and WASM needs its result if the device fails.
   const norm = await createGraph(runtime, files.norm, 'wasm');
   const head = await createGraph(runtime, files.head, preferred);
+  const readsAttention = head.inputs.includes(attentionInput);
   let textProblem: string | undefined;
   let text: Graph | undefined;
   let patches: FloatTensor | undefined;
@@ -73,6 +78,7 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
     get textProblem() {
       return textProblem;
     },
+    readsAttention,
     async setImage(patchStates) {
       patches = await normalised(patchStates);
       prompt = undefined;
@@ -82,9 +88,12 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
       textProblem = undefined;
       prompt = await orWithoutWords(() => normalised(promptStates));
     },
-    async maps(queryStates) {
+    async maps(queryStates, attentionLogits) {
       if (patches === undefined) throw new Error('the head has no image yet');
-      const ofPatches = await probabilities(head, queryStates, patches).catch((error) => {
+      if (readsAttention && attentionLogits === undefined)
+        throw new Error('the head reads attention besides hidden states, and got none');
+      const further = readsAttention && attentionLogits ? { [attentionInput]: attentionLogits } : {};
+      const ofPatches = await probabilities(head, queryStates, patches, further).catch((error) => {
         throw error instanceof InvalidOutput ? new Error(`${untrained} (${error.message})`) : error;
       });
       const [words, states] = [text, prompt];
@@ -99,8 +108,13 @@ export async function createHead(runtime: Runtime, files: HeadFiles, preferred: 
   };
 }
 
-async function probabilities(graph: Graph, queryStates: FloatTensor, states: FloatTensor): Promise<FloatTensor> {
-  const outputs = await graph.run({ query_states: queryStates, patch_states: states }, ['probabilities']);
+async function probabilities(
+  graph: Graph,
+  queryStates: FloatTensor,
+  states: FloatTensor,
+  further: Feeds = {},
+): Promise<FloatTensor> {
+  const outputs = await graph.run({ query_states: queryStates, patch_states: states, ...further }, ['probabilities']);
   return outputs.probabilities!;
 }
 
@@ -144,9 +158,10 @@ export async function chooseHead(runtime: Runtime, files: HeadFiles, hiddenSize:
 }
 
 async function probe(head: Head, hiddenSize: number): Promise<HeadOutput> {
-  await head.setImage(noise(16, hiddenSize));
+  const [patches, tokens] = [16, 3];
+  await head.setImage(noise(patches, hiddenSize));
   await head.setPrompt(noise(5, hiddenSize));
-  return head.maps(noise(3, hiddenSize));
+  return head.maps(noise(tokens, hiddenSize), head.readsAttention ? noise(tokens, patches) : undefined);
 }
 
 function differenceOf(expected: HeadOutput, actual: HeadOutput): number {

@@ -6,12 +6,14 @@ import { endAtAbort } from './end-at-abort';
 import type { AnswerToExplain } from './explainer';
 import type { LoadProgress } from './load-progress';
 import type { BackendReport, LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
+import type { OtherHeadMaps, OtherHeadRequest } from './other-head';
 import type { PromptTokenizer } from './prompt-tokenizer';
 import { watchLoad } from './watched-load';
 
 export { type ExplainerMethod, explainerMethods } from './explainer-method';
 export type { HashedImage } from './image-embedder';
 export type { BackendReport } from './model-protocol';
+export type { OtherHeadRequest } from './other-head';
 
 export type { BackendChoice } from './runtime';
 
@@ -31,6 +33,8 @@ export interface ModelClient {
   ): AsyncGenerator<AnswerEvent>;
   /** Throws if the worker fails; an abort ends the stream after the current map. */
   explain(request: AnswerToExplain, signal: AbortSignal): AsyncGenerator<ExplainEvent>;
+  /** Maps by a head besides FastRM's, at the model's next turn. */
+  headMaps(request: OtherHeadRequest): Promise<OtherHeadMaps>;
   destroy(): void;
 }
 
@@ -63,6 +67,7 @@ export function createModelClient(onDeath: (reason: string) => void): ModelClien
         if (event.type === 'end') return;
       }
     },
+    headMaps: (request) => link.request('headMaps', request),
     destroy: link.disconnect,
   };
 }

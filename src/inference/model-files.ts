@@ -1,6 +1,6 @@
 // The model's files are checked against the manifest's hashes and cached in the browser under those hashes: a cached file
 // is not fetched again, and a changed file has a new key.
-import { type ExplainFacts, type ModelManifest, parseManifest } from '../contract/manifest';
+import { type ModelManifest, parseManifest } from '../contract/manifest';
 import { sha256Hex } from '../contract/sha256';
 import { fetchBytes, type OnBytes } from './fetch-bytes';
 
@@ -29,19 +29,20 @@ export async function fetchManifest(modelUrl: string): Promise<ModelManifest> {
 /** Loads all files needed to answer; rejects with the name of an invalid file. `onBytes` also counts cached files. */
 export async function loadModelFiles(
   modelUrl: string,
-  { files, explain }: Pick<ModelManifest, 'files' | 'explain'>,
+  { files, explain, otherHeads }: Pick<ModelManifest, 'files' | 'explain' | 'otherHeads'>,
   onBytes: OnBytes,
   onFile: (path: string) => void,
 ): Promise<ModelFiles> {
   const cache = await openCache();
   const loaded = await loadFiles(modelUrl, files, cache, onBytes, onFile);
-  const listed = Object.values({ ...files, ...explain?.files });
+  const ofHeads = Object.values(otherHeads ?? {}).flatMap((head) => Object.values(head?.files ?? {}));
+  const listed = [...Object.values({ ...files, ...explain?.files }), ...ofHeads];
   if (cache) void removeUnlisted(cache, modelUrl, new Set(listed.map(({ sha256 }) => sha256)));
   return loaded;
 }
 
-/** Loads the additional files needed to explain answers. */
-export async function loadExplainFiles(modelUrl: string, { files }: ExplainFacts): Promise<ModelFiles> {
+/** Loads files that are needed on first use only: those that explain answers, or those of another head. */
+export async function loadLaterFiles(modelUrl: string, { files }: Pick<ModelManifest, 'files'>): Promise<ModelFiles> {
   return loadFiles(
     modelUrl,
     files,

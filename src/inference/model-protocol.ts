@@ -4,6 +4,7 @@ import type { ExplainEvent } from '../contract/run';
 import type { AnswerEvent, ImageQuestion } from './embedded-model';
 import type { AnswerToExplain } from './explainer';
 import type { LoadProgress } from './load-progress';
+import type { OtherHeadMaps, OtherHeadRequest } from './other-head';
 import type { TokenizerFiles } from './prompt-tokenizer';
 import type { Backend, BackendChoice } from './runtime';
 
@@ -34,4 +35,6 @@ export interface ModelProtocol {
   ask: { request: ImageQuestion; events: AnswerEvent; response: BackendReport };
   /** The last event is an `end`. */
   explain: { request: AnswerToExplain; events: ExplainEvent; response: undefined };
+  /** Loads the head on first use. */
+  headMaps: { request: OtherHeadRequest; response: OtherHeadMaps };
 }

@@ -1,14 +1,17 @@
 // The embedded model's worker: loads the model, answers questions and explains answers.
 import type { ModelManifest } from '../contract/manifest';
+import { type OtherHeadMethod, otherHeadMethods } from '../contract/methods';
 import type { ExplainEvent } from '../contract/run';
 import { macrotask } from '../workers/macrotask';
 import { createSerialQueue } from '../workers/serial-queue';
 import type { Handlers } from '../workers/worker-service';
 import { type AnswerEvent, createEmbeddedModel, type EmbeddedModel } from './embedded-model';
 import type { Explainer } from './explainer';
+import type { ChosenHead } from './head';
 import { createLoadReport, type LoadProgress } from './load-progress';
-import { fetchManifest, loadExplainFiles, loadModelFiles, type ModelFiles } from './model-files';
+import { fetchManifest, loadLaterFiles, loadModelFiles, type ModelFiles } from './model-files';
 import type { LoadedModel, LoadRequest, ModelProtocol } from './model-protocol';
+import { otherHeadMaps } from './other-head';
 import { createPromptTokenizer, type TokenizerFiles } from './prompt-tokenizer';
 import { loadRuntime, planRuntime } from './runtime';
 
@@ -21,6 +24,7 @@ export function createModelHandlers(): Handlers<ModelProtocol> {
   const turns = createSerialQueue();
   let model: EmbeddedModel | undefined;
   let ensureExplainer: (() => Promise<Explainer>) | undefined;
+  let otherHeads = new Map<OtherHeadMethod, () => Promise<ChosenHead>>();
 
   return {
     load: (request, { emit }) =>
@@ -28,6 +32,12 @@ export function createModelHandlers(): Handlers<ModelProtocol> {
         const { embedded, loaded } = await loadModel(request, emit);
         model = embedded;
         ensureExplainer = once(() => loadExplainer(request.modelUrl, loaded.manifest, embedded));
+        otherHeads = new Map(
+          otherHeadMethods.map((method) => [
+            method,
+            once(() => loadOtherHead(method, request.modelUrl, loaded.manifest, embedded)),
+          ]),
+        );
         return loaded;
       }),
 
@@ -53,11 +63,22 @@ export function createModelHandlers(): Handlers<ModelProtocol> {
         await macrotask();
       }
     },
+
+    headMaps: (request, { handOver }) =>
+      turns.run(async () => {
+        const ensureHead = otherHeads.get(request.method);
+        if (ensureHead === undefined) throw new Error('states arrived before the model was loaded');
+        const { head } = await ensureHead();
+        const maps = await otherHeadMaps(head, request);
+        handOver(maps.values.buffer);
+        return maps;
+      }),
   };
 }
 
-/** A map's values are transferred to the page: the worker must not use them afterwards. */
+/** The large arrays of an event are transferred to the page: the worker must not use them afterwards. */
 function buffersOf(event: AnswerEvent | ExplainEvent): Transferable[] {
+  if (event.type === 'patch-states') return [event.states.values.buffer];
   return event.type === 'map' ? [event.map.values.buffer] : [];
 }
 
@@ -84,7 +105,18 @@ async function loadModel(
 
 async function loadExplainer(modelUrl: string, { explain, name }: ModelManifest, model: EmbeddedModel) {
   if (explain === undefined) throw new Error(`${name} was built without graphs for explaining its answers`);
-  return model.createExplainer(explain, await loadExplainFiles(modelUrl, explain));
+  return model.createExplainer(explain, await loadLaterFiles(modelUrl, explain));
+}
+
+async function loadOtherHead(
+  method: OtherHeadMethod,
+  modelUrl: string,
+  { otherHeads, name }: ModelManifest,
+  model: EmbeddedModel,
+): Promise<ChosenHead> {
+  const facts = otherHeads?.[method];
+  if (facts === undefined) throw new Error(`${name} was built without a head ${method}`);
+  return model.createOtherHead(method, await loadLaterFiles(modelUrl, facts));
 }
 
 /** Shares the first call's result; a failed call can be retried. */

@@ -1,3 +1,5 @@
+import type { StateRows } from '../contract/answer-states';
+import { widenHalfs } from '../contract/half-floats';
 import type { Ort } from './ort-bundle';
 
 /** Values with their shape, row-major. */
@@ -21,6 +23,10 @@ export function toOrtFeeds(ort: Ort, feeds: Feeds): Record<string, InstanceType<
       data instanceof Float32Array ? new ort.Tensor('float32', data, dims) : new ort.Tensor('int64', data, dims),
     ]),
   );
+}
+
+export function tensorOf({ values, rows, cols }: StateRows): FloatTensor {
+  return { data: values instanceof Uint16Array ? widenHalfs(values) : values, dims: [rows, cols] };
 }
 
 export function int64(values: readonly number[], dims: readonly number[]): IntTensor {

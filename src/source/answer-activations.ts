@@ -2,10 +2,11 @@
 //
 //   mapOf -> the answer's held states -> unembedding rows: those that came with the answer, or else requested (HTTP,
 //   cached) -> worker
+
+import type { StateRows } from '../contract/answer-states';
 import type { CompanionModel } from '../contract/companion';
 import { widenHalfs } from '../contract/half-floats';
 import type { RelevancyMap, RunHeader } from '../contract/run';
-import type { StateRows } from '../contract/run-rows';
 import { createActivationClient, type OpenActivations } from '../inference/activation-client';
 import type { CompanionHttp } from './companion-http';
 import type { RunStates } from './run-states';

@@ -113,6 +113,8 @@ describe('offers for an answer', () => {
       gradcam: 'This companion does not offer GradCAM, attention.',
       rollout: 'This companion does not offer Attention rollout.',
       attention: 'Not possible with this model: TinyModel caps its attention scores.',
+      'fastrm-paper': 'A companion serves only one head, FastRM’s.',
+      'fastrm-plus': expect.stringContaining('does not send the attention that FastRM+ needs besides hidden states'),
     });
   });
 

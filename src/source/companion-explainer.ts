@@ -5,7 +5,7 @@
 //           -> otherwise: POST /v1/explain -> parseExplainStream
 import type { CompanionModel } from '../contract/companion';
 import type { ExpectedExplanation } from '../contract/explain-stream';
-import { type MethodId, methodIds, methods } from '../contract/methods';
+import { isOtherHeadMethod, type MethodId, methodIds, methods, type OtherHeadMethod } from '../contract/methods';
 import { type ExplainEvent, imagesOf, type RunHeader } from '../contract/run';
 import { patchCount } from '../contract/run-header';
 import type { AnswerActivations } from './answer-activations';
@@ -38,6 +38,7 @@ export function createCompanionExplainer({
   function refusalOf(method: MethodId, header: RunHeader): string | undefined {
     if (method === 'random') return undefined;
     if (method === 'fastrm') return fastrmRefusal(header);
+    if (isOtherHeadMethod(method)) return otherHeadRefusals[method];
     const connected = model();
     if (method === 'tam' && canActivate(header, connected)) return undefined;
     if (connected === undefined) return 'The companion is not connected.';
@@ -118,6 +119,12 @@ async function* cancelledAtAbort(
     yield { type: 'end', reason: 'cancelled', cost };
   }
 }
+
+const otherHeadRefusals: Readonly<Record<OtherHeadMethod, string>> = {
+  'fastrm-paper': 'A companion serves only one head, FastRM’s.',
+  'fastrm-plus':
+    'A companion serves only one head, FastRM’s, and does not send the attention that FastRM+ needs besides hidden states.',
+};
 
 function isOf({ model }: RunHeader, { name, revision }: CompanionModel): boolean {
   return model.name === name && model.revision === revision;

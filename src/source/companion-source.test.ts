@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { type RecordBatch, Schema, Table, tableFromIPC, tableToIPC } from 'apache-arrow';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { StateRows } from '../contract/answer-states';
 import type { CompanionModel } from '../contract/companion';
 import type { RunEvent, RunHeader } from '../contract/run';
-import type { StateRows } from '../contract/run-rows';
 import type { HeadClient } from '../inference/head-client';
 import { createCompanionSource } from './companion-source';
 import { encodeAs } from './picture.example';

@@ -1,6 +1,6 @@
 import type { ModelManifest } from '../contract/manifest';
-import { methods } from '../contract/methods';
-import type { ExplainEvent, HeadFacts, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
+import { isOtherHeadMethod, methods } from '../contract/methods';
+import type { ExplainEvent, ModelFacts, RunEvent, RunHeader, RunImage } from '../contract/run';
 import { ensureSameSize } from '../contract/run-header';
 import {
   type BackendChoice,
@@ -11,8 +11,9 @@ import {
 } from '../inference/model-client';
 import { reasonOf } from '../text/reason-of';
 import { isBlank } from '../text/visible-text';
-import { embeddedOffers, isExplainerMethod } from './embedded-offers';
+import { embeddedOffers, headFacts, isExplainerMethod } from './embedded-offers';
 import { explainAtRandom } from './explain-in-page';
+import { explainByHead } from './other-head-maps';
 import { type Question, QuestionRefused, type RunSource, type SourceStatus } from './run-source';
 
 export interface EmbeddedSourceOptions {
@@ -20,6 +21,8 @@ export interface EmbeddedSourceOptions {
   readonly modelUrl: string;
   readonly calibrationUrl?: string;
   readonly backend: BackendChoice;
+  /** Tests pass their own. */
+  readonly createClient?: typeof createModelClient;
 }
 
 export interface EmbeddedSource extends RunSource {
@@ -27,8 +30,9 @@ export interface EmbeddedSource extends RunSource {
 }
 
 /** The embedded model in its worker, as a source of runs. */
-export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: EmbeddedSourceOptions): EmbeddedSource {
-  const client = createModelClient((reason) => {
+export function createEmbeddedSource(options: EmbeddedSourceOptions): EmbeddedSource {
+  const { modelUrl, calibrationUrl, backend, createClient = createModelClient } = options;
+  const client = createClient((reason) => {
     loading = undefined;
     setStatus({ phase: 'failed', reason });
   });
@@ -117,14 +121,21 @@ export function createEmbeddedSource({ modelUrl, calibrationUrl, backend }: Embe
         yield { type: 'end', end: { reason: 'failed', answerMs, firstTokenMs: 0, message: reasonOf(error) } };
       }
     },
-    offers: (header) => embeddedOffers(header, status, ready?.manifest),
+    offers: (header, states) => embeddedOffers({ header, states, status, manifest: ready?.manifest }),
     async *explain(request, signal): AsyncGenerator<ExplainEvent> {
-      const { method, header, tokens, tokenIndices } = request;
+      const { method, header, tokens, states, tokenIndices } = request;
       if (method === 'random') return yield* explainAtRandom(request, signal);
-      if (!isExplainerMethod(method)) throw new Error(`The model in this page does not offer ${methods[method].name}.`);
+      if (!isOtherHeadMethod(method) && !isExplainerMethod(method)) {
+        throw new Error(`The model in this page does not offer ${methods[method].name}.`);
+      }
       await ensureLoaded();
-      const refusal = embeddedOffers(header, status, ready?.manifest).find((offer) => offer.method === method)?.refusal;
+      const offers = embeddedOffers({ header, states, status, manifest: ready?.manifest });
+      const { refusal, head } = offers.find((offer) => offer.method === method)!;
       if (refusal !== undefined) throw new Error(refusal);
+      if (isOtherHeadMethod(method)) {
+        yield* explainByHead({ method, head: head!, states: states!, tokenIndices }, client.headMaps, signal);
+        return;
+      }
       const answer = tokens.map(({ tokenId, logProb }) => ({ tokenId, logProb }));
       yield* client.explain(
         { image: hashedImage(header.image), question: header.question, tokens: answer, method, tokenIndices },
@@ -144,6 +155,7 @@ function headerOf(
   { geometry, askedAs }: Pick<RunHeader, 'geometry' | 'askedAs'>,
   manifest: ModelManifest,
 ): RunHeader {
+  const plus = manifest.otherHeads?.['fastrm-plus'];
   return {
     formatVersion: 2,
     id: newRunId(),
@@ -153,7 +165,8 @@ function headerOf(
     image,
     geometry,
     model: modelFacts(manifest),
-    head: headFacts(manifest),
+    head: headFacts(manifest.head),
+    ...(plus && { attentionLogitsOf: { name: plus.name, revision: plus.revision } }),
     sampling: { maxNewTokens: maxNewTokens ?? manifest.prompt.maxNewTokens, temperature: 0, topP: 1, seed: 0 },
     recorded: false,
   };
@@ -171,9 +184,4 @@ function newRunId(): string {
 function modelFacts({ name, revision, knows, model }: ModelManifest): ModelFacts {
   const { hiddenSize, hiddenStateStage: stage } = model;
   return { name, revision, hiddenSize, stage, knows, family: 'LLaVA-1.5', dtype: 'float32' };
-}
-
-function headFacts({ head }: ModelManifest): HeadFacts {
-  const { name, revision, stage, teacher, labellingThreshold, classificationThreshold } = head;
-  return { name, revision, stage, teacher, labellingThreshold, classificationThreshold };
 }

@@ -1,6 +1,7 @@
 // FastRM maps of an answer's tokens, computed by the head in this page.
+
+import type { StateRows } from '../contract/answer-states';
 import { widenHalfs } from '../contract/half-floats';
-import type { StateRows } from '../contract/run-rows';
 import type { HeadClient, HeadReport } from '../inference/head-client';
 import type { TokenMaps } from './maps-alongside';
 
@@ -32,12 +33,12 @@ export function openHeadMaps(
   };
 }
 
-function rowOf(values: Float32Array, row: number, length: number): Float32Array {
+export function rowOf(values: Float32Array, row: number, length: number): Float32Array {
   return values.slice(row * length, (row + 1) * length);
 }
 
 /** Stacks rows; the result is float32 if any of them is. */
-function stacked(states: readonly StateRows[]): StateRows {
+export function stacked(states: readonly StateRows[]): StateRows {
   const [first] = states;
   if (first === undefined || states.length === 1) return first ?? { values: new Float32Array(), rows: 0, cols: 0 };
   const isHalf = states.every(({ values }) => values instanceof Uint16Array);

@@ -1,8 +1,9 @@
 // Turns a live answer's rows into events and computes its maps alongside: each token is yielded immediately and queued
 // for its map, so that maps never hold up the text.
 
+import type { StateRows } from '../contract/answer-states';
 import type { RelevancyMap, RunEnd, RunEvent } from '../contract/run';
-import type { RunRow, StateRows } from '../contract/run-rows';
+import type { RunRow } from '../contract/run-rows';
 import { reasonOf } from '../text/reason-of';
 
 type TokenRow = Extract<RunRow, { kind: 'token' }>;

@@ -14,8 +14,9 @@ async function eventsOf(bytes: Uint8Array, readPicture: ReadPicture = pictureOfH
 
 describe('a run file', () => {
   it('is marked as recorded and has a map for each token, then its end', async () => {
-    const [begin, prompt, ...rest] = await eventsOf(sample);
+    const [begin, states, prompt, ...rest] = await eventsOf(sample);
     expect(begin).toMatchObject({ type: 'begin', header: { recorded: true, formatVersion: 2 } });
+    expect(states).toMatchObject({ type: 'patch-states' });
     expect(prompt).toMatchObject({ type: 'prompt' });
     const end = rest.pop();
     expect(end).toMatchObject({ type: 'end' });

@@ -1,8 +1,10 @@
+import type { AnswerStates } from '../contract/answer-states';
 import type { MethodId } from '../contract/methods';
 import type {
   AnswerToken,
   AskedImages,
   ExplainEvent,
+  HeadFacts,
   ModelFacts,
   RunEvent,
   RunHeader,
@@ -59,6 +61,8 @@ export interface MethodOffer {
   readonly method: MethodId;
   /** Why the method is not available, in a sentence; undefined if it is. */
   readonly refusal: string | undefined;
+  /** The head that computes the maps, if it is not the one in the run's header. */
+  readonly head?: HeadFacts | undefined;
 }
 
 /** A request to explain tokens of a complete answer. */
@@ -67,6 +71,8 @@ export interface ExplainRequest {
   readonly header: RunHeader;
   /** All tokens of the answer. */
   readonly tokens: readonly AnswerToken[];
+  /** Undefined if they are not kept. */
+  readonly states?: AnswerStates | undefined;
   /** The tokens to explain. */
   readonly tokenIndices: readonly number[];
 }
@@ -99,8 +105,11 @@ export interface RunSource {
    * Throws on a failure before `begin`; after that, the stream always ends with an `end` event, `cancelled` if aborted.
    */
   ask(question: Question, signal: AbortSignal): AsyncIterable<RunEvent>;
-  /** Returns one offer for each method that the page knows; the offers may change with `status`. */
-  offers(header: RunHeader): readonly MethodOffer[];
+  /**
+   * Returns one offer for each method that the page knows; the offers may change with `status`. `states` are those that
+   * are kept of the run.
+   */
+  offers(header: RunHeader, states?: AnswerStates): readonly MethodOffer[];
   /** Ends with an `end` event; if aborted, yields the finished maps, then a `cancelled` end. Throws if it fails. */
   explain(request: ExplainRequest, signal: AbortSignal): AsyncIterable<ExplainEvent>;
 }

@@ -1,5 +1,6 @@
 // Hidden states of recent answers, as received; token activation maps are computed from them later.
-import type { RunRow, StateRows } from '../contract/run-rows';
+import type { StateRows } from '../contract/answer-states';
+import type { RunRow } from '../contract/run-rows';
 
 interface HeldStates {
   /** [P, d]. */

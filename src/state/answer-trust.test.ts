@@ -32,6 +32,7 @@ function run(end: RunEnd['reason'] | undefined, over: Partial<RunHeader> = {}): 
       logProb: -index,
       alternatives: [],
     })),
+    states: undefined,
     mapOf: map,
     end: end && { reason: end, answerMs: 1, firstTokenMs: 1 },
   };

@@ -142,8 +142,8 @@ export function createExplainSession(source: Pick<RunSource, 'explain'>): Explai
     };
     show();
     try {
-      const { header, tokens } = record.snapshot();
-      for await (const event of source.explain({ method, header, tokens, tokenIndices }, abort.signal)) {
+      const { header, tokens, states } = record.snapshot();
+      for await (const event of source.explain({ method, header, tokens, states, tokenIndices }, abort.signal)) {
         switch (event.type) {
           case 'queued':
             show(event.before);

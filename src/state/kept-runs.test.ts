@@ -89,6 +89,29 @@ describe('keeping the runs of a visit', () => {
     expect(useChoices.getState().runId).toBe('a');
   });
 
+  it('restores the states that other heads read, and counts their bytes', async () => {
+    const states = (values: number) => ({ values: new Float32Array(values), rows: values / 4, cols: 4 });
+    const withStates = (index: number): RunEvent => ({
+      ...(token(index) as Extract<RunEvent, { type: 'token' }>),
+      states: { query: states(4), attentionLogits: Float32Array.of(1, 2, 3, 4, 5, 6) },
+    });
+    const events: RunEvent[] = [{ type: 'patch-states', states: states(24) }, withStates(0), withStates(1), end];
+    const tab = createTab();
+    answer(await load(tab), 'a', events);
+    await settled();
+    const run = (await load(tab)).get('a')?.snapshot();
+    expect(run?.states?.patches).toEqual(states(24));
+    expect(run?.states?.tokens.map(({ attentionLogits }) => attentionLogits?.[5])).toEqual([6, 6]);
+
+    answer(await load(createTab(), { limitBytes: 4000 }), 'b', [token(0), token(1), end]);
+    await settled();
+    expect(useKeeping.getState().unkept).toBe(0);
+    const large: RunEvent = { type: 'patch-states', states: states(400) };
+    answer(await load(createTab(), { limitBytes: 4000 }), 'c', [large, withStates(0), withStates(1), end]);
+    await settled();
+    expect(useKeeping.getState().unkept).toBe(1);
+  });
+
   it('does not return to an answer if a link leads elsewhere, or if an example was on screen', async () => {
     const tab = createTab();
     const before = await load(tab);

@@ -2,6 +2,7 @@
 // library -> changed runs, one after the other -> visit store; on load: visit store -> library.
 // A run that cannot be stored is counted, and leaving the page then asks first.
 import { create } from 'zustand';
+import type { TokenStates } from '../contract/answer-states';
 import { methodIds } from '../contract/methods';
 import { askedImages, imagesOf, type RunImage } from '../contract/run';
 import { useChoices } from './choices';
@@ -202,25 +203,26 @@ export function askBeforeLeaving(page: Pick<Window, 'addEventListener' | 'remove
   });
 }
 
-function keptRun({ header, prompt, tokens, mapOf, end }: RunSnapshot): KeptRun {
+function keptRun({ header, prompt, tokens, states, mapOf, end }: RunSnapshot): KeptRun {
   const facts = ({ mediaType, name, sha256 }: RunImage) => ({ mediaType, name, sha256 });
   const { image, images, ...rest } = header;
   const maps = methodIds.flatMap((method) =>
     tokens.map(({ index }) => mapOf(index, method)).filter((map) => map !== undefined),
   );
   const kept = { ...rest, image: facts(image), ...(images && { images: images.map(facts) }) };
-  return { header: kept, prompt, tokens, maps, end };
+  return { header: kept, prompt, tokens, states, maps, end };
 }
 
 function restore(
   library: RunLibrary,
-  { header, prompt, tokens, maps, end }: KeptRun,
+  { header, prompt, tokens, states, maps, end }: KeptRun,
   images: readonly RunImage[],
 ): void {
   const { images: _facts, ...rest } = header;
   const record = library.begin({ ...rest, ...askedImages(images) });
+  if (states) record.append({ type: 'patch-states', states: states.patches });
   record.append({ type: 'prompt', tokens: prompt });
-  for (const token of tokens) record.append({ type: 'token', token });
+  for (const [i, token] of tokens.entries()) record.append({ type: 'token', token, states: states?.tokens[i] });
   for (const map of maps) record.append({ type: 'map', map });
   const cut = { reason: 'truncated', answerMs: 0, firstTokenMs: 0, message: 'the page was reloaded' } as const;
   record.append({ type: 'end', end: end ?? cut });
@@ -230,9 +232,12 @@ function imageBytes({ bytes, picture }: RunImage): number {
   return bytes.length + picture.blob.size;
 }
 
-/** Maps are almost all of a run. */
-function bytesOf({ maps, tokens }: KeptRun): number {
-  return maps.reduce((sum, { values }) => sum + values.byteLength, 1000 * (1 + tokens.length));
+/** Maps and states are almost all of a run. */
+function bytesOf({ maps, states, tokens }: KeptRun): number {
+  const ofToken = ({ query, attentionLogits }: TokenStates) =>
+    query.values.byteLength + (attentionLogits?.byteLength ?? 0);
+  const ofStates = states?.tokens.reduce((sum, token) => sum + ofToken(token), states.patches.values.byteLength) ?? 0;
+  return maps.reduce((sum, { values }) => sum + values.byteLength, ofStates + 1000 * (1 + tokens.length));
 }
 
 function rejectAfter(ms: number): Promise<never> {

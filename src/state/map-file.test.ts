@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { exampleHead, exampleHeader } from '../contract/run.example';
-import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from './map-file';
+import { type ExportedMap, mapAsCsv, mapAsJson, mapCaption, mapFileName } from './map-file';
 import type { RunSnapshot } from './run-record';
 import { selectFrame } from './shown-frame';
 
@@ -8,6 +8,7 @@ const header = exampleHeader;
 const run: RunSnapshot = {
   header,
   prompt: [],
+  states: undefined,
   tokens: [{ index: 0, tokenId: 7, text: ' red', word: 0, logProb: -0.5, alternatives: [] }],
   mapOf: () => undefined,
   end: undefined,
@@ -57,6 +58,27 @@ describe('an exported map', () => {
   it('has a caption with the word, question, method and model', () => {
     const caption = mapCaption(exported, map).join('\n');
     for (const part of ['“red”', header.question, 'FastRM', 'm r1', 'wasm', '0.50']) expect(caption).toContain(part);
+  });
+
+  it('has a file name of its tokens and its method, which differs between FastRM and FastRM+', () => {
+    expect(mapFileName([' red', ' cube'], undefined)).toBe('patchlight-red-cube');
+    expect(mapFileName([' red'], 'FastRM')).toBe('patchlight-red-FastRM');
+    expect(mapFileName([' red'], 'FastRM+')).toBe('patchlight-red-FastRM-plus');
+    expect(mapFileName([], undefined)).toBe('patchlight-map');
+  });
+
+  it('by another head names that head instead of the one in the run’s header', () => {
+    const other = { ...exampleHead, name: 'fastrm-plus', revision: 'p2' };
+    const shown = {
+      ...exported,
+      run: { ...run, header: { ...header, head: { ...exampleHead, match: 'other' as const } } },
+    };
+    const plus: ExportedMap = { ...map, method: 'fastrm-plus', head: other };
+    expect(JSON.parse(mapAsJson(shown, plus))).toMatchObject({ method: 'FastRM+', unit: 'probability', head: other });
+    expect(JSON.parse(mapAsJson(shown, plus)).warning, 'it is about the other head').toBeUndefined();
+    const caption = mapCaption(shown, plus);
+    expect(caption[1]).toContain('FastRM+ by fastrm-plus p2');
+    expect(caption).toHaveLength(3);
   });
 
   it('of several images says which one it lies on', () => {

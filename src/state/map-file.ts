@@ -1,5 +1,5 @@
 import { type MethodId, methods } from '../contract/methods';
-import { imagesOf, type RelevancyMap, type ReproductionCheck } from '../contract/run';
+import { type HeadFacts, imagesOf, type RelevancyMap, type ReproductionCheck } from '../contract/run';
 import { ranksDescending } from '../math/maps/map-values';
 import { shortened } from '../text/visible-text';
 import type { Pool } from './compare-settings';
@@ -22,6 +22,8 @@ export interface ExportedMap {
   readonly pool: Pool;
   readonly computeMs: number;
   readonly backend: RelevancyMap['backend'];
+  /** The head that computed the map, if it is not the one in the run's header. */
+  readonly head?: HeadFacts | undefined;
   readonly check?: ReproductionCheck | undefined;
 }
 
@@ -42,6 +44,7 @@ function provenance({ run, frame, threshold }: Exported, map: ExportedMap) {
     methodKind: methods[map.method].kind,
     unit: methods[map.method].values === 'probability' ? 'probability' : 'share of the map’s maximum',
     model: header.model,
+    ...(map.head && { head: map.head }),
     ...(map.method === 'fastrm' && { head: header.head, ...(warning !== undefined && { warning }) }),
     ...(map.check && { reproduction: map.check }),
     backend: map.backend,
@@ -84,11 +87,11 @@ export function mapAsCsv(exported: Exported, map: ExportedMap): string {
 export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap): string[] {
   const { header, tokens } = run;
   const words = map.tokenIndices.map((index) => tokens[index]?.text ?? '').join('');
-  const { model, head } = header;
-  const warning = headWarning(header);
-  const isHead = map.method === 'fastrm' && head !== undefined;
+  const { model, head: own } = header;
+  const warning = map.method === 'fastrm' ? headWarning(header) : undefined;
+  const head = map.method === 'fastrm' ? own : map.head;
   const facts = [
-    `${methods[map.method].name}${isHead ? ` by ${head.name} ${head.revision}` : ''}`,
+    `${methods[map.method].name}${head ? ` by ${head.name} ${head.revision}` : ''}`,
     ...(map.tokenIndices.length > 1 ? [`${poolWords[map.pool]} of ${map.tokenIndices.length} maps`] : []),
     ...(frame.images > 1 ? [`image ${frame.image + 1} of ${frame.images}`] : []),
     ...(frame.all.length > 1 ? [`${frame.name} frame`] : []),
@@ -97,7 +100,14 @@ export function mapCaption({ run, frame, threshold }: Exported, map: ExportedMap
   return [
     `“${shortened(words.trim())}”  in answer to  ${shortened(header.question, 120)}`,
     facts.join(', '),
-    `${model.name} ${model.revision}, ${head?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
-    ...(isHead && warning !== undefined ? [warning] : []),
+    `${model.name} ${model.revision}, ${own?.stage ?? model.stage} states, ${map.backend}  ·  Patchlight`,
+    ...(warning !== undefined ? [warning] : []),
   ];
+}
+
+/** The name of a map's file without its extension; `method` is left out if undefined. */
+export function mapFileName(texts: readonly string[], method: string | undefined): string {
+  const words = [...texts, method === undefined ? '' : ` ${method}`].join('').replaceAll('+', ' plus');
+  const slug = words.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
+  return `patchlight-${slug.slice(0, 60) || 'map'}`;
 }

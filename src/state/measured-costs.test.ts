@@ -10,7 +10,7 @@ function runOf(id: string, isRecorded: boolean, mapped: MethodId = 'fastrm'): Ru
   const end = { reason: 'stop', answerMs: 1, firstTokenMs: 1 } as const;
   const mapOf: RunSnapshot['mapOf'] = (_, method = 'fastrm') =>
     method === mapped ? ({ computeMs: 3 } as RelevancyMap) : undefined;
-  return { header: { id, recorded: isRecorded } as RunHeader, tokens, prompt: [], mapOf, end };
+  return { header: { id, recorded: isRecorded } as RunHeader, tokens, prompt: [], states: undefined, mapOf, end };
 }
 const cost = (tokens: number, ms: number) => ({
   tokens,

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { HeadFacts, RelevancyMap } from '../contract/run';
-import { selectOffers, shownMethod } from './method-offers';
+import { defaultPair, headOf, selectOffers, shownMethod } from './method-offers';
 import type { RunSnapshot } from './run-record';
 
 /** A run whose first token has a map. */
@@ -14,11 +14,27 @@ it('does not request FastRM maps that did not arrive with the answer', () => {
     { method: 'fastrm', refusal: undefined },
     { method: 'chefer', refusal: undefined },
   ] as const;
-  const [fastrm, chefer] = selectOffers(run, offered);
-  expect([fastrm, chefer]).toEqual([
+  const offers = selectOffers(run, offered);
+  expect(offers.filter(({ method }) => method === 'fastrm' || method === 'chefer')).toEqual([
     { method: 'fastrm', refusal: undefined, canExplain: false },
     { method: 'chefer', refusal: undefined, canExplain: true },
   ]);
+});
+
+it('knows the heads of FastRM and of other methods, as far as they are known', () => {
+  const [own, plus] = [{ name: 'own' }, { name: 'plus' }] as [HeadFacts, HeadFacts];
+  const offers = selectOffers(run, [{ method: 'fastrm-plus', refusal: undefined, head: plus }]);
+  const heads = (['fastrm', 'fastrm-plus', 'fastrm-paper', 'chefer'] as const).map((method) =>
+    headOf(method, { head: own }, offers),
+  );
+  expect(heads).toEqual([own, plus, undefined, undefined]);
+});
+
+it('compares FastRM with its teacher, whatever other heads there are', () => {
+  const offered = ['fastrm', 'fastrm-paper', 'fastrm-plus', 'chefer', 'tam'] as const;
+  const offers = offered.map((method) => ({ method, refusal: undefined, canExplain: true }));
+  expect(defaultPair(offers)).toEqual(['fastrm', 'chefer']);
+  expect(defaultPair(offers.filter(({ method }) => method !== 'chefer'))).toEqual(['fastrm', 'fastrm-paper']);
 });
 
 it('shows FastRM if the answer has a head, otherwise TAM, unless another available method is chosen', () => {

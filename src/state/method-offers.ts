@@ -1,5 +1,5 @@
 import { type MethodId, methodIds } from '../contract/methods';
-import type { RunHeader } from '../contract/run';
+import type { HeadFacts, RunHeader } from '../contract/run';
 import type { MethodOffer } from '../source/run-source';
 import type { RunSnapshot } from './run-record';
 
@@ -9,6 +9,8 @@ export interface Offer {
   readonly refusal: string | undefined;
   /** Whether the source can compute missing maps. */
   readonly canExplain: boolean;
+  /** The head that computes the maps, if it is not the one in the run's header. */
+  readonly head?: HeadFacts | undefined;
 }
 
 /** All methods in order. Maps that a run already holds can always be shown, even if the source refuses the method. */
@@ -22,8 +24,17 @@ export function selectOffers(
     const isHeld = run.tokens.some(({ index }) => run.mapOf(index, method) !== undefined);
     // FastRM maps arrive with the answer and cannot be requested later.
     const canExplain = refusal === undefined && method !== 'fastrm';
-    return { method, refusal: isHeld ? undefined : refusal, canExplain };
+    return { method, refusal: isHeld ? undefined : refusal, canExplain, ...(offer?.head && { head: offer.head }) };
   });
+}
+
+/** The head that computes a method's maps; undefined if the method has none, or if it is not known yet. */
+export function headOf(
+  method: MethodId,
+  { head }: Pick<RunHeader, 'head'>,
+  offers: readonly Pick<Offer, 'method' | 'head'>[],
+): HeadFacts | undefined {
+  return method === 'fastrm' ? head : offers.find((offer) => offer.method === method)?.head;
 }
 
 /** The method whose maps come with the answer, if any do: FastRM, or TAM without a head. */
@@ -53,7 +64,8 @@ export const usualPair = ['fastrm', 'chefer'] as const satisfies readonly Method
 export function defaultPair(offers: readonly Offer[]): readonly [MethodId, MethodId] {
   const offered = offers.filter(({ refusal }) => refusal === undefined).map(({ method }) => method);
   const first = (['fastrm', 'tam'] as const).find((method) => offered.includes(method)) ?? offered[0] ?? usualPair[0];
-  const second = offered.find((method) => method !== first);
+  const others = offered.filter((method) => method !== first);
+  const second = others.find((method) => method === 'chefer') ?? others[0];
   return [first, second ?? usualPair.find((method) => method !== first) ?? usualPair[1]];
 }
 

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { MethodId } from '../contract/methods';
-import type { RelevancyMap } from '../contract/run';
+import type { HeadFacts, RelevancyMap } from '../contract/run';
+import { exampleHead } from '../contract/run.example';
 import { agreementOf, agreementOverAnswer } from './map-agreement';
 import { defaultPair, type Offer, selectOffers } from './method-offers';
-import { areOfSameTokens, comparableValues, type PanelRequest, selectPanelMap } from './panel-map';
+import { areOfSameTokens, comparableValues, type PanelRequest, selectPanelMap, usualThresholds } from './panel-map';
 import type { RunSnapshot } from './run-record';
 import { selectTokenMarks } from './token-marks';
 
@@ -30,7 +31,7 @@ const request: PanelRequest = {
   indices: [0],
   pool: 'mean',
   scale: 'given',
-  thresholds: { classification: 0.5, share: 0.3 },
+  thresholds: { classification: { fastrm: 0.5, 'fastrm-paper': 0.6, 'fastrm-plus': 0.4 }, share: 0.3 },
   frame: { first: 0, end: 4 },
 };
 
@@ -64,6 +65,27 @@ describe('a panel’s map', () => {
       const chefer = mapFor(record, { scale });
       expect([numbers(chefer.read), chefer.threshold]).toEqual([[0, 0.25, 0.5, 1], 0.3]);
     }
+  });
+
+  it('of another head is a probability with the threshold of that head, and names it', () => {
+    const head = { name: 'fastrm-plus' } as HeadFacts;
+    const other = holding({ method: 'fastrm-plus', tokenIndex: 0, patches: [0.1, 0.2, 0.4, 0.5], head });
+    const plus = mapFor(other, { method: 'fastrm-plus' });
+    expect([numbers(plus.values), numbers(plus.read), plus.threshold]).toEqual([
+      [0.1, 0.2, 0.4, 0.5],
+      [0.1, 0.2, 0.4, 0.5],
+      0.4,
+    ]);
+    expect(plus.head).toBe(head);
+  });
+
+  it('has the thresholds of the heads until others are chosen', () => {
+    const paper = { ...exampleHead, classificationThreshold: 0.55 };
+    const offers = [{ method: 'fastrm-paper', head: paper }] as const;
+    expect(usualThresholds({ head: exampleHead }, offers)).toEqual({
+      classification: { fastrm: 0.4, 'fastrm-paper': 0.55, 'fastrm-plus': 0.5 },
+      share: 0.3,
+    });
   });
 
   it('shows one frame, with shares of the complete map’s maximum', () => {

@@ -1,13 +1,15 @@
-import { type MethodId, methods } from '../contract/methods';
-import type { HeadFacts, RelevancyMap } from '../contract/run';
+import { type HeadMethod, isHeadMethod, type MethodId, methods } from '../contract/methods';
+import type { HeadFacts, RelevancyMap, RunHeader } from '../contract/run';
 import { greatestOfMaps, percentiles, sharesOfMaximum, weightedMeanOfMaps } from '../math/maps/map-scales';
 import { averageMaps } from '../math/maps/map-values';
 import type { Pool, ValueScale } from './compare-settings';
+import { headOf, type Offer } from './method-offers';
 import type { RunSnapshot } from './run-record';
 
 /** Where maps are outlined: probabilities at `classification`, magnitudes at `share` of their map's maximum. */
 export interface Thresholds {
-  readonly classification: number;
+  /** One per head. */
+  readonly classification: Readonly<Record<HeadMethod, number>>;
   readonly share: number;
 }
 
@@ -26,6 +28,8 @@ export interface PanelMap {
   /** Total over the maps of `tokenIndices`. */
   readonly computeMs: number;
   readonly backend: RelevancyMap['backend'];
+  /** The head that computed the maps, if it is not the one in the run's header. */
+  readonly head?: HeadFacts | undefined;
 }
 
 export interface PanelRequest {
@@ -67,17 +71,29 @@ export function selectPanelMap(run: Pick<RunSnapshot, 'mapOf'>, request: PanelRe
       missing: indices.filter((index) => run.mapOf(index, method) === undefined),
       computeMs: maps.reduce((sum, map) => sum + map.computeMs, 0),
       backend: first.backend,
+      head: first.head,
     },
   };
 }
 
-/** The thresholds until the user chooses others: the head's, or the usual ones if it has none. */
-export function usualThresholds(head: HeadFacts | undefined): Thresholds {
-  return { classification: head?.classificationThreshold ?? 0.5, share: head?.labellingThreshold ?? 0.3 };
+/** The thresholds until the user chooses others: each head's own, or the usual ones without a head. */
+export function usualThresholds(
+  header: Pick<RunHeader, 'head'>,
+  offers: readonly Pick<Offer, 'method' | 'head'>[],
+): Thresholds {
+  const ofHead = (method: HeadMethod) => headOf(method, header, offers)?.classificationThreshold ?? 0.5;
+  return {
+    classification: {
+      fastrm: ofHead('fastrm'),
+      'fastrm-paper': ofHead('fastrm-paper'),
+      'fastrm-plus': ofHead('fastrm-plus'),
+    },
+    share: header.head?.labellingThreshold ?? 0.3,
+  };
 }
 
 export function thresholdOf(method: MethodId, { classification, share }: Thresholds): number {
-  return methods[method].values === 'probability' ? classification : share;
+  return isHeadMethod(method) ? classification[method] : share;
 }
 
 /** A complete map in the unit of its threshold. */

@@ -11,8 +11,8 @@ export interface RunLibrary {
 }
 
 /**
- * Each run holds its image and maps (about 2.3 kB per token at 576 patches), so the oldest runs beyond this number are
- * dropped.
+ * Each run holds its image, its maps (about 2.3 kB per token at 576 patches) and, if its source keeps them, the states of
+ * the patches (0.4 MB for the model in this page), so the oldest runs beyond this number are dropped.
  */
 export const maxRuns = 40;
 

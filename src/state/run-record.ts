@@ -1,3 +1,4 @@
+import type { AnswerStates, StateRows, TokenStates } from '../contract/answer-states';
 import type { MethodId } from '../contract/methods';
 import type { AnswerToken, PromptToken, RelevancyMap, RunEnd, RunEvent, RunHeader } from '../contract/run';
 
@@ -7,6 +8,8 @@ export interface RunSnapshot {
   /** Empty until known; stays empty if the source does not report it. */
   readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
+  /** Undefined if the source does not keep them; complete only if `end` is there. */
+  readonly states: AnswerStates | undefined;
   /** `method` defaults to FastRM. */
   readonly mapOf: (tokenIndex: number, method?: MethodId) => RelevancyMap | undefined;
   /** Undefined while the answer is still being written. */
@@ -34,16 +37,23 @@ export function createRunRecord(
   const tokens: AnswerToken[] = [];
   const maps = new Map<string, RelevancyMap>();
   const listeners = new Set<() => void>();
+  const tokenStates: TokenStates[] = [];
+  let patchStates: StateRows | undefined;
   let prompt: readonly PromptToken[] = [];
   let end: RunEnd | undefined;
-  let shown: RunSnapshot = { header, prompt, tokens: [], mapOf: lookupOf(maps), end: undefined };
+  let shown: RunSnapshot = { header, prompt, tokens: [], states: undefined, mapOf: lookupOf(maps), end: undefined };
   let isScheduled = false;
 
   const publish = () => {
     isScheduled = false;
-    shown = { header, prompt, tokens: tokens.slice(), mapOf: lookupOf(maps), end };
+    shown = { header, prompt, tokens: tokens.slice(), states: answerStates(), mapOf: lookupOf(maps), end };
     for (const listener of listeners) listener();
   };
+
+  function answerStates(): AnswerStates | undefined {
+    if (patchStates === undefined || tokenStates.length < tokens.length) return undefined;
+    return { patches: patchStates, tokens: tokenStates.slice() };
+  }
 
   return {
     id: header.id,
@@ -55,6 +65,9 @@ export function createRunRecord(
         case 'queued':
         case 'begin':
           throw new Error(`run ${header.id} has already begun`);
+        case 'patch-states':
+          patchStates = event.states;
+          break;
         case 'prompt':
           prompt = event.tokens;
           break;
@@ -63,6 +76,7 @@ export function createRunRecord(
             throw new Error(`expected token ${tokens.length}, got token ${event.token.index}`);
           }
           tokens.push(event.token);
+          if (event.states) tokenStates.push(event.states);
           break;
         case 'map':
           maps.set(keyOf(event.map.method, event.map.tokenIndex), event.map);

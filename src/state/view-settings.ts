@@ -1,5 +1,5 @@
 import { createParser, parseAsInteger, parseAsString, parseAsStringLiteral, useQueryStates } from 'nuqs';
-import { methodIds } from '../contract/methods';
+import { type HeadMethod, isHeadMethod, type MethodId, methodIds } from '../contract/methods';
 import { colourMapNames } from '../theme/colour-maps';
 
 /** 0..1 with two decimals; any other value in the URL is ignored. */
@@ -25,8 +25,10 @@ const parsers = {
   opacityPercent: parseAsInteger.withDefault(80),
   /** The method of the map in Explain. Null: FastRM if the answer has a head, otherwise TAM. */
   method: parseAsStringLiteral(methodIds),
-  /** Null: the head's classification threshold. */
+  /** Thresholds of FastRM and of the other heads. Null: the head's classification threshold. */
   threshold: parseAsShare,
+  paperThreshold: parseAsShare,
+  plusThreshold: parseAsShare,
   /** Share of a map's maximum at which magnitudes are outlined. Null: the labelling threshold. */
   shareThreshold: parseAsShare,
   /** Null: the run's first frame. */
@@ -35,7 +37,23 @@ const parsers = {
   run: parseAsString,
 };
 
-const urlKeys = { opacityPercent: 'opacity', shareThreshold: 'share-threshold' } as const;
+const urlKeys = {
+  opacityPercent: 'opacity',
+  paperThreshold: 'paper-threshold',
+  plusThreshold: 'plus-threshold',
+  shareThreshold: 'share-threshold',
+} as const;
+
+const headThresholds = {
+  fastrm: 'threshold',
+  'fastrm-paper': 'paperThreshold',
+  'fastrm-plus': 'plusThreshold',
+} as const satisfies Record<HeadMethod, keyof typeof parsers>;
+
+/** The setting with the threshold at which a method's maps are outlined. */
+export function thresholdSetting(method: MethodId) {
+  return isHeadMethod(method) ? headThresholds[method] : 'shareThreshold';
+}
 
 export function useViewSettings() {
   return useQueryStates(parsers, { urlKeys, history: 'replace' });

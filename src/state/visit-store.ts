@@ -1,5 +1,6 @@
 // What one browser tab keeps in IndexedDB for its visit: its runs, and their images once each.
 import { type DBSchema, openDB } from 'idb';
+import type { AnswerStates } from '../contract/answer-states';
 import {
   type AnswerToken,
   type AskedImages,
@@ -21,6 +22,7 @@ export interface KeptRun {
   };
   readonly prompt: readonly PromptToken[];
   readonly tokens: readonly AnswerToken[];
+  readonly states: AnswerStates | undefined;
   readonly maps: readonly RelevancyMap[];
   /** Undefined if the page was left while the answer was being written. */
   readonly end: RunEnd | undefined;
@@ -49,7 +51,7 @@ interface Schema extends DBSchema {
 }
 
 /** Increase it when `KeptRun` changes: an upgrade discards what an older page stored. */
-const version = 1;
+const version = 2;
 /** A closed tab cannot remove its runs, so another visit does, after this time. */
 const maxAgeMs = 7 * 24 * 3600 * 1000;
 

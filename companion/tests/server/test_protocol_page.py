@@ -12,7 +12,15 @@ from patchlight.server.schemas import ExplainRequest, GenerateRequest
 from patchlight.server.settings import ServeSettings
 from patchlight.server.uploads import FULL_UPLOADS, MAX_ASPECT_RATIO, MAX_NAME_CHARS
 from patchlight.wire.explanation import EXPLANATION_FIELDS, ExplanationHeader
-from patchlight.wire.run import FORMAT_VERSION, PROMPT_MAP_FIELD, RUN_FIELDS, UNEMBEDDING_FIELDS, parse_run, read_run
+from patchlight.wire.run import (
+    ATTENTION_FIELD,
+    FORMAT_VERSION,
+    PROMPT_MAP_FIELD,
+    RUN_FIELDS,
+    UNEMBEDDING_FIELDS,
+    parse_run,
+    read_run,
+)
 from tests.helpers.paths import ROOT
 from tests.helpers.serving import ask, companion, form, noise_image
 from tests.helpers.tiny_models import tiny
@@ -31,7 +39,7 @@ def block(language: str) -> str:
 @pytest.mark.parametrize(
     ("heading", "fields"),
     [
-        ("Columns", [*RUN_FIELDS, *UNEMBEDDING_FIELDS, PROMPT_MAP_FIELD]),
+        ("Columns", [*RUN_FIELDS, *UNEMBEDDING_FIELDS, PROMPT_MAP_FIELD, ATTENTION_FIELD]),
         ("Columns of an explanation", EXPLANATION_FIELDS),
     ],
 )

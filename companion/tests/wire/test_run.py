@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from transformers import AutoProcessor
 
+from patchlight.embedded.record import record_run
 from patchlight.embedded.training.model import load_model, model_inputs
 from patchlight.embedded.training.vocabulary import build_tokenizer
 from patchlight.head.fastrm import FastRM
@@ -29,6 +30,7 @@ from patchlight.wire.run import (
     parse_run,
     read_run,
 )
+from patchlight.wire.run_header import Header
 from tests.helpers.generation import generated_ids
 from tests.makers.run_fixture import (
     FIXTURE,
@@ -39,6 +41,8 @@ from tests.makers.run_fixture import (
     TWO_IMAGES_FIXTURE,
     TWO_IMAGES_HEADER,
     record_tiny_run,
+    save_image,
+    save_tiny_model,
     write_live_run,
     write_two_images_run,
 )
@@ -295,6 +299,63 @@ def test_maps_of_the_prompt_are_kept_by_a_run_that_has_them():
     without.states(states)
     with pytest.raises(ValueError, match="this run has no column for maps of the prompt"):
         without.token(with_words)
+
+
+def test_attention_logits_are_kept_by_a_run_whose_header_names_their_head():
+    run = read_run(FIXTURE)
+    token = run.tokens[0]
+    assert token.attention_logits is None
+    states, logits = np.zeros((16, 32)), np.linspace(-40, 3, 16)
+    header: Header = {**run.header, "attentionLogitsOf": {"name": "fastrm-plus", "revision": "ab"}}
+    sink = io.BytesIO()
+    with RunWriter(sink, header) as writer:
+        writer.states(states)
+        with pytest.raises(ValueError, match=r"expected attention logits of shape \(16,\), got None"):
+            writer.token(token)
+        with pytest.raises(ValueError, match=r"of shape \(16,\), got \(15,\)"):
+            writer.token(replace(token, attention_logits=logits[:15]))
+        writer.token(replace(token, attention_logits=logits))
+        writer.end(End("stop", 1, 1))
+    kept = parse_run(sink.getvalue())
+    assert kept.header == header
+    np.testing.assert_array_equal(kept.tokens[0].attention_logits, logits.astype(np.float32))
+    without = RunWriter(io.BytesIO(), run.header)
+    without.states(states)
+    with pytest.raises(ValueError, match=r"expected attention logits of shape None, got \(16,\)"):
+        without.token(replace(token, attention_logits=logits))
+
+
+def test_a_recorded_run_has_the_attention_logits_of_the_model_s_fastrm_plus_head(tmp_path: Path):
+    save_tiny_model(tmp_path / "hf", tmp_path / "head")
+    weights = torch.tensor([0.5, -1.0, 0.25, 2.0])  # 2 layers of 2 attention heads
+    plus = tmp_path / "hf" / "fastrm-plus"
+    head = FastRM(32, attention_rows=4)
+    head.load_state_dict({**head.state_dict(), "attention.weight": weights})
+    head.save_pretrained(plus, FastRM.from_pretrained(tmp_path / "head").facts)
+    save_image(tmp_path / "gradient.png")
+    folders = tmp_path / "hf", tmp_path / "head"
+    record_run(*folders, tmp_path / "gradient.png", QUESTION, tmp_path / "plus.run", max_new_tokens=3)
+    run = read_run(tmp_path / "plus.run")
+    of_head = hashlib.sha256((plus / "head.safetensors").read_bytes()).hexdigest()[:12]
+    assert run.header.get("attentionLogitsOf") == {"name": "random-weights-head", "revision": of_head}
+
+    processor = AutoProcessor.from_pretrained(tmp_path / "hf")
+    model = load_model(tmp_path / "hf", attention="eager")
+    inputs = model_inputs(processor, Image.open(tmp_path / "gradient.png").convert("RGB"), QUESTION)
+    answer = torch.tensor([[token.token_id for token in run.tokens[:-1]]])
+    length = inputs["input_ids"].shape[1]
+    is_patch = inputs["input_ids"][0] == model.config.image_token_id
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], answer], dim=1)
+    inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    with torch.no_grad():
+        attentions = torch.stack(model(**inputs, output_attentions=True).attentions)[:, 0].double()
+    columns = is_patch.nonzero()[:, 0]
+    for token in run.tokens:
+        rows = attentions[:, :, length - 1 + token.index][..., columns].reshape(4, 16)
+        expected = (weights.double()[:, None] * (rows + 1e-6).log()).sum(0).numpy()
+        # float32, in one pass instead of one per token; the smallest attention is about 1e-3.
+        assert token.attention_logits is not None
+        np.testing.assert_allclose(token.attention_logits, expected, rtol=0, atol=1e-4)
 
 
 def test_a_row_out_of_order_is_not_written():

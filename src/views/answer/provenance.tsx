@@ -7,7 +7,8 @@ const backends = { webgpu: 'WebGPU', wasm: 'WASM', script: 'JavaScript', python:
 /** How the answer and the map were made. `data-volatile` marks values that differ between runs. */
 export function Provenance({ shown }: { readonly shown: ShownRun }) {
   const { run, map } = shown;
-  const { model, head, sampling } = run.header;
+  const { model, sampling } = run.header;
+  const head = map?.head ?? run.header.head;
   return (
     <p className="provenance mono">
       <span>

@@ -1,55 +1,65 @@
 import { useLayoutEffect, useMemo, useRef } from 'react';
 import { Label, Slider, SliderOutput } from 'react-aria-components';
-import { methods } from '../../contract/methods';
+import { type HeadMethod, headMethods, methods } from '../../contract/methods';
 import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar } from '../../marks/legend';
 import type { ValueScale } from '../../state/compare-settings';
 import { usualThresholds } from '../../state/panel-map';
+import { thresholdSetting } from '../../state/view-settings';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import { PlainTrack } from '../shared/plain-track';
 import { LegendAxis, unitTicks } from '../stage/legend-axis';
 import type { ShownComparison } from './use-shown-comparison';
 
-const scaleWords: Record<ValueScale, string> = {
-  given: 'FastRM: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.',
-  share: 'Colours show shares of each map’s maximum, FastRM included; every map reaches 1.',
-  rank: 'Colours show ranks: the share of the map’s patches with a lower value.',
-};
+/** `heads`: the panels' methods whose maps are probabilities. */
+function scaleInWords(values: ValueScale, heads: readonly HeadMethod[]): string {
+  const [first = 'fastrm'] = heads;
+  const isOne = heads.length < 2;
+  switch (values) {
+    case 'given':
+      return `${isOne ? methods[first].name : 'Heads'}: colours show probabilities, 0 to 1. Other maps: colours show shares of the map’s maximum.`;
+    case 'share':
+      return `Colours show shares of each map’s maximum, ${isOne ? methods[first].name : 'heads'} included; every map reaches 1.`;
+    case 'rank':
+      return 'Colours show ranks: the share of the map’s patches with a lower value.';
+  }
+}
 
 /** Maps with several frames are ranked per frame, as displayed. */
 const ranksOfFrame = 'Colours show ranks: the share of this frame’s patches with a lower value.';
 
-/** The colour bar shared by all panels, its scale in words, and one outline threshold per kind of map. */
+/** The colour bar shared by all panels, its scale in words, and the outline thresholds: one per head, one for the rest. */
 export function CompareLegend({ shown }: { readonly shown: ShownComparison }) {
-  const { settings, setSettings, compare, thresholds, panels, run, frame } = shown;
+  const { settings, setSettings, compare, thresholds, panels, run, frame, offers } = shown;
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   useLayoutEffect(() => {
     if (canvas.current) drawColourBar(canvas.current, [0, 1], table);
   }, [table]);
-  const kinds = new Set(panels.map((method) => methods[method].values));
-  const usual = usualThresholds(run.header.head);
+  const heads = headMethods.filter((method) => panels.includes(method));
+  const usual = usualThresholds(run.header, offers);
   const isRankedByFrame = compare.values === 'rank' && frame.all.length > 1;
   return (
     <section className="compare-legend" aria-label="Legend">
       <div>
         <canvas ref={canvas} className="signed-bar" />
         <LegendAxis ticks={unitTicks} />
-        <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleWords[compare.values]}</p>
+        <p className="legend-scale">{isRankedByFrame ? ranksOfFrame : scaleInWords(compare.values, heads)}</p>
       </div>
-      {kinds.has('probability') && (
+      {heads.map((method) => (
         <Threshold
-          label="FastRM outline: probability"
-          value={thresholds.classification}
-          usual={usual.classification}
-          isUsual={settings.threshold === null}
-          onChange={(threshold) => void setSettings({ threshold })}
+          key={method}
+          label={`${methods[method].name} outline: probability`}
+          value={thresholds.classification[method]}
+          usual={usual.classification[method]}
+          isUsual={settings[thresholdSetting(method)] === null}
+          onChange={(threshold) => void setSettings({ [thresholdSetting(method)]: threshold })}
         />
-      )}
-      {kinds.has('magnitude') && (
+      ))}
+      {heads.length < panels.length && (
         <Threshold
-          label={kinds.has('probability') ? 'Other outlines: share of maximum' : 'Outline: share of maximum'}
+          label={heads.length > 0 ? 'Other outlines: share of maximum' : 'Outline: share of maximum'}
           value={thresholds.share}
           usual={usual.share}
           isUsual={settings.shareThreshold === null}

@@ -1,4 +1,4 @@
-import { type MethodId, methods } from '../../contract/methods';
+import { type MethodId, methods, needsModelPass } from '../../contract/methods';
 import { type MethodTrack, trackOf, useExplaining } from '../../state/explain-session';
 import type { PanelMap } from '../../state/panel-map';
 import { formatBytes, formatCount, formatMs } from '../../text/number-format';
@@ -35,7 +35,8 @@ function Cost(props: {
   readonly track: MethodTrack;
 }) {
   const { shown, method, map, track } = props;
-  const { kind, from } = methods[method];
+  const { kind } = methods[method];
+  const isFromStates = method !== 'random' && !needsModelPass(method);
   // A run file contains only FastRM maps; all others were computed here.
   const isRecorded = shown.run.header.recorded && method === 'fastrm';
   return (
@@ -48,10 +49,11 @@ function Cost(props: {
           {isRecorded && ', recorded'}
         </span>
       )}
-      {track.costs.length > 0 ? (
-        <Passes track={track} />
-      ) : (
-        map && from === 'hidden states' && <span>no extra model pass</span>
+      {track.costs.length > 0 ? <Passes track={track} /> : map && isFromStates && <span>no extra model pass</span>}
+      {map?.head && (
+        <span>
+          head {map.head.name} {map.head.revision}
+        </span>
       )}
     </p>
   );

@@ -2,7 +2,7 @@ import { type KeyboardEvent, useMemo, useState } from 'react';
 import { type MethodId, methods } from '../../contract/methods';
 import type { AnswerToken, PromptToken } from '../../contract/run';
 import { promptRelevancy, type WordsRelevancy, weighsWords } from '../../state/prompt-relevancy';
-import { formatPercent, formatValue } from '../../text/number-format';
+import { formatPercent, formatValue, listOf } from '../../text/number-format';
 import type { ShownComparison } from './use-shown-comparison';
 import './prompt-words.css';
 
@@ -28,7 +28,7 @@ export function PromptWords({ shown }: { readonly shown: ShownComparison }) {
       )}
       {others.length > 0 && (
         <p className="panel-text">
-          {others.join(' and ')} {others.length === 1 ? 'weighs' : 'weigh'} only patches, not words.
+          {listOf(others)} {others.length === 1 ? 'weighs' : 'weigh'} only patches, not words.
         </p>
       )}
       {isHeadWordless && (

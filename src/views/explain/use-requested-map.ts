@@ -1,5 +1,5 @@
 import { useMemo } from 'react';
-import { methods } from '../../contract/methods';
+import { needsModelPass } from '../../contract/methods';
 import type { MapRequest } from '../../state/explain-session';
 import { useMapRequests } from '../shared/use-map-requests';
 import type { ShownRun } from '../shared/use-shown-run';
@@ -10,7 +10,7 @@ import type { ShownRun } from '../shared/use-shown-run';
  */
 export function useRequestedMap({ record, run, method, offers, selected }: ShownRun): void {
   const canExplain = offers.some((offer) => offer.method === method && offer.canExplain);
-  const isCheap = methods[method].from === 'hidden states' || methods[method].from === 'nothing';
+  const isCheap = !needsModelPass(method);
   const requests = useMemo((): readonly MapRequest[] => {
     if (!canExplain) return [];
     return [{ method, first: selected, rest: isCheap ? run.tokens.map(({ index }) => index) : [] }];

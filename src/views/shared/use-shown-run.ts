@@ -1,5 +1,6 @@
 import { useMemo } from 'react';
 import type { MethodId } from '../../contract/methods';
+import type { RunHeader } from '../../contract/run';
 import { type Choices, useChoices } from '../../state/choices';
 import { defaultMethod, type Offer, selectOffers, shownMethod } from '../../state/method-offers';
 import { type PanelMap, selectPanelMap, type Thresholds, thresholdOf, usualThresholds } from '../../state/panel-map';
@@ -45,7 +46,10 @@ export function useShownRun(): ShownRun | undefined {
   const record = runId === undefined ? undefined : library.get(runId);
   const run = useRunSnapshot(record);
   // biome-ignore lint/correctness/useExhaustiveDependencies: offers change with the status
-  const offers = useMemo(() => (run ? selectOffers(run, source.offers(run.header)) : []), [source, status, run]);
+  const offers = useMemo(
+    () => (run ? selectOffers(run, source.offers(run.header, run.states)) : []),
+    [source, status, run],
+  );
   const isSettled = status.phase === 'ready' || status.phase === 'failed';
   const method = run === undefined ? 'fastrm' : shownMethod(settings.method, run.header, offers, isSettled);
   const canExplain = offers.some((offer) => offer.method === method && offer.canExplain);
@@ -63,10 +67,7 @@ export function useShownRun(): ShownRun | undefined {
     () => header && selectFrame(header, { name: settings.frame, image }),
     [header, settings.frame, image],
   );
-  const usual = usualThresholds(run?.header.head);
-  const classification = settings.threshold ?? usual.classification;
-  const share = settings.shareThreshold ?? usual.share;
-  const thresholds = useMemo(() => ({ classification, share }), [classification, share]);
+  const thresholds = useThresholds(header, offers, settings);
   const map = useMemo(() => {
     if (run === undefined || frame === undefined) return undefined;
     const how = { method, indices: selected, pool: 'mean', scale: 'given', thresholds } as const;
@@ -76,6 +77,23 @@ export function useShownRun(): ShownRun | undefined {
   if (record === undefined || run === undefined || frame === undefined) return undefined;
   const threshold = thresholdOf(method, thresholds);
   return { record, run, selected, frame, offers, method, map, thresholds, threshold, settings, setSettings };
+}
+
+/** Those that the user chose, else the usual ones. */
+function useThresholds(
+  header: RunHeader | undefined,
+  offers: readonly Offer[],
+  { threshold, paperThreshold, plusThreshold, shareThreshold }: ViewSettings,
+): Thresholds {
+  const usual = usualThresholds({ head: header?.head }, offers);
+  const fastrm = threshold ?? usual.classification.fastrm;
+  const paper = paperThreshold ?? usual.classification['fastrm-paper'];
+  const plus = plusThreshold ?? usual.classification['fastrm-plus'];
+  const share = shareThreshold ?? usual.share;
+  return useMemo(
+    () => ({ classification: { fastrm, 'fastrm-paper': paper, 'fastrm-plus': plus }, share }),
+    [fastrm, paper, plus, share],
+  );
 }
 
 /**

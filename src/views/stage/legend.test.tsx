@@ -5,8 +5,10 @@ import type { ShownRun } from '../shared/use-shown-run';
 import { Legend } from './legend';
 
 const settings = { threshold: null, shareThreshold: null, colours: 'cividis', scale: 'fixed' };
+const paper = { ...exampleHead, classificationThreshold: 0.55 };
+const offers = [{ method: 'fastrm-paper', head: paper }];
 const legend = (method: string, chosen: object, head?: object) => {
-  const shown = { run: { header: { ...exampleHeader, head } }, method, threshold: 0.6, settings: chosen };
+  const shown = { run: { header: { ...exampleHeader, head } }, method, offers, threshold: 0.6, settings: chosen };
   return renderToStaticMarkup(<Legend shown={shown as unknown as ShownRun} />);
 };
 
@@ -16,4 +18,6 @@ it('can reset a chosen threshold with and without a head', () => {
     'reset to the head’s threshold 0.40',
   );
   expect(legend('tam', settings)).not.toContain('reset');
+  const chosen = { ...settings, threshold: 0.2, paperThreshold: 0.6 };
+  expect(legend('fastrm-paper', chosen, exampleHead), 'another head').toContain('reset to the head’s threshold 0.55');
 });

@@ -5,7 +5,9 @@ import { createColourTable } from '../../marks/colour-table';
 import { drawColourBar, histogramPathData } from '../../marks/legend';
 import { countAtOrAbove } from '../../math/maps/map-values';
 import { countValues, evenEdges } from '../../math/statistics/histogram';
+import { headOf } from '../../state/method-offers';
 import { thresholdOf, usualThresholds } from '../../state/panel-map';
+import { thresholdSetting } from '../../state/view-settings';
 import { formatValue } from '../../text/number-format';
 import { colourMaps } from '../../theme/colour-maps';
 import type { ShownRun } from '../shared/use-shown-run';
@@ -20,13 +22,13 @@ const binEdges = evenEdges(0, 1, 64);
 
 /** Colour bar, histogram and threshold on a shared axis from 0 to 1, so that the threshold lines up with the values. */
 export function Legend({ shown }: { readonly shown: ShownRun }) {
-  const { map, method, threshold, settings, setSettings, run } = shown;
-  const { head } = run.header;
+  const { map, method, threshold, settings, setSettings, run, offers } = shown;
+  const head = headOf(method, run.header, offers);
   const isProbability = methods[method].values === 'probability';
-  const usual = thresholdOf(method, usualThresholds(head));
-  const chosen = isProbability ? settings.threshold : settings.shareThreshold;
-  const choose = (value: number | null) =>
-    void setSettings(isProbability ? { threshold: value } : { shareThreshold: value });
+  const usual = thresholdOf(method, usualThresholds(run.header, offers));
+  const setting = thresholdSetting(method);
+  const chosen = settings[setting];
+  const choose = (value: number | null) => void setSettings({ [setting]: value });
   const canvas = useRef<HTMLCanvasElement>(null);
   const table = useMemo(() => createColourTable(colourMaps[settings.colours].colourAt), [settings.colours]);
   const domain = useMemo(() => (map ? domainOf(map, settings) : ([0, 1] as const)), [map, settings]);

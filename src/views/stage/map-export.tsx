@@ -4,7 +4,7 @@ import type { ColourTable } from '../../marks/colour-table';
 import { drawFigure } from '../../marks/figure';
 import { outlinePathData, traceOutline } from '../../math/maps/threshold-outline';
 import { trackOf, useExplaining } from '../../state/explain-session';
-import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption } from '../../state/map-file';
+import { type Exported, type ExportedMap, mapAsCsv, mapAsJson, mapCaption, mapFileName } from '../../state/map-file';
 import { defaultMethod } from '../../state/method-offers';
 import { saveFile, saveProblem } from '../shared/save-file';
 import type { ShownRun } from '../shared/use-shown-run';
@@ -44,9 +44,10 @@ export function SaveMap(props: {
   readonly name?: string;
 }) {
   const { shown, exported, map, look, name } = props;
-  const file = fileName(
-    shown,
-    name ?? (map.method === defaultMethod(shown.run.header) ? undefined : methods[map.method].name),
+  const method = name ?? (map.method === defaultMethod(shown.run.header) ? undefined : methods[map.method].name);
+  const file = mapFileName(
+    shown.selected.map((index) => shown.run.tokens[index]?.text ?? ''),
+    method,
   );
   const [problem, setProblem] = useState<string>();
   const savePng = async () => {
@@ -95,12 +96,4 @@ export function SaveMap(props: {
       {problem && <span role="alert">{problem}</span>}
     </p>
   );
-}
-
-function fileName({ run, selected }: ShownRun, name: string | undefined): string {
-  const words = [...selected.map((index) => run.tokens[index]?.text ?? ''), name === undefined ? '' : ` ${name}`].join(
-    '',
-  );
-  const slug = words.replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '');
-  return `patchlight-${slug.slice(0, 60) || 'map'}`;
 }

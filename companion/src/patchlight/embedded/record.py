@@ -1,4 +1,5 @@
-"""Records a run: asks a model one question and saves the answer with its FastRM maps.
+"""Records a run: asks a model one question and saves the answer with its FastRM maps and, if the model's folder has a
+FastRM+ head, with what attention adds to that head's logits.
 
 python -m patchlight.embedded.record --model HF --head HEAD --image IMAGE --question TEXT --out FILE.run
 """
@@ -7,21 +8,28 @@ import argparse
 import hashlib
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from transformers import LlavaForConditionalGeneration
 
 from ..head.export import head_revision
-from ..head.fastrm import FastRM, read_text_head
+from ..head.fastrm import AttentionFeatures, FastRM, read_text_head
 from ..models.decoding import Prefill
 from ..models.image_header import read_image_info
 from ..models.loading import LoadOptions, load
 from ..models.pictures import open_upright
+from ..models.reading import Lvlm
 from ..models.sampling import Sampling
 from ..wire.run import Map, RunWriter
 from ..wire.run_header import Head, Header
 from ..wire.run_rows import geometry_of, ms_since, write_answer
+from .browser.other_heads import PLUS, read_plus_head
+from .training.llava_parts import attention_modules, language_model
 
 MAX_NEW_TOKENS = 96
 
@@ -45,6 +53,7 @@ def record_run(
     """
     loaded = load(LoadOptions(model=str(hf_folder), device="cpu", dtype="float32"))
     head, text_head = FastRM.from_pretrained(head_folder, model=loaded), read_text_head(head_folder)
+    plus = read_plus_head(hf_folder)
     content = image_path.read_bytes()
     image = open_upright(content)
     digest, revision = head_revision(head_folder), revision or loaded.revision
@@ -77,6 +86,11 @@ def record_run(
         sampling={"maxNewTokens": max_new_tokens, "temperature": 0.0, "topP": 1.0, "seed": 0},
         recorded=True,
     )
+    attention = None
+    if plus is not None:
+        plus_head, features = plus
+        header["attentionLogitsOf"] = {"name": plus_head.facts.name, "revision": head_revision(hf_folder / PLUS)}
+        attention = _AttentionLogits(loaded.model, features, reading.patch_columns)
     with out_path.open("wb") as sink, RunWriter(sink, header, has_prompt_maps=text_head is not None) as run:
         run.image(content)
         return write_answer(
@@ -87,7 +101,32 @@ def record_run(
             sampling=sampling,
             started=started,
             map_of=lambda query, prefill: _map(head, text_head, query, prefill),
+            attention_logits=attention,
         )
+
+
+class _AttentionLogits:
+    """What attention adds to the logits [P] of FastRM+, for the last position of the latest pass.
+
+    Raises TypeError if the model is not LLaVA.
+    """
+
+    def __init__(self, model: Lvlm, features: AttentionFeatures, patch_columns: Tensor):
+        if not isinstance(model, LlavaForConditionalGeneration):
+            raise TypeError(f"attention is recorded for LLaVA only, not for {type(model).__name__}")
+        # Other implementations do not return the attention.
+        model.set_attn_implementation({"text_config": "eager"})
+        self._features, self._columns = features, patch_columns
+        self._layers: dict[int, Tensor] = {}
+        for index, part in enumerate(attention_modules(language_model(model))):
+            part.register_forward_hook(partial(self._keep, index))
+
+    def _keep(self, layer: int, _module: nn.Module, _inputs: Any, outputs: tuple[Tensor, Tensor]) -> None:
+        self._layers[layer] = outputs[1][0, :, -1, self._columns]
+
+    @torch.inference_mode()
+    def __call__(self) -> np.ndarray:
+        return self._features(torch.cat([self._layers[i] for i in sorted(self._layers)])).numpy()
 
 
 @torch.inference_mode()

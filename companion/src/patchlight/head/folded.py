@@ -134,28 +134,28 @@ def weight_layout(hidden_size: int, rank: int | None = None) -> list[StoredTenso
 
 
 def write_head_graph(folder: Path, hidden_size: int, rank: int | None = None) -> tuple[Path, Path]:
-    """Write weight-free graphs that work for any head of this width and rank. The weights are external data in
-    fastrm.bin.
+    """Write weight-free graphs that work for any head of this width and rank: `write_map_graph`, `write_norm_graph`."""
+    return write_map_graph(folder, hidden_size, rank), write_norm_graph(folder, hidden_size)
 
-    fastrm-norm.onnx: patch_states `[P, d]` -> normalised `[P, d]`, run once per image.
-    fastrm.onnx: query_states `[T, d]` raw, patch_states `[P, d]` normalised -> probabilities `[T, P]`.
+
+def write_norm_graph(folder: Path, hidden_size: int) -> Path:
+    """Write fastrm-norm.onnx: patch_states `[P, d]` -> normalised `[P, d]`, run once per image."""
+    patches, normalised = (_values(name, "P", hidden_size) for name in ("patch_states", "normalised"))
+    nodes = [_unit(), _norm("patch_states", "normalised")]
+    graph = helper.make_graph(nodes, "fastrm-norm", [patches], [normalised], [_width(hidden_size)])
+    return _write_graph(folder / NORM_GRAPH_FILE, graph)
+
+
+def write_map_graph(folder: Path, hidden_size: int, rank: int | None = None, *, reads_attention: bool = False) -> Path:
+    """Write fastrm.onnx: query_states `[T, d]` raw, patch_states `[P, d]` normalised -> probabilities `[T, P]`.
+
+    The weights are external data in fastrm.bin. reads_attention: whether a third input, attention_logits `[T, P]`, is
+    added to the logits.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     d = hidden_size
-    unit = helper.make_node(
-        "ConstantOfShape", ["width"], ["unit"], value=helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
-    )
-    width = helper.make_tensor("width", TensorProto.INT64, [1], [d])
-    patches = helper.make_tensor_value_info("patch_states", TensorProto.FLOAT, ["P", d])
-    queries = helper.make_tensor_value_info("query_states", TensorProto.FLOAT, ["T", d])
-
-    def norm(source: str, target: str) -> onnx.NodeProto:
-        return helper.make_node("LayerNormalization", [source, "unit"], [target], axis=-1, epsilon=LAYER_NORM_EPSILON)
-
-    normalised = helper.make_tensor_value_info("normalised", TensorProto.FLOAT, ["P", d])
-    norm_graph = helper.make_graph(
-        [unit, norm("patch_states", "normalised")], "fastrm-norm", [patches], [normalised], [width]
-    )
+    inputs = [_values("query_states", "T", d), _values("patch_states", "P", d)]
+    if reads_attention:
+        inputs.append(_values("attention_logits", "T", "P"))
     layout, products, product = weight_layout(d, rank), [], "n_q"
     for tensor in layout:
         if tensor.data_type == TensorProto.FLOAT16:
@@ -164,25 +164,46 @@ def write_head_graph(folder: Path, hidden_size: int, rank: int | None = None) ->
             products.append(helper.make_node("Cast", [tensor.name], [matrix], to=TensorProto.FLOAT))
             products.append(helper.make_node("MatMul", [before, matrix], [product]))
     nodes = [
-        unit,
-        norm("query_states", "n_q"),
+        _unit(),
+        _norm("query_states", "n_q"),
         *products,
         helper.make_node("Mul", [product, "scale"], ["n_q_M"]),
         helper.make_node("Add", ["n_q_M", "v"], ["u"]),
         helper.make_node("MatMul", ["n_q", "w"], ["n_q_w"]),
         helper.make_node("Add", ["n_q_w", "s"], ["c"]),
         helper.make_node("Gemm", ["u", "patch_states", "c"], ["logits"], transB=1),
-        helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
+        *([helper.make_node("Add", ["logits", "attention_logits"], ["all_logits"])] if reads_attention else []),
+        helper.make_node("Sigmoid", ["all_logits" if reads_attention else "logits"], ["probabilities"]),
     ]
-    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["T", "P"])
     external = [_external(tensor) for tensor in layout]
-    graph = helper.make_graph(nodes, "fastrm", [queries, patches], [probabilities], [width, *external])
-    paths = folder / GRAPH_FILE, folder / NORM_GRAPH_FILE
-    for path, content in zip(paths, (graph, norm_graph), strict=True):
-        opset = [helper.make_opsetid("", 18)]
-        model = helper.make_model(content, opset_imports=opset, ir_version=9, producer_name="patchlight")
-        path.write_bytes(model.SerializeToString())
-    return paths
+    graph = helper.make_graph(nodes, "fastrm", inputs, [_values("probabilities", "T", "P")], [_width(d), *external])
+    return _write_graph(folder / GRAPH_FILE, graph)
+
+
+def _values(name: str, rows: str, cols: str | int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, [rows, cols])
+
+
+def _width(hidden_size: int) -> TensorProto:
+    return helper.make_tensor("width", TensorProto.INT64, [1], [hidden_size])
+
+
+def _unit() -> onnx.NodeProto:
+    """The gain of the norms: ones, as many as `width` says."""
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    return helper.make_node("ConstantOfShape", ["width"], ["unit"], value=one)
+
+
+def _norm(source: str, target: str) -> onnx.NodeProto:
+    return helper.make_node("LayerNormalization", [source, "unit"], [target], axis=-1, epsilon=LAYER_NORM_EPSILON)
+
+
+def _write_graph(path: Path, graph: onnx.GraphProto) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    opset = [helper.make_opsetid("", 18)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9, producer_name="patchlight")
+    path.write_bytes(model.SerializeToString())
+    return path
 
 
 def _external(tensor: StoredTensor) -> TensorProto:

@@ -9,7 +9,9 @@ answer token, then one `end`. A stream without an `end` row is a truncated run. 
 outside fp16's range, the row stores its states as float32 in another column.
 
 A stream may also have the unembedding rows of its tokens, in two columns that other streams lack: the page needs them
-for token activation maps. A run with maps may have those of the head's text output, in another such column.
+for token activation maps. A run with maps may have those of the head's text output, in another such column, and a run
+of a model with a FastRM+ head what attention adds to that head's logits, in a third. These sums reach tens, where fp16
+is so coarse (1/32 above 32) that probabilities would change by almost 1 %, so they are float32.
 """
 
 from collections.abc import Sequence
@@ -60,6 +62,8 @@ UNEMBEDDING_FIELDS = [
 ]
 # Present only in runs with maps of the head's text output.
 PROMPT_MAP_FIELD = pa.field("mapPrompt", pa.list_(pa.float32()))
+# Present only in runs of a model with a FastRM+ head.
+ATTENTION_FIELD = pa.field("attentionLogits", pa.list_(pa.float32()))
 _ORDER = ("queued", "image", "states", "prompt", "token", "end")
 _REPEATED = ("queued", "image", "token")
 
@@ -92,7 +96,8 @@ class Token:
     """One answer token.
 
     query_state [d] is the last hidden state that predicted the token; alternatives are sorted most likely first.
-    unembedding [d] is the token's row of `lm_head`, if the run has these.
+    unembedding [d] is the token's row of `lm_head`, and attention_logits [P] what FastRM+ adds to its logits, if the run
+    has these.
     """
 
     index: int
@@ -104,6 +109,7 @@ class Token:
     query_state: np.ndarray
     map: Map | None
     unembedding: np.ndarray | None = None
+    attention_logits: np.ndarray | None = None
 
 
 class End(NamedTuple):
@@ -124,16 +130,18 @@ class RunWriter(RowWriter):
 
     `end` is allowed at any point. Without it, the run is truncated. With `has_unembedding`, `prompt` and `token` need
     the unembedding rows of their tokens; without it, they accept none. The same holds for `has_prompt_maps` and the
-    maps' `prompt`.
+    maps' `prompt`, and for the tokens' attention logits if the header has `attentionLogitsOf`.
     """
 
     def __init__(self, sink: Sink, header: Header, *, has_unembedding: bool = False, has_prompt_maps: bool = False):
+        self._has_attention = "attentionLogitsOf" in header
         super().__init__(
             sink,
             [
                 *RUN_FIELDS,
                 *(UNEMBEDDING_FIELDS if has_unembedding else []),
                 *([PROMPT_MAP_FIELD] if has_prompt_maps else []),
+                *([ATTENTION_FIELD] if self._has_attention else []),
             ],
             key=METADATA_KEY,
             header={"formatVersion": FORMAT_VERSION, **header},
@@ -193,6 +201,7 @@ class RunWriter(RowWriter):
             ],
             **_number_columns("queryState", token.query_state),
             **self._unembedding_columns(token.unembedding, (self._hidden_size,)),
+            **self._attention_column(token.attention_logits),
         }
         if token.map is not None:
             if token.map.values.shape != (self._patches,):
@@ -232,6 +241,13 @@ class RunWriter(RowWriter):
         if values is None or actual != (self._prompt_tokens,):
             raise ValueError(f"expected a map of the prompt of shape {(self._prompt_tokens,)}, got {actual}")
         return {"mapPrompt": values.astype(np.float32)}
+
+    def _attention_column(self, logits: np.ndarray | None) -> dict[str, np.ndarray]:
+        actual = None if logits is None else logits.shape
+        expected = (self._patches,) if self._has_attention else None
+        if actual != expected:
+            raise ValueError(f"expected attention logits of shape {expected}, got {actual}")
+        return {} if logits is None else {"attentionLogits": logits.astype(np.float32)}
 
     def _unembedding_columns(self, rows: np.ndarray | None, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
         actual = None if rows is None else rows.shape
@@ -335,4 +351,5 @@ def _token(row: dict[str, Any]) -> Token:
         token_map = Map(row["map"], row["mapBackend"], row["mapComputeMs"], row.get("mapPrompt"))
     alternatives = [Alternative(a["tokenId"], a["text"], a["logProb"]) for a in row["alternatives"]]
     fields = (row["index"], row["tokenId"], row["text"], row["word"], row["logProb"])
-    return Token(*fields, alternatives, _numbers(row, "queryState"), token_map, _unembedding(row))
+    state = _numbers(row, "queryState")
+    return Token(*fields, alternatives, state, token_map, _unembedding(row), row.get("attentionLogits"))

@@ -89,6 +89,11 @@ class Head(TypedDict):
     match: NotRequired[Literal["same", "unverified", "other"]]
 
 
+class HeadIdentity(TypedDict):
+    name: str
+    revision: str
+
+
 class Sampling(TypedDict):
     """How answer tokens were chosen. Temperature 0 is greedy, and the seed then has no effect."""
 
@@ -102,7 +107,8 @@ class Header(TypedDict):
     """The header of a run: `RunHeader` in src/contract/run.ts, without the image bytes. The writer adds the version.
 
     question: as typed. askedAs: the question that the model read, if a word was replaced by the model's word for it.
-    image: the first image. images: all of them, if there are several.
+    image: the first image. images: all of them, if there are several. attentionLogitsOf: the FastRM+ head whose
+    attention logits the tokens have, if they have any.
     """
 
     id: str
@@ -114,6 +120,7 @@ class Header(TypedDict):
     geometry: Geometry
     model: Model
     head: Head | None
+    attentionLogitsOf: NotRequired[HeadIdentity]
     sampling: Sampling
     recorded: bool
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from .unembedding import unembedding_rows
 
 # Maps a query state [d] and the prompt's states to the relevancy of the patches for the predicted token.
 MapOf = Callable[[Tensor, Prefill], Map]
+# Returns the attention logits [P] of the token that the latest pass predicted.
+AttentionLogits = Callable[[], np.ndarray]
 
 
 def write_answer(
@@ -33,12 +36,14 @@ def write_answer(
     stop: Callable[[], bool] = lambda: False,
     after_row: Callable[[], None] = lambda: None,
     map_of: MapOf | None = None,
+    attention_logits: AttentionLogits | None = None,
     has_unembedding: bool = False,
 ) -> str:
     """Write the rows from `states` to `end` and return the answer.
 
     `started` is the `perf_counter` time at which the question was asked. `stop` is called before each forward pass, and
-    `after_row` after each row. `map_of`, if given, computes a map for each token.
+    `after_row` after each row. `map_of`, if given, computes a map for each token, and `attention_logits` what FastRM+
+    adds to its logits.
     `has_unembedding` adds the unembedding rows of all text tokens, for which `run` must have the columns.
     """
     answer = AnswerText(tokenizer)
@@ -61,7 +66,8 @@ def write_answer(
                 assert prefill is not None
                 token_map = None if map_of is None else map_of(step.query_state, prefill)
                 row = unembedding_rows(model, [step.token_id])[0] if has_unembedding else None
-                run.token(_token(step, answer, token_map, row))
+                token = _token(step, answer, token_map, row)
+                run.token(token if attention_logits is None else replace(token, attention_logits=attention_logits()))
                 tokens += 1
         after_row()
     if reason == "length" and tokens < sampling.max_new_tokens:

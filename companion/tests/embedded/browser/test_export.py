@@ -97,11 +97,34 @@ def test_a_prompt_read_in_two_parts_gives_the_same_states(folders: Folders):
 
     no_past = [np.zeros((1, 4, 0, 48), np.float32)] * 4
     _, complete, *_ = run(embeds, no_past)
-    _, first, *past = run(embeds[:, :13], no_past)
+    _, first, *past, _ = run(embeds[:, :13], no_past)
     logits, second, *_ = run(embeds[:, 13:], past)
     # Weights and precision are the same; only the order of summation differs.
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), complete, rtol=0, atol=2e-5)
     assert logits.shape == (1, len(build_tokenizer()))
+
+
+def test_the_attention_of_the_last_position_equals_hugging_face_s_eager_attention(folders: Folders):
+    image = random_image(5)
+    processor = AutoProcessor.from_pretrained(folders.hf)
+    inputs = model_inputs(processor, Image.fromarray(image), "Is there a red cube?")
+    model = load_model(folders.hf, attention="eager")
+    with torch.no_grad():
+        expected = torch.stack(model(**inputs, output_attentions=True).attentions)[:, 0, :, -1].numpy()
+    browser = BrowserModel(folders.browser)
+    pieces = prompt_pieces(processor.tokenizer)
+    ids = processor.tokenizer("Is there a red cube?", add_special_tokens=False).input_ids
+    prefix = np.concatenate([browser.embeddings(pieces.before), browser.image_features(image)], axis=1)
+    # In two parts, as the page reads it: the image first.
+    step = browser.read(browser.embeddings([*ids, *pieces.after]), browser.read(prefix).past)
+    assert step.attention is not None
+    assert step.attention.shape == expected.shape == (2, 4, inputs["input_ids"].shape[1])
+    # The weights are the same; only the order of summation differs. Rows sum to 1.
+    np.testing.assert_allclose(step.attention, expected, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(step.attention.sum(axis=-1), 1, rtol=0, atol=1e-5)
+    first = browser.read(browser.embeddings([7]), step.past)
+    assert first.attention is not None
+    assert first.attention.shape[-1] == expected.shape[-1] + 1
 
 
 def test_each_graph_is_one_file_with_fp16_weights(folders: Folders):

@@ -27,12 +27,14 @@ class DecoderState(NamedTuple):
     """The decoder after reading some positions.
 
     past: keys and values per layer, for all positions so far. states [n, d]: states of the positions read last. logits
-    [V]: the logits at the last position.
+    [V]: the logits at the last position. attention [L, h, n]: its attention over all positions so far; None if the
+    decoder was exported before it had this output.
     """
 
     past: list[np.ndarray]
     states: np.ndarray
     logits: np.ndarray
+    attention: np.ndarray | None
 
 
 class BrowserModel:
@@ -75,8 +77,9 @@ class BrowserModel:
         names = [f"past.{i}.{part}" for i in range(facts["layers"]) for part in ("key", "value")]
         start, count = before[0].shape[2], embeds.shape[1]
         feed = {"inputs_embeds": embeds, "position_ids": np.arange(start, start + count)[None]}
-        logits, states, *present = _run(self.decoder, feed | dict(zip(names, before, strict=True)))
-        return DecoderState(present, states[0], logits[0])
+        logits, states, *rest = _run(self.decoder, feed | dict(zip(names, before, strict=True)))
+        present, attention = rest[: len(names)], rest[len(names) :]
+        return DecoderState(present, states[0], logits[0], attention[0] if attention else None)
 
     def answer(self, features: np.ndarray, before: list[int], after: list[int], *, limit: int) -> BrowserAnswer:
         """Decode greedily: the complete prompt at once, then one token at a time. limit: maximum number of tokens."""

@@ -1,10 +1,11 @@
-"""Exports the embedded model for the page: three ONNX graphs, the folded head, the tokenizer and a manifest.
+"""Exports the embedded model for the page: three ONNX graphs, the folded heads, the tokenizer and a manifest.
 
 vision.onnx   pixel_values [1, 3, px, px] -> image_features [1, P, d]
 embed.onnx    input_ids [1, s] -> inputs_embeds [1, s, d]
 decoder.onnx  inputs_embeds [1, s, d], position_ids [1, s], past.i.key and past.i.value [1, h, p, hd] (p may be 0)
               -> logits [1, V] of the last position, last_hidden_state [1, s, d] after the final norm,
-              present.i.key and present.i.value [1, h, p + s, hd]
+              present.i.key and present.i.value [1, h, p + s, hd],
+              attention [L, h, p + s] of the last position, after the softmax
 Weights are stored in fp16 and cast to float32 when the session is created; all arithmetic is float32.
 """
 
@@ -28,6 +29,7 @@ from ...head.export import head_facts, head_revision, write_browser_files
 from ...head.fastrm import FastRM, read_text_head
 from ...models.question_words import FILE as QUESTION_WORDS_FILE
 from ..training.llava_parts import (
+    attention_modules,
     image_px,
     key_value_shape,
     language_model,
@@ -38,6 +40,7 @@ from ..training.llava_parts import (
     word_embeddings,
 )
 from ..training.model import PROMPT, load_model
+from .other_heads import export_other_heads
 
 GRAPHS = {"vision": "vision.onnx", "embed": "embed.onnx", "decoder": "decoder.onnx"}
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
@@ -49,6 +52,8 @@ def export_browser_model(
     hf_folder: Path, head_folder: Path, out_folder: Path, *, name: str, knows: str, training: dict[str, Any]
 ) -> Path:
     """Write the model folder and return the path of its manifest.
+
+    The other heads (`other_heads.py`) are exported too, if `hf_folder` has them.
 
     Raises ValueError if the head was trained for another hidden size or stage.
     """
@@ -65,6 +70,9 @@ def export_browser_model(
     facts = head_facts(head, head_revision(head_folder))
     manifest = _manifest(model, processor, head_paths, facts, hf_folder, out_folder)
     manifest |= {"name": name, "knows": knows, "training": training}
+    rows = text.num_hidden_layers * text.num_attention_heads
+    others = export_other_heads(hf_folder, out_folder, hidden_size=text.hidden_size, attention_rows=rows)
+    manifest |= {"otherHeads": others} if others else {}
     path = out_folder / "manifest.json"
     manifest |= _explain_section(path, manifest["files"][GRAPHS["decoder"]]["sha256"])
     path.write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
@@ -122,18 +130,28 @@ class _Decoder(nn.Module):
             layer.dtype, layer.device = keys.dtype, keys.device
         cache = DynamicCache()
         cache.layers.extend(layers)
+        rows: list[torch.Tensor] = []
+
+        def keep_last_row(_module: nn.Module, _inputs: Any, outputs: tuple[torch.Tensor, torch.Tensor]) -> None:
+            rows.append(outputs[1][0, :, -1])
+
         s, p = inputs_embeds.shape[1], past[0].shape[2]
         seen = torch.arange(p + s) <= p + torch.arange(s)[:, None]
         mask = torch.where(seen, 0.0, torch.finfo(torch.float32).min)[None, None]
-        states = self.language_model(
-            inputs_embeds=inputs_embeds,
-            attention_mask=mask,
-            position_ids=position_ids,
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state
+        hooks = [part.register_forward_hook(keep_last_row) for part in attention_modules(self.language_model)]
+        try:
+            states = self.language_model(
+                inputs_embeds=inputs_embeds,
+                attention_mask=mask,
+                position_ids=position_ids,
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+        finally:
+            for hook in hooks:
+                hook.remove()
         present = [part for layer in layers for part in (layer.keys, layer.values)]
-        return self.lm_head(states[:, -1]), states, *present
+        return self.lm_head(states[:, -1]), states, *present, torch.stack(rows)
 
 
 @torch.no_grad()
@@ -162,7 +180,7 @@ def export_graphs(model: LlavaForConditionalGeneration, folder: Path) -> None:
         (torch.randn(1, 5, text.hidden_size), torch.arange(7, 12)[None], past),
         folder / GRAPHS["decoder"],
         ["inputs_embeds", "position_ids", *pasts],
-        ["logits", "last_hidden_state", *presents],
+        ["logits", "last_hidden_state", *presents, "attention"],
         ({1: s}, {1: s}, [{2: p} for _ in pasts]),
     )
 

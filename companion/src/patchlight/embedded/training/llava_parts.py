@@ -3,7 +3,7 @@
 from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaForConditionalGeneration
 from transformers.models.clip.modeling_clip import CLIPVisionModel
-from transformers.models.llama.modeling_llama import LlamaModel
+from transformers.models.llama.modeling_llama import LlamaAttention, LlamaDecoderLayer, LlamaModel
 
 
 def text_config(model: LlavaForConditionalGeneration) -> LlamaConfig:
@@ -28,6 +28,11 @@ def language_model(model: LlavaForConditionalGeneration) -> LlamaModel:
     if not isinstance(part, LlamaModel):
         raise TypeError(f"language model {type(part).__name__}: only Llama is supported")
     return part
+
+
+def attention_modules(decoder: LlamaModel) -> list[LlamaAttention]:
+    """Return the attention of each layer, the first layer first."""
+    return [layer.self_attn for layer in decoder.layers if isinstance(layer, LlamaDecoderLayer)]
 
 
 def vision_tower(model: LlavaForConditionalGeneration) -> CLIPVisionModel:
