@@ -137,7 +137,7 @@ def test_the_rank_filter_keeps_a_constant_grid_and_flattens_a_single_spike():
 def test_incremental_maps_equal_the_labels(kind: str):
     lvlm = tiny(kind)
     reading = read(lvlm)
-    expected = label_answer(lvlm.model, lvlm.family, reading, ANSWER, method="incremental").relevancy
+    expected = label_answer(lvlm.model, lvlm.family, reading, ANSWER, teacher="chefer-incremental").relevancy
     maps = maps_of(lvlm, reading, "chefer-incremental", [2, 0])
     for token_map in maps:
         torch.testing.assert_close(token_map.patches, expected[token_map.token_index], atol=2e-6, rtol=2e-4)
