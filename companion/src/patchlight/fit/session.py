@@ -365,8 +365,11 @@ class _Session:
         )
         # A folder without facts holds no head. They are removed first and written last.
         (out / FACTS_FILE).unlink(missing_ok=True)
-        own, mean = (worth.scores[name].f1.value for name in ("head", "mean map"))
-        reason = f"On held-out pictures, the head's F1 is {own:.3f}; the mean map has {mean:.3f}."
+        head_scores, mean_scores = (worth.scores[name] for name in ("head", "mean map"))
+        label, own, mean = "F1", head_scores.f1, mean_scores.f1
+        if head_scores.lds is not None and mean_scores.lds is not None:
+            label, own, mean = "LDS", head_scores.lds, mean_scores.lds
+        reason = f"On held-out pictures, the head's {label} is {own.value:.3f}; the mean map has {mean.value:.3f}."
         self._report(out / REPORT_FILE, "passed", reason, worth, text)
         shutil.copyfile(self._curve, out / CURVE_FILE)
         write_json(out / CONFIG_FILE, asdict(self._train_options))
