@@ -1,6 +1,7 @@
 """Compares the table of `patchlight evaluate` with plain computation, and the summary with the table."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -293,6 +294,17 @@ def test_method_none_gives_answers_and_entropies_only(evaluation: Evaluation, tm
     summary = json.loads((out / "summary.json").read_text())
     assert "maps" not in summary
     assert summary["answers"]["accuracy"] == pytest.approx(1 / SAMPLES)
+
+
+def test_a_head_is_compared_with_any_teacher(evaluation: Evaluation, tmp_path: Path):
+    out = tmp_path / "out"
+    assert main(evaluation.command_line(out, "--teacher", "ablation")) == 0
+    assert json.loads((out / "manifest.json").read_text())["method"] == "ablation"
+    row = rows_of(out)[0]
+    assert row["positive"] > 0
+    assert row["reproduced"]
+    assert math.isnan(row["imageShare"])  # ablation says nothing about words
+    assert "maps" in json.loads((out / "summary.json").read_text())
 
 
 def test_an_answer_without_tokens_counts_as_an_answer(evaluation: Evaluation, tmp_path: Path):

@@ -154,6 +154,17 @@ def test_samples_of_two_teachers_are_not_mixed(tmp_path: Path):
     content.write(tmp_path / "mixed" / "00001.safetensors")
     with pytest.raises(ValueError, match=r"several teachers \(00000.safetensors: masks; 00001.safetensors: another\)"):
         HeadSamples(tmp_path / "mixed")
+    # A collection that an earlier version began does not name its teacher, which was Chefer's.
+    shards = {"00000": None, "00001": "Chefer relevancy, exact"}
+    for name, teacher in shards.items():
+        part = ShardContent(teacher)
+        for k in range(30):
+            part.add(f"q{k}", None, random_answer(states, queries, torch.Generator()), None)
+        part.write(tmp_path / "mixed" / f"{name}.safetensors")
+    assert HeadSamples(tmp_path / "mixed").teacher == "Chefer relevancy, exact"
+    content.write(tmp_path / "mixed" / "00001.safetensors")
+    with pytest.raises(ValueError, match=r"\(00000.safetensors: not named; 00001.safetensors: another\)"):
+        HeadSamples(tmp_path / "mixed")
 
 
 def test_a_head_is_trained_on_what_was_measured_under_masks(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,18 +77,12 @@ def run(arguments: argparse.Namespace) -> None:
         if name not in manifest:
             place = arguments.samples / MANIFEST_FILE
             raise ValueError(f"{place} has no {name}: pass a folder that `patchlight collect` wrote")
-    samples = HeadSamples(arguments.samples, allow_missing=arguments.allow_missing)
-    if samples.teacher not in (None, manifest["teacher"]):
-        raise ValueError(
-            f"the shards in {arguments.samples} are by {samples.teacher}, its {MANIFEST_FILE} says {manifest['teacher']}: "
-            "collect the samples again in another folder"
-        )
     config = HeadConfig(
         steps=arguments.steps,
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         schedule=arguments.schedule,
-        loss=arguments.loss or ("pearson" if samples.has_masks else "bce"),
+        loss=arguments.loss or "bce",
         bce_weight=arguments.bce_weight,
         rank=arguments.rank,
         labelling_threshold=arguments.labelling_threshold,
@@ -113,6 +108,14 @@ def run(arguments: argparse.Namespace) -> None:
     device = arguments.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    samples = HeadSamples(arguments.samples, allow_missing=arguments.allow_missing)
+    if samples.teacher not in (None, manifest["teacher"]):
+        raise ValueError(
+            f"the shards in {arguments.samples} are by {samples.teacher}, its {MANIFEST_FILE} says {manifest['teacher']}: "
+            "collect the samples again in another folder"
+        )
+    if arguments.loss is None and samples.has_masks:
+        config = replace(config, loss="pearson")
     if samples.missing:
         print(f"training without {len(samples.missing)} missing shards: {', '.join(samples.missing)}")
     for reason, tokens in left_out(samples).items():

@@ -37,6 +37,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from .ablation import Ablation
+from .labels import TEACHERS
 from .shards import ShardPlan
 from .work_folder import MANIFEST_FILE, read_manifest
 
@@ -67,6 +68,7 @@ _NO_COLUMNS = {
     "mask_patches",
     *(name for names in _OUTPUTS.values() for name in names),
 }
+_UNNAMED_TEACHERS = (TEACHERS["chefer"], TEACHERS["chefer-incremental"])
 _OPEN_SHARDS = 256
 _NAMED = 5  # file names in an error message
 
@@ -134,14 +136,21 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _check_teachers(teachers: dict[str, Path]) -> None:
-    """Raise ValueError if shards have different teachers, each given with the first of its shards."""
-    if len(teachers) > 1:
+def _only_teacher(teachers: dict[str, Path]) -> str | None:
+    """Return what labelled the shards, given by teacher with the first shard of each; None if no shard says it.
+
+    Shards that do not say it, under "", are from before there were teachers other than Chefer. Raises ValueError if there
+    are several teachers.
+    """
+    named = [teacher for teacher in teachers if teacher]
+    is_mixed = len(named) > 1 or ("" in teachers and any(teacher not in _UNNAMED_TEACHERS for teacher in named))
+    if is_mixed:
         shown = "; ".join(f"{path.name}: {teacher or 'not named'}" for teacher, path in teachers.items())
         raise ValueError(
             f"{next(iter(teachers.values())).parent} holds samples of several teachers ({shown}), and a head imitates one: "
             "collect them in separate folders"
         )
+    return named[0] if named else None
 
 
 class _Images(NamedTuple):
@@ -160,7 +169,7 @@ class HeadSamples:
 
     columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
     otherwise read from the shards on demand; `hold` overrides that choice. `missing` names the shards that are not
-    there, if `allow_missing` permits any. teacher: what labelled the samples; None in shards that do not say it. Raises
+    there, if `allow_missing` permits any. teacher: what labelled the samples; None if no shard says it. Raises
     ValueError if the folder has no shards, lacks some, or has a damaged one, if its shards have different teachers, if it
     has no answer tokens, or, for text, if it was collected without prompts (`has_prompts`).
     """
@@ -207,7 +216,6 @@ class HeadSamples:
                     questions += count
                     continue
                 teachers.setdefault((file.metadata() or {}).get("teacher", ""), path)
-                _check_teachers(teachers)
                 if names_of.states not in names:
                     raise ValueError(
                         f"{path} has no prompts: it was collected by an earlier version; collect the samples again"
@@ -238,7 +246,7 @@ class HeadSamples:
         if not columns:
             folder = paths[0].parent
             raise ValueError(f"{folder} has no answer tokens: every answer is empty or was skipped")
-        self.teacher = next(iter(teachers)) or None
+        self.teacher = _only_teacher(teachers)
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
         self._masks = torch.cat(masks) if masks else None
         self._mask_patches = torch.cat(mask_patches) if masks else torch.zeros(0, dtype=torch.long)
