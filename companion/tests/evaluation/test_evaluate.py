@@ -1,6 +1,7 @@
 """Compares the table of `patchlight evaluate` with plain computation, and the summary with the table."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -73,7 +74,7 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
     questions = write_questions(folder, SAMPLES)
     loaded = load(LoadOptions(model=str(folder / "model"), device="cpu"))
     second = list(read_samples(DataOptions(kind="jsonl", questions=questions)))[1]
-    answer = answer_sample(loaded, second, AnswerOptions(method="none", max_new_tokens=TOKENS)).text
+    answer = answer_sample(loaded, second, AnswerOptions(teacher="none", max_new_tokens=TOKENS)).text
     lines = [json.loads(line) for line in questions.read_text().splitlines()]
     lines[1]["answers"] = ["no", answer]
     questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -246,7 +247,7 @@ def test_what_is_left_out_is_counted_and_printed(
     lines[5]["answers"] = []
     questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
     broken = evaluation._replace(questions=questions)
-    assert main(broken.command_line(tmp_path / "out", "--skip-bad", "--method", "none")) == 0
+    assert main(broken.command_line(tmp_path / "out", "--skip-bad", "--teacher", "none")) == 0
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert (summary["samples"], summary["passedOver"], summary["withoutRightAnswer"]) == (4, 2, 1)
     assert [entry["sample"] for entry in summary["skipped"]] == ["q2", "q3"]
@@ -264,7 +265,7 @@ def test_pope_s_own_figures_are_printed_and_its_splits_are_kinds(
         path.write_text(path.read_text().replace("COCO_val2014_000000310196.jpg", "0.png"))
     command = ["evaluate", "--model", str(evaluation.model), "--head", str(evaluation.head), "--device", "cpu"]
     command += ["--data", "pope", "--questions", str(tmp_path), "--images", str(tmp_path), "--max-new-tokens", "2"]
-    assert main([*command, "--method", "none", "--out", str(tmp_path / "out")]) == 0
+    assert main([*command, "--teacher", "none", "--out", str(tmp_path / "out")]) == 0
     # The random model says neither yes nor no, which POPE's code takes for yes.
     printed = capsys.readouterr().out
     assert "| split: random | 2 | 0.500 | 0.500 | 1.000 | 0.667 | 1.000 | 2 |" in printed
@@ -307,13 +308,24 @@ def test_a_second_run_fills_in_what_is_missing(evaluation: Evaluation, tmp_path:
 
 def test_method_none_gives_answers_and_entropies_only(evaluation: Evaluation, tmp_path: Path):
     out = tmp_path / "out"
-    assert main(evaluation.command_line(out, "--method", "none")) == 0
+    assert main(evaluation.command_line(out, "--teacher", "none")) == 0
     row = rows_of(out)[0]
     assert row["positive"] is row["peak"] is row["baselineMs"] is None
     assert row["entropySumNats"] > 0
     summary = json.loads((out / "summary.json").read_text())
     assert "maps" not in summary
     assert summary["answers"]["accuracy"] == pytest.approx(1 / SAMPLES)
+
+
+def test_a_head_is_compared_with_any_teacher(evaluation: Evaluation, tmp_path: Path):
+    out = tmp_path / "out"
+    assert main(evaluation.command_line(out, "--teacher", "ablation")) == 0
+    assert json.loads((out / "manifest.json").read_text())["method"] == "ablation"
+    row = rows_of(out)[0]
+    assert row["positive"] > 0
+    assert row["reproduced"]
+    assert math.isnan(row["imageShare"])  # ablation says nothing about words
+    assert "maps" in json.loads((out / "summary.json").read_text())
 
 
 def test_an_answer_without_tokens_counts_as_an_answer(evaluation: Evaluation, tmp_path: Path):

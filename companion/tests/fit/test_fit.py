@@ -319,7 +319,9 @@ def test_a_model_without_readable_attention_is_refused_with_the_reason(
     save(tiny("lfm2-vl"), tmp_path / "model")
     command = words(inputs, "--model", str(tmp_path / "model"), "--out", str(tmp_path / "head"))
     assert main(command) == 2
-    assert "no head can be fitted to model, because its answers cannot be labelled" in capsys.readouterr().err
+    refused = capsys.readouterr().err
+    assert "no head can be fitted to model, because its answers cannot be labelled" in refused
+    assert "--teacher ablation needs nothing of the layers" in refused
     assert not (tmp_path / "head").exists()
 
 
@@ -377,3 +379,36 @@ def test_serve_uses_the_fitted_head_unless_told_otherwise(
     folder, printed = served_head(capsys, *model)
     assert folder is None
     assert f"warning: a head in the cache cannot be used. {tmp_path / 'heads' / 'entry'}: " in printed
+
+
+def test_a_head_is_fitted_to_what_barred_regions_cost(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    # So few labels of a random model make no good head; this is about what is made, stored and said.
+    monkeypatch.setattr("patchlight.head.worth.refusal", lambda *_, **__: None)
+    out = tmp_path / "head"
+    amount = ["--teacher", "ablation", "--steps", "60", "--per-picture", "1", "--max-new-tokens", "3"]
+    assert main(words(inputs, "--out", str(out), *amount)) == 0
+    printed = capsys.readouterr().out
+    assert "installed without a text output. Ablation bars patches only" in printed
+    assert "Spearman" in printed
+    assert "LDS" in printed
+    report = json.loads((out / "head-report.json").read_text())
+    assert (report["labels"]["teacher"], report["options"]["loss"]) == ("ablation", "pearson")
+    assert {"f1", "pointing", "spearman", "lds"} <= report["figures"]["mean map"].keys()
+    assert "the head's LDS is" in report["reason"]
+    head = FastRM.from_pretrained(out)
+    assert head.facts.teacher == "ablation of image regions, 32 masks"
+    assert head.offset != 0  # calibrated, because pearson leaves the level of the logits open
+    assert read_text_head(out) is None
+    manifest = json.loads((out / "browser" / "manifest.json").read_text())
+    assert manifest["teacher"] == head.facts.teacher
+
+
+def test_a_loss_that_does_not_fit_the_teacher_is_refused_before_the_model_is_loaded(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("patchlight.models.loading.load", lambda *_: pytest.fail("the model was loaded"))
+    assert main(words(inputs, "--out", str(tmp_path / "head"), "--loss", "pearson")) == 2
+    assert "which only samples by ablation have" in capsys.readouterr().err
+    assert not (tmp_path / "head").exists()

@@ -179,6 +179,39 @@ def test_a_folder_collected_with_other_options_is_refused(
     assert "'Chefer relevancy, exact', now 'Chefer relevancy, incremental'" in capsys.readouterr().err
 
 
+def test_samples_by_ablation_hold_the_masks_and_the_falls(job: Job, collected: Path, tmp_path: Path):
+    assert main(job.command_line(tmp_path / "samples", "--teacher", "ablation")) == 0
+    manifest = json.loads((tmp_path / "samples" / "manifest.json").read_text())
+    assert (manifest["teacher"], manifest["method"]) == ("ablation of image regions, 32 masks", "ablation")
+    samples, by_chefer = HeadSamples(tmp_path / "samples"), HeadSamples(collected)
+    assert (samples.teacher, by_chefer.teacher) == ("ablation of image regions, 32 masks", "Chefer relevancy, exact")
+    assert (samples.has_masks, by_chefer.has_masks) == (True, False)
+    loaded = load(LoadOptions(model=str(job.model), device="cpu"))
+    data = DataOptions(kind="jsonl", questions=job.questions)
+    for number, sample in enumerate(read_samples(data)):
+        rows = (samples.columns["question"] == number).nonzero()[:, 0]
+        reading = loaded.family.read(loaded.model, loaded.processor, open_image(sample), sample.question)
+        ids = samples.columns["token"][rows].tolist()
+        labels = label_answer(loaded.model, loaded.family, reading, ids, teacher="ablation")
+        assert labels.ablation is not None
+        masks, falls = samples.ablation(rows)
+        assert torch.equal(masks, labels.ablation.masks.expand(len(rows), -1, -1))
+        # A cold process and a warm one may choose other kernels.
+        torch.testing.assert_close(falls, labels.ablation.deltas, atol=1e-5, rtol=1e-4)
+        # Maps are stored in fp16, relative to their maximum.
+        stored = samples.relevancy(rows).values[:, : masks.shape[2]] * samples.columns["peak"][rows][:, None]
+        torch.testing.assert_close(stored, labels.relevancy, atol=1e-3, rtol=1e-3)
+
+
+def test_the_former_names_of_the_teachers_still_work(job: Job, collected: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(job.command_line(collected, "--method", "exact")) == 0
+    assert main(job.command_line(collected, "--teacher", "chefer")) == 0
+    with pytest.raises(SystemExit):
+        main(job.command_line(collected, "--teacher", "gradcam"))
+    message = "unknown teacher 'gradcam': use chefer, chefer-incremental, attention or ablation"
+    assert message in capsys.readouterr().err
+
+
 def test_another_questions_file_in_a_finished_folder_is_refused(
     job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -369,7 +402,7 @@ def test_an_answer_is_scored_by_the_text_that_the_page_shows(job: Job, tmp_path:
     monkeypatch.setattr(answer_sample, "decode", lambda *_: [Prefill(state[None], state[None]), *steps])
     sample = next(read_samples(DataOptions(kind="jsonl", questions=job.questions)))
     answer = answer_sample.answer_sample(
-        loaded._replace(family=cast(Any, family)), sample, answer_sample.AnswerOptions(method="none")
+        loaded._replace(family=cast(Any, family)), sample, answer_sample.AnswerOptions(teacher="none")
     )
     assert "objects :" in tokenizer.decode(ids)
     assert answer.text == text

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from transformers import DynamicCache
 
-from patchlight.head.labels import Method, label_answer
+from patchlight.head.labels import TEACHERS, Teacher, label_answer
 from patchlight.models.families.registry import extend
 from patchlight.models.reading import Reading
 from tests.helpers.tiny_models import KINDS, ONE_PER_DECODER, Tiny, tiny
@@ -100,7 +100,7 @@ def test_exact_labels_equal_the_matrix_recursion(kind: str):
 def test_incremental_labels_equal_those_of_decoding_with_a_cache(kind: str):
     made = tiny(kind)
     reading = read(made)
-    labels = label_answer(made.model, made.family, reading, ANSWER, method="incremental")
+    labels = label_answer(made.model, made.family, reading, ANSWER, teacher="chefer-incremental")
     expected = plain_incremental(made, reading, ANSWER)[:, reading.patch_columns]
     torch.testing.assert_close(labels.relevancy.double(), expected, atol=2e-6, rtol=2e-4)
     exact = label_answer(made.model, made.family, reading, ANSWER)
@@ -132,11 +132,70 @@ def test_labels_say_whether_the_model_would_give_this_answer(kind: str):
 
 
 @pytest.mark.parametrize("kind", ["paligemma2", "lfm2-vl"])
-@pytest.mark.parametrize("method", ["exact", "incremental"])
-def test_a_model_that_rules_chefer_out_is_not_labelled(kind: str, method: Method):
+@pytest.mark.parametrize("teacher", ["chefer", "chefer-incremental"])
+def test_a_model_that_rules_chefer_out_is_not_labelled(kind: str, teacher: Teacher):
     made = tiny(kind)
-    with pytest.raises(ValueError, match=f"cannot be labelled with Chefer relevancy, {method}: "):
-        label_answer(made.model, made.family, read(made), ANSWER, method=method)
+    with pytest.raises(ValueError, match=f"cannot be labelled with {TEACHERS[teacher]}: "):
+        label_answer(made.model, made.family, read(made), ANSWER, teacher=teacher)
+
+
+@pytest.mark.parametrize("kind", ["llava", "qwen2.5-vl", "gemma3"])
+def test_attention_labels_are_the_last_layer_s_attention(kind: str):
+    made = tiny(kind)
+    reading = read(made)
+    labels = label_answer(made.model, made.family, reading, ANSWER, teacher="attention")
+    eager(made.model)
+    with torch.no_grad():
+        out = cast(Any, made.model)(**extend(reading, ANSWER), output_attentions=True, use_cache=False)
+    rows = out.attentions[-1][0].mean(0)[-len(ANSWER) - 1 : -1]
+    # float32 softmax of two implementations.
+    torch.testing.assert_close(labels.relevancy, rows[:, reading.patch_columns], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(labels.prompt_relevancy, rows[:, reading.prompt_columns], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(labels.image_share, labels.relevancy.sum(1), atol=1e-5, rtol=1e-4)
+    log_probs = out.logits[0, -len(ANSWER) - 1 : -1].log_softmax(-1)
+    assert torch.equal(labels.likeliest, log_probs.argmax(-1))
+    expected = log_probs.gather(1, torch.tensor(ANSWER)[:, None])[:, 0]
+    torch.testing.assert_close(labels.log_probs, expected, atol=1e-4, rtol=1e-4)
+    assert labels.ablation is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ablation_labels_every_family_without_gradients(kind: str):
+    made = tiny(kind)
+    reading = read(made)
+    with torch.no_grad():
+        labels = label_answer(made.model, made.family, reading, ANSWER, teacher="ablation")
+        again = label_answer(made.model, made.family, reading, ANSWER, teacher="ablation")
+        logits = cast(Any, made.model)(**extend(reading, ANSWER), use_cache=False).logits[0, -len(ANSWER) - 1 : -1]
+    expected = logits.float().log_softmax(-1).gather(1, torch.tensor(ANSWER)[:, None])[:, 0]
+    torch.testing.assert_close(labels.log_probs, expected, atol=1e-4, rtol=1e-4)
+    assert labels.ablation is not None
+    assert again.ablation is not None
+    patches = len(reading.patch_columns)
+    assert (labels.ablation.masks.shape, labels.ablation.deltas.shape) == ((32, patches), (len(ANSWER), 32))
+    assert torch.equal(labels.ablation.masks, again.ablation.masks)  # the same question always has the same masks
+    assert (labels.relevancy.amax(1) > 1e-3).all()
+    assert (labels.relevancy >= 0).all()
+    assert labels.relevancy.shape == (len(ANSWER), patches)
+    assert (labels.prompt_relevancy == 0).all()
+    assert labels.image_share.isnan().all()
+
+
+def test_a_fall_is_the_log_probability_that_is_lost():
+    made = tiny("llava")
+    reading = read(made)
+    labels = label_answer(made.model, made.family, reading, ANSWER, teacher="ablation")
+    assert labels.ablation is not None
+    inputs = extend(reading, ANSWER)
+    # LLaVA takes its mask of padding as an argument, in which a column can be left out by hand.
+    inputs["attention_mask"][0, reading.patch_columns[labels.ablation.masks[7]]] = 0
+    with torch.no_grad():
+        logits = cast(Any, made.model)(**inputs, use_cache=False).logits[0, -len(ANSWER) - 1 : -1]
+    left = logits.log_softmax(-1).gather(1, torch.tensor(ANSWER)[:, None])[:, 0]
+    torch.testing.assert_close(labels.ablation.deltas[:, 7], labels.log_probs - left, atol=1e-4, rtol=1e-3)
+    other = label_answer(made.model, made.family, reading, [40, 41], teacher="ablation")
+    assert other.ablation is not None
+    assert not torch.equal(other.ablation.masks, labels.ablation.masks)
 
 
 def test_an_empty_answer_has_no_labels():
@@ -165,13 +224,13 @@ def test_labels_without_compiled_kernels_are_the_same(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("method", ["exact", "incremental"])
+@pytest.mark.parametrize("teacher", ["chefer", "chefer-incremental"])
 @pytest.mark.parametrize("kind", ONE_PER_DECODER)
-def test_labels_on_a_gpu_equal_those_on_the_cpu(kind: str, method: Method):
+def test_labels_on_a_gpu_equal_those_on_the_cpu(kind: str, teacher: Teacher):
     made = tiny(kind)
     reading, model = read(made), cast(Any, made.model)
-    expected = label_answer(model, made.family, reading, ANSWER, method=method).relevancy
-    actual = label_answer(model.to("cuda"), made.family, reading, ANSWER, method=method).relevancy
+    expected = label_answer(model, made.family, reading, ANSWER, teacher=teacher).relevancy
+    actual = label_answer(model.to("cuda"), made.family, reading, ANSWER, teacher=teacher).relevancy
     # A GPU may multiply float32 values in TF32, which has only 10 mantissa bits.
     torch.testing.assert_close(actual, expected, atol=2e-4, rtol=2e-2)
 

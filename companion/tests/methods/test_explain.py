@@ -10,7 +10,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 from patchlight.head.labels import label_answer
-from patchlight.methods.attention import attention_rows
+from patchlight.methods.attention import attention_of_heads
 from patchlight.methods.attention_hooks.decoder_call import decoder_call
 from patchlight.methods.dex_ar import sequence_map
 from patchlight.methods.explain import Check, Cost, MethodMap, explain
@@ -68,12 +68,12 @@ def test_maps_equal_the_matrix_form_over_patches_prompt_and_answer(kind: str, me
 
 
 @pytest.mark.parametrize("kind", ONE_PER_DECODER)
-def test_attention_rows_equal_the_library_s_eager_attention(kind: str):
+def test_the_attention_of_heads_equals_the_library_s_eager_attention(kind: str):
     lvlm = tiny(kind)
     reading = read(lvlm)
     call = decoder_call(lvlm.model, lvlm.family.decoder(lvlm.model), extend(reading, ANSWER))
     start = reading.inputs["input_ids"].shape[1]
-    rows = attention_rows(call, torch.arange(len(ANSWER)) + start - 1, reading.patch_columns)
+    rows = attention_of_heads(call, torch.arange(len(ANSWER)) + start - 1, reading.patch_columns)
     for t in range(len(ANSWER)):
         eager = plain.prefix_pass(lvlm, reading, ANSWER[:t]).attentions
         assert_close(rows[t], torch.cat([a[0, :, -1, reading.patch_columns] for a in eager]).detach().float())
@@ -152,7 +152,7 @@ def test_the_rank_filter_keeps_a_constant_grid_and_flattens_a_single_spike():
 def test_incremental_maps_equal_the_labels(kind: str):
     lvlm = tiny(kind)
     reading = read(lvlm)
-    expected = label_answer(lvlm.model, lvlm.family, reading, ANSWER, method="incremental").relevancy
+    expected = label_answer(lvlm.model, lvlm.family, reading, ANSWER, teacher="chefer-incremental").relevancy
     maps = maps_of(lvlm, reading, "chefer-incremental", [2, 0])
     for token_map in maps:
         torch.testing.assert_close(token_map.patches, expected[token_map.token_index], atol=2e-6, rtol=2e-4)

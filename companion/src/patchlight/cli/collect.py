@@ -4,7 +4,14 @@ import argparse
 import os
 from pathlib import Path
 
-from .data_arguments import add_data_arguments, add_model_arguments, answer_options, data_options, model_options
+from .data_arguments import (
+    add_data_arguments,
+    add_model_arguments,
+    add_teacher,
+    answer_options,
+    data_options,
+    model_options,
+)
 
 EPILOG = """To resume after a stop or a crash, run the same command again. To use several GPUs, start it with
 `torchrun --nproc_per_node 4 -m patchlight collect ...` or `accelerate launch`; the processes share the shards."""
@@ -21,11 +28,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add_model_arguments(parser)
     add_data_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the samples; finished shards are kept")
-    parser.add_argument(
-        "--method",
-        default="exact",
-        choices=("exact", "incremental"),
-        help="Chefer relevancy that labels the tokens; the paper most likely used incremental (default: %(default)s)",
+    add_teacher(
+        parser,
+        "what labels the tokens: exact Chefer relevancy, incremental Chefer relevancy (which the paper most likely used), "
+        "raw attention, or ablation of image regions (default: %(default)s)",
+        default="chefer",
     )
     parser.add_argument("--shard-samples", type=int, default=32, help="questions per shard (default: %(default)s)")
     parser.add_argument(

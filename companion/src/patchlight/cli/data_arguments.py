@@ -58,6 +58,44 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     add_label_precision(group)
 
 
+TEACHERS = ("chefer", "chefer-incremental", "attention", "ablation")
+_FORMER_NAMES = {"exact": "chefer", "incremental": "chefer-incremental"}
+
+
+def add_teacher(
+    group: "argparse._ActionsContainer", description: str, *, default: str | None, also: tuple[str, ...] = ()
+) -> None:
+    """Add `--teacher`. also: further choices. `--method` and its values, its former name and names, still work."""
+    choices = (*TEACHERS, *also)
+
+    def parse(name: str) -> str:
+        teacher = _FORMER_NAMES.get(name, name)
+        if teacher not in choices:
+            raise argparse.ArgumentTypeError(
+                f"unknown teacher {name!r}: use {', '.join(choices[:-1])} or {choices[-1]}"
+            )
+        return teacher
+
+    group.add_argument("--teacher", type=parse, default=default, metavar=f"{{{','.join(choices)}}}", help=description)
+    group.add_argument("--method", dest="teacher", type=parse, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def add_loss(group: "argparse._ActionsContainer", default: str) -> None:
+    """Add the options of the loss. Without `--loss`, the command chooses one that fits the teacher."""
+    group.add_argument(
+        "--loss",
+        choices=("bce", "kl", "bce+kl", "pearson"),
+        help="the paper's binary cross-entropy, KL divergence from the teacher's map, both, or, by ablation only, "
+        f"correlation with the measured falls (default: {default}; by ablation, pearson)",
+    )
+    group.add_argument(
+        "--bce-weight",
+        type=float,
+        default=1.0,
+        help="what bce+kl multiplies its cross-entropy by (default: %(default)s)",
+    )
+
+
 def add_label_precision(group: "argparse._ArgumentGroup") -> None:
     """Add the option for the number format of the labels' matrix products."""
     group.add_argument(
@@ -101,7 +139,7 @@ def answer_options(arguments: argparse.Namespace) -> "AnswerOptions":
     from ..head.answer_sample import AnswerOptions
 
     return AnswerOptions(
-        method=arguments.method,
+        teacher=arguments.teacher,
         max_new_tokens=arguments.max_new_tokens,
         suffix=arguments.suffix,
         precision=arguments.label_precision,

@@ -8,6 +8,7 @@ from .data_arguments import (
     add_data_arguments,
     add_force_head,
     add_model_arguments,
+    add_teacher,
     answer_options,
     data_options,
     model_options,
@@ -23,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser(
         "evaluate",
         help="evaluate a head on a dataset and make a calibration",
-        description="Answer the questions of a dataset and compare the head's maps with the method that it imitates.",
+        description="Answer the questions of a dataset and compare the head's maps with those of its teacher.",
         epilog=EPILOG,
     )
     add_model_arguments(parser)
@@ -33,11 +34,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     add_force_head(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the results; finished parts are kept")
-    parser.add_argument(
-        "--method",
-        choices=("exact", "incremental", "none"),
-        help="Chefer relevancy to compare with; none skips the comparison and is much faster (default: the head's "
-        "teacher)",
+    add_teacher(
+        parser,
+        "what to compare the head's maps with; none skips the comparison and is much faster (default: the head's teacher)",
+        default=None,
+        also=("none",),
     )
     parser.add_argument(
         "--beside",
@@ -63,14 +64,14 @@ def run(arguments: argparse.Namespace) -> None:
 
     beside = [read_summary(folder) for folder in arguments.beside]
     facts = FastRM.from_pretrained(arguments.head).facts
-    if arguments.method is None:
-        methods = [method for method, teacher in TEACHERS.items() if teacher == facts.teacher]
-        if not methods:
+    if arguments.teacher is None:
+        names = [name for name, teacher in TEACHERS.items() if teacher == facts.teacher]
+        if not names:
             raise ValueError(
-                f"the head's teacher is {facts.teacher!r}, which is not available here: choose exact, incremental or "
-                "none with --method"
+                f"the head's teacher is {facts.teacher!r}, which is not available here: choose {', '.join(TEACHERS)} or "
+                "none with --teacher"
             )
-        arguments.method = methods[0]
+        arguments.teacher = names[0]
     rank = Rank.of(os.environ)
     options = EvaluateOptions(
         model=model_options(arguments, rank),

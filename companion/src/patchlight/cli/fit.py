@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .data_arguments import add_label_precision, add_model_arguments, model_options
+from .data_arguments import add_label_precision, add_loss, add_model_arguments, add_teacher, model_options
 
 if TYPE_CHECKING:
     from ..fit.pictures import PictureSet
@@ -49,6 +49,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pictures.add_argument(
         "--max-new-tokens", type=int, default=40, help="maximum answer length in tokens (default: %(default)s)"
     )
+    add_teacher(
+        pictures,
+        "what labels the tokens: exact Chefer relevancy, incremental Chefer relevancy, raw attention, or ablation of image "
+        "regions, which works with any model (default: %(default)s)",
+        default="chefer",
+    )
     add_label_precision(pictures)
     pictures.add_argument(
         "--workers",
@@ -63,12 +69,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     training = parser.add_argument_group("training")
     training.add_argument("--steps", type=int, default=3500, help="planned training steps (default: %(default)s)")
-    training.add_argument(
-        "--loss",
-        choices=("bce", "kl", "bce+kl"),
-        default="bce+kl",
-        help="the paper's binary cross-entropy, KL divergence from the teacher's map, or both (default: %(default)s)",
-    )
+    add_loss(training, "bce+kl")
     training.add_argument("--rank", type=int, help="make a smaller head of this rank (default: the hidden size)")
     training.add_argument("--learning-rate", type=float, help="(default: the rate that suits the hidden size)")
     training.add_argument("--seed", type=int, default=0, help="seed of all random choices (default: %(default)s)")
@@ -82,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..fit.options import LabelOptions, TrainOptions, parse_bytes
     from ..fit.session import fit_head
     from ..head.cache import entry_folder, heads_folder
+    from ..head.losses import check_loss
     from ..head.shards import Rank
     from ..head.worth import HeadRefused
     from ..models.loading import load
@@ -89,6 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     if Rank.of(os.environ).ranks > 1:
         raise ValueError("started with several processes: run fit in one, without torchrun or accelerate")
     label = LabelOptions(
+        teacher=arguments.teacher,
         questions=arguments.per_picture,
         written=arguments.written,
         max_new_tokens=arguments.max_new_tokens,
@@ -99,11 +102,13 @@ def run(arguments: argparse.Namespace) -> None:
     )
     train = TrainOptions(
         steps=arguments.steps,
-        loss=arguments.loss,
+        loss=arguments.loss or ("pearson" if arguments.teacher == "ablation" else "bce+kl"),
+        bce_weight=arguments.bce_weight,
         rank=arguments.rank,
         learning_rate=arguments.learning_rate,
         seed=arguments.seed,
     )
+    check_loss(train.loss, has_masks=label.teacher == "ablation")
     options = model_options(arguments)
     pictures = _pictures(arguments)
     loaded = load(options)

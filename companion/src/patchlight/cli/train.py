@@ -2,8 +2,11 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from .data_arguments import add_loss
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,12 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         choices=("constant", "cosine"),
         default="constant",
     )
-    add(
-        "--loss",
-        "the paper's binary cross-entropy, KL divergence from the teacher's map, or both",
-        choices=("bce", "kl", "bce+kl"),
-        default="bce",
-    )
+    add_loss(parser, "bce")
     parser.add_argument("--rank", type=int, help="make a smaller head of this rank (default: the hidden size)")
     add("--labelling-threshold", "share of a map's maximum that makes a patch relevant", type=float, default=0.3)
     parser.add_argument(
@@ -84,7 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
         batch=arguments.batch,
         learning_rate=arguments.learning_rate,
         schedule=arguments.schedule,
-        loss=arguments.loss,
+        loss=arguments.loss or "bce",
+        bce_weight=arguments.bce_weight,
         rank=arguments.rank,
         labelling_threshold=arguments.labelling_threshold,
         samples=arguments.tokens,
@@ -110,6 +109,13 @@ def run(arguments: argparse.Namespace) -> None:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     samples = HeadSamples(arguments.samples, allow_missing=arguments.allow_missing)
+    if samples.teacher not in (None, manifest["teacher"]):
+        raise ValueError(
+            f"the shards in {arguments.samples} are by {samples.teacher}, its {MANIFEST_FILE} says {manifest['teacher']}: "
+            "collect the samples again in another folder"
+        )
+    if arguments.loss is None and samples.has_masks:
+        config = replace(config, loss="pearson")
     if samples.missing:
         print(f"training without {len(samples.missing)} missing shards: {', '.join(samples.missing)}")
     for reason, tokens in left_out(samples).items():
@@ -119,8 +125,10 @@ def run(arguments: argparse.Namespace) -> None:
     def open_text() -> HeadSamples:
         return HeadSamples(arguments.samples, output="text", allow_missing=arguments.allow_missing)
 
-    has_text = has_prompts(arguments.samples)
-    if not has_text:
+    has_text = has_prompts(arguments.samples) and not samples.has_masks
+    if samples.has_masks:
+        print("training without a text output: ablation bars patches only, so it has no labels for the prompt's words")
+    elif not has_text:
         print("training without a text output: these samples have no prompts, which an earlier version did not collect")
     head, verdict, text = train_head(
         samples,

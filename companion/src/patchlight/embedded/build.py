@@ -14,6 +14,7 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration
 from ..calibration.file import CalibrationFacts
 from ..head.fastrm import TEXT_FOLDER, FastRM, HeadFacts, read_text_head
 from ..head.label_precision import multiplies_bfloat16_faster
+from ..head.labels import TEACHERS
 from ..head.sample_store import HeadSamples
 from ..head.training import CONFIG_FILE, train_head
 from ..head.work_folder import MANIFEST_FILE, read_manifest
@@ -238,7 +239,7 @@ class Build:
         return HeadFacts(
             hidden_size=text_config(self.loaded()).hidden_size,
             stage="post_norm",
-            teacher="Chefer relevancy, exact",
+            teacher=TEACHERS["chefer"],
             labelling_threshold=self.size.head.labelling_threshold,
             classification_threshold=0.4,
             model=NAME,

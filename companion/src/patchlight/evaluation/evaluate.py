@@ -21,6 +21,7 @@ from ..head.datasets import DataOptions, Sample, count_samples
 from ..head.export import head_facts, head_revision
 from ..head.fastrm import FastRM, describe_match
 from ..head.input_hashes import image_sha256
+from ..head.labels import manifest_name
 from ..head.shards import Rank, ShardPlan
 from ..head.whole_files import write_json, write_whole
 from ..head.work_folder import claimed, read_manifest
@@ -44,7 +45,7 @@ class EvaluateOptions:
     """Use the head even if it was trained on another model."""
     data: DataOptions
     answers: AnswerOptions = field(default_factory=AnswerOptions)
-    """Method "none" skips the teacher's maps, and with them accuracy and F1."""
+    """Teacher "none" skips the teacher's maps, and with them accuracy and F1."""
     shard_samples: int = 32
     """Samples per part. A killed process loses at most one part."""
     skip_bad: bool = False
@@ -160,7 +161,7 @@ def _manifest(options: EvaluateOptions, loaded: Loaded, head: FastRM, total: int
         "formatVersion": 3,
         **model_facts(loaded),
         "head": head_facts(head, head_revision(options.head)),
-        "method": options.answers.method,
+        "method": "none" if options.answers.teacher == "none" else manifest_name(options.answers.teacher),
         **label_facts(options.answers, loaded),
         **data_facts(options.data, total),
         "maxNewTokens": options.answers.max_new_tokens,

@@ -1,10 +1,11 @@
-"""Labels one picture: asks the model about it, and labels every token of the answers with Chefer relevancy."""
+"""Labels one picture: asks the model about it, and labels every token of the answers with a teacher."""
 
 from typing import NamedTuple
 
 import torch
 
 from ..head.answer_sample import AnswerOptions, answer_sample, open_image
+from ..head.collection import teacher_of
 from ..head.datasets import Sample
 from ..head.sample_store import HeadSamples, token_rows
 from ..head.shard_content import ShardContent
@@ -30,7 +31,7 @@ class LabelledPicture(NamedTuple):
 
 def label_picture(loaded: Loaded, picture: Picture, questioner: Questioner, options: LabelOptions) -> LabelledPicture:
     """Ask the questions about a picture and label the answers. A broken picture has no tokens, and a problem."""
-    content, problems, grid = ShardContent(), [], []
+    content, problems, grid = ShardContent(teacher_of(options.answers)), [], []
     try:
         questions = (
             questioner.of_data(picture.asked, picture.sha256)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from ..head.answer_sample import AnswerOptions
 from ..head.label_precision import Precision
-from ..head.labels import Method
+from ..head.labels import TEACHER_NAMES, Teacher
 from ..head.learning_rate import suggested_learning_rate
-from ..head.losses import LOSSES, Loss
+from ..head.losses import LOSSES, Loss, check_weight
 
 _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -17,14 +17,14 @@ _UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 class LabelOptions:
     """What is labelled. A folder's labels can be used again with the same options only."""
 
-    method: Method = "exact"
-    """Chefer relevancy that labels the tokens: exact or incremental."""
+    teacher: Teacher = "chefer"
+    """What labels the tokens (`head/labels.py`)."""
     questions: int = 4
     """Most questions about one picture."""
     written: bool = True
     """Whether the model writes some of the questions; only if they do not come from a data set."""
     max_new_tokens: int = 40
-    """Maximum length of an answer in tokens. Every token costs a backward pass."""
+    """Maximum length of an answer in tokens. By Chefer, every token costs a backward pass."""
     suffix: str = ""
     """Appended to each question."""
     precision: Precision = "auto"
@@ -37,6 +37,8 @@ class LabelOptions:
     """Seed of the order of the pictures and the choice of those that stay on disk."""
 
     def __post_init__(self) -> None:
+        if self.teacher not in TEACHER_NAMES:
+            raise ValueError(f"unknown teacher {self.teacher!r}: use one of {', '.join(TEACHER_NAMES)}")
         for name in ("questions", "max_new_tokens", "disk_bytes"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
@@ -47,7 +49,7 @@ class LabelOptions:
     def answers(self) -> AnswerOptions:
         """How a question is answered, and its answer labelled."""
         return AnswerOptions(
-            method=self.method, max_new_tokens=self.max_new_tokens, suffix=self.suffix, precision=self.precision
+            teacher=self.teacher, max_new_tokens=self.max_new_tokens, suffix=self.suffix, precision=self.precision
         )
 
 
@@ -62,7 +64,9 @@ class TrainOptions:
     picture_tokens: int = 16
     """Most tokens of one picture per step."""
     loss: Loss = "bce+kl"
-    """What the head minimises (`head/losses.py`)."""
+    """What the head minimises (`head/losses.py`); pearson is for the ablation teacher only."""
+    bce_weight: float = 1.0
+    """What `bce+kl` multiplies its cross-entropy by."""
     rank: int | None = None
     """Width of query and key; None for the model's hidden size."""
     learning_rate: float | None = None
@@ -80,6 +84,7 @@ class TrainOptions:
                 raise ValueError(f"{name} is {getattr(self, name)}: use 1 or more")
         if self.loss not in LOSSES:
             raise ValueError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
+        check_weight(self.bce_weight)
         if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}: it must be above 0 and finite")
         if not 0 < self.labelling_threshold < 1:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..head.collection import label_facts, model_facts
+from ..head.labels import manifest_name
 from ..head.whole_files import write_text
 from ..head.work_folder import MANIFEST_FILE
 from ..models.loading import Loaded
@@ -64,7 +65,8 @@ def manifest_of(loaded: Loaded, pictures: PictureSet, options: LabelOptions) -> 
         "formatVersion": 2,
         **model_facts(loaded),
         **label_facts(options.answers, loaded),
-        **{f"option {name}": value for name, value in asdict(options).items() if name != "disk_bytes"},
+        "option method": manifest_name(options.teacher),
+        **{f"option {name}": value for name, value in asdict(options).items() if name not in ("disk_bytes", "teacher")},
         "pictures": len(pictures.pictures),
         "questionsSha256": hashlib.sha256(
             json.dumps([[picture.sha256, *picture.asked] for picture in pictures.pictures]).encode()

@@ -20,7 +20,8 @@ from typing import NamedTuple, NoReturn
 import torch
 
 from ..head.fastrm import FACTS_FILE, FIT_FOLDER, REPORT_FILE, FastRM, HeadFacts
-from ..head.labels import TEACHERS
+from ..head.labels import TEACHERS, refusal_of
+from ..head.losses import check_loss
 from ..head.picture_batches import PictureBatches, PictureTokens
 from ..head.sample_store import HeadSamples, shard_questions
 from ..head.scores import NotFinite
@@ -29,7 +30,6 @@ from ..head.verdict import ConstantMaps
 from ..head.whole_files import write_json
 from ..head.work_folder import claimed, locked
 from ..head.worth import HeadRefused, Worth, figures, judge_worth
-from ..methods.support import refused_methods
 from ..models.loading import Loaded
 from .checkpoint_clock import CheckpointClock
 from .install import install_head
@@ -63,12 +63,11 @@ class Fitted(NamedTuple):
 
 
 def check_model(loaded: Loaded, options: LabelOptions) -> None:
-    """Raise ValueError if the model rules out the method that labels its answers."""
-    method = "chefer" if options.method == "exact" else "chefer-incremental"
-    if reason := refused_methods(loaded.model).get(method):
+    """Raise ValueError if the model rules out the teacher that labels its answers."""
+    if reason := refusal_of(loaded.model, options.teacher):
         raise ValueError(
             f"no head can be fitted to {loaded.name}, because its answers cannot be labelled with "
-            f"{TEACHERS[options.method]}: {reason}"
+            f"{TEACHERS[options.teacher]}: {reason}; --teacher ablation needs nothing of the layers"
         )
 
 
@@ -87,10 +86,11 @@ def fit_head(
 
     Continues a run of the same inputs in `out` that was killed. workers: number of processes that label pictures; None
     for what suits the model. With `overwrite`, replaces a head in `out` once the new one is finished. Raises ValueError
-    if the model rules the labels out, if `out` holds a head or is in use, or if a run of other inputs is in it, naming
+    if the model rules the labels out, if the loss does not fit the teacher, if `out` holds a head or is in use, or if a run of other inputs is in it, naming
     what differs. Raises HeadRefused if the head is no better than the mean map.
     """
     check_model(loaded, label)
+    check_loss(train.loss, has_masks=label.teacher == "ablation")
     workers = suggested_workers(loaded) if workers is None else workers
     check_workers(loaded, workers)
     with locked(out):
@@ -155,9 +155,12 @@ class _Session:
                 worth,
             )
         self._save()
-        text = fit_text(
-            self._reservoir, self._loaded.hidden_size, self._train_options, self._loaded.device, self._folder
-        )
+        if self._label.teacher == "ablation":
+            text = TextOutput(None, None, 0, "Ablation bars patches only, so it has no labels for the prompt's words.")
+        else:
+            text = fit_text(
+                self._reservoir, self._loaded.hidden_size, self._train_options, self._loaded.device, self._folder
+            )
         self._install(head, worth, text, out, name)
         return Fitted(head, worth, text, self._reservoir.tokens, self._skipped())
 
@@ -350,7 +353,7 @@ class _Session:
         facts = HeadFacts(
             hidden_size=loaded.hidden_size,
             stage="post_norm",
-            teacher=TEACHERS[self._label.method],
+            teacher=TEACHERS[self._label.teacher],
             labelling_threshold=self._train_options.labelling_threshold,
             classification_threshold=best.threshold,
             model=loaded.name,
@@ -362,8 +365,11 @@ class _Session:
         )
         # A folder without facts holds no head. They are removed first and written last.
         (out / FACTS_FILE).unlink(missing_ok=True)
-        own, mean = (worth.scores[name].f1.value for name in ("head", "mean map"))
-        reason = f"On held-out pictures, the head's F1 is {own:.3f}; the mean map has {mean:.3f}."
+        head_scores, mean_scores = (worth.scores[name] for name in ("head", "mean map"))
+        label, own, mean = "F1", head_scores.f1, mean_scores.f1
+        if head_scores.lds is not None and mean_scores.lds is not None:
+            label, own, mean = "LDS", head_scores.lds, mean_scores.lds
+        reason = f"On held-out pictures, the head's {label} is {own.value:.3f}; the mean map has {mean.value:.3f}."
         self._report(out / REPORT_FILE, "passed", reason, worth, text)
         shutil.copyfile(self._curve, out / CURVE_FILE)
         write_json(out / CONFIG_FILE, asdict(self._train_options))

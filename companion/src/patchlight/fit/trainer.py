@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import torch
 
 from ..head.fastrm import FastRM
+from ..head.losses import WITHOUT_LEVEL
 from ..head.map_scores import rank_correlation
 from ..head.picture_batches import PictureBatches, PictureTokens, batch_loss, logits_by_picture
+from ..head.platt import NO_PLATT, Platt, calibrated, platt_of
 from ..head.scores import HeadCounts, NotFinite, best_threshold, count, curve_of
 from ..head.whole_files import write_bytes
 from .options import TrainOptions
@@ -28,12 +30,14 @@ _BETTER = 1e-3
 
 class Measured(NamedTuple):
     """A head on the pictures held out to check it: F1 at its best threshold, that threshold, and Spearman's correlation
-    with the teacher, a mean over tokens.
+    with the teacher, a mean over tokens. scale and offset: what its logits were calibrated with (`head/platt.py`).
     """
 
     f1: float
     threshold: float
     spearman: float
+    scale: float = 1.0
+    offset: float = 0.0
 
     @property
     def score(self) -> float:
@@ -90,7 +94,13 @@ class Trainer:
 
     def advance(self, batches: PictureBatches) -> None:
         """Take a step. Raises NotFinite if the loss is NaN or infinite."""
-        loss = batch_loss(self.head, batches.draw(self._random), self.options.loss, self.options.labelling_threshold)
+        loss = batch_loss(
+            self.head,
+            batches.draw(self._random),
+            self.options.loss,
+            self.options.labelling_threshold,
+            bce_weight=self.options.bce_weight,
+        )
         if not loss.isfinite():
             raise NotFinite(f"at step {self.step + 1}, the loss is {loss.item()}")
         for group in self._optimizer.param_groups:
@@ -111,7 +121,12 @@ class Trainer:
 
         is_counted: whether a measurement without a better head counts towards the patience.
         """
-        measured = measure(self.head, pictures, self.options.labelling_threshold)
+        measured = measure(
+            self.head,
+            pictures,
+            self.options.labelling_threshold,
+            has_level=self.options.loss not in WITHOUT_LEVEL,
+        )
         if self.best is None or measured.score > self.best.score + _BETTER:
             self._since_best = 0
         elif is_counted:
@@ -122,10 +137,11 @@ class Trainer:
         return measured
 
     def best_head(self) -> FastRM:
-        """Return the best head, on the CPU."""
+        """Return the best head, on the CPU, calibrated if its loss leaves the level of the logits open."""
         head = FastRM(self.head.hidden_size, rank=self.options.rank)
         head.load_state_dict(self._best_weights)
-        return head.eval()
+        platt = NO_PLATT if self.best is None else Platt(self.best.scale, self.best.offset)
+        return (head if platt == NO_PLATT else calibrated(head, platt)).eval()
 
     def save(self, path: Path) -> None:
         state = {
@@ -150,7 +166,8 @@ class Trainer:
             state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
         except Exception as error:  # torch raises several unrelated types for damaged files
             raise ValueError(f"{path} is damaged ({error}): delete it to train again on the same labels") from None
-        if state["options"] != asdict(self.options):
+        # Checkpoints from before the cross-entropy had a weight were made with 1.
+        if {"bce_weight": 1.0, **state["options"]} != asdict(self.options):
             return False
         self.step, self._falls_at, self._since_best = state["step"], state["falls_at"], state["since_best"]
         self.first_loss, self.loss = state["losses"]
@@ -170,8 +187,14 @@ class Trainer:
 
 
 @torch.no_grad()
-def measure(head: FastRM, pictures: Sequence[PictureTokens], labelling_threshold: float) -> Measured:
-    """Measure a head on the tokens of pictures. Raises NotFinite if a probability is NaN."""
+def measure(
+    head: FastRM, pictures: Sequence[PictureTokens], labelling_threshold: float, *, has_level: bool = True
+) -> Measured:
+    """Measure a head on the tokens of pictures. has_level: whether its logits are those of probabilities; if not, it is
+    calibrated on these tokens. Raises NotFinite if a probability is NaN.
+    """
+    platt = NO_PLATT if has_level else platt_of(head, pictures, labelling_threshold)
+    head = head if has_level else calibrated(head, platt)
     counts, correlations = [], []
     for picture, part in zip(pictures, logits_by_picture(head, pictures), strict=True):
         maps, relevancy = part.logits.sigmoid().cpu(), picture.relevancy()
@@ -179,4 +202,5 @@ def measure(head: FastRM, pictures: Sequence[PictureTokens], labelling_threshold
         correlations.append(rank_correlation(maps, relevancy))
     curve = curve_of(HeadCounts(*(torch.cat(column) for column in zip(*counts, strict=True))))
     threshold = best_threshold(curve)
-    return Measured(curve.f1[round(threshold * 100)].item(), threshold, torch.cat(correlations).mean().item())
+    f1, spearman = curve.f1[round(threshold * 100)].item(), torch.cat(correlations).mean().item()
+    return Measured(f1, threshold, spearman, *platt)

@@ -17,15 +17,15 @@ from ..models.sampling import Sampling
 from .datasets import Sample
 from .json_entries import DataError
 from .label_precision import PRECISIONS, LabelPrecision, Precision, label_precision
-from .labels import Labels, Method, label_answer
+from .labels import TEACHER_NAMES, Labels, Teacher, label_answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerOptions:
     """How samples are answered and explained."""
 
-    method: Method | Literal["none"] = "exact"
-    """Chefer relevancy, exact or incremental; "none" skips the labels and their gradients."""
+    teacher: Teacher | Literal["none"] = "chefer"
+    """What labels the answers (`labels.py`); "none" skips the labels."""
     max_new_tokens: int = 100
     """Maximum answer length in tokens; the paper's measurements stop at 100."""
     suffix: str = ""
@@ -34,8 +34,8 @@ class AnswerOptions:
     """Number format of the matrix products that make the labels; see `label_precision`."""
 
     def __post_init__(self) -> None:
-        if self.method not in ("exact", "incremental", "none"):
-            raise ValueError(f"unknown method {self.method!r}: use exact, incremental or none")
+        if self.teacher not in (*TEACHER_NAMES, "none"):
+            raise ValueError(f"unknown teacher {self.teacher!r}: use {', '.join(TEACHER_NAMES)} or none")
         if self.precision not in PRECISIONS:
             raise ValueError(f"unknown precision {self.precision!r}: use {', '.join(PRECISIONS)}")
 
@@ -44,7 +44,13 @@ class AnswerOptions:
         return f"{question} {self.suffix}".rstrip()
 
     def label_precision(self, loaded: Loaded) -> LabelPrecision:
-        """The number format of the labels' matrix products for this model. Raises ValueError as `label_precision`."""
+        """The number format of the labels' matrix products for this model. Raises ValueError as `label_precision`.
+
+        With "auto", ablation keeps the model's own format: its labels are differences of log-probabilities, in which the
+        rounding of bfloat16, about 0.01 nats, does not average out.
+        """
+        if self.precision == "auto" and self.teacher == "ablation":
+            return LabelPrecision(None, str(loaded.dtype).removeprefix("torch."))
         return label_precision(self.precision, loaded.dtype, loaded.device)
 
 
@@ -53,7 +59,7 @@ class SampleAnswer(NamedTuple):
     on the CPU.
 
     ids, log_probs: one per token. prompt_ids: m. patch_states `[P, d]`, prompt_states `[m, d]` and query_states `[T,
-    d]` come from the cached passes that generated the answer, in the model's dtype. labels: None if the method is
+    d]` come from the cached passes that generated the answer, in the model's dtype. labels: None if the teacher is
     "none". ended: whether the model produced an end token. decode_ms: time for the complete answer, end token included.
     label_ms: time for all labels.
     """
@@ -93,9 +99,9 @@ def answer_sample(loaded: Loaded, sample: Sample, options: AnswerOptions) -> Sam
     ids = [step.token_id for step in steps]
     start = time.perf_counter()
     labels = None
-    if options.method != "none":
+    if options.teacher != "none":
         autocast = options.label_precision(loaded).autocast
-        labels = label_answer(model, loaded.family, reading, ids, method=options.method, autocast=autocast)
+        labels = label_answer(model, loaded.family, reading, ids, teacher=options.teacher, autocast=autocast)
     return SampleAnswer(
         answer_text(loaded.processor.tokenizer, ids),
         ids,

@@ -12,7 +12,7 @@ from .answer_sample import AnswerOptions, answer_sample
 from .answer_scores import SCORES
 from .datasets import DataOptions, Sample, count_samples, question_files, read_samples
 from .input_hashes import file_sha256, files_sha256, image_sha256
-from .labels import TEACHERS
+from .labels import TEACHERS, manifest_name
 from .sample_store import shard_questions
 from .shard_content import ShardContent
 from .shards import Rank, ShardPlan
@@ -32,9 +32,10 @@ class CollectOptions:
     """Skip samples that cannot be read or explained, and record them in their shard. If False, the first one raises."""
 
     def __post_init__(self) -> None:
-        if self.answers.method == "none":
+        if self.answers.teacher == "none":
             raise ValueError(
-                "method none makes no labels, and a head needs them for training: use exact or incremental"
+                "teacher none makes no labels, and a head needs them for training: use chefer, chefer-incremental, "
+                "attention or ablation"
             )
         if self.shard_samples < 1:
             raise ValueError(f"shard_samples is {self.shard_samples}: use 1 or more")
@@ -67,7 +68,7 @@ def _collect_missing(plan: ShardPlan, rank: Rank, options: CollectOptions, loade
         position=rank.local,
     ) as bar:
         for shard, samples in in_shards(plan, missing, options.data):
-            content = ShardContent()
+            content = ShardContent(teacher_of(options.answers))
             for sample in samples:
                 _add(content, loaded, sample, options)
                 bar.update()
@@ -113,14 +114,14 @@ def in_shards(plan: ShardPlan, shards: list[int], data: DataOptions) -> Iterator
 
 def collect_manifest(options: CollectOptions, loaded: Loaded, total: int) -> dict[str, Any]:
     """Describe the samples. Two collections with the same manifest hold the same samples."""
-    method = options.answers.method
-    assert method != "none"
+    teacher = options.answers.teacher
+    assert teacher != "none"
     return {
         "formatVersion": 3,
         **model_facts(loaded),
         "stage": "post_norm",
-        "teacher": TEACHERS[method],
-        "method": method,
+        "teacher": TEACHERS[teacher],
+        "method": manifest_name(teacher),
         **label_facts(options.answers, loaded),
         **data_facts(options.data, total),
         "maxNewTokens": options.answers.max_new_tokens,
@@ -144,7 +145,7 @@ def model_facts(loaded: Loaded) -> dict[str, Any]:
 
 def label_facts(answers: AnswerOptions, loaded: Loaded) -> dict[str, Any]:
     """Return the manifest field that describes the labels' number format, if it is not the model's own."""
-    if answers.method == "none":
+    if answers.teacher == "none":
         return {}
     precision = answers.label_precision(loaded)
     return {} if precision.autocast is None else {"labelPrecision": precision.name}
@@ -163,6 +164,11 @@ def data_facts(data: DataOptions, total: int) -> dict[str, Any]:
         "samples": total,
         "seed": data.seed,
     }
+
+
+def teacher_of(answers: AnswerOptions) -> str | None:
+    """Return what samples and heads call the teacher; None without one."""
+    return None if answers.teacher == "none" else TEACHERS[answers.teacher]
 
 
 def _add(content: ShardContent, loaded: Loaded, sample: Sample, options: CollectOptions) -> None:

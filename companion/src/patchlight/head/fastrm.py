@@ -31,6 +31,7 @@ LAYER_NORM_EPSILON = 1e-5
 ATTENTION_EPSILON = 1e-6
 """Added to attention before its logarithm is taken, so that a patch without attention counts as far below average."""
 WEIGHTS_FILE, FACTS_FILE = "head.safetensors", "head.json"
+_OFFSET = "offset"
 # What `patchlight train` writes next to a head, or, if training has failed or is not finished, in the subfolder.
 REPORT_FILE, RUN_FOLDER, FIT_FOLDER = "head-report.json", "training", "fit"
 # The subfolder of a head with its second output: a head of the same width and rank, for the prompt's text tokens.
@@ -47,7 +48,7 @@ class HeadFacts:
     """Where the states are taken: after the language model's final norm (Hugging Face's last hidden states) or before
     it."""
     teacher: str
-    """Method that the head imitates, such as "Chefer relevancy, exact"."""
+    """What the head imitates: a value of `labels.TEACHERS`, such as "Chefer relevancy, exact"."""
     labelling_threshold: float = 0.3
     """Patches at or above this share of the teacher's maximum were labelled relevant."""
     classification_threshold: float = 0.4
@@ -124,6 +125,8 @@ class FastRM(nn.Module):
     `rank` makes W_q and W_k narrower, `[rank, d]`, which shortens queries and keys and makes the head smaller.
     `attention_rows` makes it a FastRM+ that also reads this many attention rows per token (`AttentionFeatures`).
 
+    `offset` is added to all logits; it is 0 unless the head was calibrated (`platt.py`), and is not trained.
+
     `facts` describes the training of a head that was loaded or saved; an untrained head has none. match: whether it was
     trained on the model that it was loaded for; None if it was loaded for none.
     """
@@ -147,6 +150,9 @@ class FastRM(nn.Module):
         self.query = nn.Linear(d, self.key_size)
         self.key = nn.Linear(d, self.key_size)
         self.attention = None if attention_rows is None else AttentionFeatures(attention_rows)
+        # Stored by `save_pretrained` only if it is not 0, so that other heads are the same files as before.
+        self.register_buffer("offset", torch.zeros(()), persistent=False)
+        self.offset: torch.Tensor
         self._facts = facts
         self.match: Match | None = None
 
@@ -202,7 +208,7 @@ class FastRM(nn.Module):
     def logits(
         self, query_states: torch.Tensor, patch_states: torch.Tensor, attention: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Return logits `[..., T, P]` as `u . x_j + c` with `u = W_k^T q` and `c = b_k . q`.
+        """Return logits `[..., T, P]` as `u . x_j + c` with `u = W_k^T q` and `c = b_k . q + offset`.
 
         Keys are never formed, so this takes T d^2 + T P d multiplications instead of P d^2. The norm's
         scale and bias are folded into `u` and `c`, so training needs no gradient of size P d in the backward pass.
@@ -213,7 +219,7 @@ class FastRM(nn.Module):
         """Return `u` `[..., T, d]` and `c` `[..., T]`: all that `patch_logits` needs to know about the tokens."""
         q = self.query(self.norm(query_states)) * self.key_size**-0.5
         u = q @ self.key.weight
-        return u * self.norm.weight, q @ self.key.bias + u @ self.norm.bias
+        return u * self.norm.weight, q @ self.key.bias + u @ self.norm.bias + self.offset
 
     def patch_logits(
         self, u: torch.Tensor, c: torch.Tensor, patch_states: torch.Tensor, attention: torch.Tensor | None = None
@@ -239,6 +245,8 @@ class FastRM(nn.Module):
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().contiguous() for name, value in self.state_dict().items()}
+        if self.offset != 0:
+            weights[_OFFSET] = self.offset.detach().clone()
         write_bytes(folder / WEIGHTS_FILE, save(weights))
         usual = {("rank", None), ("features", "states")}
         content = {name: value for name, value in asdict(facts).items() if (name, value) not in usual}
@@ -293,8 +301,14 @@ class FastRM(nn.Module):
         rows = weights.get("attention.weight", torch.zeros(1)).numel() if facts.features == "attention" else None
         head = cls(facts.hidden_size, facts, rank=facts.rank, attention_rows=rows)
         expected = head.state_dict()
+        if (offset := weights.pop(_OFFSET, None)) is not None and offset.shape == head.offset.shape:
+            head.offset.copy_(offset)
+        elif offset is not None:
+            weights[_OFFSET] = offset
         wrong = [f"{name} is missing" for name in expected if name not in weights]
         wrong += [f"{name} is unexpected" for name in weights if name not in expected]
+        if not head.offset.isfinite():
+            wrong.append("offset is not finite")
         wrong += [
             f"{name} has shape {list(weights[name].shape)} instead of {list(value.shape)}"
             for name, value in expected.items()
@@ -384,4 +398,4 @@ def paper_logits(head: FastRM, query_states: torch.Tensor, patch_states: torch.T
     reference.
     """
     q, k = head.query(head.norm(query_states)), head.key(head.norm(patch_states))
-    return q @ k.transpose(-1, -2) / head.key_size**0.5
+    return q @ k.transpose(-1, -2) / head.key_size**0.5 + head.offset

@@ -61,7 +61,7 @@ def fold(head: FastRM) -> Folded:
     W_q, W_k = W_q * gain / head.key_size**0.5, W_k * gain
     b_q = b_q / head.key_size**0.5
     factors = (W_q.T, W_k) if _keeps_factors(head.hidden_size, head.rank) else (W_q.T @ W_k,)
-    return Folded(factors, b_q @ W_k, W_q.T @ b_k, float(b_q @ b_k))
+    return Folded(factors, b_q @ W_k, W_q.T @ b_k, float(b_q @ b_k) + float(head.offset))
 
 
 def _keeps_factors(hidden_size: int, rank: int | None) -> bool:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import torch
 
+from .ablation import Ablation
 from .fastrm import FastRM
-from .losses import Loss, loss_of
+from .losses import Loss, loss_of, pearson_of
 from .sample_store import HeadSamples
 
 
@@ -27,6 +28,10 @@ class PictureTokens(NamedTuple):
     def relevancy(self) -> torch.Tensor:
         """Return the teacher's maps `[n, P]`. The tokens share a picture, so there is no padding."""
         return self.samples.relevancy(self.rows).values
+
+    def ablation(self) -> Ablation:
+        """Return each token's masks `[n, K, P]` and falls `[n, K]`. Raises ValueError if the teacher is another."""
+        return self.samples.ablation(self.rows)
 
 
 class PictureLogits(NamedTuple):
@@ -116,8 +121,23 @@ def logits_by_picture(
         yield PictureLogits(picture.places, head.patch_logits(u, c, states.to(device).float(), attention))
 
 
-def batch_loss(head: FastRM, pictures: Sequence[PictureTokens], loss: Loss, labelling_threshold: float) -> torch.Tensor:
-    """Return the loss of a head over the tokens of a batch, against the maps of their teacher."""
+def batch_loss(
+    head: FastRM,
+    pictures: Sequence[PictureTokens],
+    loss: Loss,
+    labelling_threshold: float,
+    *,
+    bce_weight: float = 1.0,
+) -> torch.Tensor:
+    """Return the loss of a head over the tokens of a batch, against the maps of their teacher or, for `pearson`, against
+    what ablation measured. bce_weight: see `loss_of`.
+    """
     logits = (part.logits for part in logits_by_picture(head, pictures))
-    parts = ((part, picture.relevancy().to(part.device)) for part, picture in zip(logits, pictures, strict=True))
-    return loss_of(parts, loss, labelling_threshold)
+    pairs = zip(logits, pictures, strict=True)
+    if loss == "pearson":
+        ablations = ((part, picture.ablation()) for part, picture in pairs)
+        return pearson_of(
+            (part, Ablation(*(values.to(part.device) for values in ablation))) for part, ablation in ablations
+        )
+    maps = ((part, picture.relevancy().to(part.device)) for part, picture in pairs)
+    return loss_of(maps, loss, labelling_threshold, bce_weight=bce_weight)

@@ -18,8 +18,12 @@ prompt [t] int64                 index of the token's prompt
 prompt_relevancy fp16            per token, one value per text token, scaled to a maximum of 1
 prompt_peak [t] float32          the maximum before scaling
 attention [t, rows, P] fp16      what FastRM+ reads (methods/attention.py); absent if it was not collected
+Of samples by ablation, for K masks per answered question, numbered as the prompts are:
+masks uint8                      K rows of ceil(m_patches / 8) bytes per question: a bit per patch, set where it is barred
+mask_patches [q] int64           number of patches of the question's image
+deltas [t, K] float32            fall of the token's log-probability under each mask, in nats
 A collection may have further columns [t]. Block form requires the same number P of patches in every image. States are
-stored in fp16, or, if a value would overflow, in the model's dtype.
+stored in fp16, or, if a value would overflow, in the model's dtype. The metadata may name the teacher.
 """
 
 import hashlib
@@ -29,9 +33,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
+from .ablation import Ablation
+from .labels import TEACHERS
 from .shards import ShardPlan
 from .work_folder import MANIFEST_FILE, read_manifest
 
@@ -55,7 +62,14 @@ _OUTPUTS: dict[Output, _Tensors] = {
     "patches": _Tensors("image_states", "patches", "image", "relevancy", "peak"),
     "text": _Tensors("prompt_states", "prompt_lengths", "prompt", "prompt_relevancy", "prompt_peak"),
 }
-_NO_COLUMNS = {"question_count", "prompt_tokens", *(name for names in _OUTPUTS.values() for name in names)}
+_NO_COLUMNS = {
+    "question_count",
+    "prompt_tokens",
+    "masks",
+    "mask_patches",
+    *(name for names in _OUTPUTS.values() for name in names),
+}
+_UNNAMED_TEACHERS = (TEACHERS["chefer"], TEACHERS["chefer-incremental"])
 _OPEN_SHARDS = 256
 _NAMED = 5  # file names in an error message
 
@@ -123,6 +137,23 @@ def _named(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
+def _only_teacher(teachers: dict[str, Path]) -> str | None:
+    """Return what labelled the shards, given by teacher with the first shard of each; None if no shard says it.
+
+    Shards that do not say it, under "", are from before there were teachers other than Chefer. Raises ValueError if there
+    are several teachers.
+    """
+    named = [teacher for teacher in teachers if teacher]
+    is_mixed = len(named) > 1 or ("" in teachers and any(teacher not in _UNNAMED_TEACHERS for teacher in named))
+    if is_mixed:
+        shown = "; ".join(f"{path.name}: {teacher or 'not named'}" for teacher, path in teachers.items())
+        raise ValueError(
+            f"{next(iter(teachers.values())).parent} holds samples of several teachers ({shown}), and a head imitates one: "
+            "collect them in separate folders"
+        )
+    return named[0] if named else None
+
+
 class _Images(NamedTuple):
     """The shard file that holds an image's or a prompt's states. block: whether the shard is in block form."""
 
@@ -139,8 +170,9 @@ class HeadSamples:
 
     columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
     otherwise read from the shards on demand; `hold` overrides that choice. `missing` names the shards that are not
-    there, if `allow_missing` permits any. Raises ValueError if the folder has no shards, lacks some, or has a damaged
-    one, if it has no answer tokens, or, for text, if it was collected without prompts (`has_prompts`).
+    there, if `allow_missing` permits any. teacher: what labelled the samples; None if no shard says it. Raises
+    ValueError if the folder has no shards, lacks some, or has a damaged one, if its shards have different teachers, if it
+    has no answer tokens, or, for text, if it was collected without prompts (`has_prompts`).
     """
 
     HOLD_BYTES = 8 << 30
@@ -173,7 +205,10 @@ class HeadSamples:
         counts, relevancy, ids = [], [], []
         self._sources: list[tuple[_Images, int]] = []
         self._names = names_of = _OUTPUTS[output]
-        images = questions = size = 0
+        masks: list[torch.Tensor] = []
+        mask_patches: list[torch.Tensor] = []
+        teachers: dict[str, Path] = {}
+        images = questions = size = masked = 0
         for path in paths:
             with _opened(path) as file:
                 names = set(file.keys())
@@ -181,6 +216,7 @@ class HeadSamples:
                 if "token" not in names:
                     questions += count
                     continue
+                teachers.setdefault((file.metadata() or {}).get("teacher", ""), path)
                 if names_of.states not in names:
                     raise ValueError(
                         f"{path} has no prompts: it was collected by an earlier version; collect the samples again"
@@ -194,6 +230,11 @@ class HeadSamples:
                 part["image"] = file.get_tensor(names_of.place) + images
                 part["peak"] = file.get_tensor(names_of.peak)
                 part["question"] = part["question"] + questions
+                if "masks" in names:
+                    part["mask"] = file.get_tensor("prompt") + masked
+                    masks.append(file.get_tensor("masks"))
+                    mask_patches.append(file.get_tensor("mask_patches"))
+                    masked += len(mask_patches[-1])
                 for name, value in part.items():
                     columns.setdefault(name, []).append(value)
                 relevancy.append(file.get_tensor(names_of.relevancy).flatten())
@@ -206,7 +247,10 @@ class HeadSamples:
         if not columns:
             folder = paths[0].parent
             raise ValueError(f"{folder} has no answer tokens: every answer is empty or was skipped")
+        self.teacher = _only_teacher(teachers)
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
+        self._masks = torch.cat(masks) if masks else None
+        self._mask_patches = torch.cat(mask_patches) if masks else torch.zeros(0, dtype=torch.long)
         self.patches = torch.cat(counts)
         self.questions = questions
         self.hidden_size = self.columns["query_states"].shape[-1]
@@ -226,7 +270,9 @@ class HeadSamples:
     def fingerprint(self) -> str:
         """Return a SHA-256 over the columns and the maps of all tokens: the same for the same samples only."""
         digest = hashlib.sha256()
-        for name, column in [*sorted(self.columns.items()), ("patches", self.patches), ("relevancy", self._relevancy)]:
+        masks = [] if self._masks is None else [("masks", self._masks), ("mask patches", self._mask_patches)]
+        tensors = [("patches", self.patches), ("relevancy", self._relevancy), *masks]
+        for name, column in [*sorted(self.columns.items()), *tensors]:
             digest.update(f"{name} {column.dtype} {list(column.shape)}\n".encode())
             digest.update(column.contiguous().view(torch.uint8).numpy().data)
         return digest.hexdigest()
@@ -242,6 +288,28 @@ class HeadSamples:
         mask = torch.arange(width) < self.patches[images][:, None]
         rows = (starts[:, None] + torch.arange(width)).where(mask, 0)
         return Padded(self._relevancy[rows].masked_fill(~mask, 0).float(), mask)
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether the samples are by ablation, so that `ablation` has what their maps were estimated from."""
+        return self._masks is not None
+
+    def ablation(self, tokens: torch.Tensor) -> Ablation:
+        """Return the masks `[b, K, P]` and falls `[b, K]` of the token rows `[b]`, whose images all have P patches.
+
+        Raises ValueError if the samples are by another teacher.
+        """
+        if self._masks is None:
+            raise ValueError("only samples by ablation have masks: collect them with --teacher ablation")
+        deltas, questions = self.columns["deltas"][tokens], self.columns["mask"][tokens]
+        count, size = deltas.shape[1], int(self._mask_patches[questions[0]]) if len(questions) else 0
+        width = (self._mask_patches + 7) // 8 * count
+        starts = _starts(width)
+        unique, places = questions.unique(return_inverse=True)
+        rows = [self._masks[int(starts[at]) : int(starts[at] + width[at])].numpy() for at in unique]
+        bits = [np.unpackbits(row.reshape(count, -1), axis=1, count=size).astype(bool) for row in rows]
+        masks = torch.from_numpy(np.stack(bits)) if bits else torch.zeros(0, count, size, dtype=torch.bool)
+        return Ablation(masks[places], deltas)
 
     def picture_states(self, image: int) -> torch.Tensor:
         """Return the states `[P, d]` of one image's patches, in the stored dtype: fp16 halves the transfer to a GPU."""

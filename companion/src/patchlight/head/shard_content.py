@@ -1,20 +1,26 @@
 """Writes one shard of training samples (`sample_store.py`): tokens gathered in memory, then stored in one file."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 
+from .ablation import Ablation
 from .answer_sample import SampleAnswer
 
 
 class ShardContent:
-    """The samples of one shard, gathered in memory before writing."""
+    """The samples of one shard, gathered in memory before writing. teacher: what labelled them (`TEACHERS`); None if
+    unknown.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, teacher: str | None = None) -> None:
+        self._teacher = teacher
+        self._ablations: list[Ablation] = []
         self._states: list[torch.Tensor] = []
         self._prompts: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._relevancy: list[torch.Tensor] = []
@@ -54,6 +60,9 @@ class ShardContent:
             "prompt": torch.full((t,), len(self._prompts) - 1),
             "question": torch.full((t,), len(self._questions) - 1),
         }
+        if labels.ablation is not None:
+            columns["deltas"] = labels.ablation.deltas
+            self._ablations.append(labels.ablation)
         for name, value in columns.items():
             self._columns.setdefault(name, []).append(value)
         self._relevancy.append(relevancy.flatten())
@@ -69,9 +78,9 @@ class ShardContent:
 
     def encode(self) -> bytes:
         """Return the shard as the bytes of a safetensors file. Its metadata lists the questions in order: id and image,
-        and answer and score or why the sample was skipped.
+        and answer and score or why the sample was skipped. It names the teacher, too.
         """
-        metadata = {"questions": json.dumps(self._questions, ensure_ascii=False)}
+        metadata = {"questions": json.dumps(self._questions, ensure_ascii=False), **teacher_metadata(self._teacher)}
         tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
         if tensors:
             tensors["query_states"] = _storable(tensors["query_states"])
@@ -79,6 +88,7 @@ class ShardContent:
             tensors["relevancy"] = torch.cat(self._relevancy)
             tensors["patches"] = torch.tensor([len(states) for states in self._states])
             tensors |= prompt_tensors(self._prompts, self._prompt_relevancy)
+            tensors |= mask_tensors(self._ablations)
         tensors["question_count"] = torch.tensor(len(self._questions))
         return save(tensors, metadata)
 
@@ -101,6 +111,22 @@ def prompt_tensors(
         "prompt_lengths": torch.tensor([len(ids) for ids, _ in prompts]),
         "prompt_relevancy": torch.cat(list(relevancy)),
     }
+
+
+def mask_tensors(ablations: Sequence[Ablation]) -> dict[str, torch.Tensor]:
+    """Return the tensors of a shard that hold the masks of its answered questions, in their order; none without any."""
+    if not ablations:
+        return {}
+    packed = [np.packbits(ablation.masks.numpy(), axis=1).ravel() for ablation in ablations]
+    return {
+        "masks": torch.from_numpy(np.concatenate(packed)),
+        "mask_patches": torch.tensor([ablation.masks.shape[1] for ablation in ablations]),
+    }
+
+
+def teacher_metadata(teacher: str | None) -> Mapping[str, str]:
+    """Return the entry of a shard's metadata that names its teacher."""
+    return {} if teacher is None else {"teacher": teacher}
 
 
 def _storable(states: torch.Tensor) -> torch.Tensor:

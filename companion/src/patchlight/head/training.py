@@ -19,8 +19,9 @@ import torch
 from tqdm import tqdm
 
 from .fastrm import FACTS_FILE, REPORT_FILE, RUN_FOLDER, TEXT_FOLDER, FastRM, Features, HeadFacts, read_head_facts
-from .losses import LOSSES, Loss
+from .losses import LOSSES, WITHOUT_LEVEL, Loss, check_loss, check_weight
 from .picture_batches import PictureBatches, batch_loss, by_picture
+from .platt import MOST_TOKENS, calibrated, platt_of
 from .predictions import count_tokens
 from .sample_store import HeadSamples, attention_rows, left_out, token_rows
 from .scores import HeadCounts, NotFinite, best_threshold, curve_of
@@ -45,7 +46,9 @@ class HeadConfig:
     picture_tokens: int = 16
     """Most tokens of one picture per step. Fewer pictures make a step cheaper, because their patch states are shared."""
     loss: Loss = "bce"
-    """The paper's binary cross-entropy, or another of `losses.py`."""
+    """The paper's binary cross-entropy, or another of `losses.py`; pearson is for samples by ablation only."""
+    bce_weight: float = 1.0
+    """What `bce+kl` multiplies its cross-entropy by."""
     rank: int | None = None
     """Width of query and key; None for d, as in the paper."""
     features: Features = "states"
@@ -76,6 +79,7 @@ class HeadConfig:
             raise ValueError(f"unknown loss {self.loss!r}: use one of {', '.join(LOSSES)}")
         if self.features not in get_args(Features):
             raise ValueError(f"unknown features {self.features!r}: use {' or '.join(get_args(Features))}")
+        check_weight(self.bce_weight)
         if not 0 < self.learning_rate < math.inf:
             raise ValueError(f"learning_rate is {self.learning_rate}: it must be above 0 and finite")
         if not 0 < self.labelling_threshold < 1:
@@ -150,13 +154,19 @@ def train_head(
     the new one is finished. With `keep_failed`, writes the head even if it is no better than a constant map; its report
     says so. A head whose numbers are not finite is never written.
 
-    Raises ValueError if the samples do not match `facts`, `out` holds a head or is in use, or the checkpoint was made
-    with another config or other samples. Raises TrainingFailed if the loss is not finite, or if the head is no better
+    After a loss that leaves the level of the logits open (`kl`, `pearson`), scale and offset are fitted on the held-out
+    tokens (`platt.py`), so that the head's values are probabilities.
+
+    Raises ValueError if the samples do not match `facts` or the loss, `out` holds a head or is in use, or the checkpoint
+    was made with another config or other samples. Raises TrainingFailed if the loss is not finite, or if the head is no better
     than a constant map.
     """
     samples = samples if isinstance(samples, HeadSamples) else HeadSamples(samples)
     if samples.hidden_size != facts.hidden_size:
         raise ValueError(f"the samples have hidden size {samples.hidden_size}, the facts have {facts.hidden_size}")
+    if samples.teacher not in (None, facts.teacher):
+        raise ValueError(f"the samples' teacher is {samples.teacher!r}, that of the facts {facts.teacher!r}")
+    check_loss(config.loss, has_masks=samples.has_masks)
     with locked(out):
         if (out / FACTS_FILE).exists() and not overwrite:
             raise ValueError(
@@ -260,12 +270,15 @@ class _Run:
         try:
             for step in bar:
                 drawn = batches.draw(self._random)
-                self._advance(batch_loss(self.head, drawn, config.loss, config.labelling_threshold))
+                self._advance(
+                    batch_loss(self.head, drawn, config.loss, config.labelling_threshold, bce_weight=config.bce_weight)
+                )
                 if step % MEASURE_STEPS == MEASURE_STEPS - 1 or step == config.steps - 1:
-                    row = self._record(self._counts(split.held[:MEASURE_TOKENS]))
+                    row = self._record(self._counts(self._shown(), split.held[:MEASURE_TOKENS]))
                     bar.set_postfix(loss=f"{row['loss']:.4f}", f1=f"{row['best_f1']:.3f}")
                 if self.step % config.checkpoint_steps == 0 or self.step == config.steps:
                     self._save()
+            self.head = self._shown()
             return judge(self.head, self._data, split.training, split.held, config.labelling_threshold, what=what)
         except NotFinite as reason:
             return Verdict("broken", f"At step {self.step} of {config.steps}, {reason}.", {"step": self.step})
@@ -273,10 +286,18 @@ class _Run:
     def best_threshold(self) -> float | None:
         """Return the threshold with the best F1 on the held-out tokens; None if there are none."""
         held = self._split.held
-        return best_threshold(curve_of(self._counts(held))) if len(held) else None
+        return best_threshold(curve_of(self._counts(self.head, held))) if len(held) else None
 
-    def _counts(self, tokens: torch.Tensor) -> HeadCounts:
-        return count_tokens(self.head, self._data, tokens, self._config.labelling_threshold)
+    def _shown(self) -> FastRM:
+        """Return the head as it would be read: calibrated if its loss leaves the level of the logits open."""
+        if self._config.loss not in WITHOUT_LEVEL:
+            return self.head
+        tokens = self._split.held if len(self._split.held) else self._split.training
+        pictures = by_picture(self._data, tokens[:: -(-len(tokens) // MOST_TOKENS)])
+        return calibrated(self.head, platt_of(self.head, pictures, self._config.labelling_threshold))
+
+    def _counts(self, head: FastRM, tokens: torch.Tensor) -> HeadCounts:
+        return count_tokens(head, self._data, tokens, self._config.labelling_threshold)
 
     def _advance(self, loss: torch.Tensor) -> None:
         """Take a step. Raises NotFinite if the loss is NaN or infinite."""
@@ -349,7 +370,8 @@ class _Run:
             state: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
         except Exception as error:  # torch raises several unrelated types for damaged files
             raise ValueError(f"{self._path} is damaged ({error}): delete it to train from the start") from None
-        old, new = state["options"], self._options
+        # Checkpoints from before the cross-entropy had a weight were made with 1.
+        old, new = {"bce_weight": 1.0, **state["options"]}, self._options
         if old != new:
             shown = "; ".join(
                 f"{name}: {old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]

@@ -4,6 +4,10 @@ mean map: the mean label of each patch over the training pictures, which reads n
 with the rows of W_q permuted, so that queries and keys no longer match. blank picture and another picture: the head
 with the patch states of a grey picture of the same size, or of another test picture read in the same grid, against the
 teacher's map of the real picture. Each is scored at its own best threshold.
+
+The map of one token by ablation is an estimate from 32 falls, much of it noise that no head can predict. Such a head is
+also scored by what was measured, and must beat the mean map in that instead of in F1: the linear datamodelling score (LDS;
+vSTREAM, arXiv 2604.16587), Spearman's correlation over the masks of a map's sums with the falls.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +18,7 @@ import numpy as np
 import torch
 
 from ..bootstrap import Bootstrap, Estimate, Ratio
+from .ablation import has_effect
 from .fastrm import FastRM
 from .map_scores import peak_hits, rank_correlation
 from .picture_batches import PictureTokens, logits_by_picture
@@ -30,12 +35,13 @@ class Scores(NamedTuple):
     """Estimates over held-out tokens, with 95 % intervals from resampled pictures.
 
     f1: at the best threshold. pointing: the share of tokens whose highest patch the teacher labels relevant. spearman:
-    rank correlation with the teacher's map, a mean over tokens.
+    rank correlation with the teacher's map, a mean over tokens. lds: of samples by ablation, a mean over tokens; else None.
     """
 
     f1: Estimate
     pointing: Estimate
     spearman: Estimate
+    lds: Estimate | None = None
 
 
 class Worth(NamedTuple):
@@ -56,11 +62,14 @@ class HeadRefused(TrainingFailed):
 
 
 class _Maps(NamedTuple):
-    """Per token: patch counts, whether the peak is a hit, correlation, picture, and whether there is a map at all."""
+    """Per token: patch counts, whether the peak is a hit, correlation with the map and, by ablation, with the falls (NaN
+    if nothing was measured), and whether there is a map at all.
+    """
 
     counts: HeadCounts
     hits: torch.Tensor
     correlations: torch.Tensor
+    lds: torch.Tensor
     exists: torch.Tensor
 
 
@@ -115,10 +124,11 @@ def score(maps: Iterable[GroupMaps], bootstrap: Bootstrap, labelling_threshold: 
         shown = torch.zeros_like(relevancy) if predicted is None else predicted
         labels = labels_of(relevancy, labelling_threshold).bool()
         counts = count(shown, relevancy, labelling_threshold)
-        parts.append(_Maps(counts, peak_hits(shown, labels), rank_correlation(shown, relevancy), exists))
+        hits, correlations = peak_hits(shown, labels), rank_correlation(shown, relevancy)
+        parts.append(_Maps(counts, hits, correlations, _lds(group, shown), exists))
     counts = HeadCounts(*(torch.cat(column) for column in zip(*(part.counts for part in parts), strict=True)))
-    hits, correlations, exists = (
-        torch.cat([getattr(part, name) for part in parts]) for name in ("hits", "correlations", "exists")
+    hits, correlations, lds, exists = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("hits", "correlations", "lds", "exists")
     )
     rows = exists.numpy()
     counted = HeadCounts(*(column[exists] for column in counts))
@@ -128,7 +138,19 @@ def score(maps: Iterable[GroupMaps], bootstrap: Bootstrap, labelling_threshold: 
         bootstrap.estimate(Ratio(2 * tp, tp + fp + counts.positive.numpy()), rows),
         bootstrap.estimate(Ratio.mean(hits.numpy()), rows),
         bootstrap.estimate(Ratio.mean(correlations.numpy()), rows),
+        None
+        if lds.isnan().all()
+        else bootstrap.estimate(Ratio.mean(lds.nan_to_num().numpy()), rows & (~lds.isnan()).numpy()),
     )
+
+
+def _lds(group: PictureTokens, maps: torch.Tensor) -> torch.Tensor:
+    """Return the linear datamodelling score `[n]` of maps `[n, P]`; NaN for tokens without measured effects."""
+    if not group.samples.has_masks:
+        return torch.full((len(maps),), torch.nan, dtype=torch.float64)
+    masks, falls = group.ablation()
+    sums = torch.einsum("nkp,np->nk", masks.double(), maps.double())
+    return rank_correlation(sums, falls.double()).where(has_effect(falls), torch.nan)
 
 
 def shuffled_projection(head: FastRM) -> FastRM:
@@ -141,11 +163,14 @@ def shuffled_projection(head: FastRM) -> FastRM:
 
 
 def refusal(scores: Mapping[str, Scores], control: str, description: str, *, what: str = "head") -> str | None:
-    """Return why a head is refused, if it is not better than a control in F1 and rank correlation. what: its name in
-    the sentence.
+    """Return why a head is refused, if it is not better than a control in F1, or LDS if there is one, and in rank
+    correlation. what: its name in the sentence.
     """
     head, mean = scores[HEAD], scores[control]
-    for name, ours, its in (("F1", head.f1, mean.f1), ("Spearman", head.spearman, mean.spearman)):
+    first = ("F1", head.f1, mean.f1)
+    if head.lds is not None and mean.lds is not None:
+        first = ("LDS", head.lds, mean.lds)
+    for name, ours, its in (first, ("Spearman", head.spearman, mean.spearman)):
         difference = ours.minus(its)
         if not difference.low > 0:
             return (
@@ -158,11 +183,13 @@ def refusal(scores: Mapping[str, Scores], control: str, description: str, *, wha
 
 def table(worth: Worth) -> str:
     """Return a table of the scores, for a terminal."""
-    rows = [("", "F1", "pointing", "Spearman")]
-    rows += [(name, *(_shown(estimate) for estimate in scores)) for name, scores in worth.scores.items()]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    has_lds = any(scores.lds is not None for scores in worth.scores.values())
+    rows = [("", "F1", "pointing", "Spearman", *(["LDS"] if has_lds else []))]
+    for name, scores in worth.scores.items():
+        rows.append((name, *(_shown(estimate) for estimate in scores if estimate is not None)))
+    widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in rows
     )
 
 
@@ -175,6 +202,7 @@ def figures(worth: Worth) -> dict[str, object]:
             name: {
                 label: {"value": _number(part.value), "low": _number(part.low), "high": _number(part.high)}
                 for label, part in scores._asdict().items()
+                if part is not None
             }
             for name, scores in worth.scores.items()
         },

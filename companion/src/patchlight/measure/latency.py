@@ -126,16 +126,16 @@ def measure_latency(options: LatencyOptions) -> tuple[list[Measured], dict[str, 
                 for query in queries:
                     bench.head(query[None], patches).cpu()
 
-        def label(method: Any, ids: list[int] = ids) -> None:
-            label_answer(bench.model, bench.family, bench.reading, ids, method=method)
+        def label(teacher: Any, ids: list[int] = ids) -> None:
+            label_answer(bench.model, bench.family, bench.reading, ids, teacher=teacher)
 
         jobs: dict[str, Callable[[], object]] = {
             "generation": lambda tokens=tokens: bench.generate(tokens),
             "generation with streamed FastRM maps": lambda tokens=tokens: bench.streamed_maps(tokens),
             "FastRM, token by token": each_map,
             "FastRM, all tokens at once": maps,
-            "incremental Chefer": lambda: label("incremental"),
-            "exact Chefer": lambda: label("exact"),
+            "incremental Chefer": lambda: label("chefer-incremental"),
+            "exact Chefer": lambda: label("chefer"),
         }
         for name, job in jobs.items():
             cost = _cost(job, options.repeats, bench.device)

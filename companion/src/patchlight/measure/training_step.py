@@ -19,7 +19,7 @@ import torch
 from ..head.answer_sample import SampleAnswer
 from ..head.fastrm import FastRM
 from ..head.labels import Labels
-from ..head.losses import LOSSES, Loss
+from ..head.losses import MAP_LOSSES, Loss
 from ..head.picture_batches import PictureBatches, batch_loss, by_picture
 from ..head.sample_store import HeadSamples
 from ..head.shard_content import ShardContent
@@ -102,7 +102,7 @@ def measure_floor(hidden_size: int, rounds: int) -> Times:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Measure a training step of a FastRM head.")
     parser.add_argument("--widths", type=int, nargs="+", default=[192, 4096], help="hidden sizes")
-    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=["bce", "bce+kl"])
+    parser.add_argument("--losses", nargs="+", choices=MAP_LOSSES, default=["bce", "bce+kl"])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--out", type=Path, help="folder for the report")
     args = parser.parse_args(arguments)

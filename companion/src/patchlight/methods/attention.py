@@ -6,6 +6,7 @@ Raw attention: the last layer's attention averaged over heads.
 """
 
 from collections.abc import Generator
+from typing import NamedTuple
 
 import torch
 
@@ -29,7 +30,7 @@ def rollout(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy
         yield answer.relevancy(t, r)
 
 
-def attention_rows(call: DecoderCall, positions: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+def attention_of_heads(call: DecoderCall, positions: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
     """Return the attention from positions [t] to columns [P] in all layers and heads, [t, layers * heads, P] float32,
     layer by layer: what FastRM+ reads. Takes one forward pass.
     """
@@ -44,13 +45,26 @@ def attention_rows(call: DecoderCall, positions: torch.Tensor, columns: torch.Te
 
 def raw_attention(answer: Answer, passes: Passes) -> Generator[Logits | TokenRelevancy]:
     """Compute the last layer's attention averaged over heads, with one forward pass."""
-    last: list[torch.Tensor] = []
-
-    def keep_last(layer: LayerAttention) -> None:
-        last[:] = [layer.a[:, answer.positions.to(layer.a.device)].mean(0)]
-
-    logits = record_attention(answer.call(), answer.positions, keep_last)
+    rows, logits = attention_rows(answer.call(), answer.positions)
     passes.forward += 1
     yield Logits(logits)
     for t in answer.token_indices:
-        yield answer.relevancy(t, last[0][t])
+        yield answer.relevancy(t, rows[t])
+
+
+class AttentionRows(NamedTuple):
+    """Raw attention of t tokens over n columns: rows `[t, n]` float32, and the logits `[t, vocabulary]` of the pass."""
+
+    rows: torch.Tensor
+    logits: torch.Tensor
+
+
+def attention_rows(call: DecoderCall, positions: torch.Tensor) -> AttentionRows:
+    """Compute the last layer's attention averaged over heads at rows `positions` `[t]`, with one forward pass."""
+    last: list[torch.Tensor] = []
+
+    def keep_last(layer: LayerAttention) -> None:
+        last[:] = [layer.a[:, positions.to(layer.a.device)].mean(0)]
+
+    logits = record_attention(call, positions, keep_last)
+    return AttentionRows(last[0], logits)
