@@ -24,7 +24,7 @@ def test_samples_of_another_model_are_refused(tmp_path: Path):
         (work / folder / MANIFEST_FILE).write_text(json.dumps(manifest))
         assert build.collected(folder) == work / folder
     save_file({"weight": 2 * ones(2)}, hf / "model.safetensors")
-    for step in (build.head, build.text):
+    for step in (build.heads, build.text):
         with pytest.raises(ValueError, match=r"samples holds samples of another model \(revision .*\): delete"):
             step()
     with pytest.raises(ValueError, match="held-out holds samples of another model"):

@@ -11,7 +11,8 @@ import torch
 from patchlight.bootstrap import Bootstrap
 from patchlight.embedded.calibration.question_sets import SETS, set_of
 from patchlight.embedded.collect import CollectConfig, collect
-from patchlight.embedded.evaluate import _score_ratios, _share_right, evaluate_maps
+from patchlight.embedded.evaluate import _share_right
+from patchlight.embedded.evaluate_heads import _score_ratios, evaluate_heads
 from patchlight.embedded.evaluate_text import evaluate_text
 from patchlight.embedded.held_out import HeldOut, question_kinds, read_held_out
 from patchlight.embedded.world.pool import ScenePool
@@ -86,7 +87,9 @@ def test_the_head_s_report_has_figures_by_set_and_the_spread_of_scores(collected
     # The first two scenes choose the threshold, the others are reported.
     first = torch.from_numpy(held.scenes < 2)
     choice, held = part_of(held, first), part_of(held, ~first)
-    best = evaluate_maps(head, choice, held, names, tmp_path, labelling_threshold=0.3)
+    heads = {"fastrm": head, "fastrm-paper": FastRM(192).eval()}
+    bests = evaluate_heads(heads, choice, held, names, tmp_path, labelling_threshold=0.3)
+    best = bests["fastrm"]
     report = json.loads((tmp_path / "head.json").read_text())
     figures = figures_of(tmp_path / "head.json")
 
@@ -124,7 +127,7 @@ def test_the_head_s_report_has_figures_by_set_and_the_spread_of_scores(collected
     without = [label for label, row in figures.items() if "interval" not in row]
     assert without == [label for label in figures if label.startswith("tokens") or label == "classification threshold"]
     on_objects = figures_of(tmp_path / "objects.json")
-    assert len(on_objects) == 16
+    assert len(on_objects) == 20
     assert all(label.startswith("tokens") == ("interval" not in row) for label, row in on_objects.items())
 
 

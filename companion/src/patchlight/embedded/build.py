@@ -32,7 +32,8 @@ from .calibration.folder import SUMMARY_FILE, calibration_rows, renew_summary, w
 from .calibration.question_sets import SET_MEANINGS, SETS
 from .card import CARD_FILE, update_figures, write_card
 from .collect import CollectConfig, collect
-from .evaluate import COMMAND, evaluate_answers, evaluate_maps, exact_by_kind
+from .evaluate import COMMAND, evaluate_answers, exact_by_kind
+from .evaluate_heads import evaluate_heads
 from .evaluate_text import evaluate_text
 from .held_out import question_kinds, read_held_out
 from .page_samples import write_samples
@@ -65,7 +66,7 @@ STEPS = (
     "model",
     "answers",
     "samples",
-    "head",
+    "heads",
     "head-report",
     "text",
     "text-report",
@@ -99,7 +100,7 @@ class Build:
             "model": self.model,
             "answers": self.answers,
             "samples": self.samples,
-            "head": self.head,
+            "heads": self.heads,
             "head-report": self.head_report,
             "text": self.text,
             "text-report": self.text_report,
@@ -224,23 +225,24 @@ class Build:
             )
         return path
 
-    def head(self) -> None:
-        """Train the head. Removes its text output, which belongs to the previous head."""
-        train_head(
-            self.collected("samples"),
-            self.head_folder,
-            self.head_facts(),
-            self.size.head,
-            overwrite=True,
-            keep_failed=self.size.head_may_fail,
-        )
+    def heads(self) -> None:
+        """Train the heads. Removes the main one's text output, which belongs to the previous head."""
+        for method, recipe in self.size.heads.items():
+            train_head(
+                self.collected("samples"),
+                self.hf / method,
+                replace(self.head_facts(), name=method),
+                recipe,
+                overwrite=True,
+                keep_failed=self.size.head_may_fail,
+            )
 
     def head_facts(self) -> HeadFacts:
         return HeadFacts(
             hidden_size=text_config(self.loaded()).hidden_size,
             stage="post_norm",
             teacher=TEACHERS["chefer"],
-            labelling_threshold=self.size.head.labelling_threshold,
+            labelling_threshold=self.size.heads["fastrm"].labelling_threshold,
             classification_threshold=0.4,
             model=NAME,
             model_revision=revision(self.hf),
@@ -266,19 +268,20 @@ class Build:
         evaluate_text(text, self.collected("final"), self.collected("samples"), self.report)
 
     def head_report(self) -> None:
-        head = FastRM.from_pretrained(self.head_folder)
-        facts = head.facts
+        """Compare the heads with their teacher, and store their best thresholds."""
+        heads = {method: FastRM.from_pretrained(self.hf / method, attention=True) for method in self.size.heads}
         choice = read_held_out(self.collected("held-out"), self.pool("test"))
         final = self.collected("final")
-        best = evaluate_maps(
-            head,
+        best = evaluate_heads(
+            heads,
             choice,
             read_held_out(final, self.pool("final")),
             question_kinds(final, self.pool("final")),
             self.report,
-            labelling_threshold=facts.labelling_threshold,
+            labelling_threshold=heads["fastrm"].facts.labelling_threshold,
         )
-        head.save_pretrained(self.head_folder, replace(facts, classification_threshold=best))
+        for method, head in heads.items():
+            head.save_pretrained(self.hf / method, replace(head.facts, classification_threshold=best[method]))
 
     def export(self) -> None:
         training = {

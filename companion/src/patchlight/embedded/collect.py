@@ -150,8 +150,8 @@ def explain_answer(
         torch.tensor([*pieces.before, *question.prompt_after]),
         labelled.states[text],
         labelled.words[:, text],
-        labelled.ablation,
         attention_of_heads(sequence.call, sequence.positions, sequence.patch_columns),
+        labelled.ablation,
     )
 
 
