@@ -184,7 +184,7 @@ def refusal(scores: Mapping[str, Scores], control: str, description: str, *, wha
 def table(worth: Worth) -> str:
     """Return a table of the scores, for a terminal."""
     has_lds = any(scores.lds is not None for scores in worth.scores.values())
-    rows = [("", "F1", "pointing", "Spearman", *(["LDS"] if has_lds else []))]
+    rows: list[tuple[str, ...]] = [("", "F1", "pointing", "Spearman", *(["LDS"] if has_lds else []))]
     for name, scores in worth.scores.items():
         rows.append((name, *(_shown(estimate) for estimate in scores if estimate is not None)))
     widths = [max(len(row[column]) for row in rows if column < len(row)) for column in range(len(rows[0]))]

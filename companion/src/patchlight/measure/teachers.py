@@ -267,7 +267,7 @@ def estimates(held: Held, effects: Effects) -> dict[str, dict[str, Estimate]]:
 
 def shown(table: Mapping[str, Mapping[str, Estimate]]) -> str:
     """Return the figures as a table for a terminal."""
-    rows = [("", *FIGURES)]
+    rows: list[tuple[str, ...]] = [("", *FIGURES)]
     for name, row in table.items():
         rows.append((name, *(f"{cell.value:.3f} ({cell.low:.3f} to {cell.high:.3f})" for cell in row.values())))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
