@@ -14,6 +14,8 @@ import torch
 from transformers import LlavaForConditionalGeneration
 
 from ..head.sample_store import HeadSamples
+from ..methods.attention_hooks.decoder_call import DecoderCall
+from ..methods.barring import barred_passes
 from .answering import ImageSource, embed_images, prompt_embeds
 from .training.llava_parts import language_model, word_embeddings
 from .training.packing import PATCHES, prompt_pieces
@@ -32,25 +34,15 @@ class _Token(NamedTuple):
     token: int
 
 
-@torch.inference_mode()
 def token_probabilities(
     model: LlavaForConditionalGeneration, embeds: torch.Tensor, token: int, barred: torch.Tensor
 ) -> torch.Tensor:
     """Return the probability `[b]` of `token` after the columns `embeds` `[n, d]`, once for each row of `barred`
     `[b, n]` bool: the columns that no other column reads.
     """
-    b, n = barred.shape
-    reads = torch.ones(n, n, dtype=torch.bool).tril() & ~barred[:, None, :]
-    # A barred column reads itself, so that its softmax is defined even if nothing stands before it.
-    reads |= torch.eye(n, dtype=torch.bool)
-    mask = torch.zeros(reads.shape, dtype=embeds.dtype).masked_fill_(~reads, torch.finfo(embeds.dtype).min)
-    states = language_model(model)(
-        inputs_embeds=embeds.expand(b, -1, -1),
-        attention_mask=mask[:, None],
-        position_ids=torch.arange(n)[None],
-        use_cache=False,
-    ).last_hidden_state[:, -1]
-    return model.lm_head(states).float().softmax(-1)[:, token]
+    call = DecoderCall(model, language_model(model), {"inputs_embeds": embeds[None]})
+    last = torch.tensor([len(embeds) - 1])
+    return barred_passes(call, last, torch.tensor([token]), barred).log_probs[:, 0].exp()
 
 
 def highest_patches(maps: torch.Tensor, *, seed: int = 0) -> torch.Tensor:
