@@ -2,7 +2,7 @@ import type { AblationReport, AblationRow } from './ablation-report';
 
 const row = (label: string, at: number, more: Partial<AblationRow> = {}): AblationRow => ({
   label,
-  isShipped: false,
+  isPaper: false,
   tokens: 4000,
   steps: 3500,
   threshold: 0.4,
@@ -23,8 +23,8 @@ export const exampleAblations: AblationReport = {
   ablations: [
     {
       name: 'labelling threshold',
-      rows: [row('0.1', 0.4), row('0.3', 0.57, { isShipped: true }), row('0.5', 0.5, { pointing: null })],
+      rows: [row('0.1', 0.4), row('0.3', 0.57, { isPaper: true }), row('0.5', 0.5, { pointing: null })],
     },
-    { name: 'loss', rows: [row('bce', 0.57, { isShipped: true }), row('bce+kl, bce × 3', 0.55)] },
+    { name: 'loss', rows: [row('bce', 0.57, { isPaper: true }), row('bce+kl, bce × 3', 0.55)] },
   ],
 };

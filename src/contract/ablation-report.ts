@@ -4,8 +4,8 @@ import { estimate } from './shared-fields';
 const row = z.object({
   /** The value of the varied option. */
   label: z.string(),
-  /** Whether this is the shipped head's recipe. */
-  isShipped: z.boolean(),
+  /** Whether this is the paper's recipe, of which the others vary one option. */
+  isPaper: z.boolean(),
   /** Tokens trained on. */
   tokens: z.number(),
   /** Training steps. */

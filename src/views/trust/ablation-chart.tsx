@@ -30,12 +30,12 @@ export function AblationChart({ ablation, report }: AblationChartProps) {
   const [plot, widthPx] = useWidth<HTMLDivElement>();
   const { name, rows } = ablation;
   const x = placesOf(rows.length, widthPx);
-  const shipped = rows.find(({ isShipped }) => isShipped);
+  const paper = rows.find(({ isPaper }) => isPaper);
   const rowAt = (place: number) => rows[Math.min(rows.length - 1, Math.max(0, Math.round(place)))]!;
   return (
     <ChartFrame
       title={sentenceCase(name)}
-      note={shipped ? `Shipped: ${shipped.label}. ${scoresOf(shipped)}.` : 'The shipped head is not among these.'}
+      note={paper ? `The paper’s: ${paper.label}. ${scoresOf(paper)}.` : 'The paper’s recipe is not among these.'}
       level={4}
       heightPx={heightPx}
       widthPx={widthPx}
@@ -66,7 +66,7 @@ export function AblationDrawing({ ablation, widthPx }: { readonly ablation: Abla
   const x = placesOf(rows.length, widthPx);
   const lowest = Math.min(0, ...rows.flatMap((row) => measures.map(({ of }) => row[of]?.[1] ?? 0)));
   const y = scaleLinear([lowest, 1], [heightPx - margins.bottom, margins.top]);
-  const shipped = rows.findIndex(({ isShipped }) => isShipped);
+  const paper = rows.findIndex(({ isPaper }) => isPaper);
   const basePx = heightPx - margins.bottom;
   return (
     <>
@@ -84,11 +84,11 @@ export function AblationDrawing({ ablation, widthPx }: { readonly ablation: Abla
       <text className="axis-label" x={widthPx - margins.right} y={heightPx - 4} textAnchor="end">
         {name}
       </text>
-      {shipped >= 0 && (
+      {paper >= 0 && (
         <UprightMark
           kind="threshold"
-          atPx={x(shipped)}
-          label="shipped"
+          atPx={x(paper)}
+          label="paper’s"
           margins={margins}
           widthPx={widthPx}
           heightPx={heightPx}
@@ -139,7 +139,7 @@ export function ablationTable({ name, rows }: Ablation): ChartTable {
   return {
     columns: [
       name,
-      'shipped',
+      'paper’s recipe',
       'tokens',
       'steps',
       'classification threshold',
@@ -147,7 +147,7 @@ export function ablationTable({ name, rows }: Ablation): ChartTable {
     ],
     rows: rows.map((row) => [
       row.label,
-      row.isShipped ? 'yes' : 'no',
+      row.isPaper ? 'yes' : 'no',
       row.tokens,
       row.steps,
       row.threshold,

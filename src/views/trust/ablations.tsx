@@ -6,7 +6,7 @@ export function Ablations({ report, model }: { readonly report: AblationReport; 
   return (
     <section aria-labelledby="ablations-title">
       <h3 id="ablations-title" className="chart-title">
-        Ablations: heads for {model}, each trained with one option changed
+        Ablations: heads for {model}, each trained by the paper’s recipe with one option changed
       </h3>
       <p className="chart-note">
         All are compared with Chefer’s maps at a labelling threshold of 0.3, on held-out answers. Pointing: share of

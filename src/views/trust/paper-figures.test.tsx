@@ -23,20 +23,20 @@ describe('the ablations', () => {
     expect(count(page, 'aria-label="Save Loss"')).toBe(1);
   });
 
-  it('say the scores of the shipped head with their intervals', () => {
+  it('say the scores of the paper’s recipe with their intervals', () => {
     expect(page).toContain(
-      'Shipped: 0.3. F1 0.57 (0.55–0.60) · Spearman 0.67 (0.65–0.69) · pointing 0.37 (0.27–0.47).',
+      'The paper’s: 0.3. F1 0.57 (0.55–0.60) · Spearman 0.67 (0.65–0.69) · pointing 0.37 (0.27–0.47).',
     );
   });
 
-  it('draw a point and an interval for each score that is known, and mark the shipped value', () => {
+  it('draw a point and an interval for each score that is known, and mark the paper’s value', () => {
     const drawing = renderToStaticMarkup(<AblationDrawing ablation={thresholds!} widthPx={346} />);
     // Three rows, one without pointing; one more point of each measure in the key.
     expect(count(drawing, 'class="ablation-point"')).toBe(3 + 3 + 2 + 3);
     const [f1, , pointing] = [...drawing.matchAll(/class="ablation-interval" d="([^"]*)"/g)].map(([, d]) => d!);
     expect(count(f1!, 'V')).toBe(3);
     expect(count(pointing!, 'V')).toBe(2);
-    expect(drawing).toContain('shipped');
+    expect(drawing).toContain('paper’s');
     // Values stand in the middle of three equal columns between the margins of 34 and 12.
     expect(drawing).toContain('x="84"');
     expect(drawing).toContain('x="184"');
@@ -51,7 +51,7 @@ describe('the ablations', () => {
     const { columns, rows } = ablationTable(thresholds!);
     expect(columns.slice(0, 8)).toEqual([
       'labelling threshold',
-      'shipped',
+      'paper’s recipe',
       'tokens',
       'steps',
       'classification threshold',

@@ -98,7 +98,7 @@ def _report_head(
     none = torch.zeros_like(held_out.positive)[:, None]
     no_patch = HeadCounts(none, none, held_out.positive, held_out.total)
     questions = held.samples.columns["question"][held.rows].tolist()
-    sets = np.array([set_of(kinds[question]) or "" for question in questions])
+    sets = np.array([set_of(kinds[int(question)]) or "" for question in questions])
     scores = {named.name: predicted, "exact Chefer": relevancy}
     spread = {name: spread_of(maps, bootstrap) for name, maps in scores.items()}
     figures = [

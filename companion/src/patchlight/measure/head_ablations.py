@@ -3,7 +3,7 @@
     python -m patchlight.measure.head_ablations --samples FOLDER --held-out FOLDER --scenes FOLDER --work FOLDER \
         --out public/models/patchlight-scenes/report
 
-Each ablation varies one option of the shipped recipe: the labelling threshold, the number of tokens to train on, the
+Each ablation varies one option of the paper's recipe: the labelling threshold, the number of tokens to train on, the
 number of steps, the loss. Every variant is judged alike, whatever it was trained on: against patches with at least 0.3
 of Chefer's maximum, on the odd-numbered held-out scenes, at the classification threshold with the best F1 on the even-
 numbered ones. Intervals come from resampled scenes; they leave out that another seed would give another head.
@@ -17,7 +17,7 @@ import argparse
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +31,8 @@ from ..embedded.perturbation import SHARES, Perturbation, perturbation_area
 from ..embedded.training.model import load_model
 from ..embedded.world.pool import ScenePool
 from ..head.fastrm import FACTS_FILE, FastRM, HeadFacts
-from ..head.losses import LOSSES
+from ..head.labels import TEACHERS
+from ..head.losses import Loss
 from ..head.map_scores import peak_hits, rank_correlation
 from ..head.predictions import predict
 from ..head.sample_store import HeadSamples
@@ -53,7 +54,7 @@ class Plan:
     """What is varied, and from which recipe."""
 
     base: HeadConfig
-    """The shipped recipe."""
+    """The paper's recipe."""
     thresholds: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
     """Labelling thresholds."""
     tokens: tuple[int, ...] = (500, 5_000, 50_000, 100_000)
@@ -61,14 +62,15 @@ class Plan:
     steps: tuple[int, ...] = (500, 1_750, 3_500, 7_000)
     """Training steps."""
     bce_weights: tuple[float, ...] = (0.3, 3.0)
-    """Weights of the cross-entropy in `bce+kl`, where a head has that option."""
+    """Further weights of the cross-entropy in `bce+kl`."""
     perturbed: int = 256
     """Number of held-out tokens whose patches are barred."""
 
 
-FULL_PLAN = Plan(base=FULL.head)
+_PAPER = FULL.heads["fastrm-paper"]
+FULL_PLAN = Plan(base=_PAPER)
 SMOKE_PLAN = Plan(
-    base=replace(FULL.head, steps=6, batch=8),
+    base=replace(_PAPER, steps=6, batch=8),
     thresholds=(0.3, 0.5),
     tokens=(4, 1_000_000),
     steps=(3, 6),
@@ -84,14 +86,17 @@ class Variant(NamedTuple):
     config: HeadConfig
 
 
-def variants_of(plan: Plan, available: int) -> dict[str, list[Variant]]:
-    """Return the variants of each ablation, with the shipped recipe among them. available: tokens to train on."""
+def variants_of(plan: Plan, available: int, *, has_attention: bool = False) -> dict[str, list[Variant]]:
+    """Return the variants of each ablation, with the paper's recipe among them.
+
+    available: tokens to train on. has_attention: whether the samples have attention rows, which FastRM+ reads.
+    """
     base = plan.base
     used = min(available, base.samples or available)
     thresholds = sorted({*plan.thresholds, base.labelling_threshold})
     tokens = sorted({*(size for size in plan.tokens if size < available), used, available})
     steps = sorted({*plan.steps, base.steps})
-    return {
+    variants = {
         "labelling threshold": [Variant(f"{at:g}", replace(base, labelling_threshold=at)) for at in thresholds],
         "tokens to train on": [
             Variant(_size_name(size, available), replace(base, samples=base.samples if size == used else size))
@@ -100,19 +105,18 @@ def variants_of(plan: Plan, available: int) -> dict[str, list[Variant]]:
         "training steps": [Variant(f"{number:,}", replace(base, steps=number)) for number in steps],
         "loss": _losses(base, plan.bce_weights),
     }
+    if has_attention:
+        features = {"last states": "states", "last states, attention": "attention"}
+        variants["features"] = [Variant(label, replace(base, features=read)) for label, read in features.items()]
+    return variants
 
 
 def _losses(base: HeadConfig, weights: tuple[float, ...]) -> list[Variant]:
-    """Return the losses, and `bce+kl` with other weights of the cross-entropy if heads have that option."""
-    usual = {field.name: field.default for field in fields(HeadConfig) if field.name == "bce_weight"}
-    variants = [Variant(loss, replace(base, loss=loss, **usual)) for loss in LOSSES]
-    for name, default in usual.items():
-        own = {getattr(base, name)} if base.loss == "bce+kl" else set()
-        variants += [
-            Variant(f"bce+kl, bce × {weight:g}", replace(base, loss="bce+kl", **{name: weight}))
-            for weight in sorted({*weights, *own} - {default})
-        ]
-    return variants
+    """Return the losses against maps, and `bce+kl` with other weights of the cross-entropy."""
+    losses: tuple[Loss, ...] = ("bce", "bce+kl", "kl")
+    both = replace(base, loss="bce+kl")
+    weighted = [Variant(f"bce+kl, bce × {weight:g}", replace(both, bce_weight=weight)) for weight in weights]
+    return [*(Variant(loss, replace(base, loss=loss)) for loss in losses), *weighted]
 
 
 def _size_name(size: int, available: int) -> str:
@@ -225,7 +229,7 @@ def trained(samples: Path, fingerprint: str, config: HeadConfig, heads: Path) ->
     facts = HeadFacts(
         hidden_size=store.hidden_size,
         stage=manifest["stage"],
-        teacher=manifest["method"],
+        teacher=store.teacher or TEACHERS["chefer"],
         labelling_threshold=config.labelling_threshold,
         model="patchlight-scenes",
         model_revision=manifest["modelRevision"],
@@ -274,7 +278,7 @@ def ablate(plan: Plan, model: Path, samples: Path, held_out: Path, scenes: Path,
         return {**judge.score(maps), "probabilities": judge.perturb(maps)}
 
     ablations = []
-    for name, variants in variants_of(plan, available).items():
+    for name, variants in variants_of(plan, available, has_attention="attention" in store.columns).items():
         rows = []
         for label, config in variants:
             print(f"{name}: {label}", flush=True)
@@ -285,7 +289,7 @@ def ablate(plan: Plan, model: Path, samples: Path, held_out: Path, scenes: Path,
             rows.append(
                 {
                     "label": label,
-                    "isShipped": config == plan.base,
+                    "isPaper": config == plan.base,
                     "tokens": min(available, config.samples or available),
                     "steps": config.steps,
                     "threshold": scores["threshold"],
@@ -327,7 +331,7 @@ def _table(ablation: Mapping[str, Any]) -> dict[str, Any]:
         "columns": [ablation["name"], "classification threshold", *measures.values()],
         "rows": [
             [
-                f"{row['label']} (shipped)" if row["isShipped"] else row["label"],
+                f"{row['label']} (the paper's)" if row["isPaper"] else row["label"],
                 f"{row['threshold']:.2f}",
                 *(_shown(row[key]) for key in measures),
             ]
