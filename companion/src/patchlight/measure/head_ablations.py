@@ -224,7 +224,7 @@ def trained(samples: Path, fingerprint: str, config: HeadConfig, heads: Path) ->
     """
     folder = heads / digest({**asdict(config), "samples (SHA-256)": fingerprint})
     if (folder / FACTS_FILE).exists():
-        return FastRM.from_pretrained(folder)
+        return FastRM.from_pretrained(folder, attention=True)
     store, manifest = HeadSamples(samples), read_manifest(samples)
     facts = HeadFacts(
         hidden_size=store.hidden_size,
