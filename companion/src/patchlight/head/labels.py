@@ -1,12 +1,12 @@
 """Training labels for a FastRM head: the relevancy of each patch, and of each text token of the prompt, to each answer
 token, for a model of any family, by one of four teachers.
 
-chefer            exact Chefer relevancy: a backward pass per token. The default, and the FastRM paper's in name.
-chefer-incremental  what lvlm-interpret computes, so most likely what the paper's heads learned.
-attention         the last layer's attention, averaged over heads: one forward pass, no gradient. A weak baseline.
-ablation          the fall of the token's log-probability when regions of the image are barred (`ablation.py`): 33 forward
-                  passes, no gradient and no attention weights. It measures what the answer depends on, and says nothing
-                  about the prompt's words.
+chefer              exact Chefer relevancy, the default: a forward pass, then a backward pass per token.
+chefer-incremental  Chefer relevancy as lvlm-interpret computes it, most likely the teacher of the FastRM paper's heads.
+attention           the last layer's attention, averaged over heads: one forward pass, no gradient. A weak baseline.
+ablation            the fall of the token's log-probability when regions of the image are barred (`ablation.py`): 33
+                    forward passes, no gradient and no attention weights. It measures what the answer depends on, and
+                    says nothing about the prompt's words.
 """
 
 from collections.abc import Sequence

@@ -49,6 +49,7 @@ RANDOM = "random maps"
 STEPS = 11
 FIGURES = ("pointing", "IoU", "mass", "LDS", "deletion")
 _MOST_OTHER = 0.02
+"""Share of tokens that may differ from the model's own."""
 # Fields of a manifest in which folders of the same questions may differ.
 _OF_TEACHER = {"teacher", "method", "autocast"}
 
@@ -176,7 +177,7 @@ def measure_effects(
     model, pieces = load_model(model_folder), prompt_pieces(AutoTokenizer.from_pretrained(model_folder))
     lds = {name: torch.full((len(held.token),), torch.nan, dtype=torch.float64) for name in held.maps}
     deletion: dict[str, list[torch.Tensor]] = {name: [] for name in held.maps}
-    scenes, features, other = [], {}, 0
+    scenes, features, tokens, other = [], {}, 0, 0
     for number in tqdm(held.question.unique().tolist()[:answers], desc="bar patches", unit="answer"):
         rows = (held.question == number).nonzero()[:, 0]
         item = questions[number]
@@ -189,7 +190,7 @@ def measure_effects(
         drawn = region_masks([FRAME], mask_seed(b"fresh", str((seed, number)).encode()), count=masks)
         measured = ablate(*sequence, drawn)
         is_own = measured.likeliest == sequence.ids
-        other += int((~is_own).sum())
+        tokens, other = tokens + len(rows), other + int((~is_own).sum())
         has_falls = has_effect(measured.ablation.deltas) & is_own
         for name, maps in held.maps.items():
             lds[name][rows[has_falls]] = lds_of(maps[rows], drawn, measured.ablation.deltas)[has_falls]
@@ -199,7 +200,7 @@ def measure_effects(
             deletion[name].append(area)
         scenes.append(item.scene)
     # Two tokens may be so equally likely that rounding decides.
-    if other > _MOST_OTHER * len(held.token):
+    if other > _MOST_OTHER * tokens:
         raise ValueError(
             f"the model gives {other} other tokens than the samples: pass the model that they were made with"
         )
