@@ -121,7 +121,7 @@ test('ablations are charts that can be read by keyboard, with their numbers as a
   await page.route('**/report/ablations.json', (route) => route.fulfill({ json: exampleAblations }));
   await openWithoutModel(page, '/?view=trust');
   const figure = figureOf(page, 'Labelling threshold');
-  await expect(figure.locator('.chart-note')).toContainText('Shipped: 0.3. F1 0.57 (0.55–0.60)');
+  await expect(figure.locator('.chart-note')).toContainText('The paper’s: 0.3. F1 0.57 (0.55–0.60)');
   const slider = figure.getByRole('slider', { name: 'Read Labelling threshold at' });
   await slider.focus();
   await slider.press('Home');

@@ -80,11 +80,11 @@ const measuredHeading = (figures) =>
  * @param {Figure & { goal: string }} figure
  */
 export function isMet({ label, value, interval, goal }) {
-  const [sign, bound, ...rest] = goal.split(' ');
-  const limit = Number(bound);
-  if ((sign !== '>=' && sign !== '<=') || bound === undefined || Number.isNaN(limit) || rest.length > 0)
-    throw new Error(`the goal "${goal}" of "${label}" is not such as ">= 0.8" or "<= 10"`);
+  const match = /^(>=|<=) (\d+(?:\.\d+)?(?:e-?\d+)?)$/.exec(goal);
+  if (match === null) throw new Error(`the goal "${goal}" of "${label}" is not such as ">= 0.8" or "<= 10"`);
   if (typeof value === 'string') throw new Error(`"${label}" has a goal, but its value is text: "${value}"`);
+  const [, sign, bound] = match;
+  const limit = Number(bound);
   const [low, high] = interval ?? [value, value];
   return sign === '>=' ? low >= limit : high <= limit;
 }

@@ -16,7 +16,7 @@ const row = z.object({
   spearman: z.nullable(estimate),
   /** Share of words not in the question whose highest patch is on the object. */
   pointing: z.nullable(estimate),
-  /** Mean probability of the answer's tokens while the highest 20 % of the patches are barred; less is better. */
+  /** Mean probability of the answer's tokens, over 0 to 20 % of the patches barred, highest first; less is better. */
   area: z.nullable(estimate),
   areaOverRandom: z.nullable(estimate),
   areaOverChefer: z.nullable(estimate),

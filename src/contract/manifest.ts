@@ -39,7 +39,7 @@ const prompt = z.object({
   unkTokenId: tokenId,
   /** Tokens in the vocabulary that never occurred in training, so the model does not know them. */
   neverSeen: z.array(z.string()),
-  /** Words that the model does not know, and its own words with exactly the same meaning; keys are in lower case. */
+  /** Words that the model does not know, and its own words that mean the same about its images; keys are in lower case. */
   synonyms: z.record(z.string(), z.string()),
   maxQuestionTokens: count,
   maxNewTokens: count,

@@ -82,7 +82,7 @@ export const methods: Readonly<Record<MethodId, MethodFacts>> = {
     values: 'probability',
     words: 'none',
     description:
-      'The same architecture trained exactly by the paper’s recipe, binary cross-entropy on labels, to compare it with FastRM.',
+      'The same architecture trained with the paper’s loss, binary cross-entropy on labels, to compare it with FastRM.',
     paper: 'Ben Melech Stan et al. 2024',
   },
   'fastrm-plus': {

@@ -64,15 +64,16 @@ export function createModelHandlers(): Handlers<ModelProtocol> {
       }
     },
 
-    headMaps: (request, { handOver }) =>
-      turns.run(async () => {
-        const ensureHead = otherHeads.get(request.method);
-        if (ensureHead === undefined) throw new Error('states arrived before the model was loaded');
-        const { head } = await ensureHead();
-        const maps = await otherHeadMaps(head, request);
-        handOver(maps.values.buffer);
-        return maps;
-      }),
+    async headMaps(request, { handOver }) {
+      // Wait for a load in progress. The head's files are fetched outside a turn, so that questions need not wait.
+      await turns.run(async () => {});
+      const ensureHead = otherHeads.get(request.method);
+      if (ensureHead === undefined) throw new Error('states arrived before the model was loaded');
+      const { head } = await ensureHead();
+      const maps = await turns.run(() => otherHeadMaps(head, request));
+      handOver(maps.values.buffer);
+      return maps;
+    },
   };
 }
 

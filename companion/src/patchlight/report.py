@@ -43,7 +43,7 @@ def is_met(goal: str, value: float, interval: Sequence[float] | None = None) -> 
     Raises ValueError unless the goal is ">= " or "<= " and a number.
     """
     low, high = interval or (value, value)
-    match = re.fullmatch(r"(>=|<=) (\d[\d.]*(?:e-?\d+)?)", goal)
+    match = re.fullmatch(r"(>=|<=) (\d+(?:\.\d+)?(?:e-?\d+)?)", goal)
     if match is None:
         raise ValueError(f'the goal {goal!r} is not such as ">= 0.8" or "<= 10"')
     return low >= float(match[2]) if match[1] == ">=" else high <= float(match[2])

@@ -143,7 +143,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
     inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     out = tmp_path / "head"
-    command = words(inputs, "--steps", "120", "--out", str(out))
+    command = words(inputs, "--steps", "200", "--out", str(out))
 
     def kill(place: str, at: int, workers: int) -> None:
         script = [sys.executable, "-c", KILLED, place, str(at), *command, "--workers", str(workers)]

@@ -108,7 +108,10 @@ def test_a_head_with_attention_rows_learns_what_they_say(tmp_path: Path):
         tensors["relevancy"] = (maps / maps.amax(1, keepdim=True)).half()
         tensors["attention"] = torch.stack([maps, noise], 1).half() / maps.shape[1]
         save_file(tensors, path)
-    samples, config = HeadSamples(tmp_path / "samples"), HeadConfig(steps=100, batch=64, learning_rate=3e-2)
+    samples, config = (
+        HeadSamples(tmp_path / "samples", attention=True),
+        HeadConfig(steps=100, batch=64, learning_rate=3e-2),
+    )
     held, f1 = split_tokens(samples, config).held, {}
     for features in ("states", "attention"):
         options = replace(config, features=features)
@@ -118,6 +121,16 @@ def test_a_head_with_attention_rows_learns_what_they_say(tmp_path: Path):
     assert f1["attention"] > f1["states"] + 0.2
     weight = FastRM.from_pretrained(tmp_path / "attention", attention=True).state_dict()["attention.weight"]
     assert weight[0] > 3 * weight[1].abs()
+
+
+def test_shards_with_and_without_attention_rows_do_not_mix(tmp_path: Path):
+    write_samples(tmp_path / "samples", ragged=False)
+    path = tmp_path / "samples" / "00001.safetensors"
+    tensors = load_file(path)
+    save_file({**tensors, "attention": torch.zeros(*tensors["relevancy"].shape[:1], 2, 9).half()}, path)
+    assert "attention" not in HeadSamples(tmp_path / "samples").columns
+    with pytest.raises(ValueError, match="samples mixes shards with and without attention: collect the samples again"):
+        HeadSamples(tmp_path / "samples", attention=True)
 
 
 def test_samples_without_attention_rows_cannot_train_a_head_that_reads_them(tmp_path: Path):
@@ -266,9 +279,9 @@ def test_a_head_without_a_level_is_calibrated(tmp_path: Path):
 
 
 class OptimizerSteps:
-    """Counts the optimiser's steps, and interrupts the training once, before a given one is taken."""
+    """Counts the optimiser's steps, and interrupts the training once, before a given one is taken, if any."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, *, interrupted_at: int):
+    def __init__(self, patch: pytest.MonkeyPatch, *, interrupted_at: int = 0):
         self.count = 0
         self._left, self._take = interrupted_at, torch.optim.Adam.step
         patch.setattr(torch.optim.Adam, "step", lambda *arguments: self._step(*arguments))
@@ -307,6 +320,16 @@ def test_a_checkpoint_with_other_options_is_refused(tmp_path: Path, monkeypatch:
     other = HeadConfig(**{**vars(SMALL), "learning_rate": 1e-3})
     with pytest.raises(ValueError, match=r"learning_rate: 0\.01, now 0\.001"):
         train_head(samples, tmp_path / "head", FACTS, other)
+    # A checkpoint from before these options existed is continued.
+    checkpoint = tmp_path / "head" / "training" / "checkpoint.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    assert 0 < state["step"] < SMALL.steps
+    for name in ("features", "bce_weight"):
+        del state["options"][name]
+    torch.save(state, checkpoint)
+    steps = OptimizerSteps(monkeypatch)
+    train_head(samples, tmp_path / "head", FACTS, SMALL, keep_failed=True)
+    assert steps.count == SMALL.steps - state["step"]
 
 
 def failing_after(function: Any, calls: int) -> Any:

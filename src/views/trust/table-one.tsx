@@ -26,7 +26,7 @@ export function TableOne({ report, model }: { readonly report: HeadReport; reado
         otherwise. In brackets: 95 % intervals over scenes. {report.title}.
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: in a narrow window, it scrolls sideways by keyboard */}
-      <section className="figures-scroll" tabIndex={0} aria-labelledby="table-one">
+      <section className="figures-scroll" tabIndex={0} aria-label="Rows of Table 1">
         <table>
           <thead>
             <tr>

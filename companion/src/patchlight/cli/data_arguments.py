@@ -92,7 +92,7 @@ def add_loss(group: "argparse._ActionsContainer", default: str) -> None:
         "--bce-weight",
         type=float,
         default=1.0,
-        help="what bce+kl multiplies its cross-entropy by (default: %(default)s)",
+        help="what --loss bce+kl multiplies its cross-entropy by; other losses ignore it (default: %(default)s)",
     )
 
 

@@ -365,16 +365,20 @@ class Build:
             + (f"{history.read_text().strip()}\n\n" if history.exists() else "")
             + (
                 f"Then {training['head']['tokens']} answer tokens of {training['head']['questions']} questions were "
-                "explained with exact Chefer relevancy (the model's own greedy answers, labelling threshold 0.3, matrix "
-                f"products in {FastRM.from_pretrained(self.head_folder).facts.label_precision or 'an unknown format'}), and "
-                "the FastRM head was trained on them: Adam, batch size 128, "
-                f"{training['head']['steps']} steps, learning rate {training['head']['learning_rate']} (the paper's "
-                "2e-5 is for d = 4096), cosine decay. Its text output was trained in the same way, but with a KL "
-                f"divergence added to the loss, on {training['text']['tokens']} answer tokens of {training['text']['questions']} "
-                "questions. The classification threshold was chosen on half of the held-out "
-                "scenes and evaluated on the other half. The questions of the page's recorded examples were chosen "
-                "before the model answered them; the example that opens the page was chosen for a map that is easy to "
-                "read."
+                "explained with exact Chefer relevancy (the model's own greedy answers, matrix products in "
+                f"{FastRM.from_pretrained(self.head_folder).facts.label_precision or 'an unknown format'}), and three heads "
+                "were trained on them, each with Adam, batch size 128, "
+                f"{training['head']['steps']} steps and cosine decay from a learning rate of "
+                f"{training['head']['learning_rate']} (the paper's 2e-5 is for d = 4096). FastRM learns the teacher's "
+                f"distribution over the patches ({self.size.heads['fastrm'].loss}), and a scale and an offset, fitted on "
+                "held-out tokens, make its values probabilities. `fastrm-paper` has the paper's loss, binary cross-entropy "
+                "on labels at 0.3 of each map's maximum. FastRM+ also reads the token's attention over the patches in all "
+                "layers and heads, so it needs more than last hidden states. FastRM's text output was trained with "
+                f"`{self.size.text.loss}`, on {training['text']['tokens']} answer tokens of "
+                f"{training['text']['questions']} questions. Recipes and classification thresholds were chosen on test "
+                "scenes; the reports are about other scenes, on which nothing was chosen. The questions of the page's "
+                "recorded examples were chosen before the model answered them; the example that opens the page was chosen "
+                "for a map that is easy to read."
             ),
         )
 

@@ -69,7 +69,7 @@ class CollectConfig:
         fields = asdict(self)
         if self.teacher == "chefer":
             del fields["teacher"]
-        return {**fields, "method": "chefer-exact" if self.teacher == "chefer" else self.teacher}
+        return {**fields, "hasAttention": True, "method": "chefer-exact" if self.teacher == "chefer" else self.teacher}
 
 
 class ExplainedAnswer(NamedTuple):

@@ -35,7 +35,7 @@ class HeldOut(NamedTuple):
 
 def read_held_out(folder: Path, pool: SceneSource) -> HeldOut:
     """Read held-out samples; `pool` has their scenes."""
-    samples = HeadSamples(folder)
+    samples = HeadSamples(folder, attention=True)
     rows = token_rows(samples)
     columns = {name: samples.columns[name][rows] for name in ("scene", "target", "found")}
     objects = torch.stack(

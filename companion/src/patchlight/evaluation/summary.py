@@ -248,7 +248,7 @@ def _ratios(used: pa.Table, threshold: float) -> dict[str, Ratio]:
 
 
 def _intervals(rows: pa.Table, ratios: Mapping[str, Ratio]) -> dict[str, list[float] | None]:
-    """Return the 95 % interval of each ratio over the rows, from resampled images; None for less than two images."""
+    """Return the 95 % interval of each ratio over the rows, from resampled images; None for fewer than two images."""
     images = np.array(rows["imagePath"].to_pylist())
     if len(np.unique(images)) < 2:
         return {f"{name}Interval": None for name in ratios}

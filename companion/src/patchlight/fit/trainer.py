@@ -171,7 +171,10 @@ class Trainer:
             return False
         self.step, self._falls_at, self._since_best = state["step"], state["falls_at"], state["since_best"]
         self.first_loss, self.loss = state["losses"]
-        self.best = None if state["best"] is None else Measured(*state["best"])
+        # Checkpoints from before heads were calibrated lack scale and offset; such a head is measured again.
+        is_calibrated = state["best"] is not None and len(state["best"]) == len(Measured._fields)
+        is_level = self.options.loss not in WITHOUT_LEVEL
+        self.best = Measured(*state["best"]) if state["best"] is not None and (is_calibrated or is_level) else None
         self._best_weights = state["best_weights"]
         self.head.load_state_dict(state["head"])
         self._optimizer.load_state_dict(state["optimizer"])

@@ -111,7 +111,9 @@ def label_answer(
         raise ValueError(f"the answers of this model cannot be labelled with {TEACHERS[teacher]}: {reason}")
     call = call_of(model, family.decoder(model), extend(reading, answer_ids), teacher)
     positions = torch.arange(len(ids)) + reading.inputs["input_ids"].shape[1] - 1
-    seed = mask_seed(*(_content(reading.inputs[name]) for name in sorted(reading.inputs)), _content(ids))
+    seed = 0
+    if teacher == "ablation":
+        seed = mask_seed(*(_content(reading.inputs[name]) for name in sorted(reading.inputs)), _content(ids))
     labels = label_columns(
         call, positions, ids, reading.patch_columns, reading.frames, teacher=teacher, seed=seed, autocast=autocast
     )

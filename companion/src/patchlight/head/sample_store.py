@@ -168,7 +168,7 @@ class HeadSamples:
     output: what the maps are over. With "text", a prompt takes the place of an image and its text tokens that of the
     patches: in `columns`, `patches`, `relevancy` and `picture_states`.
 
-    columns: tensors `[t, ...]`, one row per token. Patch states are kept in memory if they take at most HOLD_BYTES and
+    columns: tensors `[t, ...]`, one row per token; the large column `attention` only if that is asked for. Patch states are kept in memory if they take at most HOLD_BYTES and
     otherwise read from the shards on demand; `hold` overrides that choice. `missing` names the shards that are not
     there, if `allow_missing` permits any. teacher: what labelled the samples; None if no shard says it. Raises
     ValueError if the folder has no shards, lacks some, or has a damaged one, if its shards have different teachers, if it
@@ -178,10 +178,16 @@ class HeadSamples:
     HOLD_BYTES = 8 << 30
 
     def __init__(
-        self, folder: Path, *, output: Output = "patches", hold: bool | None = None, allow_missing: bool = False
+        self,
+        folder: Path,
+        *,
+        output: Output = "patches",
+        hold: bool | None = None,
+        allow_missing: bool = False,
+        attention: bool = False,
     ):
         paths, self.missing = _shard_paths(folder, allow_missing)
-        self._load(paths, output, hold)
+        self._load(paths, output, hold, attention=attention)
 
     @classmethod
     def of_files(cls, paths: Sequence[Path], *, output: Output = "patches", hold: bool | None = None) -> "HeadSamples":
@@ -200,7 +206,7 @@ class HeadSamples:
         """Give up the states that are in memory. Later ones are read from the shards."""
         self._held = None
 
-    def _load(self, paths: Sequence[Path], output: Output, hold: bool | None) -> None:
+    def _load(self, paths: Sequence[Path], output: Output, hold: bool | None, *, attention: bool = False) -> None:
         columns: dict[str, list[torch.Tensor]] = {}
         counts, relevancy, ids = [], [], []
         self._sources: list[tuple[_Images, int]] = []
@@ -225,7 +231,8 @@ class HeadSamples:
                 shape = states.get_shape()
                 block = len(shape) == 3
                 patches = torch.full((shape[0],), shape[1]) if block else file.get_tensor(names_of.lengths)
-                part = {name: file.get_tensor(name) for name in names - _NO_COLUMNS}
+                left_out = _NO_COLUMNS if attention else _NO_COLUMNS | {"attention"}
+                part = {name: file.get_tensor(name) for name in names - left_out}
                 part.setdefault("reproduced", torch.ones(len(part["token"]), dtype=torch.bool))
                 part["image"] = file.get_tensor(names_of.place) + images
                 part["peak"] = file.get_tensor(names_of.peak)
@@ -249,6 +256,13 @@ class HeadSamples:
             raise ValueError(f"{folder} has no answer tokens: every answer is empty or was skipped")
         self.teacher = _only_teacher(teachers)
         self.columns = {name: torch.cat(parts) for name, parts in columns.items()}
+        if partial := sorted(
+            name for name, column in self.columns.items() if len(column) != len(self.columns["token"])
+        ):
+            raise ValueError(
+                f"{paths[0].parent} mixes shards with and without {', '.join(partial)}: collect the samples again in "
+                "another folder"
+            )
         self._masks = torch.cat(masks) if masks else None
         self._mask_patches = torch.cat(mask_patches) if masks else torch.zeros(0, dtype=torch.long)
         self.patches = torch.cat(counts)
@@ -345,7 +359,7 @@ def attention_rows(samples: HeadSamples) -> int:
     attention = samples.columns.get("attention")
     if attention is None:
         raise ValueError(
-            "these samples have no attention rows, which FastRM+ reads: collect them with a source of them"
+            "these samples have no attention rows, which FastRM+ reads: only those of the embedded model do (its pipeline's step `samples`)"
         )
     return attention.shape[1]
 

@@ -161,9 +161,12 @@ def train_head(
     was made with another config or other samples. Raises TrainingFailed if the loss is not finite, or if the head is no better
     than a constant map.
     """
-    samples = samples if isinstance(samples, HeadSamples) else HeadSamples(samples)
+    if not isinstance(samples, HeadSamples):
+        samples = HeadSamples(samples, attention=config.features == "attention")
     if samples.hidden_size != facts.hidden_size:
         raise ValueError(f"the samples have hidden size {samples.hidden_size}, the facts have {facts.hidden_size}")
+    if open_text is not None and (config.features == "attention" or config.loss == "pearson"):
+        raise ValueError("a text output cannot be trained on attention rows or by pearson: both are about patches")
     if samples.teacher not in (None, facts.teacher):
         raise ValueError(f"the samples' teacher is {samples.teacher!r}, that of the facts {facts.teacher!r}")
     check_loss(config.loss, has_masks=samples.has_masks)
@@ -370,8 +373,8 @@ class _Run:
             state: dict[str, Any] = torch.load(self._path, weights_only=True, map_location="cpu")
         except Exception as error:  # torch raises several unrelated types for damaged files
             raise ValueError(f"{self._path} is damaged ({error}): delete it to train from the start") from None
-        # Checkpoints from before the cross-entropy had a weight were made with 1.
-        old, new = {"bce_weight": 1.0, **state["options"]}, self._options
+        # Checkpoints from before these options existed were made with these values.
+        old, new = {"bce_weight": 1.0, "features": "states", **state["options"]}, self._options
         if old != new:
             shown = "; ".join(
                 f"{name}: {old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]

@@ -225,7 +225,8 @@ def trained(samples: Path, fingerprint: str, config: HeadConfig, heads: Path) ->
     folder = heads / digest({**asdict(config), "samples (SHA-256)": fingerprint})
     if (folder / FACTS_FILE).exists():
         return FastRM.from_pretrained(folder, attention=True)
-    store, manifest = HeadSamples(samples), read_manifest(samples)
+    store = HeadSamples(samples, attention=config.features == "attention")
+    manifest = read_manifest(samples)
     facts = HeadFacts(
         hidden_size=store.hidden_size,
         stage=manifest["stage"],
@@ -250,7 +251,7 @@ def ablate(plan: Plan, model: Path, samples: Path, held_out: Path, scenes: Path,
             raise ValueError(
                 f"the {name} are those of the model {manifest['modelRevision']}, {model} is {revision}: use the same"
             )
-    store = HeadSamples(samples, hold=False)
+    store = HeadSamples(samples, hold=False, attention=True)
     fingerprint, available = store.fingerprint(), len(split_tokens(store, replace(plan.base, samples=None)).training)
     of_held_out = manifests["held-out"]
     pool = ScenePool(scenes, of_held_out["split"], of_held_out["first_scene"] + of_held_out["scenes"])

@@ -36,7 +36,7 @@ class AskedQuestion(NamedTuple):
 
 
 class QuestionWords(NamedTuple):
-    """synonyms: words in lower case that the model does not know, and its own words with exactly the same meaning.
+    """synonyms: words in lower case that the model does not know, and its own words that mean the same about its images.
 
     never_seen: tokens of the vocabulary that training never used.
     """

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from patchlight.embedded.browser.other_heads import export_other_heads
 from patchlight.head.export import write_browser_files
@@ -54,6 +55,14 @@ def probabilities(out: Path, entry: dict, queries: torch.Tensor, patches: torch.
 def states() -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(5)
     return torch.randn(TOKENS, D), torch.randn(PATCHES, D)
+
+
+def test_heads_of_other_weights_are_refused(tmp_path: Path):
+    hf = tmp_path / "hf"
+    save_head(hf / "fastrm-paper", seed=1, facts=replace(FACTS, model_weights="0" * 64))
+    save_file({"weight": torch.ones(1)}, hf / "model.safetensors")
+    with pytest.raises(ValueError, match="fastrm-paper was trained on other weights than those in"):
+        export(hf, tmp_path / "out")
 
 
 def test_a_model_without_other_heads_has_no_entries(tmp_path: Path):

@@ -1,6 +1,6 @@
 """Exports the heads that a model has besides its main one, each in a folder of its own next to it.
 
-fastrm-paper  the same architecture, trained exactly by the paper's recipe
+fastrm-paper  the same architecture, trained with the paper's loss
 fastrm-plus   FastRM+, which also reads attention. Its graph has `attention_logits` [T, P] as another input: the reader
               reduces a token's attention rows to what `AttentionFeatures` adds to the logits, with the weights and the
               epsilon that the manifest has.
@@ -18,6 +18,7 @@ import torch
 from ...head.export import head_facts, head_revision
 from ...head.fastrm import ATTENTION_EPSILON, FACTS_FILE, AttentionFeatures, FastRM
 from ...head.folded import BLOB_FILE, GRAPH_FILE, fold, write_head_weights, write_map_graph
+from ...models.model_files import weight_files, weights_identity
 
 PAPER, PLUS = "fastrm-paper", "fastrm-plus"
 OTHER_HEADS = (PAPER, PLUS)
@@ -34,6 +35,7 @@ def read_plus_head(hf_folder: Path) -> tuple[FastRM, AttentionFeatures] | None:
     head = FastRM.from_pretrained(folder, stage="post_norm", attention=True)
     if head.attention is None:
         raise ValueError(f"{folder} is not a FastRM+ head: it reads hidden states only")
+    _check_model(head, folder, hf_folder)
     return head, head.attention
 
 
@@ -50,6 +52,7 @@ def export_other_heads(hf_folder: Path, out_folder: Path, *, hidden_size: int, a
     entries: dict[str, Any] = {}
     if (hf_folder / PAPER / FACTS_FILE).is_file():
         paper = FastRM.from_pretrained(hf_folder / PAPER, stage="post_norm")
+        _check_model(paper, hf_folder / PAPER, hf_folder)
         entries[PAPER] = _export(PAPER, paper, hf_folder, out_folder, hidden_size)
     if (plus := read_plus_head(hf_folder)) is not None:
         head, attention = plus
@@ -61,6 +64,13 @@ def export_other_heads(hf_folder: Path, out_folder: Path, *, hidden_size: int, a
         entry = _export(PLUS, head, hf_folder, out_folder, hidden_size)
         entries[PLUS] = entry | {"attention": {"weights": weights, "epsilon": ATTENTION_EPSILON}}
     return entries
+
+
+def _check_model(head: FastRM, folder: Path, hf_folder: Path) -> None:
+    """Raise ValueError if a head was trained on other weights than the model's, as one left by an earlier build was."""
+    own = head.facts.model_weights
+    if own is not None and own != weights_identity(weight_files(hf_folder)):
+        raise ValueError(f"{folder} was trained on other weights than those in {hf_folder}: train it again")
 
 
 def _export(name: str, head: FastRM, hf_folder: Path, out_folder: Path, hidden_size: int) -> dict[str, Any]:

@@ -92,7 +92,8 @@ def train_stage(
     """Train one stage, resuming from `folder/<name>.pt` if it exists; append loss curves to `folder/<name>.jsonl`.
 
     An interruption loses at most `checkpoint_s` seconds of work, and a resumed run sees the same batches as an
-    uninterrupted one. Returns False if the stage was already complete.
+    uninterrupted one. Returns False if the stage was already complete. Raises ValueError if a checkpoint was made with
+    another config.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / f"{config.name}.pt"
@@ -101,6 +102,7 @@ def train_stage(
         module.to(device)
     optimizers = _optimizers(model, head, config)
     start = 0
+    _claim(folder, config)
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=device)
         model.load_state_dict(saved["model"])
@@ -110,7 +112,6 @@ def train_stage(
             return False
         for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
-    (folder / f"{config.name}.config.json").write_text(json.dumps(asdict(config), indent=1))
     if config.compiled:
         language_model(model).compile(dynamic=False)
         vision_tower(model).encoder.compile(dynamic=False)
@@ -168,6 +169,25 @@ def train_stage(
             saved_at = time.monotonic()
     curve.close()
     return True
+
+
+def _claim(folder: Path, config: StageConfig) -> None:
+    """Write the stage's config, or check that a checkpoint was made with the same one; the number of steps may differ.
+
+    Raises ValueError if it was made with another config.
+    """
+    path, wanted = folder / f"{config.name}.config.json", asdict(config)
+    if path.exists() and (folder / f"{config.name}.pt").exists():
+        found = json.loads(path.read_text())
+        differ = sorted(
+            name for name in {*found, *wanted} - {"steps", "compiled"} if found.get(name) != wanted.get(name)
+        )
+        if differ:
+            raise ValueError(
+                f"{folder / config.name}.pt was trained with another {', '.join(differ)}: delete {config.name}.* there to "
+                "train the stage again"
+            )
+    path.write_text(json.dumps(wanted, indent=1))
 
 
 def _optimizers(

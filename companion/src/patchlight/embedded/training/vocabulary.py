@@ -43,7 +43,6 @@ SYNONYMS = {
     "glossy": "shiny",
     "item": "object",
     "items": "objects",
-    "shapes": "objects",
     "globe": "sphere",
     "globes": "spheres",
     "orb": "sphere",
@@ -55,7 +54,7 @@ SYNONYMS = {
     "whats": "what is",
     "there's": "there is",
 }
-"""Words that the model was not trained on, and its own words with exactly the same meaning."""
+"""Words that the model was not trained on, and its own words that mean the same about its scenes."""
 _SUFFIXES = ("##s", "##lic")
 _SENTENCE_STARTS = (
     "What How Is Are There Do Count Describe The Yes No A An Which Where Does Can Tell I It This That".split()
