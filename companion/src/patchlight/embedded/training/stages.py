@@ -110,7 +110,8 @@ def train_stage(
         start = saved["step"]
         if start >= config.steps:
             return False
-        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
+        # None if the stage was handed over by another machine.
+        for optimizer, state in zip(optimizers, saved["optimizers"] or (), strict=bool(saved["optimizers"])):
             optimizer.load_state_dict(state)
     if config.compiled:
         language_model(model).compile(dynamic=False)
