@@ -12,7 +12,7 @@ import pytest
 
 from patchlight.cli import main as cli
 from patchlight.embedded import pipeline
-from patchlight.measure import latency
+from patchlight.measure import latency, teachers
 from tests.helpers.paths import ROOT
 
 DOCUMENT = (ROOT / "docs" / "heads.md").read_text()
@@ -40,9 +40,12 @@ def test_every_documented_command_is_valid(monkeypatch: pytest.MonkeyPatch):
     assert len(COMMANDS) >= 13
     for words in COMMANDS:
         index = next(k for k, word in enumerate(words) if "patchlight" in word)
-        run = {"patchlight.measure.latency": latency.main, "patchlight.embedded.pipeline": pipeline.main}.get(
-            words[index], cli.main
-        )
+        modules = {
+            "patchlight.measure.latency": latency.main,
+            "patchlight.measure.teachers": teachers.main,
+            "patchlight.embedded.pipeline": pipeline.main,
+        }
+        run = modules.get(words[index], cli.main)
         with pytest.raises(Parsed):
             run(words[index + 1 :])
 

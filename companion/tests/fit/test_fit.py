@@ -210,7 +210,7 @@ def test_a_killed_fit_resumes_and_refuses_other_inputs(
     is_killed_in_text = False
     main(command)
     (of_text,) = steps.values()
-    assert of_text == list(range(20, 120))
+    assert of_text == list(range(20, 200))
     assert labels == []
 
 

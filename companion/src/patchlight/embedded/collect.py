@@ -22,7 +22,7 @@ from transformers import AutoTokenizer, LlavaForConditionalGeneration
 from ..head.ablation import Ablation, mask_seed
 from ..head.labels import TEACHER_NAMES, TEACHERS, Teacher, label_columns, without_itself
 from ..head.sample_store import shard_questions
-from ..head.shard_content import mask_tensors, prompt_tensors, scaled, teacher_metadata
+from ..head.shard_content import mask_tensors, prompt_tensors, scaled, shard_metadata
 from ..head.shards import Rank, ShardPlan
 from ..head.work_folder import claimed
 from ..methods.attention import attention_of_heads
@@ -302,5 +302,5 @@ def _collect_shard(model_folder: Path, pool_folder: Path, plan: ShardPlan, confi
     tensors["image_states"] = torch.stack([states[i] for i in scenes])
     tensors["question_count"] = torch.tensor(len(questions))
     tensors |= prompt_tensors(prompts, prompt_maps) | mask_tensors(ablations)
-    plan.write(shard, partial(save_file, tensors, metadata=dict(teacher_metadata(TEACHERS[config.teacher]))))
+    plan.write(shard, partial(save_file, tensors, metadata=shard_metadata(TEACHERS[config.teacher])))
     return len(tensors["token"])

@@ -70,6 +70,7 @@ _NO_COLUMNS = {
     *(name for names in _OUTPUTS.values() for name in names),
 }
 _UNNAMED_TEACHERS = (TEACHERS["chefer"], TEACHERS["chefer-incremental"])
+METADATA_KEY = "patchlight"
 _OPEN_SHARDS = 256
 _NAMED = 5  # file names in an error message
 
@@ -87,7 +88,14 @@ def shard_questions(path: Path) -> list[dict[str, Any]]:
     Raises ValueError if the file is damaged.
     """
     with _opened(path) as file:
-        return json.loads((file.metadata() or {}).get("questions", "[]"))
+        return _metadata(file)["questions"]
+
+
+def _metadata(file: Any) -> dict[str, Any]:
+    """Return the teacher and the questions of a shard; the teacher is None if it is not named, as in older shards."""
+    entries = file.metadata() or {}
+    older = {"teacher": None, "questions": json.loads(entries.get("questions", "[]"))}
+    return json.loads(entries[METADATA_KEY]) if METADATA_KEY in entries else older
 
 
 @contextmanager
@@ -222,7 +230,7 @@ class HeadSamples:
                 if "token" not in names:
                     questions += count
                     continue
-                teachers.setdefault((file.metadata() or {}).get("teacher", ""), path)
+                teachers.setdefault(_metadata(file)["teacher"] or "", path)
                 if names_of.states not in names:
                     raise ValueError(
                         f"{path} has no prompts: it was collected by an earlier version; collect the samples again"

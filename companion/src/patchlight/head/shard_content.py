@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from .ablation import Ablation
 from .answer_sample import SampleAnswer
+from .sample_store import METADATA_KEY
 
 
 class ShardContent:
@@ -80,7 +81,7 @@ class ShardContent:
         """Return the shard as the bytes of a safetensors file. Its metadata lists the questions in order: id and image,
         and answer and score or why the sample was skipped. It names the teacher, too.
         """
-        metadata = {"questions": json.dumps(self._questions, ensure_ascii=False), **teacher_metadata(self._teacher)}
+        metadata = shard_metadata(self._teacher, self._questions)
         tensors = {name: torch.cat(parts) for name, parts in self._columns.items()}
         if tensors:
             tensors["query_states"] = _storable(tensors["query_states"])
@@ -124,9 +125,11 @@ def mask_tensors(ablations: Sequence[Ablation]) -> dict[str, torch.Tensor]:
     }
 
 
-def teacher_metadata(teacher: str | None) -> Mapping[str, str]:
-    """Return the entry of a shard's metadata that names its teacher."""
-    return {} if teacher is None else {"teacher": teacher}
+def shard_metadata(teacher: str | None, questions: Sequence[Mapping[str, Any]] = ()) -> dict[str, str]:
+    """Return a shard's metadata. It is a single entry, because safetensors writes several in a random order, and the
+    same samples should always give the same bytes.
+    """
+    return {METADATA_KEY: json.dumps({"teacher": teacher, "questions": questions}, ensure_ascii=False)}
 
 
 def _storable(states: torch.Tensor) -> torch.Tensor:

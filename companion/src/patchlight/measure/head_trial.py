@@ -103,7 +103,11 @@ def train_variant(variant: Variant, samples: HeadSamples, judged: HeldOut, work:
         picture_tokens=variant.picture_tokens,
     )
     facts = HeadFacts(
-        hidden_size=samples.hidden_size, stage="post_norm", teacher="trial", model="trial", model_revision="0"
+        hidden_size=samples.hidden_size,
+        stage="post_norm",
+        teacher=samples.teacher or "trial",
+        model="trial",
+        model_revision="0",
     )
     head, *_ = train_head(samples, folder / "head", facts, config, overwrite=True, keep_failed=True)
     write_json(folder / "scores.json", {**asdict(variant), "scores": score(head, judged)})
