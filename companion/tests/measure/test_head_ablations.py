@@ -13,6 +13,7 @@ from patchlight.embedded.perturbation import Perturbation
 from patchlight.embedded.training.model import load_model
 from patchlight.embedded.world.pool import ScenePool
 from patchlight.head import training
+from patchlight.head.scores import HeadCounts
 from patchlight.measure.head_ablations import FULL_PLAN, Judge, main, variants_of
 from tests.helpers.paths import EMBEDDED
 
@@ -44,10 +45,10 @@ def test_an_interrupted_run_resumes_and_a_finished_one_computes_nothing(
     words = options(collected, tmp_path)
     recorded = training._Run._record
 
-    def interrupt(run: training._Run, counts: object) -> dict[str, float]:
+    def interrupt(run: training._Run, counts: HeadCounts) -> dict[str, float]:
         if run._config.labelling_threshold == 0.5:
             raise KeyboardInterrupt
-        return recorded(run, counts)  # type: ignore[arg-type]
+        return recorded(run, counts)
 
     with monkeypatch.context() as patched:
         patched.setattr(training._Run, "_record", interrupt)

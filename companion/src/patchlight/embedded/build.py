@@ -140,8 +140,7 @@ class Build:
         place = [stage.name for stage in self.size.stages].index(name)
         stage = self.size.stages[place]
         model, head = self.untrained(stage), AlignmentHead(192, self.tokenizer)
-        # A stage that was begun elsewhere and handed over needs no earlier one.
-        if place and not (self.work / "training" / f"{name}.pt").exists():
+        if place:
             file = self.work / "training" / f"{self.size.stages[place - 1].name}.pt"
             before = torch.load(file, weights_only=True, map_location="cpu")
             model.load_state_dict(deepened(before["model"], model))

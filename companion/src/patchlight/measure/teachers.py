@@ -81,8 +81,8 @@ class Held(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """What barring patches does to answers. lds: correlation per token `[t]` by name, NaN where nothing was measured.
-    deletion: area per answer `[a]` by name. answer_scenes `[a]`.
+    """Scores of maps by barring patches, by the name of the maps. lds: correlation per token `[t]`, NaN where unmeasured.
+    deletion: area per answer `[a]`. answer_scenes `[a]`: the answers' scenes.
     """
 
     lds: Mapping[str, torch.Tensor]

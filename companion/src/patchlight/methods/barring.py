@@ -22,7 +22,7 @@ from ..models.language_model import decoder_arguments
 from .attention_hooks.decoder_call import DecoderCall
 
 MOST_COLUMNS = 8192
-"""Columns in one pass. At LLaVA-1.5-7B's size, a pass of 8,192 columns takes about 1 GB beside the weights."""
+"""Most columns in one pass, of all sequences of a batch together; a batch that does not fit in memory is halved."""
 
 
 class BarredPasses(NamedTuple):

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 
 from patchlight.embedded.build_size import SMOKE
 from patchlight.embedded.training.depth import deepened
-from patchlight.embedded.training.handover import main, unpack
 from patchlight.embedded.training.model import build_model
 from patchlight.embedded.training.packed_forward import answer_loss, encode_patches, text_states
 from patchlight.embedded.training.packing import IGNORED, PATCHES, PackedBatch, pack_scenes
@@ -79,23 +78,6 @@ def test_an_interrupted_stage_gives_the_same_weights(pool: ScenePool, tmp_path: 
     other = replace(LONG, learning_rate=1e-4, optimizer="adamw")
     with pytest.raises(ValueError, match=r"long.pt was trained with another learning_rate, optimizer: delete long\.\*"):
         train_stage(model, head, TOKENIZER, pool, other, tmp_path / "twice")
-
-
-def test_a_stage_goes_on_from_weights_that_were_handed_over(pool: ScenePool, tmp_path: Path):
-    model, head = build_model(TOKENIZER, vision_layers=3, text_layers=3), AlignmentHead(192, TOKENIZER)
-    train_stage(model, head, TOKENIZER, pool, replace(LONG, steps=1), tmp_path / "here")
-    main(["pack", str(tmp_path / "here/long.pt"), str(tmp_path / "repository/long.safetensors")])
-    main(["unpack", str(tmp_path / "repository/long.safetensors"), str(tmp_path / "there/long.pt")])
-    here, there = (torch.load(tmp_path / name / "long.pt", weights_only=True) for name in ("here", "there"))
-    assert there["step"] == 1
-    for part in ("model", "head"):
-        assert here[part].keys() == there[part].keys()
-        for name, value in here[part].items():
-            assert torch.equal(there[part][name], value.half().float()), name
-    assert train_stage(model, head, TOKENIZER, pool, replace(LONG, steps=2), tmp_path / "there")
-    assert not train_stage(model, head, TOKENIZER, pool, replace(LONG, steps=2), tmp_path / "there")
-    with pytest.raises(ValueError, match=r"long\.pt exists: delete it to start from"):
-        unpack(tmp_path / "repository/long.safetensors", tmp_path / "there/long.pt")
 
 
 def test_numbers_of_counts_have_their_weight(batch: PackedBatch):

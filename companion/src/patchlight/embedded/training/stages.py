@@ -71,7 +71,7 @@ class StageConfig:
     """Depth of each tower. A stage with more layers than the one before it copies the middle ones (`depth.py`)."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """`muon` uses Muon (Jordan et al., 2024) for the weight matrices of both towers and the projector, and AdamW for all
-    other parameters. A step takes 3 % longer.
+    other parameters.
     """
     compiled: bool = False
     """Fuse elementwise operations with torch.compile: 20 % faster on a CPU, after a minute of compilation."""
@@ -110,8 +110,7 @@ def train_stage(
         start = saved["step"]
         if start >= config.steps:
             return False
-        # None if the stage was handed over by another machine.
-        for optimizer, state in zip(optimizers, saved["optimizers"] or (), strict=bool(saved["optimizers"])):
+        for optimizer, state in zip(optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
     if config.compiled:
         language_model(model).compile(dynamic=False)
