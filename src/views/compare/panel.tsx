@@ -70,7 +70,7 @@ export function Panel({ shown, image, method, at, drawing, onMethod, onMove, onR
             />
           </>
         ) : (
-          drawing.kind === 'none' && <p className="panel-none">{drawing.reason ?? noMapYet(shown)}</p>
+          drawing.kind === 'none' && <p className="panel-none">{drawing.reason ?? noMap(shown, method)}</p>
         )}
       </ZoomStage>
       <PanelReadout values={map?.values} grid={placement.grid} formatPatch={formatPatch} />
@@ -89,9 +89,11 @@ export function Panel({ shown, image, method, at, drawing, onMethod, onMove, onR
   );
 }
 
-function noMapYet({ selected, run }: ShownComparison): string {
+function noMap({ selected, run, offers }: ShownComparison, method: MethodId): string {
   if (run.tokens.length === 0) return 'No words yet';
-  return selected.length === 1 ? 'No map for this token yet' : 'No maps for these tokens yet';
+  const none = selected.length === 1 ? 'No map for this token' : 'No maps for these tokens';
+  const mayCome = run.end === undefined || offers.some((offer) => offer.method === method && offer.canExplain);
+  return mayCome ? `${none} yet` : none;
 }
 
 /** Stays focusable when disabled, so that moving a panel to the end of the row does not lose the focus. */
